@@ -1,0 +1,25 @@
+/* slab.h: objects of one size, a free list for each worker. Not shared between threads.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_BASE_SLAB_H
+#define HOLDFAST_BASE_SLAB_H
+
+#include "base/compiler.h"
+
+struct slab;
+
+/* A slab of objects of `object_bytes`. Free objects beyond `keep_max` go back to the system. NULL: no memory. */
+struct slab *slab_new(size_t object_bytes, size_t keep_max);
+
+/* Frees the free list and the slab. Asserts that no object is out: a slab must outlive what it gave. NULL is fine. */
+void slab_free(struct slab *slab);
+
+/* An object, its bytes unspecified, aligned to 64. NULL: no memory (or the failing allocator of the tests). */
+void *slab_take(struct slab *slab) MUST_USE;
+
+/* Gives an object back; the most recent one is handed out first, as its cache lines are warm. NULL is fine. */
+void slab_give(struct slab *slab, void *object);
+
+size_t slab_out(const struct slab *slab);          /* objects handed out now */
+size_t slab_object_bytes(const struct slab *slab); /* as given to slab_new */
+
+#endif

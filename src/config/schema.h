@@ -1,0 +1,92 @@
+/* schema.h: options as tables. A table row per option, beside the struct it fills; one table gives parsing, defaults,
+ * range checks, did-you-mean, and later the JSON Schema and the reference page.
+ *
+ * Decoding is weakly typed as KrakenD's loader (spec/krakend-core 1.3): "8080" for 8080, 1 for true, a scalar for a list of
+ * one, null for the zero value; a malformed duration is an error, a number as duration is nanoseconds (with a warning).
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_CONFIG_SCHEMA_H
+#define HOLDFAST_CONFIG_SCHEMA_H
+
+#include "config/document.h"
+
+enum option_type {
+    OPTION_TYPE_BOOL,     /* bool */
+    OPTION_TYPE_INT,      /* int64_t, min..max */
+    OPTION_TYPE_DURATION, /* int64_t nanoseconds, min..max */
+    OPTION_TYPE_SIZE,     /* int64_t bytes: a number, or "64KiB", "1MB", "2GiB" */
+    OPTION_TYPE_STRING,   /* struct str */
+    OPTION_TYPE_ENUM,     /* int (the position in names) */
+    OPTION_TYPE_STRINGS,  /* struct str_list */
+    OPTION_TYPE_OBJECT,   /* a struct of its own schema, embedded at the offset */
+    OPTION_TYPE_LIST,     /* struct list_of: an array of structs of one schema */
+    OPTION_TYPE_NODE,     /* const struct node *: kept as it is (free form: extra_config, static data) */
+    OPTION_TYPE_IGNORED,  /* known, without effect; text says why when `note` is set */
+};
+
+struct str_list {
+    struct str *items;
+    struct place *places; /* of each item */
+    size_t count;
+};
+
+struct list_of {
+    void *items;  /* `count` structs of the element schema */
+    size_t count;
+};
+
+struct option {
+    const char *name;
+    enum option_type type;
+    size_t offset;                 /* of the field in the struct */
+    size_t seen_at;                /* 1 + offset of a bool that tells "was it given"; 0: none */
+    size_t place_at;               /* 1 + offset of a struct place to fill (of the value); 0: none */
+    int64_t preset, min, max;      /* numbers, durations, sizes; max 0 and min 0: no range */
+    const char *preset_text;       /* strings; enums: the name */
+    const char *const *names;      /* enums: NULL-terminated */
+    const struct schema *schema;   /* objects and list elements */
+    bool required;
+    const char *help;              /* one sentence */
+    const char *note;              /* ignored options: what to tell, as a note; NULL: silent */
+};
+
+struct schema {
+    const char *title;            /* "endpoint" */
+    size_t size;                  /* of the struct */
+    const struct option *options;
+    size_t count;
+    bool open;                    /* unknown keys are kept silent (free-form objects) */
+    /* Called after the members are bound, for checks across fields; adds to the report. NULL: none. */
+    void (*check)(void *bound, const struct node *node, const char *path, struct report *report);
+};
+
+/* clang-format off */
+#define OPTION_AT(type_, field) .offset = offsetof(type_, field)
+#define OPTION_BOOL(type_, name_, field, ...)     {.name = name_, .type = OPTION_TYPE_BOOL, OPTION_AT(type_, field), __VA_ARGS__}
+#define OPTION_INT(type_, name_, field, ...)      {.name = name_, .type = OPTION_TYPE_INT, OPTION_AT(type_, field), __VA_ARGS__}
+#define OPTION_DURATION(type_, name_, field, ...) {.name = name_, .type = OPTION_TYPE_DURATION, OPTION_AT(type_, field), __VA_ARGS__}
+#define OPTION_SIZE(type_, name_, field, ...)     {.name = name_, .type = OPTION_TYPE_SIZE, OPTION_AT(type_, field), __VA_ARGS__}
+#define OPTION_STRING(type_, name_, field, ...)   {.name = name_, .type = OPTION_TYPE_STRING, OPTION_AT(type_, field), __VA_ARGS__}
+#define OPTION_ENUM(type_, name_, field, ...)     {.name = name_, .type = OPTION_TYPE_ENUM, OPTION_AT(type_, field), __VA_ARGS__}
+#define OPTION_STRINGS(type_, name_, field, ...)  {.name = name_, .type = OPTION_TYPE_STRINGS, OPTION_AT(type_, field), __VA_ARGS__}
+#define OPTION_OBJECT(type_, name_, field, ...)   {.name = name_, .type = OPTION_TYPE_OBJECT, OPTION_AT(type_, field), __VA_ARGS__}
+#define OPTION_LIST(type_, name_, field, ...)     {.name = name_, .type = OPTION_TYPE_LIST, OPTION_AT(type_, field), __VA_ARGS__}
+#define OPTION_NODE(type_, name_, field, ...)     {.name = name_, .type = OPTION_TYPE_NODE, OPTION_AT(type_, field), __VA_ARGS__}
+#define OPTION_IGNORED(name_, ...)                {.name = name_, .type = OPTION_TYPE_IGNORED, __VA_ARGS__}
+#define OPTION_SEEN(type_, field)  .seen_at = 1 + offsetof(type_, field)
+#define OPTION_PLACE(type_, field) .place_at = 1 + offsetof(type_, field)
+/* clang-format on */
+
+#define NS(x) ((int64_t)(x))
+#define MS(x) ((int64_t)(x)*1000000)
+#define SECONDS(x) ((int64_t)(x)*1000000000)
+
+/* Fills `into` (zeroed first) with defaults and what the node holds; node NULL or JSON null: the defaults only. Adds every
+ * problem to the report and returns whether it added no error. `path` names the node in messages ("endpoints[2]", "" for the
+ * root). Lists and texts live in the arena or in the document. */
+bool schema_bind(const struct schema *schema, const struct node *node, const char *path, void *into, struct arena *arena,
+                 struct report *report);
+
+/* Calls visit for each option, nested ones with their dotted path, for documentation and shell completion. */
+void schema_visit(const struct schema *schema, void (*visit)(void *arg, const char *path, const struct option *option), void *arg);
+
+#endif

@@ -1,0 +1,67 @@
+/* loop.h: tasks, timers, readiness. One turn = wait, sweep, run. The loop calls nothing but task->run.
+ *
+ * News from below never calls upper code: it marks state and wakes a task, and the loop runs woken tasks from a clean
+ * stack. Every task must bear being woken for nothing. SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_OS_LOOP_H
+#define HOLDFAST_OS_LOOP_H
+
+#include "base/chain.h"
+#include "base/list.h"
+#include "base/rng.h"
+#include "os/world.h"
+
+struct task {
+    void (*run)(struct task *task);
+    struct list_node node; /* in the loop's queue while woken */
+};
+
+/* A one-shot alarm. Setting it later than it stands in the heap costs no heap work: it is put right when it comes up. */
+struct timer {
+    uint64_t at_ns;    /* when it should fire; TIMER_OFF: not set */
+    uint64_t queued_ns; /* where it stands in the heap */
+    uint32_t slot;     /* position in the heap + 1; 0: not in it */
+    bool fired;        /* stays true until the next timer_set or timer_clear */
+    struct task *task; /* woken when it fires */
+};
+#define TIMER_OFF UINT64_MAX
+
+struct loop;
+
+struct loop_stats {
+    uint64_t turns, events, tasks_run, timers_fired;
+    uint64_t longest_turn_ns; /* without the wait */
+};
+
+/* A loop over `world` (borrowed) with its own block pool and arena pages. NULL: no memory. */
+struct loop *loop_new(struct world *world);
+
+/* All tasks must be forgotten, timers cleared and blocks given back. NULL is fine. */
+void loop_free(struct loop *loop);
+
+/* One turn: wait until something happens or `until_ns`; wake the tasks of ready watches (those marked `first` before
+ * all others, and run them), fire timers, then run all woken tasks until none is left. */
+void loop_turn(struct loop *loop, uint64_t until_ns);
+
+/* Turns until loop_stop is called from a task. */
+void loop_run(struct loop *loop);
+void loop_stop(struct loop *loop);
+
+void task_wake(struct loop *loop, struct task *task);   /* twice before it runs is once; NULL task is fine */
+void task_forget(struct loop *loop, struct task *task); /* takes it out of the queue; call before its struct goes */
+
+void timer_set(struct loop *loop, struct timer *timer, uint64_t at_ns);
+void timer_clear(struct loop *loop, struct timer *timer); /* off, and out of the heap; call before its struct goes */
+
+struct world *loop_world(const struct loop *loop);
+struct block_pool *loop_blocks(const struct loop *loop); /* buffers of this worker */
+struct slab *loop_pages(const struct loop *loop);        /* pages for arenas of this worker, 4 KiB each */
+uint64_t loop_now_ns(const struct loop *loop);           /* read once per turn, after the wait */
+uint64_t loop_wall_ns(const struct loop *loop);          /* calendar, read once per turn */
+struct rng *loop_rng(struct loop *loop);                 /* seeded from world->random at loop_new */
+const struct loop_stats *loop_stats(const struct loop *loop);
+
+/* Registers a watch with the world; `watch->task` is woken by this loop. False: *err. */
+bool loop_watch(struct loop *loop, struct watch *watch, struct error *err) MUST_USE;
+void loop_unwatch(struct loop *loop, struct watch *watch);
+
+#endif

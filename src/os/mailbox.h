@@ -1,0 +1,27 @@
+/* mailbox.h: letters from other threads to a worker's loop. Any thread may post; only the loop's thread receives.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_OS_MAILBOX_H
+#define HOLDFAST_OS_MAILBOX_H
+
+#include <stdatomic.h>
+
+#include "os/loop.h"
+
+struct letter {
+    struct letter *next;
+    int kind; /* the receiver's own numbering */
+};
+
+/* Lock-free list of letters; `task` of the owner is woken when one arrives. */
+struct mailbox;
+
+/* A mailbox whose owner is woken through `task` (its run takes the letters). NULL: no memory. */
+struct mailbox *mailbox_new(struct loop *loop, struct task *task);
+void mailbox_free(struct mailbox *mailbox); /* after all posters have ended; letters left inside are the caller's loss */
+
+void mailbox_post(struct mailbox *mailbox, struct letter *letter); /* any thread; ownership goes to the receiver */
+
+/* All letters so far, oldest first, or NULL. Only on the loop's thread. */
+struct letter *mailbox_take(struct mailbox *mailbox);
+
+#endif
