@@ -1,0 +1,131 @@
+/* service.h: a KrakenD v3 configuration as structs: what the file said, with defaults, before anything is built from it.
+ * The schema tables stand beside the structs (service_schema.c); service_load fills them and checks what tables cannot.
+ * Keys and defaults: spec of KrakenD's root, endpoint and backend level; ours under extra_config "holdfast/...".
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_GATEWAY_SERVICE_H
+#define HOLDFAST_GATEWAY_SERVICE_H
+
+#include "config/schema.h"
+#include "upstream/transport.h"
+
+enum encoding {
+    ENCODING_JSON,
+    ENCODING_JSON_COLLECTION, /* output only */
+    ENCODING_SAFEJSON,        /* input only */
+    ENCODING_STRING,
+    ENCODING_NO_OP,
+    ENCODING_NEGOTIATE, /* output only; JSON, or the format asked for as far as it is built */
+};
+
+enum profile { PROFILE_SAFE, PROFILE_KRAKEND };
+enum error_status { ERROR_STATUS_KRAKEND, ERROR_STATUS_PRECISE };
+
+struct header_pair {
+    struct str name, value;
+};
+
+/* holdfast/answer at an endpoint: answers without a backend. */
+struct answer_options {
+    int64_t status;               /* 200 */
+    const struct node *headers;   /* object of strings */
+    const struct node *body;      /* a string is sent as it is, anything else as JSON */
+    struct header_pair *header_pairs; /* filled by the check */
+    size_t header_count;
+    struct str body_text;             /* filled by the check */
+    bool body_is_json;
+};
+
+struct backend_options {
+    struct str url_pattern; /* "/" */
+    struct str_list host;   /* sanitised (4.2) unless disable_host_sanitize; the root's when empty */
+    struct str method;      /* upper case; the endpoint's when empty; "*": the client's own */
+    struct str encoding_name;
+    enum encoding encoding;
+    bool is_collection, disable_host_sanitize;
+    struct str_list input_headers, input_query_strings; /* second filters */
+    bool input_headers_given, input_query_strings_given;
+    struct str return_error_details; /* backend/http */
+    bool return_error_code;
+    const struct node *extra_config;
+    struct place place;     /* of the backend's object */
+    struct place url_pattern_place;
+};
+
+struct endpoint_options {
+    struct str endpoint;    /* "/users/{id}", or a path that ends in a slash and a star */
+    struct str method;      /* upper case; "*" matches every method */
+    int64_t timeout_ns;     /* the root's when 0 */
+    int64_t cache_ttl_ns;
+    struct str_list input_headers, input_query_strings;
+    struct str output_encoding_name;
+    enum encoding output_encoding;
+    struct backend_options *backends;
+    size_t backend_count;
+    struct answer_options answer;
+    bool answer_given;
+    const struct node *extra_config;
+    struct place place;     /* of the endpoint's path */
+};
+
+/* extra_config.router, decoded as KrakenD does (one wrong type disables most of the block, with a warning that says so). */
+struct router_options {
+    bool disable_redirect_trailing_slash, disable_redirect_fixed_path, disable_handle_method_not_allowed;
+    bool forwarded_by_client_ip; /* true */
+    struct str_list remote_ip_headers, trusted_proxies;
+    bool remove_extra_slash, auto_options, return_error_msg, disable_health, disable_path_decoding;
+    bool hide_version_header, disable_access_log;
+    struct str_list logger_skip_paths;
+    struct str health_path; /* "/__health" */
+    struct str error_body_404, error_body_405; /* JSON text; data NULL: not set */
+};
+
+/* holdfast/server. Durations in nanoseconds. */
+struct listener_options {
+    struct str listen; /* "IP:PORT", "unix:PATH" */
+    struct place place;
+};
+
+struct server_options {
+    int64_t workers;
+    struct listener_options *listeners;
+    size_t listener_count;
+    enum profile profile;
+    enum error_status error_status;
+    bool keep_alive_header;
+    int64_t max_requests_per_connection, max_connections;
+    int64_t body_gap_timeout_ns;
+    int64_t max_body_bytes;  /* cap of a request's body; 0: none on no-op */
+    int64_t drain_window_ns, drain_limit_ns;
+    struct str admin_listen; /* holdfast/admin "listen"; empty: no admin listener */
+};
+
+struct service {
+    struct str name, listen_ip;
+    int64_t version, port;
+    bool port_given;
+    int64_t timeout_ns, cache_ttl_ns;
+    struct str_list host;
+    struct str output_encoding_name;
+    int64_t read_timeout_ns, write_timeout_ns, idle_timeout_ns, read_header_timeout_ns, max_header_bytes;
+    int64_t max_shutdown_wait_time_ns;
+    bool disable_rest, debug_endpoint, echo_endpoint;
+    struct transport transport;
+    struct endpoint_options *endpoints;
+    size_t endpoint_count;
+    struct router_options router;
+    struct server_options server;
+    const struct node *extra_config;
+};
+
+struct service_sources {
+    const char *path;       /* the configuration file; "-": standard input */
+    bool environment;       /* apply KRAKEND_* */
+    int64_t port;           /* run -p; 0: not given */
+    bool debug;             /* run -d */
+    const char *text;       /* instead of a file: configuration text of our own (demo, --to), named `path` in messages */
+};
+
+/* Reads, overrides, binds and checks; adds every problem to the report. NULL when there was an error. Lives in the arena. */
+struct service *service_load(struct arena *arena, const struct service_sources *sources, struct report *report);
+
+#endif

@@ -1,0 +1,26 @@
+/* transport.h: how requests travel to hosts: the settings of KrakenD's transport layer, in effect for one generation.
+ * Filled from the root of the configuration (gateway/service.c); zero and negative meanings are settled here.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_UPSTREAM_TRANSPORT_H
+#define HOLDFAST_UPSTREAM_TRANSPORT_H
+
+#include "base/compiler.h"
+
+struct transport {
+    int64_t dialer_timeout_ns;          /* of the whole dial; 0: none (the request's deadline still holds) */
+    int64_t dialer_keep_alive_ns;       /* TCP keep-alive interval; 0: 15 s; negative: off */
+    int64_t dialer_fallback_delay_ns;   /* head start of an address; 0: 300 ms; negative: one after the other */
+    int64_t idle_connection_timeout_ns; /* 0: ours (IDLE_DEFAULT_NS, until idle limits are learned); negative: at once */
+    int64_t response_header_timeout_ns; /* from the request's last byte to the answer's head; 0: none */
+    int64_t expect_continue_timeout_ns; /* how long a body waits for 100 Continue; 0: not at all */
+    int64_t max_idle_connections;          /* idle in all, over all hosts; 0: no limit */
+    int64_t max_idle_connections_per_host; /* 0: 250 */
+    int64_t response_head_bytes_max;       /* of an answer's head; 0: 256 KiB */
+    bool disable_keep_alives;              /* one request for each connection */
+    bool disable_compression;              /* nothing asks for gzip by itself in this version: kept for the next one */
+};
+
+#define TRANSPORT_IDLE_DEFAULT_NS 60000000000
+enum { TRANSPORT_IDLE_PER_HOST_DEFAULT = 250 };
+
+#endif
