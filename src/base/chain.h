@@ -45,9 +45,10 @@ bool chain_append(struct chain *chain, struct block_pool *pool, struct str bytes
 bool chain_append_borrowed(struct chain *chain, struct block_pool *pool, struct str bytes) MUST_USE;
 
 /* Writable room at the end for a read: fills up to `count_max` parts, the first in what the last block has left if it
- * is at least `size_min`, then as many new large buffers as it takes to offer size_want bytes. Returns the number of
- * parts, 0 without memory. Must be followed by chain_commit before anything else is done with the chain. */
-int chain_reserve(struct chain *chain, struct block_pool *pool, size_t size_min, size_t size_want, struct iovec *parts,
+ * is at least `room_min`, then as many new large buffers as it takes to offer size_want bytes (the last may offer
+ * more; one part is always offered). Returns the number of parts, 0 without memory. Must be followed by chain_commit
+ * before anything else is done with the chain. */
+int chain_reserve(struct chain *chain, struct block_pool *pool, size_t room_min, size_t size_want, struct iovec *parts,
                   int count_max) MUST_USE;
 void chain_commit(struct chain *chain, size_t size); /* the first `size` bytes of the room are now in the chain */
 

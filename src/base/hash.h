@@ -6,6 +6,9 @@
 
 uint64_t hash_bytes(const void *data, size_t size, uint64_t seed); /* SipHash-2-4, key made of seed */
 
+/* The same with the whole key, its bytes 0 to 7 and 8 to 15 read as little-endian numbers. */
+uint64_t hash_siphash(const void *data, size_t size, uint64_t key0, uint64_t key1);
+
 static inline uint64_t hash_mix(uint64_t x) /* a bijection that spreads bits (splitmix64's finaliser) */
 {
     x ^= x >> 30;

@@ -9,7 +9,9 @@ struct map;
 struct map *map_new(uint64_t seed);                 /* NULL: no memory */
 void map_free(struct map *map);                     /* not the values; NULL is fine */
 void *map_get(const struct map *map, struct str key); /* NULL: not there */
-bool map_put(struct map *map, struct str key, void *value) MUST_USE; /* replaces; value is not NULL. False: no memory */
+/* Replaces value and key (the old key's bytes may go); value is not NULL. False: no memory. */
+bool map_put(struct map *map, struct str key, void *value) MUST_USE;
+
 void *map_take(struct map *map, struct str key);    /* removes and returns; NULL: not there */
 size_t map_count(const struct map *map);
 

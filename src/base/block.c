@@ -1,0 +1,151 @@
+/* block.c: where buffers and blocks come from and go back to. SPDX-License-Identifier: Apache-2.0 */
+#include "base/block.h"
+
+#include "base/assert.h"
+
+#include <stdlib.h>
+
+enum {
+    RECORDS_KEPT = 1024, /* 64 KiB */
+    SMALL_KEPT = 256,    /* 512 KiB */
+    LARGE_KEPT = 64,     /* 4 MiB */
+};
+
+struct block_pool {
+    struct slab *records, *small, *large;
+    size_t oversized_out; /* buffers larger than a large one come from malloc */
+    size_t bytes_out;     /* capacity of all buffers in use */
+};
+
+struct block_pool *block_pool_new(void)
+{
+    struct block_pool *pool = calloc(1, sizeof *pool);
+
+    if (!pool)
+        return NULL;
+    pool->records = slab_new(sizeof(struct block), RECORDS_KEPT);
+    pool->small = slab_new(sizeof(struct buffer) + BLOCK_SMALL_BYTES, SMALL_KEPT);
+    pool->large = slab_new(sizeof(struct buffer) + BLOCK_LARGE_BYTES, LARGE_KEPT);
+    if (pool->records && pool->small && pool->large)
+        return pool;
+    block_pool_free(pool);
+    return NULL;
+}
+
+void block_pool_free(struct block_pool *pool)
+{
+    if (!pool)
+        return;
+    ASSERT(pool->oversized_out == 0);
+    slab_free(pool->records);
+    slab_free(pool->small);
+    slab_free(pool->large);
+    free(pool);
+}
+
+size_t block_pool_out(const struct block_pool *pool)
+{
+    return slab_out(pool->small) + slab_out(pool->large) + pool->oversized_out;
+}
+
+size_t block_pool_bytes(const struct block_pool *pool)
+{
+    return pool->bytes_out;
+}
+
+static struct buffer *oversized_new(struct block_pool *pool, size_t capacity)
+{
+    struct buffer *buffer;
+    size_t size;
+
+    if (!add_ok(&size, capacity, sizeof *buffer) || !(buffer = malloc(size)))
+        return NULL;
+    pool->oversized_out++;
+    return buffer;
+}
+
+static struct buffer *buffer_new(struct block_pool *pool, size_t size)
+{
+    struct buffer *buffer;
+    size_t capacity = size;
+
+    if (size <= BLOCK_SMALL_BYTES) {
+        capacity = BLOCK_SMALL_BYTES;
+        buffer = slab_take(pool->small);
+    } else if (size <= BLOCK_LARGE_BYTES) {
+        capacity = BLOCK_LARGE_BYTES;
+        buffer = slab_take(pool->large);
+    } else {
+        buffer = oversized_new(pool, capacity);
+    }
+    if (!buffer)
+        return NULL;
+    *buffer = (struct buffer){.pool = pool, .capacity = capacity};
+    pool->bytes_out += capacity;
+    return buffer;
+}
+
+static void buffer_free(struct buffer *buffer)
+{
+    struct block_pool *pool = buffer->pool;
+
+    pool->bytes_out -= buffer->capacity;
+    if (buffer->capacity == BLOCK_SMALL_BYTES) {
+        slab_give(pool->small, buffer);
+    } else if (buffer->capacity == BLOCK_LARGE_BYTES) {
+        slab_give(pool->large, buffer);
+    } else {
+        pool->oversized_out--;
+        free(buffer);
+    }
+}
+
+struct block *block_new(struct block_pool *pool, struct buffer *buffer, const char *data, size_t len)
+{
+    struct block *block = slab_take(pool->records);
+
+    if (!block)
+        return NULL;
+    *block = (struct block){.pool = pool, .buffer = buffer, .data = data, .len = len};
+    if (buffer)
+        buffer->refs++;
+    return block;
+}
+
+struct block *block_with_room(struct block_pool *pool, size_t size)
+{
+    struct buffer *buffer = buffer_new(pool, size);
+    struct block *block = buffer ? block_new(pool, buffer, buffer->data, 0) : NULL;
+
+    if (buffer && !block)
+        buffer_free(buffer);
+    return block;
+}
+
+void block_free(struct block *block)
+{
+    struct buffer *buffer = block->buffer;
+
+    if (buffer && --buffer->refs == 0)
+        buffer_free(buffer);
+    slab_give(block->pool->records, block);
+}
+
+size_t block_room(const struct block *block)
+{
+    const struct buffer *buffer = block->buffer;
+
+    if (!buffer || block->data + block->len != buffer->data + buffer->filled)
+        return 0;
+    return buffer->capacity - buffer->filled;
+}
+
+void block_fill(struct block *block, const char *data, size_t len)
+{
+    struct buffer *buffer = block->buffer;
+
+    ASSERT(len <= block_room(block));
+    memcpy(buffer->data + buffer->filled, data, len);
+    buffer->filled += len;
+    block->len += len;
+}

@@ -1,0 +1,42 @@
+/* block.h: the insides of a chain: counted buffers and the blocks that show parts of them. For chain.c only; everybody
+ * else sees chain.h. SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_BASE_BLOCK_H
+#define HOLDFAST_BASE_BLOCK_H
+
+#include "base/chain.h"
+
+/* Bytes up to `filled` have been shown by some block and never change while more than one block refers to the buffer;
+ * behind them is room, which belongs to the one block that ends there. */
+struct buffer {
+    struct block_pool *pool;
+    size_t refs;     /* blocks that show a part of it */
+    size_t capacity; /* bytes in data */
+    size_t filled;
+    size_t offered; /* of the room, handed out by chain_reserve until chain_commit */
+    char data[];
+};
+
+/* A window on a buffer. In a chain it is never empty, except between chain_reserve and chain_commit. */
+struct block {
+    struct block *next;
+    struct block_pool *pool;
+    struct buffer *buffer; /* NULL: the bytes are borrowed */
+    const char *data;
+    size_t len;
+};
+
+/* A block that shows `data`, a part of `buffer`, which gets one reference more. NULL: no memory. */
+struct block *block_new(struct block_pool *pool, struct buffer *buffer, const char *data, size_t len);
+
+/* An empty block at the front of a new buffer of at least `size` bytes. NULL: no memory. */
+struct block *block_with_room(struct block_pool *pool, size_t size);
+
+void block_free(struct block *block);
+
+/* Bytes that can be added to what the block shows, in place. */
+size_t block_room(const struct block *block);
+
+/* Adds bytes in place; len is at most block_room. */
+void block_fill(struct block *block, const char *data, size_t len);
+
+#endif

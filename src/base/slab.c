@@ -1,0 +1,110 @@
+/* slab.c: a free list of objects of one size.
+ *
+ * Each object is an allocation of its own, so that free ones can go back one by one and the failing allocator of the
+ * tests sees every take. A debug build keeps none, so that each life of an object is a different one to the sanitizer.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "base/slab.h"
+
+#include "base/asan.h"
+#include "base/assert.h"
+
+#include <stdlib.h>
+
+enum { OBJECT_ALIGN = 64 };
+
+struct free_object {
+    struct free_object *next;
+};
+
+struct slab {
+    struct free_object *free; /* the most recent first */
+    size_t kept, keep_max;
+    size_t out;
+    size_t object_bytes; /* as asked for */
+    size_t stride;       /* what is allocated: a multiple of OBJECT_ALIGN */
+};
+
+struct slab *slab_new(size_t object_bytes, size_t keep_max)
+{
+    struct slab *slab;
+    size_t stride;
+
+    if (!add_ok(&stride, size_max(object_bytes, sizeof(struct free_object)), OBJECT_ALIGN - 1))
+        return NULL;
+    slab = calloc(1, sizeof *slab);
+    if (!slab)
+        return NULL;
+    slab->object_bytes = object_bytes;
+    slab->stride = stride / OBJECT_ALIGN * OBJECT_ALIGN;
+#ifdef HOLDFAST_SLOW_CHECKS
+    (void)keep_max;
+#else
+    slab->keep_max = keep_max;
+#endif
+    return slab;
+}
+
+void slab_free(struct slab *slab)
+{
+    struct free_object *object;
+
+    if (!slab)
+        return;
+    ASSERT(slab->out == 0);
+    while ((object = slab->free)) {
+        asan_unpoison(object, slab->stride);
+        slab->free = object->next;
+        free(object);
+    }
+    free(slab);
+}
+
+static void *take_new(struct slab *slab)
+{
+    void *object = aligned_alloc(OBJECT_ALIGN, slab->stride);
+
+    if (object)
+        slab->out++;
+    return object;
+}
+
+void *slab_take(struct slab *slab)
+{
+    struct free_object *object = slab->free;
+
+    if (!object)
+        return take_new(slab);
+    asan_unpoison(object, slab->stride);
+    slab->free = object->next;
+    slab->kept--;
+    slab->out++;
+    return object;
+}
+
+void slab_give(struct slab *slab, void *object)
+{
+    struct free_object *first = object;
+
+    if (!object)
+        return;
+    ASSERT(slab->out > 0);
+    slab->out--;
+    if (slab->kept == slab->keep_max) {
+        free(object);
+        return;
+    }
+    first->next = slab->free;
+    slab->free = first;
+    slab->kept++;
+    asan_poison(object, slab->stride);
+}
+
+size_t slab_out(const struct slab *slab)
+{
+    return slab->out;
+}
+
+size_t slab_object_bytes(const struct slab *slab)
+{
+    return slab->object_bytes;
+}
