@@ -9,7 +9,8 @@
  * size_max bytes), out_of_memory, system. */
 bool file_read(struct arena *arena, const char *path, size_t size_max, struct str *out, struct error *err) MUST_USE;
 
-/* Writes all bytes to descriptor 1 or 2 in one call when possible; lost output (closed pipe) is not an error. */
+/* Writes all bytes to descriptor 1 or 2 in one call when possible; lost output (closed pipe, a reader that stands
+ * still) is not an error. A closed pipe still raises SIGPIPE unless it is ignored, as signals_new sees to. */
 void file_print(int fd, struct str bytes);
 
 bool file_is_terminal(int fd);

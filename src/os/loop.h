@@ -12,16 +12,18 @@
 
 struct task {
     void (*run)(struct task *task);
-    struct list_node node; /* in the loop's queue while woken */
+    struct list_node node; /* in one of the loop's queues while woken */
+    bool early;            /* the loop's own: which of them */
 };
 
-/* A one-shot alarm. Setting it later than it stands in the heap costs no heap work: it is put right when it comes up. */
+/* A one-shot alarm; a zeroed one is not set. Setting it later than it stands in the heap costs no heap work: it is put
+ * right when it comes up. */
 struct timer {
-    uint64_t at_ns;    /* when it should fire; TIMER_OFF: not set */
+    uint64_t at_ns;     /* when it should fire; TIMER_OFF: not set, or has fired */
     uint64_t queued_ns; /* where it stands in the heap */
-    uint32_t slot;     /* position in the heap + 1; 0: not in it */
-    bool fired;        /* stays true until the next timer_set or timer_clear */
-    struct task *task; /* woken when it fires */
+    uint32_t slot;      /* position in the heap + 1; 0: not in it */
+    bool fired;         /* stays true until the next timer_set or timer_clear */
+    struct task *task;  /* woken when it fires */
 };
 #define TIMER_OFF UINT64_MAX
 
@@ -38,17 +40,21 @@ struct loop *loop_new(struct world *world);
 /* All tasks must be forgotten, timers cleared and blocks given back. NULL is fine. */
 void loop_free(struct loop *loop);
 
-/* One turn: wait until something happens or `until_ns`; wake the tasks of ready watches (those marked `first` before
- * all others, and run them), fire timers, then run all woken tasks until none is left. */
+/* One turn: wait until something happens or `until_ns`; wake the tasks of ready watches; run those of watches marked
+ * `first` and whom they wake; fire timers; then run all woken tasks until none is left. A turn runs at most some
+ * thousand tasks: what is left then runs in the next one, which does not sleep. */
 void loop_turn(struct loop *loop, uint64_t until_ns);
 
-/* Turns until loop_stop is called from a task. */
+/* Turns until loop_stop is called from a task (the turn is brought to its end), or at once when it was called before.
+ */
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 
 void task_wake(struct loop *loop, struct task *task);   /* twice before it runs is once; NULL task is fine */
 void task_forget(struct loop *loop, struct task *task); /* takes it out of the queue; call before its struct goes */
 
+/* Sets or moves the alarm. TIMER_OFF: not for now, at no cost (it may keep its place in the heap, so timer_clear is due
+ * nevertheless before its struct goes). Without memory for its place it counts as fired at once. */
 void timer_set(struct loop *loop, struct timer *timer, uint64_t at_ns);
 void timer_clear(struct loop *loop, struct timer *timer); /* off, and out of the heap; call before its struct goes */
 
@@ -56,7 +62,7 @@ struct world *loop_world(const struct loop *loop);
 struct block_pool *loop_blocks(const struct loop *loop); /* buffers of this worker */
 struct slab *loop_pages(const struct loop *loop);        /* pages for arenas of this worker, 4 KiB each */
 uint64_t loop_now_ns(const struct loop *loop);           /* read once per turn, after the wait */
-uint64_t loop_wall_ns(const struct loop *loop);          /* calendar, read once per turn */
+uint64_t loop_wall_ns(const struct loop *loop);          /* calendar, read at most once per turn */
 struct rng *loop_rng(struct loop *loop);                 /* seeded from world->random at loop_new */
 const struct loop_stats *loop_stats(const struct loop *loop);
 

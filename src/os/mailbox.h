@@ -3,9 +3,9 @@
 #ifndef HOLDFAST_OS_MAILBOX_H
 #define HOLDFAST_OS_MAILBOX_H
 
-#include <stdatomic.h>
-
 #include "os/loop.h"
+
+#include <stdatomic.h>
 
 struct letter {
     struct letter *next;
@@ -17,7 +17,9 @@ struct mailbox;
 
 /* A mailbox whose owner is woken through `task` (its run takes the letters). NULL: no memory. */
 struct mailbox *mailbox_new(struct loop *loop, struct task *task);
-void mailbox_free(struct mailbox *mailbox); /* after all posters have ended; letters left inside are the caller's loss */
+
+/* After all posters have ended; letters left inside are the caller's loss. NULL is fine. */
+void mailbox_free(struct mailbox *mailbox);
 
 void mailbox_post(struct mailbox *mailbox, struct letter *letter); /* any thread; ownership goes to the receiver */
 

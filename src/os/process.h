@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "base/str.h"
 
-/* Raises the soft limit of descriptors to the hard one; returns the limit in force. */
+/* Raises the soft limit of descriptors to the hard one; returns the limit in force, 0 when it cannot be read. */
 uint64_t process_raise_file_limit(void);
 
 /* Resident memory in bytes; 0 when it cannot be read. */

@@ -7,7 +7,8 @@
 struct thread;
 
 /* Starts `run(arg)` on a new thread named `name` (15 characters), pinned to the `cpu`-th processor the process may use
- * when cpu is not negative. All signals are blocked in it. NULL with *err. */
+ * when cpu is not negative (modulo their number). All signals but those of its own faults are blocked in it. NULL with
+ * *err. */
 struct thread *thread_start(const char *name, int cpu, void (*run)(void *arg), void *arg, struct error *err);
 void thread_join(struct thread *thread); /* waits for its end and frees it; NULL is fine */
 

@@ -1,17 +1,17 @@
 /* world.h: the seam. Clock, calendar, randomness and sockets, as one table; every source of nondeterminism of the
- * gateway is here. linux.c fills it with the kernel, sim/ with a seed. One world for each worker.
+ * gateway is here. linux_world.c fills it with the kernel, sim/ with a seed. One world for each worker.
  *
- * Conventions: descriptors are small integers of that world. Calls never block but `wait`. Data calls answer IO_OK with a
- * count above 0, IO_WAIT when the kernel says EAGAIN, IO_END for an orderly end, IO_FAIL with *err filled.
+ * Conventions: descriptors are small integers of that world. Calls never block but `wait`. Data calls answer IO_OK with
+ * a count above 0, IO_WAIT when the kernel says EAGAIN, IO_END for an orderly end, IO_FAIL with *err filled.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_OS_WORLD_H
 #define HOLDFAST_OS_WORLD_H
 
-#include <sys/types.h>
-#include <sys/uio.h>
-
 #include "base/addr.h"
 #include "base/io.h"
+
+#include <sys/types.h>
+#include <sys/uio.h>
 
 struct task;
 struct world;
@@ -23,7 +23,8 @@ enum {
 };
 
 /* A descriptor under observation. Edge-triggered: bits are added when something changes and cleared by whoever finds
- * the call answering IO_WAIT. Registered once with all bits, never modified. */
+ * the call answering IO_WAIT. Registered once with all bits, never modified. While a bit stands, more of the same is no
+ * news and wakes nobody; a hang-up or an error always does. */
 struct watch {
     int fd;
     uint8_t ready;     /* READY_ bits */
@@ -36,21 +37,21 @@ enum socket_kind { SOCKET_STREAM, SOCKET_DATAGRAM };
 struct socket_options {
     enum socket_kind kind;
     enum addr_family family;
-    bool no_delay;              /* TCP_NODELAY */
-    int64_t keep_alive_ns;      /* TCP keep-alive idle and interval; 0 or negative: off */
-    uint64_t user_timeout_ns;   /* TCP_USER_TIMEOUT; 0: the system's */
+    bool no_delay;            /* TCP_NODELAY */
+    int64_t keep_alive_ns;    /* TCP keep-alive idle and interval; 0 or negative: off */
+    uint64_t user_timeout_ns; /* TCP_USER_TIMEOUT; 0: the system's */
 };
 
 struct listen_options {
-    int backlog;       /* capped by somaxconn */
-    bool reuse_port;   /* SO_REUSEPORT: one socket a worker */
+    int backlog;     /* capped by somaxconn */
+    bool reuse_port; /* SO_REUSEPORT: one socket a worker */
 };
 
-struct tcp_facts { /* what the kernel knows of a connection (architecture 6.8) */
-    bool closed;             /* state CLOSE: reset or fully closed */
-    uint64_t bytes_acked;    /* counts the SYN as one */
-    uint32_t retransmits;
-    uint32_t unsent_bytes;   /* unacknowledged and unsent (SIOCOUTQ) */
+struct tcp_facts {         /* what the kernel knows of a connection (architecture 6.8) */
+    bool closed;           /* state CLOSE: reset or fully closed */
+    uint64_t bytes_acked;  /* counts the SYN as one */
+    uint32_t retransmits;  /* of what is unacknowledged now */
+    uint32_t unsent_bytes; /* unacknowledged and unsent (SIOCOUTQ) */
     uint64_t rtt_ns;
 };
 
@@ -63,19 +64,27 @@ struct world_ops {
 
     /* A new socket, non-blocking and close-on-exec. Returns the descriptor, or -1 with *err (out_of_files ...). */
     int (*socket)(struct world *world, const struct socket_options *options, struct error *err);
-    /* Binds and listens; for ADDR_UNIX an old socket file is removed first. -1 with *err (address_in_use, permission ...). */
-    int (*listen)(struct world *world, const struct addr *addr, const struct listen_options *options, struct error *err);
+    /* Binds and listens; for ADDR_UNIX a socket file that nobody listens on any more is removed first. -1 with *err
+     * (address_in_use, permission ...). */
+    int (*listen)(struct world *world, const struct addr *addr, const struct listen_options *options,
+                  struct error *err);
     /* Next connection as *fd, with no_delay set (inherited); IO_WAIT when there is none; IO_FAIL out_of_files when the
      * process has no descriptor left: the caller pauses accepting. Aborted connections are passed over. */
     enum io (*accept)(struct world *world, int listen_fd, int *fd, struct addr *peer, struct error *err);
-    /* Starts connecting; IO_WAIT: READY_WRITE tells the end, then ask connect_end. */
+    /* Starts connecting; IO_WAIT: READY_WRITE tells the end, then ask connect_end, which answers IO_WAIT when asked too
+     * early and tells a failure once. */
     enum io (*connect)(struct world *world, int fd, const struct addr *peer, struct error *err);
     enum io (*connect_end)(struct world *world, int fd, struct error *err);
+    /* IPv4 in IPv6 comes out as IPv4, here and from accept; a Unix address without its path. */
     bool (*local_addr)(struct world *world, int fd, struct addr *addr);
 
+    /* The first part is never empty. On a datagram socket an empty datagram reads as IO_END. Faults are FAULT_SYSTEM:
+     * reset, closed (writing behind our own FIN or after a reset), system. */
     enum io (*readv)(struct world *world, int fd, const struct iovec *parts, int count, size_t *got, struct error *err);
-    enum io (*writev)(struct world *world, int fd, const struct iovec *parts, int count, size_t *sent, struct error *err);
-    /* Looks without taking (MSG_PEEK): IO_WAIT: open and quiet; IO_OK: bytes are waiting; IO_END: FIN; IO_FAIL: reset. */
+    enum io (*writev)(struct world *world, int fd, const struct iovec *parts, int count, size_t *sent,
+                      struct error *err);
+    /* Looks without taking (MSG_PEEK): IO_WAIT: open and quiet; IO_OK: bytes are waiting; IO_END: FIN; IO_FAIL: reset.
+     */
     enum io (*peek)(struct world *world, int fd);
     void (*shutdown_write)(struct world *world, int fd);
     void (*close)(struct world *world, int fd);
@@ -84,9 +93,9 @@ struct world_ops {
 
     /* Registers once, for all bits, edge-triggered; the watch stays where it is until unwatch. False: *err. */
     bool (*watch)(struct world *world, struct watch *watch, struct error *err);
-    void (*unwatch)(struct world *world, struct watch *watch); /* before close; also drops it from a batch in hand */
-    /* Adds bits to watches and stores each that changed in ready[] once; sleeps until something happens, `wake` is called, or
-     * now_ns reaches until_ns (UINT64_MAX: for ever). Returns how many. */
+    void (*unwatch)(struct world *world, struct watch *watch); /* before close; no wait stores it any more */
+    /* Adds bits to watches and stores each that changed in ready[] once; sleeps until something happens, `wake` is
+     * called, or now_ns reaches until_ns (UINT64_MAX: for ever). Returns how many. */
     int (*wait)(struct world *world, struct watch **ready, int count_max, uint64_t until_ns);
     /* Makes a wait in progress, or the next one, return. The only call that other threads may make. */
     void (*wake)(struct world *world);

@@ -1,0 +1,134 @@
+/* cgroup.c: CPU quotas of control groups, version 1 and 2 (kernel: Documentation/admin-guide/cgroup-v2.rst, "cpu.max";
+ * scheduler/sched-bwc.rst).
+ *
+ * Files that are missing or odd mean "no quota": a wrong guess costs a few threads, not the start. In a container the
+ * path in /proc may be that of the host while the mount shows our own group as its root; walking up from the path finds
+ * both. Start with cgroup_cpu_limit. SPDX-License-Identifier: Apache-2.0 */
+#include "base/text.h"
+#include "os/cgroup_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { FILE_MAX = 4096, PATH_BYTES = 1024 };
+
+/* The start of a small file without its last newline; empty when it cannot be read. */
+static struct str read_small(const char *path, char out[FILE_MAX])
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    size_t size = 0;
+    ssize_t got = 0;
+
+    if (fd == -1)
+        return STR_EMPTY;
+    do {
+        got = read(fd, out + size, FILE_MAX - size);
+        size += got > 0 ? (size_t)got : 0;
+    } while (got > 0 && size < FILE_MAX);
+    close(fd);
+    return str_of(out, size > 0 && out[size - 1] == '\n' ? size - 1 : size);
+}
+
+/* Processors for `quota` of each `period`, rounded up; 0 when that makes no sense. */
+static unsigned processors_of(struct str quota, struct str period)
+{
+    uint64_t quota_us, period_us, count;
+
+    if (!text_to_u64(quota, &quota_us) || !text_to_u64(period, &period_us) || quota_us == 0 || period_us == 0)
+        return 0; /* among them "max" and "-1" */
+    count = quota_us / period_us + (quota_us % period_us != 0);
+    return count < UINT_MAX ? (unsigned)count : 0;
+}
+
+static unsigned read_quota_v2(const char *folder)
+{
+    char path[PATH_BYTES], text[FILE_MAX];
+    struct str rest, quota, period;
+
+    if (snprintf(path, sizeof(path), "%s/cpu.max", folder) >= (int)sizeof(path))
+        return 0;
+    rest = read_small(path, text);
+    if (!str_split(&rest, ' ', &quota) || !str_split(&rest, ' ', &period))
+        return 0;
+    return processors_of(quota, period);
+}
+
+static unsigned read_quota_v1(const char *folder)
+{
+    char path[PATH_BYTES], quota[FILE_MAX], period[FILE_MAX];
+    struct str quota_text;
+
+    if (snprintf(path, sizeof(path), "%s/cpu.cfs_quota_us", folder) >= (int)sizeof(path))
+        return 0;
+    quota_text = read_small(path, quota);
+    if (snprintf(path, sizeof(path), "%s/cpu.cfs_period_us", folder) >= (int)sizeof(path))
+        return 0;
+    return processors_of(quota_text, read_small(path, period));
+}
+
+static unsigned smaller_limit(unsigned a, unsigned b) /* 0: none */
+{
+    if (a == 0 || b == 0)
+        return a + b;
+    return a < b ? a : b;
+}
+
+/* The smallest quota from `group` up to the root of the hierarchy at `root`. */
+static unsigned walk_up(const char *root, struct str group, unsigned (*read_quota)(const char *folder))
+{
+    unsigned limit = 0;
+
+    for (;;) {
+        char folder[PATH_BYTES];
+        size_t slash = str_find_last_char(group, '/');
+
+        if (snprintf(folder, sizeof(folder), "%s%.*s", root, STR_ARG(group)) < (int)sizeof(folder))
+            limit = smaller_limit(limit, read_quota(folder));
+        if (group.len == 0)
+            return limit;
+        group = str_first(group, slash < group.len ? slash : 0);
+    }
+}
+
+static bool names_cpu(struct str controllers)
+{
+    struct str name;
+
+    while (str_split(&controllers, ',', &name))
+        if (str_eq(name, STR("cpu")))
+            return true;
+    return false;
+}
+
+/* One line of /proc/self/cgroup: hierarchy:controllers:path; version 2 is "0::path". */
+static unsigned limit_of_line(struct str line, const char *mount)
+{
+    char root[PATH_BYTES];
+    struct str hierarchy, controllers;
+
+    if (!str_split(&line, ':', &hierarchy) || !str_split(&line, ':', &controllers) || line.len == 0)
+        return 0;
+    if (controllers.len == 0)
+        return walk_up(mount, line, read_quota_v2);
+    if (!names_cpu(controllers))
+        return 0;
+    if (snprintf(root, sizeof(root), "%s/cpu", mount) >= (int)sizeof(root) || access(root, F_OK) == -1)
+        if (snprintf(root, sizeof(root), "%s/%.*s", mount, STR_ARG(controllers)) >= (int)sizeof(root))
+            return 0;
+    return walk_up(root, line, read_quota_v1);
+}
+
+unsigned cgroup_cpu_limit(const char *self, const char *mount)
+{
+    char text[FILE_MAX];
+    struct str rest = read_small(self, text);
+    struct str line;
+    unsigned limit = 0;
+
+    while (str_split(&rest, '\n', &line))
+        limit = smaller_limit(limit, limit_of_line(line, mount));
+    return limit;
+}

@@ -1,0 +1,49 @@
+/* linux_internal.h: what the files of the real world share: socket calls (linux_socket.c, linux_listen.c), their
+ * addresses (linux_sockaddr.c), and the table that linux_world.c makes of them. SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_OS_LINUX_INTERNAL_H
+#define HOLDFAST_OS_LINUX_INTERNAL_H
+
+#include "os/world.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+union sockaddr_any {
+    struct sockaddr any;
+    struct sockaddr_in ipv4;
+    struct sockaddr_in6 ipv6;
+    struct sockaddr_un path;
+    struct sockaddr_storage storage;
+};
+
+/* False with *err (address_invalid): no address, or a path too long for the kernel. */
+bool sockaddr_from_addr(const struct addr *addr, union sockaddr_any *out, socklen_t *size, struct error *err) MUST_USE;
+
+/* IPv4 in IPv6 (RFC 4291 2.5.5.2) comes out as IPv4, a Unix address without its path, what is unknown as ADDR_NONE. */
+struct addr sockaddr_to_addr(const union sockaddr_any *from, socklen_t size);
+
+/* AF_ of the family; AF_UNSPEC for ADDR_NONE. */
+int sockaddr_domain(enum addr_family family);
+
+/* A socket, non-blocking and close-on-exec; -1 with errno set. */
+int socket_open(int domain, int type);
+bool socket_set(int fd, int level, int name, int value) MUST_USE; /* false with errno set */
+
+/* The socket calls of struct world_ops. */
+int linux_socket(struct world *world, const struct socket_options *options, struct error *err);
+int linux_listen(struct world *world, const struct addr *addr, const struct listen_options *options, struct error *err);
+enum io linux_accept(struct world *world, int listen_fd, int *fd, struct addr *peer, struct error *err);
+enum io linux_connect(struct world *world, int fd, const struct addr *peer, struct error *err);
+enum io linux_connect_end(struct world *world, int fd, struct error *err);
+bool linux_local_addr(struct world *world, int fd, struct addr *addr);
+enum io linux_readv(struct world *world, int fd, const struct iovec *parts, int count, size_t *got, struct error *err);
+enum io linux_writev(struct world *world, int fd, const struct iovec *parts, int count, size_t *sent,
+                     struct error *err);
+enum io linux_peek(struct world *world, int fd);
+void linux_shutdown_write(struct world *world, int fd);
+void linux_close(struct world *world, int fd);
+void linux_reset(struct world *world, int fd);
+bool linux_facts(struct world *world, int fd, struct tcp_facts *facts);
+
+#endif

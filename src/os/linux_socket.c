@@ -1,0 +1,275 @@
+/* linux_socket.c: connected sockets: make, connect, read, write, look, close. Waiting and watching are in
+ * linux_world.c, accepting in linux_listen.c.
+ *
+ * A call that is interrupted is made again, for an edge that is given up would not come back. What fails on an
+ * open connection is the system's fault here: the callers know whose peer it was. SPDX-License-Identifier: Apache-2.0
+ */
+#include "base/assert.h"
+#include "os/linux_internal.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h> /* not netinet/tcp.h, whose tcp_info ends before bytes_acked */
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+enum {
+    KEEP_ALIVE_SECONDS_MAX = 32767, /* the kernel's MAX_TCP_KEEPIDLE */
+    TCP_STATE_SYN_SENT = 2,         /* of include/net/tcp_states.h; the only names are in headers that clash */
+    TCP_STATE_CLOSE = 7,
+};
+
+int socket_open(int domain, int type)
+{
+    return socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+bool socket_set(int fd, int level, int name, int value)
+{
+    return setsockopt(fd, level, name, &value, sizeof(value)) == 0;
+}
+
+/* value / unit, rounded up, in 1 to max: a time-out of 0 would mean another thing to the kernel. */
+static int units_of(uint64_t value_ns, uint64_t unit_ns, int max)
+{
+    uint64_t units = value_ns / unit_ns + (value_ns % unit_ns != 0);
+
+    if (units < 1)
+        return 1;
+    return units < (uint64_t)max ? (int)units : max;
+}
+
+static bool set_keep_alive(int fd, uint64_t idle_ns)
+{
+    int seconds = units_of(idle_ns, 1000000000, KEEP_ALIVE_SECONDS_MAX);
+
+    return socket_set(fd, SOL_SOCKET, SO_KEEPALIVE, 1) && socket_set(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds) &&
+           socket_set(fd, IPPROTO_TCP, TCP_KEEPINTVL, seconds);
+}
+
+static bool set_tcp_options(int fd, const struct socket_options *options)
+{
+    if (options->no_delay && !socket_set(fd, IPPROTO_TCP, TCP_NODELAY, 1))
+        return false;
+    if (options->keep_alive_ns > 0 && !set_keep_alive(fd, (uint64_t)options->keep_alive_ns))
+        return false;
+    if (options->user_timeout_ns == 0)
+        return true;
+    return socket_set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, units_of(options->user_timeout_ns, 1000000, INT_MAX));
+}
+
+int linux_socket(struct world *world, const struct socket_options *options, struct error *err)
+{
+    bool is_stream = options->kind == SOCKET_STREAM;
+    int fd = socket_open(sockaddr_domain(options->family), is_stream ? SOCK_STREAM : SOCK_DGRAM);
+
+    (void)world;
+    if (fd == -1) {
+        error_set_system(err, errno, "socket");
+        return -1;
+    }
+    if (is_stream && options->family != ADDR_UNIX && !set_tcp_options(fd, options)) {
+        error_set_system(err, errno, "socket options");
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static enum io connect_failed(int number, struct error *err)
+{
+    /* A Unix socket whose backlog is full says EAGAIN and does not go on by itself, unlike one that is connecting. */
+    if (number == EAGAIN)
+        error_set(err, FAULT_UPSTREAM, ERROR_CONNECT_REFUSED, "connect: the listener's backlog is full");
+    else if (number == EADDRNOTAVAIL)
+        error_set(err, FAULT_SYSTEM, ERROR_CONNECT_FAILED, "connect: no local port is free, or no such address");
+    else
+        error_set_system(err, number, "connect");
+    return IO_FAIL;
+}
+
+enum io linux_connect(struct world *world, int fd, const struct addr *peer, struct error *err)
+{
+    union sockaddr_any to;
+    socklen_t size;
+
+    (void)world;
+    if (!sockaddr_from_addr(peer, &to, &size, err))
+        return IO_FAIL;
+    if (connect(fd, &to.any, size) == 0)
+        return IO_OK;
+    if (errno == EINPROGRESS || errno == EINTR) /* interrupted: it goes on all the same */
+        return IO_WAIT;
+    return connect_failed(errno, err);
+}
+
+static bool read_tcp_info(int fd, struct tcp_info *info)
+{
+    socklen_t size = sizeof(*info);
+
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &size) == -1)
+        return false;
+    return size >= offsetof(struct tcp_info, tcpi_bytes_acked) + sizeof(info->tcpi_bytes_acked);
+}
+
+/* Asks for the peer first: one call when all is well, and right when it was asked too early. */
+enum io linux_connect_end(struct world *world, int fd, struct error *err)
+{
+    union sockaddr_any peer;
+    socklen_t peer_size = sizeof(peer);
+    struct tcp_info info;
+    int number = 0;
+    socklen_t number_size = sizeof(number);
+
+    (void)world;
+    if (getpeername(fd, &peer.any, &peer_size) == 0)
+        return IO_OK;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &number, &number_size) == -1)
+        number = errno;
+    if (number != 0)
+        return connect_failed(number, err);
+    if (read_tcp_info(fd, &info) && info.tcpi_state == TCP_STATE_SYN_SENT)
+        return IO_WAIT;
+    error_set(err, FAULT_SYSTEM, ERROR_CONNECT_FAILED, "connect: not under way");
+    return IO_FAIL;
+}
+
+bool linux_local_addr(struct world *world, int fd, struct addr *addr)
+{
+    union sockaddr_any name;
+    socklen_t size = sizeof(name);
+
+    (void)world;
+    if (getsockname(fd, &name.any, &size) == -1)
+        return false;
+    *addr = sockaddr_to_addr(&name, size);
+    return addr->family != ADDR_NONE;
+}
+
+/* What a failed read or write of an established connection means. */
+static enum io data_failed(int number, const char *what, struct error *err)
+{
+    if (number == EAGAIN)
+        return IO_WAIT;
+    if (number == ETIMEDOUT) /* keep-alive or TCP_USER_TIMEOUT gave up: not a connect that timed out */
+        error_set(err, FAULT_SYSTEM, ERROR_RESET, "%s: the peer no longer acknowledges", what);
+    else if (number == EPIPE)
+        error_set(err, FAULT_SYSTEM, ERROR_CLOSED, "%s: the connection is closed", what);
+    else
+        error_set_system(err, number, "%s", what);
+    return IO_FAIL;
+}
+
+/* sendmsg does not write to the parts, but its struct is shared with recvmsg. */
+static struct iovec *parts_of_message(const struct iovec *parts)
+{
+    union {
+        const struct iovec *in;
+        struct iovec *out;
+    } pointer = {.in = parts};
+
+    return pointer.out;
+}
+
+static ssize_t receive(int fd, const struct iovec *parts, int count)
+{
+    struct msghdr message = {.msg_iov = parts_of_message(parts), .msg_iovlen = (size_t)count};
+
+    if (count == 1)
+        return recv(fd, parts->iov_base, parts->iov_len, 0);
+    return recvmsg(fd, &message, 0);
+}
+
+enum io linux_readv(struct world *world, int fd, const struct iovec *parts, int count, size_t *got, struct error *err)
+{
+    ssize_t size;
+
+    (void)world;
+    ASSERT(count > 0);
+    ASSERT(parts[0].iov_len > 0); /* else "nothing asked" and "end" would look the same */
+    do {
+        size = receive(fd, parts, count);
+    } while (size == -1 && errno == EINTR);
+    if (size == -1)
+        return data_failed(errno, "read", err);
+    *got = (size_t)size;
+    return size > 0 ? IO_OK : IO_END;
+}
+
+static ssize_t transmit(int fd, const struct iovec *parts, int count)
+{
+    struct msghdr message = {.msg_iov = parts_of_message(parts), .msg_iovlen = (size_t)count};
+
+    if (count == 1)
+        return send(fd, parts->iov_base, parts->iov_len, MSG_NOSIGNAL);
+    return sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+
+enum io linux_writev(struct world *world, int fd, const struct iovec *parts, int count, size_t *sent, struct error *err)
+{
+    ssize_t size;
+
+    (void)world;
+    ASSERT(count > 0);
+    ASSERT(parts[0].iov_len > 0);
+    do {
+        size = transmit(fd, parts, count);
+    } while (size == -1 && errno == EINTR);
+    if (size == -1)
+        return data_failed(errno, "write", err);
+    *sent = (size_t)size;
+    return IO_OK;
+}
+
+enum io linux_peek(struct world *world, int fd)
+{
+    char byte;
+    ssize_t size;
+
+    (void)world;
+    do {
+        size = recv(fd, &byte, sizeof(byte), MSG_PEEK);
+    } while (size == -1 && errno == EINTR);
+    if (size == -1)
+        return errno == EAGAIN ? IO_WAIT : IO_FAIL;
+    return size > 0 ? IO_OK : IO_END;
+}
+
+void linux_shutdown_write(struct world *world, int fd)
+{
+    (void)world;
+    (void)shutdown(fd, SHUT_WR); /* fails only when the connection is gone, which reading tells */
+}
+
+void linux_close(struct world *world, int fd)
+{
+    (void)world;
+    ASSERT(close(fd) == 0 || errno != EBADF); /* closing twice would hit somebody else's descriptor */
+}
+
+void linux_reset(struct world *world, int fd)
+{
+    struct linger linger = {.l_onoff = 1, .l_linger = 0};
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+    linux_close(world, fd);
+}
+
+bool linux_facts(struct world *world, int fd, struct tcp_facts *facts)
+{
+    struct tcp_info info;
+    int unsent = 0;
+
+    (void)world;
+    if (!read_tcp_info(fd, &info) || ioctl(fd, SIOCOUTQ, &unsent) == -1)
+        return false;
+    *facts = (struct tcp_facts){
+        .closed = info.tcpi_state == TCP_STATE_CLOSE,
+        .bytes_acked = info.tcpi_bytes_acked,
+        .retransmits = info.tcpi_retransmits,
+        .unsent_bytes = unsent > 0 ? (uint32_t)unsent : 0,
+        .rtt_ns = (uint64_t)info.tcpi_rtt * 1000,
+    };
+    return true;
+}

@@ -1,0 +1,324 @@
+/* loop.c: one turn = wait, wake, run. Nothing here knows the kernel; readiness, time and sleep come from the world, so
+ * the simulator turns the same loop.
+ *
+ * No watch is remembered past the moment its task was woken, which happens before anything runs: unwatch in the middle
+ * of a batch leaves nothing behind. Start with loop_turn. SPDX-License-Identifier: Apache-2.0 */
+#include "os/loop.h"
+
+#include "os/loop_internal.h"
+#include "os/timers_internal.h"
+
+#include <stdlib.h>
+
+enum {
+    BATCH_MAX = 512,        /* ready watches taken from the world in one turn */
+    TASKS_MAX = 10000,      /* run in one turn: tasks that keep waking each other must not keep sockets waiting */
+    SWEEP_TASKS_MAX = 5000, /* of the sweep, which has its own share so that it cannot starve the rest */
+    PAGE_BYTES = 4096,
+    PAGES_KEPT = 1024,
+};
+
+/* Apart from the loop, as it is filled by the first who asks, through a const loop. */
+struct calendar {
+    uint64_t wall_ns;
+    bool is_read; /* this turn */
+};
+
+struct loop {
+    struct world *world;
+    struct block_pool *blocks;
+    struct slab *pages;
+    struct calendar *calendar;
+    struct timer_heap timers;
+    struct list early; /* woken tasks that run before the others: of `first` watches, and whom those wake */
+    struct list late;  /* all other woken tasks */
+    struct list inboxes;
+    atomic_bool notified; /* some inbox may have letters; the only member that other threads touch */
+    bool turning, sweeping, stopping;
+    uint64_t now_ns;
+    struct rng rng;
+    struct loop_stats stats;
+    struct watch *ready[BATCH_MAX];
+};
+
+static void enqueue(struct loop *loop, struct task *task, bool early)
+{
+    task->early = early;
+    list_push_back(early ? &loop->early : &loop->late, &task->node);
+}
+
+static void dequeue(struct loop *loop, struct task *task)
+{
+    list_remove(task->early ? &loop->early : &loop->late, &task->node);
+}
+
+/* Queues the task early, also when it stands among the others already. */
+static void wake_early(struct loop *loop, struct task *task)
+{
+    if (list_holds(&task->node)) {
+        if (task->early)
+            return;
+        dequeue(loop, task);
+    }
+    enqueue(loop, task, true);
+}
+
+static void wake_late(struct loop *loop, struct task *task)
+{
+    if (!list_holds(&task->node))
+        enqueue(loop, task, false);
+}
+
+static int wait_for_news(struct loop *loop, uint64_t until_ns)
+{
+    uint64_t timer_ns = timer_heap_next_ns(&loop->timers);
+
+    if (!list_is_empty(&loop->early) || !list_is_empty(&loop->late))
+        until_ns = 0;
+    else if (timer_ns < until_ns)
+        until_ns = timer_ns;
+    return loop->world->ops->wait(loop->world, loop->ready, BATCH_MAX, until_ns);
+}
+
+static void wake_ready(struct loop *loop, int count)
+{
+    ASSERT(count >= 0);
+    ASSERT(count <= BATCH_MAX);
+    loop->stats.events += (uint64_t)count;
+    for (int i = 0; i < count; i++) {
+        const struct watch *watch = loop->ready[i];
+
+        if (!watch->task)
+            continue;
+        if (watch->first)
+            wake_early(loop, watch->task);
+        else
+            wake_late(loop, watch->task);
+    }
+}
+
+/* The flag goes down before the inboxes are looked at: a letter that is missed has raised it again, behind a wake. */
+static void wake_receivers(struct loop *loop)
+{
+    if (!atomic_load_explicit(&loop->notified, memory_order_relaxed))
+        return;
+    atomic_exchange(&loop->notified, false);
+    for (struct list_node *node = list_first(&loop->inboxes); node; node = list_next(&loop->inboxes, node)) {
+        struct inbox *inbox = container_of(node, struct inbox, node);
+
+        if (atomic_load_explicit(&inbox->newest, memory_order_relaxed))
+            task_wake(loop, inbox->task);
+    }
+}
+
+static void fire_timers(struct loop *loop)
+{
+    struct timer *timer;
+
+    while ((timer = timer_heap_take_due(&loop->timers, loop->now_ns))) {
+        timer->at_ns = TIMER_OFF;
+        timer->fired = true;
+        loop->stats.timers_fired++;
+        task_wake(loop, timer->task);
+    }
+}
+
+static void run_tasks(struct loop *loop, struct list *queue, unsigned count_max)
+{
+    struct list_node *node;
+
+    for (unsigned i = 0; i < count_max && (node = list_pop_front(queue)); i++) {
+        struct task *task = container_of(node, struct task, node);
+
+        loop->stats.tasks_run++;
+        task->run(task); /* the task may be gone after this */
+    }
+}
+
+void loop_turn(struct loop *loop, uint64_t until_ns)
+{
+    const struct world_ops *ops = loop->world->ops;
+    uint64_t length_ns;
+    int count;
+
+    ASSERT(!loop->turning); /* a task may not turn the loop that runs it */
+    loop->turning = true;
+    count = wait_for_news(loop, until_ns);
+    loop->now_ns = ops->now_ns(loop->world);
+    loop->calendar->is_read = false;
+
+    wake_ready(loop, count);
+    wake_receivers(loop);
+    loop->sweeping = true;
+    run_tasks(loop, &loop->early, SWEEP_TASKS_MAX);
+    loop->sweeping = false;
+    fire_timers(loop);
+    run_tasks(loop, &loop->late, TASKS_MAX);
+
+    length_ns = ops->now_ns(loop->world) - loop->now_ns;
+    if (length_ns > loop->stats.longest_turn_ns)
+        loop->stats.longest_turn_ns = length_ns;
+    loop->stats.turns++;
+    loop->turning = false;
+}
+
+void loop_run(struct loop *loop)
+{
+    while (!loop->stopping)
+        loop_turn(loop, UINT64_MAX);
+    loop->stopping = false;
+}
+
+void loop_stop(struct loop *loop)
+{
+    loop->stopping = true;
+}
+
+void task_wake(struct loop *loop, struct task *task)
+{
+    if (!task)
+        return;
+    ASSERT_SLOW(task->run);
+    if (loop->sweeping)
+        wake_early(loop, task);
+    else
+        wake_late(loop, task);
+}
+
+void task_forget(struct loop *loop, struct task *task)
+{
+    if (list_holds(&task->node))
+        dequeue(loop, task);
+}
+
+void timer_set(struct loop *loop, struct timer *timer, uint64_t at_ns)
+{
+    timer->fired = false;
+    timer->at_ns = at_ns;
+    if (timer->slot != 0 ? at_ns >= timer->queued_ns : at_ns == TIMER_OFF)
+        return;
+    if (timer_heap_place(&loop->timers, timer, at_ns))
+        return;
+    /* An alarm that is lost would hang its owner for ever; one that is early only fails it. */
+    timer->at_ns = TIMER_OFF;
+    timer->fired = true;
+    task_wake(loop, timer->task);
+}
+
+void timer_clear(struct loop *loop, struct timer *timer)
+{
+    timer->fired = false;
+    timer->at_ns = TIMER_OFF;
+    timer_heap_remove(&loop->timers, timer);
+}
+
+struct world *loop_world(const struct loop *loop)
+{
+    return loop->world;
+}
+
+struct block_pool *loop_blocks(const struct loop *loop)
+{
+    return loop->blocks;
+}
+
+struct slab *loop_pages(const struct loop *loop)
+{
+    return loop->pages;
+}
+
+uint64_t loop_now_ns(const struct loop *loop)
+{
+    return loop->now_ns;
+}
+
+uint64_t loop_wall_ns(const struct loop *loop)
+{
+    struct calendar *calendar = loop->calendar;
+
+    if (!calendar->is_read)
+        calendar->wall_ns = loop->world->ops->wall_ns(loop->world);
+    calendar->is_read = true;
+    return calendar->wall_ns;
+}
+
+struct rng *loop_rng(struct loop *loop)
+{
+    return &loop->rng;
+}
+
+const struct loop_stats *loop_stats(const struct loop *loop)
+{
+    return &loop->stats;
+}
+
+bool loop_watch(struct loop *loop, struct watch *watch, struct error *err)
+{
+    return loop->world->ops->watch(loop->world, watch, err);
+}
+
+void loop_unwatch(struct loop *loop, struct watch *watch)
+{
+    loop->world->ops->unwatch(loop->world, watch);
+}
+
+void loop_add_inbox(struct loop *loop, struct inbox *inbox)
+{
+    list_push_back(&loop->inboxes, &inbox->node);
+}
+
+void loop_remove_inbox(struct loop *loop, struct inbox *inbox)
+{
+    list_remove(&loop->inboxes, &inbox->node);
+}
+
+void loop_notify(struct loop *loop)
+{
+    if (!atomic_exchange(&loop->notified, true))
+        loop->world->ops->wake(loop->world);
+}
+
+static void seed_rng(struct loop *loop)
+{
+    uint64_t seed;
+
+    loop->world->ops->random(loop->world, &seed, sizeof(seed));
+    rng_init(&loop->rng, seed);
+}
+
+struct loop *loop_new(struct world *world)
+{
+    struct loop *loop = calloc(1, sizeof(*loop));
+
+    if (!loop)
+        return NULL;
+    loop->world = world;
+    list_init(&loop->early);
+    list_init(&loop->late);
+    list_init(&loop->inboxes);
+    loop->blocks = block_pool_new();
+    loop->pages = slab_new(PAGE_BYTES, PAGES_KEPT);
+    loop->calendar = calloc(1, sizeof(*loop->calendar));
+    if (!timer_heap_init(&loop->timers) || !loop->blocks || !loop->pages || !loop->calendar) {
+        loop_free(loop);
+        return NULL;
+    }
+    loop->now_ns = world->ops->now_ns(world);
+    seed_rng(loop);
+    return loop;
+}
+
+void loop_free(struct loop *loop)
+{
+    if (!loop)
+        return;
+    ASSERT(!loop->turning);
+    ASSERT(list_is_empty(&loop->early));
+    ASSERT(list_is_empty(&loop->late));
+    ASSERT(list_is_empty(&loop->inboxes));
+    timer_heap_clear(&loop->timers);
+    slab_free(loop->pages);
+    block_pool_free(loop->blocks);
+    free(loop->calendar);
+    free(loop);
+}

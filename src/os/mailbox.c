@@ -1,0 +1,62 @@
+/* mailbox.c: many threads post, one loop takes. A lock-free stack that is turned round when it is taken whole, so there
+ * is no ABA: nobody pops a single letter.
+ *
+ * Only the first letter into an empty box wakes the loop; later ones are found with it. Start with mailbox_post.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "os/mailbox.h"
+
+#include "os/loop_internal.h"
+
+#include <stdlib.h>
+
+struct mailbox {
+    struct inbox inbox;
+    struct loop *loop;
+};
+
+struct mailbox *mailbox_new(struct loop *loop, struct task *task)
+{
+    struct mailbox *mailbox = calloc(1, sizeof(*mailbox));
+
+    if (!mailbox)
+        return NULL;
+    mailbox->loop = loop;
+    mailbox->inbox.task = task;
+    loop_add_inbox(loop, &mailbox->inbox);
+    return mailbox;
+}
+
+void mailbox_free(struct mailbox *mailbox)
+{
+    if (!mailbox)
+        return;
+    loop_remove_inbox(mailbox->loop, &mailbox->inbox);
+    free(mailbox);
+}
+
+void mailbox_post(struct mailbox *mailbox, struct letter *letter)
+{
+    struct letter *newest = atomic_load_explicit(&mailbox->inbox.newest, memory_order_relaxed);
+
+    do {
+        letter->next = newest;
+    } while (!atomic_compare_exchange_weak_explicit(&mailbox->inbox.newest, &newest, letter, memory_order_release,
+                                                    memory_order_relaxed));
+    if (!newest)
+        loop_notify(mailbox->loop);
+}
+
+struct letter *mailbox_take(struct mailbox *mailbox)
+{
+    struct letter *letter = atomic_exchange_explicit(&mailbox->inbox.newest, NULL, memory_order_acquire);
+    struct letter *oldest = NULL;
+
+    while (letter) {
+        struct letter *before = letter->next;
+
+        letter->next = oldest;
+        oldest = letter;
+        letter = before;
+    }
+    return oldest;
+}
