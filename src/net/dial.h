@@ -1,5 +1,5 @@
-/* dial.h: from a name and port to a connected stream: resolve, race the addresses (Happy Eyeballs, RFC 8305), one winner.
- * SPDX-License-Identifier: Apache-2.0 */
+/* dial.h: from a name and port to a connected stream: resolve, race the addresses (Happy Eyeballs, RFC 8305), one
+ * winner. SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_NET_DIAL_H
 #define HOLDFAST_NET_DIAL_H
 
@@ -7,24 +7,26 @@
 #include "net/stream.h"
 
 struct dial_options {
-    struct str name;             /* host name or literal; borrowed until the dial is freed */
+    struct str name; /* host name or literal; borrowed until the dial is freed */
     uint16_t port;
-    struct addr unix_addr;       /* family ADDR_UNIX: dials this path; name and port are ignored */
-    uint64_t timeout_ns;         /* of the whole dial (KrakenD's dialer_timeout); 0: none */
-    int64_t fallback_delay_ns;   /* head start of each address before the next is tried too (dialer_fallback_delay): 0 means
-                                    300 ms, negative: one after the other */
+    struct addr unix_addr;        /* family ADDR_UNIX: dials this path; name and port are ignored */
+    uint64_t timeout_ns;          /* of the whole dial (KrakenD's dialer_timeout); 0: none */
+    int64_t fallback_delay_ns;    /* head start of each address before the next is tried too (dialer_fallback_delay): 0
+                                     means    300 ms, negative: one after the other */
     struct socket_options socket; /* kind and family are set here */
 };
 
 struct dial;
 
 /* Starts dialing; `owner` is woken when dial_result would no longer answer IO_WAIT. The order is that of RFC 8305 4:
- * families alternate, beginning with the family of the first address (IPv6 first when both are there). NULL: no memory. */
+ * families alternate, beginning with the family of the first address (IPv6 first when both are there). NULL: no memory.
+ */
 struct dial *dial_start(struct loop *loop, struct resolver *resolver, const struct dial_options *options,
                         struct task *owner);
 
-/* IO_OK: *stream is connected and the caller's; IO_WAIT; IO_FAIL: *err tells the last address's failure: connect_refused,
- * connect_unreachable, connect_timeout, resolve_failed ..., all retry_safe, fault UPSTREAM. */
+/* IO_OK: *stream is connected and the caller's; IO_WAIT; IO_FAIL: *err tells the last address's failure:
+ * connect_refused, connect_unreachable, connect_timeout, resolve_failed ..., all retry_safe, fault UPSTREAM; or
+ * out_of_files, out_of_memory here, fault SYSTEM. */
 enum io dial_result(struct dial *dial, struct stream **stream, struct error *err);
 
 void dial_set_owner(struct dial *dial, struct task *owner); /* who is woken from now on; NULL: nobody */

@@ -1,5 +1,7 @@
 /* pair.h: two in-memory streams joined back to back, for tests of what runs over a stream. Bounded like a socket: each
- * direction holds `room` bytes, then writing answers IO_WAIT. SPDX-License-Identifier: Apache-2.0 */
+ * direction holds `room` bytes, then writing answers IO_WAIT. Closing follows TCP: with unread bytes it resets, and a
+ * reset destroys what the other end has not read. What one end writes can be read at the other at once.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_NET_PAIR_H
 #define HOLDFAST_NET_PAIR_H
 

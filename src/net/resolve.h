@@ -1,5 +1,5 @@
-/* resolve.h: names to addresses: an interface with a cache above it. c-ares stands behind it in resolve_cares.c; the simulator
- * brings its own. One resolver for each worker. SPDX-License-Identifier: Apache-2.0 */
+/* resolve.h: names to addresses: an interface with a cache above it. c-ares stands behind it in resolve_cares.c; the
+ * simulator brings its own. One resolver for each worker. SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_NET_RESOLVE_H
 #define HOLDFAST_NET_RESOLVE_H
 
@@ -17,13 +17,13 @@ struct resolved {
 
 /* A query under way. The backend fills it, then wakes `task`; it may also be answered at once. */
 struct resolve_query {
-    struct str name;          /* borrowed until done or cancelled; no port, no brackets */
-    struct task *task;        /* woken when done */
+    struct str name;   /* borrowed until done or cancelled; no port, no brackets */
+    struct task *task; /* woken when done */
     bool done;
-    struct resolved answer;   /* when done and err.fault is FAULT_NONE */
-    struct error err;         /* resolve_failed, resolve_timeout */
-    void *backend;            /* the backend's own */
-    struct list_node node;    /* the cache's own */
+    struct resolved answer; /* when done and err.fault is FAULT_NONE */
+    struct error err;       /* resolve_failed, resolve_timeout */
+    void *backend;          /* the backend's own */
+    struct list_node node;  /* the cache's own */
 };
 
 struct resolver_ops {
@@ -38,13 +38,13 @@ struct resolver {
     struct loop *loop;
 };
 
-/* c-ares driven by the loop: sockets through its callbacks, which only mark and wake; /etc/hosts and resolv.conf are honoured.
- * NULL with *err. */
+/* c-ares driven by the loop: sockets through its callbacks, which only mark and wake; /etc/hosts and resolv.conf are
+ * honoured. NULL with *err. */
 struct resolver *resolver_cares_new(struct loop *loop, struct error *err);
 
 /* A cache over `backend` (taken over): literal addresses are answered at once; answers are kept for their TTL (at least
- * 1 s, at most 1 h), failures for 1 s; a stale answer is used for up to 5 min when asking anew fails; equal queries under way are
- * joined into one. NULL: no memory. */
+ * 1 s, at most 1 h), failures for 1 s; a stale answer is used for up to 5 min when asking anew fails; equal queries
+ * under way are joined into one. NULL: no memory. */
 struct resolver *resolver_cache_new(struct resolver *backend);
 
 static inline void resolve_start(struct resolver *resolver, struct resolve_query *query)

@@ -1,7 +1,7 @@
 /* stream.h: a connected byte stream, whatever carries it: tcp (and Unix sockets), an in-memory pair, later TLS.
  *
- * Non-blocking and pull-based: a call that cannot go on answers IO_WAIT, and the owner's task is woken when it may. A stream
- * belongs to one loop. SPDX-License-Identifier: Apache-2.0 */
+ * Non-blocking and pull-based: a call that cannot go on answers IO_WAIT, and the owner's task is woken when it may. A
+ * stream belongs to one loop. SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_NET_STREAM_H
 #define HOLDFAST_NET_STREAM_H
 
@@ -26,16 +26,17 @@ struct stream {
     struct addr peer; /* ADDR_NONE when not known */
 };
 
-/* Reads into the parts. IO_OK: *got > 0 bytes; IO_END: the peer has sent FIN; IO_FAIL: reset and the like. After a short read
- * the stream remembers that it is drained and answers the next call IO_WAIT without a system call until news comes. */
+/* Reads into the parts. IO_OK: *got > 0 bytes; IO_END: the peer has sent FIN; IO_FAIL: reset and the like. After a
+ * short read the stream remembers that it is drained and answers the next call IO_WAIT without a system call until news
+ * comes. */
 static inline enum io stream_readv(struct stream *stream, const struct iovec *parts, int count, size_t *got,
                                    struct error *err)
 {
     return stream->ops->readv(stream, parts, count, got, err);
 }
 
-/* Writes what fits. IO_OK: *sent > 0 (maybe less than all: then the next call answers IO_WAIT without a system call until there
- * is room again). */
+/* Writes what fits. IO_OK: *sent > 0 (maybe less than all: then the next call answers IO_WAIT without a system call
+ * until there is room again). */
 static inline enum io stream_writev(struct stream *stream, const struct iovec *parts, int count, size_t *sent,
                                     struct error *err)
 {
@@ -47,7 +48,8 @@ static inline void stream_shutdown_write(struct stream *stream) /* sends FIN beh
     stream->ops->shutdown_write(stream);
 }
 
-/* Looks without taking: IO_WAIT: open and quiet; IO_OK: bytes wait; IO_END: FIN; IO_FAIL: reset. A system call each time. */
+/* Looks without taking: IO_WAIT: open and quiet; IO_OK: bytes wait; IO_END: FIN; IO_FAIL: reset. A system call each
+ * time. */
 static inline enum io stream_peek(struct stream *stream)
 {
     return stream->ops->peek(stream);
@@ -59,7 +61,8 @@ static inline bool stream_facts(struct stream *stream, struct tcp_facts *facts)
     return stream->ops->facts(stream, facts);
 }
 
-/* Who is woken by news. `idle` marks a pooled connection: its news runs before all else of a batch. NULL: nobody. */
+/* Who is woken by news, and at once when news may be waiting already. `idle` marks a pooled connection: its news runs
+ * before all else of a batch. NULL: nobody. */
 static inline void stream_set_owner(struct stream *stream, struct task *owner, bool idle)
 {
     stream->ops->set_owner(stream, owner, idle);

@@ -4,8 +4,9 @@
 
 #include "net/stream.h"
 
-/* Wraps a connected descriptor (accepted, or connect has ended) and registers it with the loop, once. Reading and writing may
- * be tried at once. Takes fd: it is closed on failure too. NULL with *err. */
+/* Wraps a connected descriptor (accepted, or connect has ended) and registers it with the loop, once. Reading and
+ * writing may be tried at once. Takes fd: it is closed on failure too. NULL with *err. The stream forgets a Unix peer's
+ * path. */
 struct stream *tcp_stream_new(struct loop *loop, int fd, const struct addr *peer, struct error *err);
 
 /* The address of our end. False when it cannot be told. */

@@ -1,0 +1,302 @@
+/* resolve.c: the cache above a resolver: one entry for each name, with its last good answer, its last failure and who
+ * waits.
+ *
+ * It asks the backend at most once for a name at a time, whoever waits; a query that nobody waits for any more goes on,
+ * as its answer is of use to the next one. Start with cache_start. SPDX-License-Identifier: Apache-2.0 */
+#include "net/resolve.h"
+
+#include "base/map.h"
+
+#include <stdlib.h>
+
+#define SECOND_NS    UINT64_C(1000000000)
+#define TTL_MIN_NS   SECOND_NS
+#define TTL_MAX_NS   (3600 * SECOND_NS)
+#define FAILURE_NS   SECOND_NS         /* how long a failure is believed */
+#define STALE_MAX_NS (300 * SECOND_NS) /* how long past its TTL an answer is still used when asking anew fails */
+
+enum {
+    ENTRIES_MAX = 1024,   /* names kept; the least recently used goes first */
+    NAME_BYTES_MAX = 253, /* RFC 1035 2.3.4, as text without the last dot */
+};
+
+struct cache {
+    struct resolver resolver;
+    struct resolver *backend;
+    struct map *names;  /* name to struct entry */
+    struct list recent; /* entries, the most recently used first */
+};
+
+struct entry {
+    struct cache *cache;
+    struct list_node node;
+    struct list waiters; /* struct resolve_query */
+    struct task task;    /* the backend's query has ended */
+    struct resolve_query query;
+    bool asking;
+    bool has_answer;
+    struct resolved answer;
+    uint64_t expires_ns; /* of the answer */
+    bool has_failure;
+    struct error failure;
+    uint64_t retry_ns;             /* do not ask anew before */
+    char name[NAME_BYTES_MAX + 1]; /* lower case */
+};
+
+static struct cache *cache_of(struct resolver *resolver)
+{
+    return container_of(resolver, struct cache, resolver);
+}
+
+static uint64_t now_ns(const struct cache *cache)
+{
+    return loop_now_ns(cache->resolver.loop);
+}
+
+static void finish(struct cache *cache, struct resolve_query *query)
+{
+    query->done = true;
+    task_wake(cache->resolver.loop, query->task);
+}
+
+static void finish_with_answer(struct cache *cache, struct resolve_query *query, const struct resolved *answer)
+{
+    query->err.fault = FAULT_NONE;
+    query->answer = *answer;
+    finish(cache, query);
+}
+
+static void finish_with_error(struct cache *cache, struct resolve_query *query, const struct error *err)
+{
+    query->err = *err;
+    finish(cache, query);
+}
+
+static bool is_fresh(const struct entry *entry)
+{
+    return entry->has_answer && now_ns(entry->cache) < entry->expires_ns;
+}
+
+static bool is_usable_when_stale(const struct entry *entry)
+{
+    return entry->has_answer && now_ns(entry->cache) < entry->expires_ns + STALE_MAX_NS;
+}
+
+/* Answers the query from what the entry knows. False: it knows nothing, the backend must be asked. */
+static bool answer_from(struct entry *entry, struct resolve_query *query)
+{
+    bool failed_lately = entry->has_failure && now_ns(entry->cache) < entry->retry_ns;
+
+    if (is_fresh(entry) || (failed_lately && is_usable_when_stale(entry)))
+        finish_with_answer(entry->cache, query, &entry->answer);
+    else if (failed_lately)
+        finish_with_error(entry->cache, query, &entry->failure);
+    else
+        return false;
+    return true;
+}
+
+static void keep_answer(struct entry *entry, const struct resolved *answer)
+{
+    uint64_t ttl_ns = answer->ttl_ns;
+
+    ttl_ns = ttl_ns < TTL_MIN_NS ? TTL_MIN_NS : ttl_ns;
+    ttl_ns = ttl_ns > TTL_MAX_NS ? TTL_MAX_NS : ttl_ns;
+    entry->answer = *answer;
+    entry->answer.ttl_ns = ttl_ns;
+    entry->expires_ns = now_ns(entry->cache) + ttl_ns;
+    entry->has_answer = true;
+    entry->has_failure = false;
+}
+
+static void keep_failure(struct entry *entry, const struct error *err)
+{
+    entry->failure = *err;
+    entry->retry_ns = now_ns(entry->cache) + FAILURE_NS;
+    entry->has_failure = true;
+}
+
+static void run_entry(struct task *task)
+{
+    struct entry *entry = container_of(task, struct entry, task);
+    struct list_node *node;
+
+    if (!entry->asking || !entry->query.done)
+        return;
+    entry->asking = false;
+    if (entry->query.err.fault == FAULT_NONE)
+        keep_answer(entry, &entry->query.answer);
+    else
+        keep_failure(entry, &entry->query.err);
+    while ((node = list_pop_front(&entry->waiters))) {
+        bool answered = answer_from(entry, container_of(node, struct resolve_query, node));
+
+        ASSERT(answered);
+    }
+}
+
+static void ask_backend(struct entry *entry)
+{
+    entry->query = (struct resolve_query){.name = str_from(entry->name), .task = &entry->task};
+    entry->asking = true;
+    resolve_start(entry->cache->backend, &entry->query);
+    if (entry->query.done)
+        run_entry(&entry->task);
+}
+
+static void free_entry(struct entry *entry)
+{
+    struct cache *cache = entry->cache;
+
+    ASSERT(list_is_empty(&entry->waiters));
+    if (entry->asking)
+        resolve_cancel(cache->backend, &entry->query);
+    task_forget(cache->resolver.loop, &entry->task);
+    map_take(cache->names, str_from(entry->name));
+    list_remove(&cache->recent, &entry->node);
+    free(entry);
+}
+
+static void make_room(struct cache *cache)
+{
+    struct list_node *node = list_last(&cache->recent);
+
+    if (cache->recent.count < ENTRIES_MAX)
+        return;
+    while (node && !list_is_empty(&container_of(node, struct entry, node)->waiters))
+        node = node->prev == &cache->recent.head ? NULL : node->prev;
+    if (node)
+        free_entry(container_of(node, struct entry, node));
+}
+
+static struct entry *add_entry(struct cache *cache, const char *name)
+{
+    struct entry *entry;
+
+    make_room(cache);
+    entry = calloc(1, sizeof(*entry));
+    if (!entry)
+        return NULL;
+    entry->cache = cache;
+    entry->task.run = run_entry;
+    list_init(&entry->waiters);
+    memcpy(entry->name, name, sizeof(entry->name));
+    if (!map_put(cache->names, str_from(entry->name), entry)) {
+        free(entry);
+        return NULL;
+    }
+    list_push_front(&cache->recent, &entry->node);
+    return entry;
+}
+
+static struct entry *find_or_add(struct cache *cache, const char *name)
+{
+    struct entry *entry = map_get(cache->names, str_from(name));
+
+    if (!entry)
+        return add_entry(cache, name);
+    list_remove(&cache->recent, &entry->node);
+    list_push_front(&cache->recent, &entry->node);
+    return entry;
+}
+
+/* Names are equal but for the case of A to Z (RFC 4343 3). */
+static bool fold_name(struct str name, char out[NAME_BYTES_MAX + 1])
+{
+    memset(out, 0, NAME_BYTES_MAX + 1);
+    if (name.len == 0 || !str_to_cstr(name, out, NAME_BYTES_MAX + 1))
+        return false;
+    for (char *c = out; *c; c++)
+        if (*c >= 'A' && *c <= 'Z')
+            *c = (char)(*c + ('a' - 'A'));
+    return true;
+}
+
+static bool answer_literal(struct cache *cache, struct resolve_query *query)
+{
+    struct resolved answer = {.count = 1, .ttl_ns = TTL_MAX_NS};
+
+    if (!addr_parse_ip(query->name, &answer.addrs[0]))
+        return false;
+    finish_with_answer(cache, query, &answer);
+    return true;
+}
+
+static void refuse(struct cache *cache, struct resolve_query *query, enum fault fault, enum error_code code,
+                   const char *why)
+{
+    error_set(&query->err, fault, code, "resolving %.*s: %s", STR_ARG(str_first(query->name, NAME_BYTES_MAX)), why);
+    query->err.retry_safe = true;
+    finish(cache, query);
+}
+
+static void cache_start(struct resolver *resolver, struct resolve_query *query)
+{
+    struct cache *cache = cache_of(resolver);
+    char name[NAME_BYTES_MAX + 1];
+    struct entry *entry;
+
+    query->done = false;
+    query->backend = NULL;
+    if (answer_literal(cache, query))
+        return;
+    if (!fold_name(query->name, name)) {
+        refuse(cache, query, FAULT_UPSTREAM, ERROR_RESOLVE_FAILED, "not a host name");
+        return;
+    }
+    entry = find_or_add(cache, name);
+    if (!entry) {
+        refuse(cache, query, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory");
+        return;
+    }
+    if (!entry->asking && answer_from(entry, query))
+        return;
+    query->backend = entry;
+    list_push_back(&entry->waiters, &query->node);
+    if (!entry->asking)
+        ask_backend(entry);
+}
+
+static void cache_cancel(struct resolver *resolver, struct resolve_query *query)
+{
+    struct entry *entry = query->backend;
+
+    (void)resolver;
+    if (list_holds(&query->node))
+        list_remove(&entry->waiters, &query->node);
+}
+
+static void cache_free(struct resolver *resolver)
+{
+    struct cache *cache = cache_of(resolver);
+    struct list_node *node;
+
+    while ((node = list_first(&cache->recent)))
+        free_entry(container_of(node, struct entry, node));
+    resolver_free(cache->backend);
+    map_free(cache->names);
+    free(cache);
+}
+
+static const struct resolver_ops cache_ops = {
+    .start = cache_start,
+    .cancel = cache_cancel,
+    .free = cache_free,
+};
+
+struct resolver *resolver_cache_new(struct resolver *backend)
+{
+    struct cache *cache = calloc(1, sizeof(*cache));
+
+    if (!cache)
+        return NULL;
+    cache->names = map_new(rng_next(loop_rng(backend->loop)));
+    if (!cache->names) {
+        free(cache);
+        return NULL;
+    }
+    cache->resolver = (struct resolver){.ops = &cache_ops, .loop = backend->loop};
+    cache->backend = backend;
+    list_init(&cache->recent);
+    return &cache->resolver;
+}
