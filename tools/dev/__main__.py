@@ -1,0 +1,113 @@
+"""__main__.py: the words of ./dev, once the packages are there. Each word is one function of one module.
+
+SPDX-License-Identifier: Apache-2.0"""
+
+import os
+import signal
+import subprocess
+import sys
+
+import bench
+import build
+import demo
+import fresh
+import fuzz
+import style
+import suite
+from common import ROOT, Failed, environment, say
+
+HELP = """usage: ./dev WORD
+
+  demo [--once]         build, run the gateway on its embedded example, send requests, show the answers and the reuse
+                        ratio; --once ends by itself
+  test [-k NAME]        everything that has to hold; -k: a stage, or tests with NAME in their name
+  setup [SECTION...]    install what is missing (tools/deps.txt; build and test by default) and the git hook
+  build [KIND]          build/KIND/holdfast; KIND: release (default), debug, tsan, fuzz, plain, cover
+  sim [COUNT | SEED]    COUNT random walks (200); seed=N, or a number over 100000: that one, with its trace
+  fuzz TARGET [SECONDS] libFuzzer on one engine, 60 s by default
+  bench [CASE...]       measure, paired with the peers installed; writes build/bench/*.json
+  tidy                  layers, banned calls, lengths, format
+  fmt [--check]         format C with clang-format 14
+  fresh RELEASE         bookworm or trixie: demo --once and test in a bare Debian (root; needs the network)
+"""
+
+
+def word_build(arguments):
+    if len(arguments) > 1:
+        raise Failed("usage: ./dev build [KIND]")
+    kind = arguments[0] if arguments else "release"
+    build.build(kind)
+    say(f"built build/{kind}/holdfast" if (ROOT / "build" / kind / "holdfast").exists() else f"built build/{kind}")
+    return 0
+
+
+def word_setup(arguments):
+    style.install_hook()
+    say("ready: all packages are here")
+    return 0
+
+
+def sim_arguments(arguments):
+    """What test_sim is called with: a count, or one seed with its trace."""
+    text = arguments[0] if arguments else str(suite.SIM_SEEDS)
+    try:
+        number = int(text.removeprefix("seed="), 0)
+    except ValueError:
+        raise Failed("usage: ./dev sim [COUNT | seed=SEED]") from None
+    if text.startswith("seed=") or number > 100000:
+        return ["--seed", str(number), "--trace"]
+    return ["--count", str(number)]
+
+
+def word_sim(arguments):
+    command = sim_arguments(arguments)
+    binary = build.build_executables("debug", "test_sim")["test_sim"]
+    return subprocess.call([binary, *command], cwd=ROOT, env=environment())
+
+
+def word_help(arguments):
+    say(HELP.rstrip())
+    return 0
+
+
+WORDS = {
+    "demo": demo.demo,
+    "test": suite.test,
+    "setup": word_setup,
+    "build": word_build,
+    "sim": word_sim,
+    "fuzz": fuzz.fuzz,
+    "bench": bench.bench,
+    "tidy": style.tidy,
+    "fmt": style.fmt,
+    "fresh": fresh.fresh,
+    "pre-commit": lambda arguments: style.pre_commit(),
+    "help": word_help,
+    "--help": word_help,
+    "-h": word_help,
+}
+
+
+def interrupt(number, frame):
+    """SIGTERM ends us as Ctrl-C does, so that what we started is ended too."""
+    raise KeyboardInterrupt
+
+
+def main():
+    signal.signal(signal.SIGTERM, interrupt)
+    word = sys.argv[1] if len(sys.argv) > 1 else "help"
+    os.chdir(ROOT)
+    if word not in WORDS:
+        print(f"dev: no word is called {word}\n\n{HELP}", file=sys.stderr, end="")
+        return 2
+    try:
+        return WORDS[word](sys.argv[2:])
+    except Failed as err:
+        print(f"dev: {err}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
