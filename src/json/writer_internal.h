@@ -1,0 +1,51 @@
+/* writer_internal.h: the growing piece of memory behind json_writer, for write.c and write_text.c.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_JSON_WRITER_INTERNAL_H
+#define HOLDFAST_JSON_WRITER_INTERNAL_H
+
+#include "json/write.h"
+
+enum {
+    WRITER_SLACK = 32
+}; /* free bytes that writer_reserve leaves beyond what was asked for: short copies overshoot */
+
+/* No more output. Returns false. */
+static inline bool writer_fail(struct json_writer *writer)
+{
+    writer->failed = true;
+    writer->room = writer->len; /* so that every further write meets writer_grow, which refuses */
+    return false;
+}
+
+/* The slow half of writer_reserve. */
+bool writer_grow(struct json_writer *writer, size_t size);
+
+/* Room for `size` more bytes and the slack. False: failed. */
+static inline bool writer_reserve(struct json_writer *writer, size_t size)
+{
+    return LIKELY(writer->room - writer->len >= size + WRITER_SLACK) || writer_grow(writer, size);
+}
+
+static inline void writer_char(struct json_writer *writer, char c)
+{
+    if (writer_reserve(writer, 1))
+        writer->data[writer->len++] = c;
+}
+
+/* Appends `len` bytes; `readable` of them and behind them may be read. Short pieces, which is most, move as one block.
+ */
+static inline void writer_copy(struct json_writer *writer, const char *data, size_t len, size_t readable)
+{
+    if (!writer_reserve(writer, len))
+        return;
+    if (len <= WRITER_SLACK && readable >= WRITER_SLACK)
+        memcpy(writer->data + writer->len, data, WRITER_SLACK);
+    else
+        memcpy(writer->data + writer->len, data, len);
+    writer->len += len;
+}
+
+/* A string whose content is JSON (escapes in it), quoted and escaped anew as Go does. */
+void writer_content(struct json_writer *writer, struct str content);
+
+#endif
