@@ -17,12 +17,14 @@ class Points:
     failed: list = field(default_factory=list)
     skipped: list = field(default_factory=list)
     logs: list = field(default_factory=list)  # where to read about the failures
+    notes: list = field(default_factory=list)  # figures that a test found, for people
 
     def add(self, other):
         self.passed += other.passed
         self.failed += other.failed
         self.skipped += other.skipped
         self.logs += other.logs
+        self.notes += other.notes
 
     def total(self):
         return self.passed + len(self.failed) + len(self.skipped)
