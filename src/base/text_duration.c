@@ -48,10 +48,12 @@ static void take_fraction(struct str *s, uint64_t *number, double *scale, size_t
     *number = 0;
     *scale = 1;
     for (*count = 0; *count < s->len && is_digit(s->data[*count]); ++*count) {
-        is_full = is_full || *number > INT64_MAX / 10;
+        uint64_t longer = *number * 10 + (uint64_t)(s->data[*count] - '0');
+
+        is_full = is_full || *number > INT64_MAX / 10 || longer > SIZE_LIMIT;
         if (is_full)
             continue;
-        *number = *number * 10 + (uint64_t)(s->data[*count] - '0');
+        *number = longer;
         *scale *= 10;
     }
     *s = str_from_offset(*s, *count);

@@ -47,6 +47,15 @@ static void print_place_of_crash(void)
     test_print_place(print_to_stderr);
 }
 
+/* Says with a crash which test it was, also when the sanitizer ends the process. */
+static void announce_crashes(void)
+{
+    assert_set_hook(print_place_of_crash);
+#if ASAN_IS_ON
+    __sanitizer_set_death_callback(print_place_of_crash);
+#endif
+}
+
 static int begin(void **state)
 {
     test_begin(*state, run_seed);
@@ -59,7 +68,7 @@ static void run(void **state)
 
     for (size_t i = 0; i < COUNT_OF(crash_signals); i++)
         sigaction(crash_signals[i], &crash_actions[i], NULL);
-    assert_set_hook(print_place_of_crash);
+    announce_crashes();
     test->run();
 }
 

@@ -65,6 +65,9 @@ struct feeding {
 };
 void test_feed(const struct feeding *feeding, struct str input);
 
+/* Runs body(arg) in a process of its own, its stderr thrown away; true when that ended in abort(), as by ASSERT. */
+bool test_aborts(void (*body)(void *arg), void *arg);
+
 /* The failing allocator: makes the n-th allocation from now on (malloc and friends, slab and arena pages included) fail;
  * 0: none. Linked by the harness through --wrap=malloc, calloc, realloc, aligned_alloc, posix_memalign. */
 void test_fail_allocation(uint64_t n);

@@ -1,0 +1,115 @@
+/* test_slab.c: objects of one size. SPDX-License-Identifier: Apache-2.0 */
+#include "base/slab.h"
+#include "harness/test.h"
+
+TEST(slab_objects_are_aligned_apart_and_counted)
+{
+    static const size_t sizes[] = {1, 8, 63, 64, 65, 4096, 65576};
+
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        struct slab *slab = slab_new(sizes[i], 4);
+        char *objects[20];
+
+        test_case_is("%zu bytes", sizes[i]);
+        CHECK(slab);
+        CHECK_EQ(slab_object_bytes(slab), sizes[i]);
+        for (size_t k = 0; k < COUNT_OF(objects); k++) {
+            objects[k] = slab_take(slab);
+            CHECK(objects[k]);
+            CHECK_EQ((uintptr_t)objects[k] % 64, 0);
+            memset(objects[k], (int)k, sizes[i]);
+            CHECK_EQ(slab_out(slab), k + 1);
+        }
+        for (size_t k = 0; k < COUNT_OF(objects); k++) {
+            CHECK_EQ((size_t)objects[k][0], k);
+            CHECK_EQ((size_t)objects[k][sizes[i] - 1], k);
+            slab_give(slab, objects[k]);
+        }
+        CHECK_EQ(slab_out(slab), 0);
+        slab_free(slab);
+    }
+}
+
+TEST(slab_takes_nothing_back_and_frees_nothing)
+{
+    struct slab *slab = slab_new(100, 1);
+
+    slab_give(slab, NULL);
+    CHECK_EQ(slab_out(slab), 0);
+    slab_free(slab);
+    slab_free(NULL);
+}
+
+TEST(slab_of_absurd_size_is_refused)
+{
+    CHECK(!slab_new(SIZE_MAX, 1));
+    CHECK(!slab_new(SIZE_MAX - 62, 1));
+}
+
+#ifndef HOLDFAST_SLOW_CHECKS /* With slow checks a slab keeps none. */
+TEST(slab_hands_out_the_warmest_first_and_keeps_no_more_than_its_limit)
+{
+    struct slab *slab = slab_new(100, 2);
+    void *a = slab_take(slab), *b = slab_take(slab), *c = slab_take(slab);
+
+    slab_give(slab, a);
+    slab_give(slab, b);
+    slab_give(slab, c); /* beyond the limit: back to the system */
+    test_fail_allocation(0);
+    CHECK(slab_take(slab) == b);
+    CHECK(slab_take(slab) == a);
+    CHECK_EQ(test_allocations(), 0);
+    slab_give(slab, slab_take(slab));
+    CHECK_EQ(test_allocations(), 1);
+    slab_give(slab, a);
+    slab_give(slab, b);
+    slab_free(slab);
+}
+#endif
+
+static void use_a_slab(void *arg)
+{
+    struct slab *slab = slab_new(100, 1);
+    void *first, *second;
+
+    (void)arg;
+    if (!slab)
+        return;
+    first = slab_take(slab);
+    second = slab_take(slab);
+    CHECK_EQ(slab_out(slab), (size_t)(first != NULL) + (second != NULL));
+    CHECK(first || second);
+    slab_give(slab, first);
+    slab_give(slab, second);
+    slab_free(slab);
+}
+
+TEST(slab_survives_failing_allocations)
+{
+    test_every_allocation_fails(use_a_slab, NULL);
+}
+
+static void free_with_an_object_out(void *arg)
+{
+    struct slab *slab = slab_new(100, 1);
+
+    (void)arg;
+    CHECK(slab_take(slab));
+    slab_free(slab);
+}
+
+static void give_too_much(void *arg)
+{
+    static char stranger[128];
+
+    slab_give(arg, stranger);
+}
+
+TEST(slab_outlives_its_objects)
+{
+    struct slab *slab = slab_new(100, 1);
+
+    CHECK(test_aborts(free_with_an_object_out, NULL));
+    CHECK(test_aborts(give_too_much, slab));
+    slab_free(slab);
+}
