@@ -105,7 +105,9 @@ static bool is_connected_to_itself(struct stream *stream)
 {
     struct addr local;
 
-    return addr_is_loopback(&stream->peer) && tcp_local_addr(stream, &local) && addr_eq(&local, &stream->peer);
+    if (stream->peer.family == ADDR_UNIX || !addr_is_loopback(&stream->peer))
+        return false;
+    return tcp_local_addr(stream, &local) && addr_eq(&local, &stream->peer);
 }
 
 /* False: the attempt has failed. */
