@@ -17,16 +17,44 @@ struct decimal {
     int count, exponent;
 };
 
+/* Adds one to the last digit of "d.ddde+XX"; all nines stay as they are. */
+static void add_one(char *text)
+{
+    char *at = strchr(text, 'e');
+
+    while (at > text && (at[-1] == '9' || at[-1] == '.'))
+        at--;
+    if (at == text)
+        return;
+    at[-1]++;
+    for (; *at != 'e'; at++) {
+        if (*at == '9')
+            *at = '0';
+    }
+}
+
+/* Writes `number` with `count` digits; false when that does not read back as the same number. */
+static bool fits(double number, int count, char *text, size_t size)
+{
+    snprintf(text, size, "%.*e", count - 1, number);
+    if (strtod(text, NULL) == number)
+        return true;
+    /* The gap below a power of two is half as wide: the nearest decimal may miss it while the next above does not. */
+    add_one(text);
+    return strtod(text, NULL) == number;
+}
+
 /* `number` is finite and not negative. 15 digits are exact for every normal double that has so few; 17 always suffice.
  */
 static void shortest(double number, struct decimal *out)
 {
     char text[40];
-    int precision = number < DBL_MIN ? 1 : 15;
+    int count = number < DBL_MIN ? 1 : 15;
 
-    snprintf(text, sizeof(text), "%.*e", precision - 1, number);
-    while (precision < DIGITS_MAX && strtod(text, NULL) != number)
-        snprintf(text, sizeof(text), "%.*e", precision++, number);
+    while (count < DIGITS_MAX && !fits(number, count, text, sizeof(text)))
+        count++;
+    if (count == DIGITS_MAX)
+        snprintf(text, sizeof(text), "%.*e", count - 1, number);
 
     const char *at = text;
 

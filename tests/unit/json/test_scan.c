@@ -1,0 +1,91 @@
+/* test_scan.c: the SIMD loops against their scalar twins; UTF-8 against an independent decoder. Includes a private
+ * header on purpose. SPDX-License-Identifier: Apache-2.0 */
+#include "base/text.h"
+#include "unit/json/json_test.h"
+
+#include "json/scan_internal.h"
+
+static void check_twins(struct str text)
+{
+    const char *end = text.data + text.len;
+    bool html = false, html_scalar = false;
+
+    CHECK_EQ(scan_plain(text.data, end, &html) - text.data,
+             scan_plain_scalar(text.data, end, &html_scalar) - text.data);
+    CHECK_EQ(html, html_scalar);
+    CHECK_EQ(scan_blank(text.data, end) - text.data, scan_blank_scalar(text.data, end) - text.data);
+}
+
+/* Each byte value at each place of texts up to three blocks long. */
+TEST(both_scans_stop_at_the_same_byte)
+{
+    char text[48];
+
+    for (size_t len = 0; len <= sizeof(text); len++) {
+        for (size_t at = 0; at < len; at++) {
+            for (unsigned value = 0; value < 256; value++) {
+                memset(text, value & 1 ? 'x' : ' ', sizeof(text));
+                text[at] = (char)value;
+                test_case_is("byte %u at %zu of %zu", value, at, len);
+                check_twins(str_of(text, len));
+            }
+        }
+    }
+}
+
+TEST(both_scans_agree_on_random_text_at_a_guard_page)
+{
+    static const char alphabet[] = "aaaaaaaaaaaa    \n\r\t\"\\<>&=%'\x1f\x7f\x80\xff";
+
+    for (int i = 0; i < 3000; i++) {
+        char text[80];
+        size_t len = rng_below(test_rng(), sizeof(text));
+
+        for (size_t j = 0; j < len; j++)
+            text[j] = alphabet[rng_below(test_rng(), sizeof(alphabet) - 1)];
+        check_twins(guard_copy(str_of(text, len)));
+    }
+}
+
+TEST(the_html_mark_counts_only_bytes_before_the_stop)
+{
+    struct str text = STR("plain \" and < behind it");
+    bool html = false;
+
+    CHECK_EQ(scan_plain(text.data, text.data + text.len, &html) - text.data, 6);
+    CHECK(!html);
+    text = STR("0123456789abcde&0123\"");
+    CHECK_EQ(scan_plain(text.data, text.data + text.len, &html) - text.data, 20);
+    CHECK(html);
+}
+
+/* All sequences of two bytes, and random ones of up to five with likely bytes: well formed exactly when base says so.
+ */
+TEST(utf8_sequences_are_judged_as_base_judges_them)
+{
+    static const unsigned char likely[] = {0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0,
+                                           0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff};
+
+    for (unsigned pair = 0; pair < 65536; pair++) {
+        char text[2] = {(char)(pair >> 8), (char)pair};
+        unsigned len = scan_utf8(text, text + 2);
+
+        test_case_is("bytes %04x", pair);
+        CHECK_EQ(len == 2, text_is_utf8(str_of(text, 2)) && pair >= 0x8000);
+        CHECK_EQ(len == 1, (pair >> 8) < 0x80);
+    }
+    for (int i = 0; i < 200000; i++) {
+        char text[5];
+        size_t size = 1 + rng_below(test_rng(), sizeof(text));
+
+        for (size_t j = 0; j < size; j++)
+            text[j] = (char)likely[rng_below(test_rng(), sizeof(likely))];
+        unsigned len = scan_utf8(text, text + size);
+
+        test_case_is("round %d", i);
+        if (len > 0)
+            CHECK(text_is_utf8(str_of(text, len)));
+        for (size_t shorter = 1; shorter <= size && len == 0; shorter++)
+            CHECK(!text_is_utf8(str_of(text, shorter)));
+    }
+}
