@@ -24,6 +24,7 @@ NOT_CODE = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+"([^"]+)"', re.M)
 CALL = re.compile(r"(?<![\w.>])([a-z_]\w*)\s*\(")
 OPEN_WORK = re.compile(r"\b(?:TODO|FIXME|XXX)\b(?!\(?\s?#\d+)")
+NAMED = re.compile(r"`([a-z_0-9]+(?:/[a-z_0-9]+)+\.[ch])(?: (\w+))?`")
 CONFLICT = re.compile(r"^(?:<{7} |={7}$|>{7} )")
 
 
@@ -207,7 +208,7 @@ class Tidy:
             self.report(path, number, f"`{name}` does not have `{word}`")
 
     def check_picture(self):
-        """The layers in docs/ARCHITECTURE.md, top line first, are those of layers.toml."""
+        """The layers in docs/ARCHITECTURE.md, top line first, are those of layers.toml, and the names there exist."""
         path = Path("docs/ARCHITECTURE.md")
         if not (self.root / path).exists():
             return self.report(path, 1, "missing")
@@ -216,6 +217,17 @@ class Tidy:
         shown = [line[:16].split() for line in block.group(1).splitlines()] if block else []
         if list(reversed(shown)) != self.layers:
             self.report(path, 1, "the picture of the layers and tools/layers.toml differ")
+        for number, line in enumerate(text.splitlines(), 1):
+            for name, word in NAMED.findall(line):
+                self.check_named(path, number, name, word)
+
+    def check_named(self, path, number, name, word):
+        """`folder/file.c function` in a document names what exists in src/ (or from the root)."""
+        found = next((each for each in (self.root / "src" / name, self.root / name) if each.exists()), None)
+        if not found:
+            self.report(path, number, f"`{name}` does not exist")
+        elif word and not re.search(rf"\b{word}\b", found.read_text(encoding="utf-8")):
+            self.report(path, number, f"`{name}` does not have `{word}`")
 
 
 def main(arguments=None):

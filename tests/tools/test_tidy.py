@@ -100,6 +100,8 @@ PLANTED = {
     "dead_header": ("src/base/map.h", c_file("map.h", "struct map;\n"), 1, "no file includes"),
     "dead_source": ("src/base/map.c", c_file("map.c", "int a;\n"), 1, "no meson.build"),
     "picture_differs": ("docs/ARCHITECTURE.md", PICTURE.replace("json os         two", "json            two"), 1, "differ"),
+    "document_names_a_missing_file": ("docs/ARCHITECTURE.md", PICTURE + "`os/epoll.c wait`\n", 15, "does not exist"),
+    "document_names_a_missing_function": ("docs/ARCHITECTURE.md", PICTURE + "`base/str.h str_gone`\n", 15, "does not have"),
     "checklist_done_without_proof": ("docs/seed-checklist.tsv", checklist(7, "7\tS0\tx\tdone\t"), 8, "names no test"),
     "checklist_proof_is_missing": ("docs/seed-checklist.tsv", checklist(7, "7\tS0\tx\tdone\ttests/no.py"), 8, "not exist"),
     "checklist_word_is_missing": ("docs/seed-checklist.tsv", checklist(7, "7\tS0\tx\tdone\tsrc/base/str.h::nothing"), 8,

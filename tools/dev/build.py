@@ -8,7 +8,7 @@ import os
 import subprocess
 from contextlib import contextmanager
 
-from common import BUILD, ROOT, Failed, environment, run_logged, say, tool
+from common import BUILD, ROOT, BuildFailed, Failed, environment, run_logged, say, tool
 
 KINDS = ("release", "debug", "tsan", "fuzz", "plain", "cover")
 
@@ -66,12 +66,12 @@ def build(kind, targets=(), strict=False, log=None):
         if not is_configured(kind):
             command = [tool("meson"), "setup", tree, f"-Dkind={kind}", f"-Dwerror={'true' if strict else 'false'}"]
             if call(command, log, env) != 0:
-                raise Failed(f"configuring build/{kind} failed")
+                raise BuildFailed(f"configuring build/{kind} failed")
         elif strict and not warnings_are_errors(kind):
             if call([tool("meson"), "configure", tree, "-Dwerror=true"], log, env) != 0:
-                raise Failed(f"configuring build/{kind} failed")
+                raise BuildFailed(f"configuring build/{kind} failed")
         if call([tool("ninja"), "-C", tree, *targets], log, env) != 0:
-            raise Failed(f"building build/{kind} failed")
+            raise BuildFailed(f"building build/{kind} failed")
 
 
 def configure(kind, log=None):

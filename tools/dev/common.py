@@ -19,6 +19,10 @@ class Failed(Exception):
     """Ends a word with a message and exit code 1."""
 
 
+class BuildFailed(Failed):
+    """The output of the step before says more."""
+
+
 def say(text=""):
     print(text, flush=True)
 

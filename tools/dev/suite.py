@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import build
 import style
-from common import BUILD, CPUS, PYTHON, ROOT, Failed, environment, run_logged, say, tail
+from common import BUILD, CPUS, PYTHON, ROOT, BuildFailed, Failed, environment, run_logged, say, tail
 from tap import Points, has_plan, parse
 
 LOGS = BUILD / "test"
@@ -253,8 +253,10 @@ def run_stage(run, name, function):
     started = time.monotonic()
     try:
         points = function(run, log)
+    except BuildFailed as err:
+        points = Points(failed=[f"{name}: {err}"], logs=[log])
     except Failed as err:
-        points = Points(failed=[f"{name}: {err}"])
+        return Points(failed=[f"{name}: {err}"]), time.monotonic() - started
     if points.failed and not points.logs and log.exists():
         points.logs.append(log)
     return points, time.monotonic() - started
