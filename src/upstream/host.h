@@ -53,6 +53,13 @@ uint32_t hosts_count(struct hosts *hosts);
 struct host *hosts_at(struct hosts *hosts, uint32_t index); /* NULL past the end */
 _Atomic uint64_t *hosts_idle_total(struct hosts *hosts);    /* idle connections of the process */
 
+/* Adds to a number that only the calling worker writes: no locked instruction is needed. */
+static inline void host_count_add(_Atomic uint64_t *count, int64_t change)
+{
+    atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + (uint64_t)change,
+                          memory_order_relaxed);
+}
+
 /* The sum over all workers, read while they run. */
 struct host_totals {
     uint64_t requests_reused, requests_new, connections_opened, connections_closed, dial_failures, stale, resends, idle,

@@ -1,0 +1,194 @@
+/* admin.c: the admin listener's connections: one request at a time, an answer from a page. The pages are pages.c.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "admin/admin.h"
+
+#include <stdlib.h>
+
+#include "admin/pages.h"
+#include "base/assert.h"
+
+enum { ADMIN_CONNECTIONS_MAX = 64, ADMIN_ARENA_BYTES = 16 << 20, PIECE_BYTES = 65536 };
+#define ADMIN_TIMEOUT_NS 10000000000u
+
+struct admin {
+    struct loop *loop;
+    struct admin_view view;
+    struct listener *listener;
+    struct task task;
+    struct list visitors;
+    uint64_t started_ns;
+};
+
+/* One connection and the request on it. */
+struct visitor {
+    struct admin *admin;
+    struct http_conn *conn;
+    struct http_stream *stream; /* NULL between requests */
+    struct arena *arena;
+    struct http_head *request;
+    struct chain body; /* what is left to send */
+    bool answered;
+    struct task task;
+    struct list_node node;
+};
+
+static void end_request(struct visitor *visitor)
+{
+    if (visitor->stream)
+        http_done(visitor->stream);
+    visitor->stream = NULL;
+    visitor->request = NULL;
+    visitor->answered = false;
+    chain_clear(&visitor->body);
+    arena_free(visitor->arena);
+    visitor->arena = NULL;
+}
+
+static void visitor_close(struct visitor *visitor)
+{
+    end_request(visitor);
+    http_close(visitor->conn);
+    task_forget(visitor->admin->loop, &visitor->task);
+    list_remove(&visitor->admin->visitors, &visitor->node);
+    free(visitor);
+}
+
+/* IO_OK: the answer's head is on its way and its body in the chain. */
+static enum io answer(struct visitor *visitor, struct error *err)
+{
+    struct admin *admin = visitor->admin;
+    struct http_head head = {.status = 200, .announced_bytes = -1};
+    struct page page = {0};
+    bool head_only;
+
+    if (!visitor->request) {
+        enum io io = http_recv_head(visitor->stream, visitor->arena, &visitor->request, err);
+
+        if (io != IO_OK)
+            return io;
+    }
+    page_make(visitor->arena, &admin->view, visitor->request, loop_now_ns(admin->loop) - admin->started_ns, &page);
+    head_only = str_eq(visitor->request->method, STR("HEAD"));
+    head.status = page.status;
+    head.body_bytes = head_only ? 0 : (int64_t)page.body.len;
+    head.announced_bytes = head_only ? (int64_t)page.body.len : -1;
+    if (!headers_add_id(&head.headers, visitor->arena, HEADER_CONTENT_TYPE, page.type) ||
+        !headers_add_id(&head.headers, visitor->arena, HEADER_CACHE_CONTROL, STR("no-store")) ||
+        (head.body_bytes && !chain_append(&visitor->body, loop_blocks(admin->loop), page.body)))
+        return IO_FAIL;
+    return http_send_head(visitor->stream, &head, head.body_bytes == 0, err);
+}
+
+/* IO_OK: the request is over. */
+static enum io serve(struct visitor *visitor, struct error *err)
+{
+    if (!visitor->answered) {
+        enum io io = answer(visitor, err);
+
+        if (io != IO_OK)
+            return io;
+        visitor->answered = true;
+    }
+    if (visitor->body.size == 0)
+        return IO_OK;
+    return http_send_body(visitor->stream, &visitor->body, true, err);
+}
+
+static enum io next_request(struct visitor *visitor, struct error *err)
+{
+    enum io io = http_accept(visitor->conn, &visitor->stream, err);
+
+    if (io != IO_OK)
+        return io;
+    visitor->stream->owner = &visitor->task;
+    visitor->arena = arena_new(loop_pages(visitor->admin->loop), ADMIN_ARENA_BYTES);
+    return visitor->arena ? IO_OK : IO_FAIL;
+}
+
+static void run_visitor(struct task *task)
+{
+    struct visitor *visitor = container_of(task, struct visitor, task);
+
+    for (;;) {
+        struct error err = {0};
+        enum io io = visitor->stream ? IO_OK : next_request(visitor, &err);
+
+        if (io == IO_OK)
+            io = serve(visitor, &err);
+        if (io == IO_WAIT)
+            return;
+        if (io != IO_OK) {
+            visitor_close(visitor);
+            return;
+        }
+        end_request(visitor);
+    }
+}
+
+static void visitor_new(struct admin *admin, struct stream *stream)
+{
+    struct http_conn_options options = {.idle_timeout_ns = ADMIN_TIMEOUT_NS, .head_timeout_ns = ADMIN_TIMEOUT_NS,
+                                        .write_timeout_ns = ADMIN_TIMEOUT_NS};
+    struct visitor *visitor = admin->visitors.count < ADMIN_CONNECTIONS_MAX ? calloc(1, sizeof(*visitor)) : NULL;
+    struct error err;
+
+    if (!visitor) {
+        stream_close(stream, true);
+        return;
+    }
+    visitor->admin = admin;
+    visitor->task.run = run_visitor;
+    visitor->conn = h1_server_new(stream, &options, &visitor->task, &err);
+    if (!visitor->conn) {
+        free(visitor);
+        return;
+    }
+    list_push_back(&admin->visitors, &visitor->node);
+}
+
+static void run_admin(struct task *task)
+{
+    struct admin *admin = container_of(task, struct admin, task);
+    struct stream *stream;
+    struct error err;
+
+    while (listener_accept(admin->listener, &stream, &err) == IO_OK)
+        visitor_new(admin, stream);
+}
+
+struct admin *admin_new(struct loop *loop, const struct addr *addr, const struct admin_view *view, struct error *err)
+{
+    struct admin *admin = calloc(1, sizeof(*admin));
+
+    if (!admin) {
+        error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for the admin listener");
+        return NULL;
+    }
+    admin->loop = loop;
+    admin->view = *view;
+    admin->task.run = run_admin;
+    admin->started_ns = loop_now_ns(loop);
+    list_init(&admin->visitors);
+    admin->listener = listener_new(loop, addr, &(struct listen_options){.backlog = 64}, &admin->task, err);
+    if (!admin->listener) {
+        free(admin);
+        return NULL;
+    }
+    return admin;
+}
+
+struct addr admin_addr(const struct admin *admin)
+{
+    return *listener_addr(admin->listener);
+}
+
+void admin_free(struct admin *admin)
+{
+    if (!admin)
+        return;
+    for (struct list_node *node; (node = list_first(&admin->visitors));)
+        visitor_close(container_of(node, struct visitor, node));
+    listener_free(admin->listener);
+    task_forget(admin->loop, &admin->task);
+    free(admin);
+}

@@ -1,0 +1,25 @@
+/* admin.h: the admin listener: health, metrics, pools, a plain live page. Runs on the main thread's loop beside the workers and
+ * only reads their numbers. SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_ADMIN_ADMIN_H
+#define HOLDFAST_ADMIN_ADMIN_H
+
+#include "gateway/frontend.h"
+
+/* What the pages are made from; all borrowed, read while workers run. */
+struct admin_view {
+    struct hosts *hosts;
+    const struct generation *generation;
+    const struct frontend *const *frontends; /* one for each worker */
+    unsigned workers;
+    const bool *draining;
+};
+
+struct admin;
+
+/* Serves on addr: /, /metrics, /v1/status, /v1/pools, /livez, /readyz (docs/admin.md). NULL with *err. */
+struct admin *admin_new(struct loop *loop, const struct addr *addr, const struct admin_view *view, struct error *err);
+
+struct addr admin_addr(const struct admin *admin); /* the address taken */
+void admin_free(struct admin *admin);              /* closes its connections. NULL is fine */
+
+#endif

@@ -1,0 +1,16 @@
+/* pages.h: what the admin listener answers, as pure functions of the numbers. SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_ADMIN_PAGES_H
+#define HOLDFAST_ADMIN_PAGES_H
+
+#include "admin/admin.h"
+
+struct page {
+    uint16_t status;
+    struct str type, body; /* in the arena, or static */
+};
+
+/* The page for a request: by its path; 404 for others, 405 for methods other than GET and HEAD. */
+void page_make(struct arena *arena, const struct admin_view *view, const struct http_head *request, uint64_t uptime_ns,
+               struct page *page);
+
+#endif

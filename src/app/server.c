@@ -1,0 +1,246 @@
+/* server.c: workers with the same listeners (SO_REUSEPORT), started together, drained together.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "app/server.h"
+
+#include <stdlib.h>
+
+#include "os/mailbox.h"
+#include "os/process.h"
+#include "os/thread.h"
+
+enum { LISTEN_BACKLOG = 65535 };
+
+/* One worker's news to the main thread. */
+struct ended_letter {
+    struct letter letter;
+    struct server *server;
+};
+
+struct server {
+    struct server_start start;
+    const struct service *service;
+    struct worker **workers;
+    const struct frontend **frontends; /* the workers' */
+    struct ended_letter *letters;
+    unsigned worker_count, running;
+    struct addr *addresses;
+    size_t address_count;
+    struct mailbox *mailbox;
+    struct task mail_task;
+    bool draining, cutting;
+};
+
+unsigned server_workers(const struct service *service)
+{
+    unsigned count = service->server.workers > 0 ? (unsigned)service->server.workers : thread_cpu_count();
+
+    return count < WORKERS_MAX ? count : WORKERS_MAX;
+}
+
+static void worker_ended(void *arg)
+{
+    struct ended_letter *letter = arg;
+
+    mailbox_post(letter->server->mailbox, &letter->letter);
+}
+
+static void run_mail(struct task *task)
+{
+    struct server *server = container_of(task, struct server, mail_task);
+
+    for (struct letter *letter = mailbox_take(server->mailbox); letter; letter = letter->next)
+        server->running--;
+    if (server->running == 0)
+        task_wake(server->start.loop, server->start.ended);
+}
+
+static bool parse_listeners(struct server *server, struct error *err)
+{
+    const struct server_options *options = &server->service->server;
+
+    server->addresses = calloc(options->listener_count, sizeof(*server->addresses));
+    if (!server->addresses)
+        return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for listeners");
+    for (size_t i = 0; i < options->listener_count; i++)
+        if (!addr_parse(options->listeners[i].listen, &server->addresses[i], err))
+            return error_context(err, "listener %.*s", STR_ARG(options->listeners[i].listen));
+    server->address_count = options->listener_count;
+    return true;
+}
+
+/* Unix sockets cannot be shared by SO_REUSEPORT: the first worker alone serves them. */
+static bool worker_shares(const struct addr *addr, unsigned worker)
+{
+    return addr->family != ADDR_UNIX || worker == 0;
+}
+
+static bool build_worker(struct server *server, unsigned index, struct error *err)
+{
+    char text[ADDR_TEXT_BYTES];
+    struct listen_options listen = {.backlog = LISTEN_BACKLOG, .reuse_port = true};
+
+    server->letters[index].server = server;
+    server->workers[index] = worker_new(
+        &(struct worker_options){
+            .index = index,
+            .pin = server->worker_count > 1,
+            .generation = server->start.generation,
+            .hosts = server->start.hosts,
+            .access_log = !server->service->router.disable_access_log,
+            .ended = worker_ended,
+            .arg = &server->letters[index],
+        },
+        err);
+    if (!server->workers[index])
+        return false;
+    server->frontends[index] = worker_frontend(server->workers[index]);
+    for (size_t i = 0; i < server->address_count; i++)
+        if (worker_shares(&server->addresses[i], index) &&
+            !worker_listen(server->workers[index], &server->addresses[i], &listen, err))
+            return error_context(err, "listen %.*s", STR_ARG(addr_format(&server->addresses[i], text)));
+    return true;
+}
+
+/* With SO_REUSEPORT a second gateway of the same user would share the port unnoticed, and requests would be split between two
+ * configurations; so each TCP address is taken once without it. */
+static bool addresses_are_free(struct server *server, struct error *err)
+{
+    struct world *world = loop_world(server->start.loop);
+    char text[ADDR_TEXT_BYTES];
+
+    for (size_t i = 0; i < server->address_count; i++) {
+        const struct addr *addr = &server->addresses[i];
+        int fd;
+
+        if (addr->family == ADDR_UNIX || addr->port == 0)
+            continue;
+        fd = world->ops->listen(world, addr, &(struct listen_options){.backlog = 1}, err);
+        if (fd == -1)
+            return error_context(err, "listen %.*s", STR_ARG(addr_format(addr, text)));
+        world->ops->close(world, fd);
+    }
+    return true;
+}
+
+static bool build(struct server *server, struct error *err)
+{
+    server->workers = calloc(server->worker_count, sizeof(struct worker *));
+    server->frontends = calloc(server->worker_count, sizeof(struct frontend *));
+    server->letters = calloc(server->worker_count, sizeof(*server->letters));
+    server->mailbox = mailbox_new(server->start.loop, &server->mail_task);
+    if (!server->workers || !server->frontends || !server->letters || !server->mailbox)
+        return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for workers");
+    if (!parse_listeners(server, err) || !addresses_are_free(server, err))
+        return false;
+    for (unsigned i = 0; i < server->worker_count; i++)
+        if (!build_worker(server, i, err))
+            return false;
+    return true;
+}
+
+static bool start_workers(struct server *server, struct error *err)
+{
+    for (unsigned i = 0; i < server->worker_count; i++) {
+        if (!worker_start(server->workers[i], err))
+            return false;
+        server->running++;
+    }
+    return true;
+}
+
+struct server *server_new(const struct server_start *start, struct error *err)
+{
+    struct server *server = calloc(1, sizeof(*server));
+
+    if (!server) {
+        generation_release(start->generation);
+        hosts_free(start->hosts);
+        error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for the server");
+        return NULL;
+    }
+    server->start = *start;
+    server->service = generation_service(start->generation);
+    server->worker_count = start->workers;
+    server->mail_task.run = run_mail;
+    if (!build(server, err) || !start_workers(server, err)) {
+        server_cut(server);
+        server_free(server);
+        return NULL;
+    }
+    return server;
+}
+
+size_t server_address_count(const struct server *server)
+{
+    return server->address_count;
+}
+
+struct addr server_address(const struct server *server, size_t index)
+{
+    return server->addresses[index];
+}
+
+void server_drain(struct server *server)
+{
+    const struct service *service = server->service;
+    int64_t limit_ns =
+        service->max_shutdown_wait_time_ns > 0 ? service->max_shutdown_wait_time_ns : service->server.drain_limit_ns;
+
+    if (server->draining)
+        return;
+    server->draining = true;
+    for (unsigned i = 0; i < server->worker_count; i++)
+        worker_drain(server->workers[i], limit_ns > 0 ? (uint64_t)limit_ns : 0);
+}
+
+void server_cut(struct server *server)
+{
+    if (server->cutting)
+        return;
+    server->cutting = true;
+    for (unsigned i = 0; i < server->running; i++)
+        worker_cut(server->workers[i]);
+}
+
+bool server_is_draining(const struct server *server)
+{
+    return server->draining;
+}
+
+bool server_has_ended(const struct server *server)
+{
+    return server->running == 0;
+}
+
+void server_free(struct server *server)
+{
+    if (!server)
+        return;
+    for (unsigned i = 0; server->workers && i < server->worker_count; i++)
+        worker_free(server->workers[i]);
+    task_forget(server->start.loop, &server->mail_task);
+    mailbox_free(server->mailbox);
+    generation_release(server->start.generation);
+    hosts_free(server->start.hosts);
+    free(server->workers);
+    free(server->frontends);
+    free(server->letters);
+    free(server->addresses);
+    free(server);
+}
+
+unsigned server_worker_count(const struct server *server)
+{
+    return server->worker_count;
+}
+
+struct admin_view server_view(const struct server *server)
+{
+    return (struct admin_view){
+        .hosts = server->start.hosts,
+        .generation = server->start.generation,
+        .frontends = server->frontends,
+        .workers = server->worker_count,
+        .draining = &server->draining,
+    };
+}

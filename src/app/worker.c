@@ -1,0 +1,181 @@
+/* worker.c: one worker's parts in the order they stand on each other, and the letters it obeys.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "app/worker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "observe/access_log.h"
+#include "os/mailbox.h"
+#include "os/thread.h"
+
+enum letter_kind { LETTER_DRAIN, LETTER_CUT };
+
+struct worker {
+    struct worker_options options;
+    struct world *world;
+    struct loop *loop;
+    struct mailbox *mailbox;
+    struct task mail_task, drained_task, limit_task;
+    struct timer limit;
+    struct resolver *resolver;
+    struct pool *pool;
+    struct access_log *access_log;
+    struct frontend *frontend;
+    struct thread *thread;
+    struct letter drain_letter, cut_letter; /* each is posted at most once */
+    uint64_t drain_limit_ns;
+};
+
+static void start_drain(struct worker *worker)
+{
+    if (worker->drain_limit_ns)
+        timer_set(worker->loop, &worker->limit, loop_now_ns(worker->loop) + worker->drain_limit_ns);
+    frontend_drain(worker->frontend, &worker->drained_task);
+}
+
+static void run_mail(struct task *task)
+{
+    struct worker *worker = container_of(task, struct worker, mail_task);
+
+    for (struct letter *letter = mailbox_take(worker->mailbox), *next; letter; letter = next) {
+        next = letter->next;
+        if (letter->kind == LETTER_DRAIN)
+            start_drain(worker);
+        else
+            loop_stop(worker->loop);
+    }
+}
+
+static void run_drained(struct task *task)
+{
+    struct worker *worker = container_of(task, struct worker, drained_task);
+
+    if (frontend_is_empty(worker->frontend))
+        loop_stop(worker->loop);
+}
+
+static void run_limit(struct task *task)
+{
+    struct worker *worker = container_of(task, struct worker, limit_task);
+
+    if (worker->limit.fired) {
+        LOG(LOG_WARNING, "SERVICE: HTTP Server", "drain limit reached, cutting %zu connections",
+            worker->frontend->clients.count);
+        loop_stop(worker->loop);
+    }
+}
+
+/* The parts, lowest first. */
+static bool build(struct worker *worker, struct error *err)
+{
+    const struct worker_options *options = &worker->options;
+
+    worker->world = linux_world_new(err);
+    if (!worker->world)
+        return false;
+    worker->loop = loop_new(worker->world);
+    worker->mailbox = worker->loop ? mailbox_new(worker->loop, &worker->mail_task) : NULL;
+    if (!worker->mailbox)
+        return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a worker");
+    worker->resolver = resolver_cares_new(worker->loop, err);
+    if (!worker->resolver)
+        return false;
+    worker->resolver = resolver_cache_new(worker->resolver);
+    if (worker->resolver)
+        worker->pool = pool_new(worker->loop, worker->resolver, options->hosts, options->index);
+    if (options->access_log)
+        worker->access_log = access_log_new(worker->loop, 1);
+    if (worker->pool)
+        worker->frontend = frontend_new(&(struct frontend_options){
+            .loop = worker->loop,
+            .pool = worker->pool,
+            .generation = options->generation,
+            .access_log = worker->access_log,
+            .worker = options->index,
+        });
+    return worker->frontend || error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a worker");
+}
+
+struct worker *worker_new(const struct worker_options *options, struct error *err)
+{
+    struct worker *worker = calloc(1, sizeof(*worker));
+
+    if (!worker) {
+        error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a worker");
+        return NULL;
+    }
+    worker->options = *options;
+    worker->mail_task.run = run_mail;
+    worker->drained_task.run = run_drained;
+    worker->limit_task.run = run_limit;
+    worker->limit = (struct timer){.at_ns = TIMER_OFF, .task = &worker->limit_task};
+    worker->drain_letter.kind = LETTER_DRAIN;
+    worker->cut_letter.kind = LETTER_CUT;
+    if (!build(worker, err)) {
+        worker_free(worker);
+        return NULL;
+    }
+    return worker;
+}
+
+bool worker_listen(struct worker *worker, struct addr *addr, const struct listen_options *options, struct error *err)
+{
+    return frontend_listen(worker->frontend, addr, options, err);
+}
+
+static void run_thread(void *arg)
+{
+    struct worker *worker = arg;
+
+    loop_run(worker->loop);
+    worker->options.ended(worker->options.arg);
+}
+
+bool worker_start(struct worker *worker, struct error *err)
+{
+    char name[16];
+
+    snprintf(name, sizeof(name), "worker-%u", worker->options.index);
+    worker->thread =
+        thread_start(name, worker->options.pin ? (int)worker->options.index : -1, run_thread, worker, err);
+    return worker->thread != NULL;
+}
+
+void worker_drain(struct worker *worker, uint64_t limit_ns)
+{
+    worker->drain_limit_ns = limit_ns;
+    mailbox_post(worker->mailbox, &worker->drain_letter);
+}
+
+void worker_cut(struct worker *worker)
+{
+    mailbox_post(worker->mailbox, &worker->cut_letter);
+}
+
+void worker_free(struct worker *worker)
+{
+    if (!worker)
+        return;
+    thread_join(worker->thread);
+    if (worker->loop) {
+        timer_clear(worker->loop, &worker->limit);
+        task_forget(worker->loop, &worker->limit_task);
+        task_forget(worker->loop, &worker->drained_task);
+        task_forget(worker->loop, &worker->mail_task);
+    }
+    frontend_free(worker->frontend);
+    access_log_free(worker->access_log);
+    pool_free(worker->pool);
+    resolver_free(worker->resolver);
+    mailbox_free(worker->mailbox);
+    loop_free(worker->loop);
+    linux_world_free(worker->world);
+    free(worker);
+}
+
+const struct frontend *worker_frontend(const struct worker *worker)
+{
+    return worker->frontend;
+}

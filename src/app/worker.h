@@ -1,0 +1,38 @@
+/* worker.h: a worker: a thread with its loop, resolver, pool and client side. Built on the main thread, then started.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_APP_WORKER_H
+#define HOLDFAST_APP_WORKER_H
+
+#include "gateway/frontend.h"
+
+struct worker;
+
+struct worker_options {
+    unsigned index;
+    bool pin;                      /* to a processor of its own */
+    struct generation *generation; /* held by the worker */
+    struct hosts *hosts;           /* borrowed */
+    bool access_log;
+    void (*ended)(void *arg);      /* called on the worker's thread when its loop has ended; must only post */
+    void *arg;
+};
+
+/* A worker, not running yet. NULL with *err. */
+struct worker *worker_new(const struct worker_options *options, struct error *err);
+
+/* Before the start: adds a listener; *addr gets the address taken. False: *err. */
+bool worker_listen(struct worker *worker, struct addr *addr, const struct listen_options *options, struct error *err) MUST_USE;
+
+bool worker_start(struct worker *worker, struct error *err) MUST_USE;
+
+/* Any thread, after the start: stops accepting, ends when every connection has, at the latest `limit_ns` from now (0: no limit). */
+void worker_drain(struct worker *worker, uint64_t limit_ns);
+void worker_cut(struct worker *worker); /* ends at once */
+
+/* Joins the thread (if started) and frees all. NULL is fine. */
+void worker_free(struct worker *worker);
+
+/* Numbers, readable while it runs. */
+const struct frontend *worker_frontend(const struct worker *worker);
+
+#endif

@@ -1,0 +1,108 @@
+/* check.c: `holdfast check`: everything that is wrong with a configuration, at once. SPDX-License-Identifier: Apache-2.0 */
+#include "cli/commands.h"
+#include "cli/serve.h"
+#include "gateway/generation.h"
+#include "os/file.h"
+
+struct check_values {
+    const char *config, *format, *indent, *lint_schema;
+    int64_t debug;
+    bool test_routes, strict, lint, lint_no_network;
+};
+
+static bool wants_json(const struct check_values *values)
+{
+    return values->format && str_eq(str_from(values->format), STR("json"));
+}
+
+/* The service and, as the routes are part of what can be wrong, the generation built of it. */
+static bool load(const struct check_values *values, struct report *report)
+{
+    struct arena *arena = arena_new(NULL, SIZE_MAX);
+    struct hosts *hosts = hosts_new(1);
+    struct service *service = NULL;
+    struct generation *generation = NULL;
+
+    if (arena && hosts)
+        service = service_load(arena, &(struct service_sources){.path = values->config, .environment = true}, report);
+    if (service)
+        generation = generation_build(arena, service, hosts, report);
+    if (generation)
+        generation_release(generation);
+    else
+        arena_free(arena);
+    hosts_free(hosts);
+    return generation != NULL;
+}
+
+static int check(const struct check_values *values)
+{
+    struct arena *arena = arena_new(NULL, SIZE_MAX);
+    struct report report;
+    bool ok;
+
+    if (!arena)
+        return EXIT_ERROR;
+    report_init(&report, arena);
+    report.strict = values->strict;
+    print(2, "Parsing configuration file: %s\n", values->config);
+    ok = load(values, &report) && report.errors == 0;
+    if (wants_json(values))
+        file_print(1, report_json(&report, arena));
+    else
+        print_report(&report, arena);
+    if (ok)
+        print(2, "Syntax OK!\n");
+    else
+        print(2, "ERROR parsing the configuration file:\t%u problem%s\n", report.errors, report.errors == 1 ? "" : "s");
+    arena_free(arena);
+    return ok ? EXIT_OK : EXIT_ERROR;
+}
+
+static int run(int argc, char **argv)
+{
+    struct check_values values = {0};
+    int words;
+    bool help;
+
+    if (!flags_parse(&check_command, argc, argv, &values, &words, &help))
+        return EXIT_USAGE;
+    if (help)
+        return EXIT_OK;
+    if (!values.config) {
+        print(2, "ERROR please, provide the path to the configuration file with --config or see all the options with --help\n");
+        return EXIT_ERROR;
+    }
+    if (values.lint || values.lint_no_network || values.lint_schema) {
+        print(2, "ERROR linting against a JSON Schema is not supported yet; check already reports unknown keys (--strict "
+                 "makes them errors)\n");
+        return EXIT_ERROR;
+    }
+    return check(&values);
+}
+
+static const struct flag check_flags[] = {
+    {"config", 'c', FLAG_STRING, offsetof(struct check_values, config), "FILE", "the configuration to check"},
+    {"debug", 'd', FLAG_COUNT, offsetof(struct check_values, debug), NULL, "accepted; the dump comes later"},
+    {"test-gin-routes", 't', FLAG_BOOL, offsetof(struct check_values, test_routes), NULL,
+     "checks the routes too (always done here)"},
+    {"strict", 0, FLAG_BOOL, offsetof(struct check_values, strict), NULL, "unknown keys are errors"},
+    {"format", 0, FLAG_STRING, offsetof(struct check_values, format), "text|json", "json: the problems as an array on stdout"},
+    {"indent", 'i', FLAG_STRING, offsetof(struct check_values, indent), "TEXT", "accepted; for the dump"},
+    {"lint", 'l', FLAG_BOOL, offsetof(struct check_values, lint), NULL, "not supported yet: says so"},
+    {"lint-schema", 's', FLAG_STRING, offsetof(struct check_values, lint_schema), "SCHEMA", "not supported yet: says so"},
+    {"lint-no-network", 'n', FLAG_BOOL, offsetof(struct check_values, lint_no_network), NULL,
+     "not supported yet: says so"},
+};
+
+const struct command check_command = {
+    .name = "check",
+    .alias = "validate",
+    .summary = "Checks a configuration and shows every problem",
+    .usage = "check -c FILE [--strict] [--format text|json]",
+    .text = "Prints each problem as FILE:LINE:COLUMN with the line, a caret and, where there is one, a suggestion. Exit code 0\n"
+            "when the gateway would start with it, else 1.",
+    .flags = check_flags,
+    .flag_count = COUNT_OF(check_flags),
+    .run = run,
+};

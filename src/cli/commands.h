@@ -1,0 +1,12 @@
+/* commands.h: the words that main.c knows; each stands in its own file. SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_CLI_COMMANDS_H
+#define HOLDFAST_CLI_COMMANDS_H
+
+#include "cli/flags.h"
+
+extern const struct command run_command;     /* run.c */
+extern const struct command check_command;   /* check.c */
+extern const struct command origin_command;  /* origin.c */
+extern const struct command version_command; /* version.c */
+
+#endif

@@ -1,0 +1,128 @@
+/* run.c: `holdfast run`: what to serve comes from a file, from --to URL or from the demo; serving is serve.c.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "cli/commands.h"
+#include "cli/demo.h"
+#include "cli/serve.h"
+#include "config/report.h"
+#include "os/file.h"
+
+struct run_values {
+    const char *config, *to;
+    int64_t port, debug;
+    bool demo, print_config;
+};
+
+enum { TO_PORT = 8080 };
+
+/* A plain reverse proxy of everything to one host. */
+static struct str config_of_target(struct arena *arena, const struct run_values *values)
+{
+    return arena_format(arena,
+                        "{\n"
+                        "  \"version\": 3,\n"
+                        "  \"port\": %d,\n"
+                        "  \"timeout\": \"60s\",\n"
+                        "  \"extra_config\": {\n"
+                        "    \"router\": {\"disable_access_log\": true},\n"
+                        "    \"holdfast/server\": {\"error_status\": \"precise\"}\n"
+                        "  },\n"
+                        "  \"endpoints\": [{\n"
+                        "    \"endpoint\": \"/*\",\n"
+                        "    \"method\": \"*\",\n"
+                        "    \"output_encoding\": \"no-op\",\n"
+                        "    \"input_headers\": [\"*\"],\n"
+                        "    \"input_query_strings\": [\"*\"],\n"
+                        "    \"backend\": [{\"host\": [\"%s\"], \"url_pattern\": \"/*\", \"encoding\": \"no-op\"}]\n"
+                        "  }]\n"
+                        "}\n",
+                        values->port ? (int)values->port : TO_PORT, values->to);
+}
+
+static int without_config(void)
+{
+    print(2, "Please, provide the path to the configuration file with --config or see all the options with --help\n"
+             "Nothing to configure yet? Try: holdfast run --demo\n");
+    return EXIT_OK;
+}
+
+static int run_text(struct arena *arena, const struct run_values *values, const char *name, struct str text)
+{
+    if (!text.data) {
+        print(2, "ERROR out of memory\n");
+        return EXIT_ERROR;
+    }
+    if (values->print_config) {
+        file_print(1, text);
+        return EXIT_OK;
+    }
+    return serve(arena, &(struct service_sources){
+                            .path = name, .text = text.data, .port = values->port, .debug = values->debug > 0});
+}
+
+static int run_demo(struct arena *arena, const struct run_values *values)
+{
+    struct error err = {0};
+    struct demo *demo = demo_start(&err);
+    int code;
+
+    if (!demo) {
+        print(2, "ERROR the demo's origins do not start: %s\n", err.text);
+        return EXIT_ERROR;
+    }
+    code = run_text(arena, values, "demo", demo_config(demo, arena));
+    demo_stop(demo);
+    return code;
+}
+
+static int run(int argc, char **argv)
+{
+    struct run_values values = {0};
+    struct arena *arena;
+    int words, code;
+    bool help;
+
+    if (!flags_parse(&run_command, argc, argv, &values, &words, &help))
+        return EXIT_USAGE;
+    if (help)
+        return EXIT_OK;
+    if (!values.config && !values.to && !values.demo)
+        return without_config();
+    arena = arena_new(NULL, SIZE_MAX);
+    if (!arena)
+        return EXIT_ERROR;
+    if (values.demo)
+        code = run_demo(arena, &values);
+    else if (values.to)
+        code = run_text(arena, &values, "--to", config_of_target(arena, &values));
+    else
+        code = serve(arena, &(struct service_sources){.path = values.config,
+                                                      .environment = true,
+                                                      .port = values.port,
+                                                      .debug = values.debug > 0});
+    return code;
+}
+
+static const struct flag run_flags[] = {
+    {"config", 'c', FLAG_STRING, offsetof(struct run_values, config), "FILE", "the configuration (krakend.json, version 3)"},
+    {"port", 'p', FLAG_NUMBER, offsetof(struct run_values, port), "PORT", "listen here instead of the port in the file"},
+    {"debug", 'd', FLAG_COUNT, offsetof(struct run_values, debug), NULL, "adds the endpoint /__debug/"},
+    {"demo", 0, FLAG_BOOL, offsetof(struct run_values, demo), NULL, "runs the embedded example with origins of its own"},
+    {"to", 0, FLAG_STRING, offsetof(struct run_values, to), "URL", "a plain reverse proxy to URL, without a file"},
+    {"print-config", 0, FLAG_BOOL, offsetof(struct run_values, print_config), NULL,
+     "prints the configuration that --demo or --to stand for"},
+};
+
+const struct command run_command = {
+    .name = "run",
+    .summary = "Runs the gateway",
+    .usage = "run -c FILE [-p PORT] [-d] | run --demo | run --to URL [-p PORT]",
+    .text = "Serves until SIGINT or SIGTERM, then lets requests in flight finish. A line that begins with \"ready:\" on stderr\n"
+            "says when all listeners accept.\n\n"
+            "Examples:\n"
+            "  holdfast run -c krakend.json\n"
+            "  KRAKEND_MAX_IDLE_CONNECTIONS_PER_HOST=200 holdfast run -c krakend.json\n"
+            "  holdfast run --to http://127.0.0.1:9001 -p 8000",
+    .flags = run_flags,
+    .flag_count = COUNT_OF(run_flags),
+    .run = run,
+};

@@ -1,0 +1,203 @@
+/* serve.c: the main thread of a running gateway: load, start, wait for signals, drain. Start with serve.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "cli/serve.h"
+
+#include "app/server.h"
+#include "cli/flags.h"
+#include "cli/log_sink.h"
+#include "os/file.h"
+#include "os/process.h"
+#include "os/signal.h"
+
+struct serving {
+    struct world *world;
+    struct loop *loop;
+    struct signals *signals;
+    struct server *server;
+    struct admin *admin;
+    struct task signal_task, ended_task;
+    uint64_t started_ns;
+};
+
+void print_report(const struct report *report, struct arena *arena)
+{
+    struct str text = report_text(report, arena, file_is_terminal(2));
+
+    if (text.len)
+        file_print(2, text);
+}
+
+/* First signal: drain. Second: now. */
+static void run_signals(struct task *task)
+{
+    struct serving *serving = container_of(task, struct serving, signal_task);
+
+    for (int number; (number = signals_next(serving->signals)) != 0;) {
+        bool ends = str_eq(str_from(signal_name(number)), STR("SIGINT")) ||
+                    str_eq(str_from(signal_name(number)), STR("SIGTERM"));
+
+        if (!ends)
+            continue;
+        if (server_is_draining(serving->server)) {
+            print(2, "Signal intercepted: %s again, ending now\n", signal_name(number));
+            server_cut(serving->server);
+        } else {
+            print(2, "Signal intercepted: %s\n", signal_name(number));
+            server_drain(serving->server);
+        }
+    }
+}
+
+static void run_ended(struct task *task)
+{
+    struct serving *serving = container_of(task, struct serving, ended_task);
+
+    if (server_has_ended(serving->server))
+        loop_stop(serving->loop);
+}
+
+static bool prepare(struct serving *serving, struct error *err)
+{
+    serving->world = linux_world_new(err);
+    if (!serving->world)
+        return false;
+    log_sink_start(serving->world, LOG_INFO);
+    serving->started_ns = serving->world->ops->now_ns(serving->world);
+    serving->loop = loop_new(serving->world);
+    if (!serving->loop)
+        return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for the main loop");
+    serving->signal_task.run = run_signals;
+    serving->ended_task.run = run_ended;
+    serving->signals = signals_new(serving->loop, &serving->signal_task, err);
+    return serving->signals != NULL;
+}
+
+static bool start_admin(struct serving *serving, const struct service *service, struct error *err)
+{
+    struct admin_view view = server_view(serving->server);
+    struct addr addr;
+
+    if (service->server.admin_listen.len == 0)
+        return true;
+    if (!addr_parse(service->server.admin_listen, &addr, err))
+        return error_context(err, "holdfast/admin");
+    serving->admin = admin_new(serving->loop, &addr, &view, err);
+    return serving->admin || error_context(err, "holdfast/admin");
+}
+
+/* "ready: http://127.0.0.1:8080 (http/1.1), 2 workers, 3 ms" */
+static void print_ready(const struct serving *serving)
+{
+    const struct server *server = serving->server;
+    uint64_t took_ns = serving->world->ops->now_ns(serving->world) - serving->started_ns;
+    unsigned workers = server_worker_count(server);
+    char text[ADDR_TEXT_BYTES];
+
+    print(2, "ready: ");
+    for (size_t i = 0; i < server_address_count(server); i++) {
+        struct addr addr = server_address(server, i);
+
+        print(2, "%s%.*s (http/1.1), ", addr.family == ADDR_UNIX ? "" : "http://", STR_ARG(addr_format(&addr, text)));
+    }
+    if (serving->admin) {
+        struct addr addr = admin_addr(serving->admin);
+
+        print(2, "admin http://%.*s, ", STR_ARG(addr_format(&addr, text)));
+    }
+    print(2, "%u worker%s, %u ms\n", workers, workers == 1 ? "" : "s", (unsigned)(took_ns / 1000000));
+}
+
+static void clean_up(struct serving *serving)
+{
+    admin_free(serving->admin);
+    server_free(serving->server);
+    signals_free(serving->signals);
+    if (serving->loop) {
+        task_forget(serving->loop, &serving->signal_task);
+        task_forget(serving->loop, &serving->ended_task);
+    }
+    loop_free(serving->loop);
+    log_set(LOG_OFF, NULL);
+    linux_world_free(serving->world);
+}
+
+/* Takes generation and hosts over. */
+static int run_server(struct serving *serving, struct generation *generation, struct hosts *hosts, unsigned workers)
+{
+    const struct service *service = generation_service(generation);
+    struct error err = {0};
+
+    serving->server = server_new(&(struct server_start){.generation = generation,
+                                                        .hosts = hosts,
+                                                        .workers = workers,
+                                                        .loop = serving->loop,
+                                                        .ended = &serving->ended_task},
+                                 &err);
+    if (!serving->server) {
+        print(2, "ERROR starting the gateway: %s\n", err.text);
+        return EXIT_ERROR;
+    }
+    if (!start_admin(serving, service, &err)) {
+        print(2, "ERROR starting the gateway: %s\n", err.text);
+        server_cut(serving->server);
+        return EXIT_ERROR;
+    }
+    print_ready(serving);
+    loop_run(serving->loop);
+    return EXIT_OK;
+}
+
+/* The arena goes to the generation, or is freed here. */
+static struct generation *load(struct arena *arena, const struct service_sources *sources, struct hosts **hosts,
+                               unsigned *workers)
+{
+    struct arena *notes = arena_new(NULL, SIZE_MAX);
+    struct generation *generation = NULL;
+    struct service *service;
+    struct report report;
+
+    if (!notes) {
+        arena_free(arena);
+        return NULL;
+    }
+    report_init(&report, notes);
+    service = service_load(arena, sources, &report);
+    if (service) {
+        *workers = server_workers(service);
+        *hosts = hosts_new(*workers);
+        generation = *hosts ? generation_build(arena, service, *hosts, &report) : NULL;
+    }
+    print_report(&report, notes);
+    if (!generation) {
+        print(2, "ERROR parsing the configuration file: '%s': %u problem%s\n", sources->path, report.errors,
+              report.errors == 1 ? "" : "s");
+        hosts_free(*hosts);
+        arena_free(arena);
+    }
+    arena_free(notes);
+    return generation;
+}
+
+int serve(struct arena *arena, const struct service_sources *sources)
+{
+    struct serving serving = {0};
+    struct hosts *hosts = NULL;
+    struct generation *generation;
+    struct error err = {0};
+    unsigned workers = 1;
+    int code = EXIT_ERROR;
+
+    if (!prepare(&serving, &err)) {
+        print(2, "ERROR starting the gateway: %s\n", err.text);
+        arena_free(arena);
+        clean_up(&serving);
+        return EXIT_ERROR;
+    }
+    generation = load(arena, sources, &hosts, &workers);
+    if (generation) {
+        process_raise_file_limit();
+        code = run_server(&serving, generation, hosts, workers);
+    }
+    clean_up(&serving);
+    return code;
+}

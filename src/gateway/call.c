@@ -1,0 +1,144 @@
+/* call.c: one backend of an exchange: pick a host, send the request with its body, take the answer's head, and, for decoded
+ * endpoints, its body. Streaming is relay.c. Start with call_start. SPDX-License-Identifier: Apache-2.0 */
+#include "base/assert.h"
+#include "base/log.h"
+#include "gateway/exchange_internal.h"
+#include "gateway/render.h"
+
+/* One host: itself; several: at random, as KrakenD does on more than one processor. */
+static struct host *pick_host(struct exchange *x, const struct backend *backend)
+{
+    if (backend->host_count == 0)
+        return NULL;
+    if (backend->host_count == 1)
+        return backend->hosts[0];
+    return backend->hosts[rng_below(loop_rng(exchange_loop(x)), backend->host_count)];
+}
+
+static bool build_head(struct exchange *x)
+{
+    struct forward_input input = {
+        .service = exchange_service(x),
+        .endpoint = x->endpoint,
+        .backend = x->call.backend,
+        .host = x->call.host,
+        .request = x->request,
+        .match = x->match,
+        .client_ip = forward_client_ip(x->arena, &exchange_service(x)->router, x->request, &x->client->peer),
+    };
+
+    return forward_request(x->arena, &input, &x->call.head, &x->error);
+}
+
+enum progress call_start(struct exchange *x)
+{
+    x->call.backend = &x->endpoint->backends[0];
+    x->call.host = pick_host(x, x->call.backend);
+    if (!x->call.host) {
+        error_set(&x->error, FAULT_UPSTREAM, ERROR_NO_HOSTS, "no hosts available");
+        return exchange_fail(x);
+    }
+    if (!build_head(x))
+        return exchange_fail(x);
+    x->call.fetch = fetch_start(x->arena,
+                                &(struct fetch_options){
+                                    .pool = x->client->frontend->pool,
+                                    .host = x->call.host,
+                                    .transport = &exchange_service(x)->transport,
+                                    .head = &x->call.head,
+                                },
+                                &x->task);
+    if (!x->call.fetch) {
+        error_set(&x->error, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a backend request");
+        return exchange_fail(x);
+    }
+    return go_to(x, EXCHANGE_CALL);
+}
+
+/* One piece from the client to the backend. IO_OK: it was passed on. */
+static enum io pump_piece(struct exchange *x)
+{
+    enum io io;
+
+    if (!fetch_may_send(x->call.fetch))
+        return IO_WAIT;
+    if (x->request_body.size == 0 && !x->request_ended) {
+        io = http_recv_body(x->stream, &x->request_body, PIECE_BYTES, &x->error);
+        if (io == IO_WAIT || io == IO_FAIL)
+            return io;
+        x->request_ended = io == IO_END;
+    }
+    io = fetch_send(x->call.fetch, &x->request_body, x->request_ended, &x->error);
+    x->request_sent = io == IO_OK && x->request_ended;
+    return io;
+}
+
+enum io call_pump_request(struct exchange *x)
+{
+    enum io io = IO_OK;
+
+    while (io == IO_OK && !x->request_sent)
+        io = pump_piece(x);
+    /* Behind its body a client has nothing to say, but it may have gone away. */
+    if (io == IO_OK && http_recv_body(x->stream, &x->request_body, PIECE_BYTES, &x->error) == IO_FAIL)
+        io = IO_FAIL;
+    return io;
+}
+
+static enum progress take_answer(struct exchange *x)
+{
+    if (x->endpoint->no_op)
+        return relay_start(x);
+    return go_to(x, EXCHANGE_COLLECT);
+}
+
+enum progress call_run(struct exchange *x)
+{
+    enum io io = fetch_head(x->call.fetch, x->arena, &x->call.answer, &x->error);
+
+    if (io == IO_OK)
+        return take_answer(x);
+    if (io != IO_FAIL)
+        io = call_pump_request(x);
+    return io == IO_FAIL ? exchange_fail(x) : PAUSE;
+}
+
+static enum progress render(struct exchange *x, struct str body)
+{
+    struct decoded decoded = {0};
+    struct str error_body = STR_EMPTY, error_type = STR_EMPTY;
+    struct str url = arena_format(x->arena, "%.*s%.*s", STR_ARG(x->call.host->url), STR_ARG(x->call.head.path));
+    uint16_t status = 0;
+
+    if (!render_decode(x->arena, x->call.backend, x->call.head.method, url, x->call.answer, body, &decoded, &status,
+                       &x->error, &error_body, &error_type))
+        return reply_error(x, status, error_body, error_type);
+    if (!render_answer(x->arena, exchange_service(x), x->endpoint, x->request, &decoded, &x->answer.head, &x->answer.body,
+                       &x->error))
+        return exchange_fail(x);
+    return reply(x);
+}
+
+enum progress call_collect(struct exchange *x)
+{
+    struct str body;
+    enum io io;
+
+    while ((io = fetch_body(x->call.fetch, &x->response_body, PIECE_BYTES, &x->error)) == IO_OK)
+        if (x->response_body.size > ANSWER_BODY_MAX_BYTES) {
+            error_set(&x->error, FAULT_UPSTREAM, ERROR_BODY_TOO_LARGE, "%.*s: more than %d bytes to decode",
+                      STR_ARG(x->call.host->url), ANSWER_BODY_MAX_BYTES);
+            return exchange_fail(x);
+        }
+    if (io == IO_FAIL)
+        return exchange_fail(x);
+    if (io == IO_WAIT)
+        return call_pump_request(x) == IO_FAIL ? exchange_fail(x) : PAUSE;
+    body = chain_copy(&x->response_body, x->arena);
+    chain_clear(&x->response_body);
+    if (!body.data) {
+        error_set(&x->error, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory to decode an answer");
+        return exchange_fail(x);
+    }
+    return render(x, body);
+}

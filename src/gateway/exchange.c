@@ -1,0 +1,256 @@
+/* exchange.c: the life of a request. Start with exchange_run: the switch is the whole story.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/exchange.h"
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "gateway/exchange_internal.h"
+#include "observe/access_log.h"
+
+#define EXCHANGE_ARENA_BYTES ((size_t)256 << 20)
+
+enum { STATUS_CLIENT_GONE = 499 };
+
+enum progress exchange_fail(struct exchange *x)
+{
+    bool client_gone = x->error.fault == FAULT_CLIENT && (x->error.code == ERROR_CLOSED || x->error.code == ERROR_RESET ||
+                                                          x->error.code == ERROR_CLIENT_GONE);
+
+    timer_clear(exchange_loop(x), &x->deadline);
+    fetch_end(x->call.fetch);
+    x->call.fetch = NULL;
+    if (x->head_sent || client_gone) {
+        http_cancel(x->stream, x->error.code == ERROR_DEADLINE ? HTTP_CANCEL_DEADLINE : HTTP_CANCEL_ERROR);
+        return go_to(x, EXCHANGE_FINISH);
+    }
+    return reply_error(x, 0, STR_EMPTY, STR_EMPTY);
+}
+
+static enum progress receive_head(struct exchange *x)
+{
+    enum io io = http_recv_head(x->stream, x->arena, &x->request, &x->error);
+
+    if (io == IO_WAIT)
+        return PAUSE;
+    if (io != IO_OK)
+        return exchange_fail(x);
+    x->started_ns = loop_now_ns(exchange_loop(x));
+    return go_to(x, EXCHANGE_ROUTE);
+}
+
+static void start_deadline(struct exchange *x)
+{
+    int64_t timeout_ns = x->endpoint->timeout_ns;
+
+    if (timeout_ns != 0)
+        timer_set(exchange_loop(x), &x->deadline,
+                  loop_now_ns(exchange_loop(x)) + (timeout_ns > 0 ? (uint64_t)timeout_ns : 0));
+}
+
+static enum progress serve_endpoint(struct exchange *x)
+{
+    struct answer_input input;
+
+    switch (x->endpoint->kind) {
+    case ENDPOINT_PROXY:
+        start_deadline(x);
+        return call_start(x);
+    case ENDPOINT_DEBUG:
+    case ENDPOINT_ECHO:
+        return go_to(x, EXCHANGE_REQUEST);
+    case ENDPOINT_ANSWER:
+    case ENDPOINT_HEALTH:
+    case ENDPOINT_OPTIONS:
+        break;
+    }
+    input = reply_input(x);
+    answer_builtin(&input, x->endpoint, STR_EMPTY, &x->answer);
+    return reply(x);
+}
+
+/* OPTIONS * asks about the server as a whole: 200 without a body, as Go's server answers. */
+static enum progress answer_asterisk(struct exchange *x)
+{
+    x->endpoint = generation_unrouted(x->generation);
+    x->answer.head = (struct http_head){.status = 200, .announced_bytes = -1};
+    return reply(x);
+}
+
+static enum progress answer_bad_params(struct exchange *x, struct str text)
+{
+    struct answer_input input = reply_input(x);
+
+    answer_bad_parameter(&input, text, &x->answer);
+    return reply(x);
+}
+
+static enum progress find_endpoint(struct exchange *x)
+{
+    const struct service *service = exchange_service(x);
+    struct str path = str_first(x->request->path, str_find_char(x->request->path, '?'));
+    struct answer_input input = reply_input(x);
+    struct str bad = STR_EMPTY;
+
+    if (str_eq(path, STR("*")))
+        return answer_asterisk(x);
+    x->match = arena_alloc(x->arena, sizeof(*x->match), _Alignof(struct route_match));
+    if (!x->match) {
+        error_set(&x->error, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory to route a request");
+        return exchange_fail(x);
+    }
+    router_find(generation_router(x->generation), x->arena, x->request->method, path, x->match);
+    x->endpoint = x->match->kind == ROUTE_FOUND ? x->match->target : generation_unrouted(x->generation);
+    if (!service->router.disable_path_decoding && x->match->param_count)
+        bad = route_check_params(x->match, x->arena);
+    if (bad.data)
+        return answer_bad_params(x, bad);
+    if (x->match->kind == ROUTE_FOUND)
+        return serve_endpoint(x);
+    answer_unrouted(&input, x->match, &x->answer);
+    return reply(x);
+}
+
+/* Built-in endpoints that show the request want its body. */
+static enum progress collect_request(struct exchange *x)
+{
+    struct answer_input input;
+    struct str body;
+    enum io io;
+
+    while ((io = http_recv_body(x->stream, &x->request_body, PIECE_BYTES, &x->error)) == IO_OK)
+        if (x->request_body.size > REQUEST_BODY_MAX_BYTES) {
+            error_set(&x->error, FAULT_CLIENT, ERROR_BODY_TOO_LARGE, "more than %d bytes of body", REQUEST_BODY_MAX_BYTES);
+            return exchange_fail(x);
+        }
+    if (io == IO_WAIT)
+        return PAUSE;
+    if (io == IO_FAIL)
+        return exchange_fail(x);
+    body = chain_copy(&x->request_body, x->arena);
+    chain_clear(&x->request_body);
+    input = reply_input(x);
+    answer_builtin(&input, x->endpoint, body, &x->answer);
+    return reply(x);
+}
+
+static void log_exchange(struct exchange *x)
+{
+    struct frontend *frontend = x->client->frontend;
+
+    frontend_count_request(frontend, x->endpoint ? x->endpoint : generation_unrouted(x->generation), x->status);
+    if (frontend->access_log && x->request)
+        access_log_write(frontend->access_log, &(struct access_entry){
+                                                   .wall_ns = loop_wall_ns(frontend->loop),
+                                                   .took_ns = loop_now_ns(frontend->loop) - x->started_ns,
+                                                   .status = x->status,
+                                                   .client_ip = forward_client_ip(x->arena, &exchange_service(x)->router,
+                                                                                  x->request, &x->client->peer),
+                                                   .method = x->request->method,
+                                                   .target = x->request->path,
+                                                   .error = x->error.fault != FAULT_NONE ? x->error.text : NULL,
+                                               });
+}
+
+static enum progress finish(struct exchange *x)
+{
+    if (!x->status)
+        x->status = STATUS_CLIENT_GONE;
+    log_exchange(x);
+    return OVER;
+}
+
+static void exchange_free(struct exchange *x)
+{
+    struct client *client = x->client;
+    struct generation *generation = x->generation;
+
+    timer_clear(client->frontend->loop, &x->deadline);
+    task_forget(client->frontend->loop, &x->task);
+    fetch_end(x->call.fetch);
+    chain_clear(&x->request_body);
+    chain_clear(&x->response_body);
+    list_remove(&client->exchanges, &x->node);
+    http_done(x->stream);
+    host_count_add(&client->frontend->counts.exchanges, -1);
+    task_wake(client->frontend->loop, &client->task);
+    arena_free(x->arena);
+    generation_release(generation);
+}
+
+/* The deadline of the whole exchange (KrakenD's endpoint timeout). */
+static enum progress expire(struct exchange *x)
+{
+    x->deadline.fired = false;
+    error_set(&x->error, FAULT_UPSTREAM, ERROR_DEADLINE, "context deadline exceeded");
+    return exchange_fail(x);
+}
+
+static void exchange_run(struct task *task)
+{
+    struct exchange *x = container_of(task, struct exchange, task);
+    enum progress progress = MORE;
+
+    if (x->deadline.fired)
+        progress = expire(x);
+    while (progress == MORE) {
+        switch (x->state) {
+        case EXCHANGE_HEAD:
+            progress = receive_head(x);
+            break;
+        case EXCHANGE_ROUTE:
+            progress = find_endpoint(x);
+            break;
+        case EXCHANGE_REQUEST:
+            progress = collect_request(x);
+            break;
+        case EXCHANGE_CALL:
+            progress = call_run(x);
+            break;
+        case EXCHANGE_RELAY:
+            progress = relay_run(x);
+            break;
+        case EXCHANGE_COLLECT:
+            progress = call_collect(x);
+            break;
+        case EXCHANGE_SEND:
+            progress = reply_run(x);
+            break;
+        case EXCHANGE_FINISH:
+            progress = finish(x);
+            break;
+        }
+    }
+    if (progress == OVER)
+        exchange_free(x);
+}
+
+void exchange_start(struct client *client, struct http_stream *stream)
+{
+    struct frontend *frontend = client->frontend;
+    struct arena *arena = arena_new(loop_pages(frontend->loop), EXCHANGE_ARENA_BYTES);
+    struct exchange *x = arena ? arena_make(arena, struct exchange) : NULL;
+
+    if (!x) {
+        arena_free(arena);
+        http_cancel(stream, HTTP_CANCEL_ERROR);
+        http_done(stream);
+        return;
+    }
+    x->arena = arena;
+    x->client = client;
+    x->stream = stream;
+    x->generation = generation_hold(frontend->generation);
+    x->task.run = exchange_run;
+    x->deadline = (struct timer){.at_ns = TIMER_OFF, .task = &x->task};
+    x->started_ns = loop_now_ns(frontend->loop);
+    stream->owner = &x->task;
+    list_push_back(&client->exchanges, &x->node);
+    host_count_add(&frontend->counts.exchanges, 1);
+    exchange_run(&x->task);
+}
+
+void exchange_cut(struct exchange *x)
+{
+    http_cancel(x->stream, HTTP_CANCEL_DEADLINE);
+    exchange_free(x);
+}

@@ -1,0 +1,60 @@
+/* exchange.h: one client request, from its head to its log line, as one switch (exchange.c, exchange_run).
+ *
+ * An exchange lives in its own arena, inside its client connection and its generation. It belongs to nobody else: once started it
+ * ends by itself. SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_GATEWAY_EXCHANGE_H
+#define HOLDFAST_GATEWAY_EXCHANGE_H
+
+#include "gateway/answer.h"
+#include "gateway/forward.h"
+#include "gateway/frontend.h"
+#include "upstream/fetch.h"
+
+enum exchange_state {
+    EXCHANGE_HEAD,    /* the request's head is awaited */
+    EXCHANGE_ROUTE,   /* which endpoint? */
+    EXCHANGE_REQUEST, /* the whole request body is collected (built-in endpoints only) */
+    EXCHANGE_CALL,    /* the request goes to the backend, its answer's head is awaited */
+    EXCHANGE_RELAY,   /* no-op: both bodies stream */
+    EXCHANGE_COLLECT, /* decoded: the backend's body is collected and rendered */
+    EXCHANGE_SEND,    /* an answer of our own is sent */
+    EXCHANGE_FINISH,  /* log, count, let go */
+};
+
+struct exchange {
+    struct task task;
+    struct list_node node; /* in the client's list */
+    struct timer deadline;
+    enum exchange_state state;
+    bool request_ended; /* the client's body is complete here */
+    bool request_sent;  /* and all of it was passed on */
+    bool answer_ended;  /* the backend's body is complete here */
+    bool head_sent;     /* a final head went to the client: errors can only cut from here */
+    uint16_t status;    /* of the answer, for the log */
+    struct arena *arena;
+    struct client *client;
+    struct http_stream *stream;
+    struct generation *generation;    /* held */
+    const struct endpoint *endpoint;  /* NULL until routed */
+    struct http_head *request;        /* NULL until read */
+    struct route_match *match;
+    struct chain request_body, response_body;
+    struct answer answer; /* SEND: what is sent */
+    struct call {
+        const struct backend *backend;
+        struct host *host;
+        struct http_head head;    /* what is sent to the backend */
+        struct http_head *answer; /* what it answered */
+        struct fetch *fetch;
+    } call;
+    struct error error; /* why it failed; fault NONE when it did not */
+    uint64_t started_ns;
+};
+
+/* Takes a stream that http_accept gave and serves it. Without memory the stream is cancelled. */
+void exchange_start(struct client *client, struct http_stream *stream);
+
+/* Ends it now, the client sees a cut answer (hard limit of a drain). */
+void exchange_cut(struct exchange *exchange);
+
+#endif

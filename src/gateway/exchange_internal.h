@@ -1,0 +1,53 @@
+/* exchange_internal.h: what the files of an exchange share: exchange.c (the switch), call.c (the backend), relay.c (streaming),
+ * reply.c (answers of our own). SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_GATEWAY_EXCHANGE_INTERNAL_H
+#define HOLDFAST_GATEWAY_EXCHANGE_INTERNAL_H
+
+#include "gateway/exchange.h"
+
+/* What a step of the switch says: go on with the state it has set, wait for a wake, or the exchange is over. */
+enum progress { MORE, PAUSE, OVER };
+
+enum {
+    PIECE_BYTES = 262144,              /* body moved at a time: four large buffers */
+    REQUEST_BODY_MAX_BYTES = 1048576,  /* of requests that we answer ourselves with their body */
+    ANSWER_BODY_MAX_BYTES = 67108864,  /* of backend answers that are decoded */
+};
+
+/* call.c */
+enum progress call_start(struct exchange *exchange);
+enum progress call_run(struct exchange *exchange);
+enum progress call_collect(struct exchange *exchange);
+/* Moves request body from the client to the backend. IO_OK: all of it is on its way; IO_FAIL: exchange->error. */
+enum io call_pump_request(struct exchange *exchange);
+
+/* relay.c */
+enum progress relay_start(struct exchange *exchange);
+enum progress relay_run(struct exchange *exchange);
+
+/* reply.c */
+enum progress reply(struct exchange *exchange);                 /* exchange->answer is filled: send it */
+enum progress reply_error(struct exchange *exchange, uint16_t status, struct str body, struct str type);
+enum progress reply_run(struct exchange *exchange);
+struct answer_input reply_input(struct exchange *exchange);
+
+/* exchange.c: exchange->error is filled; what can still be said to the client? */
+enum progress exchange_fail(struct exchange *exchange);
+
+static inline struct loop *exchange_loop(const struct exchange *exchange)
+{
+    return exchange->client->frontend->loop;
+}
+
+static inline const struct service *exchange_service(const struct exchange *exchange)
+{
+    return generation_service(exchange->generation);
+}
+
+static inline enum progress go_to(struct exchange *exchange, enum exchange_state state)
+{
+    exchange->state = state;
+    return MORE;
+}
+
+#endif

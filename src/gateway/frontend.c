@@ -1,0 +1,239 @@
+/* frontend.c: accepted sockets to conns, their new streams to exchanges; drain. Start with run_door and run_client.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/frontend.h"
+
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "gateway/exchange.h"
+
+/* A listener with its task. */
+struct door {
+    struct listener *listener;
+    struct frontend *frontend;
+    struct task task;
+    struct list_node node;
+};
+
+enum { ACCEPT_BATCH = 64 };
+
+static void tell_if_drained(struct frontend *frontend)
+{
+    if (frontend->draining && list_is_empty(&frontend->clients))
+        task_wake(frontend->loop, frontend->drained);
+}
+
+static void client_close(struct client *client)
+{
+    struct frontend *frontend = client->frontend;
+
+    ASSERT(list_is_empty(&client->exchanges));
+    http_close(client->conn);
+    task_forget(frontend->loop, &client->task);
+    list_remove(&frontend->clients, &client->node);
+    host_count_add(&frontend->counts.connections_closed, 1);
+    free(client);
+    /* A descriptor is free again: whoever waits for one may go on. */
+    for (struct list_node *node = list_first(&frontend->doors); node; node = list_next(&frontend->doors, node))
+        listener_resume(container_of(node, struct door, node)->listener);
+    tell_if_drained(frontend);
+}
+
+static void run_client(struct task *task)
+{
+    struct client *client = container_of(task, struct client, task);
+
+    for (;;) {
+        struct http_stream *stream = NULL;
+        struct error err = {0};
+        enum io io = http_accept(client->conn, &stream, &err);
+
+        if (io == IO_WAIT)
+            return;
+        if (io != IO_OK) {
+            /* Exchanges that are still open learn of it from their streams; the last one wakes us. */
+            if (list_is_empty(&client->exchanges))
+                client_close(client);
+            return;
+        }
+        exchange_start(client, stream);
+    }
+}
+
+static void client_new(struct frontend *frontend, struct stream *stream)
+{
+    struct client *client = calloc(1, sizeof(*client));
+    struct error err = {0};
+
+    if (!client) {
+        stream_close(stream, true);
+        return;
+    }
+    client->frontend = frontend;
+    client->task.run = run_client;
+    client->peer = stream->peer;
+    list_init(&client->exchanges);
+    client->conn = h1_server_new(stream, &frontend->conn_options, &client->task, &err);
+    if (!client->conn) {
+        LOG(LOG_WARNING, "SERVICE: HTTP Server", "a connection was refused: %s", err.text);
+        free(client);
+        return;
+    }
+    list_push_back(&frontend->clients, &client->node);
+    host_count_add(&frontend->counts.connections_opened, 1);
+}
+
+static void run_door(struct task *task)
+{
+    struct door *door = container_of(task, struct door, task);
+
+    for (int i = 0; i < ACCEPT_BATCH; i++) {
+        struct stream *stream = NULL;
+        struct error err = {0};
+        enum io io = listener_accept(door->listener, &stream, &err);
+
+        if (io == IO_WAIT)
+            return;
+        if (io == IO_OK)
+            client_new(door->frontend, stream);
+        else
+            LOG(LOG_WARNING, "SERVICE: HTTP Server", "accepting pauses: %s", err.text);
+    }
+    task_wake(door->frontend->loop, task); /* let others run between batches */
+}
+
+static uint64_t positive(int64_t duration_ns)
+{
+    return duration_ns > 0 ? (uint64_t)duration_ns : 0;
+}
+
+static struct http_conn_options conn_options_of(const struct service *service)
+{
+    return (struct http_conn_options){
+        .head_bytes_max = (uint32_t)(service->max_header_bytes > 0 ? service->max_header_bytes + 4096 : 0),
+        .idle_timeout_ns = positive(service->idle_timeout_ns),
+        .head_timeout_ns = positive(service->read_header_timeout_ns),
+        .read_timeout_ns = positive(service->read_timeout_ns),
+        .write_timeout_ns = positive(service->write_timeout_ns),
+        .body_gap_ns = positive(service->server.body_gap_timeout_ns),
+        .requests_max = (uint32_t)service->server.max_requests_per_connection,
+        .keep_alive_header = service->server.keep_alive_header,
+    };
+}
+
+struct frontend *frontend_new(const struct frontend_options *options)
+{
+    struct frontend *frontend = aligned_alloc(_Alignof(struct frontend), sizeof(*frontend));
+
+    if (!frontend)
+        return NULL;
+    memset(frontend, 0, sizeof(*frontend));
+    frontend->requests_by_status =
+        calloc(generation_endpoint_count(options->generation), sizeof(*frontend->requests_by_status));
+    if (!frontend->requests_by_status) {
+        free(frontend);
+        return NULL;
+    }
+    frontend->loop = options->loop;
+    frontend->pool = options->pool;
+    frontend->access_log = options->access_log;
+    frontend->worker = options->worker;
+    frontend->generation = generation_hold(options->generation);
+    frontend->started_ns = loop_now_ns(options->loop);
+    frontend->conn_options = conn_options_of(generation_service(options->generation));
+    list_init(&frontend->doors);
+    list_init(&frontend->clients);
+    return frontend;
+}
+
+static void close_doors(struct frontend *frontend)
+{
+    for (struct list_node *node; (node = list_pop_front(&frontend->doors));) {
+        struct door *door = container_of(node, struct door, node);
+
+        listener_free(door->listener);
+        task_forget(frontend->loop, &door->task);
+        free(door);
+    }
+}
+
+void frontend_free(struct frontend *frontend)
+{
+    if (!frontend)
+        return;
+    close_doors(frontend);
+    frontend_cut(frontend);
+    for (uint32_t i = 0; i < generation_endpoint_count(frontend->generation); i++)
+        free(frontend->requests_by_status[i]);
+    free(frontend->requests_by_status);
+    generation_release(frontend->generation);
+    free(frontend);
+}
+
+bool frontend_listen(struct frontend *frontend, struct addr *addr, const struct listen_options *options,
+                     struct error *err)
+{
+    struct door *door = calloc(1, sizeof(*door));
+
+    if (!door)
+        return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a listener");
+    door->frontend = frontend;
+    door->task.run = run_door;
+    door->listener = listener_new(frontend->loop, addr, options, &door->task, err);
+    if (!door->listener) {
+        free(door);
+        return false;
+    }
+    *addr = *listener_addr(door->listener);
+    list_push_back(&frontend->doors, &door->node);
+    return true;
+}
+
+void frontend_drain(struct frontend *frontend, struct task *drained)
+{
+    frontend->draining = true;
+    frontend->drained = drained;
+    close_doors(frontend);
+    for (struct list_node *node = list_first(&frontend->clients); node; node = list_next(&frontend->clients, node))
+        http_drain(container_of(node, struct client, node)->conn);
+    tell_if_drained(frontend);
+}
+
+bool frontend_is_empty(const struct frontend *frontend)
+{
+    return list_is_empty(&frontend->clients);
+}
+
+void frontend_cut(struct frontend *frontend)
+{
+    for (struct list_node *node; (node = list_first(&frontend->clients));) {
+        struct client *client = container_of(node, struct client, node);
+
+        for (struct list_node *open; (open = list_first(&client->exchanges));)
+            exchange_cut(container_of(open, struct exchange, node));
+        client_close(client);
+    }
+}
+
+/* The endpoint's numbers by status; the admin page may read them from another thread as soon as they are there. */
+static _Atomic uint64_t *status_slots(struct frontend *frontend, const struct endpoint *endpoint)
+{
+    _Atomic uint64_t *slots =
+        atomic_load_explicit(&frontend->requests_by_status[endpoint->index], memory_order_relaxed);
+
+    if (!slots) {
+        slots = calloc(FRONTEND_STATUS_SLOTS, sizeof(*slots));
+        atomic_store_explicit(&frontend->requests_by_status[endpoint->index], slots, memory_order_release);
+    }
+    return slots;
+}
+
+void frontend_count_request(struct frontend *frontend, const struct endpoint *endpoint, uint16_t status)
+{
+    _Atomic uint64_t *slots = status_slots(frontend, endpoint);
+
+    if (slots && status < FRONTEND_STATUS_SLOTS)
+        host_count_add(&slots[status], 1);
+    host_count_add(&frontend->counts.requests, 1);
+}

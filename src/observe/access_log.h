@@ -1,0 +1,31 @@
+/* access_log.h: one line for each request in the form that KrakenD's users grep:
+ *
+ *   [GIN] 2026/11/21 - 10:20:30 | 200 |    1.2345ms |       127.0.0.1 | GET      "/users/1?x=y"
+ *
+ * One log for each worker: lines gather in a buffer that is written when it is full or a tenth of a second old.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_OBSERVE_ACCESS_LOG_H
+#define HOLDFAST_OBSERVE_ACCESS_LOG_H
+
+#include "os/loop.h"
+
+struct access_log;
+
+struct access_entry {
+    uint64_t wall_ns, took_ns;
+    uint16_t status;
+    struct str client_ip, method, target; /* target: path and query as sent */
+    const char *error;                    /* a second line "Error #01: ..."; NULL: none */
+};
+
+/* A log that writes to descriptor `fd` (1). NULL: no memory. */
+struct access_log *access_log_new(struct loop *loop, int fd);
+void access_log_free(struct access_log *log); /* writes what is left. NULL is fine */
+
+void access_log_write(struct access_log *log, const struct access_entry *entry);
+
+/* "20:04:05"-like calendar time in UTC as "2026/11/21 - 10:20:30"; also used by the application log. */
+enum { LOG_TIME_BYTES = 24 };
+struct str log_time(uint64_t wall_ns, bool dash, char out[LOG_TIME_BYTES]);
+
+#endif

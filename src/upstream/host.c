@@ -1,0 +1,216 @@
+/* host.c: the process's table of upstream hosts. Not here: their connections (pool.c). Start with hosts_intern.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "upstream/host.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/map.h"
+#include "base/text.h"
+
+struct hosts {
+    pthread_mutex_t lock; /* guards all below but idle_total */
+    struct arena *arena;
+    struct map *by_url;
+    struct host **list;
+    uint32_t count, room;
+    unsigned workers;
+    _Atomic uint64_t idle_total;
+};
+
+struct hosts *hosts_new(unsigned workers)
+{
+    struct hosts *hosts = calloc(1, sizeof(*hosts));
+
+    ASSERT(workers >= 1);
+    ASSERT(workers <= WORKERS_MAX);
+    if (!hosts)
+        return NULL;
+    hosts->workers = workers;
+    hosts->arena = arena_new(NULL, SIZE_MAX);
+    hosts->by_url = map_new(0);
+    if (!hosts->arena || !hosts->by_url || pthread_mutex_init(&hosts->lock, NULL) != 0) {
+        arena_free(hosts->arena);
+        map_free(hosts->by_url);
+        free(hosts);
+        return NULL;
+    }
+    return hosts;
+}
+
+void hosts_free(struct hosts *hosts)
+{
+    if (!hosts)
+        return;
+    for (uint32_t i = 0; i < hosts->count; i++)
+        free(hosts->list[i]->counts);
+    free(hosts->list);
+    map_free(hosts->by_url);
+    arena_free(hosts->arena);
+    pthread_mutex_destroy(&hosts->lock);
+    free(hosts);
+}
+
+/* Splits "name", "name:port", "[v6]", "[v6]:port". */
+static bool split_authority(struct str authority, struct str *name, struct str *port)
+{
+    size_t colon = str_find_last_char(authority, ':');
+    size_t bracket = str_find_char(authority, ']');
+
+    *name = authority;
+    *port = STR_EMPTY;
+    if (colon < authority.len && (bracket == authority.len || bracket < colon)) {
+        *name = str_first(authority, colon);
+        *port = str_from_offset(authority, colon + 1);
+        if (port->len == 0)
+            return false;
+    }
+    if (name->len >= 2 && name->data[0] == '[' && name->data[name->len - 1] == ']')
+        *name = str_of(name->data + 1, name->len - 2);
+    return name->len > 0;
+}
+
+static bool is_name_char(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+           c == '-' || c == ':';
+}
+
+static bool parse_http(struct host *host, struct arena *arena, struct str url, struct error *err)
+{
+    struct str authority = str_from_offset(url, STR("http://").len), port;
+    uint64_t number = 80;
+
+    if (!split_authority(authority, &host->name, &port) ||
+        (port.len && (!text_to_u64(port, &number) || number == 0 || number > 65535)))
+        return error_set(err, FAULT_CONFIG, ERROR_ADDRESS_INVALID, "\"%.*s\" has no valid name and port", STR_ARG(url));
+    for (size_t i = 0; i < host->name.len; i++)
+        if (!is_name_char(host->name.data[i]))
+            return error_set(err, FAULT_CONFIG, ERROR_ADDRESS_INVALID, "\"%.*s\" is more than a name and a port",
+                             STR_ARG(url));
+    host->port = (uint16_t)number;
+    host->authority = number == 80 && port.len ? str_first(authority, authority.len - port.len - 1) : authority;
+    host->name = arena_copy(arena, host->name);
+    host->authority = arena_copy(arena, host->authority);
+    return true;
+}
+
+static bool parse_url(struct host *host, struct arena *arena, struct str url, struct error *err)
+{
+    if (str_starts_fold(url, STR("http://")))
+        return parse_http(host, arena, url, err);
+    if (str_starts(url, STR("unix:"))) {
+        host->name = host->authority = STR("localhost");
+        return addr_parse(host->url, &host->unix_addr, err);
+    }
+    return error_set(err, FAULT_CONFIG, ERROR_ADDRESS_INVALID, "\"%.*s\" does not begin with http://", STR_ARG(url));
+}
+
+static struct host_counts *counts_new(unsigned workers)
+{
+    struct host_counts *counts = aligned_alloc(_Alignof(struct host_counts), workers * sizeof(*counts));
+
+    if (counts)
+        memset(counts, 0, workers * sizeof(*counts));
+    return counts;
+}
+
+static bool list_grow(struct hosts *hosts)
+{
+    uint32_t room = hosts->room ? hosts->room * 2 : 16;
+    struct host **list = hosts->count < hosts->room ? hosts->list : realloc(hosts->list, room * sizeof(*list));
+
+    if (!list)
+        return false;
+    if (hosts->count == hosts->room)
+        hosts->room = room;
+    hosts->list = list;
+    return true;
+}
+
+static struct host *host_make(struct hosts *hosts, struct str url, struct error *err)
+{
+    struct host *host = arena_make(hosts->arena, struct host);
+
+    if (host)
+        host->url = arena_copy(hosts->arena, url);
+    if (!host || !host->url.data || !list_grow(hosts)) {
+        error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a host");
+        return NULL;
+    }
+    if (!parse_url(host, hosts->arena, host->url, err))
+        return NULL;
+    host->workers = hosts->workers;
+    host->index = hosts->count;
+    host->counts = counts_new(hosts->workers);
+    if (!host->counts || !host->name.data || !host->authority.data || !map_put(hosts->by_url, host->url, host)) {
+        free(host->counts);
+        error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a host");
+        return NULL;
+    }
+    hosts->list[hosts->count++] = host;
+    return host;
+}
+
+struct host *hosts_intern(struct hosts *hosts, struct str url, struct error *err)
+{
+    struct host *host;
+
+    pthread_mutex_lock(&hosts->lock);
+    host = map_get(hosts->by_url, url);
+    if (!host)
+        host = host_make(hosts, url, err);
+    pthread_mutex_unlock(&hosts->lock);
+    return host;
+}
+
+uint32_t hosts_count(struct hosts *hosts)
+{
+    uint32_t count;
+
+    pthread_mutex_lock(&hosts->lock);
+    count = hosts->count;
+    pthread_mutex_unlock(&hosts->lock);
+    return count;
+}
+
+struct host *hosts_at(struct hosts *hosts, uint32_t index)
+{
+    struct host *host;
+
+    pthread_mutex_lock(&hosts->lock);
+    host = index < hosts->count ? hosts->list[index] : NULL;
+    pthread_mutex_unlock(&hosts->lock);
+    return host;
+}
+
+_Atomic uint64_t *hosts_idle_total(struct hosts *hosts)
+{
+    return &hosts->idle_total;
+}
+
+static uint64_t count_of(const _Atomic uint64_t *count)
+{
+    return atomic_load_explicit(count, memory_order_relaxed);
+}
+
+void host_totals(const struct host *host, struct host_totals *totals)
+{
+    *totals = (struct host_totals){0};
+    for (unsigned i = 0; i < host->workers; i++) {
+        const struct host_counts *counts = &host->counts[i];
+
+        totals->requests_reused += count_of(&counts->requests_reused);
+        totals->requests_new += count_of(&counts->requests_new);
+        totals->connections_opened += count_of(&counts->connections_opened);
+        totals->connections_closed += count_of(&counts->connections_closed);
+        totals->dial_failures += count_of(&counts->dial_failures);
+        totals->stale += count_of(&counts->stale);
+        totals->resends += count_of(&counts->resends);
+        totals->idle += count_of(&counts->idle);
+        totals->active += count_of(&counts->active);
+        totals->dialing += count_of(&counts->dialing);
+        totals->failures += count_of(&counts->failures);
+    }
+}

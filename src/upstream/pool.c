@@ -1,0 +1,327 @@
+/* pool.c: idle upstream connections of one worker.
+ *
+ * A connection is in exactly one place: idle list, lent to a fetch, or closing. Hosts are chosen above, connections made in
+ * net/dial.c. Start with pool_take. SPDX-License-Identifier: Apache-2.0 */
+#include "upstream/pool.h"
+
+#include <stdlib.h>
+
+#include "base/assert.h"
+
+struct pool {
+    struct loop *loop;
+    struct resolver *resolver;
+    struct hosts *hosts;
+    unsigned worker;
+    struct list *stacks; /* by host->index: idle connections, last used first */
+    uint32_t stack_count;
+    struct list by_age; /* all idle ones, idle for longest first */
+    struct task expiry_task;
+    struct timer expiry; /* of the first in by_age */
+    struct slab *records;
+    uint64_t lent;
+};
+
+struct loop *pool_loop(const struct pool *pool)
+{
+    return pool->loop;
+}
+
+struct host_counts *pool_counts(const struct pool *pool, const struct host *host)
+{
+    return &host->counts[pool->worker];
+}
+
+/* The host's stack; NULL without memory. New hosts appear when configurations load. */
+static struct list *stack_of(struct pool *pool, const struct host *host)
+{
+    if (UNLIKELY(host->index >= pool->stack_count)) {
+        uint32_t count = host->index + 16;
+        struct list *stacks = calloc(count, sizeof(*stacks));
+
+        if (!stacks)
+            return NULL;
+        for (uint32_t i = 0; i < count; i++)
+            list_init(&stacks[i]);
+        /* The rings point at their heads, so they are moved node by node. */
+        for (uint32_t i = 0; i < pool->stack_count; i++)
+            for (struct list_node *node; (node = list_pop_front(&pool->stacks[i]));)
+                list_push_back(&stacks[i], node);
+        free(pool->stacks);
+        pool->stacks = stacks;
+        pool->stack_count = count;
+    }
+    return &pool->stacks[host->index];
+}
+
+/* Takes an idle connection out of both lists and all idle counts. */
+static void unlink_idle(struct pooled *pooled)
+{
+    struct pool *pool = pooled->pool;
+
+    list_remove(&pool->stacks[pooled->host->index], &pooled->by_host);
+    list_remove(&pool->by_age, &pooled->by_age);
+    task_forget(pool->loop, &pooled->task);
+    atomic_fetch_sub_explicit(&pooled->host->idle, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(hosts_idle_total(pool->hosts), 1, memory_order_relaxed);
+    host_count_add(&pool_counts(pool, pooled->host)->idle, -1);
+}
+
+/* Closes a connection that is in no list and counted nowhere. */
+static void destroy(struct pooled *pooled)
+{
+    struct pool *pool = pooled->pool;
+
+    http_close(pooled->conn);
+    host_count_add(&pool_counts(pool, pooled->host)->connections_closed, 1);
+    slab_give(pool->records, pooled);
+}
+
+static void close_idle(struct pooled *pooled)
+{
+    unlink_idle(pooled);
+    destroy(pooled);
+}
+
+static void close_stale(struct pooled *pooled)
+{
+    host_count_add(&pool_counts(pooled->pool, pooled->host)->stale, 1);
+    close_idle(pooled);
+}
+
+/* The first pass of a batch: an idle connection has news. */
+static void run_idle_news(struct task *task)
+{
+    struct pooled *pooled = container_of(task, struct pooled, task);
+
+    if (http_check_idle(pooled->conn, false) != IO_WAIT)
+        close_stale(pooled);
+}
+
+static uint64_t expires_ns(const struct pooled *pooled)
+{
+    return pooled->idle_since_ns + pooled->idle_limit_ns;
+}
+
+static void run_expiry(struct task *task)
+{
+    struct pool *pool = container_of(task, struct pool, expiry_task);
+    struct list_node *node;
+
+    while ((node = list_first(&pool->by_age))) {
+        struct pooled *oldest = container_of(node, struct pooled, by_age);
+
+        if (expires_ns(oldest) > loop_now_ns(pool->loop)) {
+            timer_set(pool->loop, &pool->expiry, expires_ns(oldest));
+            return;
+        }
+        close_idle(oldest);
+    }
+    timer_clear(pool->loop, &pool->expiry);
+}
+
+struct pool *pool_new(struct loop *loop, struct resolver *resolver, struct hosts *hosts, unsigned worker)
+{
+    struct pool *pool = calloc(1, sizeof(*pool));
+
+    if (!pool)
+        return NULL;
+    pool->loop = loop;
+    pool->resolver = resolver;
+    pool->hosts = hosts;
+    pool->worker = worker;
+    pool->expiry_task.run = run_expiry;
+    pool->expiry = (struct timer){.at_ns = TIMER_OFF, .task = &pool->expiry_task};
+    list_init(&pool->by_age);
+    pool->records = slab_new(sizeof(struct pooled), 1024);
+    if (!pool->records) {
+        free(pool);
+        return NULL;
+    }
+    return pool;
+}
+
+void pool_free(struct pool *pool)
+{
+    if (!pool)
+        return;
+    ASSERT(pool->lent == 0);
+    pool_flush(pool);
+    timer_clear(pool->loop, &pool->expiry);
+    task_forget(pool->loop, &pool->expiry_task);
+    slab_free(pool->records);
+    free(pool->stacks);
+    free(pool);
+}
+
+void pool_flush(struct pool *pool)
+{
+    for (struct list_node *node; (node = list_first(&pool->by_age));)
+        close_idle(container_of(node, struct pooled, by_age));
+}
+
+/* Is it still good? Readiness up to the last wait was handled by the first pass; a connection that was idle for longer than a
+ * turn may have got a FIN since, so the kernel is asked. */
+static bool is_alive(struct pooled *pooled)
+{
+    bool look = loop_stats(pooled->pool->loop)->turns - pooled->idle_turn > 1;
+
+    return http_check_idle(pooled->conn, look) == IO_WAIT;
+}
+
+static struct pooled *lend(struct pooled *pooled)
+{
+    struct host_counts *counts = pool_counts(pooled->pool, pooled->host);
+
+    http_set_idle(pooled->conn, NULL);
+    pooled->uses++;
+    pooled->pool->lent++;
+    host_count_add(&counts->active, 1);
+    return pooled;
+}
+
+struct pooled *pool_take(struct pool *pool, struct host *host)
+{
+    struct list *stack = stack_of(pool, host);
+    struct list_node *node;
+
+    while (stack && (node = list_first(stack))) {
+        struct pooled *pooled = container_of(node, struct pooled, by_host);
+
+        if (expires_ns(pooled) <= loop_now_ns(pool->loop)) {
+            close_idle(pooled);
+        } else if (!is_alive(pooled)) {
+            close_stale(pooled);
+        } else {
+            unlink_idle(pooled);
+            return lend(pooled);
+        }
+    }
+    return NULL;
+}
+
+struct dial *pool_dial(struct pool *pool, struct host *host, const struct transport *transport, struct task *owner)
+{
+    int64_t keep_alive_ns = transport->dialer_keep_alive_ns ? transport->dialer_keep_alive_ns : INT64_C(15000000000);
+    struct dial *dial = dial_start(pool->loop, pool->resolver,
+                                   &(struct dial_options){
+                                       .name = host->name,
+                                       .port = host->port,
+                                       .unix_addr = host->unix_addr,
+                                       .timeout_ns = (uint64_t)(transport->dialer_timeout_ns > 0 ? transport->dialer_timeout_ns : 0),
+                                       .fallback_delay_ns = transport->dialer_fallback_delay_ns,
+                                       .socket = {.no_delay = true, .keep_alive_ns = keep_alive_ns},
+                                   },
+                                   owner);
+
+    if (dial)
+        host_count_add(&pool_counts(pool, host)->dialing, 1);
+    return dial;
+}
+
+void pool_dial_ended(struct pool *pool, struct host *host, bool failed)
+{
+    struct host_counts *counts = pool_counts(pool, host);
+
+    host_count_add(&counts->dialing, -1);
+    if (failed)
+        host_count_add(&counts->dial_failures, 1);
+}
+
+struct pooled *pool_adopt(struct pool *pool, struct host *host, const struct transport *transport, struct stream *stream,
+                          struct error *err)
+{
+    struct http_conn_options options = {
+        .head_bytes_max = (uint32_t)transport->response_head_bytes_max,
+        .single_use = transport->disable_keep_alives,
+    };
+    struct pooled *pooled = slab_take(pool->records);
+
+    if (!pooled) {
+        stream_close(stream, false);
+        error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a connection");
+        return NULL;
+    }
+    *pooled = (struct pooled){.pool = pool, .host = host, .task = {.run = run_idle_news}};
+    pooled->conn = h1_client_new(stream, &options, NULL, err);
+    if (!pooled->conn) {
+        slab_give(pool->records, pooled);
+        return NULL;
+    }
+    host_count_add(&pool_counts(pool, host)->connections_opened, 1);
+    return lend(pooled);
+}
+
+/* Makes room under the total cap by closing this worker's oldest. False: there is none to close. */
+static bool evict_oldest(struct pool *pool)
+{
+    struct list_node *node = list_first(&pool->by_age);
+
+    if (!node)
+        return false;
+    close_idle(container_of(node, struct pooled, by_age));
+    return true;
+}
+
+/* Counts one more idle connection, within the caps of the process: for the host the returned one must yield, in all the oldest
+ * (as KrakenD's transport has it). */
+static bool admit(struct pool *pool, struct host *host, const struct transport *transport)
+{
+    int64_t per_host = transport->max_idle_connections_per_host ? transport->max_idle_connections_per_host
+                                                                : TRANSPORT_IDLE_PER_HOST_DEFAULT;
+    _Atomic uint64_t *total = hosts_idle_total(pool->hosts);
+
+    if ((int64_t)atomic_fetch_add_explicit(&host->idle, 1, memory_order_relaxed) >= per_host) {
+        atomic_fetch_sub_explicit(&host->idle, 1, memory_order_relaxed);
+        return false;
+    }
+    if (transport->max_idle_connections > 0 &&
+        atomic_load_explicit(total, memory_order_relaxed) >= (uint64_t)transport->max_idle_connections &&
+        !evict_oldest(pool)) {
+        atomic_fetch_sub_explicit(&host->idle, 1, memory_order_relaxed);
+        return false;
+    }
+    atomic_fetch_add_explicit(total, 1, memory_order_relaxed);
+    return true;
+}
+
+static void make_idle(struct pooled *pooled, struct list *stack, const struct transport *transport)
+{
+    struct pool *pool = pooled->pool;
+
+    pooled->idle_since_ns = loop_now_ns(pool->loop);
+    pooled->idle_turn = loop_stats(pool->loop)->turns;
+    pooled->idle_limit_ns = transport->idle_connection_timeout_ns > 0 ? (uint64_t)transport->idle_connection_timeout_ns
+                                                                      : (uint64_t)TRANSPORT_IDLE_DEFAULT_NS;
+    list_push_front(stack, &pooled->by_host);
+    list_push_back(&pool->by_age, &pooled->by_age);
+    host_count_add(&pool_counts(pool, pooled->host)->idle, 1);
+    http_set_idle(pooled->conn, &pooled->task);
+    if (pool->expiry.at_ns == TIMER_OFF || pool->expiry.fired)
+        timer_set(pool->loop, &pool->expiry, expires_ns(pooled));
+}
+
+static void take_back(struct pooled *pooled)
+{
+    ASSERT(pooled->pool->lent > 0);
+    pooled->pool->lent--;
+    host_count_add(&pool_counts(pooled->pool, pooled->host)->active, -1);
+}
+
+void pool_return(struct pooled *pooled, const struct transport *transport)
+{
+    struct list *stack = stack_of(pooled->pool, pooled->host);
+
+    take_back(pooled);
+    if (stack && !transport->disable_keep_alives && http_room(pooled->conn) > 0 &&
+        admit(pooled->pool, pooled->host, transport))
+        make_idle(pooled, stack, transport);
+    else
+        destroy(pooled);
+}
+
+void pool_discard(struct pooled *pooled)
+{
+    take_back(pooled);
+    destroy(pooled);
+}
