@@ -37,7 +37,7 @@ def environment(**more):
     env = dict(os.environ)
     env.setdefault("ASAN_OPTIONS", "detect_stack_use_after_return=1:strict_string_checks=1")
     env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
-    env.setdefault("TSAN_OPTIONS", "second_deadlock_stack=1:halt_on_error=1")
+    env.setdefault("TSAN_OPTIONS", "second_deadlock_stack=1:halt_on_error=1:allocator_may_return_null=1")
     env.update({name: str(value) for name, value in more.items()})
     return env
 
