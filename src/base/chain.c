@@ -67,7 +67,7 @@ void chain_drop(struct chain *chain, size_t size)
 /* Does `block` show the bytes right behind those that `last` shows? Then one record is enough. */
 static bool continues(const struct block *last, const struct block *block)
 {
-    return last && last->buffer && last->buffer == block->buffer && last->data + last->len == block->data;
+    return last && last->buffer == block->buffer && last->data + last->len == block->data;
 }
 
 static void move_all(struct chain *to, struct chain *from)

@@ -1,5 +1,6 @@
 /* test_arena.c: memory with a cap that is freed at once. SPDX-License-Identifier: Apache-2.0 */
 #include "base/arena.h"
+#include "base/asan.h"
 #include "harness/test.h"
 
 enum { PAGE = 4096 };
@@ -210,3 +211,18 @@ TEST(arena_alignment_is_a_power_of_two_up_to_64)
     CHECK(test_aborts(align_to_3, arena));
     CHECK(test_aborts(align_to_128, arena));
 }
+
+#if ASAN_IS_ON
+TEST(arena_bytes_that_nobody_asked_for_are_poisoned)
+{
+    struct arena *arena = arena_new(NULL, SIZE_MAX);
+    char *first = arena_alloc(arena, 16, 8), *second = arena_alloc(arena, 10, 1);
+
+    CHECK(!__asan_region_is_poisoned(first, 16));
+    CHECK(__asan_address_is_poisoned(first + 16));
+    CHECK(!__asan_region_is_poisoned(second, 10));
+    CHECK(__asan_address_is_poisoned(second + 10));
+    CHECK(__asan_address_is_poisoned(second + 1000));
+    arena_free(arena);
+}
+#endif

@@ -1,4 +1,5 @@
 /* test_slab.c: objects of one size. SPDX-License-Identifier: Apache-2.0 */
+#include "base/asan.h"
 #include "base/slab.h"
 #include "harness/test.h"
 
@@ -113,3 +114,17 @@ TEST(slab_outlives_its_objects)
     CHECK(test_aborts(give_too_much, slab));
     slab_free(slab);
 }
+
+#if ASAN_IS_ON
+TEST(slab_objects_that_were_given_back_are_poisoned)
+{
+    struct slab *slab = slab_new(100, 1);
+    char *object = slab_take(slab);
+
+    CHECK(!__asan_region_is_poisoned(object, 100));
+    slab_give(slab, object);
+    CHECK(__asan_address_is_poisoned(object));
+    CHECK(__asan_address_is_poisoned(object + 99));
+    slab_free(slab);
+}
+#endif

@@ -1,0 +1,107 @@
+/* test_chain_read.c: room for reads, and what was read into it. SPDX-License-Identifier: Apache-2.0 */
+#include "chain_helpers.h"
+
+TEST(chain_reserve_offers_the_rest_of_the_last_block_first)
+{
+    struct block_pool *pool = block_pool_new();
+    struct iovec parts[4];
+    struct chain chain = {0};
+    const char *end;
+
+    CHECK_INT(chain_reserve(&chain, pool, 512, 1, parts, 4), 1);
+    CHECK_EQ(parts[0].iov_len, BLOCK_LARGE_BYTES);
+    memcpy(parts[0].iov_base, "abc", 3);
+    chain_commit(&chain, 3);
+    check_chain(&chain, STR("abc"));
+    end = chain_front(&chain).data + 3;
+    CHECK_INT(chain_reserve(&chain, pool, BLOCK_LARGE_BYTES - 3, 10, parts, 4), 1);
+    CHECK(parts[0].iov_base == end);
+    CHECK_EQ(parts[0].iov_len, BLOCK_LARGE_BYTES - 3);
+    chain_commit(&chain, 0);
+    CHECK_INT(chain_reserve(&chain, pool, BLOCK_LARGE_BYTES - 2, 10, parts, 4), 1); /* the rest is too little */
+    CHECK(parts[0].iov_base != end);
+    CHECK_EQ(parts[0].iov_len, BLOCK_LARGE_BYTES);
+    chain_commit(&chain, 0);
+    CHECK_INT(chain_reserve(&chain, pool, 1, 3 * BLOCK_LARGE_BYTES, parts, 4), 4);
+    CHECK(parts[0].iov_base == end);
+    CHECK_EQ(parts[3].iov_len, BLOCK_LARGE_BYTES);
+    chain_commit(&chain, 0);
+    CHECK_INT(chain_reserve(&chain, pool, 1, 3 * BLOCK_LARGE_BYTES, parts, 2), 2);
+    chain_commit(&chain, 0);
+    check_chain(&chain, STR("abc"));
+    CHECK_EQ(block_pool_out(pool), 1);
+    chain_clear(&chain);
+    finish_pool(pool);
+}
+
+TEST(chain_reserve_never_offers_borrowed_or_shared_room)
+{
+    struct block_pool *pool = block_pool_new();
+    struct chain chain = {0}, front = {0};
+    struct iovec parts[1];
+
+    must_receive(&chain, pool, some_text(3000));
+    CHECK_EQ(chain_move(&front, &chain, 1000), 1000);
+    CHECK_INT(chain_reserve(&front, pool, 1, 1, parts, 1), 1);
+    CHECK_EQ(parts[0].iov_len, BLOCK_LARGE_BYTES);
+    chain_commit(&front, 0);
+    must_borrow(&front, pool, STR("x"));
+    CHECK_INT(chain_reserve(&front, pool, 0, 1, parts, 1), 1);
+    CHECK_EQ(parts[0].iov_len, BLOCK_LARGE_BYTES);
+    chain_commit(&front, 0);
+    chain_clear(&front);
+    chain_clear(&chain);
+    finish_pool(pool);
+}
+
+TEST(chain_commit_takes_any_part_of_the_room)
+{
+    static const size_t sizes[] = {0,
+                                   1,
+                                   99,
+                                   100,
+                                   101,
+                                   BLOCK_LARGE_BYTES,
+                                   100 + BLOCK_LARGE_BYTES - 1,
+                                   100 + BLOCK_LARGE_BYTES,
+                                   100 + BLOCK_LARGE_BYTES + 1,
+                                   100 + 2 * BLOCK_LARGE_BYTES};
+    struct block_pool *pool = block_pool_new();
+
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        struct str bytes = some_text(3 * BLOCK_LARGE_BYTES);
+        size_t full = BLOCK_LARGE_BYTES - 100, at = full;
+        struct iovec parts[3];
+        struct chain chain = {0};
+
+        test_case_is("%zu bytes", sizes[i]);
+        must_append(&chain, pool, str_first(bytes, full));
+        CHECK_INT(chain_reserve(&chain, pool, 100, 2 * BLOCK_LARGE_BYTES, parts, 3), 3);
+        for (int k = 0; k < 3; at += parts[k++].iov_len)
+            memcpy(parts[k].iov_base, bytes.data + at, parts[k].iov_len);
+        chain_commit(&chain, sizes[i]);
+        check_chain(&chain, str_first(bytes, full + sizes[i]));
+        CHECK_EQ(block_pool_out(pool), 1 + (sizes[i] > 100) + (sizes[i] > 100 + BLOCK_LARGE_BYTES));
+        chain_clear(&chain);
+    }
+    finish_pool(pool);
+}
+
+TEST(chain_reserve_with_little_memory_offers_less)
+{
+    struct block_pool *pool = block_pool_new();
+    struct chain chain = {0};
+    struct iovec parts[4];
+
+    test_fail_allocation(1);
+    CHECK_INT(chain_reserve(&chain, pool, 1, 1, parts, 4), 0);
+    chain_commit(&chain, 0);
+    check_chain(&chain, STR(""));
+    test_fail_allocation(3);
+    CHECK_INT(chain_reserve(&chain, pool, 1, 3 * BLOCK_LARGE_BYTES, parts, 4), 1);
+    memcpy(parts[0].iov_base, "x", 1);
+    chain_commit(&chain, 1);
+    check_chain(&chain, STR("x"));
+    chain_clear(&chain);
+    finish_pool(pool);
+}
