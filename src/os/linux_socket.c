@@ -30,13 +30,11 @@ bool socket_set(int fd, int level, int name, int value)
     return setsockopt(fd, level, name, &value, sizeof(value)) == 0;
 }
 
-/* value / unit, rounded up, in 1 to max: a time-out of 0 would mean another thing to the kernel. */
+/* value / unit, rounded up and at most max: a time-out of 0 would mean another thing to the kernel. */
 static int units_of(uint64_t value_ns, uint64_t unit_ns, int max)
 {
     uint64_t units = value_ns / unit_ns + (value_ns % unit_ns != 0);
 
-    if (units < 1)
-        return 1;
     return units < (uint64_t)max ? (int)units : max;
 }
 

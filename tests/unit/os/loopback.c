@@ -3,6 +3,8 @@
 
 #include "harness/test.h"
 
+#include <unistd.h>
+
 enum { PATIENCE_SECONDS = 2 };
 
 struct addr loopback_addr(void)
@@ -97,6 +99,23 @@ void await_bits(struct world *world, struct watch *watch, uint8_t bits)
             test_fail(__FILE__, __LINE__, "waited for bits %d in vain, has %d", bits, watch->ready);
         CHECK(world->ops->wait(world, ready, COUNT_OF(ready), until_ns) >= 0);
     }
+}
+
+/* The kernel hands out the lowest free numbers: the one behind the last spare one becomes the limit. */
+struct rlimit leave_descriptors(unsigned spare)
+{
+    struct rlimit before, tight;
+    int fds[8];
+
+    CHECK(spare < COUNT_OF(fds));
+    CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    for (unsigned i = 0; i <= spare; i++)
+        CHECK((fds[i] = dup(STDERR_FILENO)) != -1);
+    tight = (struct rlimit){.rlim_cur = (rlim_t)fds[spare], .rlim_max = before.rlim_max};
+    for (unsigned i = 0; i <= spare; i++)
+        close(fds[i]);
+    CHECK(setrlimit(RLIMIT_NOFILE, &tight) == 0);
+    return before;
 }
 
 enum io read_one(struct world *world, int fd, void *into, size_t room, size_t *size, struct error *err)

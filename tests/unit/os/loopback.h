@@ -4,6 +4,8 @@
 
 #include "os/world.h"
 
+#include <sys/resource.h>
+
 struct loopback {
     struct world *world;
     int listen_fd;
@@ -29,6 +31,9 @@ void loopback_hang_up(struct loopback *loopback, const struct conn_pair *pair); 
 
 /* Waits until the watch has all of these bits; fails the test after two seconds. */
 void await_bits(struct world *world, struct watch *watch, uint8_t bits);
+
+/* Lowers the limit of descriptors so that `spare` more can be opened; returns what to restore with setrlimit. */
+struct rlimit leave_descriptors(unsigned spare);
 
 /* readv and writev of one part; sizes in *size. */
 enum io read_one(struct world *world, int fd, void *into, size_t room, size_t *size, struct error *err);

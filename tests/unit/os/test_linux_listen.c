@@ -1,11 +1,11 @@
-/* test_linux_listen.c: listening and accepting, over TCP and Unix sockets. SPDX-License-Identifier: Apache-2.0 */
+/* test_linux_listen.c: listening and accepting, over TCP and Unix sockets. Includes the .c on purpose: a kernel without
+ * IPv6 and a network that fails in the queue are not to be had. SPDX-License-Identifier: Apache-2.0 */
 #include "harness/test.h"
 #include "loopback.h"
+#include "os/linux_listen.c"
 #include "temporary.h"
 
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -60,20 +60,6 @@ TEST(an_aborted_connection_is_passed_over_or_found_reset)
     loopback_close(&loopback);
 }
 
-/* Leaves no descriptor free: the lowest free one becomes the limit. Returns what to restore. */
-static struct rlimit use_up_descriptors(void)
-{
-    struct rlimit before, tight;
-    int lowest = dup(STDERR_FILENO);
-
-    CHECK(lowest != -1);
-    close(lowest);
-    CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
-    tight = (struct rlimit){.rlim_cur = (rlim_t)lowest, .rlim_max = before.rlim_max};
-    CHECK(setrlimit(RLIMIT_NOFILE, &tight) == 0);
-    return before;
-}
-
 TEST(without_descriptors_accepting_pauses_and_the_connection_waits)
 {
     struct socket_options options = {.kind = SOCKET_STREAM, .family = ADDR_IPV4};
@@ -88,7 +74,7 @@ TEST(without_descriptors_accepting_pauses_and_the_connection_waits)
     loopback_open(&loopback);
     client = loopback_socket(&loopback);
     CHECK(loopback.world->ops->connect(loopback.world, client, &loopback.addr, &err) != IO_FAIL);
-    before = use_up_descriptors();
+    before = leave_descriptors(0);
     io = loopback.world->ops->accept(loopback.world, loopback.listen_fd, &server, &peer, &refused);
     fd = loopback.world->ops->socket(loopback.world, &options, &no_socket);
     world = linux_world_new(&no_world);
@@ -104,6 +90,22 @@ TEST(without_descriptors_accepting_pauses_and_the_connection_waits)
     loopback.world->ops->close(loopback.world, server);
     loopback.world->ops->close(loopback.world, client);
     loopback_close(&loopback);
+}
+
+TEST(only_errors_of_a_single_connection_are_passed_over)
+{
+    static const struct {
+        int number;
+        bool passed_over;
+    } cases[] = {
+        {ECONNABORTED, true}, {EINTR, true},   {EPROTO, true},  {ENETUNREACH, true}, {ETIMEDOUT, true}, {EAGAIN, false},
+        {EMFILE, false},      {ENFILE, false}, {EINVAL, false}, {ENOBUFS, false},    {EPERM, false},    {EBADF, false},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        test_case_is("errno %d", cases[i].number);
+        CHECK_EQ(concerns_one_conn(cases[i].number), cases[i].passed_over);
+    }
 }
 
 TEST(accepting_from_no_listener_fails)
@@ -169,6 +171,33 @@ TEST(all_interfaces_means_ipv4_too_and_shows_it_as_such)
     CHECK(addr_eq(&local, &loopback.addr));
     loopback_hang_up(&loopback, &pair);
     loopback_close(&loopback);
+}
+
+TEST(without_ipv6_all_interfaces_are_those_of_ipv4)
+{
+    struct addr any = {.family = ADDR_IPV6, .port = 8080}, one = any, ipv4 = loopback_addr();
+    union sockaddr_any name;
+    struct error err;
+    socklen_t size;
+    struct addr got;
+
+    one.ip[15] = 1;
+    CHECK(sockaddr_from_addr(&any, &name, &size, &err));
+    errno = EADDRINUSE; /* another reason: stays as it is */
+    CHECK(!fall_back_to_ipv4(&name, &size));
+    errno = EAFNOSUPPORT;
+    CHECK(fall_back_to_ipv4(&name, &size));
+    got = sockaddr_to_addr(&name, size);
+    CHECK(addr_eq(&got, &(struct addr){.family = ADDR_IPV4, .port = 8080}));
+    errno = EAFNOSUPPORT;
+    CHECK(!fall_back_to_ipv4(&name, &size)); /* once is enough */
+
+    CHECK(sockaddr_from_addr(&one, &name, &size, &err));
+    errno = EAFNOSUPPORT;
+    CHECK(!fall_back_to_ipv4(&name, &size));
+    CHECK(sockaddr_from_addr(&ipv4, &name, &size, &err));
+    errno = EAFNOSUPPORT;
+    CHECK(!fall_back_to_ipv4(&name, &size));
 }
 
 TEST(an_address_of_no_interface_is_invalid)

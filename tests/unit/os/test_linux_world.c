@@ -140,6 +140,7 @@ TEST(a_bit_that_stands_is_no_news_and_a_cleared_one_is)
     struct loopback loopback;
     struct conn_pair pair;
     struct watch watch = {0};
+    uint64_t start_ns;
     struct error err;
     size_t size;
     char got[8];
@@ -153,6 +154,9 @@ TEST(a_bit_that_stands_is_no_news_and_a_cleared_one_is)
     await_bits(loopback.world, &watch, READY_READ);
     CHECK_EQ(write_one(loopback.world, pair.client, STR("2"), &size, &err), IO_OK);
     CHECK_INT(wait_once(loopback.world, 20 * ms_ns), 0); /* the reader has not asked for more yet */
+    start_ns = loopback.world->ops->now_ns(loopback.world);
+    CHECK_INT(wait_once(loopback.world, 5 * ms_ns), 0);
+    CHECK(loopback.world->ops->now_ns(loopback.world) - start_ns >= 5 * ms_ns); /* and bytes that wait end no wait */
 
     CHECK_EQ(read_one(loopback.world, pair.server, got, sizeof(got), &size, &err), IO_OK);
     CHECK_TEXT(str_of(got, size), "12");
@@ -318,6 +322,21 @@ static void make_world(void *arg)
     (void)arg;
     CHECK(world || err.code == ERROR_OUT_OF_MEMORY);
     linux_world_free(world);
+}
+
+TEST(a_world_needs_two_descriptors)
+{
+    for (unsigned spare = 0; spare <= 2; spare++) {
+        struct rlimit before = leave_descriptors(spare);
+        struct error err = {0};
+        struct world *world = linux_world_new(&err);
+
+        CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+        test_case_is("%u spare", spare);
+        CHECK((world != NULL) == (spare == 2));
+        CHECK(world || err.code == ERROR_OUT_OF_FILES);
+        linux_world_free(world);
+    }
 }
 
 TEST(a_world_bears_having_no_memory)

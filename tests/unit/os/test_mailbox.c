@@ -58,6 +58,22 @@ TEST(letters_come_out_oldest_first_behind_one_wake)
     loop_free(owner.loop);
 }
 
+TEST(a_mailbox_without_memory_is_none)
+{
+    struct fake_world fake;
+    struct owner owner = {.task.run = count_run};
+    struct loop *loop;
+
+    fake_world_init(&fake);
+    loop = loop_new(&fake.world);
+    CHECK(loop != NULL);
+    test_fail_allocation(1);
+    owner.mailbox = mailbox_new(loop, &owner.task);
+    test_fail_allocation(0);
+    CHECK(owner.mailbox == NULL);
+    loop_free(loop);
+}
+
 TEST(only_the_owner_of_a_box_with_letters_is_woken)
 {
     struct fake_world fake;

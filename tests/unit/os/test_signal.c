@@ -1,6 +1,7 @@
 /* test_signal.c: signals as readiness of a loop. The five stay blocked in the test binary afterwards.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "harness/test.h"
+#include "loopback.h"
 #include "os/signal.h"
 
 #include <signal.h>
@@ -96,6 +97,20 @@ TEST(signals_have_names)
     CHECK_CSTR(signal_name(SIGUSR1), "SIGUSR1");
     CHECK_CSTR(signal_name(SIGUSR2), "SIGUSR2");
     CHECK_CSTR(signal_name(0), "signal");
+}
+
+TEST(signals_without_a_descriptor_are_an_error)
+{
+    struct listener listener;
+    struct world *world = listener_open(&listener);
+    struct rlimit before = leave_descriptors(0);
+    struct error err = {0};
+    struct signals *signals = signals_new(listener.loop, &listener.task, &err);
+
+    CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+    CHECK(signals == NULL);
+    CHECK_EQ(err.code, ERROR_OUT_OF_FILES);
+    listener_close(&listener, world);
 }
 
 static void make_signals(void *arg)
