@@ -1,0 +1,105 @@
+/* test_host.c: the table of hosts: what a URL means, one host for each, numbers added over workers.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "tests/harness/test.h"
+#include "upstream/host.h"
+
+static const struct {
+    const char *url, *name, *authority;
+    uint16_t port;
+} good[] = {
+    {"http://api.example.com", "api.example.com", "api.example.com", 80},
+    {"http://api.example.com:80", "api.example.com", "api.example.com", 80},
+    {"http://api.example.com:8080", "api.example.com", "api.example.com:8080", 8080},
+    {"HTTP://10.0.0.1:1", "10.0.0.1", "10.0.0.1:1", 1},
+    {"http://[::1]:65535", "::1", "[::1]:65535", 65535},
+    {"http://[2001:db8::2]", "2001:db8::2", "[2001:db8::2]", 80},
+};
+
+static const char *const bad[] = {
+    "",          "api.example.com",  "https://a",      "ftp://a",          "http://",           "http://a:",
+    "http://a:0", "http://a:65536", "http://a:port", "http://a/path", "http://user@host", "http://a b",
+};
+
+TEST(a_url_gives_name_port_and_authority)
+{
+    struct hosts *hosts = hosts_new(1);
+
+    for (size_t i = 0; i < COUNT_OF(good); i++) {
+        struct error err = {0};
+        struct host *host = hosts_intern(hosts, str_from(good[i].url), &err);
+
+        test_case_is("%s", good[i].url);
+        CHECK(host != NULL);
+        CHECK_STR(host->name, str_from(good[i].name));
+        CHECK_STR(host->authority, str_from(good[i].authority));
+        CHECK_EQ(host->port, good[i].port);
+        CHECK_STR(host->url, str_from(good[i].url));
+    }
+    hosts_free(hosts);
+}
+
+TEST(what_is_no_host_is_refused_with_its_text)
+{
+    struct hosts *hosts = hosts_new(1);
+
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        struct error err = {0};
+
+        test_case_is("\"%s\"", bad[i]);
+        CHECK(hosts_intern(hosts, str_from(bad[i]), &err) == NULL);
+        CHECK_EQ(err.code, ERROR_ADDRESS_INVALID);
+        CHECK_EQ(err.fault, FAULT_CONFIG);
+    }
+    CHECK_EQ(hosts_count(hosts), 0);
+    hosts_free(hosts);
+}
+
+TEST(a_unix_path_is_a_host)
+{
+    struct hosts *hosts = hosts_new(1);
+    struct error err = {0};
+    struct host *host = hosts_intern(hosts, STR("unix:/run/app.sock"), &err);
+
+    CHECK(host != NULL);
+    CHECK_EQ(host->unix_addr.family, ADDR_UNIX);
+    CHECK_CSTR(host->unix_addr.path, "/run/app.sock");
+    CHECK_TEXT(host->authority, "localhost");
+    hosts_free(hosts);
+}
+
+TEST(the_same_url_is_the_same_host_and_places_stay)
+{
+    struct hosts *hosts = hosts_new(2);
+    struct error err = {0};
+    struct host *first = hosts_intern(hosts, STR("http://a"), &err);
+
+    for (int i = 0; i < 100; i++)
+        CHECK(hosts_intern(hosts, arena_format(test_arena(), "http://host-%d:8080", i), &err) != NULL);
+    CHECK(hosts_intern(hosts, STR("http://a"), &err) == first);
+    CHECK_EQ(hosts_count(hosts), 101);
+    for (uint32_t i = 0; i < hosts_count(hosts); i++)
+        CHECK_EQ(hosts_at(hosts, i)->index, i);
+    CHECK(hosts_at(hosts, 101) == NULL);
+    hosts_free(hosts);
+}
+
+TEST(numbers_are_added_over_workers)
+{
+    struct hosts *hosts = hosts_new(3);
+    struct error err = {0};
+    struct host *host = hosts_intern(hosts, STR("http://a"), &err);
+    struct host_totals totals;
+
+    for (unsigned i = 0; i < 3; i++) {
+        host_count_add(&host->counts[i].requests_reused, 10);
+        host_count_add(&host->counts[i].idle, (int64_t)i);
+        host_count_add(&host->counts[i].stale, 1);
+    }
+    host_count_add(&host->counts[2].idle, -1);
+    host_totals(host, &totals);
+    CHECK_EQ(totals.requests_reused, 30);
+    CHECK_EQ(totals.idle, 2);
+    CHECK_EQ(totals.stale, 3);
+    CHECK_EQ(totals.requests_new, 0);
+    hosts_free(hosts);
+}
