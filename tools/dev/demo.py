@@ -33,13 +33,18 @@ class Request:
     right: Callable[[bytes], bool]
     status: int = 200
     method: str = "GET"
+    body: bytes = None
 
 
-# What the embedded example answers: examples/demo holds the same configuration to read. Change both together.
+UPLOAD = b"kept " * 4000
+
+# What the embedded example answers; its configuration is in src/cli/demo.c. Change both together.
 REQUESTS = (
     Request("/__health", "the gateway itself", lambda body: is_object(body, status="ok")),
     Request("/hello", "streamed through, as it came (no-op)", lambda body: len(body) == 128),
-    Request("/api/users/42", "JSON decoded and written again", is_object),
+    Request("/api/items/7", "JSON decoded and written again", lambda body: is_object(body, id=7) and b"7.50" in body),
+    Request("/files/chunked/1000", "a subtree proxied", lambda body: len(body) == 1000),
+    Request("/files/echo", "a body both ways", lambda body: body == UPLOAD, method="POST", body=UPLOAD),
     Request("/nowhere", "no such endpoint", lambda body: True, status=404),
 )
 CONNECTIONS = 2
@@ -92,7 +97,7 @@ class Gateway:
 
 def ask(connection, request):
     """Sends one request and returns what is wrong with the answer ("" when nothing is), and the answer."""
-    connection.request(request.method, request.target, headers={"Host": f"{GATEWAY[0]}:{GATEWAY[1]}"})
+    connection.request(request.method, request.target, body=request.body, headers={"Host": f"{GATEWAY[0]}:{GATEWAY[1]}"})
     answer = connection.getresponse()
     body = answer.read()
     if answer.status != request.status:
