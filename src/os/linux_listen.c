@@ -1,5 +1,5 @@
-/* linux_listen.c: listening sockets and what comes out of them. Start with linux_listen. SPDX-License-Identifier:
- * Apache-2.0 */
+/* linux_listen.c: listening sockets and what comes out of them. Start with linux_listen.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "os/linux_internal.h"
 
 #include <errno.h>
