@@ -13,8 +13,11 @@ RESULTS = BUILD / "bench"
 
 
 def cases():
-    """Name to command line, executables first."""
-    found = {name.removeprefix("bench_"): [path] for name, path in build.executables("release", "bench_").items()}
+    """Name to command line, executables first; those are built here."""
+    found = {}
+    if build.executables("release", "bench_"):
+        programs = build.build_executables("release", "bench_")
+        found = {name.removeprefix("bench_"): [path] for name, path in programs.items()}
     for script in sorted((ROOT / "bench").glob("*.py")):
         if not script.name.startswith("_"):
             found[script.stem] = [PYTHON, "-B", str(script)]
