@@ -172,7 +172,8 @@ static void exchange_free(struct exchange *x)
     list_remove(&client->exchanges, &x->node);
     http_done(x->stream);
     host_count_add(&client->frontend->counts.exchanges, -1);
-    task_wake(client->frontend->loop, &client->task);
+    if (client->over)
+        task_wake(client->frontend->loop, &client->task);
     arena_free(x->arena);
     generation_release(generation);
 }

@@ -53,6 +53,7 @@ static void run_client(struct task *task)
             return;
         if (io != IO_OK) {
             /* Exchanges that are still open learn of it from their streams; the last one wakes us. */
+            client->over = true;
             if (list_is_empty(&client->exchanges))
                 client_close(client);
             return;

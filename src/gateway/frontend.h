@@ -65,6 +65,7 @@ struct client {
     struct task task;
     struct list_node node;
     struct list exchanges; /* open ones */
+    bool over;             /* the conn has ended; the last exchange closes the client */
     struct addr peer;
 };
 
