@@ -1,0 +1,187 @@
+"""servers.py: real origins: nginx, Apache httpd, node and Python's http.server, each on a free loopback port.
+
+All serve the same folder and write the client's port for each request, so that connections can be counted. They run as
+children with their own configuration in a temporary folder, never as services.
+SPDX-License-Identifier: Apache-2.0
+"""
+import os
+import pathlib
+import re
+import shutil
+import socket
+import subprocess
+import sys
+
+from waiting import eventually
+
+NGINX = """
+daemon off; master_process off; worker_processes 1; pid {work}/pid; error_log {work}/error.log;
+events {{ worker_connections 1024; }}
+http {{
+  log_format ports 'port=$remote_port'; access_log {work}/access.log ports;
+  client_body_temp_path {work}/body; proxy_temp_path {work}/proxy; fastcgi_temp_path {work}/fastcgi;
+  uwsgi_temp_path {work}/uwsgi; scgi_temp_path {work}/scgi;
+  keepalive_requests 1000000; sendfile on;
+  server {{ listen 127.0.0.1:{port}; root {root};
+    location /close/ {{ alias {root}/; keepalive_timeout 0; }} }}
+}}
+"""
+
+APACHE = """
+ServerRoot {work}
+PidFile {work}/pid
+Listen 127.0.0.1:{port}
+ServerName localhost
+LoadModule mpm_event_module {modules}/mod_mpm_event.so
+LoadModule authz_core_module {modules}/mod_authz_core.so
+{user}
+ErrorLog {work}/error.log
+LogFormat "port=%{{remote}}p" ports
+CustomLog {work}/access.log ports
+DocumentRoot {root}
+KeepAlive On
+MaxKeepAliveRequests 0
+KeepAliveTimeout 5
+StartServers 1
+ServerLimit 1
+ThreadsPerChild 64
+MaxRequestWorkers 64
+<Directory {root}>
+  Require all granted
+</Directory>
+"""
+
+NODE = """
+const http = require('http'), fs = require('fs'), path = require('path');
+const [port, root, log] = process.argv.slice(2);
+const out = fs.createWriteStream(log);
+http.createServer((req, res) => {
+  out.write(`port=${req.socket.remotePort}\\n`);
+  if (req.method === 'POST') { res.writeHead(200); req.pipe(res); return; }
+  const file = path.join(root, path.basename(req.url.split('?')[0]));
+  fs.stat(file, (err, stat) => {
+    if (err) { res.writeHead(404); res.end(); return; }
+    const head = req.url.startsWith('/chunked/') ? {} : {'Content-Length': stat.size};
+    res.writeHead(200, head);
+    if (req.method === 'HEAD') { res.end(); return; }
+    fs.createReadStream(file).pipe(res);
+  });
+}).listen(Number(port), '127.0.0.1');
+"""
+
+PYTHON = """
+import functools, http.server, sys
+port, root, log = sys.argv[1:]
+out = open(log, 'w', buffering=1)
+class Handler(http.server.SimpleHTTPRequestHandler):
+    protocol_version = 'HTTP/{version}'
+    def log_message(self, *_):
+        out.write(f'port={{self.client_address[1]}}\\n')
+http.server.ThreadingHTTPServer(('127.0.0.1', int(port)), functools.partial(Handler, directory=root)).serve_forever()
+"""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def find_tool(name):
+    return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+
+
+class Server:
+    """A child that listens; `missing` says why it cannot be run here."""
+
+    missing = None
+
+    def __init__(self, work, root):
+        self.work, self.root, self.port = pathlib.Path(work), pathlib.Path(root), free_port()
+        self.work.mkdir(parents=True, exist_ok=True)
+        self.work.chmod(0o755)
+        self.log = self.work / "access.log"
+        self.child = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                      stderr=open(self.work / "stderr", "wb"))
+        eventually(self.listens, 15, f"{type(self).__name__} on port {self.port}: {self.work}")
+
+    def command(self):
+        raise NotImplementedError
+
+    def listens(self):
+        assert self.child.poll() is None, f"ended at once: {(self.work / 'stderr').read_text()[-500:]}"
+        try:
+            socket.create_connection(self.address, 1).close()
+        except OSError:
+            return False
+        return True
+
+    def values(self):
+        return {"work": self.work, "root": self.root, "port": self.port}
+
+    @property
+    def address(self):
+        return ("127.0.0.1", self.port)
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def used_ports(self):
+        """One client port for each request served so far."""
+        return re.findall(r"port=(\d+)", self.log.read_text()) if self.log.exists() else []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.child.terminate()
+        try:
+            self.child.wait(5)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            self.child.wait()
+
+
+class Nginx(Server):
+    missing = None if find_tool("nginx") else "nginx is not installed"
+
+    def command(self):
+        (self.work / "nginx.conf").write_text(NGINX.format(**self.values()))
+        return [find_tool("nginx"), "-p", str(self.work), "-c", str(self.work / "nginx.conf")]
+
+
+class Apache(Server):
+    modules = pathlib.Path("/usr/lib/apache2/modules")
+    missing = None if find_tool("apache2") and modules.exists() else "apache2 is not installed"
+
+    def command(self):
+        user = "LoadModule unixd_module {}/mod_unixd.so".format(self.modules)
+        built_in = subprocess.run([find_tool("apache2"), "-l"], capture_output=True, text=True, check=False).stdout
+        user = "" if "mod_unixd" in built_in else user
+        if os.geteuid() == 0:
+            user += "\nUser www-data\nGroup www-data"
+        (self.work / "httpd.conf").write_text(APACHE.format(**self.values(), modules=self.modules, user=user))
+        return [find_tool("apache2"), "-X", "-f", str(self.work / "httpd.conf")]
+
+
+class Node(Server):
+    missing = None if find_tool("node") else "node is not installed"
+
+    def command(self):
+        (self.work / "server.js").write_text(NODE)
+        return [find_tool("node"), str(self.work / "server.js"), str(self.port), str(self.root), str(self.log)]
+
+
+class Python(Server):
+    version = "1.1"
+
+    def command(self):
+        (self.work / "server.py").write_text(PYTHON.format(version=self.version))
+        return [sys.executable, str(self.work / "server.py"), str(self.port), str(self.root), str(self.log)]
+
+
+class Python10(Python):
+    """Closes after each answer."""
+
+    version = "1.0"

@@ -1,0 +1,228 @@
+"""test_upstream_pool.py: which upstream connections are reused, kept, closed; counted where they arrive, at the origin.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import threading
+import time
+
+import pytest
+from configs import forward_all, proxy, service
+from origin import Origin, answers, answers_ok, by_path, reply
+from rawhttp import Client, fetch
+from waiting import Stopwatch, eventually
+
+
+def at_once(address, count, target="/", method="GET"):
+    """So many requests in flight at the same time; their responses."""
+    responses = []
+    threads = [threading.Thread(target=lambda: responses.append(fetch(address, target, method))) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(responses) == count
+    return responses
+
+
+class Gate:
+    """A handler that answers only when `count` requests are inside: so many connections are needed."""
+
+    def __init__(self, count):
+        self.barrier = threading.Barrier(count, timeout=10)
+
+    def __call__(self, conn, _):
+        self.barrier.wait()
+        conn.send(reply())
+
+
+def test_one_connection_serves_many_clients_one_after_another(make):
+    upstream = make.origin()
+    address = make.gateway(proxy(upstream)).address
+    assert [fetch(address).status for _ in range(20)] == [200] * 20
+    assert len(upstream.connections) == 1
+
+
+def test_with_several_workers_connections_stay_few(make):
+    upstream = make.origin()
+    address = make.gateway(proxy(upstream, {"workers": 2})).address
+    assert [fetch(address).status for _ in range(40)] == [200] * 40
+    assert len(upstream.connections) <= 2
+
+
+def test_the_last_used_connection_is_used_next(make):
+    upstream = make.origin(by_path({"/gate": Gate(3)}))
+    address = make.gateway(proxy(upstream)).address
+    at_once(address, 3, "/gate")
+    used = []
+    for _ in range(10):
+        fetch(address)
+        used.append(upstream.last.conn.number)
+    assert len(upstream.connections) == 3
+    assert len(set(used)) == 1
+
+
+def test_idle_connections_of_one_host_are_capped(make):
+    upstream = make.origin(Gate(6))
+    address = make.gateway(proxy(upstream, max_idle_connections_per_host=2)).address
+    at_once(address, 6)
+    upstream.wait_open(2)
+    assert len(upstream.connections) == 6
+
+
+def test_idle_connections_of_all_hosts_are_capped(make):
+    first, second = make.origin(Gate(3)), make.origin(Gate(3))
+    config = service([forward_all(first, "/1/*"), forward_all(second, "/2/*")], max_idle_connections=2)
+    address = make.gateway(config).address
+    at_once(address, 3, "/1/x")
+    at_once(address, 3, "/2/x")
+    eventually(lambda: len(first.open_connections()) + len(second.open_connections()) <= 2, what="two idle connections")
+
+
+def test_idle_connections_expire(make):
+    upstream = make.origin()
+    address = make.gateway(proxy(upstream, idle_connection_timeout="500ms")).address
+    fetch(address)
+    watch = Stopwatch()
+    assert not upstream.connections[0].ended.wait(0.25), "closed too early"
+    assert upstream.connections[0].ended.wait(4), "never closed"
+    assert watch.seconds < 3
+    assert fetch(address).status == 200
+    assert len(upstream.connections) == 2
+
+
+def test_use_restarts_the_idle_clock(make):
+    upstream = make.origin()
+    address = make.gateway(proxy(upstream, idle_connection_timeout="1s")).address
+    for _ in range(6):
+        fetch(address)
+        time.sleep(0.3)
+    assert len(upstream.connections) == 1
+
+
+def test_keep_alive_to_upstreams_can_be_turned_off(make):
+    upstream = make.origin()
+    running = make.gateway(proxy(upstream, disable_keep_alives=True))
+    client = make.client(running)
+    assert [client.get().status for _ in range(3)] == [200] * 3, "the client's own connection is not concerned"
+    assert len(upstream.connections) == 3
+    assert [request.get("connection", "").lower() for request in upstream.requests] == ["close"] * 3
+    upstream.wait_open(0)
+
+
+@pytest.mark.parametrize("end", ["close", "reset"])
+def test_an_origin_that_ends_idle_connections_does_no_harm(make, end):
+    def ends_soon(conn, _):
+        conn.send(reply())
+        time.sleep(0.02)
+        getattr(conn, end)()
+
+    upstream = make.origin(ends_soon)
+    client = make.client(make.gateway(proxy(upstream)))
+    for _ in range(15):
+        assert client.get().status == 200
+        time.sleep(0.06)
+    assert len(upstream.connections) == 15
+
+
+def test_a_closed_idle_connection_is_let_go_at_once(make):
+    upstream = make.origin()
+    running = make.gateway(proxy(upstream))
+    fetch(running.address)
+    before = running.open_descriptors()
+    upstream.connections[0].close()
+    eventually(lambda: running.open_descriptors() < before, what="the descriptor closed")
+    upstream.wait_open(0)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_an_idle_connection_ended_while_the_gateway_could_not_look(make, method):
+    """The process is stopped, the origin closes, a request comes, the process goes on: the end is seen before use."""
+    import signal
+
+    upstream = make.origin()
+    running = make.gateway(proxy(upstream))
+    client = make.client(running)
+    assert client.get().status == 200
+    running.send_signal(signal.SIGSTOP)
+    try:
+        upstream.connections[0].close()
+        client.send_request(method, "/", body=b"hi" if method == "POST" else None)
+        time.sleep(0.1)
+    finally:
+        running.send_signal(signal.SIGCONT)
+    assert client.read_final(method).status == 200
+    assert len(upstream.requests) == 2
+
+
+STRAYS = [b"\r\n", b"x", reply(b"EVIL"), b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"]
+
+
+@pytest.mark.parametrize("stray", STRAYS, ids=["CRLF", "byte", "answer", "408"])
+@pytest.mark.parametrize("delay", [0, 0.05])
+def test_stray_bytes_on_an_idle_connection_reach_nobody(make, stray, delay):
+    def handler(conn, _):
+        conn.send(reply(b"first"))
+        time.sleep(delay)
+        conn.send(stray)
+
+    upstream = make.origin(by_path({"/stray": handler}))
+    client = make.client(make.gateway(proxy(upstream)))
+    assert client.get("/stray").body == b"first"
+    time.sleep(0.15)
+    assert client.get("/next").body == b"OK"
+    if stray != b"\r\n":
+        assert upstream.connections[0].ended.wait(5), "a connection with surplus bytes was kept"
+
+
+def test_a_restarted_origin(make):
+    upstream = make.origin(Gate(5))
+    address = make.gateway(proxy(upstream)).address
+    at_once(address, 5)
+    port = upstream.address
+    upstream.close()
+    with Origin(answers_ok, port) as again:
+        assert [response.status for response in at_once(address, 5)] == [200] * 5
+        assert len(again.requests) == 5
+
+
+def test_a_post_on_a_fresh_connection_is_sent_once(make):
+    def dies(conn, _):
+        conn.body()
+        conn.close()
+
+    upstream = make.origin(dies)
+    assert fetch(make.gateway(proxy(upstream)).address, "/", "POST", body=b"x").status == 502
+    assert len(upstream.requests) == 1
+
+
+def test_each_host_has_its_own_connections(make):
+    first, second = make.origin(answers(reply(b"1"))), make.origin(answers(reply(b"2")))
+    config = service([forward_all(first, "/1/*"), forward_all(second, "/2/*")])
+    client = make.client(make.gateway(config))
+    for _ in range(5):
+        assert client.get("/1/x").body == b"1"
+        assert client.get("/2/x").body == b"2"
+    assert len(first.connections) == len(second.connections) == 1
+
+
+def test_several_hosts_share_the_requests(make):
+    origins = [make.origin() for _ in range(3)]
+    config = proxy(origins[0])
+    config["endpoints"][0]["backend"][0]["host"] = [each.url for each in origins]
+    client = make.client(make.gateway(config))
+    for _ in range(90):
+        assert client.get().status == 200
+    assert sum(len(each.requests) for each in origins) == 90
+    assert all(len(each.requests) >= 10 and len(each.connections) == 1 for each in origins)
+
+
+def test_idle_clients_do_not_hold_upstream_connections(make):
+    upstream = make.origin()
+    address = make.gateway(proxy(upstream)).address
+    clients = [Client(address) for _ in range(30)]
+    try:
+        assert [each.get().status for each in clients] == [200] * 30
+        assert len(upstream.connections) == 1
+    finally:
+        for each in clients:
+            each.close()
