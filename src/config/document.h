@@ -1,4 +1,5 @@
-/* document.h: a configuration file (or another text) as a tree with positions. Today JSON; YAML fills the same tree later.
+/* document.h: a configuration file (or another text) as a tree with positions. Today JSON; YAML fills the same tree
+ * later.
  *
  * Nodes are the tree that schemas bind; environment overrides are grafted onto it so that binding knows only one form.
  * SPDX-License-Identifier: Apache-2.0 */
@@ -6,6 +7,7 @@
 #define HOLDFAST_CONFIG_DOCUMENT_H
 
 #include "config/report.h"
+
 #include "json/json.h"
 
 struct node {
@@ -13,7 +15,7 @@ struct node {
     struct place place;      /* of the value */
     struct place name_place; /* of the member's name; source NULL for elements and the root */
     struct str name;         /* member name, decoded */
-    struct str text;         /* a string's value, a number's text */
+    struct str text;         /* a string's value; of numbers, booleans and null their text */
     struct node *children;   /* members or elements */
     struct node *next;       /* sibling */
     uint32_t count;          /* children */
@@ -27,14 +29,16 @@ struct node *document_parse(struct arena *arena, const struct source *source, st
  * NULL: the report says why (also for a file that cannot be read). */
 struct node *document_load(struct arena *arena, const char *path, struct report *report);
 
-/* Puts KRAKEND_<KEY>=value over the root's members, as spec 1.2 has it: prefix stripped, lower-cased, the value a string,
- * dots nest; the key need not be in the file. Empty names are ignored. */
-void document_override(struct arena *arena, struct node *root, struct str variable, struct str value, struct report *report);
+/* Puts KRAKEND_<KEY>=value over the root's members, as spec 1.2 has it: prefix stripped, lower-cased, the value a
+ * string, dots nest; the key need not be in the file. Empty names are ignored. */
+void document_override(struct arena *arena, struct node *root, struct str variable, struct str value,
+                       struct report *report);
 
 /* The member called `name`: exact first, else without regard to case (KrakenD's rule). NULL: none. */
 struct node *node_member(const struct node *object, struct str name);
 
-/* Back to JSON text (canonical form, keys in file order), for dumps and free-form extra_config. data NULL: no room. */
+/* Back to JSON text (compact, Go's escapes, keys in file order; numbers as the doubles they are to KrakenD, shortest
+ * form), for dumps, static answers and free-form extra_config. data NULL: no room. */
 struct str node_to_json(const struct node *node, struct arena *arena);
 
 #endif

@@ -26,18 +26,18 @@ struct place {
 
 struct problem {
     enum severity severity;
-    unsigned code;         /* HFnnnn, stable: docs/diagnostics.md lists them */
+    unsigned code; /* HFnnnn, stable: docs/diagnostics.md lists them */
     struct place place;
-    const char *text;      /* "endpoints[2].timeout: \"3sec\" is not a duration" */
-    const char *hint;      /* "did you mean \"3s\"?" or NULL */
+    const char *text; /* "endpoints[2].timeout: \"3sec\" is not a duration" */
+    const char *hint; /* "did you mean \"3s\"?" or NULL */
     struct problem *next;
 };
 
 struct report {
-    struct arena *arena;              /* borrowed: problems live there */
-    struct problem *first, *last;     /* in order of finding; report_print sorts by place */
+    struct arena *arena;          /* borrowed: problems live there */
+    struct problem *first, *last; /* in order of finding; report_text sorts by place */
     unsigned errors, warnings, notes;
-    bool strict;                      /* unknown keys are errors */
+    bool strict; /* unknown keys are errors */
 };
 
 void report_init(struct report *report, struct arena *arena);
@@ -46,7 +46,8 @@ void report_init(struct report *report, struct arena *arena);
 void report_add(struct report *report, enum severity severity, unsigned code, struct place place, const char *hint,
                 const char *format, ...) PRINTF_LIKE(6, 7);
 
-/* All problems as text (colour: ANSI), sorted by source and offset; or one JSON array. data NULL: no room in the arena. */
+/* All problems as text (colour: ANSI), sorted by source (in order of their first problem, what has no place leading)
+ * and offset; or one JSON array of file, line, column, severity, code, text, hint. data NULL: no room in the arena. */
 struct str report_text(const struct report *report, struct arena *arena, bool colour);
 struct str report_json(const struct report *report, struct arena *arena);
 

@@ -1,8 +1,9 @@
 /* schema.h: options as tables. A table row per option, beside the struct it fills; one table gives parsing, defaults,
  * range checks, did-you-mean, and later the JSON Schema and the reference page.
  *
- * Decoding is weakly typed as KrakenD's loader (spec/krakend-core 1.3): "8080" for 8080, 1 for true, a scalar for a list of
- * one, null for the zero value; a malformed duration is an error, a number as duration is nanoseconds (with a warning).
+ * Decoding is weakly typed as KrakenD's loader (spec/krakend-core 1.3): "8080" for 8080, 1 for true, a scalar for a
+ * list of one, null as if the key were absent (KrakenD's zero value becomes the default just so); a malformed duration
+ * is an error, a number as duration is nanoseconds (with a warning). A list's element that is null is an empty one.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_CONFIG_SCHEMA_H
 #define HOLDFAST_CONFIG_SCHEMA_H
@@ -30,31 +31,31 @@ struct str_list {
 };
 
 struct list_of {
-    void *items;  /* `count` structs of the element schema */
+    void *items; /* `count` structs of the element schema */
     size_t count;
 };
 
 struct option {
     const char *name;
     enum option_type type;
-    size_t offset;                 /* of the field in the struct */
-    size_t seen_at;                /* 1 + offset of a bool that tells "was it given"; 0: none */
-    size_t place_at;               /* 1 + offset of a struct place to fill (of the value); 0: none */
-    int64_t preset, min, max;      /* numbers, durations, sizes; max 0 and min 0: no range */
-    const char *preset_text;       /* strings; enums: the name */
-    const char *const *names;      /* enums: NULL-terminated */
-    const struct schema *schema;   /* objects and list elements */
+    size_t offset;               /* of the field in the struct */
+    size_t seen_at;              /* 1 + offset of a bool that tells "was it given"; 0: none */
+    size_t place_at;             /* 1 + offset of a struct place to fill (of the value); 0: none */
+    int64_t preset, min, max;    /* numbers, durations, sizes; both 0: no range; max below min: no upper limit */
+    const char *preset_text;     /* strings; enums: the name */
+    const char *const *names;    /* enums: NULL-terminated */
+    const struct schema *schema; /* objects and list elements */
     bool required;
-    const char *help;              /* one sentence */
-    const char *note;              /* ignored options: what to tell, as a note; NULL: silent */
+    const char *help; /* one sentence */
+    const char *note; /* ignored options: what to tell, as a note; NULL: silent */
 };
 
 struct schema {
-    const char *title;            /* "endpoint" */
-    size_t size;                  /* of the struct */
+    const char *title; /* "endpoint" */
+    size_t size;       /* of the struct */
     const struct option *options;
     size_t count;
-    bool open;                    /* unknown keys are kept silent (free-form objects) */
+    bool open; /* unknown keys are kept silent (free-form objects) */
     /* Called after the members are bound, for checks across fields; adds to the report. NULL: none. */
     void (*check)(void *bound, const struct node *node, const char *path, struct report *report);
 };
@@ -76,17 +77,18 @@ struct schema {
 #define OPTION_PLACE(type_, field) .place_at = 1 + offsetof(type_, field)
 /* clang-format on */
 
-#define NS(x) ((int64_t)(x))
-#define MS(x) ((int64_t)(x)*1000000)
+#define NS(x)      ((int64_t)(x))
+#define MS(x)      ((int64_t)(x)*1000000)
 #define SECONDS(x) ((int64_t)(x)*1000000000)
 
-/* Fills `into` (zeroed first) with defaults and what the node holds; node NULL or JSON null: the defaults only. Adds every
- * problem to the report and returns whether it added no error. `path` names the node in messages ("endpoints[2]", "" for the
- * root). Lists and texts live in the arena or in the document. */
-bool schema_bind(const struct schema *schema, const struct node *node, const char *path, void *into, struct arena *arena,
-                 struct report *report);
+/* Fills `into` (zeroed first) with defaults and what the node holds; node NULL or JSON null: the defaults only. Adds
+ * every problem to the report and returns whether it added no error. `path` names the node in messages ("endpoints[2]",
+ * "" for the root). Lists and texts live in the arena or in the document. */
+bool schema_bind(const struct schema *schema, const struct node *node, const char *path, void *into,
+                 struct arena *arena, struct report *report);
 
 /* Calls visit for each option, nested ones with their dotted path, for documentation and shell completion. */
-void schema_visit(const struct schema *schema, void (*visit)(void *arg, const char *path, const struct option *option), void *arg);
+void schema_visit(const struct schema *schema, void (*visit)(void *arg, const char *path, const struct option *option),
+                  void *arg);
 
 #endif

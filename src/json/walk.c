@@ -1,5 +1,5 @@
-/* walk.c: reading a tape: values, members, elements, positions. Start with json_root. SPDX-License-Identifier:
- * Apache-2.0 */
+/* walk.c: reading a tape: values, members, elements, positions. Start with json_root.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
 
 #include "json/json_internal.h"

@@ -2,7 +2,7 @@
 #ifndef HOLDFAST_TESTS_JSON_TEST_H
 #define HOLDFAST_TESTS_JSON_TEST_H
 
-#include "tests/harness/test.h"
+#include "harness/test.h"
 
 #include "json/write.h"
 
