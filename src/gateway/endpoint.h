@@ -5,11 +5,12 @@
 #include "gateway/service.h"
 #include "upstream/host.h"
 
-/* A url_pattern cut into literals and parameters: "/u/{id}?x={y}". */
+/* A url_pattern cut into literals and parameters: "/u/{id}?x={y}" is "/u/" {id}, "?x=" {y}. */
 struct pattern_part {
-    struct str literal; /* sent as it is */
-    struct str param;   /* name; empty: only the literal */
-    bool in_query;      /* the parameter stands behind the '?' */
+    struct str literal;  /* of the query, and of a pattern without parameters: as it is sent */
+    struct str param;    /* name; empty: only the literal */
+    struct str unfilled; /* "{{.Id}}": what stands for a parameter without a value */
+    bool in_query;       /* it stands behind the '?', which begins the first such literal */
 };
 
 struct backend {
@@ -18,28 +19,37 @@ struct backend {
     size_t host_count;
     struct pattern_part *parts;
     size_t part_count;
+    bool is_fixed; /* no parameters: the only part's literal is the path and query as they are sent */
     bool pattern_has_query;
-    bool subtree;          /* ends in a slash and a star: the matched rest of the path and the query follow as they came */
-    struct str internal;   /* "/u/{{.Id}}" as KrakenD shows it in error texts */
+    bool subtree; /* ends in a slash and a star: the matched rest of the path and the query follow as they came */
+    struct str internal; /* "/u/{{.Id}}" as KrakenD shows it in error texts */
 };
 
-enum endpoint_kind { ENDPOINT_PROXY, ENDPOINT_ANSWER, ENDPOINT_HEALTH, ENDPOINT_DEBUG, ENDPOINT_ECHO, ENDPOINT_OPTIONS };
+enum endpoint_kind {
+    ENDPOINT_PROXY,
+    ENDPOINT_ANSWER,
+    ENDPOINT_HEALTH,
+    ENDPOINT_DEBUG,
+    ENDPOINT_ECHO,
+    ENDPOINT_OPTIONS
+};
 
 struct endpoint {
     enum endpoint_kind kind;
     const struct endpoint_options *options; /* NULL for built-in ones */
-    struct str path;       /* "/users/:id": router form, for logs */
-    struct str label;      /* "/users/{id}" for metrics */
+    struct str path;                        /* "/users/:id": router form, for logs */
+    struct str label;                       /* "/users/{id}" for metrics */
     int64_t timeout_ns;
     bool no_op;
     bool all_headers, all_query; /* "*" is listed */
     struct backend *backends;
     size_t backend_count;
-    struct str allow;      /* ENDPOINT_OPTIONS */
-    uint32_t index;        /* place in the generation, for counters */
+    struct str allow; /* ENDPOINT_OPTIONS */
+    uint32_t index;   /* place in the generation, for counters */
 };
 
-/* Compiles one endpoint: cuts patterns, interns hosts. Adds problems to the report. */
+/* Compiles one endpoint: cuts patterns, interns hosts. Adds problems to the report. `path` is options->route, which the
+ * router takes. The index is the caller's. */
 bool endpoint_compile(struct arena *arena, const struct service *service, const struct endpoint_options *options,
                       struct hosts *hosts, struct endpoint *endpoint, struct report *report);
 

@@ -78,7 +78,7 @@ static bool add_endpoints(struct generation *generation, struct hosts *hosts, st
         if (!endpoint_compile(generation->arena, service, options, hosts, endpoint, report))
             ok = false;
         else
-            ok &= route(generation, options->method, endpoint, options->endpoint, options->place, report);
+            ok &= route(generation, options->method, endpoint, endpoint->path, options->place, report);
     }
     return ok;
 }
@@ -122,7 +122,7 @@ static bool add_options(struct generation *generation, struct report *report)
 
         if (allow.len == 0 || str_eq(allow, STR("*")))
             continue;
-        endpoint = add_builtin(generation, ENDPOINT_OPTIONS, service->endpoints[i].endpoint);
+        endpoint = add_builtin(generation, ENDPOINT_OPTIONS, service->endpoints[i].route);
         endpoint->allow = allow;
         ok &= route(generation, STR("OPTIONS"), endpoint, endpoint->path, service->endpoints[i].place, report);
     }

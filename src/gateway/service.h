@@ -1,10 +1,11 @@
-/* service.h: a KrakenD v3 configuration as structs: what the file said, with defaults, before anything is built from it.
- * The schema tables stand beside the structs (service_schema.c); service_load fills them and checks what tables cannot.
- * Keys and defaults: spec of KrakenD's root, endpoint and backend level; ours under extra_config "holdfast/...".
- * SPDX-License-Identifier: Apache-2.0 */
+/* service.h: a KrakenD v3 configuration as structs: what the file said, with defaults, before anything is built from
+ * it. The schema tables stand beside the structs (service_schema.c); service_load fills them and checks what tables
+ * cannot. Keys and defaults: spec of KrakenD's root, endpoint and backend level; ours under extra_config
+ * "holdfast/...". SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_GATEWAY_SERVICE_H
 #define HOLDFAST_GATEWAY_SERVICE_H
 
+#include "base/addr.h"
 #include "config/schema.h"
 #include "upstream/transport.h"
 
@@ -26,17 +27,17 @@ struct header_pair {
 
 /* holdfast/answer at an endpoint: answers without a backend. */
 struct answer_options {
-    int64_t status;               /* 200 */
-    const struct node *headers;   /* object of strings */
-    const struct node *body;      /* a string is sent as it is, anything else as JSON */
+    int64_t status;                   /* 200 */
+    const struct node *headers;       /* object of strings */
+    const struct node *body;          /* a string is sent as it is, anything else as JSON */
     struct header_pair *header_pairs; /* filled by the check */
     size_t header_count;
-    struct str body_text;             /* filled by the check */
+    struct str body_text; /* filled by the check */
     bool body_is_json;
 };
 
 struct backend_options {
-    struct str url_pattern; /* "/" */
+    struct str url_pattern; /* "/"; begins with exactly one slash more than written without one */
     struct str_list host;   /* sanitised (4.2) unless disable_host_sanitize; the root's when empty */
     struct str method;      /* upper case; the endpoint's when empty; "*": the client's own */
     struct str encoding_name;
@@ -46,15 +47,17 @@ struct backend_options {
     bool input_headers_given, input_query_strings_given;
     struct str return_error_details; /* backend/http */
     bool return_error_code;
+    const struct node *node; /* the backend's object */
     const struct node *extra_config;
-    struct place place;     /* of the backend's object */
+    struct place place; /* of the backend's object */
     struct place url_pattern_place;
 };
 
 struct endpoint_options {
-    struct str endpoint;    /* "/users/{id}", or a path that ends in a slash and a star */
-    struct str method;      /* upper case; "*" matches every method */
-    int64_t timeout_ns;     /* the root's when 0 */
+    struct str endpoint; /* "/users/{id}", or a path that ends in a slash and a star */
+    struct str route;    /* the same in router form: "/users/:id" */
+    struct str method;   /* upper case; "*" matches every method */
+    int64_t timeout_ns;  /* the root's when 0 */
     int64_t cache_ttl_ns;
     struct str_list input_headers, input_query_strings;
     struct str output_encoding_name;
@@ -63,19 +66,30 @@ struct endpoint_options {
     size_t backend_count;
     struct answer_options answer;
     bool answer_given;
+    const struct node *node; /* the endpoint's object */
     const struct node *extra_config;
-    struct place place;     /* of the endpoint's path */
+    struct place place; /* of the endpoint's path */
 };
 
-/* extra_config.router, decoded as KrakenD does (one wrong type disables most of the block, with a warning that says so). */
+/* "10.0.0.0/8", "::1" */
+struct ip_network {
+    struct addr base;
+    unsigned bits;
+};
+
+/* extra_config.router, decoded as KrakenD does (one wrong type disables most of the block, with a warning that says
+ * so). */
 struct router_options {
     bool disable_redirect_trailing_slash, disable_redirect_fixed_path, disable_handle_method_not_allowed;
     bool forwarded_by_client_ip; /* true */
     struct str_list remote_ip_headers, trusted_proxies;
     bool remove_extra_slash, auto_options, return_error_msg, disable_health, disable_path_decoding;
     bool hide_version_header, disable_access_log;
+    bool app_engine;            /* X-Appengine-Remote-Addr is the client's address */
+    struct ip_network *trusted; /* trusted_proxies, parsed; all are trusted when trusted_proxies is empty */
+    size_t trusted_count;
     struct str_list logger_skip_paths;
-    struct str health_path; /* "/__health" */
+    struct str health_path;                    /* "/__health" */
     struct str error_body_404, error_body_405; /* JSON text; data NULL: not set */
 };
 
@@ -87,14 +101,14 @@ struct listener_options {
 
 struct server_options {
     int64_t workers;
-    struct listener_options *listeners;
+    struct listener_options *listeners; /* at least one: listen_ip and port when none is given */
     size_t listener_count;
     enum profile profile;
     enum error_status error_status;
     bool keep_alive_header;
     int64_t max_requests_per_connection, max_connections;
     int64_t body_gap_timeout_ns;
-    int64_t max_body_bytes;  /* cap of a request's body; 0: none on no-op */
+    int64_t max_body_bytes; /* cap of a request's body; 0: none on no-op */
     int64_t drain_window_ns, drain_limit_ns;
     struct str admin_listen; /* holdfast/admin "listen"; empty: no admin listener */
 };
@@ -118,14 +132,15 @@ struct service {
 };
 
 struct service_sources {
-    const char *path;       /* the configuration file; "-": standard input */
-    bool environment;       /* apply KRAKEND_* */
-    int64_t port;           /* run -p; 0: not given */
-    bool debug;             /* run -d */
-    const char *text;       /* instead of a file: configuration text of our own (demo, --to), named `path` in messages */
+    const char *path; /* the configuration file; "-": standard input */
+    bool environment; /* apply KRAKEND_* */
+    int64_t port;     /* run -p; 0: not given */
+    bool debug;       /* run -d */
+    const char *text; /* instead of a file: configuration text of our own (demo, --to), named `path` in messages */
 };
 
-/* Reads, overrides, binds and checks; adds every problem to the report. NULL when there was an error. Lives in the arena. */
+/* Reads, overrides, binds and checks; adds every problem to the report. NULL when there was an error. Lives in the
+ * arena. Endpoints whose method no endpoint can have are left out, with a warning. */
 struct service *service_load(struct arena *arena, const struct service_sources *sources, struct report *report);
 
 #endif

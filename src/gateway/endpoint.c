@@ -1,0 +1,204 @@
+/* endpoint.c: compiles an endpoint: hosts to records of the process's table, url_patterns to parts that forward.c
+ * fills. SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/endpoint.h"
+
+#include "config/problems.h"
+#include "gateway/escape.h"
+#include "gateway/pattern.h"
+
+/* One backend being compiled. */
+struct compiling {
+    struct arena *arena;
+    const struct endpoint_options *endpoint;
+    struct backend *backend;
+    struct report *report;
+    struct str base; /* path that hosts were written with; goes before the pattern */
+};
+
+static bool no_memory(struct compiling *compiling)
+{
+    report_add(compiling->report, SEVERITY_ERROR, PROBLEM_OUT_OF_MEMORY, (struct place){0}, NULL, "no memory");
+    return false;
+}
+
+/* Cuts "http://h:1/base" into the origin and the path behind it. "unix:/path" is an origin as a whole. */
+static struct str cut_origin(struct str url, struct str *base)
+{
+    size_t scheme = str_find(url, STR("://"));
+    size_t end;
+
+    *base = STR_EMPTY;
+    if (scheme == url.len)
+        return url;
+    end = scheme + 3 + str_find_char(str_from_offset(url, scheme + 3), '/');
+    *base = str_from_offset(url, end);
+    return str_first(url, end);
+}
+
+static bool intern_host(struct compiling *compiling, struct hosts *hosts, size_t i)
+{
+    const struct backend_options *options = compiling->backend->options;
+    struct place place = options->host.places ? options->host.places[i] : options->place;
+    struct str base, origin = cut_origin(options->host.items[i], &base);
+    struct host *host;
+    struct error err;
+
+    if (i > 0 && !str_eq(base, compiling->base)) {
+        report_add(compiling->report, SEVERITY_ERROR, PROBLEM_UNSUPPORTED, place, NULL,
+                   "hosts with different paths in one backend are not supported yet in this version");
+        return false;
+    }
+    compiling->base = base;
+    host = hosts_intern(hosts, origin, &err);
+    if (!host) {
+        report_add(compiling->report, SEVERITY_ERROR, PROBLEM_HOST, place, "write \"http://name:port\"",
+                   "host \"%.*s\": %s", STR_ARG(options->host.items[i]), err.text);
+        return false;
+    }
+    compiling->backend->hosts[compiling->backend->host_count++] = host;
+    return true;
+}
+
+static bool intern_hosts(struct compiling *compiling, struct hosts *hosts)
+{
+    size_t count = compiling->backend->options->host.count;
+    bool ok = true;
+
+    compiling->backend->hosts = arena_array(compiling->arena, struct host *, count + 1);
+    if (!compiling->backend->hosts)
+        return no_memory(compiling);
+    for (size_t i = 0; i < count; i++)
+        ok &= intern_host(compiling, hosts, i);
+    return ok;
+}
+
+/* "{{.Id}}": the name with a capital, as KrakenD writes it inside. data NULL: no room. */
+static struct str internal_name(struct arena *arena, struct str name)
+{
+    char first = name.data[0];
+
+    if (first >= 'a' && first <= 'z')
+        first = (char)(first & ~0x20);
+    return arena_format(arena, "{{.%c%.*s}}", first, STR_ARG(str_from_offset(name, 1)));
+}
+
+static bool make_internal(struct compiling *compiling, struct str pattern)
+{
+    struct str done = STR(""), before, name;
+
+    while (placeholder_next(PLACEHOLDER_WIDE, &pattern, &before, &name)) {
+        struct str inside = internal_name(compiling->arena, name);
+
+        done = arena_format(compiling->arena, "%.*s%.*s%.*s", STR_ARG(done), STR_ARG(before), STR_ARG(inside));
+    }
+    compiling->backend->internal = arena_format(compiling->arena, "%.*s%.*s", STR_ARG(done), STR_ARG(pattern));
+    return compiling->backend->internal.data || no_memory(compiling);
+}
+
+static bool add_part(struct compiling *compiling, struct str literal, struct str param, bool in_query)
+{
+    struct backend *backend = compiling->backend;
+    struct pattern_part *part = &backend->parts[backend->part_count++];
+
+    *part = (struct pattern_part){literal, param, STR_EMPTY, in_query};
+    if (in_query)
+        part->literal = escape_raw_query(compiling->arena, literal);
+    if (param.len > 0)
+        part->unfilled = internal_name(compiling->arena, param);
+    return (part->literal.data && (param.len == 0 || part->unfilled.data)) || no_memory(compiling);
+}
+
+static bool add_parts(struct compiling *compiling, struct str pattern, bool in_query)
+{
+    struct str before, name;
+
+    while (placeholder_next(PLACEHOLDER_WIDE, &pattern, &before, &name))
+        if (!add_part(compiling, before, name, in_query))
+            return false;
+    return pattern.len == 0 || add_part(compiling, pattern, STR_EMPTY, in_query);
+}
+
+/* One literal, with everything escaped that has to be. */
+static bool make_fixed(struct compiling *compiling, struct str path, struct str query)
+{
+    struct backend *backend = compiling->backend;
+    struct str encoded = escape_encoded_path(compiling->arena, path);
+    struct str raw = escape_raw_query(compiling->arena, query);
+
+    if (!encoded.data || !raw.data)
+        return no_memory(compiling);
+    backend->is_fixed = true;
+    backend->parts[0].literal = arena_format(compiling->arena, "%.*s%.*s", STR_ARG(encoded), STR_ARG(raw));
+    backend->part_count = 1;
+    return backend->parts[0].literal.data || no_memory(compiling);
+}
+
+static bool cut_pattern(struct compiling *compiling)
+{
+    struct backend *backend = compiling->backend;
+    struct str whole = backend->options->url_pattern, path, query, rest, before, name;
+    size_t question;
+
+    backend->subtree = str_ends(whole, STR("/*")) && str_ends(compiling->endpoint->endpoint, STR("/*"));
+    if (backend->subtree)
+        whole.len--;
+    whole = arena_format(compiling->arena, "%.*s%.*s", STR_ARG(compiling->base), STR_ARG(whole));
+    if (!whole.data)
+        return no_memory(compiling);
+    whole = str_first(whole, str_find_char(whole, '#')); /* a fragment is never sent */
+    question = str_find_char(whole, '?');
+    path = str_first(whole, question);
+    query = str_from_offset(whole, question);
+    backend->pattern_has_query = query.len > 1;
+    backend->parts = arena_array(compiling->arena, struct pattern_part, whole.len / 3 + 3);
+    if (!backend->parts)
+        return no_memory(compiling);
+    rest = whole;
+    if (!placeholder_next(PLACEHOLDER_WIDE, &rest, &before, &name))
+        return make_fixed(compiling, path, query);
+    return add_parts(compiling, path, false) && add_parts(compiling, query, true);
+}
+
+static bool compile_backend(struct arena *arena, const struct endpoint_options *endpoint,
+                            const struct backend_options *options, struct hosts *hosts, struct backend *backend,
+                            struct report *report)
+{
+    struct compiling compiling = {arena, endpoint, backend, report, STR_EMPTY};
+
+    backend->options = options;
+    return intern_hosts(&compiling, hosts) && make_internal(&compiling, options->url_pattern) &&
+           cut_pattern(&compiling);
+}
+
+static bool lists_star(const struct str_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (str_eq(list->items[i], STR("*")))
+            return true;
+    return false;
+}
+
+bool endpoint_compile(struct arena *arena, const struct service *service, const struct endpoint_options *options,
+                      struct hosts *hosts, struct endpoint *endpoint, struct report *report)
+{
+    bool ok = true;
+
+    (void)service;
+    endpoint->kind = options->answer_given ? ENDPOINT_ANSWER : ENDPOINT_PROXY;
+    endpoint->options = options;
+    endpoint->path = options->route;
+    endpoint->label = options->endpoint;
+    endpoint->timeout_ns = options->timeout_ns;
+    endpoint->no_op = options->output_encoding == ENCODING_NO_OP && !options->answer_given;
+    endpoint->all_headers = lists_star(&options->input_headers);
+    endpoint->all_query = lists_star(&options->input_query_strings);
+    endpoint->backends = arena_array(arena, struct backend, options->backend_count + 1);
+    if (!endpoint->backends) {
+        report_add(report, SEVERITY_ERROR, PROBLEM_OUT_OF_MEMORY, options->place, NULL, "no memory");
+        return false;
+    }
+    endpoint->backend_count = options->answer_given ? 0 : options->backend_count;
+    for (size_t i = 0; i < endpoint->backend_count; i++)
+        ok &= compile_backend(arena, options, &options->backends[i], hosts, &endpoint->backends[i], report);
+    return ok;
+}

@@ -1,0 +1,47 @@
+/* forward.c: the head that goes to a backend, and the one that comes back through a no-op endpoint. Headers, query and
+ * path are in forward_headers.c, forward_query.c and forward_path.c. SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/forward.h"
+
+#include "gateway/answer.h"
+#include "gateway/forward_internal.h"
+
+static bool no_room(struct error *err)
+{
+    return error_set(err, FAULT_CLIENT, ERROR_TOO_LARGE, "the request does not fit into its memory");
+}
+
+bool forward_request(struct arena *arena, const struct forward_input *input, struct http_head *out, struct error *err)
+{
+    struct str method = input->backend->options->method;
+
+    *out = (struct http_head){
+        .method = str_eq(method, STR("*")) ? input->request->method : method,
+        .authority = input->host->authority,
+        .path = forward_path(arena, input),
+        .version_minor = 1,
+        .announced_bytes = -1,
+    };
+    return (out->path.data && forward_headers(arena, input, out)) || no_room(err);
+}
+
+bool forward_response(struct arena *arena, const struct service *service, const struct http_head *answer,
+                      struct http_head *out, struct error *err)
+{
+    uint32_t count = answer->headers.count;
+    struct http_field *fields = arena_alloc(arena, (count + 2) * sizeof *fields, _Alignof(struct http_field));
+
+    if (!fields)
+        return no_room(err);
+    fields[0] = (struct http_field){header_name(HEADER_X_KRAKEND), answer_version(service), HEADER_X_KRAKEND};
+    fields[1] = (struct http_field){header_name(HEADER_X_KRAKEND_COMPLETED), STR("false"), HEADER_X_KRAKEND_COMPLETED};
+    if (count > 0)
+        memcpy(fields + 2, answer->headers.fields, count * sizeof *fields);
+    *out = (struct http_head){
+        .status = answer->status,
+        .version_minor = 1,
+        .headers = {fields, count + 2, count + 2},
+        .body_bytes = answer->body_bytes,
+        .announced_bytes = answer->announced_bytes,
+    };
+    return true;
+}

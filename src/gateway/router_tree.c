@@ -1,0 +1,201 @@
+/* router_tree.c: builds the radix trees of the router and reports routes that cannot stand beside each other. Runs when
+ * a configuration is loaded; start with route_tree_add. SPDX-License-Identifier: Apache-2.0 */
+#include "config/problems.h"
+#include "gateway/router_internal.h"
+
+/* One route on its way into a tree. */
+struct adding {
+    struct arena *arena;
+    struct str method, path;
+    struct route_end end;
+    struct report *report;
+    unsigned params;
+};
+
+static bool refuse(struct adding *adding, unsigned code, const char *why)
+{
+    report_add(adding->report, SEVERITY_ERROR, code, adding->end.place, NULL, "route %.*s %.*s: %s",
+               STR_ARG(adding->method), STR_ARG(adding->path), why);
+    return false;
+}
+
+static bool refuse_memory(struct adding *adding)
+{
+    return refuse(adding, PROBLEM_OUT_OF_MEMORY, "no memory");
+}
+
+/* Two problems, one at each route, so that both positions are shown. */
+static bool refuse_beside(struct adding *adding, unsigned code, const struct route_end *other, const char *why)
+{
+    refuse(adding, code, why);
+    if (other->place.source)
+        report_add(adding->report, SEVERITY_NOTE, code, other->place, NULL, "route %.*s %.*s stands here",
+                   STR_ARG(adding->method), STR_ARG(other->path));
+    return false;
+}
+
+static bool add_child(struct adding *adding, struct route_node *parent, struct route_node *child)
+{
+    if (parent->child_count == parent->child_room) {
+        size_t room = parent->child_room ? 2 * parent->child_room : 4;
+        struct route_node **children = arena_array(adding->arena, struct route_node *, room);
+        char *firsts = arena_array(adding->arena, char, room);
+
+        if (!children || !firsts)
+            return false;
+        if (parent->child_count > 0) {
+            memcpy(children, parent->children, parent->child_count * sizeof *children);
+            memcpy(firsts, parent->firsts, parent->child_count);
+        }
+        parent->children = children;
+        parent->firsts = firsts;
+        parent->child_room = room;
+    }
+    parent->firsts[parent->child_count] = child->prefix.data[0];
+    parent->children[parent->child_count++] = child;
+    return true;
+}
+
+/* Cuts a node's prefix at `at`: what it was becomes its only child. */
+static bool split(struct adding *adding, struct route_node *node, size_t at)
+{
+    struct route_node *tail = arena_make(adding->arena, struct route_node);
+
+    if (!tail)
+        return false;
+    *tail = *node;
+    tail->prefix = str_from_offset(node->prefix, at);
+    *node = (struct route_node){.prefix = str_first(node->prefix, at)};
+    return add_child(adding, node, tail);
+}
+
+static bool is_blank(const struct route_node *node)
+{
+    return node->prefix.len == 0 && node->child_count == 0 && !node->param && !node->end.target &&
+           !node->subtree.target;
+}
+
+static size_t common_len(struct str a, struct str b)
+{
+    size_t len = 0;
+
+    while (len < a.len && len < b.len && a.data[len] == b.data[len])
+        len++;
+    return len;
+}
+
+/* The node at which static text ends, made as needed. NULL: no memory. */
+static struct route_node *add_text(struct adding *adding, struct route_node *node, struct str text)
+{
+    for (;;) {
+        size_t common, at;
+        struct route_node *child;
+
+        if (is_blank(node)) {
+            node->prefix = text;
+            return node;
+        }
+        common = common_len(node->prefix, text);
+        if (common < node->prefix.len && !split(adding, node, common))
+            return NULL;
+        text = str_from_offset(text, common);
+        if (text.len == 0)
+            return node;
+        at = route_child(node, text.data[0]);
+        if (at == node->child_count) {
+            child = arena_make(adding->arena, struct route_node);
+            if (!child)
+                return NULL;
+            child->prefix = text;
+            return add_child(adding, node, child) ? child : NULL;
+        }
+        node = node->children[at];
+    }
+}
+
+/* Steps over a parameter called `name`. NULL: refused. */
+static struct route_node *add_param(struct adding *adding, struct route_node *node, struct str name)
+{
+    if (name.len == 0)
+        return refuse(adding, PROBLEM_ROUTE, "a parameter has no name"), NULL;
+    if (str_find_char(name, ':') < name.len || str_find_char(name, '*') < name.len)
+        return refuse(adding, PROBLEM_ROUTE, "only one parameter is allowed between two slashes"), NULL;
+    if (++adding->params > ROUTE_PARAMS_MAX)
+        return refuse(adding, PROBLEM_ROUTE, "it has more parameters than can be kept"), NULL;
+    if (node->param && !str_eq(node->param_name, name)) {
+        struct str text = arena_format(adding->arena, "parameter {%.*s} stands where another route has {%.*s}",
+                                       STR_ARG(name), STR_ARG(node->param_name));
+
+        return refuse_beside(adding, PROBLEM_ROUTE_CONFLICT, &node->param_by, text.data ? text.data : "conflict"), NULL;
+    }
+    if (!node->param) {
+        node->param = arena_make(adding->arena, struct route_node);
+        if (!node->param)
+            return refuse_memory(adding), NULL;
+        node->param_name = name;
+        node->param_by = adding->end;
+    }
+    return node->param;
+}
+
+/* Takes static text up to the next parameter from *rest, with "\:" as a colon. False: a bad escape or no memory. */
+static bool take_text(struct adding *adding, struct str *rest, struct str *text)
+{
+    char *out = arena_alloc(adding->arena, rest->len + 1, 1);
+    size_t len = 0, at = 0;
+
+    if (!out)
+        return refuse_memory(adding);
+    for (; at < rest->len && rest->data[at] != ':'; at++) {
+        if (rest->data[at] == '\\') {
+            if (at + 1 == rest->len || rest->data[at + 1] != ':')
+                return refuse(adding, PROBLEM_ROUTE, "a backslash may only stand before a colon");
+            at++;
+        }
+        out[len++] = rest->data[at];
+    }
+    *text = str_of(out, len);
+    *rest = str_from_offset(*rest, at);
+    return true;
+}
+
+static bool set_end(struct adding *adding, struct route_end *end)
+{
+    if (end->target)
+        return refuse_beside(adding, PROBLEM_ROUTE_TWICE, end, "the same route is there already");
+    *end = adding->end;
+    return true;
+}
+
+bool route_tree_add(struct arena *arena, struct route_tree *tree, struct str path, void *target, struct place place,
+                    struct report *report)
+{
+    struct adding adding = {arena, tree->method, path, {target, path, place}, report, 0};
+    bool subtree = str_ends(path, STR("/*"));
+    struct str rest = subtree ? str_first(path, path.len - 1) : path;
+    struct route_node *node = &tree->root;
+
+    if (path.len == 0 || path.data[0] != '/')
+        return refuse(&adding, PROBLEM_ROUTE, "a path begins with a slash");
+    if (str_find_char(rest, '*') < rest.len)
+        return refuse(&adding, PROBLEM_ROUTE, "a star may only stand at the end, behind a slash");
+    while (rest.len > 0) {
+        if (rest.data[0] == ':') {
+            size_t end = str_find_char(rest, '/');
+
+            node = add_param(&adding, node, str_from_offset(str_first(rest, end), 1));
+            if (!node)
+                return false;
+            rest = str_from_offset(rest, end);
+        } else {
+            struct str text = STR_EMPTY;
+
+            if (!take_text(&adding, &rest, &text))
+                return false;
+            node = add_text(&adding, node, text);
+            if (!node)
+                return refuse_memory(&adding);
+        }
+    }
+    return set_end(&adding, subtree ? &node->subtree : &node->end);
+}

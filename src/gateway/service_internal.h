@@ -1,0 +1,69 @@
+/* service_internal.h: the parts that a configuration goes through between its text and struct service.
+ *
+ * service_schema.c binds tables, service_keys.c and service_components.c say what this version cannot do,
+ * service_router.c and service_ours.c read blocks of extra_config, service_check.c settles defaults and checks what
+ * tables cannot, service_encoding.c and service_routes.c are parts of that.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_GATEWAY_SERVICE_INTERNAL_H
+#define HOLDFAST_GATEWAY_SERVICE_INTERNAL_H
+
+#include "config/problems.h"
+#include "gateway/service.h"
+
+enum level { LEVEL_ROOT, LEVEL_ENDPOINT, LEVEL_BACKEND };
+
+/* The schema of the root; its hooks call keys_check and components_check for every level. */
+extern const struct schema service_schema;
+
+/* Keys that are known but do nothing in this version: an error where that would change answers, else a warning or
+ * nothing. `prefix` leads the key in messages: "endpoints[2]." */
+void keys_check(enum level level, const struct node *node, const char *prefix, bool no_op, struct report *report);
+
+/* The same for the components under extra_config. */
+void components_check(enum level level, const struct node *extra_config, const char *prefix, struct report *report);
+
+/* A component by its short name or KrakenD's long one. NULL: not there, or not an object. */
+const struct node *component_find(const struct node *extra_config, const char *name);
+
+/* extra_config.router. */
+void router_options_read(struct router_options *options, const struct node *block, struct report *report);
+
+/* holdfast/server, holdfast/admin and holdfast/upstream of the root. */
+void ours_read(struct service *service, struct report *report);
+/* holdfast/upstream of a backend or the root. */
+void upstream_check(const struct node *extra_config, const char *prefix, struct report *report);
+
+/* holdfast/answer of an endpoint. */
+void answer_read(struct endpoint_options *endpoint, const char *prefix, struct report *report);
+
+/* Where a check stands, for messages. */
+struct spot {
+    struct service *service;
+    struct endpoint_options *endpoint;
+    struct report *report;
+    const char *prefix; /* "endpoints[2]." or "endpoints[2].backend[0]." */
+};
+
+/* Encodings by name, with KrakenD's fallbacks; backend/http. */
+void settle_output(const struct spot *spot, const struct node *root);
+void settle_input(const struct spot *spot, struct backend_options *backend);
+void read_backend_http(struct backend_options *backend);
+
+/* An endpoint's path (fills `endpoint` and `route`), a backend's url_pattern, and routes that cannot stand beside each
+ * other. */
+void check_path(const struct spot *spot);
+void check_pattern(const struct spot *spot, struct backend_options *backend);
+void check_routes(const struct service *service, const struct node *root, struct report *report);
+
+/* Defaults, inheritance and the checks that tables cannot do. */
+void service_settle(struct service *service, const struct node *root, struct report *report);
+
+/* KrakenD's sanitising (spec 4.2). False: not exactly one host in the text. `out` is in the arena, its data NULL
+ * when there is no room. */
+bool host_sanitize(struct arena *arena, struct str text, struct str *out) MUST_USE;
+
+/* Whether a member holds anything (not null, "", 0, false, {} or []). */
+bool node_is_given(const struct node *node);
+struct place node_place(const struct node *object, const char *name); /* of the member's value, else of the object */
+
+#endif

@@ -1,0 +1,293 @@
+/* service_ours.c: our own service-wide settings: holdfast/server, holdfast/admin and holdfast/upstream. Options whose
+ * engine comes later are known here, so that a file written for it loads, and say that they have no effect yet.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "base/text.h"
+#include "gateway/service_internal.h"
+
+static const char *const profile_names[] = {"safe", "krakend", NULL};
+static const char *const error_status_names[] = {"krakend", "precise", NULL};
+
+/* What the tables bind to beside server_options. */
+struct listener_block {
+    struct listener_options options;
+    const struct node *node;
+};
+
+struct server_block {
+    struct server_options options;
+    struct list_of listeners; /* struct listener_block */
+    bool body_gap_given;
+};
+
+struct admin_block {
+    struct str listen, token_file;
+};
+
+static void remember_listener(void *bound, const struct node *node, const char *path, struct report *report)
+{
+    struct listener_block *listener = bound;
+
+    (void)path;
+    (void)report;
+    listener->node = node;
+    if (!listener->options.place.source && node)
+        listener->options.place = node->place;
+}
+
+/* clang-format off */
+static const struct option listener_rows[] = {
+    OPTION_STRING(struct listener_block, "listen", options.listen, OPTION_PLACE(struct listener_block, options.place),
+                  .required = true, .help = "IP:PORT, :PORT or unix:PATH."),
+    OPTION_IGNORED("tls", .help = "Certificates of this listener."),
+    OPTION_IGNORED("protocols", .help = "http/1.1, h2."),
+    OPTION_IGNORED("proxy_protocol", .help = "off, accept, require."),
+};
+
+static const struct schema listener_schema = {
+    .title = "listener", .size = sizeof(struct listener_block), .options = listener_rows, .count = COUNT_OF(listener_rows),
+    .check = remember_listener,
+};
+
+static const struct option server_rows[] = {
+    OPTION_INT(struct server_block, "workers", options.workers, .max = 256, .help = "Worker threads; 0: one for each core."),
+    OPTION_LIST(struct server_block, "listeners", listeners, .schema = &listener_schema, .help = "Where to listen."),
+    OPTION_ENUM(struct server_block, "profile", options.profile, .names = profile_names, .preset_text = "safe",
+                .help = "safe: finite deadlines where KrakenD has none."),
+    OPTION_ENUM(struct server_block, "error_status", options.error_status, .names = error_status_names, .preset_text = "krakend",
+                .help = "precise: 502, 503, 504 by cause instead of 500."),
+    OPTION_BOOL(struct server_block, "keep_alive_header", options.keep_alive_header, .preset = 1,
+                .help = "Tell clients how long a connection may stay quiet."),
+    OPTION_INT(struct server_block, "max_requests_per_connection", options.max_requests_per_connection, .max = INT64_MAX,
+               .help = "Requests on one client connection; 0: no limit."),
+    OPTION_INT(struct server_block, "max_connections", options.max_connections, .max = INT64_MAX,
+               .help = "Client connections; 0: what descriptors allow."),
+    OPTION_DURATION(struct server_block, "body_gap_timeout", options.body_gap_timeout_ns, .preset = SECONDS(10), .max = INT64_MAX,
+                    OPTION_SEEN(struct server_block, body_gap_given), .help = "Longest silence inside a request's body."),
+    OPTION_SIZE(struct server_block, "max_body_bytes", options.max_body_bytes, .max = INT64_MAX, .help = "Largest request body; 0: no limit."),
+    OPTION_DURATION(struct server_block, "drain_window", options.drain_window_ns, .preset = SECONDS(30), .max = INT64_MAX,
+                    .help = "How long connections are ended gently when the gateway stops."),
+    OPTION_DURATION(struct server_block, "drain_limit", options.drain_limit_ns, .preset = SECONDS(60), .max = INT64_MAX,
+                    .help = "When a drain ends at the latest."),
+    OPTION_IGNORED("max_connection_age", .help = "Age at which a client connection is ended gently."),
+    OPTION_IGNORED("min_body_rate", .help = "Bytes per second that a request's body must have."),
+    OPTION_IGNORED("max_connection_age_hard", .help = "Age at which a client connection is cut."),
+    OPTION_IGNORED("idle_timeout_min", .help = "Shortest adaptive idle timeout."),
+    OPTION_IGNORED("idle_timeout_max", .help = "Longest adaptive idle timeout."),
+    OPTION_IGNORED("max_streams_per_ip", .help = "Long-lived streams for each client address."),
+    OPTION_IGNORED("max_connections_per_ip", .help = "Connections for each client address."),
+    OPTION_IGNORED("proxy_protocol", .help = "off, accept, require."),
+    OPTION_IGNORED("proxy_protocol_from", .help = "Networks that may send it."),
+};
+
+static const struct schema server_schema = {
+    .title = "holdfast/server", .size = sizeof(struct server_block), .options = server_rows, .count = COUNT_OF(server_rows),
+};
+
+static const struct option admin_rows[] = {
+    OPTION_STRING(struct admin_block, "listen", listen, .help = "Where the admin page listens."),
+    OPTION_STRING(struct admin_block, "token_file", token_file, .help = "File with the token that changes need."),
+};
+
+static const struct schema admin_schema = {
+    .title = "holdfast/admin", .size = sizeof(struct admin_block), .options = admin_rows, .count = COUNT_OF(admin_rows),
+};
+
+/* Values that ask for what happens anyway, and whether anything else would be wrong to pass over. */
+struct later_key {
+    const char *name, *preset, *also_fine;
+    bool refuse;
+};
+
+static const struct later_key server_later[] = {
+    {"max_connection_age", "4h", NULL, false},
+    {"min_body_rate", "240", NULL, false},
+    {"max_connection_age_hard", "0", NULL, true},
+    {"idle_timeout_min", "5s", NULL, false},
+    {"idle_timeout_max", "75s", NULL, false},
+    {"max_streams_per_ip", "0", NULL, false},
+    {"max_connections_per_ip", "0", NULL, false},
+    {"proxy_protocol", "off", NULL, true},
+    {"proxy_protocol_from", "", NULL, false},
+};
+
+static const struct later_key listener_later[] = {
+    {"tls", "", NULL, true},
+    {"protocols", "http/1.1", NULL, true},
+    {"proxy_protocol", "off", NULL, true},
+};
+
+static const struct later_key upstream_later[] = {
+    {"idle_timeout", "learned", NULL, false},
+    {"max_connections_per_host", "0", NULL, false},
+    {"queue_timeout", "1s", NULL, false},
+    {"max_connection_age", "1h", NULL, false},
+    {"max_requests_per_connection", "0", NULL, false},
+    {"min_idle_per_host", "0", NULL, false},
+    {"pick", "lifo", NULL, false},
+    {"balance", "random", NULL, false},
+    {"resend", "idempotent", "unacked", true},
+    {"keep_alive_hints", "true", NULL, false},
+    {"learn", "true", NULL, false},
+    {"protocol", "auto", "http/1.1", true},
+    {"send_proxy_protocol", "off", NULL, true},
+    {"class", "short", NULL, false},
+    {"pool", "", NULL, false},
+    {"failover", "idempotent", NULL, false},
+    {"eject_after", "3", NULL, false},
+    {"tls_handshake_timeout", "10s", NULL, false},
+    {"tcp_user_timeout", "15s", NULL, false},
+};
+/* clang-format on */
+
+/* A scalar, or the only scalar of a list, as text. data NULL: it is something else. */
+static struct str scalar_text(const struct node *node)
+{
+    switch (node->type) {
+    case JSON_NULL:
+        return STR("");
+    case JSON_FALSE:
+        return STR("false");
+    case JSON_TRUE:
+        return STR("true");
+    case JSON_NUMBER:
+    case JSON_STRING:
+        return node->text;
+    case JSON_ARRAY:
+        return node->count == 0 ? STR("") : node->count == 1 ? scalar_text(node->children) : STR_EMPTY;
+    case JSON_OBJECT:
+        return node->count == 0 ? STR("") : STR_EMPTY;
+    }
+    return STR_EMPTY;
+}
+
+static bool asks_for_nothing(const struct later_key *key, const struct node *member)
+{
+    struct str text = scalar_text(member);
+
+    return text.data && (text.len == 0 || str_eq(text, str_from(key->preset)) ||
+                         (key->also_fine && str_eq(text, str_from(key->also_fine))));
+}
+
+static void check_later(const struct later_key *keys, size_t count, const struct node *block, const char *prefix,
+                        struct report *report)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct node *member = node_member(block, str_from(keys[i].name));
+
+        if (!member || asks_for_nothing(&keys[i], member))
+            continue;
+        if (keys[i].refuse)
+            report_add(report, SEVERITY_ERROR, PROBLEM_UNSUPPORTED, member->place, NULL,
+                       "%s%s: other than \"%s\" is not supported yet in this version", prefix, keys[i].name,
+                       keys[i].preset);
+        else
+            report_add(report, SEVERITY_WARNING, PROBLEM_NO_EFFECT, member->place, NULL, "%s%s: has no effect yet",
+                       prefix, keys[i].name);
+    }
+}
+
+static bool is_later(struct str name)
+{
+    for (size_t i = 0; i < COUNT_OF(upstream_later); i++)
+        if (str_eq(name, str_from(upstream_later[i].name)))
+            return true;
+    return name.len > 0 && strchr("$@_#", name.data[0]) != NULL;
+}
+
+void upstream_check(const struct node *extra_config, const char *prefix, struct report *report)
+{
+    const struct node *block = component_find(extra_config, "holdfast/upstream");
+    const char *names[COUNT_OF(upstream_later)], *near;
+    struct str path = arena_format(report->arena, "%sextra_config.holdfast/upstream.", prefix);
+
+    if (!block || !path.data)
+        return;
+    check_later(upstream_later, COUNT_OF(upstream_later), block, path.data, report);
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        names[i] = upstream_later[i].name;
+    for (const struct node *member = block->children; member; member = member->next) {
+        struct str hint = STR_EMPTY;
+
+        if (is_later(member->name))
+            continue;
+        near = report_nearest(member->name, names, COUNT_OF(names));
+        if (near)
+            hint = arena_format(report->arena, "did you mean \"%s\"?", near);
+        report_add(report, report->strict ? SEVERITY_ERROR : SEVERITY_WARNING, PROBLEM_UNKNOWN_KEY, member->name_place,
+                   hint.data, "%sunknown key \"%.*s\"", path.data, STR_ARG(member->name));
+    }
+}
+
+static void check_address(struct listener_options *listener, size_t i, struct report *report)
+{
+    struct addr addr;
+    struct error err;
+
+    listener->listen = arena_copy(report->arena, listener->listen);
+    if (!addr_parse(listener->listen, &addr, &err))
+        report_add(report, SEVERITY_ERROR, PROBLEM_LISTENER, listener->place,
+                   "write \"127.0.0.1:8080\", \":8080\" or "
+                   "\"unix:/run/gateway.sock\"",
+                   "extra_config.holdfast/server.listeners[%zu].listen: \"%.*s\" is no "
+                   "address to listen on",
+                   i, STR_ARG(listener->listen));
+}
+
+static void take_listeners(struct server_options *server, const struct list_of *list, struct report *report)
+{
+    const struct listener_block *blocks = list->items;
+
+    server->listeners = arena_array(report->arena, struct listener_options, list->count + 1);
+    for (size_t i = 0; server->listeners && i < list->count; i++) {
+        struct str prefix = arena_format(report->arena, "extra_config.holdfast/server.listeners[%zu].", i);
+
+        server->listeners[i] = blocks[i].options;
+        server->listener_count++;
+        if (blocks[i].options.listen.len > 0)
+            check_address(&server->listeners[i], i, report);
+        if (prefix.data)
+            check_later(listener_later, COUNT_OF(listener_later), blocks[i].node, prefix.data, report);
+    }
+}
+
+static void read_server(struct service *service, const struct node *block, struct report *report)
+{
+    static const char prefix[] = "extra_config.holdfast/server";
+    struct server_block server;
+
+    if (!schema_bind(&server_schema, block, prefix, &server, report->arena, report))
+        return;
+    if (server.options.profile == PROFILE_KRAKEND && !server.body_gap_given)
+        server.options.body_gap_timeout_ns = 0;
+    take_listeners(&server.options, &server.listeners, report);
+    if (block)
+        check_later(server_later, COUNT_OF(server_later), block, "extra_config.holdfast/server.", report);
+    service->server = server.options;
+}
+
+static void read_admin(struct service *service, const struct node *block, struct report *report)
+{
+    struct admin_block admin;
+    struct addr addr;
+    struct error err;
+
+    if (!schema_bind(&admin_schema, block, "extra_config.holdfast/admin", &admin, report->arena, report))
+        return;
+    service->server.admin_listen = arena_copy(report->arena, admin.listen);
+    if (admin.listen.len > 0 && !addr_parse(service->server.admin_listen, &addr, &err))
+        report_add(report, SEVERITY_ERROR, PROBLEM_LISTENER, node_place(block, "listen"),
+                   "write \"127.0.0.1:9901\" or \"unix:/run/gateway/admin.sock\"",
+                   "extra_config.holdfast/admin.listen: \"%.*s\" is no address to listen on", STR_ARG(admin.listen));
+    if (admin.token_file.len > 0)
+        report_add(report, SEVERITY_ERROR, PROBLEM_UNSUPPORTED, node_place(block, "token_file"), NULL,
+                   "extra_config.holdfast/admin.token_file: is not supported yet in this version");
+}
+
+void ours_read(struct service *service, struct report *report)
+{
+    const struct node *extra_config = service->extra_config;
+
+    read_server(service, component_find(extra_config, "holdfast/server"), report);
+    read_admin(service, component_find(extra_config, "holdfast/admin"), report);
+    upstream_check(extra_config, "", report);
+}
