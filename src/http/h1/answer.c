@@ -1,0 +1,136 @@
+/* answer.c: the server role's heads out: how long the body is for this client, and whether the connection goes on.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "base/text.h"
+#include "http/h1/h1_internal.h"
+
+static bool has_date(const struct http_headers *headers)
+{
+    for (uint32_t i = 0; i < headers->count; i++)
+        if (headers->fields[i].id == HEADER_DATE)
+            return true;
+    return false;
+}
+
+static void write_date(const struct h1_conn *conn, struct h1_writer *writer)
+{
+    char date[HTTP_DATE_BYTES];
+
+    h1_write_known(writer, HEADER_DATE, http_date(loop_wall_ns(conn->base.loop), date));
+}
+
+/* RFC 9110 8.6: to HEAD and in 304 the field tells what a GET would give, when that is known. */
+static void write_announced(struct h1_conn *conn, struct h1_writer *writer, const struct http_head *head)
+{
+    int64_t bytes = head->announced_bytes;
+
+    if (bytes < 0 && conn->head_only && head->body_bytes > 0)
+        bytes = head->body_bytes;
+    if (bytes >= 0 && head->status != 204)
+        h1_write_number(writer, HEADER_CONTENT_LENGTH, (uint64_t)bytes);
+}
+
+static void write_framing(struct h1_conn *conn, struct h1_writer *writer, const struct http_head *head, bool end)
+{
+    if (conn->head_only || !status_has_body(head->status)) {
+        conn->send = end ? H1_SEND_END : H1_SEND_NO_BODY;
+        write_announced(conn, writer, head);
+    } else if (!end && head->body_bytes < 0 && conn->peer_is_1_0) {
+        conn->send = H1_SEND_UNTIL_CLOSE; /* RFC 9112 6.1: it does not know the chunked coding */
+        conn->keep = false;
+    } else {
+        h1_write_body_framing(conn, writer, end ? 0 : head->body_bytes);
+    }
+}
+
+/* Does reading the rest of the request cost more than a new connection? */
+static bool much_is_unread(const struct h1_conn *conn)
+{
+    if (conn->receive == H1_RECEIVE_LENGTH && conn->chunked.left > conn->in.size + H1_SKIP_MAX)
+        return true;
+    /* A client that was told nothing may leave out the body or send it: it cannot be known what the next bytes are. */
+    return conn->expects && h1_is_in_body(conn) && conn->in.size == 0;
+}
+
+static bool may_go_on(const struct h1_conn *conn)
+{
+    const struct http_conn_options *options = &conn->options;
+
+    if (!conn->keep || conn->draining || conn->receive == H1_RECEIVE_FAILED || conn->receive == H1_RECEIVE_HEAD_READY)
+        return false;
+    if (options->requests_max > 0 && conn->messages >= options->requests_max)
+        return false;
+    if (conn->ended && conn->in.size == 0)
+        return false;
+    return !much_is_unread(conn);
+}
+
+static void write_hints(const struct h1_conn *conn, struct h1_writer *writer)
+{
+    const struct http_conn_options *options = &conn->options;
+    uint64_t timeout_s = options->idle_timeout_ns / 1000000000;
+    char digits[NUMBER_TEXT_BYTES];
+
+    if (timeout_s == 0 && options->requests_max == 0)
+        return;
+    h1_write_text(writer, STR("Keep-Alive: "));
+    if (timeout_s > 0) {
+        h1_write_text(writer, STR("timeout="));
+        h1_write_text(writer, str_of(digits, text_from_u64(timeout_s, digits)));
+    }
+    if (options->requests_max > 0) {
+        h1_write_text(writer, timeout_s > 0 ? STR(", max=") : STR("max="));
+        h1_write_text(writer, str_of(digits, text_from_u64(options->requests_max - conn->messages, digits)));
+    }
+    h1_write_text(writer, STR("\r\n"));
+}
+
+static void write_connection(const struct h1_conn *conn, struct h1_writer *writer)
+{
+    if (!conn->keep)
+        h1_write_known(writer, HEADER_CONNECTION, STR("close"));
+    else if (conn->peer_is_1_0)
+        h1_write_known(writer, HEADER_CONNECTION, STR("keep-alive"));
+    if (conn->keep && conn->options.keep_alive_header)
+        write_hints(conn, writer);
+}
+
+/* 1xx: not for HTTP/1.0 (RFC 9110 15.2), and 100 only once and to who asked. */
+static enum io send_interim(struct h1_conn *conn, const struct http_head *head, struct error *err)
+{
+    struct h1_writer writer;
+
+    ASSERT(head->status != 101);
+    if (conn->peer_is_1_0 || (head->status == 100 && !conn->expects))
+        return IO_OK;
+    if (head->status == 100)
+        conn->expects = false;
+    h1_write_start(&writer, &conn->out, h1_blocks(conn));
+    h1_write_status_line(&writer, head->status);
+    h1_write_fields(&writer, &head->headers);
+    return h1_finish_head(conn, &writer, err);
+}
+
+enum io h1_server_send_head(struct http_stream *stream, const struct http_head *head, bool end, struct error *err)
+{
+    struct h1_conn *conn = h1_of_stream(stream);
+    struct h1_writer writer;
+
+    ASSERT(conn->stream_open);
+    if (head->status == 0)
+        return h1_send_trailers(conn, head, err);
+    if (conn->broken || conn->send == H1_SEND_FAILED)
+        return h1_fail(conn, err);
+    ASSERT(conn->send == H1_SEND_HEAD);
+    ASSERT(head->status >= 100 && head->status <= 999);
+    if (head->status < 200)
+        return send_interim(conn, head, err);
+    h1_write_start(&writer, &conn->out, h1_blocks(conn));
+    h1_write_status_line(&writer, head->status);
+    if (!has_date(&head->headers))
+        write_date(conn, &writer);
+    h1_write_fields(&writer, &head->headers);
+    conn->keep = may_go_on(conn);
+    write_framing(conn, &writer, head, end);
+    write_connection(conn, &writer);
+    return h1_finish_head(conn, &writer, err);
+}

@@ -1,0 +1,276 @@
+/* client.c: the client role: one request at a time, and whether the connection is fit for another. Doubt makes it
+ * unfit: a connection costs little, an answer that goes to the wrong request cannot be taken back.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "http/h1/h1_internal.h"
+
+static bool is_fit(const struct h1_conn *conn)
+{
+    return conn->unfit == HTTP_FIT && !conn->ended && !conn->broken && conn->in.size == 0;
+}
+
+static uint32_t client_room(const struct http_conn *base)
+{
+    const struct h1_conn *conn = h1_of_const(base);
+
+    return is_fit(conn) && !conn->stream_open ? 1 : 0;
+}
+
+static enum io client_open(struct http_conn *base, struct http_stream **stream, struct error *err)
+{
+    struct h1_conn *conn = h1_of_conn(base);
+
+    if (client_room(base) == 0) {
+        error_set(err, FAULT_UPSTREAM, ERROR_CLOSED, "the connection takes no further request");
+        err->retry_safe = true;
+        return IO_FAIL;
+    }
+    h1_begin_head(conn);
+    conn->send = H1_SEND_HEAD;
+    conn->interims = 0;
+    conn->keep = conn->head_only = conn->peer_is_1_0 = false;
+    conn->receive_waits = conn->send_waits = false;
+    conn->stream_open = true;
+    conn->stream.owner = NULL;
+    conn->stream.bytes_in = conn->stream.bytes_out = 0;
+    *stream = &conn->stream;
+    return IO_OK;
+}
+
+/* Who sends a body says how long it is, even if it is empty; for other methods silence means none (RFC 9110 8.6). */
+static bool announces_nothing(const struct http_head *head)
+{
+    return str_eq(head->method, STR("POST")) || str_eq(head->method, STR("PUT")) ||
+           str_eq(head->method, STR("PATCH")) || head->announced_bytes == 0;
+}
+
+static void write_framing(struct h1_conn *conn, struct h1_writer *writer, const struct http_head *head, bool end)
+{
+    int64_t body_bytes = end ? 0 : head->body_bytes;
+
+    if (body_bytes != 0 || announces_nothing(head))
+        h1_write_body_framing(conn, writer, body_bytes);
+    else
+        conn->send = H1_SEND_END;
+}
+
+/* Nothing of the request was sent: another connection may have it. */
+static enum io fail_unsent(struct h1_conn *conn, struct error *err)
+{
+    if (conn->failure)
+        *err = *conn->failure;
+    else
+        error_set(err, FAULT_UPSTREAM, ERROR_CLOSED, "closed before the request was sent");
+    err->retry_safe = true;
+    return IO_FAIL;
+}
+
+static enum io refuse_head(struct error *err, const char *text)
+{
+    error_set(err, FAULT_BUG, ERROR_BUG, "%s", text);
+    err->retry_safe = true;
+    return IO_FAIL;
+}
+
+static enum io client_send_head(struct http_stream *stream, const struct http_head *head, bool end, struct error *err)
+{
+    struct h1_conn *conn = h1_of_stream(stream);
+    struct h1_writer writer;
+
+    ASSERT(conn->stream_open);
+    if (head->method.len == 0)
+        return h1_send_trailers(conn, head, err);
+    ASSERT(conn->send == H1_SEND_HEAD || conn->send == H1_SEND_FAILED);
+    if (conn->ended || conn->broken || conn->send == H1_SEND_FAILED)
+        return fail_unsent(conn, err);
+    /* The rest of what came unasked would be taken for the answer. */
+    if (conn->in.size > 0 || conn->unfit == HTTP_UNFIT_SURPLUS)
+        return fail_unsent(conn, err);
+    h1_write_start(&writer, &conn->out, h1_blocks(conn));
+    if (!h1_write_request_line(&writer, head->method, head->path))
+        return refuse_head(err, "method or path cannot stand in a request line");
+    if (!authority_is_valid(head->authority))
+        return refuse_head(err, "the authority is not a host and a port");
+    conn->head_only = str_eq(head->method, STR("HEAD"));
+    conn->messages++;
+    h1_write_known(&writer, HEADER_HOST, head->authority);
+    h1_write_fields(&writer, &head->headers);
+    write_framing(conn, &writer, head, end);
+    if (conn->options.single_use) {
+        h1_set_unfit(conn, HTTP_UNFIT_OURS);
+        h1_write_known(&writer, HEADER_CONNECTION, STR("close"));
+    }
+    return h1_finish_head(conn, &writer, err);
+}
+
+static bool take_interim(struct h1_conn *conn, const struct http_framing *framing, struct error *err)
+{
+    if (framing->suspect)
+        h1_set_unfit(conn, HTTP_UNFIT_FRAMING);
+    if (++conn->interims > H1_INTERIMS_MAX)
+        return error_set(err, FAULT_UPSTREAM, ERROR_INTERIM_FLOOD, "more than %d interim answers", H1_INTERIMS_MAX);
+    h1_begin_head(conn);
+    return true;
+}
+
+/* What the final head says about the connection's further use (RFC 9112 9.3). */
+static void judge(struct h1_conn *conn, const struct http_head *head, const struct http_framing *framing)
+{
+    conn->hint_timeout_s = framing->hint_timeout_s;
+    conn->hint_max = framing->hint_max;
+    if (framing->suspect)
+        h1_set_unfit(conn, HTTP_UNFIT_FRAMING);
+    if (framing->close)
+        h1_set_unfit(conn, HTTP_UNFIT_PEER);
+    if (framing->until_close)
+        h1_set_unfit(conn, HTTP_UNFIT_NO_LENGTH);
+    if (head->version_minor == 0 && !framing->keep_alive)
+        h1_set_unfit(conn, HTTP_UNFIT_VERSION);
+}
+
+bool h1_client_takes(struct h1_conn *conn, struct http_head *head, struct error *err)
+{
+    struct http_framing framing;
+
+    if (!semantics_response(head, conn->head_only, &framing, err))
+        return false;
+    if (head->status == 101)
+        return error_set(err, FAULT_UPSTREAM, ERROR_BAD_UPGRADE, "an upgrade that nobody asked for");
+    if (head->status < 200)
+        return take_interim(conn, &framing, err);
+    judge(conn, head, &framing);
+    h1_begin_body(conn, head, &framing);
+    return true;
+}
+
+/* Bytes that belong to no request. They are not even kept. */
+static void drop_surplus(struct h1_conn *conn)
+{
+    if (conn->in.size == 0)
+        return;
+    h1_set_unfit(conn, HTTP_UNFIT_SURPLUS);
+    chain_clear(&conn->in);
+}
+
+static bool awaits_answer(const struct h1_conn *conn)
+{
+    return conn->stream_open && conn->send != H1_SEND_HEAD && conn->receive != H1_RECEIVE_END;
+}
+
+void h1_client_step(struct h1_conn *conn)
+{
+    bool was_fit = conn->unfit == HTTP_FIT;
+
+    if (conn->receive == H1_RECEIVE_HEAD && awaits_answer(conn))
+        h1_find_head(conn);
+    if (!awaits_answer(conn))
+        drop_surplus(conn);
+    if (conn->ended)
+        h1_set_unfit(conn, HTTP_UNFIT_CLOSED);
+    if (was_fit && conn->unfit != HTTP_FIT && !conn->stream_open)
+        task_wake(conn->base.loop, conn->base.owner);
+}
+
+static void client_cancel(struct http_stream *stream, enum http_cancel why)
+{
+    struct h1_conn *conn = h1_of_stream(stream);
+
+    h1_set_unfit(conn, why == HTTP_CANCEL_DEADLINE ? HTTP_UNFIT_TIMEOUT : HTTP_UNFIT_UNFINISHED);
+    if (conn->send != H1_SEND_END)
+        conn->send = H1_SEND_FAILED;
+    conn->close_by_reset = true;
+    chain_clear(&conn->out);
+}
+
+static void client_done(struct http_stream *stream)
+{
+    struct h1_conn *conn = h1_of_stream(stream);
+    size_t skipped;
+
+    ASSERT(conn->stream_open);
+    /* Who had all data need not have asked for the end, which may be here. */
+    h1_skip_body(conn, &skipped);
+    if (conn->receive == H1_RECEIVE_TRAILERS_READY) {
+        h1_take_in(conn, conn->head_bytes);
+        conn->receive = H1_RECEIVE_END;
+    }
+    if (conn->receive != H1_RECEIVE_END || conn->send != H1_SEND_END || conn->out.size > 0) {
+        h1_set_unfit(conn, HTTP_UNFIT_UNFINISHED);
+        conn->close_by_reset = true;
+        chain_clear(&conn->out);
+    }
+    drop_surplus(conn);
+    if (conn->ended)
+        h1_set_unfit(conn, HTTP_UNFIT_CLOSED);
+    conn->stream_open = conn->receive_waits = conn->send_waits = false;
+    conn->last_used_ns = h1_now(conn);
+    stream->owner = NULL;
+    h1_begin_head(conn);
+}
+
+static void client_drain(struct http_conn *base)
+{
+    h1_set_unfit(h1_of_conn(base), HTTP_UNFIT_OURS);
+}
+
+/* Costs no system call when readiness has told nothing. A byte that is taken here was surplus anyway. */
+static enum io probe(struct h1_conn *conn)
+{
+    char byte;
+    struct iovec part = {.iov_base = &byte, .iov_len = 1};
+    struct error err;
+    size_t got;
+    enum io io = stream_readv(conn->base.stream, &part, 1, &got, &err);
+
+    if (io == IO_OK)
+        h1_set_unfit(conn, HTTP_UNFIT_SURPLUS);
+    else if (io == IO_END)
+        conn->ended = true;
+    else if (io == IO_FAIL)
+        h1_break(conn, &err);
+    return io;
+}
+
+static enum io client_check_idle(struct http_conn *base, bool look)
+{
+    struct h1_conn *conn = h1_of_conn(base);
+    enum io io;
+
+    ASSERT(!conn->stream_open);
+    if (conn->broken)
+        return IO_FAIL;
+    if (conn->ended)
+        return IO_END;
+    if (conn->unfit == HTTP_UNFIT_SURPLUS)
+        return IO_OK;
+    io = look ? stream_peek(conn->base.stream) : probe(conn);
+    if (io == IO_OK)
+        h1_set_unfit(conn, HTTP_UNFIT_SURPLUS);
+    else if (io != IO_WAIT)
+        h1_set_unfit(conn, HTTP_UNFIT_CLOSED);
+    return io;
+}
+
+static enum io client_accept(struct http_conn *base, struct http_stream **stream, struct error *err)
+{
+    (void)stream;
+    ASSERT(base->role == HTTP_SERVER);
+    error_set(err, FAULT_BUG, ERROR_BUG, "http_accept on the client's side");
+    return IO_FAIL;
+}
+
+const struct http_conn_ops h1_client_ops = {
+    .name = "h1",
+    .accept = client_accept,
+    .open = client_open,
+    .room = client_room,
+    .recv_head = h1_recv_head,
+    .recv_body = h1_recv_body,
+    .send_head = client_send_head,
+    .send_body = h1_send_body,
+    .cancel = client_cancel,
+    .done = client_done,
+    .drain = client_drain,
+    .close = h1_close,
+    .check_idle = client_check_idle,
+    .facts = h1_facts,
+};

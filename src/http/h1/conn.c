@@ -1,0 +1,152 @@
+/* conn.c: birth, death and facts of an HTTP/1 connection. What it does in between is mapped in h1_internal.h.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "http/h1/h1_internal.h"
+
+#include <stdlib.h>
+
+enum {
+    SERVER_HEAD_BYTES = (1 << 20) + 4096,
+    CLIENT_HEAD_BYTES = 256 << 10,
+};
+#define LINGER_NS UINT64_C(2000000000)
+
+/* Stands in for a failure that there was no memory to keep. */
+static const struct error h1_no_memory = {
+    .fault = FAULT_SYSTEM, .code = ERROR_OUT_OF_MEMORY, .text = "no memory for a connection"};
+
+static struct http_conn_options with_defaults(const struct http_conn_options *options, enum http_role role)
+{
+    struct http_conn_options filled = *options;
+
+    if (filled.head_bytes_max == 0)
+        filled.head_bytes_max = role == HTTP_SERVER ? SERVER_HEAD_BYTES : CLIENT_HEAD_BYTES;
+    if (filled.fields_max == 0)
+        filled.fields_max = H1_FIELDS_MAX;
+    if (filled.linger_ns == 0)
+        filled.linger_ns = LINGER_NS;
+    return filled;
+}
+
+static struct http_conn *h1_new(struct stream *stream, const struct http_conn_options *options, struct task *owner,
+                                enum http_role role, struct error *err)
+{
+    struct h1_conn *conn = calloc(1, sizeof(*conn));
+
+    if (!conn) {
+        *err = h1_no_memory;
+        stream_close(stream, false);
+        return NULL;
+    }
+    conn->base = (struct http_conn){
+        .ops = role == HTTP_SERVER ? &h1_server_ops : &h1_client_ops,
+        .loop = stream->loop,
+        .stream = stream,
+        .task = {.run = h1_run},
+        .owner = owner,
+        .role = role,
+    };
+    conn->stream.conn = &conn->base;
+    conn->scanner = h1_scanner_best();
+    conn->options = with_defaults(options, role);
+    conn->timer.task = &conn->base.task;
+    conn->timer.at_ns = TIMER_OFF;
+    conn->opened_ns = conn->last_used_ns = h1_now(conn);
+    conn->hint_timeout_s = conn->hint_max = -1;
+    h1_begin_head(conn);
+    stream_set_owner(stream, &conn->base.task, false);
+    h1_wake_self(conn);
+    return &conn->base;
+}
+
+struct http_conn *h1_server_new(struct stream *stream, const struct http_conn_options *options, struct task *owner,
+                                struct error *err)
+{
+    return h1_new(stream, options, owner, HTTP_SERVER, err);
+}
+
+struct http_conn *h1_client_new(struct stream *stream, const struct http_conn_options *options, struct task *owner,
+                                struct error *err)
+{
+    return h1_new(stream, options, owner, HTTP_CLIENT, err);
+}
+
+void h1_close(struct http_conn *base)
+{
+    struct h1_conn *conn = h1_of_conn(base);
+
+    chain_clear(&conn->in);
+    chain_clear(&conn->out);
+    timer_clear(base->loop, &conn->timer);
+    task_forget(base->loop, &base->task);
+    stream_close(base->stream, conn->close_by_reset);
+    if (conn->failure != &h1_no_memory)
+        free((void *)(uintptr_t)conn->failure);
+    free(conn);
+}
+
+void h1_facts(const struct http_conn *base, struct http_conn_facts *facts)
+{
+    const struct h1_conn *conn = h1_of_const(base);
+
+    *facts = (struct http_conn_facts){
+        .messages = conn->messages,
+        .opened_ns = conn->opened_ns,
+        .last_used_ns = conn->last_used_ns,
+        .bytes_in = conn->bytes_in,
+        .bytes_out = conn->bytes_out,
+        .unfit = (enum http_unfit)conn->unfit,
+        .hint_timeout_s = conn->hint_timeout_s,
+        .hint_max = conn->hint_max,
+    };
+    if (conn->failure)
+        facts->last_error = *conn->failure;
+}
+
+void h1_note_failure(struct h1_conn *conn, const struct error *err)
+{
+    struct error *copy;
+
+    if (conn->failure)
+        return;
+    copy = malloc(sizeof(*copy));
+    if (copy)
+        *copy = *err;
+    conn->failure = copy ? copy : &h1_no_memory;
+}
+
+enum io h1_fail(const struct h1_conn *conn, struct error *err)
+{
+    ASSERT(conn->failure);
+    *err = *conn->failure;
+    return IO_FAIL;
+}
+
+void h1_set_unfit(struct h1_conn *conn, enum http_unfit why)
+{
+    if (conn->unfit == HTTP_FIT)
+        conn->unfit = (uint8_t)why;
+}
+
+void h1_wake_stream(struct h1_conn *conn)
+{
+    conn->receive_waits = conn->send_waits = false;
+    if (conn->stream_open)
+        task_wake(conn->base.loop, conn->stream.owner);
+}
+
+void h1_break(struct h1_conn *conn, const struct error *err)
+{
+    if (conn->broken)
+        return;
+    conn->broken = true;
+    h1_note_failure(conn, err);
+    h1_set_unfit(conn, HTTP_UNFIT_CLOSED);
+    chain_clear(&conn->out);
+    if (conn->send != H1_SEND_END)
+        conn->send = H1_SEND_FAILED;
+    if (h1_is_server(conn))
+        chain_clear(&conn->in);
+    h1_wake_stream(conn);
+    if (!conn->stream_open)
+        task_wake(conn->base.loop, conn->base.owner);
+}

@@ -1,0 +1,195 @@
+/* drive.c: the conn's own task. It runs when the stream has news, when a clock is up, and behind the user's calls, so
+ * that all they have queued leaves in one write. Start with h1_run. SPDX-License-Identifier: Apache-2.0 */
+#include "http/h1/h1_internal.h"
+
+enum {
+    PARTS_OUT = 64,
+    PARTS_IN = 5,       /* what the last buffer has left, and H1_IN_MAX in new ones */
+    ROOM_IN_MIN = 4096, /* less than that in the last buffer is not worth a part */
+};
+
+static void no_memory(struct h1_conn *conn)
+{
+    struct error err;
+
+    error_set(&err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory to read into");
+    h1_break(conn, &err);
+}
+
+/* A failing stream tells of the peer that is at its other end. */
+static void stream_failed(struct h1_conn *conn, struct error *err)
+{
+    if (err->code == ERROR_RESET || err->code == ERROR_CLOSED)
+        err->fault = h1_peer_fault(conn);
+    h1_break(conn, err);
+}
+
+/* An answer may lie here behind a failed write: who refuses a request early often closes without reading the rest. */
+static void write_failed(struct h1_conn *conn, struct error *err)
+{
+    if (h1_is_server(conn)) {
+        stream_failed(conn, err);
+        return;
+    }
+    err->fault = FAULT_UPSTREAM;
+    h1_note_failure(conn, err);
+    h1_set_unfit(conn, HTTP_UNFIT_CLOSED);
+    chain_clear(&conn->out);
+    conn->send = H1_SEND_FAILED;
+    h1_wake_stream(conn);
+}
+
+static void flush(struct h1_conn *conn)
+{
+    struct iovec parts[PARTS_OUT];
+    struct error err;
+    size_t sent;
+
+    while (conn->out.size > 0) {
+        int count = chain_parts(&conn->out, parts, PARTS_OUT);
+        enum io io = stream_writev(conn->base.stream, parts, count, &sent, &err);
+
+        if (io == IO_WAIT)
+            return;
+        if (io != IO_OK) {
+            write_failed(conn, &err);
+            return;
+        }
+        conn->bytes_out += sent;
+        chain_drop(&conn->out, sent);
+        conn->last_used_ns = h1_now(conn);
+    }
+}
+
+static size_t rest(size_t max, size_t size)
+{
+    return size < max ? max - size : 0;
+}
+
+/* How many bytes more may be read now. */
+static size_t room_in(const struct h1_conn *conn)
+{
+    if (conn->phase == H1_OVER)
+        return 0;
+    if (conn->phase != H1_LIVE)
+        return rest(H1_SKIP_MAX, conn->skipped) > 0 ? rest(BLOCK_LARGE_BYTES, conn->in.size) : 0;
+    if (h1_is_in_body(conn))
+        return rest(H1_IN_MAX, conn->in.size);
+    if (conn->receive == H1_RECEIVE_HEAD && (h1_is_server(conn) || conn->stream_open))
+        return size_min(BLOCK_LARGE_BYTES,
+                        rest((size_t)conn->options.head_bytes_max + BLOCK_LARGE_BYTES, conn->in.size));
+    /* Nothing is asked for now, but the end of the stream must be seen, and what comes unasked. */
+    return conn->in.size == 0 ? BLOCK_LARGE_BYTES : 0;
+}
+
+/* True: bytes came, maybe more are there. */
+static bool read_some(struct h1_conn *conn, size_t room)
+{
+    struct iovec parts[PARTS_IN];
+    struct error err;
+    size_t got = 0;
+    int count = chain_reserve(&conn->in, h1_blocks(conn), ROOM_IN_MIN, room, parts, PARTS_IN);
+    enum io io = IO_FAIL;
+
+    if (count == 0) {
+        no_memory(conn);
+        return false;
+    }
+    io = stream_readv(conn->base.stream, parts, count, &got, &err);
+    chain_commit(&conn->in, io == IO_OK ? got : 0);
+    if (io == IO_OK)
+        conn->bytes_in += got;
+    else if (io == IO_END)
+        conn->ended = true;
+    else if (io == IO_FAIL)
+        stream_failed(conn, &err);
+    return io == IO_OK;
+}
+
+/* Reads until there is no more or no room. After a short read the second try costs no system call. */
+static void fill(struct h1_conn *conn)
+{
+    bool more = true;
+
+    conn->stalled = false;
+    while (more && !conn->ended && !conn->broken) {
+        size_t room = room_in(conn);
+
+        if (room == 0) {
+            conn->stalled = true;
+            return;
+        }
+        more = read_some(conn, room);
+    }
+}
+
+/* Would a new try of recv_head or recv_body tell more than IO_WAIT? */
+static bool has_news(const struct h1_conn *conn)
+{
+    switch ((enum h1_receive)conn->receive) {
+    case H1_RECEIVE_HEAD:
+        return conn->ended || conn->broken;
+    case H1_RECEIVE_LENGTH:
+    case H1_RECEIVE_CHUNKS:
+    case H1_RECEIVE_UNTIL_CLOSE:
+        return conn->in.size > 0 || conn->ended || conn->broken;
+    case H1_RECEIVE_TRAILERS:
+        return conn->in.size > conn->seen || conn->ended || conn->broken;
+    case H1_RECEIVE_HEAD_READY:
+    case H1_RECEIVE_TRAILERS_READY:
+    case H1_RECEIVE_END:
+    case H1_RECEIVE_FAILED:
+        return true;
+    }
+    return true;
+}
+
+static void wake_waiting(struct h1_conn *conn)
+{
+    if (conn->receive_waits && has_news(conn)) {
+        conn->receive_waits = false;
+        task_wake(conn->base.loop, conn->stream.owner);
+    }
+    if (conn->send_waits && conn->out.size <= H1_OUT_MAX / 2) {
+        conn->send_waits = false;
+        task_wake(conn->base.loop, conn->stream.owner);
+    }
+}
+
+/* A clock that is not needed any more is left to run out: most often a later one comes before it does, and setting it
+ * later costs nothing. */
+static void set_clock(struct h1_conn *conn)
+{
+    uint64_t at_ns = h1_server_deadline(conn);
+
+    if (at_ns != TIMER_OFF && at_ns != conn->timer.at_ns)
+        timer_set(conn->base.loop, &conn->timer, at_ns);
+}
+
+/* What may lie for long, a part of a head or pipelined requests, is not to pin a large buffer. A whole head is taken
+ * soon. */
+static void compact(struct h1_conn *conn)
+{
+    if (conn->in.size > 0 && (conn->receive == H1_RECEIVE_HEAD || conn->receive == H1_RECEIVE_END))
+        chain_compact(&conn->in, h1_blocks(conn));
+}
+
+void h1_run(struct task *task)
+{
+    struct h1_conn *conn = container_of(task, struct h1_conn, base.task);
+
+    if (conn->timer.fired) {
+        timer_clear(conn->base.loop, &conn->timer);
+        h1_server_expire(conn);
+    }
+    flush(conn);
+    fill(conn);
+    if (h1_is_server(conn))
+        h1_server_step(conn);
+    else
+        h1_client_step(conn);
+    wake_waiting(conn);
+    compact(conn);
+    if (h1_is_server(conn))
+        set_clock(conn);
+}

@@ -1,0 +1,205 @@
+/* h1_internal.h: an HTTP/1 connection from the inside. For the files of h1/ only.
+ *
+ *   conn.c     birth, death, facts      drive.c   the conn's own task: bytes in and out
+ *   receive.c  heads in                 body.c    bodies and trailers in      send.c   bodies and trailers out
+ *   server.c   the server role          answer.c  its heads out               clock.c  its clocks
+ *   client.c   the client role
+ *
+ * Three small machines stand side by side: `phase` of the conn, `receive` of the message that comes in, `send` of the
+ * one that goes out. SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_HTTP_H1_INTERNAL_H
+#define HOLDFAST_HTTP_H1_INTERNAL_H
+
+#include "base/assert.h"
+#include "http/conn.h"
+#include "http/h1/chunked.h"
+#include "http/h1/parse.h"
+#include "http/h1/write.h"
+#include "http/semantics.h"
+
+#include <assert.h>
+
+enum {
+    H1_IN_MAX = 256 << 10,   /* bytes of a body that are read before somebody wants them */
+    H1_OUT_MAX = 256 << 10,  /* bytes that wait to be sent before send_body answers IO_WAIT */
+    H1_SKIP_MAX = 256 << 10, /* bytes that are read only to be thrown away */
+    H1_TRAILER_BYTES_MAX = 8 << 10,
+    H1_TRAILERS_MAX = 32,
+    H1_EMPTY_LINES_MAX = 2, /* before a request line (RFC 9112 2.2) */
+    H1_INTERIMS_MAX = 32,   /* 1xx answers to one request */
+};
+#define H1_SKIP_NS UINT64_C(1000000000)
+
+enum h1_phase {
+    H1_LIVE,
+    H1_SKIP,   /* server: the answer is out, the rest of the request's body is thrown away */
+    H1_FINISH, /* server: what is queued still leaves, nothing more is understood */
+    H1_LINGER, /* server: FIN is sent, the peer's bytes are thrown away until it closes too (RFC 9112 9.6) */
+    H1_OVER,   /* server: accept answers IO_END */
+};
+
+/* What comes next of the peer's message. */
+enum h1_receive {
+    H1_RECEIVE_HEAD,       /* a head, or nothing when no message is under way */
+    H1_RECEIVE_HEAD_READY, /* a head of head_bytes is whole, or head_fault tells why it never will be */
+    H1_RECEIVE_LENGTH,     /* chunked.left bytes of a body */
+    H1_RECEIVE_CHUNKS,
+    H1_RECEIVE_TRAILERS,       /* a trailer section, not yet whole */
+    H1_RECEIVE_TRAILERS_READY, /* one of head_bytes, checked */
+    H1_RECEIVE_UNTIL_CLOSE,
+    H1_RECEIVE_END,    /* nothing: the message is complete */
+    H1_RECEIVE_FAILED, /* nothing: it can never be complete; `failure` tells why */
+};
+
+/* What goes out next. */
+enum h1_send {
+    H1_SEND_HEAD,
+    H1_SEND_LENGTH, /* send_left bytes of a body */
+    H1_SEND_CHUNKS,
+    H1_SEND_UNTIL_CLOSE,
+    H1_SEND_NO_BODY, /* bytes are swallowed: the message can have none (HEAD, 204, 304) */
+    H1_SEND_END,
+    H1_SEND_FAILED, /* cut, so that the peer can tell */
+};
+
+struct h1_conn {
+    struct http_conn base;
+    struct http_stream stream;
+    const struct h1_scanner *scanner;
+    struct chain in, out;
+    struct timer timer;
+    struct http_conn_options options;
+    const struct error *failure; /* the first one; NULL: none. Not ours when it is h1_no_memory */
+    uint64_t opened_ns, last_used_ns;
+    uint64_t bytes_in, bytes_out;
+    uint64_t since_ns;    /* server: when the first byte of the request under way came */
+    uint64_t head_end_ns; /* server: when its head was whole */
+    uint64_t quiet_ns;    /* server: since when a reader waits for its body; 0: nobody does */
+    uint64_t until_ns;    /* end of the phases SKIP and LINGER */
+    uint64_t send_left;
+    struct h1_chunked chunked; /* `left` is used by H1_RECEIVE_LENGTH too */
+    uint32_t seen;             /* bytes of `in` in which the end of a head was searched */
+    uint32_t head_bytes;
+    uint32_t messages;
+    uint32_t skipped; /* bytes thrown away in the phases from SKIP on */
+    int32_t hint_timeout_s, hint_max;
+    uint8_t phase;      /* enum h1_phase */
+    uint8_t receive;    /* enum h1_receive */
+    uint8_t send;       /* enum h1_send */
+    uint8_t tail;       /* enum h1_tail of the search */
+    uint8_t unfit;      /* enum http_unfit */
+    uint8_t head_fault; /* enum error_code, in H1_RECEIVE_HEAD_READY */
+    uint8_t empty_lines, interims;
+    bool stream_open : 1;  /* given by accept or open, not done yet */
+    bool stream_waits : 1; /* server: accept would give one */
+    bool peer_is_1_0 : 1;  /* of the message under way */
+    bool head_only : 1;    /* the request is HEAD */
+    bool keep : 1;         /* the conn may go on after this message pair */
+    bool draining : 1;
+    bool expects : 1;       /* server: the client waits for 100 Continue, or a final answer */
+    bool ended : 1;         /* the peer's FIN was read */
+    bool broken : 1;        /* no byte goes either way any more */
+    bool stalled : 1;       /* reading has stopped for lack of room, not of bytes */
+    bool receive_waits : 1; /* the stream's owner was told to wait for bytes */
+    bool send_waits : 1;    /* ... for room */
+    bool close_by_reset : 1;
+};
+static_assert(sizeof(struct h1_conn) <= 448, "an idle conn is small");
+
+static inline struct h1_conn *h1_of_conn(struct http_conn *conn)
+{
+    return container_of(conn, struct h1_conn, base);
+}
+
+static inline const struct h1_conn *h1_of_const(const struct http_conn *conn)
+{
+    return (const struct h1_conn *)(const void *)((const char *)conn - offsetof(struct h1_conn, base));
+}
+
+static inline struct h1_conn *h1_of_stream(struct http_stream *stream)
+{
+    return container_of(stream, struct h1_conn, stream);
+}
+
+static inline bool h1_is_server(const struct h1_conn *conn)
+{
+    return conn->base.role == HTTP_SERVER;
+}
+
+static inline struct block_pool *h1_blocks(const struct h1_conn *conn)
+{
+    return loop_blocks(conn->base.loop);
+}
+
+static inline uint64_t h1_now(const struct h1_conn *conn)
+{
+    return loop_now_ns(conn->base.loop);
+}
+
+static inline enum fault h1_peer_fault(const struct h1_conn *conn)
+{
+    return h1_is_server(conn) ? FAULT_CLIENT : FAULT_UPSTREAM;
+}
+
+static inline void h1_wake_self(struct h1_conn *conn)
+{
+    task_wake(conn->base.loop, &conn->base.task);
+}
+
+/* conn.c */
+extern const struct http_conn_ops h1_server_ops, h1_client_ops;
+void h1_note_failure(struct h1_conn *conn, const struct error *err); /* kept when it is the first */
+enum io h1_fail(const struct h1_conn *conn, struct error *err);      /* IO_FAIL with the failure */
+void h1_set_unfit(struct h1_conn *conn, enum http_unfit why);        /* kept when it is the first */
+void h1_break(struct h1_conn *conn, const struct error *err);        /* the stream is of no use any more */
+void h1_close(struct http_conn *base);
+void h1_facts(const struct http_conn *base, struct http_conn_facts *facts);
+void h1_wake_stream(struct h1_conn *conn); /* the owner of the open stream, whatever it waits for */
+
+/* drive.c */
+void h1_run(struct task *task);
+
+/* receive.c */
+void h1_begin_head(struct h1_conn *conn); /* the next that comes is a head */
+void h1_find_head(struct h1_conn *conn);  /* in H1_RECEIVE_HEAD: looks whether it is whole, or wrong, by now */
+/* Goes on looking for the empty line that ends a head or trailers; *end: the bytes up to and with it. */
+enum h1_found h1_search(struct h1_conn *conn, size_t *end);
+enum io h1_recv_head(struct http_stream *stream, struct arena *arena, struct http_head **head, struct error *err);
+void h1_fail_receive(struct h1_conn *conn, const struct error *err);
+void h1_take_in(struct h1_conn *conn, size_t size); /* drops bytes of the message from the front of `in` */
+
+/* body.c */
+void h1_begin_body(struct h1_conn *conn, const struct http_head *head, const struct http_framing *framing);
+enum io h1_recv_body(struct http_stream *stream, struct chain *into, size_t size_max, struct error *err);
+/* Throws away what is here of the body. True: the message is complete. */
+bool h1_skip_body(struct h1_conn *conn, size_t *skipped);
+bool h1_is_received(const struct h1_conn *conn);
+bool h1_is_in_body(const struct h1_conn *conn);
+
+/* send.c */
+enum io h1_send_body(struct http_stream *stream, struct chain *from, bool end, struct error *err);
+enum io h1_finish_head(struct h1_conn *conn, struct h1_writer *writer,
+                       struct error *err);                                          /* queues it, wakes the conn */
+void h1_write_fields(struct h1_writer *writer, const struct http_headers *headers); /* but those a hop writes itself */
+void h1_write_body_framing(struct h1_conn *conn, struct h1_writer *writer, int64_t body_bytes);
+enum io h1_send_trailers(struct h1_conn *conn, const struct http_head *head, struct error *err);
+
+/* server.c */
+void h1_server_step(struct h1_conn *conn);
+bool h1_server_takes(struct h1_conn *conn, struct http_head *head, struct error *err); /* a parsed head */
+void h1_server_continue(struct h1_conn *conn); /* sends 100 Continue when the client waits for it */
+void h1_server_enter(struct h1_conn *conn, enum h1_phase phase);
+void h1_server_refuse(struct h1_conn *conn, enum error_code code); /* offers a stream whose recv_head fails */
+
+/* answer.c */
+enum io h1_server_send_head(struct http_stream *stream, const struct http_head *head, bool end, struct error *err);
+
+/* clock.c */
+uint64_t h1_server_deadline(const struct h1_conn *conn); /* TIMER_OFF: none */
+void h1_server_expire(struct h1_conn *conn);             /* does what is due, if anything is */
+
+/* client.c */
+void h1_client_step(struct h1_conn *conn);
+bool h1_client_takes(struct h1_conn *conn, struct http_head *head, struct error *err);
+
+#endif

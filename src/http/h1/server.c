@@ -1,0 +1,246 @@
+/* server.c: the server role: requests one at a time in the order they came, each answered before the next is looked at;
+ * clocks; and the ways a connection ends. SPDX-License-Identifier: Apache-2.0 */
+#include "http/h1/h1_internal.h"
+
+static void enter_over(struct h1_conn *conn)
+{
+    conn->phase = H1_OVER;
+    chain_clear(&conn->in);
+    chain_clear(&conn->out);
+    task_wake(conn->base.loop, conn->base.owner);
+}
+
+void h1_server_enter(struct h1_conn *conn, enum h1_phase phase)
+{
+    if (phase == H1_OVER) {
+        enter_over(conn);
+        return;
+    }
+    conn->phase = (uint8_t)phase;
+    if (phase == H1_SKIP)
+        conn->until_ns = h1_now(conn) + H1_SKIP_NS;
+    if (phase == H1_LINGER)
+        conn->until_ns = h1_now(conn) + conn->options.linger_ns;
+}
+
+/* Ready for the next request, which may be here already. */
+static void begin_request(struct h1_conn *conn)
+{
+    if (conn->receive == H1_RECEIVE_TRAILERS_READY)
+        h1_take_in(conn, conn->head_bytes);
+    h1_begin_head(conn);
+    conn->empty_lines = 0;
+    conn->send = H1_SEND_HEAD;
+    conn->since_ns = conn->quiet_ns = 0;
+    conn->keep = conn->head_only = conn->peer_is_1_0 = conn->expects = false;
+    h1_server_enter(conn, H1_LIVE);
+}
+
+static void offer(struct h1_conn *conn)
+{
+    conn->stream_waits = true;
+    conn->head_end_ns = h1_now(conn);
+    task_wake(conn->base.loop, conn->base.owner);
+}
+
+void h1_server_refuse(struct h1_conn *conn, enum error_code code)
+{
+    conn->receive = H1_RECEIVE_HEAD_READY;
+    conn->head_fault = (uint8_t)code;
+    offer(conn);
+}
+
+/* No request is under way. */
+static void await_request(struct h1_conn *conn)
+{
+    if (conn->in.size > 0 && conn->since_ns == 0)
+        conn->since_ns = h1_now(conn);
+    h1_find_head(conn);
+    if (conn->receive == H1_RECEIVE_HEAD_READY)
+        offer(conn);
+    else if (conn->ended || (conn->draining && conn->in.size == 0))
+        h1_server_enter(conn, H1_FINISH);
+}
+
+static void skip_request(struct h1_conn *conn)
+{
+    size_t skipped;
+    bool complete = h1_skip_body(conn, &skipped);
+
+    conn->skipped += (uint32_t)skipped;
+    if (complete)
+        begin_request(conn);
+    else if (conn->receive == H1_RECEIVE_FAILED || conn->ended || conn->skipped >= H1_SKIP_MAX)
+        h1_server_enter(conn, H1_FINISH);
+    else if (conn->stalled)
+        h1_wake_self(conn);
+}
+
+/* The peer may still be sending: unread bytes would make the kernel answer them with a reset, which could overtake what
+ * we sent last (RFC 9112 9.6). */
+static void throw_away(struct h1_conn *conn)
+{
+    conn->skipped += (uint32_t)conn->in.size;
+    chain_clear(&conn->in);
+    if (conn->stalled && conn->skipped < H1_SKIP_MAX)
+        h1_wake_self(conn);
+}
+
+static void finish(struct h1_conn *conn)
+{
+    throw_away(conn);
+    if (conn->out.size > 0)
+        return;
+    stream_shutdown_write(conn->base.stream);
+    h1_server_enter(conn, H1_LINGER);
+}
+
+static void linger(struct h1_conn *conn)
+{
+    throw_away(conn);
+    if (conn->ended || conn->skipped >= H1_SKIP_MAX)
+        enter_over(conn);
+}
+
+void h1_server_step(struct h1_conn *conn)
+{
+    if (conn->broken && !conn->stream_open && conn->phase != H1_OVER)
+        enter_over(conn);
+    if (conn->phase == H1_SKIP)
+        skip_request(conn);
+    if (conn->phase == H1_LIVE && !conn->stream_open && !conn->stream_waits)
+        await_request(conn);
+    if (conn->phase == H1_FINISH)
+        finish(conn);
+    if (conn->phase == H1_LINGER)
+        linger(conn);
+}
+
+static enum io server_accept(struct http_conn *base, struct http_stream **stream, struct error *err)
+{
+    struct h1_conn *conn = h1_of_conn(base);
+
+    (void)err;
+    if (conn->phase == H1_OVER)
+        return IO_END;
+    if (!conn->stream_waits)
+        return IO_WAIT;
+    conn->stream_waits = false;
+    conn->stream_open = true;
+    conn->receive_waits = conn->send_waits = false;
+    conn->stream.owner = NULL;
+    conn->stream.bytes_in = conn->stream.bytes_out = 0;
+    *stream = &conn->stream;
+    return IO_OK;
+}
+
+bool h1_server_takes(struct h1_conn *conn, struct http_head *head, struct error *err)
+{
+    struct http_framing framing;
+
+    conn->peer_is_1_0 = head->version_minor == 0;
+    conn->head_only = str_eq(head->method, STR("HEAD"));
+    if (!semantics_request(head, &framing, err))
+        return false;
+    conn->messages++;
+    conn->keep = !framing.close && (!conn->peer_is_1_0 || framing.keep_alive);
+    /* What stands behind CONNECT is for a tunnel that will not be: it is never read as a request. */
+    if (str_eq(head->method, STR("CONNECT")))
+        conn->keep = false;
+    h1_begin_body(conn, head, &framing);
+    conn->expects = head->expect_continue && h1_is_in_body(conn);
+    return true;
+}
+
+void h1_server_continue(struct h1_conn *conn)
+{
+    const struct str answer = STR("HTTP/1.1 100 Continue\r\n\r\n");
+
+    if (!conn->expects || conn->send != H1_SEND_HEAD || conn->in.size > 0)
+        return;
+    conn->expects = false;
+    if (!chain_append_borrowed(&conn->out, h1_blocks(conn), answer))
+        return;
+    conn->stream.bytes_out += answer.len;
+    h1_wake_self(conn);
+}
+
+static void server_done(struct http_stream *stream)
+{
+    struct h1_conn *conn = h1_of_stream(stream);
+
+    ASSERT(conn->stream_open);
+    conn->stream_open = conn->receive_waits = conn->send_waits = false;
+    stream->owner = NULL;
+    conn->last_used_ns = h1_now(conn);
+    conn->skipped = 0;
+    if (conn->broken || (conn->send != H1_SEND_END && conn->close_by_reset))
+        enter_over(conn);
+    else if (conn->send != H1_SEND_END || !conn->keep || conn->receive == H1_RECEIVE_FAILED)
+        h1_server_enter(conn, H1_FINISH);
+    else if (h1_is_received(conn))
+        begin_request(conn);
+    else
+        h1_server_enter(conn, H1_SKIP);
+    h1_wake_self(conn);
+}
+
+static void server_cancel(struct http_stream *stream, enum http_cancel why)
+{
+    struct h1_conn *conn = h1_of_stream(stream);
+
+    (void)why;
+    conn->keep = false;
+    if (conn->send == H1_SEND_END)
+        return;
+    if (conn->send == H1_SEND_UNTIL_CLOSE)
+        conn->close_by_reset = true;
+    conn->send = H1_SEND_FAILED;
+}
+
+static void server_drain(struct http_conn *base)
+{
+    struct h1_conn *conn = h1_of_conn(base);
+
+    conn->draining = true;
+    h1_wake_self(conn);
+}
+
+static uint32_t server_room(const struct http_conn *conn)
+{
+    (void)conn;
+    return 0;
+}
+
+/* A server's peer opens streams; we do not. */
+static enum io server_open(struct http_conn *base, struct http_stream **stream, struct error *err)
+{
+    (void)stream;
+    ASSERT(base->role == HTTP_CLIENT);
+    error_set(err, FAULT_BUG, ERROR_BUG, "http_open on the server's side");
+    return IO_FAIL;
+}
+
+static enum io server_check_idle(struct http_conn *base, bool look)
+{
+    (void)look;
+    ASSERT(base->role == HTTP_CLIENT);
+    return IO_FAIL;
+}
+
+const struct http_conn_ops h1_server_ops = {
+    .name = "h1",
+    .accept = server_accept,
+    .open = server_open,
+    .room = server_room,
+    .recv_head = h1_recv_head,
+    .recv_body = h1_recv_body,
+    .send_head = h1_server_send_head,
+    .send_body = h1_send_body,
+    .cancel = server_cancel,
+    .done = server_done,
+    .drain = server_drain,
+    .close = h1_close,
+    .check_idle = server_check_idle,
+    .facts = h1_facts,
+};

@@ -1,0 +1,158 @@
+/* write.c: formats heads. SPDX-License-Identifier: Apache-2.0 */
+#include "http/h1/write.h"
+
+#include "base/text.h"
+
+void h1_write_start(struct h1_writer *writer, struct chain *chain, struct block_pool *pool)
+{
+    writer->chain = chain;
+    writer->pool = pool;
+    writer->len = writer->total = 0;
+    writer->failed = false;
+}
+
+static void flush(struct h1_writer *writer)
+{
+    if (!writer->failed && !chain_append(writer->chain, writer->pool, str_of(writer->bytes, writer->len)))
+        writer->failed = true;
+    writer->total += writer->len;
+    writer->len = 0;
+}
+
+/* The part of a text that does not fit into what is left. */
+static void put_long(struct h1_writer *writer, struct str text)
+{
+    while (text.len > 0) {
+        size_t len = size_min(text.len, H1_WRITE_BYTES - writer->len);
+
+        memcpy(writer->bytes + writer->len, text.data, len);
+        writer->len += len;
+        text = str_from_offset(text, len);
+        if (writer->len == H1_WRITE_BYTES)
+            flush(writer);
+    }
+}
+
+static inline void put(struct h1_writer *writer, struct str text)
+{
+    if (UNLIKELY(text.len >= H1_WRITE_BYTES - writer->len)) {
+        put_long(writer, text);
+        return;
+    }
+    if (text.len > 0)
+        memcpy(writer->bytes + writer->len, text.data, text.len);
+    writer->len += text.len;
+}
+
+/* The bytes of a word that are below 0x20 or DEL have their top bit set in the result; so have some beside those, so
+ * the answer is exact only when it is 0. Tab counts too. */
+static inline uint64_t controls(uint64_t word)
+{
+    const uint64_t ones = UINT64_MAX / 255, tops = ones * 0x80;
+    uint64_t del = word ^ ones * 0x7f;
+
+    return ((word - ones * 0x20) | (del - ones)) & ~word & tops;
+}
+
+/* May be false for a clean text, never true for another. */
+static bool is_surely_clean(struct str text)
+{
+    uint64_t word = 0, found = 0;
+    size_t at = 0;
+
+    for (; text.len - at >= 8; at += 8) {
+        memcpy(&word, text.data + at, 8);
+        found |= controls(word);
+    }
+    for (; at < text.len; at++)
+        found |= (uint64_t)((uint8_t)text.data[at] < 0x20) | (uint64_t)((uint8_t)text.data[at] == 0x7f);
+    return found == 0;
+}
+
+static void put_cleaned(struct h1_writer *writer, struct str value)
+{
+    for (size_t i = 0; i < value.len; i++) {
+        struct str byte = str_of(value.data + i, 1);
+
+        put(writer, header_value_is_valid(byte) ? byte : STR(" "));
+    }
+}
+
+/* Received values are clean already; those that were made from bodies, parameters and settings may not be. As in Go, a
+ * line end becomes a space rather than the message an error. */
+static void put_value(struct h1_writer *writer, struct str value)
+{
+    if (LIKELY(is_surely_clean(value)))
+        put(writer, value);
+    else
+        put_cleaned(writer, value);
+}
+
+static void put_line(struct h1_writer *writer, struct str name, struct str value)
+{
+    put(writer, name);
+    put(writer, STR(": "));
+    put_value(writer, value);
+    put(writer, STR("\r\n"));
+}
+
+void h1_write_field(struct h1_writer *writer, const struct http_field *field)
+{
+    if (field->id != HEADER_OTHER || header_name_is_valid(field->name))
+        put_line(writer, field->name, field->value);
+}
+
+void h1_write_known(struct h1_writer *writer, enum header_id id, struct str value)
+{
+    put_line(writer, header_name(id), value);
+}
+
+void h1_write_number(struct h1_writer *writer, enum header_id id, uint64_t number)
+{
+    char digits[NUMBER_TEXT_BYTES];
+
+    put_line(writer, header_name(id), str_of(digits, text_from_u64(number, digits)));
+}
+
+void h1_write_text(struct h1_writer *writer, struct str text)
+{
+    put(writer, text);
+}
+
+static bool path_is_valid(struct str path)
+{
+    unsigned bad = path.len == 0;
+
+    for (size_t i = 0; i < path.len; i++)
+        bad |= (unsigned)((uint8_t)path.data[i] <= ' ') | (unsigned)((uint8_t)path.data[i] == 0x7f);
+    return bad == 0;
+}
+
+bool h1_write_request_line(struct h1_writer *writer, struct str method, struct str path)
+{
+    if (!header_name_is_valid(method) || !path_is_valid(path))
+        return false;
+    put(writer, method);
+    put(writer, STR(" "));
+    put(writer, path);
+    put(writer, STR(" HTTP/1.1\r\n"));
+    return true;
+}
+
+void h1_write_status_line(struct h1_writer *writer, uint16_t status)
+{
+    char digits[NUMBER_TEXT_BYTES];
+
+    put(writer, STR("HTTP/1.1 "));
+    put(writer, str_of(digits, text_from_u64(status, digits)));
+    put(writer, STR(" "));
+    put(writer, status_reason(status));
+    put(writer, STR("\r\n"));
+}
+
+bool h1_write_end(struct h1_writer *writer)
+{
+    put(writer, STR("\r\n"));
+    flush(writer);
+    return !writer->failed;
+}

@@ -1,0 +1,309 @@
+/* semantics.c: the meaning of fields for the connection: framing and hop-by-hop rules. Start with semantics_request.
+ * Host and port are in authority.c, trailers in trailers.c. SPDX-License-Identifier: Apache-2.0 */
+#include "http/semantics.h"
+
+#include "base/text.h"
+
+enum {
+    OPTIONS_MAX = 32,      /* fields that Connection may name; each costs a look at every field */
+    HINT_MAX = 1000000000, /* larger numbers of a Keep-Alive field mean as much */
+};
+
+/* What the first look at all fields found. */
+struct reading {
+    struct str host, length, coding;
+    uint32_t hosts, lengths, codings;
+    bool lengths_differ;
+    int64_t length_number;
+    struct str options[OPTIONS_MAX]; /* names of Connection that are no known field */
+    uint32_t option_count;
+};
+
+struct message {
+    struct http_head *head;
+    struct http_framing *framing;
+    struct reading reading;
+    enum fault fault; /* whose it is when something is wrong */
+    struct error *err;
+};
+
+static bool refuse(struct message *message, enum error_code code, const char *text)
+{
+    return error_set(message->err, message->fault, code, "%s", text);
+}
+
+bool header_is_hop_by_hop(enum header_id id)
+{
+    return id == HEADER_CONNECTION || id == HEADER_KEEP_ALIVE || id == HEADER_PROXY_CONNECTION || id == HEADER_TE ||
+           id == HEADER_TRAILER || id == HEADER_TRANSFER_ENCODING || id == HEADER_UPGRADE ||
+           id == HEADER_HTTP2_SETTINGS;
+}
+
+/* Digits only, and no more than a file can have. */
+static bool parse_length(struct str text, int64_t *number)
+{
+    uint64_t value;
+
+    if (!text_to_u64(text, &value) || value > INT64_MAX)
+        return false;
+    *number = (int64_t)value;
+    return true;
+}
+
+/* A field that Connection may not name: who obeyed would change where the request goes, who sends it or where it ends.
+ */
+static bool guards_the_message(enum header_id id)
+{
+    return id == HEADER_HOST || id == HEADER_CONTENT_LENGTH || id == HEADER_CONTENT_TYPE ||
+           id == HEADER_CONTENT_ENCODING || id == HEADER_AUTHORIZATION || id == HEADER_COOKIE;
+}
+
+/* One element of Connection (RFC 9110 7.6.1). Fields that are known to be end-to-end stay whatever it says. */
+static bool take_option(struct message *message, struct str option)
+{
+    struct reading *reading = &message->reading;
+    enum header_id id = header_id_of(option);
+
+    if (str_eq_fold(option, STR("close")))
+        message->framing->close = true;
+    else if (id == HEADER_KEEP_ALIVE)
+        message->framing->keep_alive = true;
+    else if (message->fault == FAULT_CLIENT && guards_the_message(id))
+        return refuse(message, ERROR_BAD_FRAMING, "Connection names a field that guards the message");
+    else if (id == HEADER_OTHER && header_name_is_valid(option)) {
+        if (reading->option_count == OPTIONS_MAX)
+            return refuse(message, ERROR_BAD_FRAMING, "Connection names too many fields");
+        reading->options[reading->option_count++] = option;
+    }
+    return true;
+}
+
+static bool take_options(struct message *message, struct str value)
+{
+    struct str option;
+
+    while (str_split(&value, ',', &option)) {
+        option = str_trim(option);
+        if (option.len > 0 && !take_option(message, option))
+            return false;
+    }
+    return true;
+}
+
+/* "timeout=5, max=100" (RFC 2068 19.7.1, never a standard): whatever can be understood of it. */
+static void take_hints(struct http_framing *framing, struct str value)
+{
+    struct str part, name;
+    uint64_t number;
+
+    while (str_split(&value, ',', &part)) {
+        part = str_trim(part);
+        name = str_trim(str_first(part, str_find_char(part, '=')));
+        part = str_trim(str_from_offset(part, str_find_char(part, '=') + 1));
+        if (!text_to_u64(part, &number))
+            continue;
+        if (number > HINT_MAX)
+            number = HINT_MAX;
+        if (str_eq_fold(name, STR("timeout")))
+            framing->hint_timeout_s = (int32_t)number;
+        else if (str_eq_fold(name, STR("max")))
+            framing->hint_max = (int32_t)number;
+    }
+}
+
+/* Equal numbers, in one field or in several, count as one in a response (RFC 9112 6.3). */
+static bool take_lengths(struct message *message, struct str value)
+{
+    struct reading *reading = &message->reading;
+    struct str part;
+    int64_t number;
+
+    while (str_split(&value, ',', &part)) {
+        if (!parse_length(str_trim(part), &number))
+            return refuse(message, ERROR_BAD_FRAMING, "Content-Length is not a number");
+        if (reading->lengths++ > 0 && number != reading->length_number)
+            return refuse(message, ERROR_BAD_FRAMING, "Content-Length has different numbers");
+        reading->length_number = number;
+    }
+    return true;
+}
+
+static bool take_length(struct message *message, struct str value)
+{
+    struct reading *reading = &message->reading;
+
+    if (message->fault == FAULT_UPSTREAM)
+        return take_lengths(message, value);
+    if (reading->lengths++ > 0)
+        return refuse(message, ERROR_BAD_FRAMING, "Content-Length is there more than once");
+    if (!parse_length(value, &reading->length_number))
+        return refuse(message, ERROR_BAD_FRAMING, "Content-Length is not a number");
+    return true;
+}
+
+static bool take_field(struct message *message, const struct http_field *field)
+{
+    struct reading *reading = &message->reading;
+
+    if (field->id == HEADER_OTHER)
+        return true;
+    if (field->id == HEADER_CONTENT_LENGTH)
+        return take_length(message, field->value);
+    if (field->id == HEADER_CONNECTION)
+        return take_options(message, field->value);
+    if (field->id == HEADER_TRANSFER_ENCODING) {
+        reading->codings++;
+        reading->coding = field->value;
+    } else if (field->id == HEADER_HOST) {
+        reading->hosts++;
+        reading->host = field->value;
+    } else if (field->id == HEADER_KEEP_ALIVE) {
+        take_hints(message->framing, field->value);
+    }
+    return true;
+}
+
+static bool take_fields(struct message *message)
+{
+    const struct http_headers *headers = &message->head->headers;
+
+    message->framing->hint_timeout_s = message->framing->hint_max = -1;
+    for (uint32_t i = 0; i < headers->count; i++)
+        if (!take_field(message, &headers->fields[i]))
+            return false;
+    return true;
+}
+
+/* Of all that RFC 9112 7 allows, exactly `chunked`, once, is spoken here. */
+static bool check_coding(struct message *message)
+{
+    const struct reading *reading = &message->reading;
+
+    if (reading->codings == 0)
+        return true;
+    if (message->head->version_minor == 0)
+        return refuse(message, ERROR_BAD_FRAMING, "Transfer-Encoding in an HTTP/1.0 message");
+    if (reading->lengths > 0)
+        return refuse(message, ERROR_BAD_FRAMING, "both Content-Length and Transfer-Encoding");
+    if (reading->codings > 1)
+        return refuse(message, ERROR_BAD_FRAMING, "Transfer-Encoding is there more than once");
+    if (str_eq_fold(reading->coding, STR("chunked")))
+        return true;
+    return refuse(message, header_name_is_valid(reading->coding) ? ERROR_BAD_CODING : ERROR_BAD_FRAMING,
+                  "Transfer-Encoding is not chunked alone");
+}
+
+static bool is_named(const struct reading *reading, const struct http_field *field)
+{
+    if (field->id != HEADER_OTHER)
+        return false;
+    for (uint32_t i = 0; i < reading->option_count; i++)
+        if (str_eq_fold(reading->options[i], field->name))
+            return true;
+    return false;
+}
+
+/* Request: fields that the next hop must not see (Proxy-Authorization was for us: RFC 9110 11.7.2). Of equal
+ * Content-Length fields of a response one stays. */
+static bool is_dropped(const struct message *message, const struct http_field *field, bool length_seen)
+{
+    enum header_id id = (enum header_id)field->id;
+
+    if (header_is_hop_by_hop(id) || id == HEADER_HOST || is_named(&message->reading, field))
+        return true;
+    if (id == HEADER_CONTENT_LENGTH)
+        return length_seen;
+    if (message->fault == FAULT_UPSTREAM)
+        return false;
+    return id == HEADER_PROXY_AUTHORIZATION || (id == HEADER_EXPECT && message->head->version_minor == 0);
+}
+
+static void drop_fields(struct message *message)
+{
+    struct http_headers *headers = &message->head->headers;
+    bool length_seen = false;
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < headers->count; i++) {
+        if (is_dropped(message, &headers->fields[i], length_seen))
+            continue;
+        length_seen |= headers->fields[i].id == HEADER_CONTENT_LENGTH;
+        if (kept != i)
+            headers->fields[kept] = headers->fields[i];
+        kept++;
+    }
+    headers->count = kept;
+}
+
+/* "example.test:" is the same place as "example.test", but not every server knows (RFC 3986 3.2.3). */
+static struct str without_empty_port(struct str authority)
+{
+    return str_ends(authority, STR(":")) ? str_first(authority, authority.len - 1) : authority;
+}
+
+static bool check_host(struct message *message)
+{
+    const struct reading *reading = &message->reading;
+    struct http_head *head = message->head;
+
+    if (reading->hosts > 1)
+        return refuse(message, ERROR_BAD_HOST, "Host is there more than once");
+    if (reading->hosts == 0 && head->version_minor > 0)
+        return refuse(message, ERROR_BAD_HOST, "no Host");
+    if (!authority_is_valid(reading->host) || !authority_is_valid(head->authority))
+        return refuse(message, ERROR_BAD_HOST, "Host is not a host and a port");
+    head->authority = without_empty_port(head->authority.len > 0 ? head->authority : reading->host);
+    return true;
+}
+
+static bool expects_continue(const struct http_headers *headers)
+{
+    struct header_list cursor = {0};
+    struct str element;
+
+    while (headers_list_next(headers, HEADER_EXPECT, &cursor, &element))
+        if (str_eq_fold(element, STR("100-continue")))
+            return true;
+    return false;
+}
+
+bool semantics_request(struct http_head *head, struct http_framing *framing, struct error *err)
+{
+    struct message message = {.head = head, .framing = framing, .fault = FAULT_CLIENT, .err = err};
+    const struct reading *reading = &message.reading;
+
+    *framing = (struct http_framing){0};
+    if (!take_fields(&message) || !check_coding(&message) || !check_host(&message))
+        return false;
+    framing->chunked = reading->codings > 0;
+    head->announced_bytes = reading->lengths > 0 ? reading->length_number : -1;
+    if (framing->chunked)
+        head->body_bytes = -1;
+    else
+        head->body_bytes = reading->lengths > 0 ? reading->length_number : 0;
+    drop_fields(&message);
+    head->expect_continue = head->version_minor > 0 && expects_continue(&head->headers);
+    return true;
+}
+
+bool semantics_response(struct http_head *head, bool no_body, struct http_framing *framing, struct error *err)
+{
+    struct message message = {.head = head, .framing = framing, .fault = FAULT_UPSTREAM, .err = err};
+    const struct reading *reading = &message.reading;
+    bool bodyless = !status_has_body(head->status);
+
+    *framing = (struct http_framing){0};
+    if (!take_fields(&message) || !check_coding(&message))
+        return false;
+    head->announced_bytes = reading->lengths > 0 ? reading->length_number : -1;
+    /* RFC 9112 6.1, RFC 9110 8.6: 1xx and 204 carry neither field. A server that sends one may send a body as well. */
+    framing->suspect = bodyless && head->status != 304 && (reading->codings > 0 || head->announced_bytes > 0);
+    framing->chunked = reading->codings > 0 && !bodyless && !no_body;
+    framing->until_close = !bodyless && !no_body && reading->codings == 0 && reading->lengths == 0;
+    if (bodyless || no_body)
+        head->body_bytes = 0;
+    else
+        head->body_bytes = reading->lengths > 0 ? reading->length_number : -1;
+    drop_fields(&message);
+    return true;
+}
