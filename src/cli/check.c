@@ -16,37 +16,31 @@ static bool wants_json(const struct check_values *values)
 }
 
 /* The service and, as the routes are part of what can be wrong, the generation built of it. */
-static bool load(const struct check_values *values, struct report *report)
+static struct generation *load(const struct check_values *values, struct arena *arena, struct hosts *hosts,
+                               struct report *report)
 {
-    struct arena *arena = arena_new(NULL, SIZE_MAX);
-    struct hosts *hosts = hosts_new(1);
-    struct service *service = NULL;
-    struct generation *generation = NULL;
+    struct service *service =
+        service_load(arena, &(struct service_sources){.path = values->config, .environment = true}, report);
 
-    if (arena && hosts)
-        service = service_load(arena, &(struct service_sources){.path = values->config, .environment = true}, report);
-    if (service)
-        generation = generation_build(arena, service, hosts, report);
-    if (generation)
-        generation_release(generation);
-    else
-        arena_free(arena);
-    hosts_free(hosts);
-    return generation != NULL;
+    return service ? generation_build(arena, service, hosts, report) : NULL;
 }
 
 static int check(const struct check_values *values)
 {
     struct arena *arena = arena_new(NULL, SIZE_MAX);
+    struct hosts *hosts = hosts_new(1);
     struct report report;
     bool ok;
 
-    if (!arena)
+    if (!arena || !hosts) {
+        arena_free(arena);
+        hosts_free(hosts);
         return EXIT_ERROR;
+    }
     report_init(&report, arena);
     report.strict = values->strict;
     print(2, "Parsing configuration file: %s\n", values->config);
-    ok = load(values, &report) && report.errors == 0;
+    ok = load(values, arena, hosts, &report) && report.errors == 0;
     if (wants_json(values))
         file_print(1, report_json(&report, arena));
     else
@@ -55,7 +49,9 @@ static int check(const struct check_values *values)
         print(2, "Syntax OK!\n");
     else
         print(2, "ERROR parsing the configuration file:\t%u problem%s\n", report.errors, report.errors == 1 ? "" : "s");
+    /* The generation stands in the arena; nothing else of it needs an end. */
     arena_free(arena);
+    hosts_free(hosts);
     return ok ? EXIT_OK : EXIT_ERROR;
 }
 

@@ -151,30 +151,24 @@ static int run_server(struct serving *serving, struct generation *generation, st
 static struct generation *load(struct arena *arena, const struct service_sources *sources, struct hosts **hosts,
                                unsigned *workers)
 {
-    struct arena *notes = arena_new(NULL, SIZE_MAX);
     struct generation *generation = NULL;
     struct service *service;
     struct report report;
 
-    if (!notes) {
-        arena_free(arena);
-        return NULL;
-    }
-    report_init(&report, notes);
+    report_init(&report, arena);
     service = service_load(arena, sources, &report);
     if (service) {
         *workers = server_workers(service);
         *hosts = hosts_new(*workers);
         generation = *hosts ? generation_build(arena, service, *hosts, &report) : NULL;
     }
-    print_report(&report, notes);
+    print_report(&report, arena);
     if (!generation) {
         print(2, "ERROR parsing the configuration file: '%s': %u problem%s\n", sources->path, report.errors,
               report.errors == 1 ? "" : "s");
         hosts_free(*hosts);
         arena_free(arena);
     }
-    arena_free(notes);
     return generation;
 }
 

@@ -140,7 +140,8 @@ struct service_sources {
 };
 
 /* Reads, overrides, binds and checks; adds every problem to the report. NULL when there was an error. Lives in the
- * arena. Endpoints whose method no endpoint can have are left out, with a warning. */
+ * arena, which must be the report's too (checks keep what they make of the file there). Endpoints whose method no
+ * endpoint can have are left out, with a warning. */
 struct service *service_load(struct arena *arena, const struct service_sources *sources, struct report *report);
 
 #endif
