@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 SECONDS = 10
 
 STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5]\d\d) ([\t \x21-\x7e\x80-\xff]*)")
-FIELD_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*((?:[\x21-\x7e\x80-\xff](?:[\t \x21-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[ \t]*")
+FIELD_NAME = rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)"
+FIELD_VALUE = rb"((?:[\x21-\x7e\x80-\xff](?:[\t \x21-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)"
+FIELD_LINE = re.compile(FIELD_NAME + rb":[ \t]*" + FIELD_VALUE + rb"[ \t]*")
 CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(;[\t \x21-\x7e\x80-\xff]*)?")
 
 

@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: Apache-2.0
 """
+import signal
 import threading
 import time
 
@@ -137,8 +138,6 @@ def test_a_closed_idle_connection_is_let_go_at_once(make):
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_an_idle_connection_ended_while_the_gateway_could_not_look(make, method):
     """The process is stopped, the origin closes, a request comes, the process goes on: the end is seen before use."""
-    import signal
-
     upstream = make.origin()
     running = make.gateway(proxy(upstream))
     client = make.client(running)

@@ -1,0 +1,253 @@
+"""test_lifecycle.py: start, listeners, workers, drain on a signal, and running out of file descriptors.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import re
+import signal
+import socket
+import threading
+import time
+
+import pytest
+from configs import forward_all, proxy, service
+from origin import reply
+from rawhttp import Client, Cut, fetch
+from waiting import Stopwatch, eventually
+
+
+def waits_for(event):
+    def handler(conn, request):
+        if request.path == "/slow":
+            event.wait(20)
+        conn.body()
+        conn.send(reply(b"done" if request.path == "/slow" else b"OK"))
+    return handler
+
+
+def refuses(address):
+    try:
+        socket.create_connection(address, 2).close()
+    except OSError:
+        return True
+    return False
+
+
+def test_the_ready_line(make):
+    running = make.gateway(service([], {"workers": 2}))
+    assert re.search(r"^ready: http://127\.0\.0\.1:\d+ .*2 workers", running.ready)
+    assert sum("ready:" in line for line in running.err) == 1
+
+
+def test_several_listeners(make, tmp_path):
+    path = f"{tmp_path}/gateway.sock"
+    listeners = [{"listen": "127.0.0.1:0"}, {"listen": "127.0.0.1:0"}, {"listen": f"unix:{path}"}]
+    if socket.has_ipv6 and not refuses_ipv6():
+        listeners.append({"listen": "[::1]:0"})
+    running = make.gateway(proxy(make.origin(), {"listeners": listeners}))
+    assert len(set(running.addresses)) == len(listeners) - 1
+    for address in running.addresses:
+        assert fetch(address).body == b"OK"
+    assert fetch(path).body == b"OK"
+
+
+def refuses_ipv6():
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_is_named_and_ends_it_well(make, number):
+    running = make.gateway(proxy(make.origin()))
+    assert fetch(running.address).status == 200
+    running.stop(number)
+    assert number.name in running.output or number.name[3:].lower() in running.output.lower()
+    assert refuses(running.address)
+
+
+def test_idle_connections_do_not_hold_it(make):
+    running = make.gateway(proxy(make.origin()))
+    clients = [make.client(running) for _ in range(5)]
+    assert [each.get().status for each in clients[:4]] == [200] * 4
+    watch = Stopwatch()
+    running.stop()
+    assert watch.seconds < 5
+    assert all(each.ended() for each in clients)
+
+
+def test_requests_in_flight_are_completed(make):
+    event = threading.Event()
+    upstream = make.origin(waits_for(event))
+    running = make.gateway(proxy(upstream, {"drain_limit": "15s"}, timeout="20s"))
+    clients = [make.client(running) for _ in range(3)]
+    for each in clients:
+        each.send_request("POST", "/slow", body=b"x")
+    upstream.wait_requests(3)
+    running.send_signal(signal.SIGTERM)
+    time.sleep(0.5)
+    assert running.running(), "it did not wait"
+    event.set()
+    for each in clients:
+        response = each.read_response()
+        assert (response.status, response.body, response.says_close) == (200, b"done", True)
+        assert each.ended()
+    running.stop()
+
+
+def test_streams_in_flight_are_completed(make):
+    def slow(conn, _):
+        conn.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(10):
+            conn.send(b"4\r\npart\r\n")
+            time.sleep(0.1)
+        conn.send(b"0\r\n\r\n")
+
+    running = make.gateway(proxy(make.origin(slow), {"drain_limit": "15s"}, timeout="20s"))
+    client = make.client(running)
+    client.send_request("GET", "/")
+    response = client.read_head()
+    running.send_signal(signal.SIGTERM)
+    client.read_body(response)
+    assert response.body == b"part" * 10
+    running.stop()
+
+
+@pytest.mark.parametrize("settings", [{"server": {"drain_limit": "1s"}},
+                                      {"server": {"drain_limit": "60s"}, "max_shutdown_wait_time": "1s"}])
+def test_the_limit_ends_what_does_not_end(make, settings):
+    event = threading.Event()
+    upstream = make.origin(waits_for(event))
+    running = make.gateway(proxy(upstream, timeout="60s", **settings))
+    client = make.client(running)
+    client.send_request("GET", "/slow")
+    upstream.wait_requests(1)
+    watch = Stopwatch()
+    running.stop()
+    assert 0.7 < watch.seconds < 5
+    event.set()
+    with pytest.raises((Cut, ConnectionError)):
+        assert client.read_response().status >= 500
+        raise Cut("an error status says it too")
+
+
+def test_a_second_signal_does_not_wait(make):
+    event = threading.Event()
+    upstream = make.origin(waits_for(event))
+    running = make.gateway(proxy(upstream, {"drain_limit": "60s"}, timeout="60s"))
+    client = make.client(running)
+    client.send_request("GET", "/slow")
+    upstream.wait_requests(1)
+    running.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    running.send_signal(signal.SIGTERM)
+    assert running.child.wait(10) is not None
+    event.set()
+
+
+def test_draining_while_requests_keep_coming_loses_none(make):
+    """Each request that was sent on an open connection is answered, or the connection ended before it was sent."""
+    running = make.gateway(proxy(make.origin(), {"drain_window": "500ms", "drain_limit": "10s", "workers": 2}))
+    lost, served = [], []
+
+    def run():
+        while True:
+            try:
+                client = Client(running.address)
+            except OSError:
+                return
+            with client:
+                try:
+                    while True:
+                        response = client.get()
+                        served.append(response.status)
+                        if response.says_close:
+                            break
+                except (Cut, OSError) as error:
+                    if served and not refuses(running.address):
+                        lost.append(repr(error))
+                    return
+
+    threads = [threading.Thread(target=run) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
+    running.stop()
+    for thread in threads:
+        thread.join(10)
+    assert set(served) == {200} and not lost
+
+
+class TestDescriptors:
+    """With RLIMIT_NOFILE 64: accepting pauses, what is open goes on, and later everybody is served."""
+
+    @pytest.fixture
+    def running(self, make):
+        return make.gateway(proxy(make.origin()), open_files=64)
+
+    def test_open_connections_go_on(self, running, make):
+        first = make.client(running)
+        assert first.get().status == 200
+        crowd = [socket.create_connection(running.address, 5) for _ in range(150)]
+        try:
+            time.sleep(0.3)
+            for _ in range(20):
+                assert first.get().status == 200
+            before = running.cpu_seconds()
+            time.sleep(1)
+            assert running.cpu_seconds() - before < 0.5, "it spins while it cannot accept"
+        finally:
+            for sock in crowd:
+                sock.close()
+        eventually(lambda: served(running.address), 10, "service after the crowd has gone")
+
+    def test_those_who_wait_are_served_when_others_leave(self, running):
+        crowd = [Client(running.address) for _ in range(80)]
+        try:
+            answered = []
+            for each in crowd:  # the first ones are accepted; each leaves after its answer and makes room
+                each.seconds = 10
+                each.sock.settimeout(10)
+                answered.append(each.get().status)
+                each.close()
+            assert all(status in (200, 502, 503) for status in answered)
+            assert answered[-1] == 200
+        finally:
+            for each in crowd:
+                each.close()
+        assert running.running()
+
+
+def served(address):
+    try:
+        return fetch(address).status == 200
+    except (AssertionError, OSError):
+        return False
+
+
+def test_a_worker_more_serves_too(make):
+    upstream = make.origin(lambda conn, request: (time.sleep(0.05), conn.send(reply(request.target))))
+    address = make.gateway(service([forward_all(upstream)], {"workers": 3})).address
+    results = []
+    threads = [threading.Thread(target=lambda n=n: results.append(fetch(address, f"/{n}").body == b"/%d" % n))
+               for n in range(24)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [True] * 24
+
+
+def test_the_access_log_has_a_line_for_each_request(make):
+    running = make.gateway(proxy(make.origin()))
+    fetch(running.address, "/seen?x=1")
+    line = running.wait_output(r"/seen\?x=1")
+    assert re.search(r"\b200\b", line) and "GET" in line and "127.0.0.1" in line
+
+
+def test_the_access_log_can_be_turned_off(make):
+    running = make.gateway(proxy(make.origin(), extra={"router": {"disable_access_log": True}}))
+    fetch(running.address, "/unseen")
+    time.sleep(0.3)
+    assert "/unseen" not in "\n".join(running.out)
