@@ -1,21 +1,35 @@
-/* access_log.c: access lines, buffered for each worker. SPDX-License-Identifier: Apache-2.0 */
+/* access_log.c: access lines, gathered in a buffer of each worker. SPDX-License-Identifier: Apache-2.0 */
 #include "observe/access_log.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 
 #include "base/text.h"
 #include "os/file.h"
 
-enum { BUFFER_BYTES = 65536, LINE_BYTES_MAX = 16384 };
-#define FLUSH_AFTER_NS 100000000u
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum {
+    BUFFER_BYTES = 65536,
+    FRONT_BYTES = 512,       /* date, status, time taken, address, method */
+    TARGET_BYTES_MAX = 8192, /* as many as a request line can have: only what is longer is cut */
+    ESCAPED_BYTES = 4,       /* what one byte can become: "\x1b" */
+    ERROR_BYTES_MAX = 512,
+    EXTRA_BYTES = 64, /* quotes, ends of lines, "Error #01: ", "..." */
+};
+static_assert(FRONT_BYTES + ESCAPED_BYTES * (TARGET_BYTES_MAX + ERROR_BYTES_MAX) + EXTRA_BYTES < BUFFER_BYTES,
+              "a flush makes room for any line");
+
+#define SECOND_NS      UINT64_C(1000000000)
+#define FLUSH_AFTER_NS (SECOND_NS / 10)
 
 struct access_log {
     struct loop *loop;
     struct task task;
     struct timer timer;
     int fd;
+    uint64_t second; /* which `date` tells; there are many lines to a second */
+    char date[LOG_TIME_BYTES];
     size_t len;
     char buffer[BUFFER_BYTES];
 };
@@ -42,6 +56,7 @@ struct access_log *access_log_new(struct loop *loop, int fd)
     log->loop = loop;
     log->fd = fd;
     log->len = 0;
+    log->second = UINT64_MAX;
     log->task = (struct task){.run = run_flush};
     log->timer = (struct timer){.at_ns = TIMER_OFF, .task = &log->task};
     return log;
@@ -58,54 +73,108 @@ void access_log_free(struct access_log *log)
 
 struct str log_time(uint64_t wall_ns, bool dash, char out[LOG_TIME_BYTES])
 {
-    time_t seconds = (time_t)(wall_ns / 1000000000u);
+    time_t seconds = (time_t)(wall_ns / SECOND_NS);
     struct tm tm;
 
     gmtime_r(&seconds, &tm);
     return str_of(out, strftime(out, LOG_TIME_BYTES, dash ? "%Y/%m/%d - %H:%M:%S" : "%Y/%m/%d %H:%M:%S", &tm));
 }
 
-/* Go's %q: quotes, backslashes and controls are escaped, so that a target cannot forge a line. */
-static size_t quote(struct str text, char *out, size_t room)
+static const char *date_of(struct access_log *log, uint64_t wall_ns)
 {
-    size_t len = 0;
+    if (wall_ns / SECOND_NS != log->second)
+        (void)log_time(wall_ns, true, log->date);
+    log->second = wall_ns / SECOND_NS;
+    return log->date;
+}
 
-    out[len++] = '"';
-    for (size_t i = 0; i < text.len && len + 6 < room; i++) {
-        unsigned char c = (unsigned char)text.data[i];
+/* Go writes these controls by a letter. */
+static char letter_of(unsigned char c)
+{
+    return c >= 0x07 && c <= 0x0d ? "abtnvfr"[c - 0x07] : '\0';
+}
 
-        if (c == '"' || c == '\\') {
-            out[len++] = '\\';
-            out[len++] = (char)c;
-        } else if (c < 0x20 || c >= 0x7f) {
-            len += (size_t)snprintf(out + len, 5, "\\x%02x", c);
-        } else {
-            out[len++] = (char)c;
-        }
+/* One byte as Go's %q has it; what is not ASCII by its number too, so that a line cannot hide anything. */
+static size_t put_escaped(unsigned char c, char *out)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    if (c >= 0x20 && c < 0x7f) {
+        out[0] = (char)c;
+        return 1;
     }
-    out[len++] = '"';
-    return len;
+    out[0] = '\\';
+    out[1] = letter_of(c);
+    if (out[1])
+        return 2;
+    out[1] = 'x';
+    out[2] = digits[c >> 4];
+    out[3] = digits[c & 0x0f];
+    return ESCAPED_BYTES;
+}
+
+static void put(struct access_log *log, struct str text)
+{
+    memcpy(log->buffer + log->len, text.data, text.len);
+    log->len += text.len;
+}
+
+/* Controls must not forge a line; `quotes`: nor a quoted text's end. A text that is too long ends in "...". */
+static void put_hostile(struct access_log *log, struct str text, size_t len_max, bool quotes)
+{
+    struct str shown = str_first(text, len_max);
+
+    for (size_t i = 0; i < shown.len; i++) {
+        char c = shown.data[i];
+
+        if (quotes && (c == '"' || c == '\\'))
+            log->buffer[log->len++] = '\\';
+        log->len += put_escaped((unsigned char)c, log->buffer + log->len);
+    }
+    if (shown.len < text.len)
+        put(log, STR("..."));
+}
+
+/* Of what takes longer than a minute, whole seconds are told, as in gin. */
+static uint64_t rounded(uint64_t took_ns)
+{
+    return took_ns > 60 * SECOND_NS ? took_ns / SECOND_NS * SECOND_NS : took_ns;
+}
+
+/* "[GIN] 2026/11/21 - 10:20:30 | 200 |    1.2ms |       127.0.0.1 | GET      " */
+static void put_front(struct access_log *log, const struct access_entry *entry)
+{
+    char took[DURATION_TEXT_BYTES];
+    struct str duration = text_from_duration((int64_t)rounded(entry->took_ns), took);
+    int len = snprintf(log->buffer + log->len, FRONT_BYTES, "[GIN] %s | %3u | %8.*s | %15.*s | %-7.*s  ",
+                       date_of(log, entry->wall_ns), entry->status, STR_ARG(duration),
+                       STR_ARG(str_first(entry->client_ip, 64)), STR_ARG(str_first(entry->method, 64)));
+
+    log->len += len > 0 ? size_min((size_t)len, FRONT_BYTES - 1) : 0;
+}
+
+/* More than the line will take. */
+static size_t room_for(const struct access_entry *entry)
+{
+    size_t hostile =
+        size_min(entry->target.len, TARGET_BYTES_MAX) + size_min(str_from(entry->error).len, ERROR_BYTES_MAX);
+
+    return FRONT_BYTES + ESCAPED_BYTES * hostile + EXTRA_BYTES;
 }
 
 void access_log_write(struct access_log *log, const struct access_entry *entry)
 {
-    char date[LOG_TIME_BYTES], took[DURATION_TEXT_BYTES];
-    struct str when = log_time(entry->wall_ns, true, date);
-    struct str duration = text_from_duration((int64_t)entry->took_ns, took);
-    size_t room;
-    int written;
-
-    if (BUFFER_BYTES - log->len < LINE_BYTES_MAX)
+    if (BUFFER_BYTES - log->len < room_for(entry))
         flush(log);
-    room = LINE_BYTES_MAX;
-    written = snprintf(log->buffer + log->len, room, "[GIN] %.*s | %3u | %8.*s | %15.*s | %-7.*s  ", STR_ARG(when),
-                       entry->status, STR_ARG(duration), STR_ARG(entry->client_ip),
-                       STR_ARG(str_first(entry->method, 64)));
-    log->len += size_min((size_t)written, room / 4);
-    log->len += quote(str_first(entry->target, room / 8), log->buffer + log->len, room / 2);
-    if (entry->error)
-        log->len += (size_t)snprintf(log->buffer + log->len, 512, "\nError #01: %s", entry->error);
-    log->buffer[log->len++] = '\n';
+    put_front(log, entry);
+    put(log, STR("\""));
+    put_hostile(log, entry->target, TARGET_BYTES_MAX, true);
+    put(log, STR("\"\n"));
+    if (entry->error) {
+        put(log, STR("Error #01: "));
+        put_hostile(log, str_from(entry->error), ERROR_BYTES_MAX, false);
+        put(log, STR("\n"));
+    }
     if (log->timer.at_ns == TIMER_OFF)
         timer_set(log->loop, &log->timer, loop_now_ns(log->loop) + FLUSH_AFTER_NS);
 }

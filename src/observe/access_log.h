@@ -3,6 +3,7 @@
  *   [GIN] 2026/11/21 - 10:20:30 | 200 |    1.2345ms |       127.0.0.1 | GET      "/users/1?x=y"
  *
  * One log for each worker: lines gather in a buffer that is written when it is full or a tenth of a second old.
+ * Controls and quotes in what a client sent are escaped; a target of more than 8 KiB is cut and ends in "...".
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_OBSERVE_ACCESS_LOG_H
 #define HOLDFAST_OBSERVE_ACCESS_LOG_H
@@ -24,7 +25,8 @@ void access_log_free(struct access_log *log); /* writes what is left. NULL is fi
 
 void access_log_write(struct access_log *log, const struct access_entry *entry);
 
-/* "20:04:05"-like calendar time in UTC as "2026/11/21 - 10:20:30"; also used by the application log. */
+/* Calendar time in UTC: "2026/11/21 - 10:20:30", without `dash` "2026/11/21 10:20:30" as in the application log. `out`
+ * gets a NUL too. */
 enum { LOG_TIME_BYTES = 24 };
 struct str log_time(uint64_t wall_ns, bool dash, char out[LOG_TIME_BYTES]);
 
