@@ -114,6 +114,7 @@ static void *take_from_page(struct arena *arena, size_t size, size_t align)
     size_t pad = padding(arena->at, align);
     char *piece = arena->at + pad;
 
+    ASSERT_SLOW(size <= (size_t)(arena->end - piece));
     if (pad > arena->bytes_max - arena->used - size)
         return NULL;
     arena->used += pad + size;

@@ -7,9 +7,9 @@
 #ifndef HOLDFAST_BASE_CHAIN_H
 #define HOLDFAST_BASE_CHAIN_H
 
-#include <sys/uio.h>
-
 #include "base/arena.h"
+
+#include <sys/uio.h>
 
 enum {
     BLOCK_SMALL_BYTES = 2048,  /* payload of a small buffer: heads we write, chunk lines, tails */
@@ -18,9 +18,9 @@ enum {
 
 /* The buffers and block records of one worker. */
 struct block_pool;
-struct block_pool *block_pool_new(void);         /* NULL: no memory */
-void block_pool_free(struct block_pool *pool);   /* asserts that no buffer is out; NULL is fine */
-size_t block_pool_out(const struct block_pool *pool); /* buffers in use now, both sizes */
+struct block_pool *block_pool_new(void);                /* NULL: no memory */
+void block_pool_free(struct block_pool *pool);          /* asserts that no buffer is out; NULL is fine */
+size_t block_pool_out(const struct block_pool *pool);   /* buffers in use now, of any size */
 size_t block_pool_bytes(const struct block_pool *pool); /* bytes of buffers in use now */
 
 struct block;

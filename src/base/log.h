@@ -10,7 +10,8 @@
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR, LOG_CRITICAL, LOG_OFF };
 
-/* `area` names the part ("SERVICE: Gin", "ENDPOINT: /x/:id"); the line has no newline. May be called by any thread. */
+/* `area` names the part ("SERVICE: Gin", "ENDPOINT: /x/:id"); the line has no newline or
+ * other control bytes (they become '?') and at most 2047 bytes. May be called by any thread. */
 typedef void log_sink(enum log_level level, const char *area, const char *line);
 
 void log_set(enum log_level lowest, log_sink *sink); /* at start, before threads; NULL: silence */

@@ -5,97 +5,98 @@
 
 #include <arpa/inet.h>
 
+static const struct {
+    struct str text;
+    const char *print; /* NULL: no address */
+} ip_literals[] = {
+    {STR_INIT("10.0.0.1"), "10.0.0.1"},
+    {STR_INIT("0.0.0.0"), "0.0.0.0"},
+    {STR_INIT("255.255.255.255"), "255.255.255.255"},
+    {STR_INIT("256.0.0.1"), NULL},
+    {STR_INIT("1.2.3"), NULL},
+    {STR_INIT("1.2.3.4.5"), NULL},
+    {STR_INIT("1.2.3."), NULL},
+    {STR_INIT(".1.2.3"), NULL},
+    {STR_INIT("1..2.3"), NULL},
+    {STR_INIT("01.2.3.4"), NULL}, /* octal to some */
+    {STR_INIT("1.2.3.00"), NULL},
+    {STR_INIT("1.2.3.0004"), NULL},
+    {STR_INIT("0x1.2.3.4"), NULL},
+    {STR_INIT("1.2.3.4 "), NULL},
+    {STR_INIT("+1.2.3.4"), NULL},
+    {STR_INIT("-1.2.3.4"), NULL},
+    {STR_INIT("16909060"), NULL},
+    {STR_INIT("1.2.3.4\0"), NULL},
+    {STR_INIT(""), NULL},
+    {STR_INIT("localhost"), NULL},
+    {STR_INIT("10.0.0.1:80"), NULL},
+    {STR_INIT("[10.0.0.1]"), NULL},
+    {STR_INIT("::"), "::"},
+    {STR_INIT("::1"), "::1"},
+    {STR_INIT("[::1]"), "::1"},
+    {STR_INIT("[::]"), "::"},
+    {STR_INIT("1::"), "1::"},
+    {STR_INIT("2001:DB8:0:0:0:0:0:1"), "2001:db8::1"},
+    {STR_INIT("2001:db8::0001"), "2001:db8::1"},
+    {STR_INIT("1:2:3:4:5:6:7:8"), "1:2:3:4:5:6:7:8"},
+    {STR_INIT("1:2:3:4:5:6:7::"), "1:2:3:4:5:6:7:0"}, /* one zero group is not shortened */
+    {STR_INIT("::2:3:4:5:6:7:8"), "0:2:3:4:5:6:7:8"},
+    {STR_INIT("1:0:0:2:0:0:0:3"), "1:0:0:2::3"},   /* the longest gap */
+    {STR_INIT("1:0:0:2:3:0:0:4"), "1::2:3:0:0:4"}, /* the first of equals */
+    {STR_INIT("0:0:1:2:3:4:5:6"), "::1:2:3:4:5:6"},
+    {STR_INIT("1:2:3:4:5:6:0:0"), "1:2:3:4:5:6::"},
+    {STR_INIT("::ffff:10.0.0.1"), "10.0.0.1"},
+    {STR_INIT("::ffff:a00:1"), "10.0.0.1"},
+    {STR_INIT("::FFFF:255.255.255.255"), "255.255.255.255"},
+    {STR_INIT("::1.2.3.4"), "::102:304"},
+    {STR_INIT("64:ff9b::1.2.3.4"), "64:ff9b::102:304"},
+    {STR_INIT("1:2:3:4:5:6:1.2.3.4"), "1:2:3:4:5:6:102:304"},
+    {STR_INIT("fe80::1%2"), "fe80::1%2"},
+    {STR_INIT("[fe80::1%4294967295]"), "fe80::1%4294967295"},
+    {STR_INIT("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff%4294967295"),
+     "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff%4294967295"},
+    {STR_INIT("fe80::1%4294967296"), NULL},
+    {STR_INIT("fe80::1%0"), NULL},
+    {STR_INIT("fe80::1%eth0"), NULL},
+    {STR_INIT("fe80::1%"), NULL},
+    {STR_INIT(":"), NULL},
+    {STR_INIT(":::"), NULL},
+    {STR_INIT("::1::"), NULL},
+    {STR_INIT("1::2::3"), NULL},
+    {STR_INIT("1:::2"), NULL},
+    {STR_INIT(":1:2:3:4:5:6:7"), NULL},
+    {STR_INIT("1:2:3:4:5:6:7:"), NULL},
+    {STR_INIT("1:2:3:4:5:6:7"), NULL},
+    {STR_INIT("1:2:3:4:5:6:7:8:9"), NULL},
+    {STR_INIT("1:2:3:4::5:6:7:8"), NULL}, /* "::" would stand for nothing */
+    {STR_INIT("::1:2:3:4:5:6:7:8"), NULL},
+    {STR_INIT("12345::"), NULL},
+    {STR_INIT("00001::"), NULL},
+    {STR_INIT("g::"), NULL},
+    {STR_INIT("::1.2.3"), NULL},
+    {STR_INIT("::1.2.3.4:5"), NULL},
+    {STR_INIT("1.2.3.4::"), NULL},
+    {STR_INIT("1:2:3:4:5:6:7:1.2.3.4"), NULL},
+    {STR_INIT("1:2:3:4:5:1.2.3.4"), NULL},
+    {STR_INIT("[::1"), NULL},
+    {STR_INIT("::1]"), NULL},
+    {STR_INIT("[]"), NULL},
+    {STR_INIT("["), NULL},
+    {STR_INIT("[[::1]]"), NULL},
+    {STR_INIT("::1 "), NULL},
+};
+
 TEST(addr_reads_ip_literals)
 {
-    static const struct {
-        struct str text;
-        const char *print; /* NULL: no address */
-    } cases[] = {
-        {STR_INIT("10.0.0.1"), "10.0.0.1"},
-        {STR_INIT("0.0.0.0"), "0.0.0.0"},
-        {STR_INIT("255.255.255.255"), "255.255.255.255"},
-        {STR_INIT("256.0.0.1"), NULL},
-        {STR_INIT("1.2.3"), NULL},
-        {STR_INIT("1.2.3.4.5"), NULL},
-        {STR_INIT("1.2.3."), NULL},
-        {STR_INIT(".1.2.3"), NULL},
-        {STR_INIT("1..2.3"), NULL},
-        {STR_INIT("01.2.3.4"), NULL}, /* octal to some */
-        {STR_INIT("1.2.3.00"), NULL},
-        {STR_INIT("1.2.3.0004"), NULL},
-        {STR_INIT("0x1.2.3.4"), NULL},
-        {STR_INIT("1.2.3.4 "), NULL},
-        {STR_INIT("+1.2.3.4"), NULL},
-        {STR_INIT("-1.2.3.4"), NULL},
-        {STR_INIT("16909060"), NULL},
-        {STR_INIT("1.2.3.4\0"), NULL},
-        {STR_INIT(""), NULL},
-        {STR_INIT("localhost"), NULL},
-        {STR_INIT("10.0.0.1:80"), NULL},
-        {STR_INIT("[10.0.0.1]"), NULL},
-        {STR_INIT("::"), "::"},
-        {STR_INIT("::1"), "::1"},
-        {STR_INIT("[::1]"), "::1"},
-        {STR_INIT("[::]"), "::"},
-        {STR_INIT("1::"), "1::"},
-        {STR_INIT("2001:DB8:0:0:0:0:0:1"), "2001:db8::1"},
-        {STR_INIT("2001:db8::0001"), "2001:db8::1"},
-        {STR_INIT("1:2:3:4:5:6:7:8"), "1:2:3:4:5:6:7:8"},
-        {STR_INIT("1:2:3:4:5:6:7::"), "1:2:3:4:5:6:7:0"}, /* one zero group is not shortened */
-        {STR_INIT("::2:3:4:5:6:7:8"), "0:2:3:4:5:6:7:8"},
-        {STR_INIT("1:0:0:2:0:0:0:3"), "1:0:0:2::3"},   /* the longest gap */
-        {STR_INIT("1:0:0:2:3:0:0:4"), "1::2:3:0:0:4"}, /* the first of equals */
-        {STR_INIT("0:0:1:2:3:4:5:6"), "::1:2:3:4:5:6"},
-        {STR_INIT("1:2:3:4:5:6:0:0"), "1:2:3:4:5:6::"},
-        {STR_INIT("::ffff:10.0.0.1"), "10.0.0.1"},
-        {STR_INIT("::ffff:a00:1"), "10.0.0.1"},
-        {STR_INIT("::FFFF:255.255.255.255"), "255.255.255.255"},
-        {STR_INIT("::1.2.3.4"), "::102:304"},
-        {STR_INIT("64:ff9b::1.2.3.4"), "64:ff9b::102:304"},
-        {STR_INIT("1:2:3:4:5:6:1.2.3.4"), "1:2:3:4:5:6:102:304"},
-        {STR_INIT("fe80::1%2"), "fe80::1%2"},
-        {STR_INIT("[fe80::1%4294967295]"), "fe80::1%4294967295"},
-        {STR_INIT("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff%4294967295"),
-         "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff%4294967295"},
-        {STR_INIT("fe80::1%4294967296"), NULL},
-        {STR_INIT("fe80::1%0"), NULL},
-        {STR_INIT("fe80::1%eth0"), NULL},
-        {STR_INIT("fe80::1%"), NULL},
-        {STR_INIT(":"), NULL},
-        {STR_INIT(":::"), NULL},
-        {STR_INIT("::1::"), NULL},
-        {STR_INIT("1::2::3"), NULL},
-        {STR_INIT("1:::2"), NULL},
-        {STR_INIT(":1:2:3:4:5:6:7"), NULL},
-        {STR_INIT("1:2:3:4:5:6:7:"), NULL},
-        {STR_INIT("1:2:3:4:5:6:7"), NULL},
-        {STR_INIT("1:2:3:4:5:6:7:8:9"), NULL},
-        {STR_INIT("1:2:3:4::5:6:7:8"), NULL}, /* "::" would stand for nothing */
-        {STR_INIT("::1:2:3:4:5:6:7:8"), NULL},
-        {STR_INIT("12345::"), NULL},
-        {STR_INIT("00001::"), NULL},
-        {STR_INIT("g::"), NULL},
-        {STR_INIT("::1.2.3"), NULL},
-        {STR_INIT("::1.2.3.4:5"), NULL},
-        {STR_INIT("1.2.3.4::"), NULL},
-        {STR_INIT("1:2:3:4:5:6:7:1.2.3.4"), NULL},
-        {STR_INIT("1:2:3:4:5:1.2.3.4"), NULL},
-        {STR_INIT("[::1"), NULL},
-        {STR_INIT("::1]"), NULL},
-        {STR_INIT("[]"), NULL},
-        {STR_INIT("["), NULL},
-        {STR_INIT("[[::1]]"), NULL},
-        {STR_INIT("::1 "), NULL},
-    };
     char out[ADDR_TEXT_BYTES];
     struct addr addr;
 
-    for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        test_case_is("%.*s", STR_ARG(cases[i].text));
-        CHECK_EQ(addr_parse_ip(guard_copy(cases[i].text), &addr), cases[i].print != NULL);
-        if (cases[i].print) {
-            CHECK_STR(addr_format_ip(&addr, out), str_from(cases[i].print));
-            CHECK_CSTR(out, cases[i].print);
+    for (size_t i = 0; i < COUNT_OF(ip_literals); i++) {
+        test_case_is("%.*s", STR_ARG(ip_literals[i].text));
+        CHECK_EQ(addr_parse_ip(guard_copy(ip_literals[i].text), &addr), ip_literals[i].print != NULL);
+        if (ip_literals[i].print) {
+            CHECK_STR(addr_format_ip(&addr, out), str_from(ip_literals[i].print));
+            CHECK_CSTR(out, ip_literals[i].print);
             CHECK_EQ(addr.port, 0);
         }
     }

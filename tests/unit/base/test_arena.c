@@ -67,6 +67,27 @@ TEST(arena_of_a_small_exchange_is_one_page)
     slab_free(slab);
 }
 
+/* Padding must count when a piece just does not fit into the rest of a page. */
+TEST(arena_pieces_stay_in_their_page)
+{
+    struct slab *slab = slab_new(PAGE, 4);
+
+    for (size_t size = 1; size < 200; size++) {
+        struct arena *arena = arena_new(slab, SIZE_MAX);
+
+        test_case_is("%zu bytes", size);
+        for (size_t i = 0; i < 100; i++) {
+            void *piece = arena_alloc(arena, size, 64);
+
+            CHECK(piece);
+            memset(piece, 1, size);
+            CHECK(arena_alloc(arena, 1, 1));
+        }
+        arena_free(arena);
+    }
+    slab_free(slab);
+}
+
 TEST(arena_holds_no_more_than_its_cap)
 {
     struct arena *arena = arena_new(NULL, 100000);
@@ -167,6 +188,8 @@ TEST(arena_format_is_as_long_as_it_must_be)
     CHECK_EQ(text.len, 10001);
     CHECK(str_ends(text, STR(" 7|")));
     CHECK(!arena_format(arena, "%10000d", 7).data);
+    CHECK(!arena_format(arena, "%*d", (int)(20000 - arena_used(arena)), 7).data);
+    CHECK(arena_format(arena, "%*d", (int)(20000 - arena_used(arena) - 1), 7).data); /* with its NUL the last byte */
     arena_free(arena);
 }
 

@@ -154,3 +154,22 @@ TEST(chain_move_joins_what_was_borrowed_in_one_piece)
     chain_clear(&out);
     finish_pool(pool);
 }
+
+TEST(chain_move_copies_a_small_piece_that_just_fits)
+{
+    struct block_pool *pool = block_pool_new();
+    struct chain chain = {0}, out = {0};
+
+    must_append(&out, pool, some_text(BLOCK_SMALL_BYTES - 256));
+    must_receive(&chain, pool, some_text(1000));
+    CHECK_EQ(chain_move(&out, &chain, 256), 256);
+    CHECK_INT(block_count(&out), 1);
+    chain_drop(&out, BLOCK_SMALL_BYTES - 256);
+    check_chain(&out, some_text(256));
+    CHECK_EQ(chain_move(&out, &chain, 1), 1); /* no room any more */
+    CHECK_INT(block_count(&out), 2);
+    check_chain(&out, some_text(257));
+    chain_clear(&out);
+    chain_clear(&chain);
+    finish_pool(pool);
+}

@@ -80,6 +80,23 @@ TEST(chain_pull_grows_in_place_when_it_can)
     finish_pool(pool);
 }
 
+TEST(chain_pull_of_an_oversized_piece_is_counted)
+{
+    struct block_pool *pool = block_pool_new();
+    struct str bytes = some_text(BLOCK_LARGE_BYTES + 1);
+    struct chain chain = {0};
+
+    must_borrow(&chain, pool, str_first(bytes, 10));
+    must_append(&chain, pool, str_from_offset(bytes, 10));
+    CHECK_STR(chain_pull(&chain, pool, BLOCK_LARGE_BYTES), str_first(bytes, BLOCK_LARGE_BYTES));
+    CHECK_EQ(block_pool_bytes(pool), 2 * BLOCK_LARGE_BYTES); /* fits exactly, and one byte is left behind */
+    CHECK_STR(chain_pull(&chain, pool, BLOCK_LARGE_BYTES + 1), bytes);
+    CHECK_EQ(block_pool_out(pool), 1);
+    CHECK(block_pool_bytes(pool) > BLOCK_LARGE_BYTES);
+    chain_clear(&chain);
+    finish_pool(pool);
+}
+
 /* The front of a shared buffer may not be moved about, even when it would fit. */
 TEST(chain_pull_leaves_other_owners_alone)
 {
@@ -170,15 +187,19 @@ TEST(chain_compact_leaves_much_and_small_alone)
     struct block_pool *pool = block_pool_new();
     struct str bytes = some_text(BLOCK_SMALL_BYTES + 1);
     struct chain chain = {0};
+    const char *data;
 
     must_receive(&chain, pool, bytes);
+    data = chain_front(&chain).data;
     chain_compact(&chain, pool);
-    CHECK_EQ(block_pool_bytes(pool), BLOCK_LARGE_BYTES);
+    CHECK(chain_front(&chain).data == data);
     check_chain(&chain, bytes);
     chain_clear(&chain);
     must_append(&chain, pool, str_first(bytes, 10));
-    must_borrow(&chain, pool, str_from_offset(bytes, 10));
+    must_borrow(&chain, pool, str_of(bytes.data + 10, 1000));
+    data = chain_front(&chain).data;
     chain_compact(&chain, pool);
+    CHECK(chain_front(&chain).data == data);
     CHECK_INT(block_count(&chain), 2);
     chain_clear(&chain);
     finish_pool(pool);

@@ -82,6 +82,7 @@ TEST(error_of_a_system_call_has_code_and_reason)
         {EACCES, ERROR_PERMISSION, FAULT_SYSTEM, "x: permission denied"},
         {ENOENT, ERROR_NOT_FOUND, FAULT_SYSTEM, "x: no such file or directory"},
         {EIO, ERROR_SYSTEM, FAULT_SYSTEM, "x: input/output error"},
+        {EDOTDOT, ERROR_SYSTEM, FAULT_SYSTEM, "x: RFS specific error"},
         {ERFKILL, ERROR_SYSTEM, FAULT_SYSTEM, "x: operation not possible due to RF-kill"},
         {54321, ERROR_SYSTEM, FAULT_SYSTEM, "x: error 54321"},
         {-1, ERROR_SYSTEM, FAULT_SYSTEM, "x: error -1"},

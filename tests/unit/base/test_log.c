@@ -69,11 +69,18 @@ TEST(log_without_sink_is_silent)
     log_set(LOG_DEBUG, NULL);
     CHECK(!log_wants(LOG_CRITICAL));
     log_write(LOG_CRITICAL, "a", "x");
+    log_set(LOG_DEBUG, remember);
+    CHECK(!log_wants(LOG_OFF));
+    log_set(LOG_OFF, NULL);
 }
 
 TEST(log_line_is_one_line)
 {
     log_set(LOG_DEBUG, remember);
+    seen.count = 0;
+    LOG(LOG_INFO, "a", "%s", "");
+    CHECK_EQ(seen.count, 1);
+    CHECK_CSTR(seen.line, "");
     LOG(LOG_INFO, "a", "%s", "one\r\ntwo\x1b[31m\x7f\tgr\xc3\xbc\xc3\x9f");
     CHECK_CSTR(seen.line, "one??two?[31m??gr\xc3\xbc\xc3\x9f");
     log_set(LOG_OFF, NULL);

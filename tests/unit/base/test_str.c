@@ -43,6 +43,7 @@ TEST(str_fold_knows_only_ascii_letters)
         {STR_INIT("@["), STR_INIT("`{"), false}, /* next to A and Z, and a bit apart from their neighbours */
         {STR_INIT("a"), STR_INIT("b"), false},
         {STR_INIT("a"), STR_INIT("aa"), false},
+        {STR_INIT("Age"), STR_INIT("agf"), false},
         {STR_INIT("\xc4"), STR_INIT("\xe4"), false}, /* a letter in Latin-1 */
         {STR_INIT("-"), STR_INIT("\x0d"), false},    /* differ in bit 0x20 */
     };
@@ -67,6 +68,7 @@ TEST(str_prefixes_and_suffixes)
         {STR_INIT("a.JSON"), STR_INIT(".json"), false, false, false},
         {STR_INIT("abc"), STR_INIT("abc"), true, true, true},
         {STR_INIT("abc"), STR_INIT("abcd"), false, false, false},
+        {STR_INIT("abcd"), STR_INIT("abd"), false, false, false},
         {STR_INIT("bc"), STR_INIT("abc"), false, false, false},
         {STR_INIT("abc"), STR_INIT(""), true, true, true},
         {STR_INIT(""), STR_INIT(""), true, true, true},
