@@ -16,7 +16,8 @@ struct arena *arena_new(struct slab *pages, size_t bytes_max);
 /* Frees everything in it at once. NULL is fine. */
 void arena_free(struct arena *arena);
 
-/* `size` bytes aligned to `align` (a power of two up to 64), unspecified contents. NULL past bytes_max or without memory. */
+/* `size` bytes aligned to `align` (a power of two up to 64), unspecified contents. NULL past bytes_max or without
+ * memory. */
 void *arena_alloc(struct arena *arena, size_t size, size_t align) MUST_USE;
 
 /* The same, zeroed, aligned for any type. */
@@ -24,7 +25,7 @@ void *arena_zero(struct arena *arena, size_t size) MUST_USE;
 
 /* `count` zeroed objects of `type`; NULL also when count * sizeof(type) overflows. */
 #define arena_array(arena, type, count) ((type *)arena_zero_array((arena), (count), sizeof(type)))
-#define arena_make(arena, type) arena_array(arena, type, 1)
+#define arena_make(arena, type)         arena_array(arena, type, 1)
 void *arena_zero_array(struct arena *arena, size_t count, size_t size) MUST_USE;
 
 /* Copies. The result's data is NULL when there is no room (and only then, also for empty s), and ends in a NUL that

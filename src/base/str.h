@@ -3,9 +3,9 @@
 #ifndef HOLDFAST_BASE_STR_H
 #define HOLDFAST_BASE_STR_H
 
-#include <string.h>
-
 #include "base/compiler.h"
+
+#include <string.h>
 
 struct str {
     const char *data; /* may be NULL when len is 0 */
@@ -13,7 +13,10 @@ struct str {
 };
 
 #define STR(literal) ((struct str){"" literal, sizeof(literal) - 1})
-#define STR_INIT(literal) {"" literal, sizeof(literal) - 1} /* for static tables */
+#define STR_INIT(literal)                                                                                              \
+    {                                                                                                                  \
+        "" literal, sizeof(literal) - 1                                                                                \
+    } /* for static tables */
 #define STR_EMPTY ((struct str){NULL, 0})
 
 /* For printf: printf("%.*s", STR_ARG(s)). */
@@ -47,15 +50,15 @@ static inline struct str str_first(struct str s, size_t len)
     return (struct str){s.data, size_min(s.len, len)};
 }
 
-bool str_eq_fold(struct str a, struct str b);           /* equal but for the case of A to Z */
-bool str_starts(struct str s, struct str prefix);       /* begins with prefix */
-bool str_starts_fold(struct str s, struct str prefix);  /* the same, but for the case of A to Z */
-bool str_ends(struct str s, struct str suffix);         /* ends with suffix */
-int str_compare(struct str a, struct str b);            /* bytewise, as memcmp; the shorter first when one leads the other */
-size_t str_find_char(struct str s, char c);             /* offset of the first c; s.len when there is none */
-size_t str_find_last_char(struct str s, char c);        /* offset of the last c; s.len when there is none */
-size_t str_find(struct str s, struct str needle);       /* offset of the first needle; s.len when there is none */
-struct str str_trim(struct str s);                      /* without leading and trailing spaces and tabs (OWS of RFC 9110 5.6.3) */
+bool str_eq_fold(struct str a, struct str b);          /* equal but for the case of A to Z */
+bool str_starts(struct str s, struct str prefix);      /* begins with prefix */
+bool str_starts_fold(struct str s, struct str prefix); /* the same, but for the case of A to Z */
+bool str_ends(struct str s, struct str suffix);        /* ends with suffix */
+int str_compare(struct str a, struct str b);      /* bytewise, as memcmp; the shorter first when one leads the other */
+size_t str_find_char(struct str s, char c);       /* offset of the first c; s.len when there is none */
+size_t str_find_last_char(struct str s, char c);  /* offset of the last c; s.len when there is none */
+size_t str_find(struct str s, struct str needle); /* offset of the first needle; s.len when there is none */
+struct str str_trim(struct str s); /* without leading and trailing spaces and tabs (OWS of RFC 9110 5.6.3) */
 
 /* Takes the part of *rest before the next `separator` (or all of it) and moves *rest past it. False when *rest
  * was used up; "a,,b" gives "a", "", "b"; "" gives one empty part when *rest.data is not NULL. */
