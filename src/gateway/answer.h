@@ -18,15 +18,24 @@ struct answer_input {
     const struct service *service;
     const struct http_head *request; /* NULL when the head could not be read */
     uint64_t wall_ns, uptime_ns;
+    /* The request that went to a backend, when one failed: KrakenD's texts name it. NULL: none, or not known. */
+    const struct http_head *call;
+    const struct host *host;
 };
 
-/* For an error: client faults give 400, 408, 413, 414, 417, 431, 501, 505 with Go's form (text/plain, Connection: close); upstream faults
- * give 500, or 502, 503, 504 by cause under error_status precise, with X-Krakend headers and the text as body only under return_error_msg.
- * `status` other than 0 wins; error_body and error_type likewise when data is not NULL (return_error_code). */
+/* The text that KrakenD gives for a failed backend request: Get "http://h:1/x": dial tcp h:1: connect: connection
+ * refused. The error's own text where KrakenD's is not known. */
+struct str answer_error_text(const struct answer_input *input, const struct error *err);
+
+/* For an error: client faults give 400, 408, 413, 414, 417, 431, 501, 505 with Go's form (text/plain, Connection:
+ * close); upstream faults give 500, or 502, 503, 504 by cause under error_status precise, with X-Krakend headers and
+ * the text as body only under return_error_msg. `status` other than 0 wins; error_body and error_type likewise when
+ * data is not NULL (return_error_code). */
 void answer_error(const struct answer_input *input, const struct error *err, uint16_t status, struct str error_body,
                   struct str error_type, struct answer *out);
 
-/* 404, 405 with Allow, 301/307 with Location, 400 for parameters (spec 3.2, 3.3, 2.5 error_body). */
+/* 404, 405 with Allow, 301/307 with Location, 400 for a malformed path or parameters (spec 3.2, 3.3, 2.5 error_body).
+ * The match is no ROUTE_FOUND. */
 void answer_unrouted(const struct answer_input *input, const struct route_match *match, struct answer *out);
 void answer_bad_parameter(const struct answer_input *input, struct str text, struct answer *out);
 

@@ -1,32 +1,38 @@
-/* render.h: a decoded backend answer, and what the client gets of it: KrakenD's decoders and renderers for one backend, on the JSON
- * tape. SPDX-License-Identifier: Apache-2.0 */
+/* render.h: a decoded backend answer, and what the client gets of it: KrakenD's decoders and renderers for one backend,
+ * on the JSON tape. SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_GATEWAY_RENDER_H
 #define HOLDFAST_GATEWAY_RENDER_H
 
 #include "gateway/endpoint.h"
 #include "http/head.h"
+
 #include "json/json.h"
 
-/* What a backend gave, decoded (spec 4.3, 4.5). */
+/* What a backend gave, decoded (spec 4.3, 4.5): KrakenD's Data. */
 struct decoded {
-    bool has_data;      /* Data is not nil */
-    bool is_empty;      /* an object without members: counts as not completed */
+    bool has_data; /* Data is not nil */
+    bool is_empty; /* an object without members: counts as not completed */
     bool complete;
-    struct json value;  /* an object; or what is to be wrapped */
-    struct str wrap;    /* "collection", "content", "error_<name>": the value stands under this key; empty: not wrapped */
-    struct str raw;     /* for wrapped text that is JSON already made (return_error_details) */
+    struct json value; /* an object; or what stands under `wrap` */
+    struct str wrap; /* "collection", "content", "error_<name>": the only member of Data; empty: value is Data itself */
+    struct str text; /* the wrapped value is this text, as it is; data NULL: it is not */
+    struct str raw;  /* the wrapped value is this JSON, ready made (return_error_details); data NULL: it is not */
 };
 
-/* Decodes an answer's whole body by the backend's encoding and status rules. False: *err has the text that KrakenD gives
- * ("invalid status code 404 [GET /x/{{.Id}}]: http://h/x/1", Go's JSON errors), code bad_status or bad_body; for return_error_code
- * *status is the backend's, else 500. `url` is the final URL for the text. */
+/* Decodes an answer's whole body by the backend's encoding and status rules. False: *err has the text that KrakenD
+ * gives
+ * ("invalid status code 404 [GET /x/{{.Id}}]: http://h/x/1", Go's JSON errors), code bad_status, bad_body or
+ * body_too_large (over 64 MiB unpacked), fault UPSTREAM; or out_of_memory. *error_body has the same text uncut, or with
+ * return_error_code the backend's body, and then *status is the backend's, else 0. `url` is the final URL for the text.
+ * Body and url are borrowed for as long as *out. */
 bool render_decode(struct arena *arena, const struct backend *backend, struct str method, struct str url,
                    const struct http_head *answer, struct str body, struct decoded *out, uint16_t *status,
                    struct error *err, struct str *error_body, struct str *error_type) MUST_USE;
 
-/* The client's answer: status 200, headers (X-Krakend, X-Krakend-Completed, Cache-Control, Content-Type) and body text. */
+/* The client's answer: status 200, headers (X-Krakend, X-Krakend-Completed, Cache-Control, Content-Type) and body text.
+ */
 bool render_answer(struct arena *arena, const struct service *service, const struct endpoint *endpoint,
-                   const struct http_head *request, const struct decoded *decoded, struct http_head *head, struct str *body,
-                   struct error *err) MUST_USE;
+                   const struct http_head *request, const struct decoded *decoded, struct http_head *head,
+                   struct str *body, struct error *err) MUST_USE;
 
 #endif

@@ -227,6 +227,7 @@ static bool redirect_to(const struct finding *finding, struct str path, bool tra
     if (!location.data)
         return false;
     finding->match->kind = ROUTE_REDIRECT;
+    finding->match->param_count = 0; /* KrakenD checks no parameters of what it redirects. */
     finding->match->location = location;
     finding->match->trailing_slash = trailing_slash;
     return true;

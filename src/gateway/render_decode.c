@@ -1,0 +1,197 @@
+/* render_decode.c: from a backend's answer to Data: KrakenD's rules for statuses and its decoders (spec 4.3, 4.5). What
+ * the client gets of it is in render.c. Start with render_decode. SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/gunzip.h"
+#include "gateway/render.h"
+
+#include "json/write.h"
+
+enum { UNPACKED_BYTES_MAX = 64 << 20 };
+
+/* One answer being decoded. */
+struct decoding {
+    struct arena *arena;
+    const struct backend *backend;
+    const struct http_head *answer;
+    struct decoded *out;
+    struct error *err;
+    struct str *error_body;
+};
+
+/* Fails with a text that may be longer than an error holds. */
+static bool fail(struct decoding *decoding, enum error_code code, struct str text)
+{
+    *decoding->error_body = text;
+    return error_set(decoding->err, FAULT_UPSTREAM, code, "%.*s", STR_ARG(text));
+}
+
+static bool no_memory(struct decoding *decoding)
+{
+    return error_set(decoding->err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory to decode an answer");
+}
+
+/* Data with one member. */
+static void wrap(struct decoded *out, struct str name)
+{
+    out->has_data = out->complete = true;
+    out->wrap = name;
+}
+
+static const char *go_kind(enum json_type type)
+{
+    switch (type) {
+    case JSON_NULL:
+        return "null";
+    case JSON_FALSE:
+    case JSON_TRUE:
+        return "bool";
+    case JSON_NUMBER:
+        return "number";
+    case JSON_STRING:
+        return "string";
+    case JSON_ARRAY:
+        return "array";
+    case JSON_OBJECT:
+        return "object";
+    }
+    return "value";
+}
+
+static bool wrong_type(struct decoding *decoding, enum json_type type, const char *wanted)
+{
+    return fail(
+        decoding, ERROR_BAD_BODY,
+        arena_format(decoding->arena, "json: cannot unmarshal %s into Go value of type %s", go_kind(type), wanted));
+}
+
+/* The first value of the body; whatever stands behind it is not looked at. */
+static bool parse(struct decoding *decoding, struct str body, struct json *value)
+{
+    static const struct json_options options = {.trailing_ignored = true, .utf8_repaired = true};
+    struct json_doc *doc = arena_make(decoding->arena, struct json_doc);
+    struct json_error err;
+
+    if (!doc)
+        return no_memory(decoding);
+    if (!json_parse(decoding->arena, body, &options, doc, &err))
+        return fail(decoding, ERROR_BAD_BODY, arena_copy(decoding->arena, str_from(err.go)));
+    *value = json_root(doc);
+    return true;
+}
+
+static bool decode_object(struct decoding *decoding, struct json value)
+{
+    enum json_type type = json_type(value);
+
+    if (type != JSON_OBJECT && type != JSON_NULL)
+        return wrong_type(decoding, type, "map[string]interface {}");
+    decoding->out->has_data = type == JSON_OBJECT;
+    decoding->out->is_empty = json_count(value) == 0;
+    decoding->out->complete = true;
+    decoding->out->value = value;
+    return true;
+}
+
+static bool decode_collection(struct decoding *decoding, struct json value)
+{
+    enum json_type type = json_type(value);
+
+    if (type != JSON_ARRAY && type != JSON_NULL)
+        return wrong_type(decoding, type, "[]interface {}");
+    wrap(decoding->out, STR("collection"));
+    decoding->out->value = value;
+    return true;
+}
+
+static bool decode_anything(struct decoding *decoding, struct json value)
+{
+    if (json_type(value) == JSON_OBJECT)
+        return decode_object(decoding, value);
+    wrap(decoding->out, json_type(value) == JSON_ARRAY ? STR("collection") : STR("content"));
+    decoding->out->value = value;
+    return true;
+}
+
+static bool decode_json(struct decoding *decoding, struct str body)
+{
+    struct json value = {NULL, 0};
+
+    if (!parse(decoding, body, &value))
+        return false;
+    if (decoding->backend->options->encoding == ENCODING_SAFEJSON)
+        return decode_anything(decoding, value);
+    return decoding->backend->options->is_collection ? decode_collection(decoding, value)
+                                                     : decode_object(decoding, value);
+}
+
+static bool decode_body(struct decoding *decoding, struct str body)
+{
+    struct str coding = headers_get_id(&decoding->answer->headers, HEADER_CONTENT_ENCODING);
+
+    if (str_eq(coding, STR("gzip")) && !gunzip(decoding->arena, body, UNPACKED_BYTES_MAX, &body, decoding->err)) {
+        *decoding->error_body = arena_copy(decoding->arena, str_from(decoding->err->text));
+        return false;
+    }
+    if (decoding->backend->options->encoding != ENCODING_STRING)
+        return decode_json(decoding, body);
+    wrap(decoding->out, STR("content"));
+    decoding->out->text = body.data ? body : STR("");
+    return true;
+}
+
+/* return_error_details: not an error, but Data that tells of one. */
+static bool tell_details(struct decoding *decoding, struct str body)
+{
+    struct str name = decoding->backend->options->return_error_details;
+    struct str type = headers_get_id(&decoding->answer->headers, HEADER_CONTENT_TYPE);
+    struct json_writer writer = {.arena = decoding->arena};
+
+    wrap(decoding->out, arena_format(decoding->arena, "error_%.*s", STR_ARG(name)));
+    decoding->out->complete = false;
+    json_write_raw(&writer, STR("{\"http_status_code\":"));
+    json_write_u64(&writer, decoding->answer->status);
+    if (body.len > 0) {
+        json_write_raw(&writer, STR(",\"http_body\":"));
+        json_write_string(&writer, body);
+    }
+    if (type.len > 0) {
+        json_write_raw(&writer, STR(",\"http_body_encoding\":"));
+        json_write_string(&writer, type);
+    }
+    json_write_raw(&writer, STR("}"));
+    decoding->out->raw = json_written(&writer);
+    return (decoding->out->raw.data && decoding->out->wrap.data) || no_memory(decoding);
+}
+
+static bool refuse_status(struct decoding *decoding, struct str method, struct str url)
+{
+    return fail(decoding, ERROR_BAD_STATUS,
+                arena_format(decoding->arena, "invalid status code %u [%.*s %.*s]: %.*s",
+                             (unsigned)decoding->answer->status, STR_ARG(method), STR_ARG(decoding->backend->internal),
+                             STR_ARG(url)));
+}
+
+bool render_decode(struct arena *arena, const struct backend *backend, struct str method, struct str url,
+                   const struct http_head *answer, struct str body, struct decoded *out, uint16_t *status,
+                   struct error *err, struct str *error_body, struct str *error_type)
+{
+    struct decoding decoding = {arena, backend, answer, out, err, error_body};
+
+    *out = (struct decoded){0};
+    *status = 0;
+    *error_body = *error_type = STR_EMPTY;
+    if (backend->options->encoding == ENCODING_NO_OP) {
+        out->has_data = out->is_empty = out->complete = true;
+        return true;
+    }
+    if (answer->status == 200 || answer->status == 201)
+        return decode_body(&decoding, body);
+    if (backend->options->return_error_details.len > 0)
+        return tell_details(&decoding, body);
+    (void)!refuse_status(&decoding, method, url);
+    if (backend->options->return_error_code) {
+        *status = answer->status;
+        *error_body = body.data ? body : STR("");
+        *error_type = headers_get_id(&answer->headers, HEADER_CONTENT_TYPE);
+    }
+    return false;
+}
