@@ -192,6 +192,14 @@ static const char *other_format(struct str path)
     return NULL;
 }
 
+/* An error's text without the path that it starts with: the place of the problem names it already. */
+static const char *without_path(const char *text, const char *path)
+{
+    size_t len = strlen(path);
+
+    return strncmp(text, path, len) == 0 && strncmp(text + len, ": ", 2) == 0 ? text + len + 2 : text;
+}
+
 struct node *document_load(struct arena *arena, const char *path, struct report *report)
 {
     const char *format = other_format(str_from(path));
@@ -210,7 +218,8 @@ struct node *document_load(struct arena *arena, const char *path, struct report 
         return NULL;
     }
     if (!file_read(arena, path, FILE_BYTES_MAX, &source->text, &err)) {
-        report_add(report, SEVERITY_ERROR, PROBLEM_FILE_UNREADABLE, start, NULL, "%s", err.text);
+        report_add(report, SEVERITY_ERROR, PROBLEM_FILE_UNREADABLE, start, NULL, "cannot be read: %s",
+                   without_path(err.text, path));
         return NULL;
     }
     return document_parse(arena, source, report);

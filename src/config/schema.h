@@ -60,19 +60,21 @@ struct schema {
     void (*check)(void *bound, const struct node *node, const char *path, struct report *report);
 };
 
+/* Rows of a table: OPTION_INT(struct service, "port", port, .preset = 8080, .max = 65535). */
 /* clang-format off */
-#define OPTION_AT(type_, field) .offset = offsetof(type_, field)
-#define OPTION_BOOL(type_, name_, field, ...)     {.name = name_, .type = OPTION_TYPE_BOOL, OPTION_AT(type_, field), __VA_ARGS__}
-#define OPTION_INT(type_, name_, field, ...)      {.name = name_, .type = OPTION_TYPE_INT, OPTION_AT(type_, field), __VA_ARGS__}
-#define OPTION_DURATION(type_, name_, field, ...) {.name = name_, .type = OPTION_TYPE_DURATION, OPTION_AT(type_, field), __VA_ARGS__}
-#define OPTION_SIZE(type_, name_, field, ...)     {.name = name_, .type = OPTION_TYPE_SIZE, OPTION_AT(type_, field), __VA_ARGS__}
-#define OPTION_STRING(type_, name_, field, ...)   {.name = name_, .type = OPTION_TYPE_STRING, OPTION_AT(type_, field), __VA_ARGS__}
-#define OPTION_ENUM(type_, name_, field, ...)     {.name = name_, .type = OPTION_TYPE_ENUM, OPTION_AT(type_, field), __VA_ARGS__}
-#define OPTION_STRINGS(type_, name_, field, ...)  {.name = name_, .type = OPTION_TYPE_STRINGS, OPTION_AT(type_, field), __VA_ARGS__}
-#define OPTION_OBJECT(type_, name_, field, ...)   {.name = name_, .type = OPTION_TYPE_OBJECT, OPTION_AT(type_, field), __VA_ARGS__}
-#define OPTION_LIST(type_, name_, field, ...)     {.name = name_, .type = OPTION_TYPE_LIST, OPTION_AT(type_, field), __VA_ARGS__}
-#define OPTION_NODE(type_, name_, field, ...)     {.name = name_, .type = OPTION_TYPE_NODE, OPTION_AT(type_, field), __VA_ARGS__}
-#define OPTION_IGNORED(name_, ...)                {.name = name_, .type = OPTION_TYPE_IGNORED, __VA_ARGS__}
+#define OPTION_OF(kind_, type_, field, ...) {.type = (kind_), .offset = offsetof(type_, field), __VA_ARGS__}
+#define OPTION_BOOL(type_, name_, ...)     OPTION_OF(OPTION_TYPE_BOOL, type_, __VA_ARGS__, .name = (name_))
+#define OPTION_INT(type_, name_, ...)      OPTION_OF(OPTION_TYPE_INT, type_, __VA_ARGS__, .name = (name_))
+#define OPTION_DURATION(type_, name_, ...) OPTION_OF(OPTION_TYPE_DURATION, type_, __VA_ARGS__, .name = (name_))
+#define OPTION_SIZE(type_, name_, ...)     OPTION_OF(OPTION_TYPE_SIZE, type_, __VA_ARGS__, .name = (name_))
+#define OPTION_STRING(type_, name_, ...)   OPTION_OF(OPTION_TYPE_STRING, type_, __VA_ARGS__, .name = (name_))
+#define OPTION_ENUM(type_, name_, ...)     OPTION_OF(OPTION_TYPE_ENUM, type_, __VA_ARGS__, .name = (name_))
+#define OPTION_STRINGS(type_, name_, ...)  OPTION_OF(OPTION_TYPE_STRINGS, type_, __VA_ARGS__, .name = (name_))
+#define OPTION_OBJECT(type_, name_, ...)   OPTION_OF(OPTION_TYPE_OBJECT, type_, __VA_ARGS__, .name = (name_))
+#define OPTION_LIST(type_, name_, ...)     OPTION_OF(OPTION_TYPE_LIST, type_, __VA_ARGS__, .name = (name_))
+#define OPTION_NODE(type_, name_, ...)     OPTION_OF(OPTION_TYPE_NODE, type_, __VA_ARGS__, .name = (name_))
+#define OPTION_IGNORED_OF(name_, ...)      {.name = (name_), __VA_ARGS__}
+#define OPTION_IGNORED(...)                OPTION_IGNORED_OF(__VA_ARGS__, .type = OPTION_TYPE_IGNORED) /* name, .note */
 #define OPTION_SEEN(type_, field)  .seen_at = 1 + offsetof(type_, field)
 #define OPTION_PLACE(type_, field) .place_at = 1 + offsetof(type_, field)
 /* clang-format on */
