@@ -48,7 +48,7 @@ int sim_file_open(struct sim_machine *machine, struct sim_socket *socket)
 {
     unsigned fd = FIRST_FD;
 
-    if (machine->files_open >= machine->files_max || sim_chance(machine, SIM_FAULT_OUT_OF_FILES))
+    if (machine->files_open >= machine->files_max)
         return -1;
     while (fd < machine->files_room && machine->files[fd])
         fd++;
@@ -95,7 +95,7 @@ static int sim_open_socket(struct world *world, const struct socket_options *opt
         return -1;
     }
     socket = sim_socket_new(machine);
-    if (sim_file_open(machine, socket) == -1)
+    if (sim_chance(machine, SIM_FAULT_OUT_OF_FILES) || sim_file_open(machine, socket) == -1)
         fail_with(err, EMFILE, "socket");
     return socket->fd;
 }
@@ -155,7 +155,7 @@ static enum io sim_accept(struct world *world, int listen_fd, int *fd, struct ad
     if (!node)
         return IO_WAIT;
     socket = container_of(node, struct sim_socket, accept_node);
-    if (sim_file_open(listener->machine, socket) == -1)
+    if (sim_chance(listener->machine, SIM_FAULT_OUT_OF_FILES) || sim_file_open(listener->machine, socket) == -1)
         return fail_with(err, EMFILE, "accept");
     list_remove(&listener->accept_queue, node);
     socket->listener = NULL;

@@ -1,6 +1,6 @@
 /* watch.c: readiness, edge-triggered as epoll reports it. An event queues the socket; a wait then looks at its state as
- * it is by now and reports all of it, also what was ready before. Start with sim_wait. SPDX-License-Identifier:
- * Apache-2.0 */
+ * it is by now and reports all of it, also what was ready before. Start with sim_wait.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "sim/sim_internal.h"
 
 /* What poll(2) would say. */

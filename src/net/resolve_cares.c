@@ -2,8 +2,8 @@
  *
  * c-ares opens its own sockets (the one place outside os/ where a library talks to the kernel for us; the simulator has
  * its own resolver). It tells which ones through a callback; each becomes a watch, and a task lets c-ares read and
- * write. Its other callback, the answer, only fills the query and wakes. Start with run_cares. SPDX-License-Identifier:
- * Apache-2.0 */
+ * write. Its other callback, the answer, only fills the query and wakes. Start with run_cares.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "net/cares_compat.h"
 #include "net/resolve_internal.h"
 
