@@ -2,12 +2,14 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "admin/admin.h"
 
+#include "admin/pages.h"
+
 #include <stdlib.h>
 
-#include "admin/pages.h"
-#include "base/assert.h"
-
-enum { ADMIN_CONNECTIONS_MAX = 64, ADMIN_ARENA_BYTES = 16 << 20, PIECE_BYTES = 65536 };
+enum {
+    ADMIN_CONNECTIONS_MAX = 64,
+    ADMIN_ARENA_BYTES = 64 << 20, /* a page of some ten thousand hosts */
+};
 #define ADMIN_TIMEOUT_NS 10000000000u
 
 struct admin {
@@ -25,7 +27,6 @@ struct visitor {
     struct http_conn *conn;
     struct http_stream *stream; /* NULL between requests */
     struct arena *arena;
-    struct http_head *request;
     struct chain body; /* what is left to send */
     bool answered;
     struct task task;
@@ -37,7 +38,6 @@ static void end_request(struct visitor *visitor)
     if (visitor->stream)
         http_done(visitor->stream);
     visitor->stream = NULL;
-    visitor->request = NULL;
     visitor->answered = false;
     chain_clear(&visitor->body);
     arena_free(visitor->arena);
@@ -53,28 +53,39 @@ static void visitor_close(struct visitor *visitor)
     free(visitor);
 }
 
+/* IO_OK: the page to answer with; the request is NULL when what came is none. */
+static enum io make_page(struct visitor *visitor, struct http_head **request, struct page *page, struct error *err)
+{
+    struct admin *admin = visitor->admin;
+    enum io io = http_recv_head(visitor->stream, visitor->arena, request, err);
+
+    if (io == IO_OK)
+        page_make(visitor->arena, &admin->view, *request, loop_now_ns(admin->loop) - admin->started_ns, page);
+    if (io != IO_FAIL)
+        return io;
+    *request = NULL;
+    page_refuse(page);
+    return IO_OK;
+}
+
 /* IO_OK: the answer's head is on its way and its body in the chain. */
 static enum io answer(struct visitor *visitor, struct error *err)
 {
-    struct admin *admin = visitor->admin;
-    struct http_head head = {.status = 200, .announced_bytes = -1};
-    struct page page = {0};
-    bool head_only;
+    struct http_head head = {.announced_bytes = -1}, *request;
+    struct page page;
+    enum io io = make_page(visitor, &request, &page, err);
 
-    if (!visitor->request) {
-        enum io io = http_recv_head(visitor->stream, visitor->arena, &visitor->request, err);
-
-        if (io != IO_OK)
-            return io;
-    }
-    page_make(visitor->arena, &admin->view, visitor->request, loop_now_ns(admin->loop) - admin->started_ns, &page);
-    head_only = str_eq(visitor->request->method, STR("HEAD"));
+    if (io != IO_OK)
+        return io;
     head.status = page.status;
-    head.body_bytes = head_only ? 0 : (int64_t)page.body.len;
-    head.announced_bytes = head_only ? (int64_t)page.body.len : -1;
+    if (request && str_eq(request->method, STR("HEAD")))
+        head.announced_bytes = (int64_t)page.body.len;
+    else
+        head.body_bytes = (int64_t)page.body.len;
     if (!headers_add_id(&head.headers, visitor->arena, HEADER_CONTENT_TYPE, page.type) ||
         !headers_add_id(&head.headers, visitor->arena, HEADER_CACHE_CONTROL, STR("no-store")) ||
-        (head.body_bytes && !chain_append(&visitor->body, loop_blocks(admin->loop), page.body)))
+        (page.allow.len > 0 && !headers_add_id(&head.headers, visitor->arena, HEADER_ALLOW, page.allow)) ||
+        (head.body_bytes && !chain_append(&visitor->body, loop_blocks(visitor->admin->loop), page.body)))
         return IO_FAIL;
     return http_send_head(visitor->stream, &head, head.body_bytes == 0, err);
 }
@@ -127,8 +138,8 @@ static void run_visitor(struct task *task)
 
 static void visitor_new(struct admin *admin, struct stream *stream)
 {
-    struct http_conn_options options = {.idle_timeout_ns = ADMIN_TIMEOUT_NS, .head_timeout_ns = ADMIN_TIMEOUT_NS,
-                                        .write_timeout_ns = ADMIN_TIMEOUT_NS};
+    struct http_conn_options options = {
+        .idle_timeout_ns = ADMIN_TIMEOUT_NS, .head_timeout_ns = ADMIN_TIMEOUT_NS, .write_timeout_ns = ADMIN_TIMEOUT_NS};
     struct visitor *visitor = admin->visitors.count < ADMIN_CONNECTIONS_MAX ? calloc(1, sizeof(*visitor)) : NULL;
     struct error err;
 

@@ -1,5 +1,5 @@
-/* admin.h: the admin listener: health, metrics, pools, a plain live page. Runs on the main thread's loop beside the workers and
- * only reads their numbers. SPDX-License-Identifier: Apache-2.0 */
+/* admin.h: the admin listener: health, metrics, pools, a plain live page. Runs on the main thread's loop beside the
+ * workers and only reads their numbers. SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_ADMIN_ADMIN_H
 #define HOLDFAST_ADMIN_ADMIN_H
 

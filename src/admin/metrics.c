@@ -1,131 +1,201 @@
-/* metrics.c: OpenMetrics text of the numbers that workers keep. SPDX-License-Identifier: Apache-2.0 */
+/* metrics.c: OpenMetrics 1.0 text of the numbers that workers keep: a counter's family has its name without _total, its
+ * samples with it; the samples of a family stand together. Start with metrics_write. SPDX-License-Identifier:
+ * Apache-2.0 */
 #include "admin/metrics.h"
 
+#include "admin/totals.h"
+#include "base/text.h"
 #include "os/process.h"
 
-static void family(struct json_writer *writer, const char *name, const char *type, const char *help)
-{
-    struct str text = arena_format(writer->arena, "# TYPE %s %s\n# HELP %s %s\n", name, type, name, help);
+struct label {
+    const char *name;
+    struct str value;
+};
 
-    json_write_raw(writer, text);
+static void put(struct json_writer *writer, const char *text)
+{
+    json_write_raw(writer, str_from(text));
 }
 
-static void sample(struct json_writer *writer, struct str labelled, uint64_t number)
+static void write_family(struct json_writer *writer, const char *name, const char *type, const char *help)
 {
-    json_write_raw(writer, labelled);
-    json_write_raw(writer, STR(" "));
-    json_write_u64(writer, number);
-    json_write_raw(writer, STR("\n"));
+    put(writer, "# TYPE ");
+    put(writer, name);
+    put(writer, " ");
+    put(writer, type);
+    put(writer, "\n# HELP ");
+    put(writer, name);
+    put(writer, " ");
+    put(writer, help);
+    put(writer, "\n");
 }
 
-/* Label values: quotes, backslashes and line feeds are escaped. */
-static struct str escape(struct arena *arena, struct str text)
+/* A label's value: quotes, backslashes and line feeds are escaped. */
+static void write_value(struct json_writer *writer, struct str value)
 {
-    char *out = arena_alloc(arena, 2 * text.len + 1, 1);
-    size_t len = 0;
+    size_t from = 0;
 
-    if (!out)
-        return STR_EMPTY;
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.data[i];
+    for (size_t i = 0; i < value.len; i++) {
+        char c = value.data[i];
 
-        if (c == '"' || c == '\\' || c == '\n')
-            out[len++] = '\\';
-        out[len++] = c == '\n' ? 'n' : c;
+        if (c != '"' && c != '\\' && c != '\n')
+            continue;
+        json_write_raw(writer, str_first(str_from_offset(value, from), i - from));
+        put(writer, c == '\n' ? "\\n" : c == '"' ? "\\\"" : "\\\\");
+        from = i + 1;
     }
-    return str_of(out, len);
+    json_write_raw(writer, str_from_offset(value, from));
 }
 
-static void write_status(struct json_writer *writer, const struct admin_view *view, uint32_t index, unsigned status)
+static void write_sample(struct json_writer *writer, const char *name, const struct label *labels, size_t count,
+                         uint64_t number)
+{
+    put(writer, name);
+    for (size_t i = 0; i < count; i++) {
+        put(writer, i == 0 ? "{" : ",");
+        put(writer, labels[i].name);
+        put(writer, "=\"");
+        write_value(writer, labels[i].value);
+        put(writer, "\"");
+    }
+    put(writer, count > 0 ? "} " : " ");
+    json_write_u64(writer, number);
+    put(writer, "\n");
+}
+
+/* The method that a route is for; "*" stands for all. */
+static struct str method_of(const struct endpoint *endpoint)
+{
+    if (endpoint->options)
+        return endpoint->options->method;
+    switch (endpoint->kind) {
+    case ENDPOINT_HEALTH:
+        return STR("GET");
+    case ENDPOINT_OPTIONS:
+        return STR("OPTIONS");
+    case ENDPOINT_PROXY:
+    case ENDPOINT_ANSWER:
+    case ENDPOINT_DEBUG:
+    case ENDPOINT_ECHO:
+        break;
+    }
+    return STR("*");
+}
+
+/* Only the statuses that were ever given. */
+static void write_endpoint(struct json_writer *writer, const struct admin_view *view, uint32_t index)
 {
     const struct endpoint *endpoint = generation_endpoint(view->generation, index);
-    struct str method = endpoint->options ? endpoint->options->method : STR("");
-    uint64_t count = 0;
+    uint64_t sums[FRONTEND_STATUS_SLOTS] = {0};
 
     for (unsigned i = 0; i < view->workers; i++) {
-        _Atomic uint64_t *slots = atomic_load_explicit(&view->frontends[i]->requests_by_status[index], memory_order_acquire);
+        _Atomic uint64_t *slots =
+            atomic_load_explicit(&view->frontends[i]->requests_by_status[index], memory_order_acquire);
 
-        count += slots ? atomic_load_explicit(&slots[status], memory_order_relaxed) : 0;
+        for (unsigned status = 0; slots && status < FRONTEND_STATUS_SLOTS; status++)
+            sums[status] += atomic_load_explicit(&slots[status], memory_order_relaxed);
     }
-    if (count)
-        sample(writer,
-               arena_format(writer->arena, "holdfast_requests_total{endpoint=\"%.*s\",method=\"%.*s\",status=\"%u\"}",
-                            STR_ARG(escape(writer->arena, endpoint->label)), STR_ARG(method), status),
-               count);
+    for (unsigned status = 0; status < FRONTEND_STATUS_SLOTS; status++) {
+        char digits[NUMBER_TEXT_BYTES];
+        struct label labels[] = {{"endpoint", endpoint->label},
+                                 {"method", method_of(endpoint)},
+                                 {"status", str_of(digits, text_from_u64(status, digits))}};
+
+        if (sums[status] > 0)
+            write_sample(writer, "holdfast_requests_total", labels, COUNT_OF(labels), sums[status]);
+    }
 }
 
 static void write_requests(struct json_writer *writer, const struct admin_view *view)
 {
-    family(writer, "holdfast_requests", "counter", "Client requests by endpoint and answer.");
+    write_family(writer, "holdfast_requests", "counter", "Client requests by endpoint and answer.");
     for (uint32_t i = 0; i < generation_endpoint_count(view->generation); i++)
-        for (unsigned status = 100; status < FRONTEND_STATUS_SLOTS; status++)
-            write_status(writer, view, i, status);
+        write_endpoint(writer, view, i);
 }
 
-/* One family of per-host numbers: which field, with which extra label. */
-struct host_sample {
-    const char *name, *label;
-    size_t offset;
+/* A number of each host: its family, and the label that it has beside the host's. Rows of one family stand together. */
+struct host_row {
+    const char *family, *sample, *type, *help;
+    struct label label; /* name NULL: none */
+    size_t offset;      /* in struct host_totals */
 };
 
-static void write_host_samples(struct json_writer *writer, const struct admin_view *view, const struct host_sample *samples,
-                               size_t count)
-{
-    for (uint32_t i = 0; i < hosts_count(view->hosts); i++) {
-        const struct host *host = hosts_at(view->hosts, i);
-        struct host_totals totals;
+#define COUNTER(name_) "holdfast_upstream_" name_, "holdfast_upstream_" name_ "_total", "counter"
+#define GAUGE(name_)   "holdfast_upstream_" name_, "holdfast_upstream_" name_, "gauge"
+#define TOTAL(field_)  offsetof(struct host_totals, field_)
 
-        host_totals(host, &totals);
-        for (size_t k = 0; k < count; k++)
-            sample(writer,
-                   arena_format(writer->arena, "%s{host=\"%.*s\"%s}", samples[k].name,
-                                STR_ARG(escape(writer->arena, host->url)), samples[k].label),
-                   *(const uint64_t *)(const void *)((const char *)&totals + samples[k].offset));
-    }
+/* clang-format off */
+static const struct host_row host_rows[] = {
+    {COUNTER("requests"), "Requests sent to hosts, by whether the connection was kept.", {"conn", STR_INIT("reused")}, TOTAL(requests_reused)},
+    {COUNTER("requests"), NULL, {"conn", STR_INIT("new")}, TOTAL(requests_new)},
+    {GAUGE("connections"), "Upstream connections now.", {"state", STR_INIT("idle")}, TOTAL(idle)},
+    {GAUGE("connections"), NULL, {"state", STR_INIT("active")}, TOTAL(active)},
+    {GAUGE("connections"), NULL, {"state", STR_INIT("dialing")}, TOTAL(dialing)},
+    {COUNTER("connections_opened"), "Upstream connections made.", {NULL, STR_INIT("")}, TOTAL(connections_opened)},
+    {COUNTER("connections_closed"), "Upstream connections closed by either side.", {NULL, STR_INIT("")}, TOTAL(connections_closed)},
+    {COUNTER("dial_failures"), "Connections that could not be made.", {NULL, STR_INIT("")}, TOTAL(dial_failures)},
+    {COUNTER("stale"), "Kept connections found dead before use.", {"phase", STR_INIT("check")}, TOTAL(stale)},
+    {COUNTER("resends"), "Requests sent once more because a kept connection had died.", {NULL, STR_INIT("")}, TOTAL(resends)},
+    {COUNTER("failures"), "Requests that ended in an upstream error.", {NULL, STR_INIT("")}, TOTAL(failures)},
+};
+/* clang-format on */
+
+static void write_host(struct json_writer *writer, const struct host_row *row, struct str url,
+                       const struct host_totals *totals)
+{
+    struct label labels[] = {{"host", url}, row->label};
+    uint64_t number;
+
+    memcpy(&number, (const char *)totals + row->offset, sizeof(number));
+    write_sample(writer, row->sample, labels, row->label.name ? 2 : 1, number);
 }
 
+/* All families of a host tell of the same moment. */
 static void write_hosts(struct json_writer *writer, const struct admin_view *view)
 {
-    static const struct host_sample requests[] = {
-        {"holdfast_upstream_requests_total", ",conn=\"reused\"", offsetof(struct host_totals, requests_reused)},
-        {"holdfast_upstream_requests_total", ",conn=\"new\"", offsetof(struct host_totals, requests_new)},
-    };
-    static const struct host_sample connections[] = {
-        {"holdfast_upstream_connections", ",state=\"idle\"", offsetof(struct host_totals, idle)},
-        {"holdfast_upstream_connections", ",state=\"active\"", offsetof(struct host_totals, active)},
-        {"holdfast_upstream_connections", ",state=\"dialing\"", offsetof(struct host_totals, dialing)},
-    };
-    static const struct host_sample opened[] = {
-        {"holdfast_upstream_connections_opened_total", "", offsetof(struct host_totals, connections_opened)}};
-    static const struct host_sample closed[] = {
-        {"holdfast_upstream_connections_closed_total", "", offsetof(struct host_totals, connections_closed)}};
-    static const struct host_sample stale[] = {
-        {"holdfast_upstream_stale_total", ",phase=\"check\"", offsetof(struct host_totals, stale)}};
+    uint32_t count = hosts_count(view->hosts);
+    struct host_totals *totals = arena_array(writer->arena, struct host_totals, count + 1u);
 
-    family(writer, "holdfast_upstream_requests", "counter", "Requests sent to hosts, by whether the connection was kept.");
-    write_host_samples(writer, view, requests, COUNT_OF(requests));
-    family(writer, "holdfast_upstream_connections", "gauge", "Upstream connections now.");
-    write_host_samples(writer, view, connections, COUNT_OF(connections));
-    family(writer, "holdfast_upstream_connections_opened", "counter", "Upstream connections made.");
-    write_host_samples(writer, view, opened, COUNT_OF(opened));
-    family(writer, "holdfast_upstream_connections_closed", "counter", "Upstream connections closed by either side.");
-    write_host_samples(writer, view, closed, COUNT_OF(closed));
-    family(writer, "holdfast_upstream_stale", "counter", "Kept connections found dead before use.");
-    write_host_samples(writer, view, stale, COUNT_OF(stale));
+    if (!totals) {
+        writer->failed = true;
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        host_totals_read(hosts_at(view->hosts, i), &totals[i]);
+    for (size_t row = 0, next; row < COUNT_OF(host_rows); row = next) {
+        write_family(writer, host_rows[row].family, host_rows[row].type, host_rows[row].help);
+        for (next = row; next < COUNT_OF(host_rows) && (next == row || !host_rows[next].help); next++)
+            for (uint32_t i = 0; i < count; i++)
+                write_host(writer, &host_rows[next], hosts_at(view->hosts, i)->url, &totals[i]);
+    }
 }
 
 static void write_clients(struct json_writer *writer, const struct admin_view *view)
 {
-    uint64_t opened = 0, closed = 0;
+    struct label open = {"state", STR("open")};
+    struct client_totals totals;
 
-    for (unsigned i = 0; i < view->workers; i++) {
-        opened += atomic_load_explicit(&view->frontends[i]->counts.connections_opened, memory_order_relaxed);
-        closed += atomic_load_explicit(&view->frontends[i]->counts.connections_closed, memory_order_relaxed);
-    }
-    family(writer, "holdfast_client_connections", "gauge", "Client connections now.");
-    sample(writer, STR("holdfast_client_connections{state=\"open\"}"), opened - closed);
-    family(writer, "holdfast_client_connections_opened", "counter", "Client connections accepted.");
-    sample(writer, STR("holdfast_client_connections_opened_total"), opened);
+    client_totals_read(view, &totals);
+    write_family(writer, "holdfast_client_connections", "gauge", "Client connections now.");
+    write_sample(writer, "holdfast_client_connections", &open, 1, totals.open);
+    write_family(writer, "holdfast_client_connections_opened", "counter", "Client connections accepted.");
+    write_sample(writer, "holdfast_client_connections_opened_total", NULL, 0, totals.opened);
+    write_family(writer, "holdfast_client_connections_closed", "counter", "Client connections closed by either side.");
+    write_sample(writer, "holdfast_client_connections_closed_total", NULL, 0, totals.closed);
+}
+
+static void write_process(struct json_writer *writer, const struct admin_view *view, uint64_t uptime_ns)
+{
+    struct label version = {"version", STR(HOLDFAST_VERSION)};
+
+    write_family(writer, "holdfast_build", "info", "The version that runs.");
+    write_sample(writer, "holdfast_build_info", &version, 1, 1);
+    write_family(writer, "holdfast_workers", "gauge", "Worker threads.");
+    write_sample(writer, "holdfast_workers", NULL, 0, view->workers);
+    write_family(writer, "holdfast_uptime_seconds", "gauge", "Since the start.");
+    write_sample(writer, "holdfast_uptime_seconds", NULL, 0, uptime_ns / 1000000000u);
+    write_family(writer, "process_resident_memory_bytes", "gauge", "Memory in use.");
+    write_sample(writer, "process_resident_memory_bytes", NULL, 0, process_resident_bytes());
 }
 
 void metrics_write(struct json_writer *writer, const struct admin_view *view, uint64_t uptime_ns)
@@ -133,9 +203,6 @@ void metrics_write(struct json_writer *writer, const struct admin_view *view, ui
     write_requests(writer, view);
     write_hosts(writer, view);
     write_clients(writer, view);
-    family(writer, "holdfast_uptime_seconds", "gauge", "Since the start.");
-    sample(writer, STR("holdfast_uptime_seconds"), uptime_ns / 1000000000u);
-    family(writer, "process_resident_memory_bytes", "gauge", "Memory in use.");
-    sample(writer, STR("process_resident_memory_bytes"), process_resident_bytes());
-    json_write_raw(writer, STR("# EOF\n"));
+    write_process(writer, view, uptime_ns);
+    put(writer, "# EOF\n");
 }

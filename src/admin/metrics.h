@@ -3,6 +3,7 @@
 #define HOLDFAST_ADMIN_METRICS_H
 
 #include "admin/admin.h"
+
 #include "json/write.h"
 
 /* All families that this version has (names as docs/admin.md lists them). */

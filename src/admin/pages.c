@@ -3,25 +3,31 @@
 #include "admin/pages.h"
 
 #include "admin/metrics.h"
-#include "base/assert.h"
+#include "admin/totals.h"
+
 #include "json/write.h"
 
 static const char live_page[] =
     "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Holdfast</title>"
     "<style>body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#1b2733}"
     "h1{font-size:1.3rem}table{border-collapse:collapse;width:100%}td,th{text-align:right;padding:.35rem .6rem;"
-    "border-bottom:1px solid #dbe2e8}td:first-child,th:first-child{text-align:left}.big{font-size:2.4rem;font-weight:600}"
+    "border-bottom:1px solid "
+    "#dbe2e8}td:first-child,th:first-child{text-align:left}.big{font-size:2.4rem;font-weight:600}"
     "small{color:#5b6b7a}</style>"
-    "<h1>Holdfast <small id=\"v\"></small></h1><p><span class=\"big\" id=\"r\">-</span> of upstream requests went over a kept "
+    "<h1>Holdfast <small id=\"v\"></small></h1><p><span class=\"big\" id=\"r\">-</span> of upstream requests went over "
+    "a kept "
     "connection</p><table><thead><tr><th>host<th>reused<th>new<th>open<th>idle<th>active<th>dialing<th>stale<th>failed"
     "</thead><tbody id=\"t\"></tbody></table><p><small>Every second. <a href=\"/metrics\">metrics</a> "
     "<a href=\"/v1/pools\">pools</a> <a href=\"/v1/status\">status</a></small></p>"
     "<script>"
     "const el=i=>document.getElementById(i);"
-    "async function tick(){try{const s=await(await fetch('/v1/status')).json(),p=await(await fetch('/v1/pools')).json();"
+    "async function tick(){try{const s=await(await fetch('/v1/status')).json(),p=await(await "
+    "fetch('/v1/pools')).json();"
     "el('v').textContent=s.version+', '+s.workers+' workers, up '+Math.round(s.uptime_seconds)+' s';"
-    "let a=0,b=0;el('t').replaceChildren(...p.hosts.map(h=>{a+=h.reused;b+=h.reused+h.new;const r=document.createElement('tr');"
-    "for(const x of[h.host,h.reused,h.new,h.open,h.idle,h.active,h.dialing,h.stale,h.failures]){const c=document.createElement"
+    "let a=0,b=0;el('t').replaceChildren(...p.hosts.map(h=>{a+=h.reused;b+=h.reused+h.new;const "
+    "r=document.createElement('tr');"
+    "for(const x of[h.host,h.reused,h.new,h.open,h.idle,h.active,h.dialing,h.stale,h.failures]){const "
+    "c=document.createElement"
     "('td');c.textContent=x;r.append(c)}return r}));el('r').textContent=b?(100*a/b).toFixed(2)+' %':'-'}catch(e){}}"
     "tick();setInterval(tick,1000)</script></html>";
 
@@ -32,35 +38,26 @@ static void make_live(struct json_writer *writer, const struct admin_view *view,
     json_write_raw(writer, str_from(live_page));
 }
 
-static void write_member(struct json_writer *writer, bool first, const char *name, uint64_t number)
+/* Behind another member. */
+static void write_member(struct json_writer *writer, const char *name, uint64_t number)
 {
-    if (!first)
-        json_write_raw(writer, STR(","));
+    json_write_raw(writer, STR(","));
     json_write_string(writer, str_from(name));
     json_write_raw(writer, STR(":"));
     json_write_u64(writer, number);
 }
 
-static uint64_t open_connections(const struct frontend *frontend)
-{
-    return atomic_load_explicit(&frontend->counts.connections_opened, memory_order_relaxed) -
-           atomic_load_explicit(&frontend->counts.connections_closed, memory_order_relaxed);
-}
-
 static void make_status(struct json_writer *writer, const struct admin_view *view, uint64_t uptime_ns)
 {
-    uint64_t clients = 0, requests = 0;
+    struct client_totals totals;
 
-    for (unsigned i = 0; i < view->workers; i++) {
-        clients += open_connections(view->frontends[i]);
-        requests += atomic_load_explicit(&view->frontends[i]->counts.requests, memory_order_relaxed);
-    }
+    client_totals_read(view, &totals);
     json_write_raw(writer, STR("{\"version\":\"" HOLDFAST_VERSION "\""));
-    write_member(writer, false, "workers", view->workers);
-    write_member(writer, false, "uptime_seconds", uptime_ns / 1000000000u);
-    write_member(writer, false, "endpoints", generation_endpoint_count(view->generation));
-    write_member(writer, false, "client_connections", clients);
-    write_member(writer, false, "requests", requests);
+    write_member(writer, "workers", view->workers);
+    write_member(writer, "uptime_seconds", uptime_ns / 1000000000u);
+    write_member(writer, "endpoints", generation_endpoint_count(view->generation));
+    write_member(writer, "client_connections", totals.open);
+    write_member(writer, "requests", totals.requests);
     json_write_raw(writer, *view->draining ? STR(",\"draining\":true}\n") : STR(",\"draining\":false}\n"));
 }
 
@@ -69,20 +66,20 @@ static void write_pool(struct json_writer *writer, const struct host *host)
     struct host_totals totals;
     uint64_t all;
 
-    host_totals(host, &totals);
+    host_totals_read(host, &totals);
     all = totals.requests_reused + totals.requests_new;
     json_write_raw(writer, STR("{\"host\":"));
     json_write_string(writer, host->url);
-    write_member(writer, false, "open", totals.idle + totals.active);
-    write_member(writer, false, "idle", totals.idle);
-    write_member(writer, false, "active", totals.active);
-    write_member(writer, false, "dialing", totals.dialing);
-    write_member(writer, false, "reused", totals.requests_reused);
-    write_member(writer, false, "new", totals.requests_new);
-    write_member(writer, false, "stale", totals.stale);
-    write_member(writer, false, "resends", totals.resends);
-    write_member(writer, false, "dial_failures", totals.dial_failures);
-    write_member(writer, false, "failures", totals.failures);
+    write_member(writer, "open", totals.idle + totals.active);
+    write_member(writer, "idle", totals.idle);
+    write_member(writer, "active", totals.active);
+    write_member(writer, "dialing", totals.dialing);
+    write_member(writer, "reused", totals.requests_reused);
+    write_member(writer, "new", totals.requests_new);
+    write_member(writer, "stale", totals.stale);
+    write_member(writer, "resends", totals.resends);
+    write_member(writer, "dial_failures", totals.dial_failures);
+    write_member(writer, "failures", totals.failures);
     json_write_raw(writer, STR(",\"reuse_ratio\":"));
     json_write_double(writer, all ? (double)totals.requests_reused / (double)all : 0.0);
     json_write_raw(writer, STR("}"));
@@ -137,7 +134,8 @@ void page_make(struct arena *arena, const struct admin_view *view, const struct 
 
     plain(page, 404, STR("no such page; see / /metrics /v1/status /v1/pools /livez /readyz\n"));
     if (!str_eq(request->method, STR("GET")) && !str_eq(request->method, STR("HEAD"))) {
-        plain(page, 405, STR("only GET\n"));
+        plain(page, 405, STR("only GET and HEAD\n"));
+        page->allow = STR("GET, HEAD");
         return;
     }
     for (size_t i = 0; i < COUNT_OF(pages); i++) {
@@ -150,4 +148,9 @@ void page_make(struct arena *arena, const struct admin_view *view, const struct 
         plain(page, 503, STR("draining\n"));
     if (!page->body.data)
         plain(page, 500, STR("no memory for the page\n"));
+}
+
+void page_refuse(struct page *page)
+{
+    plain(page, 400, STR("this is no request\n"));
 }

@@ -7,10 +7,14 @@
 struct page {
     uint16_t status;
     struct str type, body; /* in the arena, or static */
+    struct str allow;      /* of a 405; else empty */
 };
 
 /* The page for a request: by its path; 404 for others, 405 for methods other than GET and HEAD. */
 void page_make(struct arena *arena, const struct admin_view *view, const struct http_head *request, uint64_t uptime_ns,
                struct page *page);
+
+/* 400: what came is no request. */
+void page_refuse(struct page *page);
 
 #endif

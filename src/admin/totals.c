@@ -1,0 +1,35 @@
+/* totals.c: sums over workers that fit together. Workers count without locks, so what is read later may be newer.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "admin/totals.h"
+
+#include <string.h>
+
+enum { LOOKS_MAX = 16 };
+
+void client_totals_read(const struct admin_view *view, struct client_totals *totals)
+{
+    *totals = (struct client_totals){0};
+    for (unsigned i = 0; i < view->workers; i++) {
+        const struct frontend_counts *counts = &view->frontends[i]->counts;
+
+        /* Closed ones first: no connection is closed before it was opened, so the difference is never below zero. */
+        totals->closed += atomic_load_explicit(&counts->connections_closed, memory_order_acquire);
+        totals->opened += atomic_load_explicit(&counts->connections_opened, memory_order_acquire);
+        totals->requests += atomic_load_explicit(&counts->requests, memory_order_relaxed);
+    }
+    totals->open = totals->opened > totals->closed ? totals->opened - totals->closed : 0;
+}
+
+/* Most numbers only grow: two looks that agree had no change between them. */
+void host_totals_read(const struct host *host, struct host_totals *totals)
+{
+    struct host_totals before;
+
+    host_totals(host, totals);
+    for (int looks = 1; looks < LOOKS_MAX; looks++) {
+        before = *totals;
+        host_totals(host, totals);
+        if (memcmp(&before, totals, sizeof(before)) == 0)
+            return;
+    }
+}

@@ -1,0 +1,17 @@
+/* totals.h: the workers' numbers, added up while they go on counting. SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_ADMIN_TOTALS_H
+#define HOLDFAST_ADMIN_TOTALS_H
+
+#include "admin/admin.h"
+
+/* opened = closed + open, at every look. */
+struct client_totals {
+    uint64_t opened, closed, open, requests;
+};
+void client_totals_read(const struct admin_view *view, struct client_totals *totals);
+
+/* The host's numbers of one moment, as far as a few tries can get one: connections_opened = connections_closed + idle +
+ * active but for what a worker is counting right now. */
+void host_totals_read(const struct host *host, struct host_totals *totals);
+
+#endif

@@ -1,0 +1,194 @@
+/* test_pages.c: which page answers what, and the JSON of status and pools. SPDX-License-Identifier: Apache-2.0 */
+#include "view_stage.h"
+
+#include "json/json.h"
+
+static const struct json_doc *parse(struct str text)
+{
+    struct json_doc *doc = arena_make(test_arena(), struct json_doc);
+    struct json_error err;
+
+    CHECK(doc != NULL);
+    if (!json_parse(test_arena(), text, &(struct json_options){0}, doc, &err))
+        test_fail(__FILE__, __LINE__, "%s at %u of %.*s", err.text, err.at, STR_ARG(text));
+    return doc;
+}
+
+static void check_number(struct json object, const char *name, const char *expected)
+{
+    struct json member = json_member(object, str_from(name));
+
+    test_case_is("%s", name);
+    CHECK(json_exists(member));
+    CHECK_STR(json_raw(member), str_from(expected));
+}
+
+TEST(each_path_has_its_page)
+{
+    static const struct {
+        const char *method, *path, *type;
+        uint16_t status;
+        bool draining;
+    } cases[] = {
+        {"GET", "/", "text/html; charset=utf-8", 200, false},
+        {"GET", "/v1/status", "application/json", 200, false},
+        {"GET", "/v1/status?pretty=1", "application/json", 200, false},
+        {"HEAD", "/v1/status", "application/json", 200, false},
+        {"GET", "/v1/pools", "application/json", 200, false},
+        {"GET", "/metrics", "application/openmetrics-text; version=1.0.0; charset=utf-8", 200, false},
+        {"GET", "/metrics?", "application/openmetrics-text; version=1.0.0; charset=utf-8", 200, true},
+        {"GET", "/livez", "text/plain; charset=utf-8", 200, false},
+        {"GET", "/livez", "text/plain; charset=utf-8", 200, true},
+        {"GET", "/readyz", "text/plain; charset=utf-8", 200, false},
+        {"GET", "/readyz", "text/plain; charset=utf-8", 503, true},
+        {"GET", "", "text/plain; charset=utf-8", 404, false},
+        {"GET", "*", "text/plain; charset=utf-8", 404, false},
+        {"GET", "/v1", "text/plain; charset=utf-8", 404, false},
+        {"GET", "/v1/status/", "text/plain; charset=utf-8", 404, false},
+        {"GET", "/V1/STATUS", "text/plain; charset=utf-8", 404, false},
+        {"POST", "/v1/status", "text/plain; charset=utf-8", 405, false},
+        {"DELETE", "/nothing", "text/plain; charset=utf-8", 405, false},
+        {"get", "/", "text/plain; charset=utf-8", 405, false},
+    };
+    struct view_stage stage;
+
+    view_stage_open(&stage);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct page page;
+
+        test_case_is("%s %s", cases[i].method, cases[i].path);
+        stage.draining = cases[i].draining;
+        page = view_stage_page(&stage, cases[i].method, cases[i].path);
+        CHECK_EQ(page.status, cases[i].status);
+        CHECK_STR(page.type, str_from(cases[i].type));
+        CHECK(page.body.len > 0);
+        CHECK_INT(page.allow.len > 0, page.status == 405);
+    }
+    view_stage_close(&stage);
+}
+
+TEST(status_tells_the_sums_of_all_workers)
+{
+    struct view_stage stage;
+    struct json root;
+
+    view_stage_open(&stage);
+    stage.workers[0].counts.connections_opened = 10;
+    stage.workers[0].counts.connections_closed = 4;
+    stage.workers[2].counts.connections_opened = 5;
+    view_stage_answers(&stage, 0, "/users/{id}", 200, 7);
+    view_stage_answers(&stage, 1, "/users/{id}", 404, 2);
+    root = json_root(parse(view_stage_page(&stage, "GET", "/v1/status").body));
+    CHECK_STR(json_raw(json_member(root, STR("version"))), STR("\"" HOLDFAST_VERSION "\""));
+    check_number(root, "workers", "3");
+    check_number(root, "uptime_seconds", "61");
+    check_number(root, "client_connections", "11");
+    check_number(root, "requests", "9");
+    check_number(root, "endpoints", "4"); /* two, /__health, and what matches nothing */
+    check_number(root, "draining", "false");
+    stage.draining = true;
+    root = json_root(parse(view_stage_page(&stage, "GET", "/v1/status").body));
+    check_number(root, "draining", "true");
+    view_stage_close(&stage);
+}
+
+/* A worker may close what another look saw open: never "18446744073709551615 connections". */
+TEST(no_number_falls_below_zero)
+{
+    struct view_stage stage;
+
+    view_stage_open(&stage);
+    stage.workers[0].counts.connections_opened = 4;
+    stage.workers[0].counts.connections_closed = 5;
+    check_number(json_root(parse(view_stage_page(&stage, "GET", "/v1/status").body)), "client_connections", "0");
+    view_stage_close(&stage);
+}
+
+TEST(pools_tell_the_numbers_of_each_host)
+{
+    struct view_stage stage;
+    struct host_counts *counts;
+    struct json hosts, first, second;
+
+    view_stage_open(&stage);
+    counts = view_stage_host(&stage, 0, "http://a.test:8001");
+    counts->requests_reused = 90;
+    counts->requests_new = 8;
+    counts->idle = 3;
+    counts->active = 1;
+    counts->stale = 6;
+    counts = view_stage_host(&stage, 2, "http://a.test:8001");
+    counts->requests_reused = 1;
+    counts->requests_new = 1;
+    counts->idle = 1;
+    counts->dialing = 2;
+    counts->resends = 4;
+    counts->dial_failures = 5;
+    counts->failures = 7;
+    hosts = json_member(json_root(parse(view_stage_page(&stage, "GET", "/v1/pools").body)), STR("hosts"));
+    CHECK_EQ(json_count(hosts), 2);
+    first = json_element(hosts, 0);
+    CHECK_TEXT(json_raw(json_member(first, STR("host"))), "\"http://a.test:8001\"");
+    check_number(first, "open", "5");
+    check_number(first, "idle", "4");
+    check_number(first, "active", "1");
+    check_number(first, "dialing", "2");
+    check_number(first, "reused", "91");
+    check_number(first, "new", "9");
+    check_number(first, "stale", "6");
+    check_number(first, "resends", "4");
+    check_number(first, "dial_failures", "5");
+    check_number(first, "failures", "7");
+    check_number(first, "reuse_ratio", "0.91");
+    second = json_element(hosts, 1);
+    CHECK_TEXT(json_raw(json_member(second, STR("host"))), "\"http://b.test\"");
+    check_number(second, "open", "0");
+    check_number(second, "reuse_ratio", "0"); /* not a division by zero */
+    view_stage_close(&stage);
+}
+
+TEST(many_hosts_fit_a_page)
+{
+    enum { HOSTS = 5000 };
+    struct view_stage stage;
+    struct json hosts;
+
+    view_stage_open(&stage);
+    for (unsigned i = 2; i < HOSTS; i++)
+        view_stage_host(&stage, 0, arena_format(test_arena(), "http://host-%u.example.test:8080", i).data)->idle = i;
+    hosts = json_member(json_root(parse(view_stage_page(&stage, "GET", "/v1/pools").body)), STR("hosts"));
+    CHECK_EQ(json_count(hosts), HOSTS);
+    check_number(json_element(hosts, HOSTS - 1), "idle", "4999");
+    view_stage_close(&stage);
+}
+
+/* With less and less memory: the page is whole, or a 500 that says why. */
+TEST(a_page_without_memory_is_an_error_not_a_half_page)
+{
+    static const char *const paths[] = {"/v1/status", "/v1/pools", "/metrics", "/"};
+    struct view_stage stage;
+
+    view_stage_open(&stage);
+    for (size_t i = 0; i < COUNT_OF(paths); i++) {
+        struct http_head request = {.method = STR("GET"), .path = str_from(paths[i])};
+        struct page whole = view_stage_page(&stage, "GET", paths[i]);
+        unsigned failed = 0;
+
+        for (size_t room = 0; room < 4 * whole.body.len; room += 97) {
+            struct arena *arena = arena_new(NULL, room);
+            struct page page;
+
+            test_case_is("%s in %zu bytes", paths[i], room);
+            CHECK(arena != NULL);
+            page_make(arena, &stage.view, &request, 61000000000, &page);
+            failed += page.status == 500;
+            if (page.status == 500)
+                CHECK_TEXT(page.body, "no memory for the page\n");
+            else
+                CHECK_EQ(page.body.len / 64, whole.body.len / 64); /* the resident memory may gain a digit */
+            arena_free(arena);
+        }
+        CHECK(failed > 0);
+    }
+    view_stage_close(&stage);
+}

@@ -1,0 +1,105 @@
+/* view_stage.c: see the header. SPDX-License-Identifier: Apache-2.0 */
+#include "view_stage.h"
+
+#include <stdlib.h>
+
+#define UPTIME_NS UINT64_C(61999000000)
+
+static const char two_endpoints[] =
+    "{\"version\": 3, \"endpoints\": ["
+    "{\"endpoint\": \"/users/{id}\","
+    " \"backend\": [{\"host\": [\"http://a.test:8001\"], \"url_pattern\": \"/u/{id}\"}]},"
+    "{\"endpoint\": \"/all/*\", \"method\": \"*\", \"output_encoding\": \"no-op\","
+    " \"backend\": [{\"host\": [\"http://b.test\"], \"url_pattern\": \"/*\"}]}]}";
+
+static void build_generation(struct view_stage *stage, const char *config)
+{
+    struct arena *arena = arena_new(NULL, SIZE_MAX);
+    struct report report;
+    struct service *service;
+
+    CHECK(arena != NULL);
+    report_init(&report, arena);
+    service = service_load(arena, &(struct service_sources){.path = "test.json", .text = config}, &report);
+    stage->generation = service ? generation_build(arena, service, stage->hosts, &report) : NULL;
+    if (!stage->generation) {
+        struct str text = report_text(&report, test_arena(), false);
+
+        test_fail(__FILE__, __LINE__, "%.*s", STR_ARG(text));
+    }
+}
+
+void view_stage_open_with(struct view_stage *stage, const char *config)
+{
+    memset(stage, 0, sizeof(*stage));
+    stage->hosts = hosts_new(STAGE_WORKERS);
+    CHECK(stage->hosts != NULL);
+    build_generation(stage, config);
+    for (unsigned i = 0; i < STAGE_WORKERS; i++) {
+        stage->workers[i].requests_by_status =
+            calloc(generation_endpoint_count(stage->generation), sizeof(*stage->workers[i].requests_by_status));
+        CHECK(stage->workers[i].requests_by_status != NULL);
+        stage->frontends[i] = &stage->workers[i];
+    }
+    stage->view = (struct admin_view){
+        .hosts = stage->hosts,
+        .generation = stage->generation,
+        .frontends = stage->frontends,
+        .workers = STAGE_WORKERS,
+        .draining = &stage->draining,
+    };
+}
+
+void view_stage_open(struct view_stage *stage)
+{
+    view_stage_open_with(stage, two_endpoints);
+}
+
+void view_stage_close(struct view_stage *stage)
+{
+    for (unsigned i = 0; i < STAGE_WORKERS; i++) {
+        for (uint32_t k = 0; k < generation_endpoint_count(stage->generation); k++)
+            free(stage->workers[i].requests_by_status[k]);
+        free(stage->workers[i].requests_by_status);
+    }
+    generation_release(stage->generation);
+    hosts_free(stage->hosts);
+}
+
+static uint32_t index_of(const struct view_stage *stage, const char *label)
+{
+    for (uint32_t i = 0; i < generation_endpoint_count(stage->generation); i++)
+        if (str_eq(generation_endpoint(stage->generation, i)->label, str_from(label)))
+            return i;
+    test_fail(__FILE__, __LINE__, "no endpoint %s", label);
+}
+
+void view_stage_answers(struct view_stage *stage, unsigned worker, const char *label, unsigned status, uint64_t number)
+{
+    struct frontend *frontend = &stage->workers[worker];
+    uint32_t index = index_of(stage, label);
+
+    if (!frontend->requests_by_status[index])
+        frontend->requests_by_status[index] = calloc(FRONTEND_STATUS_SLOTS, sizeof(_Atomic uint64_t));
+    CHECK(frontend->requests_by_status[index] != NULL);
+    frontend->requests_by_status[index][status] += number;
+    frontend->counts.requests += number;
+}
+
+struct host_counts *view_stage_host(struct view_stage *stage, unsigned worker, const char *url)
+{
+    struct error err;
+    struct host *host = hosts_intern(stage->hosts, str_from(url), &err);
+
+    CHECK(host != NULL);
+    return &host->counts[worker];
+}
+
+struct page view_stage_page(struct view_stage *stage, const char *method, const char *path)
+{
+    struct http_head request = {.method = str_from(method), .path = str_from(path)};
+    struct page page;
+
+    page_make(test_arena(), &stage->view, &request, UPTIME_NS, &page);
+    return page;
+}
