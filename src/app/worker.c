@@ -159,13 +159,13 @@ void worker_free(struct worker *worker)
     if (!worker)
         return;
     thread_join(worker->thread);
+    frontend_free(worker->frontend); /* may still wake drained_task */
     if (worker->loop) {
         timer_clear(worker->loop, &worker->limit);
         task_forget(worker->loop, &worker->limit_task);
         task_forget(worker->loop, &worker->drained_task);
         task_forget(worker->loop, &worker->mail_task);
     }
-    frontend_free(worker->frontend);
     access_log_free(worker->access_log);
     pool_free(worker->pool);
     resolver_free(worker->resolver);

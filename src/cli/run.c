@@ -5,6 +5,7 @@
 #include "cli/serve.h"
 #include "config/report.h"
 #include "os/file.h"
+#include "upstream/host.h"
 
 struct run_values {
     const char *config, *to;
@@ -45,15 +46,25 @@ static int without_config(void)
     return EXIT_OK;
 }
 
+/* The target must be a host that the gateway can have. */
+static bool target_is_good(const char *target)
+{
+    struct hosts *hosts = hosts_new(1);
+    struct error err = {0};
+    bool good = hosts && hosts_intern(hosts, str_from(target), &err);
+
+    if (!good)
+        print(2, "ERROR --to: %s\n", err.text);
+    hosts_free(hosts);
+    return good;
+}
+
 static int run_text(struct arena *arena, const struct run_values *values, const char *name, struct str text)
 {
-    if (!text.data) {
-        print(2, "ERROR out of memory\n");
-        return EXIT_ERROR;
-    }
-    if (values->print_config) {
+    if (!text.data || values->print_config) {
         file_print(1, text);
-        return EXIT_OK;
+        arena_free(arena);
+        return text.data ? EXIT_OK : EXIT_ERROR;
     }
     return serve(arena, &(struct service_sources){
                             .path = name, .text = text.data, .port = values->port, .debug = values->debug > 0});
@@ -67,6 +78,7 @@ static int run_demo(struct arena *arena, const struct run_values *values)
 
     if (!demo) {
         print(2, "ERROR the demo's origins do not start: %s\n", err.text);
+        arena_free(arena);
         return EXIT_ERROR;
     }
     code = run_text(arena, values, "demo", demo_config(demo, arena));
@@ -87,6 +99,8 @@ static int run(int argc, char **argv)
         return EXIT_OK;
     if (!values.config && !values.to && !values.demo)
         return without_config();
+    if (!values.demo && values.to && !target_is_good(values.to))
+        return EXIT_ERROR;
     arena = arena_new(NULL, SIZE_MAX);
     if (!arena)
         return EXIT_ERROR;

@@ -61,7 +61,7 @@ static bool prepare(struct serving *serving, struct error *err)
     serving->world = linux_world_new(err);
     if (!serving->world)
         return false;
-    log_sink_start(serving->world, LOG_INFO);
+    log_sink_start(serving->world, LOG_DEBUG); /* KrakenD's basic logger */
     serving->started_ns = serving->world->ops->now_ns(serving->world);
     serving->loop = loop_new(serving->world);
     if (!serving->loop)

@@ -63,7 +63,7 @@ static enum io pump_piece(struct exchange *x)
     if (!fetch_may_send(x->call.fetch))
         return IO_WAIT;
     if (x->request_body.size == 0 && !x->request_ended) {
-        io = http_recv_body(x->stream, &x->request_body, PIECE_BYTES, &x->error);
+        io = exchange_recv_body(x);
         if (io == IO_WAIT || io == IO_FAIL)
             return io;
         x->request_ended = io == IO_END;
@@ -80,7 +80,7 @@ enum io call_pump_request(struct exchange *x)
     while (io == IO_OK && !x->request_sent)
         io = pump_piece(x);
     /* Behind its body a client has nothing to say, but it may have gone away. */
-    if (io == IO_OK && http_recv_body(x->stream, &x->request_body, PIECE_BYTES, &x->error) == IO_FAIL)
+    if (io == IO_OK && exchange_recv_body(x) == IO_FAIL)
         io = IO_FAIL;
     return io;
 }

@@ -26,6 +26,26 @@ enum progress exchange_fail(struct exchange *x)
     return reply_error(x, 0, STR_EMPTY, STR_EMPTY);
 }
 
+static enum io body_too_large(struct exchange *x, uint64_t bytes_max)
+{
+    error_set(&x->error, FAULT_CLIENT, ERROR_BODY_TOO_LARGE, "a body of more than %llu bytes",
+              (unsigned long long)bytes_max);
+    return IO_FAIL;
+}
+
+enum io exchange_recv_body(struct exchange *x)
+{
+    uint64_t bytes_max = (uint64_t)exchange_service(x)->server.max_body_bytes;
+    size_t before = x->request_body.size;
+    enum io io;
+
+    if (bytes_max && x->request->body_bytes > 0 && (uint64_t)x->request->body_bytes > bytes_max)
+        return body_too_large(x, bytes_max);
+    io = http_recv_body(x->stream, &x->request_body, PIECE_BYTES, &x->error);
+    x->request_bytes += x->request_body.size - before;
+    return bytes_max && x->request_bytes > bytes_max ? body_too_large(x, bytes_max) : io;
+}
+
 static enum progress receive_head(struct exchange *x)
 {
     enum io io = http_recv_head(x->stream, x->arena, &x->request, &x->error);
@@ -115,19 +135,19 @@ static enum progress collect_request(struct exchange *x)
 {
     struct answer_input input;
     struct str body;
-    enum io io;
+    enum io io = IO_OK;
 
-    while ((io = http_recv_body(x->stream, &x->request_body, PIECE_BYTES, &x->error)) == IO_OK)
-        if (x->request_body.size > REQUEST_BODY_MAX_BYTES) {
-            error_set(&x->error, FAULT_CLIENT, ERROR_BODY_TOO_LARGE, "more than %d bytes of body", REQUEST_BODY_MAX_BYTES);
-            return exchange_fail(x);
-        }
+    while (io == IO_OK)
+        io = x->request_body.size > REQUEST_BODY_MAX_BYTES ? body_too_large(x, REQUEST_BODY_MAX_BYTES)
+                                                           : exchange_recv_body(x);
     if (io == IO_WAIT)
         return PAUSE;
     if (io == IO_FAIL)
         return exchange_fail(x);
     body = chain_copy(&x->request_body, x->arena);
     chain_clear(&x->request_body);
+    if (x->endpoint->kind == ENDPOINT_DEBUG)
+        log_request(x, body);
     input = reply_input(x);
     answer_builtin(&input, x->endpoint, body, &x->answer);
     return reply(x);

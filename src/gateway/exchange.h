@@ -49,6 +49,7 @@ struct exchange {
     } call;
     struct error error; /* why it failed; fault NONE when it did not */
     uint64_t started_ns;
+    uint64_t request_bytes; /* of its body, so far */
 };
 
 /* Takes a stream that http_accept gave and serves it. Without memory the stream is cancelled. */

@@ -14,12 +14,20 @@ enum {
     ANSWER_BODY_MAX_BYTES = 67108864,  /* of backend answers that are decoded */
 };
 
+/* exchange.c: request body from the client, within max_body_bytes; answers as http_recv_body. */
+enum io exchange_recv_body(struct exchange *exchange);
+/* exchange.c: exchange->error is filled; what can still be said to the client? */
+enum progress exchange_fail(struct exchange *exchange);
+
 /* call.c */
 enum progress call_start(struct exchange *exchange);
 enum progress call_run(struct exchange *exchange);
 enum progress call_collect(struct exchange *exchange);
 /* Moves request body from the client to the backend. IO_OK: all of it is on its way; IO_FAIL: exchange->error. */
 enum io call_pump_request(struct exchange *exchange);
+
+/* request_log.c: shows a request on the log, for /__debug/ */
+void log_request(const struct exchange *exchange, struct str body);
 
 /* relay.c */
 enum progress relay_start(struct exchange *exchange);
@@ -30,9 +38,6 @@ enum progress reply(struct exchange *exchange);                 /* exchange->ans
 enum progress reply_error(struct exchange *exchange, uint16_t status, struct str body, struct str type);
 enum progress reply_run(struct exchange *exchange);
 struct answer_input reply_input(struct exchange *exchange);
-
-/* exchange.c: exchange->error is filled; what can still be said to the client? */
-enum progress exchange_fail(struct exchange *exchange);
 
 static inline struct loop *exchange_loop(const struct exchange *exchange)
 {
