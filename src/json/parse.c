@@ -308,15 +308,9 @@ static bool parse(struct parser *p, bool trailing_ignored)
         return parser_fail(p, JSON_FAULT_MEMORY, p->at);
     if (!run(p))
         return false;
-    if (trailing_ignored)
-        return true;
+    const char *rest = trailing_ignored ? p->end : scan_blank(p->at, p->end);
 
-    const char *end_of_value = p->at;
-
-    if (scan_blank(p->at, p->end) != p->end)
-        return parser_fail(p, JSON_FAULT_TOP, scan_blank(p->at, p->end));
-    p->at = end_of_value;
-    return true;
+    return rest == p->end || parser_fail(p, JSON_FAULT_TOP, rest);
 }
 
 bool json_parse(struct arena *arena, struct str text, const struct json_options *options, struct json_doc *doc,

@@ -42,4 +42,16 @@ static inline struct str config_test_text(const struct report *report)
     return report_text(report, test_arena(), false);
 }
 
+/* The first problem's heading, without place: "error: text [HFnnnn] | hint", or "". */
+static inline struct str config_test_heading(const struct report *report)
+{
+    static const char *const names[] = {"note", "warning", "error"};
+    const struct problem *problem = report->first;
+
+    if (!problem)
+        return STR("");
+    return arena_format(test_arena(), "%s: %s [HF%04u]%s%s", names[problem->severity], problem->text, problem->code,
+                        problem->hint ? " | " : "", problem->hint ? problem->hint : "");
+}
+
 #endif

@@ -225,6 +225,8 @@ TEST(variables_are_grafted_over_the_root)
         for (const struct node *at = root->children; at; at = at->next)
             members++;
         CHECK_EQ(root->count, members);
+        for (const struct node *at = root->children; at; at = at->next)
+            CHECK_EQ(at->count > 0, at->children != NULL);
         CHECK(report->first == NULL);
     }
 }

@@ -104,18 +104,6 @@ static struct report *bind(const char *text, struct root *root)
     return report;
 }
 
-/* The first problem's heading, without place: "error: text [HFnnnn] | hint", or "". */
-static struct str heading(const struct report *report)
-{
-    static const char *const names[] = {"note", "warning", "error"};
-    const struct problem *problem = report->first;
-
-    if (!problem)
-        return STR("");
-    return arena_format(test_arena(), "%s: %s [HF%04u]%s%s", names[problem->severity], problem->text, problem->code,
-                        problem->hint ? " | " : "", problem->hint ? problem->hint : "");
-}
-
 TEST(defaults_fill_what_is_not_given)
 {
     static const char nulls[] = "{\"port\":null,\"timeout\":null,\"size\":null,\"debug\":null,\"sequential\":null,"
@@ -161,228 +149,6 @@ TEST(what_was_given_is_told_with_its_place)
     CHECK_INT(root.port, 0);
 }
 
-struct weak_case {
-    const char *key, *value;
-    int64_t number;      /* of numbers, durations, sizes, booleans, choices */
-    const char *text;    /* of strings; lists joined by commas */
-    const char *problem; /* NULL: none */
-};
-
-#define INT_BAD(value_, problem_)                                                                                      \
-    {                                                                                                                  \
-        "port", value_, 8080, NULL, "error: port: " problem_                                                           \
-    }
-#define TIME_BAD(value_, problem_)                                                                                     \
-    {                                                                                                                  \
-        "timeout", value_, SECONDS(2), NULL, "error: timeout: " problem_                                               \
-    }
-#define SIZE_BAD(value_, problem_)                                                                                     \
-    {                                                                                                                  \
-        "size", value_, 100, NULL, "error: size: " problem_                                                            \
-    }
-#define BOOL_BAD(value_, problem_)                                                                                     \
-    {                                                                                                                  \
-        "debug", value_, 0, NULL, "error: debug: " problem_                                                            \
-    }
-#define SUCH_TIMES " | such as \"1.5s\", \"300ms\", \"1h30m\""
-#define SUCH_SIZES " | such as 65536, \"64KiB\", \"1MB\""
-
-static const struct weak_case weak_cases[] = {
-    /* whole numbers */
-    {"port", "80", 80, NULL, NULL},
-    {"port", "80.9", 80, NULL, NULL},
-    {"port", "8e1", 80, NULL, NULL},
-    {"port", "\"80\"", 80, NULL, NULL},
-    {"port", "\"+80\"", 80, NULL, NULL},
-    {"port", "\"0x1F90\"", 8080, NULL, NULL},
-    {"port", "\"0X1f90\"", 8080, NULL, NULL},
-    {"port", "\"0b101\"", 5, NULL, NULL},
-    {"port", "\"0o17\"", 15, NULL, NULL},
-    {"port", "\"017\"", 15, NULL, NULL},
-    {"port", "\"1_000\"", 1000, NULL, NULL},
-    {"port", "\"0x_ff\"", 255, NULL, NULL},
-    {"port", "\"0\"", 0, NULL, NULL},
-    {"port", "\"\"", 0, NULL, NULL},
-    {"port", "true", 1, NULL, NULL},
-    {"port", "false", 0, NULL, NULL},
-    INT_BAD("\"abc\"", "\"abc\" is not a whole number [HF0108]"),
-    INT_BAD("\" 80\"", "\" 80\" is not a whole number [HF0108]"),
-    INT_BAD("\"80.5\"", "\"80.5\" is not a whole number [HF0108]"),
-    INT_BAD("\"08\"", "\"08\" is not a whole number [HF0108]"),
-    INT_BAD("\"0x\"", "\"0x\" is not a whole number [HF0108]"),
-    INT_BAD("\"_1\"", "\"_1\" is not a whole number [HF0108]"),
-    INT_BAD("\"1_\"", "\"1_\" is not a whole number [HF0108]"),
-    INT_BAD("\"1__0\"", "\"1__0\" is not a whole number [HF0108]"),
-    INT_BAD("\"-\"", "\"-\" is not a whole number [HF0108]"),
-    INT_BAD("\"tcp://10.0.0.1:80\"", "\"tcp://10.0.0.1:80\" is not a whole number [HF0108]"),
-    INT_BAD("[80]", "expected a whole number, found a list [HF0103]"),
-    INT_BAD("{}", "expected a whole number, found an object [HF0103]"),
-    INT_BAD("65536", "65536 is more than 65535 [HF0104]"),
-    INT_BAD("-1", "-1 is less than 0 [HF0104]"),
-    INT_BAD("\"-1\"", "\"-1\" is less than 0 [HF0104]"),
-    INT_BAD("1e30", "1e30 is past 64 bits [HF0104]"),
-    INT_BAD("99999999999999999999", "99999999999999999999 is past 64 bits [HF0104]"),
-    INT_BAD("\"9223372036854775808\"", "\"9223372036854775808\" is past 64 bits [HF0104]"),
-    INT_BAD("\"-9223372036854775808\"", "\"-9223372036854775808\" is less than 0 [HF0104]"),
-    INT_BAD("\"-9223372036854775809\"", "\"-9223372036854775809\" is past 64 bits [HF0104]"),
-    /* booleans */
-    {"debug", "true", 1, NULL, NULL},
-    {"debug", "false", 0, NULL, NULL},
-    {"debug", "1", 1, NULL, NULL},
-    {"debug", "0", 0, NULL, NULL},
-    {"debug", "-0.0", 0, NULL, NULL},
-    {"debug", "0.5", 1, NULL, NULL},
-    {"debug", "\"true\"", 1, NULL, NULL},
-    {"debug", "\"T\"", 1, NULL, NULL},
-    {"debug", "\"t\"", 1, NULL, NULL},
-    {"debug", "\"TRUE\"", 1, NULL, NULL},
-    {"debug", "\"True\"", 1, NULL, NULL},
-    {"debug", "\"1\"", 1, NULL, NULL},
-    {"sequential", "\"0\"", 0, NULL, NULL},
-    {"sequential", "\"f\"", 0, NULL, NULL},
-    {"sequential", "\"F\"", 0, NULL, NULL},
-    {"sequential", "\"false\"", 0, NULL, NULL},
-    {"sequential", "\"False\"", 0, NULL, NULL},
-    {"sequential", "\"FALSE\"", 0, NULL, NULL},
-    {"sequential", "\"\"", 0, NULL, NULL},
-    BOOL_BAD("\"yes\"", "\"yes\" is not a boolean [HF0109] | write true or false"),
-    BOOL_BAD("\"tRUE\"", "\"tRUE\" is not a boolean [HF0109] | write true or false"),
-    BOOL_BAD("[]", "expected a boolean, found a list [HF0103]"),
-    BOOL_BAD("{}", "expected a boolean, found an object [HF0103]"),
-    /* durations */
-    {"timeout", "\"3s\"", SECONDS(3), NULL, NULL},
-    {"timeout", "\"1h30m\"", SECONDS(5400), NULL, NULL},
-    {"timeout", "\"1.5s\"", MS(1500), NULL, NULL},
-    {"timeout", "\"0\"", 0, NULL, NULL},
-    {"timeout", "\"-2s\"", SECONDS(-2), NULL, NULL},
-    {"timeout", "0", 0, NULL, NULL},
-    {"timeout", "3000", 3000, NULL,
-     "warning: timeout: a number as duration counts nanoseconds: 3000 is 3\xc2\xb5s [HF0107] | did you mean "
-     "\"3000ms\"?"},
-    {"timeout", "3", 3, NULL,
-     "warning: timeout: a number as duration counts nanoseconds: 3 is 3ns [HF0107] | did you mean \"3s\"?"},
-    {"timeout", "3000000000", SECONDS(3), NULL,
-     "warning: timeout: a number as duration counts nanoseconds: 3000000000 is 3s [HF0107] | write \"3s\""},
-    TIME_BAD("\"3sec\"", "\"3sec\" is not a duration [HF0102] | did you mean \"3s\"?"),
-    TIME_BAD("\"5 s\"", "\"5 s\" is not a duration [HF0102] | did you mean \"5s\"?"),
-    TIME_BAD("\" 5s \"", "\" 5s \" is not a duration [HF0102] | did you mean \"5s\"?"),
-    TIME_BAD("\"5S\"", "\"5S\" is not a duration [HF0102] | did you mean \"5s\"?"),
-    TIME_BAD("\"1d\"", "\"1d\" is not a duration [HF0102] | did you mean \"24h\"?"),
-    TIME_BAD("\"1d12h\"", "\"1d12h\" is not a duration [HF0102] | did you mean \"24h12h\"?"),
-    TIME_BAD("\"2 weeks\"", "\"2 weeks\" is not a duration [HF0102] | did you mean \"336h\"?"),
-    TIME_BAD("\"1 hour 30 minutes\"", "\"1 hour 30 minutes\" is not a duration [HF0102] | did you mean \"1h30m\"?"),
-    TIME_BAD("\"200 msecs\"", "\"200 msecs\" is not a duration [HF0102] | did you mean \"200ms\"?"),
-    TIME_BAD("\"500\"", "\"500\" is not a duration [HF0102] | add a unit: did you mean \"500ms\"?"),
-    TIME_BAD("\"5\"", "\"5\" is not a duration [HF0102] | add a unit: did you mean \"5s\"?"),
-    TIME_BAD("\"\"", "\"\" is not a duration [HF0102]" SUCH_TIMES),
-    TIME_BAD("\"soon\"", "\"soon\" is not a duration [HF0102]" SUCH_TIMES),
-    TIME_BAD("\"1y\"", "\"1y\" is not a duration [HF0102]" SUCH_TIMES),
-    TIME_BAD("\"s\"", "\"s\" is not a duration [HF0102]" SUCH_TIMES),
-    TIME_BAD("\"99999999d\"", "\"99999999d\" is not a duration [HF0102]" SUCH_TIMES),
-    TIME_BAD("\"1.2.3s\"", "\"1.2.3s\" is not a duration [HF0102]"),
-    TIME_BAD("true", "expected a duration such as \"1.5s\", found a boolean [HF0103]"),
-    TIME_BAD("[\"1s\"]", "expected a duration such as \"1.5s\", found a list [HF0103]"),
-    TIME_BAD("1e30", "1e30 is past 64 bits [HF0104]"),
-    /* sizes */
-    {"size", "512", 512, NULL, NULL},
-    {"size", "\"512\"", 512, NULL, NULL},
-    {"size", "\"512B\"", 512, NULL, NULL},
-    {"size", "\"64KiB\"", 65536, NULL, NULL},
-    {"size", "\"64kib\"", 65536, NULL, NULL},
-    {"size", "\"1MB\"", 1000000, NULL, NULL},
-    {"size", "\"2GiB\"", (int64_t)2 << 30, NULL, NULL},
-    {"size", "\"1.5MiB\"", 3 << 19, NULL, NULL},
-    SIZE_BAD("\"64K\"", "\"64K\" is not a size [HF0110] | did you mean \"64KiB\"?"),
-    SIZE_BAD("\"64 MB\"", "\"64 MB\" is not a size [HF0110] | did you mean \"64MiB\"?"),
-    SIZE_BAD("\"\"", "\"\" is not a size [HF0110]" SUCH_SIZES),
-    SIZE_BAD("\"big\"", "\"big\" is not a size [HF0110]" SUCH_SIZES),
-    SIZE_BAD("\"1.2.3KB\"", "\"1.2.3KB\" is not a size [HF0110]" SUCH_SIZES),
-    SIZE_BAD("\"-1KB\"", "\"-1KB\" is not a size [HF0110]" SUCH_SIZES),
-    SIZE_BAD("\"9999999999999GiB\"", "\"9999999999999GiB\" is past 64 bits [HF0104]"),
-    SIZE_BAD("{}", "expected a size such as 65536 or \"64KiB\", found an object [HF0103]"),
-    /* strings */
-    {"name", "\"x\"", 0, "x", NULL},
-    {"name", "\"\"", 0, "", NULL},
-    {"name", "8080", 0, "8080", NULL},
-    {"name", "1.0", 0, "1", NULL},
-    {"name", "1e3", 0, "1000", NULL},
-    {"name", "0.0000001", 0, "0.0000001", NULL},
-    {"name", "true", 0, "1", NULL},
-    {"name", "false", 0, "0", NULL},
-    {"name", "[]", 0, "gateway", "error: name: expected a string, found a list [HF0103]"},
-    {"name", "{}", 0, "gateway", "error: name: expected a string, found an object [HF0103]"},
-    /* choices */
-    {"encoding", "\"json\"", 0, NULL, NULL},
-    {"encoding", "\"xml\"", 2, NULL, NULL},
-    {"encoding", "\"noop\"", 1, NULL,
-     "error: encoding: \"noop\" is no known choice [HF0111] | did you mean \"no-op\"?"},
-    {"encoding", "\"JSON\"", 1, NULL, "error: encoding: \"JSON\" is no known choice [HF0111] | did you mean \"json\"?"},
-    {"encoding", "\"protobuf\"", 1, NULL,
-     "error: encoding: \"protobuf\" is no known choice [HF0111] | one of \"json\", \"no-op\", \"xml\", \"safejson\""},
-    {"encoding", "5", 1, NULL,
-     "error: encoding: 5 is no known choice [HF0111] | one of \"json\", \"no-op\", \"xml\", \"safejson\""},
-    {"encoding", "[]", 1, NULL, "error: encoding: expected a string, found a list [HF0103]"},
-    /* lists of strings */
-    {"host", "[\"a\",\"b\"]", 2, "a,b", NULL},
-    {"host", "\"a\"", 1, "a", NULL},
-    {"host", "\"\"", 1, "", NULL},
-    {"host", "\"a,b\"", 1, "a,b", NULL},
-    {"host", "5", 1, "5", NULL},
-    {"host", "true", 1, "1", NULL},
-    {"host", "[]", 0, "", NULL},
-    {"host", "{}", 0, "", NULL},
-    {"host", "[1,true,null,\"x\"]", 4, "1,1,,x", NULL},
-    {"host", "{\"a\":1}", 0, "", "error: host: expected a list of strings, found an object [HF0103]"},
-    {"host", "[\"a\",[],\"b\"]", 2, "a,b", "error: host[1]: expected a string, found a list [HF0103]"},
-};
-
-static int64_t number_of(const struct root *root, const char *key)
-{
-    struct str name = str_from(key);
-
-    if (str_eq(name, STR("port")))
-        return root->port;
-    if (str_eq(name, STR("timeout")))
-        return root->timeout_ns;
-    if (str_eq(name, STR("size")))
-        return root->size;
-    if (str_eq(name, STR("debug")))
-        return root->debug;
-    if (str_eq(name, STR("sequential")))
-        return root->sequential;
-    if (str_eq(name, STR("encoding")))
-        return root->encoding;
-    return (int64_t)root->host.count;
-}
-
-static struct str text_of(const struct root *root, const char *key)
-{
-    struct str joined = STR("");
-
-    if (strcmp(key, "name") == 0)
-        return root->name;
-    for (size_t i = 0; i < root->host.count; i++)
-        joined = arena_format(test_arena(), "%.*s%s%.*s", STR_ARG(joined), i ? "," : "", STR_ARG(root->host.items[i]));
-    return joined;
-}
-
-TEST(values_are_taken_as_weakly_as_krakend_takes_them)
-{
-    for (size_t i = 0; i < COUNT_OF(weak_cases); i++) {
-        const struct weak_case *c = &weak_cases[i];
-        struct root root;
-        struct report *report = bind(arena_format(test_arena(), "{\"%s\":%s}", c->key, c->value).data, &root);
-
-        test_case_is("%s: %s", c->key, c->value);
-        CHECK_STR(heading(report), str_from(c->problem ? c->problem : ""));
-        CHECK_EQ(report->errors + report->warnings + report->notes, c->problem ? 1 : 0);
-        if (c->text)
-            CHECK_STR(text_of(&root, c->key), str_from(c->text));
-        else
-            CHECK_INT(number_of(&root, c->key), c->number);
-    }
-}
-
 TEST(ranges_hold_at_both_ends)
 {
     static const struct {
@@ -406,7 +172,7 @@ TEST(ranges_hold_at_both_ends)
         struct root root;
 
         test_case_is("%s", rows[i].text);
-        CHECK_STR(heading(bind(rows[i].text, &root)), str_from(rows[i].problem));
+        CHECK_STR(config_test_heading(bind(rows[i].text, &root)), str_from(rows[i].problem));
     }
 }
 
@@ -446,15 +212,16 @@ TEST(one_object_stands_for_a_list_of_one_and_an_empty_one_for_none)
     CHECK_TEXT(((const struct endpoint *)root.endpoints.items)->path, "/a");
     CHECK(bind("{\"endpoints\":{}}", &root)->first == NULL);
     CHECK_EQ(root.endpoints.count, 0);
-    CHECK_TEXT(heading(bind("{\"endpoints\":\"x\"}", &root)),
+    CHECK_TEXT(config_test_heading(bind("{\"endpoints\":\"x\"}", &root)),
                "error: endpoints: expected a list of objects, found a string [HF0103]");
-    CHECK_TEXT(heading(bind("{\"endpoints\":[{\"endpoint\":\"/\"},5]}", &root)),
+    CHECK_TEXT(config_test_heading(bind("{\"endpoints\":[{\"endpoint\":\"/\"},5]}", &root)),
                "error: endpoints[1]: expected an object, found a number [HF0103]");
     CHECK_EQ(root.endpoints.count, 2);
-    CHECK_TEXT(heading(bind("{\"endpoints\":[null]}", &root)),
+    CHECK_TEXT(config_test_heading(bind("{\"endpoints\":[null]}", &root)),
                "error: endpoints[0]: \"endpoint\" is missing [HF0105] | the path that clients ask for");
-    CHECK_TEXT(heading(bind("{\"limits\":[]}", &root)), "error: limits: expected an object, found a list [HF0103]");
-    CHECK_TEXT(heading(bind("[]", &root)), "error: expected an object, found a list [HF0103]");
+    CHECK_TEXT(config_test_heading(bind("{\"limits\":[]}", &root)),
+               "error: limits: expected an object, found a list [HF0103]");
+    CHECK_TEXT(config_test_heading(bind("[]", &root)), "error: expected an object, found a list [HF0103]");
     CHECK_INT(root.port, 8080);
 }
 
@@ -462,20 +229,20 @@ TEST(unknown_keys_are_warnings_with_a_suggestion_and_comments_are_silent)
 {
     struct root root;
 
-    CHECK_TEXT(heading(bind("{\"tiemout\":\"1s\"}", &root)),
+    CHECK_TEXT(config_test_heading(bind("{\"tiemout\":\"1s\"}", &root)),
                "warning: unknown key \"tiemout\" [HF0101] | did you mean \"timeout\"?");
-    CHECK_TEXT(heading(bind("{\"zzzzzz\":1}", &root)), "warning: unknown key \"zzzzzz\" [HF0101]");
-    CHECK_TEXT(heading(bind("{\"endpoints\":[{\"endpoint\":\"/\",\"backends\":[]}]}", &root)),
+    CHECK_TEXT(config_test_heading(bind("{\"zzzzzz\":1}", &root)), "warning: unknown key \"zzzzzz\" [HF0101]");
+    CHECK_TEXT(config_test_heading(bind("{\"endpoints\":[{\"endpoint\":\"/\",\"backends\":[]}]}", &root)),
                "warning: endpoints[0]: unknown key \"backends\" [HF0101] | did you mean \"backend\"?");
-    CHECK_TEXT(heading(bind("{\"@comment\":1,\"$schema\":2,\"_x\":3,\"#\":4}", &root)), "");
-    CHECK_TEXT(heading(bind("{\"\":1}", &root)), "warning: unknown key \"\" [HF0101]");
-    CHECK_TEXT(heading(bind("{\"extra_config\":{\"any\":{\"thing\":1}}}", &root)), "");
+    CHECK_TEXT(config_test_heading(bind("{\"@comment\":1,\"$schema\":2,\"_x\":3,\"#\":4}", &root)), "");
+    CHECK_TEXT(config_test_heading(bind("{\"\":1}", &root)), "warning: unknown key \"\" [HF0101]");
+    CHECK_TEXT(config_test_heading(bind("{\"extra_config\":{\"any\":{\"thing\":1}}}", &root)), "");
 
     struct report *strict = config_test_report();
 
     strict->strict = true;
     CHECK(!schema_bind(&root_schema, config_test_node(STR("{\"prot\":1,\"@c\":1}")), "", &root, test_arena(), strict));
-    CHECK_TEXT(heading(strict), "error: unknown key \"prot\" [HF0101] | did you mean \"port\"?");
+    CHECK_TEXT(config_test_heading(strict), "error: unknown key \"prot\" [HF0101] | did you mean \"port\"?");
     CHECK_EQ(strict->errors, 1);
 
     struct schema open = root_schema;
@@ -490,19 +257,19 @@ TEST(a_key_in_other_case_is_read_with_a_note)
     struct report *report = bind("{\"Port\":90}", &root);
 
     CHECK_INT(root.port, 90);
-    CHECK_TEXT(heading(report), "note: port: read although its case differs [HF0106] | write \"port\"");
+    CHECK_TEXT(config_test_heading(report), "note: port: read although its case differs [HF0106] | write \"port\"");
     CHECK_EQ(report->notes, 1);
     report = bind("{\"Port\":90,\"port\":91}", &root);
     CHECK_INT(root.port, 91);
-    CHECK_TEXT(heading(report), "warning: unknown key \"Port\" [HF0101] | did you mean \"port\"?");
+    CHECK_TEXT(config_test_heading(report), "warning: unknown key \"Port\" [HF0101] | did you mean \"port\"?");
 }
 
 TEST(ignored_options_are_known)
 {
     struct root root;
 
-    CHECK_TEXT(heading(bind("{\"version\":3}", &root)), "");
-    CHECK_TEXT(heading(bind("{\"plugin\":{\"folder\":\"x\"}}", &root)),
+    CHECK_TEXT(config_test_heading(bind("{\"version\":3}", &root)), "");
+    CHECK_TEXT(config_test_heading(bind("{\"plugin\":{\"folder\":\"x\"}}", &root)),
                "note: plugin: plugins are not loaded [HF0112]");
 }
 
@@ -511,11 +278,11 @@ TEST(what_is_required_is_missed_once_at_the_object)
     struct root root;
     struct report *report = bind("{\"endpoints\":[ {\"timeout\":\"1s\"}]}", &root);
 
-    CHECK_TEXT(heading(report),
+    CHECK_TEXT(config_test_heading(report),
                "error: endpoints[0]: \"endpoint\" is missing [HF0105] | the path that clients ask for");
     CHECK_EQ(report->first->place.at, 15);
     CHECK_EQ(report->first->place.len, 1);
-    CHECK_TEXT(heading(bind("{\"endpoints\":[{\"endpoint\":null}]}", &root)),
+    CHECK_TEXT(config_test_heading(bind("{\"endpoints\":[{\"endpoint\":null}]}", &root)),
                "error: endpoints[0]: \"endpoint\" is missing [HF0105] | the path that clients ask for");
 }
 
@@ -523,7 +290,7 @@ TEST(checks_across_fields_are_called_with_their_path)
 {
     struct root root;
 
-    CHECK_TEXT(heading(bind("{\"endpoints\":[{\"endpoint\":\"/\"},{\"endpoint\":\"x\"}]}", &root)),
+    CHECK_TEXT(config_test_heading(bind("{\"endpoints\":[{\"endpoint\":\"/\"},{\"endpoint\":\"x\"}]}", &root)),
                "warning: endpoints[1]: no slash [HF0900]");
 }
 
@@ -561,7 +328,7 @@ TEST(long_values_are_cut_between_characters)
     for (int i = 0; i < 40; i++, len += 3)
         memcpy(text + len, "\xe2\x82\xac", 3);
     memcpy(text + len, "\"}", 3);
-    struct str shown = heading(bind(text, &root));
+    struct str shown = config_test_heading(bind(text, &root));
 
     CHECK(str_ends(shown, STR("\xe2\x82\xac...\" is not a whole number [HF0108]")));
     CHECK(shown.len < 120);

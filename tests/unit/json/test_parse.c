@@ -202,6 +202,8 @@ static const struct text_case cases[] = {
     CASE(REPAIRED, "\"\\ude00\\ud83d\""),
     CASE(REPAIRED, "\"\\ud83d\\ud83d\\ude00\""),
     CASE(REPAIRED, "\"\\ud83d\\u0041\""),
+    CASE(REPAIRED, "\"\\ud83d\\ue000\""),
+    CASE(REPAIRED, "\"\\ud83d\\udbff\""),
     CASE(REPAIRED, "\"\\ud83d\\n\""),
     CASE(REPAIRED, "\"\x80\""),
     CASE(REPAIRED, "\"\xff\""),

@@ -72,6 +72,7 @@ TEST(strings_are_decoded)
         {STR_INIT("\"\\ude00\\ud83d\""), STR_INIT("\xef\xbf\xbd\xef\xbf\xbd")},
         {STR_INIT("\"\\ud83d\\u0041\""), STR_INIT("\xef\xbf\xbd"
                                                   "A")},
+        {STR_INIT("\"\\ud83d\\ue000\""), STR_INIT("\xef\xbf\xbd\xee\x80\x80")},
         {STR_INIT("\"\\ud83d\\ud83d\\ude00\""), STR_INIT("\xef\xbf\xbd\xf0\x9f\x98\x80")},
         {STR_INIT("\"a\xff"
                   "b\""),

@@ -187,6 +187,39 @@ TEST(a_hundred_thousand_members_in_reverse_order_are_written)
     CHECK(json_test_parse(written, &json_strict).doc->tape[0].canonical);
 }
 
+/* What one object needs for sorting is there again for the next. */
+TEST(scratch_memory_does_not_add_up_over_objects)
+{
+    enum { OBJECTS = 10000 };
+    char *text = arena_alloc(test_arena(), OBJECTS * 30, 1);
+    size_t len = 0;
+
+    CHECK(text != NULL);
+    for (int i = 0; i < OBJECTS; i++)
+        len += (size_t)snprintf(text + len, 30, "%c{\"c\":1,\"b\":2,\"a\":3}", i ? ',' : '[');
+    text[len++] = ']';
+    struct arena *arena = arena_new(NULL, len + 1024);
+    struct json_writer writer = {.arena = arena};
+
+    json_write(&writer, json_test_parse(str_of(text, len), &json_strict));
+    CHECK_EQ(json_written(&writer).len, len);
+    arena_free(arena);
+}
+
+/* Counts stop at 2^24 - 1. A text that large would take minutes, so the tape says so of a small object. */
+TEST(an_object_whose_count_is_saturated_is_written_whole)
+{
+    struct json value = json_test_parse(STR("{\"c\":1,\"b\":2,\"a\":3}"), &json_strict);
+    struct json_entry tape[7];
+    struct json_doc doc = *value.doc;
+
+    CHECK_EQ(doc.length, COUNT_OF(tape));
+    memcpy(tape, doc.tape, sizeof(tape));
+    tape[0].count = (1 << 24) - 1;
+    doc.tape = tape;
+    CHECK_TEXT(json_test_write(json_root(&doc)), "{\"a\":3,\"b\":2,\"c\":1}");
+}
+
 TEST(strings_by_hand_are_escaped_as_go_does)
 {
     static const struct write_case rows[] = {
