@@ -288,11 +288,11 @@ struct resolver *resolver_cache_new(struct resolver *backend)
 {
     struct cache *cache = calloc(1, sizeof(*cache));
 
-    if (!cache)
-        return NULL;
-    cache->names = map_new(rng_next(loop_rng(backend->loop)));
-    if (!cache->names) {
+    if (cache)
+        cache->names = map_new(rng_next(loop_rng(backend->loop)));
+    if (!cache || !cache->names) {
         free(cache);
+        resolver_free(backend);
         return NULL;
     }
     cache->resolver = (struct resolver){.ops = &cache_ops, .loop = backend->loop};

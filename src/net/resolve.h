@@ -42,9 +42,9 @@ struct resolver {
  * honoured. NULL with *err. */
 struct resolver *resolver_cares_new(struct loop *loop, struct error *err);
 
-/* A cache over `backend` (taken over): literal addresses are answered at once; answers are kept for their TTL (at least
- * 1 s, at most 1 h), failures for 1 s; a stale answer is used for up to 5 min when asking anew fails; equal queries
- * under way are joined into one. NULL: no memory. */
+/* A cache over `backend` (taken over, also when it fails): literal addresses are answered at once; answers are kept for
+ * their TTL (at least 1 s, at most 1 h), failures for 1 s; a stale answer is used for up to 5 min when asking anew
+ * fails; equal queries under way are joined into one. NULL: no memory. */
 struct resolver *resolver_cache_new(struct resolver *backend);
 
 static inline void resolve_start(struct resolver *resolver, struct resolve_query *query)

@@ -341,6 +341,7 @@ static void ask_with_failing_memory(void *arg)
         loop_turn(stage.loop, 0);
         resolver_free(stage.cache);
     }
+    CHECK(stage.backend.freed); /* also by a cache that could not be made */
     loop_free(stage.loop);
 }
 
