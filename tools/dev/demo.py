@@ -50,6 +50,7 @@ REQUESTS = (
 CONNECTIONS = 2
 ROUNDS = 50
 READY_LIMIT_S = 15
+ACCESS_LOG = BUILD / "demo.log"
 
 
 def check_ports_are_free():
@@ -63,12 +64,14 @@ def check_ports_are_free():
 
 
 class Gateway:
-    """The running program; its stderr goes to ours, and the `ready:` line is waited for."""
+    """The running program; its stderr goes to ours, its access log to a file, and the `ready:` line is waited for."""
 
     def __init__(self):
         self.ready = threading.Event()
-        self.process = subprocess.Popen([str(BUILD / "release/holdfast"), "run", "--demo"], cwd=ROOT, env=environment(),
-                                        stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, start_new_session=True)
+        with open(ACCESS_LOG, "wb") as log:
+            self.process = subprocess.Popen([str(BUILD / "release/holdfast"), "run", "--demo"], cwd=ROOT,
+                                            env=environment(), stdout=log, stderr=subprocess.PIPE,
+                                            stdin=subprocess.DEVNULL, start_new_session=True)
         self.reader = threading.Thread(target=self.pass_on, daemon=True)
         self.reader.start()
 
@@ -191,8 +194,8 @@ def demo(arguments):
         for line in list(dict.fromkeys(wrong))[:10]:
             say(f"WRONG: {line}")
         if not arguments:
-            say(f"\nrunning: http://{GATEWAY[0]}:{GATEWAY[1]}/hello   admin: http://{ADMIN[0]}:{ADMIN[1]}/v1/status"
-                "   Ctrl-C ends it")
+            say(f"\nrunning: http://{GATEWAY[0]}:{GATEWAY[1]}/hello   live page: http://{ADMIN[0]}:{ADMIN[1]}/"
+                f"   access log: {ACCESS_LOG.relative_to(ROOT)}   Ctrl-C ends it")
             gateway.process.wait()
     except KeyboardInterrupt:
         say()
