@@ -138,6 +138,12 @@ static struct route_node *add_param(struct adding *adding, struct route_node *no
     return node->param;
 }
 
+/* A parameter's node may begin with text that other routes have behind it: a route that ends here cuts that off. */
+static struct route_node *end_at(struct adding *adding, struct route_node *node, struct str left)
+{
+    return left.len == 0 ? add_text(adding, node, left) : node;
+}
+
 /* Takes static text up to the next parameter from *rest, with "\:" as a colon. False: a bad escape or no memory. */
 static bool take_text(struct adding *adding, struct str *rest, struct str *text)
 {
@@ -187,6 +193,9 @@ bool route_tree_add(struct arena *arena, struct route_tree *tree, struct str pat
             if (!node)
                 return false;
             rest = str_from_offset(rest, end);
+            node = end_at(&adding, node, rest);
+            if (!node)
+                return refuse_memory(&adding);
         } else {
             struct str text = STR_EMPTY;
 

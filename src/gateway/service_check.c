@@ -38,16 +38,23 @@ static void settle_clocks(struct service *service)
 }
 
 /* Without listeners of ours there is KrakenD's one. */
-static void settle_listener(struct service *service, struct arena *arena)
+static void settle_listener(struct service *service, const struct node *root, struct report *report)
 {
+    struct arena *arena = report->arena;
     struct server_options *server = &service->server;
     bool brackets =
         str_find_char(service->listen_ip, ':') < service->listen_ip.len && !str_starts(service->listen_ip, STR("["));
 
     if (service->port == 0)
         service->port = 8080;
-    if (server->listener_count > 0)
+    if (server->listener_count > 0) {
+        const struct node *port = node_member(root, STR("port"));
+
+        if (service->port_given)
+            report_add(report, SEVERITY_WARNING, PROBLEM_NO_EFFECT, port ? port->place : (struct place){0}, NULL,
+                       "port: has no effect beside extra_config.holdfast/server.listeners");
         return;
+    }
     server->listeners = arena_make(arena, struct listener_options);
     if (!server->listeners)
         return;
@@ -217,7 +224,7 @@ void service_settle(struct service *service, const struct node *root, struct rep
     ours_read(service, report);
     check_root(service, root, report);
     settle_clocks(service);
-    settle_listener(service, report->arena);
+    settle_listener(service, root, report);
     sanitize_hosts(&service->host, false, "", report);
     for (size_t i = 0; i < service->endpoint_count; i++)
         settle_endpoint(service, i, root, report);

@@ -62,6 +62,10 @@ void service_settle(struct service *service, const struct node *root, struct rep
  * when there is no room. */
 bool host_sanitize(struct arena *arena, struct str text, struct str *out) MUST_USE;
 
+/* A copy of a node that a schema's hook was given: null elements are bound from one that is gone afterwards. NULL: no
+ * room. */
+const struct node *node_keep(const struct node *node, struct report *report);
+
 /* Whether a member holds anything (not null, "", 0, false, {} or []). */
 bool node_is_given(const struct node *node);
 struct place node_place(const struct node *object, const char *name); /* of the member's value, else of the object */

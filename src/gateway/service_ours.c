@@ -28,9 +28,8 @@ static void remember_listener(void *bound, const struct node *node, const char *
     struct listener_block *listener = bound;
 
     (void)path;
-    (void)report;
-    listener->node = node;
-    if (!listener->options.place.source && node)
+    listener->node = node_keep(node, report);
+    if (!listener->options.place.source)
         listener->options.place = node->place;
 }
 
@@ -255,8 +254,8 @@ static void read_server(struct service *service, const struct node *block, struc
     static const char prefix[] = "extra_config.holdfast/server";
     struct server_block server;
 
-    if (!schema_bind(&server_schema, block, prefix, &server, report->arena, report))
-        return;
+    /* What did not bind holds its default, so that the rest can be checked too. */
+    (void)schema_bind(&server_schema, block, prefix, &server, report->arena, report);
     if (server.options.profile == PROFILE_KRAKEND && !server.body_gap_given)
         server.options.body_gap_timeout_ns = 0;
     take_listeners(&server.options, &server.listeners, report);
@@ -271,8 +270,7 @@ static void read_admin(struct service *service, const struct node *block, struct
     struct addr addr;
     struct error err;
 
-    if (!schema_bind(&admin_schema, block, "extra_config.holdfast/admin", &admin, report->arena, report))
-        return;
+    (void)schema_bind(&admin_schema, block, "extra_config.holdfast/admin", &admin, report->arena, report);
     service->server.admin_listen = arena_copy(report->arena, admin.listen);
     if (admin.listen.len > 0 && !addr_parse(service->server.admin_listen, &addr, &err))
         report_add(report, SEVERITY_ERROR, PROBLEM_LISTENER, node_place(block, "listen"),

@@ -12,14 +12,22 @@ static_assert(offsetof(struct endpoint_options, backend_count) ==
                   offsetof(struct endpoint_options, backends) + sizeof(void *),
               "backends are a list_of");
 
+const struct node *node_keep(const struct node *node, struct report *report)
+{
+    struct node *kept = arena_make(report->arena, struct node);
+
+    if (kept)
+        *kept = *node;
+    return kept;
+}
+
 static void remember_backend(void *bound, const struct node *node, const char *path, struct report *report)
 {
     struct backend_options *backend = bound;
 
     (void)path;
-    (void)report;
-    backend->node = node;
-    backend->place = node ? node->place : (struct place){0};
+    backend->node = node_keep(node, report);
+    backend->place = node->place;
 }
 
 static void remember_endpoint(void *bound, const struct node *node, const char *path, struct report *report)
@@ -27,9 +35,8 @@ static void remember_endpoint(void *bound, const struct node *node, const char *
     struct endpoint_options *endpoint = bound;
 
     (void)path;
-    (void)report;
-    endpoint->node = node;
-    if (!endpoint->place.source && node)
+    endpoint->node = node_keep(node, report);
+    if (!endpoint->place.source)
         endpoint->place = node->place;
 }
 
