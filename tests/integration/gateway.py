@@ -56,6 +56,7 @@ class Process:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))
 
         self.out, self.err = [], []
+        self.told_to_end = False
         self.child = subprocess.Popen(
             [str(binary or binary_path()), *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, errors="replace", env=child_environment(environment), cwd=cwd,
@@ -83,6 +84,7 @@ class Process:
         return self.child.poll() is None
 
     def send_signal(self, number):
+        self.told_to_end = self.told_to_end or number in (signal.SIGTERM, signal.SIGINT)
         self.child.send_signal(number)
 
     def wait(self, seconds=STOP_SECONDS):
@@ -114,8 +116,8 @@ class Process:
                           f"a line with {pattern!r} in\n{self.output[-2000:]}")
 
     def stop(self, number=signal.SIGTERM):
-        """Ends it by a signal and checks how it ended."""
-        if self.running():
+        """Ends it by a signal and checks how it ended; number None: it was told already."""
+        if number and not self.told_to_end and self.running():
             self.send_signal(number)
         code = self.wait()
         print(f"--- output of pid {self.pid}\n{self.output[-6000:]}")

@@ -138,9 +138,12 @@ class Connection:
             self.received += data
         self.buffer += data
 
-    def _end(self, kind):
+    def _note_end(self, kind):
         self.ended_at, self.end_kind = time.monotonic(), kind
         self.ended.set()
+
+    def _end(self, kind):
+        self._note_end(kind)
         raise PeerLeft
 
     def _until(self, mark):
@@ -190,8 +193,10 @@ class Connection:
                     self.body()
             if self.sock.fileno() != -1:
                 self.wait_end()
-        except (PeerLeft, OSError):
+        except PeerLeft:
             pass
+        except OSError:  # sending to a gateway that has gone
+            self._note_end("reset")
         except Exception as error:  # bytes that are no HTTP, or an assertion in a handler
             self.origin.errors.append(f"{error!r} after {self.received[-300:]!r}")
         finally:

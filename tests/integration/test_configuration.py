@@ -10,7 +10,7 @@ import pytest
 from configs import backend, endpoint, forward_all, proxy, service
 from gateway import ROOT, Process, binary_path, run_to_end
 
-URL = "http://127.0.0.1:9"
+URL = "http://127.0.0.1:9009"
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_all_problems_at_once_each_at_its_place(check):
   "timeout": "3sec",
   "port": "eighty",
   "endpoints": [
-    {"endpoint": "/a", "backend": [{"host": ["http://127.0.0.1:9"], "url_pattern": "/x/{nobody}"}]},
+    {"endpoint": "/a", "backend": [{"host": ["http://127.0.0.1:9009"], "url_pattern": "/x/{nobody}"}]},
     {"endpoint": "/b"}
   ]
 }
@@ -145,7 +145,8 @@ WEAKLY_TYPED = {
     "hexadecimal text": minimal(port="0x1F90"),
     "number as boolean": minimal(disable_keep_alives=1),
     "boolean as text": minimal(disable_keep_alives="true"),
-    "one host, no list": {"version": "3", "host": "http://a.test", "endpoints": [{"endpoint": "/a", "backend": {}}]},
+    "one host, no list": {"version": "3", "host": "http://a.test",
+                          "endpoints": [{"endpoint": "/a", "backend": {"url_pattern": "/x"}}]},
     "null": minimal(timeout=None, port=None),
     "another case": {"Version": 3, "ENDPOINTS": [endpoint("/a", backend(URL))]},
     "Go durations": minimal(timeout="1h30m", cache_ttl="1.5s", idle_timeout="100us", read_timeout="1m0.5s"),

@@ -55,7 +55,7 @@ def check(tmp_path):
     """check(variables): (exit code, output) for a file that has none of the keys."""
     def run(variables):
         path = tmp_path / "c.json"
-        path.write_text(json.dumps({"version": 3, "endpoints": [endpoint("/a", backend("http://127.0.0.1:9"))]}))
+        path.write_text(json.dumps({"version": 3, "endpoints": [endpoint("/a", backend("http://127.0.0.1:9009"))]}))
         code, out, err = run_to_end(["check", "-c", path], {"KRAKEND_" + name: value for name, value in variables.items()})
         return code, err + out
     return run

@@ -4,8 +4,10 @@ SPDX-License-Identifier: Apache-2.0
 """
 import gzip
 import itertools
+import posixpath
 import random
 import threading
+from urllib.parse import unquote
 
 import pytest
 from configs import backend, endpoint, forward_all, proxy, service
@@ -192,7 +194,7 @@ def test_date_is_added_once(make):
     assert client.get("/without").get("date", "").endswith("GMT")
 
 
-@pytest.mark.parametrize("target", ["/", "/a/b?c=d&c=e&b=", "/a%20b/%C3%A9?x=%2F", "/a//b/", "/a;v=1/b,c?q", "/%2e%2e/x",
+@pytest.mark.parametrize("target", ["/", "/a/b?c=d&c=e&b=", "/a%20b/%C3%A9?x=%2F", "/a//b/", "/a;v=1/b,c?q", "/x.y/..z",
                                     "/very/" + "long/" * 600])
 def test_the_rest_of_the_path_passes_as_it_came(make, target):
     upstream = make.origin()
@@ -208,6 +210,19 @@ def test_a_subtree_with_its_own_prefix(make):
     assert client.get("/api/users/7?q=1").body == b"OK"
     assert upstream.last.target == "/v1/users/7?q=1"
     assert client.get("/apix").body == b"other"
+
+
+CLIMBING = ["/api/../secret", "/api/%2e%2e/secret", "/api/a/..%2f..%2fsecret", "/api/..", "/api/%2E./x", "/api//../../secret"]
+
+
+@pytest.mark.parametrize("target", CLIMBING)
+def test_dot_segments_do_not_leave_the_subtree(make, target):
+    """A redirect, a refusal or a cleaned path are all fine."""
+    upstream = make.origin()
+    response = make.client(make.gateway(service([forward_all(upstream, "/api/*", "/v1/*")]))).get(target)
+    assert response.status in (200, 301, 400, 404)
+    for request in upstream.requests:
+        assert posixpath.normpath(unquote(request.path)).startswith("/v1")
 
 
 def test_a_fixed_path_wins_over_a_subtree(make):
