@@ -219,7 +219,7 @@ static void say_answer(struct visitor *visitor)
         say_chunks(visitor, &body, end);
     else if (end > 0)
         say_bytes(visitor, &body, 0, end);
-    if (job->mishap == SIM_STRAY_BYTES)
+    if (job->mishap == SIM_STRAY_BYTES && job->framing != SIM_UNTIL_CLOSE) /* there they would belong to the body */
         sim_wire_say(&visitor->wire, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstray");
     sim_bytes_free(&body);
 }

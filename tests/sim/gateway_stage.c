@@ -1,0 +1,135 @@
+/* gateway_stage.c: see the header. SPDX-License-Identifier: Apache-2.0 */
+#include "gateway_stage.h"
+
+static void check_host(struct sim *sim, const struct host *host)
+{
+    struct host_totals totals;
+
+    host_totals(host, &totals);
+    if (totals.connections_opened - totals.connections_closed != totals.idle + totals.active)
+        sim_fail(sim, "%.*s: %llu connections opened, %llu closed, but %llu idle and %llu lent", STR_ARG(host->url),
+                 (unsigned long long)totals.connections_opened, (unsigned long long)totals.connections_closed,
+                 (unsigned long long)totals.idle, (unsigned long long)totals.active);
+    if (host->idle != totals.idle)
+        sim_fail(sim, "%.*s: %u idle connections counted for the cap, %llu by the workers", STR_ARG(host->url),
+                 (unsigned)host->idle, (unsigned long long)totals.idle);
+    if ((int64_t)totals.idle < 0 || (int64_t)totals.active < 0 || (int64_t)totals.dialing < 0)
+        sim_fail(sim, "%.*s: a count below zero", STR_ARG(host->url));
+}
+
+static void check_gateway(void *arg)
+{
+    struct gateway_stage *stage = arg;
+    uint64_t idle = 0;
+
+    for (uint32_t i = 0; stage->hosts && i < hosts_count(stage->hosts); i++) {
+        check_host(stage->sim, hosts_at(stage->hosts, i));
+        idle += hosts_at(stage->hosts, i)->idle;
+    }
+    if (stage->hosts && *hosts_idle_total(stage->hosts) != idle)
+        sim_fail(stage->sim, "the total of idle connections is not their sum");
+}
+
+static void load(struct gateway_stage *stage, const char *config)
+{
+    struct arena *arena = arena_new(NULL, SIZE_MAX);
+    struct service_sources sources = {.path = "scenario.json", .text = config};
+    const struct service *service;
+    struct report report;
+
+    ASSERT(arena);
+    report_init(&report, arena);
+    service = service_load(arena, &sources, &report);
+    if (service)
+        stage->generation = generation_build(arena, service, stage->hosts, &report);
+    if (!stage->generation)
+        sim_fail(stage->sim, "%.*s", STR_ARG(report_text(&report, arena, false)));
+}
+
+static void do_nothing(struct task *task)
+{
+    (void)task;
+}
+
+static void open_worker(struct gateway_stage *stage, unsigned index)
+{
+    struct gateway_worker *worker = &stage->workers[index];
+    struct addr any = {.family = ADDR_IPV6, .port = GATEWAY_PORT};
+    struct listen_options listen = {.backlog = 512, .reuse_port = true};
+    struct error err = {0};
+
+    worker->loop = sim_loop_new(stage->sim, "gateway");
+    worker->resolver = resolver_cache_new(sim_resolver_new(stage->sim, worker->loop));
+    ASSERT(worker->resolver);
+    worker->pool = pool_new(worker->loop, worker->resolver, stage->hosts, index);
+    ASSERT(worker->pool);
+    worker->drained.run = do_nothing;
+    worker->frontend = frontend_new(&(struct frontend_options){
+        .loop = worker->loop, .pool = worker->pool, .generation = stage->generation, .worker = index});
+    ASSERT(worker->frontend);
+    if (!frontend_listen(worker->frontend, &any, &listen, &err))
+        sim_fail(stage->sim, "listen: %s", err.text);
+}
+
+void gateway_open(struct gateway_stage *stage, struct sim *sim, const char *config, unsigned workers)
+{
+    *stage = (struct gateway_stage){.sim = sim, .worker_count = workers};
+    stage->hosts = hosts_new(workers);
+    ASSERT(stage->hosts);
+    load(stage, config);
+    for (unsigned i = 0; i < workers; i++)
+        open_worker(stage, i);
+    sim_add_check(sim, check_gateway, stage);
+}
+
+void gateway_drain(struct gateway_stage *stage)
+{
+    for (unsigned i = 0; i < stage->worker_count; i++)
+        frontend_drain(stage->workers[i].frontend, &stage->workers[i].drained);
+}
+
+bool gateway_is_empty(const struct gateway_stage *stage)
+{
+    for (unsigned i = 0; i < stage->worker_count; i++)
+        if (!frontend_is_empty(stage->workers[i].frontend))
+            return false;
+    return true;
+}
+
+static void check_nothing_is_lent(struct gateway_stage *stage)
+{
+    for (uint32_t i = 0; i < hosts_count(stage->hosts); i++) {
+        struct host_totals totals;
+
+        host_totals(hosts_at(stage->hosts, i), &totals);
+        if (totals.active != 0 || totals.dialing != 0)
+            sim_fail(stage->sim, "%.*s: %llu connections lent and %llu dials under way, though no client is left",
+                     STR_ARG(hosts_at(stage->hosts, i)->url), (unsigned long long)totals.active,
+                     (unsigned long long)totals.dialing);
+    }
+}
+
+static void close_worker(struct gateway_stage *stage, struct gateway_worker *worker)
+{
+    frontend_free(worker->frontend);
+    pool_free(worker->pool);
+    resolver_free(worker->resolver);
+    task_forget(worker->loop, &worker->drained);
+    if (block_pool_out(loop_blocks(worker->loop)) != 0 || slab_out(loop_pages(worker->loop)) != 0)
+        sim_fail(stage->sim, "%zu buffers and %zu pages are left over", block_pool_out(loop_blocks(worker->loop)),
+                 slab_out(loop_pages(worker->loop)));
+    sim_loop_free(stage->sim, worker->loop);
+}
+
+void gateway_close(struct gateway_stage *stage)
+{
+    if (gateway_is_empty(stage))
+        check_nothing_is_lent(stage);
+    for (unsigned i = 0; i < stage->worker_count; i++)
+        close_worker(stage, &stage->workers[i]);
+    if (sim_files_open(stage->sim, "gateway") != 0)
+        sim_fail(stage->sim, "%u descriptors are left over", sim_files_open(stage->sim, "gateway"));
+    generation_release(stage->generation);
+    hosts_free(stage->hosts);
+    stage->hosts = NULL; /* the check of each turn has nothing to look at any more */
+}
