@@ -277,7 +277,7 @@ TEST(router_reports_conflicts)
         struct str second = str_from(rows[i].second);
         size_t space = str_find_char(second, ' ');
 
-        test_case_is("%s beside %s", rows[i].second, rows[i].first);
+        test_case_is("%.*s beside %zu", STR_ARG(second), i);
         CHECK_EQ(router_add(router, str_first(second, space), str_from_offset(second, space + 1), router,
                             (struct place){0}, report),
                  rows[i].text == NULL);
