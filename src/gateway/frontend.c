@@ -17,6 +17,7 @@ struct door {
 };
 
 enum { ACCEPT_BATCH = 64 };
+#define IDLE_GRACE_NS 1000000000u /* the promise counts whole seconds, and travels */
 
 static void tell_if_drained(struct frontend *frontend)
 {
@@ -114,6 +115,7 @@ static struct http_conn_options conn_options_of(const struct service *service)
     return (struct http_conn_options){
         .head_bytes_max = (uint32_t)(service->max_header_bytes > 0 ? service->max_header_bytes + 4096 : 0),
         .idle_timeout_ns = positive(service->idle_timeout_ns),
+        .idle_grace_ns = service->server.keep_alive_header ? IDLE_GRACE_NS : 0,
         .head_timeout_ns = positive(service->read_header_timeout_ns),
         .read_timeout_ns = positive(service->read_timeout_ns),
         .write_timeout_ns = positive(service->write_timeout_ns),

@@ -43,7 +43,8 @@ struct http_conn_options {
     uint32_t head_bytes_max;   /* request line or status line and all fields; 0: 1 MiB + 4096 (server), 256 KiB (client) */
     uint32_t fields_max;       /* 0: 256; more is head_too_large */
     /* Server role; 0 switches each one off. */
-    uint64_t idle_timeout_ns;  /* wait for the first byte of a next request */
+    uint64_t idle_timeout_ns;  /* wait for the first byte of a next request: what Keep-Alive: timeout= promises */
+    uint64_t idle_grace_ns;    /* waited beyond it, so that a client which trusts the promise never races the close */
     uint64_t head_timeout_ns;  /* from a request's first byte (of the first request: from accept) to the end of its head */
     uint64_t read_timeout_ns;  /* from the first byte to the end of the request's body (KrakenD's read_timeout) */
     uint64_t write_timeout_ns; /* from the end of the request's head to the end of the response (KrakenD's write_timeout) */

@@ -29,7 +29,9 @@ static uint64_t idle_deadline(const struct h1_conn *conn)
 {
     if (conn->messages == 0 && conn->options.head_timeout_ns > 0)
         return after(conn->opened_ns, conn->options.head_timeout_ns);
-    return after(conn->last_used_ns, conn->options.idle_timeout_ns);
+    if (conn->options.idle_timeout_ns == 0)
+        return TIMER_OFF;
+    return after(conn->last_used_ns, conn->options.idle_timeout_ns + conn->options.idle_grace_ns);
 }
 
 static uint64_t head_deadline(const struct h1_conn *conn)
