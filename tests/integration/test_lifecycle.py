@@ -146,53 +146,6 @@ def test_a_second_signal_does_not_wait(make):
     event.set()
 
 
-def test_an_idle_connection_gets_one_more_request_within_the_window(make):
-    running = make.gateway(proxy(make.origin(), {"drain_window": "3s", "drain_limit": "10s"}))
-    client = make.client(running)
-    assert client.get().status == 200
-    running.send_signal(signal.SIGTERM)
-    time.sleep(0.3)
-    response = client.get()
-    assert response.status == 200 and response.says_close
-    assert client.ended()
-
-
-def test_draining_while_requests_keep_coming_loses_none(make):
-    """Each request that was sent on an open connection is answered, or the connection ended before it was sent."""
-    running = make.gateway(proxy(make.origin(), {"drain_window": "500ms", "drain_limit": "10s", "workers": 2}))
-    lost, served = [], []
-
-    def run():
-        """A connection that has been served is not ended before its client was told; a new one may come too late."""
-        while True:
-            try:
-                client = Client(running.address)
-            except OSError:
-                return
-            with client:
-                count = 0
-                try:
-                    while True:
-                        response = client.get()
-                        served.append(response.status)
-                        count += 1
-                        if response.says_close:
-                            break
-                except (Cut, OSError) as error:
-                    if count:
-                        lost.append(f"{error!r} after {count}")
-                    return
-
-    threads = [threading.Thread(target=run) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    time.sleep(0.5)
-    running.stop()
-    for thread in threads:
-        thread.join(10)
-    assert set(served) == {200} and not lost
-
-
 class TestDescriptors:
     """With RLIMIT_NOFILE 64: accepting pauses, what is open goes on, and later everybody is served."""
 
