@@ -64,8 +64,8 @@ static struct sim_job *make_job(struct sim_client *client)
         job->mishap = (enum sim_mishap)pick_bit(client, others, SIM_MISHAP_COUNT);
     job->answer_bytes = (uint32_t)rng_below(rng, options->answer_bytes_max + 1);
     if (job->mishap >= SIM_NO_ANSWER && job->answer_bytes < 2)
-        job->answer_bytes = 2; /* so that half of it is not all of it */
-    if (job->is_post)
+        job->answer_bytes = 2;              /* so that half of it is not all of it */
+    if (job->is_post && chance(client, 80)) /* one without a body may look as harmless as a GET, and is not */
         job->request_bytes = (uint32_t)rng_below(rng, options->request_bytes_max + 1);
     return job;
 }

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#define FIRST_REQUEST_NS SIM_SECOND /* more patience with a connection that has not carried a request */
+
 enum visitor_state {
     VISITOR_HEAD, /* waits for a request, or for the rest of its head */
     VISITOR_BODY,
@@ -68,7 +70,7 @@ static void wait_for_request(struct visitor *visitor)
     visitor->job = NULL;
     timer_clear(visitor->origin->loop, &visitor->timer);
     if (visitor->origin->options.idle_close_ns > 0)
-        set_timer(visitor, visitor->origin->options.idle_close_ns);
+        set_timer(visitor, visitor->origin->options.idle_close_ns + (visitor->requests == 0 ? FIRST_REQUEST_NS : 0));
 }
 
 /* "POST /any/path/17 HTTP/1.1": the job's number stands last in the path. */

@@ -69,7 +69,7 @@ unsigned sim_book_count(const struct sim_book *book, enum sim_outcome outcome);
 struct sim_origin_options {
     uint16_t port;
     uint64_t think_max_ns;  /* each answer takes up to that */
-    uint64_t idle_close_ns; /* closes a connection without a request for that long; 0: never */
+    uint64_t idle_close_ns; /* closes a connection that idles so long behind an answer; 0: never */
     unsigned requests_max;  /* closes after so many, without a word; 0: never */
     bool posts_may_repeat;  /* do not fail when a POST comes twice */
 };
