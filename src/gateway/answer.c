@@ -1,6 +1,6 @@
 /* answer.c: answers that the gateway makes itself: for errors, and for requests that led to no route. The texts of
- * failed backend requests are in answer_text.c, the built-in endpoints in answer_builtin.c. SPDX-License-Identifier:
- * Apache-2.0 */
+ * failed backend requests are in answer_text.c, the built-in endpoints in answer_builtin.c.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/answer.h"
 
 #include "base/assert.h"

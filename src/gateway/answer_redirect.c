@@ -1,5 +1,5 @@
-/* answer_redirect.c: the router's redirects as Go's http.Redirect writes them (spec 3.2). SPDX-License-Identifier:
- * Apache-2.0 */
+/* answer_redirect.c: the router's redirects as Go's http.Redirect writes them (spec 3.2).
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/answer_internal.h"
 #include "gateway/router_internal.h"
 

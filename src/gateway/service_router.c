@@ -1,6 +1,6 @@
 /* service_router.c: extra_config.router. KrakenD decodes this block all or nothing: one value of the wrong type
- * switches most of it off without a word. The same happens here, with a warning that says so. SPDX-License-Identifier:
- * Apache-2.0 */
+ * switches most of it off without a word. The same happens here, with a warning that says so.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "base/text.h"
 #include "gateway/service_internal.h"
 

@@ -162,80 +162,81 @@ TEST(answer_error_takes_the_backends_body)
     CHECK_TEXT(show(&answer), "204\nX-Krakend: Version undefined\nX-Krakend-Completed: false\n\n");
 }
 
+static const struct {
+    struct route_match match;
+    const char *method, *path, *headers, *extra, *expected;
+} unrouted[] = {
+    {{.kind = ROUTE_NONE}, "GET", "/x", NULL, "", "404\n" OWN "Content-Type: text/plain\n\n404 page not found"},
+    {{.kind = ROUTE_NOT_ALLOWED, .allow = STR_INIT("GET, PUT")},
+     "POST",
+     "/x",
+     NULL,
+     "",
+     "405\n" OWN "Content-Type: text/plain\nAllow: GET, PUT\n\n405 method not allowed"},
+    {{.kind = ROUTE_NONE},
+     "GET",
+     "/x",
+     NULL,
+     "\"router\": {\"error_body\": {\"404\": {\"b\": 1, \"a\": 2}}}",
+     "404\n" OWN "Content-Type: application/json; charset=utf-8\n\n{\"a\":2,\"b\":1}"},
+    {{.kind = ROUTE_BAD_PATH},
+     "GET",
+     "/%",
+     NULL,
+     "",
+     "400 close\nContent-Type: text/plain; charset=utf-8\n\n400 Bad Request: bad_target"},
+    {{.kind = ROUTE_REDIRECT, .location = STR_INIT("/a/b")},
+     "GET",
+     "/A/b?x=1&y",
+     NULL,
+     "",
+     "301\nLocation: /a/b?x=1&y\nContent-Type: text/html; charset=utf-8\n\n"
+     "<a href=\"/a/b?x=1&amp;y\">Moved Permanently</a>.\n\n"},
+    {{.kind = ROUTE_REDIRECT, .location = STR_INIT("/a/b/")}, "POST", "/a/b", NULL, "", "307\nLocation: /a/b/\n\n"},
+    {{.kind = ROUTE_REDIRECT, .location = STR_INIT("/a")},
+     "HEAD",
+     "/A",
+     NULL,
+     "",
+     "307\nLocation: /a\nContent-Type: text/html; charset=utf-8\n\n"},
+    {{.kind = ROUTE_REDIRECT, .location = STR_INIT("//evil.example/a")},
+     "POST",
+     "//evil.example/a/",
+     NULL,
+     "",
+     "307\nLocation: /evil.example/a\n\n"},
+    {{.kind = ROUTE_REDIRECT, .location = STR_INIT("/a/"), .trailing_slash = true},
+     "POST",
+     "/a",
+     "X-Forwarded-Prefix: /api/../v1//x_y?z",
+     "",
+     "307\nLocation: /v1/xyz/a/\n\n"},
+    {{.kind = ROUTE_REDIRECT, .location = STR_INIT("/a")},
+     "POST",
+     "/A",
+     "X-Forwarded-Prefix: /api",
+     "",
+     "307\nLocation: /a\n\n"},
+    {{.kind = ROUTE_REDIRECT, .location = STR_INIT("/a%22'b")},
+     "GET",
+     "/x",
+     NULL,
+     "",
+     "301\nLocation: /a%22'b\nContent-Type: text/html; charset=utf-8\n\n<a href=\"/a%22&#39;b\">Moved "
+     "Permanently</a>.\n\n"},
+};
+
 TEST(answer_unrouted_as_krakend)
 {
-    static const struct {
-        struct route_match match;
-        const char *method, *path, *headers, *extra, *expected;
-    } rows[] = {
-        {{.kind = ROUTE_NONE}, "GET", "/x", NULL, "", "404\n" OWN "Content-Type: text/plain\n\n404 page not found"},
-        {{.kind = ROUTE_NOT_ALLOWED, .allow = STR_INIT("GET, PUT")},
-         "POST",
-         "/x",
-         NULL,
-         "",
-         "405\n" OWN "Content-Type: text/plain\nAllow: GET, PUT\n\n405 method not allowed"},
-        {{.kind = ROUTE_NONE},
-         "GET",
-         "/x",
-         NULL,
-         "\"router\": {\"error_body\": {\"404\": {\"b\": 1, \"a\": 2}}}",
-         "404\n" OWN "Content-Type: application/json; charset=utf-8\n\n{\"a\":2,\"b\":1}"},
-        {{.kind = ROUTE_BAD_PATH},
-         "GET",
-         "/%",
-         NULL,
-         "",
-         "400 close\nContent-Type: text/plain; charset=utf-8\n\n400 Bad Request: bad_target"},
-        {{.kind = ROUTE_REDIRECT, .location = STR_INIT("/a/b")},
-         "GET",
-         "/A/b?x=1&y",
-         NULL,
-         "",
-         "301\nLocation: /a/b?x=1&y\nContent-Type: text/html; charset=utf-8\n\n"
-         "<a href=\"/a/b?x=1&amp;y\">Moved Permanently</a>.\n\n"},
-        {{.kind = ROUTE_REDIRECT, .location = STR_INIT("/a/b/")}, "POST", "/a/b", NULL, "", "307\nLocation: /a/b/\n\n"},
-        {{.kind = ROUTE_REDIRECT, .location = STR_INIT("/a")},
-         "HEAD",
-         "/A",
-         NULL,
-         "",
-         "307\nLocation: /a\nContent-Type: text/html; charset=utf-8\n\n"},
-        {{.kind = ROUTE_REDIRECT, .location = STR_INIT("//evil.example/a")},
-         "POST",
-         "//evil.example/a/",
-         NULL,
-         "",
-         "307\nLocation: /evil.example/a\n\n"},
-        {{.kind = ROUTE_REDIRECT, .location = STR_INIT("/a/"), .trailing_slash = true},
-         "POST",
-         "/a",
-         "X-Forwarded-Prefix: /api/../v1//x_y?z",
-         "",
-         "307\nLocation: /v1/xyz/a/\n\n"},
-        {{.kind = ROUTE_REDIRECT, .location = STR_INIT("/a")},
-         "POST",
-         "/A",
-         "X-Forwarded-Prefix: /api",
-         "",
-         "307\nLocation: /a\n\n"},
-        {{.kind = ROUTE_REDIRECT, .location = STR_INIT("/a%22'b")},
-         "GET",
-         "/x",
-         NULL,
-         "",
-         "301\nLocation: /a%22'b\nContent-Type: text/html; charset=utf-8\n\n<a href=\"/a%22&#39;b\">Moved "
-         "Permanently</a>.\n\n"},
-    };
-
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        struct service *service = service_with(rows[i].extra);
-        struct answer_input input = make_input(service, gateway_request(rows[i].method, rows[i].path, rows[i].headers));
+    for (size_t i = 0; i < COUNT_OF(unrouted); i++) {
+        struct service *service = service_with(unrouted[i].extra);
+        struct answer_input input =
+            make_input(service, gateway_request(unrouted[i].method, unrouted[i].path, unrouted[i].headers));
         struct answer answer;
 
-        test_case_is("%s %s", rows[i].method, rows[i].path);
-        answer_unrouted(&input, &rows[i].match, &answer);
-        CHECK_STR(show(&answer), str_from(rows[i].expected));
+        test_case_is("%s %s", unrouted[i].method, unrouted[i].path);
+        answer_unrouted(&input, &unrouted[i].match, &answer);
+        CHECK_STR(show(&answer), str_from(unrouted[i].expected));
     }
 }
 

@@ -308,166 +308,166 @@ static struct str first_lines(const char *text)
     return all;
 }
 
+static const struct {
+    const char *text, *lines;
+} refused[] = {
+    {BACKEND("\"target\": \"x\""),
+     "error: endpoints[0].backend[0].target: is not supported yet in this version [HF0315]\n"},
+    {BACKEND("\"target\": \"\""), ""},
+    {BACKEND("\"allow\": [\"x\"]"),
+     "error: endpoints[0].backend[0].allow: is not supported yet in this version [HF0315]\n"},
+    {BACKEND("\"deny\": [\"x\"]"),
+     "error: endpoints[0].backend[0].deny: is not supported yet in this version [HF0315]\n"},
+    {BACKEND("\"mapping\": {\"a\": \"b\"}"),
+     "error: endpoints[0].backend[0].mapping: is not supported yet in this version [HF0315]\n"},
+    {BACKEND("\"group\": \"g\""),
+     "error: endpoints[0].backend[0].group: is not supported yet in this version [HF0315]\n"},
+    {BACKEND("\"allow\": [], \"deny\": [], \"mapping\": {}, \"group\": \"\""), ""},
+    {ENDPOINT("\"output_encoding\": \"no-op\", \"backend\": [{\"allow\": [\"x\"]}]"),
+     "warning: endpoints[0].backend[0].allow: has no effect with no-op [HF0316]\n"},
+    {BACKEND("\"sd\": \"dns\""),
+     "error: endpoints[0].backend[0].sd: \"dns\" is not supported yet in this version [HF0315]\n"},
+    {BACKEND("\"sd\": \"static\""), ""},
+    {BACKEND("\"sd\": \"dns-shared\""), "warning: endpoints[0].backend[0].sd: \"dns-shared\" is no discovery that "
+                                        "is known: taken as \"static\" [HF0316]\n"},
+    {BACKEND("\"encoding\": \"xml\""),
+     "error: endpoints[0].backend[0].encoding: \"xml\" is not supported yet in this version [HF0315]\n"},
+    {BACKEND("\"encoding\": \"RSS\""),
+     "error: endpoints[0].backend[0].encoding: \"RSS\" is not supported yet in this version [HF0315]\n"},
+    {BACKEND("\"encoding\": \"csv\""), "warning: endpoints[0].backend[0].encoding: \"csv\" is not known: as in "
+                                       "KrakenD, it is taken as json [HF0314]\n"},
+    {BACKEND("\"encoding\": \"no-op\""),
+     "warning: endpoints[0].backend[0].encoding: no-op under a decoded endpoint gives an empty object [HF0314]\n"},
+    {BACKEND("\"host\": [\"https://s\"]"),
+     "error: endpoints[0].backend[0].host[0]: https:// is not supported yet in this version [HF0315]\n"},
+    {BACKEND("\"host\": [\"http://h/base\"]"),
+     "error: endpoints[0].backend[0].host[0]: \"http://h/base\" is not one host [HF0308]\n"},
+    {BACKEND("\"host\": [\"http://h/base\"], \"disable_host_sanitize\": true"), ""},
+    {BACKEND("\"method\": \"G T\""), "error: endpoints[0].backend[0].method: \"G T\" is no method [HF0307]\n"},
+    {BACKEND("\"url_pattern\": \"/{resp0_x}\""),
+     "warning: endpoints[0].backend[0].url_pattern: nothing fills {resp0_x} in this version [HF0313]\n"},
+    {BACKEND("\"url_pattern\": \"/{JWT.sub}\""),
+     "warning: endpoints[0].backend[0].url_pattern: nothing fills {JWT.sub} in this version [HF0313]\n"},
+    {BACKEND("\"url_pattern\": \"/x/*\""), "warning: endpoints[0].backend[0].url_pattern: the star is sent as it "
+                                           "is, because the endpoint is no subtree [HF0321]\n"},
+    {BACKEND("\"extra_config\": {\"proxy\": {\"flatmap_filter\": [{}]}}"),
+     "error: endpoints[0].backend[0].extra_config.proxy: \"flatmap_filter\" is not supported yet in this version "
+     "[HF0315]\n"},
+    {BACKEND("\"extra_config\": {\"proxy\": {\"shadow\": true}}"),
+     "error: endpoints[0].backend[0].extra_config.proxy: \"shadow\" is not supported yet in this version "
+     "[HF0315]\n"},
+    {BACKEND("\"extra_config\": {\"qos/circuit-breaker\": {}}"),
+     "error: endpoints[0].backend[0].extra_config: \"qos/circuit-breaker\" is not supported yet in this version "
+     "[HF0315]\n"},
+    {BACKEND("\"extra_config\": {\"holdfast/upstream\": {\"balance\": \"p2c\", \"pick\": \"lifo\"}}"),
+     "warning: endpoints[0].backend[0].extra_config.holdfast/upstream.balance: has no effect yet [HF0316]\n"},
+    {BACKEND("\"extra_config\": {\"holdfast/upstream\": {\"protocol\": \"h2c\"}}"),
+     "error: endpoints[0].backend[0].extra_config.holdfast/upstream.protocol: other than \"auto\" is not supported "
+     "yet in "
+     "this version [HF0315]\n"},
+    {BACKEND("\"extra_config\": {\"holdfast/upstream\": {\"protocol\": \"http/1.1\", \"blance\": 1}}"),
+     "warning: endpoints[0].backend[0].extra_config.holdfast/upstream.unknown key \"blance\" [HF0101]\n"},
+    {ENDPOINT("\"backend\": [{}, {}]"),
+     "error: endpoints[0].backend: more than one backend is not supported yet in this version [HF0315]\n"},
+    {ENDPOINT("\"output_encoding\": \"no-op\", \"backend\": [{}, {}]"),
+     "error: endpoints[0].backend: no-op takes exactly one backend, here are 2 [HF0311]\n"},
+    {ENDPOINT("\"backend\": []"), "error: endpoints[0].backend: there is none [HF0310]\n"},
+    {ENDPOINT("\"concurrent_calls\": 2, \"backend\": [{}]"),
+     "error: endpoints[0].concurrent_calls: above 1 is not supported yet in this version [HF0315]\n"},
+    {ENDPOINT("\"concurrent_calls\": 1, \"backend\": [{}]"), ""},
+    {ENDPOINT("\"output_encoding\": \"yaml\", \"backend\": [{}]"),
+     "error: endpoints[0].output_encoding: \"yaml\" is not supported yet in this version [HF0315]\n"},
+    {ENDPOINT("\"output_encoding\": \"fast-json\", \"backend\": [{}]"), ""},
+    {ENDPOINT("\"output_encoding\": \"negotiate\", \"backend\": [{}]"),
+     "warning: endpoints[0].output_encoding: negotiate gives JSON to everybody in this version [HF0316]\n"},
+    {ENDPOINT("\"timeout\": \"-1s\", \"backend\": [{}]"),
+     "warning: endpoints[0].timeout: is negative: every request will be too late [HF0322]\n"},
+    {ENDPOINT("\"input_headers\": [\"X Y\", \"*\"], \"backend\": [{}]"),
+     "warning: endpoints[0].input_headers[0]: \"X Y\" is no header name: nothing matches it [HF0323]\n"},
+    {ENDPOINT("\"extra_config\": {\"auth/validator\": {}, \"validation/cel\": []}, \"backend\": [{}]"),
+     "error: endpoints[0].extra_config: \"auth/validator\" is not supported yet in this version [HF0315]\n"
+     "error: endpoints[0].extra_config: \"validation/cel\" is not supported yet in this version [HF0315]\n"},
+    {ENDPOINT("\"extra_config\": {\"github.com/devopsfaith/krakend-jose/validator\": {}}, \"backend\": [{}]"),
+     "error: endpoints[0].extra_config: \"auth/validator\" is not supported yet in this version [HF0315]\n"},
+    {ENDPOINT("\"extra_config\": {\"proxy\": {\"static\": {\"data\": {}}}}, \"backend\": [{}]"),
+     "error: endpoints[0].extra_config.proxy: \"static\" is not supported yet in this version [HF0315]\n"},
+    {ENDPOINT("\"extra_config\": {\"holdfast/answer\": {\"status\": 99}}"),
+     "error: endpoints[0].extra_config.holdfast/answer.status: 99 is less than 200 [HF0104]\n"},
+    {ENDPOINT("\"extra_config\": {\"holdfast/answer\": {\"headers\": {\"a b\": \"c\", \"Content-Length\": \"1\", "
+              "\"d\": [], "
+              "\"e\": \"x\\ny\"}}}"),
+     "error: endpoints[0].extra_config.holdfast/answer.headers: \"a b\" is no header that can be set [HF0320]\n"
+     "error: endpoints[0].extra_config.holdfast/answer.headers: \"Content-Length\" is no header that can be set "
+     "[HF0320]\n"
+     "error: endpoints[0].extra_config.holdfast/answer.headers.d: a header's value is a string without control "
+     "characters "
+     "[HF0320]\n"
+     "error: endpoints[0].extra_config.holdfast/answer.headers.e: a header's value is a string without control "
+     "characters "
+     "[HF0320]\n"},
+    {ENDPOINT("\"backend\": [{}], \"extra_config\": {\"holdfast/answer\": {}}"),
+     "warning: endpoints[0].backend: has no effect beside holdfast/answer [HF0316]\n"},
+    {ROOT("\"tls\": {\"keys\": [1]}"), "error: tls: is not supported yet in this version [HF0315]\n"},
+    {ROOT("\"tls\": {\"keys\": [1], \"disabled\": true}"), ""},
+    {ROOT("\"client_tls\": {\"allow_insecure_connections\": true}"),
+     "error: client_tls: is not supported yet in this version [HF0315]\n"},
+    {ROOT("\"use_h2c\": true"), "error: use_h2c: is not supported yet in this version [HF0315]\n"},
+    {ROOT("\"use_h2c\": \"false\", \"dns_cache_ttl\": \"10s\", \"sequential_start\": true, \"name\": \"x\", "
+          "\"$schema\": \"y\""),
+     ""},
+    {ROOT("\"async_agent\": [{}]"), "error: async_agent: is not supported yet in this version [HF0315]\n"},
+    {ROOT("\"plugin\": {\"folder\": \"/x\"}"),
+     "warning: plugin: has no effect: Go plugins cannot be loaded [HF0316]\n"},
+    {ROOT("\"extra_config\": {\"security/http\": {}, \"documentation/openapi\": {}, \"@note\": 1, "
+          "\"holdfast/answer\": {}}"),
+     "error: extra_config: \"security/http\" is not supported yet in this version [HF0315]\n"
+     "warning: extra_config: \"holdfast/answer\" is not read at this level [HF0317]\n"},
+    {ROOT("\"extra_config\": {\"holdfast/severs\": {}}"),
+     "warning: extra_config: nothing reads \"holdfast/severs\" [HF0317]\n"},
+    {ROOT("\"extra_config\": []"), "error: extra_config: components are members of an object [HF0317]\n"},
+    {ROOT("\"extra_config\": {\"router\": {\"use_h2c\": true}}"),
+     "error: extra_config.router.use_h2c: is not supported yet in this version [HF0315]\n"},
+    {ROOT("\"extra_config\": {\"router\": {\"trusted_proxies\": [\"10.0.0.1\", \"10.0.0.0/33\", \"::1\"]}}"),
+     "warning: extra_config.router.trusted_proxies[1]: \"10.0.0.0/33\" is no address or network: it and all behind "
+     "it are "
+     "not trusted [HF0319]\n"},
+    {ROOT("\"extra_config\": {\"router\": {\"return_error_mgs\": true}}"),
+     "warning: extra_config.router: unknown key \"return_error_mgs\" [HF0101]\n"},
+    {ROOT("\"extra_config\": {\"router\": {\"auto_options\": \"yes\"}}"),
+     "warning: extra_config.router.auto_options: wants true or false; as in KrakenD, most of this block is ignored "
+     "because of "
+     "it [HF0318]\n"},
+    {ROOT("\"extra_config\": {\"holdfast/server\": {\"max_connection_age\": \"4h\", \"proxy_protocol\": \"off\", "
+          "\"min_body_rate\": 240}}"),
+     ""},
+    {ROOT("\"extra_config\": {\"holdfast/server\": {\"max_connection_age\": \"1h\", \"proxy_protocol\": "
+          "\"accept\"}}"),
+     "warning: extra_config.holdfast/server.max_connection_age: has no effect yet [HF0316]\n"
+     "error: extra_config.holdfast/server.proxy_protocol: other than \"off\" is not supported yet in this version "
+     "[HF0315]\n"},
+    {ROOT("\"port\": 1, \"extra_config\": {\"holdfast/server\": {\"listeners\": [{\"listen\": \"nowhere\", "
+          "\"protocols\": "
+          "[\"h2\"], \"tls\": {\"keys\": []}}]}}"),
+     "warning: port: has no effect beside extra_config.holdfast/server.listeners [HF0316]\n"
+     "error: extra_config.holdfast/server.listeners[0].listen: \"nowhere\" is no address to listen on [HF0302]\n"
+     "error: extra_config.holdfast/server.listeners[0].protocols: other than \"http/1.1\" is not supported yet in "
+     "this version "
+     "[HF0315]\n"
+     "error: extra_config.holdfast/server.listeners[0].tls: other than \"\" is not supported yet in this version "
+     "[HF0315]\n"},
+    {ROOT("\"extra_config\": {\"holdfast/admin\": {\"listen\": \"x\", \"token_file\": \"/t\"}}"),
+     "error: extra_config.holdfast/admin.listen: \"x\" is no address to listen on [HF0302]\n"
+     "error: extra_config.holdfast/admin.token_file: is not supported yet in this version [HF0315]\n"},
+    {ROOT("\"port\": 70000"), "error: port: 70000 is more than 65535 [HF0104]\n"},
+    {"{\"endpoints\": []}", "error: version: 0 is not supported: only 3 is [HF0300]\n"},
+    {"{\"version\": 3, \"host\": [\"\"]}", "error: host[0]: \"\" is not one host [HF0308]\n"},
+};
+
 TEST(service_refuses_what_it_cannot_do)
 {
-    static const struct {
-        const char *text, *lines;
-    } rows[] = {
-        {BACKEND("\"target\": \"x\""),
-         "error: endpoints[0].backend[0].target: is not supported yet in this version [HF0315]\n"},
-        {BACKEND("\"target\": \"\""), ""},
-        {BACKEND("\"allow\": [\"x\"]"),
-         "error: endpoints[0].backend[0].allow: is not supported yet in this version [HF0315]\n"},
-        {BACKEND("\"deny\": [\"x\"]"),
-         "error: endpoints[0].backend[0].deny: is not supported yet in this version [HF0315]\n"},
-        {BACKEND("\"mapping\": {\"a\": \"b\"}"),
-         "error: endpoints[0].backend[0].mapping: is not supported yet in this version [HF0315]\n"},
-        {BACKEND("\"group\": \"g\""),
-         "error: endpoints[0].backend[0].group: is not supported yet in this version [HF0315]\n"},
-        {BACKEND("\"allow\": [], \"deny\": [], \"mapping\": {}, \"group\": \"\""), ""},
-        {ENDPOINT("\"output_encoding\": \"no-op\", \"backend\": [{\"allow\": [\"x\"]}]"),
-         "warning: endpoints[0].backend[0].allow: has no effect with no-op [HF0316]\n"},
-        {BACKEND("\"sd\": \"dns\""),
-         "error: endpoints[0].backend[0].sd: \"dns\" is not supported yet in this version [HF0315]\n"},
-        {BACKEND("\"sd\": \"static\""), ""},
-        {BACKEND("\"sd\": \"dns-shared\""), "warning: endpoints[0].backend[0].sd: \"dns-shared\" is no discovery that "
-                                            "is known: taken as \"static\" [HF0316]\n"},
-        {BACKEND("\"encoding\": \"xml\""),
-         "error: endpoints[0].backend[0].encoding: \"xml\" is not supported yet in this version [HF0315]\n"},
-        {BACKEND("\"encoding\": \"RSS\""),
-         "error: endpoints[0].backend[0].encoding: \"RSS\" is not supported yet in this version [HF0315]\n"},
-        {BACKEND("\"encoding\": \"csv\""), "warning: endpoints[0].backend[0].encoding: \"csv\" is not known: as in "
-                                           "KrakenD, it is taken as json [HF0314]\n"},
-        {BACKEND("\"encoding\": \"no-op\""),
-         "warning: endpoints[0].backend[0].encoding: no-op under a decoded endpoint gives an empty object [HF0314]\n"},
-        {BACKEND("\"host\": [\"https://s\"]"),
-         "error: endpoints[0].backend[0].host[0]: https:// is not supported yet in this version [HF0315]\n"},
-        {BACKEND("\"host\": [\"http://h/base\"]"),
-         "error: endpoints[0].backend[0].host[0]: \"http://h/base\" is not one host [HF0308]\n"},
-        {BACKEND("\"host\": [\"http://h/base\"], \"disable_host_sanitize\": true"), ""},
-        {BACKEND("\"method\": \"G T\""), "error: endpoints[0].backend[0].method: \"G T\" is no method [HF0307]\n"},
-        {BACKEND("\"url_pattern\": \"/{resp0_x}\""),
-         "warning: endpoints[0].backend[0].url_pattern: nothing fills {resp0_x} in this version [HF0313]\n"},
-        {BACKEND("\"url_pattern\": \"/{JWT.sub}\""),
-         "warning: endpoints[0].backend[0].url_pattern: nothing fills {JWT.sub} in this version [HF0313]\n"},
-        {BACKEND("\"url_pattern\": \"/x/*\""), "warning: endpoints[0].backend[0].url_pattern: the star is sent as it "
-                                               "is, because the endpoint is no subtree [HF0321]\n"},
-        {BACKEND("\"extra_config\": {\"proxy\": {\"flatmap_filter\": [{}]}}"),
-         "error: endpoints[0].backend[0].extra_config.proxy: \"flatmap_filter\" is not supported yet in this version "
-         "[HF0315]\n"},
-        {BACKEND("\"extra_config\": {\"proxy\": {\"shadow\": true}}"),
-         "error: endpoints[0].backend[0].extra_config.proxy: \"shadow\" is not supported yet in this version "
-         "[HF0315]\n"},
-        {BACKEND("\"extra_config\": {\"qos/circuit-breaker\": {}}"),
-         "error: endpoints[0].backend[0].extra_config: \"qos/circuit-breaker\" is not supported yet in this version "
-         "[HF0315]\n"},
-        {BACKEND("\"extra_config\": {\"holdfast/upstream\": {\"balance\": \"p2c\", \"pick\": \"lifo\"}}"),
-         "warning: endpoints[0].backend[0].extra_config.holdfast/upstream.balance: has no effect yet [HF0316]\n"},
-        {BACKEND("\"extra_config\": {\"holdfast/upstream\": {\"protocol\": \"h2c\"}}"),
-         "error: endpoints[0].backend[0].extra_config.holdfast/upstream.protocol: other than \"auto\" is not supported "
-         "yet in "
-         "this version [HF0315]\n"},
-        {BACKEND("\"extra_config\": {\"holdfast/upstream\": {\"protocol\": \"http/1.1\", \"blance\": 1}}"),
-         "warning: endpoints[0].backend[0].extra_config.holdfast/upstream.unknown key \"blance\" [HF0101]\n"},
-        {ENDPOINT("\"backend\": [{}, {}]"),
-         "error: endpoints[0].backend: more than one backend is not supported yet in this version [HF0315]\n"},
-        {ENDPOINT("\"output_encoding\": \"no-op\", \"backend\": [{}, {}]"),
-         "error: endpoints[0].backend: no-op takes exactly one backend, here are 2 [HF0311]\n"},
-        {ENDPOINT("\"backend\": []"), "error: endpoints[0].backend: there is none [HF0310]\n"},
-        {ENDPOINT("\"concurrent_calls\": 2, \"backend\": [{}]"),
-         "error: endpoints[0].concurrent_calls: above 1 is not supported yet in this version [HF0315]\n"},
-        {ENDPOINT("\"concurrent_calls\": 1, \"backend\": [{}]"), ""},
-        {ENDPOINT("\"output_encoding\": \"yaml\", \"backend\": [{}]"),
-         "error: endpoints[0].output_encoding: \"yaml\" is not supported yet in this version [HF0315]\n"},
-        {ENDPOINT("\"output_encoding\": \"fast-json\", \"backend\": [{}]"), ""},
-        {ENDPOINT("\"output_encoding\": \"negotiate\", \"backend\": [{}]"),
-         "warning: endpoints[0].output_encoding: negotiate gives JSON to everybody in this version [HF0316]\n"},
-        {ENDPOINT("\"timeout\": \"-1s\", \"backend\": [{}]"),
-         "warning: endpoints[0].timeout: is negative: every request will be too late [HF0322]\n"},
-        {ENDPOINT("\"input_headers\": [\"X Y\", \"*\"], \"backend\": [{}]"),
-         "warning: endpoints[0].input_headers[0]: \"X Y\" is no header name: nothing matches it [HF0323]\n"},
-        {ENDPOINT("\"extra_config\": {\"auth/validator\": {}, \"validation/cel\": []}, \"backend\": [{}]"),
-         "error: endpoints[0].extra_config: \"auth/validator\" is not supported yet in this version [HF0315]\n"
-         "error: endpoints[0].extra_config: \"validation/cel\" is not supported yet in this version [HF0315]\n"},
-        {ENDPOINT("\"extra_config\": {\"github.com/devopsfaith/krakend-jose/validator\": {}}, \"backend\": [{}]"),
-         "error: endpoints[0].extra_config: \"auth/validator\" is not supported yet in this version [HF0315]\n"},
-        {ENDPOINT("\"extra_config\": {\"proxy\": {\"static\": {\"data\": {}}}}, \"backend\": [{}]"),
-         "error: endpoints[0].extra_config.proxy: \"static\" is not supported yet in this version [HF0315]\n"},
-        {ENDPOINT("\"extra_config\": {\"holdfast/answer\": {\"status\": 99}}"),
-         "error: endpoints[0].extra_config.holdfast/answer.status: 99 is less than 200 [HF0104]\n"},
-        {ENDPOINT("\"extra_config\": {\"holdfast/answer\": {\"headers\": {\"a b\": \"c\", \"Content-Length\": \"1\", "
-                  "\"d\": [], "
-                  "\"e\": \"x\\ny\"}}}"),
-         "error: endpoints[0].extra_config.holdfast/answer.headers: \"a b\" is no header that can be set [HF0320]\n"
-         "error: endpoints[0].extra_config.holdfast/answer.headers: \"Content-Length\" is no header that can be set "
-         "[HF0320]\n"
-         "error: endpoints[0].extra_config.holdfast/answer.headers.d: a header's value is a string without control "
-         "characters "
-         "[HF0320]\n"
-         "error: endpoints[0].extra_config.holdfast/answer.headers.e: a header's value is a string without control "
-         "characters "
-         "[HF0320]\n"},
-        {ENDPOINT("\"backend\": [{}], \"extra_config\": {\"holdfast/answer\": {}}"),
-         "warning: endpoints[0].backend: has no effect beside holdfast/answer [HF0316]\n"},
-        {ROOT("\"tls\": {\"keys\": [1]}"), "error: tls: is not supported yet in this version [HF0315]\n"},
-        {ROOT("\"tls\": {\"keys\": [1], \"disabled\": true}"), ""},
-        {ROOT("\"client_tls\": {\"allow_insecure_connections\": true}"),
-         "error: client_tls: is not supported yet in this version [HF0315]\n"},
-        {ROOT("\"use_h2c\": true"), "error: use_h2c: is not supported yet in this version [HF0315]\n"},
-        {ROOT("\"use_h2c\": \"false\", \"dns_cache_ttl\": \"10s\", \"sequential_start\": true, \"name\": \"x\", "
-              "\"$schema\": \"y\""),
-         ""},
-        {ROOT("\"async_agent\": [{}]"), "error: async_agent: is not supported yet in this version [HF0315]\n"},
-        {ROOT("\"plugin\": {\"folder\": \"/x\"}"),
-         "warning: plugin: has no effect: Go plugins cannot be loaded [HF0316]\n"},
-        {ROOT("\"extra_config\": {\"security/http\": {}, \"documentation/openapi\": {}, \"@note\": 1, "
-              "\"holdfast/answer\": {}}"),
-         "error: extra_config: \"security/http\" is not supported yet in this version [HF0315]\n"
-         "warning: extra_config: \"holdfast/answer\" is not read at this level [HF0317]\n"},
-        {ROOT("\"extra_config\": {\"holdfast/severs\": {}}"),
-         "warning: extra_config: nothing reads \"holdfast/severs\" [HF0317]\n"},
-        {ROOT("\"extra_config\": []"), "error: extra_config: components are members of an object [HF0317]\n"},
-        {ROOT("\"extra_config\": {\"router\": {\"use_h2c\": true}}"),
-         "error: extra_config.router.use_h2c: is not supported yet in this version [HF0315]\n"},
-        {ROOT("\"extra_config\": {\"router\": {\"trusted_proxies\": [\"10.0.0.1\", \"10.0.0.0/33\", \"::1\"]}}"),
-         "warning: extra_config.router.trusted_proxies[1]: \"10.0.0.0/33\" is no address or network: it and all behind "
-         "it are "
-         "not trusted [HF0319]\n"},
-        {ROOT("\"extra_config\": {\"router\": {\"return_error_mgs\": true}}"),
-         "warning: extra_config.router: unknown key \"return_error_mgs\" [HF0101]\n"},
-        {ROOT("\"extra_config\": {\"router\": {\"auto_options\": \"yes\"}}"),
-         "warning: extra_config.router.auto_options: wants true or false; as in KrakenD, most of this block is ignored "
-         "because of "
-         "it [HF0318]\n"},
-        {ROOT("\"extra_config\": {\"holdfast/server\": {\"max_connection_age\": \"4h\", \"proxy_protocol\": \"off\", "
-              "\"min_body_rate\": 240}}"),
-         ""},
-        {ROOT("\"extra_config\": {\"holdfast/server\": {\"max_connection_age\": \"1h\", \"proxy_protocol\": "
-              "\"accept\"}}"),
-         "warning: extra_config.holdfast/server.max_connection_age: has no effect yet [HF0316]\n"
-         "error: extra_config.holdfast/server.proxy_protocol: other than \"off\" is not supported yet in this version "
-         "[HF0315]\n"},
-        {ROOT("\"port\": 1, \"extra_config\": {\"holdfast/server\": {\"listeners\": [{\"listen\": \"nowhere\", "
-              "\"protocols\": "
-              "[\"h2\"], \"tls\": {\"keys\": []}}]}}"),
-         "warning: port: has no effect beside extra_config.holdfast/server.listeners [HF0316]\n"
-         "error: extra_config.holdfast/server.listeners[0].listen: \"nowhere\" is no address to listen on [HF0302]\n"
-         "error: extra_config.holdfast/server.listeners[0].protocols: other than \"http/1.1\" is not supported yet in "
-         "this version "
-         "[HF0315]\n"
-         "error: extra_config.holdfast/server.listeners[0].tls: other than \"\" is not supported yet in this version "
-         "[HF0315]\n"},
-        {ROOT("\"extra_config\": {\"holdfast/admin\": {\"listen\": \"x\", \"token_file\": \"/t\"}}"),
-         "error: extra_config.holdfast/admin.listen: \"x\" is no address to listen on [HF0302]\n"
-         "error: extra_config.holdfast/admin.token_file: is not supported yet in this version [HF0315]\n"},
-        {ROOT("\"port\": 70000"), "error: port: 70000 is more than 65535 [HF0104]\n"},
-        {"{\"endpoints\": []}", "error: version: 0 is not supported: only 3 is [HF0300]\n"},
-        {"{\"version\": 3, \"host\": [\"\"]}", "error: host[0]: \"\" is not one host [HF0308]\n"},
-    };
-
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        test_case_is("%s", rows[i].text);
-        CHECK_STR(first_lines(rows[i].text), str_from(rows[i].lines));
+    for (size_t i = 0; i < COUNT_OF(refused); i++) {
+        test_case_is("%s", refused[i].text);
+        CHECK_STR(first_lines(refused[i].text), str_from(refused[i].lines));
     }
 }
 
