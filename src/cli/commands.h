@@ -1,4 +1,4 @@
-/* commands.h: the words that main.c knows; each stands in its own file. SPDX-License-Identifier: Apache-2.0 */
+/* commands.h: the words a person types; each stands in its own file. SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_CLI_COMMANDS_H
 #define HOLDFAST_CLI_COMMANDS_H
 
@@ -8,5 +8,9 @@ extern const struct command run_command;     /* run.c */
 extern const struct command check_command;   /* check.c */
 extern const struct command origin_command;  /* origin.c */
 extern const struct command version_command; /* version.c */
+
+/* Runs the command that the first word names, with the words behind it; without any word: the help. Returns the
+ * process's exit code. */
+int commands_run(int argc, char **argv);
 
 #endif

@@ -1,0 +1,56 @@
+/* commands.c: all commands, and from the first word of a command line to the one it names.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "cli/commands.h"
+
+#include "base/text.h"
+
+const struct command *const all_commands[] = {
+    &run_command, &check_command, &origin_command, &version_command, NULL,
+};
+
+static const struct command *find(struct str word)
+{
+    for (const struct command *const *command = all_commands; *command; command++)
+        if (str_eq(word, str_from((*command)->name)) ||
+            ((*command)->alias && str_eq(word, str_from((*command)->alias))))
+            return *command;
+    return NULL;
+}
+
+static int refuse(struct str word)
+{
+    const char *nearest = NULL;
+    unsigned best = 3;
+
+    for (const struct command *const *command = all_commands; *command; command++) {
+        unsigned distance = text_distance(word, str_from((*command)->name), 3);
+
+        if (distance < best) {
+            best = distance;
+            nearest = (*command)->name;
+        }
+    }
+    print(2, "Error: unknown command \"%.*s\" for \"holdfast\"\n", STR_ARG(word));
+    if (nearest)
+        print(2, "\nDid you mean this?\n\t%s\n", nearest);
+    print(2, "\nRun 'holdfast --help' for usage.\n");
+    print(1, "unknown command \"%.*s\" for \"holdfast\"\n", STR_ARG(word));
+    return EXIT_USAGE;
+}
+
+int commands_run(int argc, char **argv)
+{
+    const struct command *command;
+    struct str word = argc > 0 ? str_from(argv[0]) : STR("help");
+
+    if (str_eq(word, STR("help")) && argc > 1 && (command = find(str_from(argv[1])))) {
+        help_command(1, command);
+        return EXIT_OK;
+    }
+    if (str_eq(word, STR("help")) || str_eq(word, STR("-h")) || str_eq(word, STR("--help"))) {
+        help_all(1);
+        return EXIT_OK;
+    }
+    command = find(word);
+    return command ? command->run(argc - 1, argv + 1) : refuse(word);
+}
