@@ -1,11 +1,11 @@
 /* flags.c: reading a command line by its table of flags. SPDX-License-Identifier: Apache-2.0 */
 #include "cli/flags.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-
 #include "base/text.h"
 #include "os/file.h"
+
+#include <stdarg.h>
+#include <stdio.h>
 
 enum { PRINT_BYTES = 16384 };
 
@@ -38,6 +38,15 @@ static bool refuse(const struct command *command, const char *format, ...)
     return false;
 }
 
+/* A command line being read. */
+struct reading {
+    const struct command *command;
+    int argc, at; /* at: the word in hand */
+    char **argv;
+    void *values;
+    bool help;
+};
+
 static const struct flag *find_long(const struct command *command, struct str name)
 {
     for (size_t i = 0; i < command->flag_count; i++)
@@ -59,6 +68,25 @@ static bool takes_value(const struct flag *flag)
     return flag->type == FLAG_STRING || flag->type == FLAG_NUMBER;
 }
 
+/* The words of Go's ParseBool. */
+static bool text_to_bool(struct str text, bool *out)
+{
+    static const char *const words[] = {"1", "t", "T", "true",  "TRUE",  "True",
+                                        "0", "f", "F", "false", "FALSE", "False"};
+
+    for (size_t i = 0; i < COUNT_OF(words); i++)
+        if (str_eq(text, str_from(words[i]))) {
+            *out = i < COUNT_OF(words) / 2;
+            return true;
+        }
+    return false;
+}
+
+static bool refuse_value(const struct command *command, const struct flag *flag, const char *text, const char *wanted)
+{
+    return refuse(command, "invalid argument \"%s\" for \"--%s\" flag: %s", text, flag->name, wanted);
+}
+
 /* Stores a value; `text` is NULL for a flag without one. */
 static bool store(const struct command *command, const struct flag *flag, const char *text, void *values)
 {
@@ -70,85 +98,101 @@ static bool store(const struct command *command, const struct flag *flag, const 
         return true;
     case FLAG_NUMBER:
         return text_to_i64(str_from(text), (int64_t *)(void *)field) ||
-               refuse(command, "invalid argument \"%s\" for \"--%s\" flag: not a number", text, flag->name);
+               refuse_value(command, flag, text, "not a number");
     case FLAG_BOOL:
-        *(bool *)field = !text || !(str_eq(str_from(text), STR("false")) || str_eq(str_from(text), STR("0")));
-        return true;
+        return text_to_bool(text ? str_from(text) : STR("true"), (bool *)field) ||
+               refuse_value(command, flag, text, "neither true nor false");
     case FLAG_COUNT:
+        if (text)
+            return text_to_i64(str_from(text), (int64_t *)(void *)field) ||
+                   refuse_value(command, flag, text, "not a number");
         ++*(int64_t *)(void *)field;
         return true;
     }
     return false;
 }
 
-/* "--name", "--name=value", "--name value". */
-static bool parse_long(const struct command *command, int argc, char **argv, int *at, void *values)
+/* The next word, as a value; NULL: there is none. */
+static const char *next_word(struct reading *reading)
 {
-    struct str word = str_from_offset(str_from(argv[*at]), 2);
+    return reading->at + 1 < reading->argc ? reading->argv[++reading->at] : NULL;
+}
+
+/* "--name", "--name=value", "--name value". */
+static bool read_long(struct reading *reading)
+{
+    struct str word = str_from_offset(str_from(reading->argv[reading->at]), 2);
     size_t equals = str_find_char(word, '=');
-    const struct flag *flag = find_long(command, str_first(word, equals));
+    struct str name = str_first(word, equals);
+    const struct flag *flag = find_long(reading->command, name);
     const char *value = equals < word.len ? word.data + equals + 1 : NULL;
 
-    if (!flag)
-        return refuse(command, "unknown flag: --%.*s", STR_ARG(str_first(word, equals)));
-    if (!value && takes_value(flag)) {
-        if (*at + 1 >= argc)
-            return refuse(command, "flag needs an argument: --%s", flag->name);
-        value = argv[++*at];
+    if (!flag && str_eq(word, STR("help"))) {
+        reading->help = true;
+        return true;
     }
-    return store(command, flag, value, values);
+    if (!flag)
+        return refuse(reading->command, "unknown flag: --%.*s", STR_ARG(name));
+    if (!value && takes_value(flag) && !(value = next_word(reading)))
+        return refuse(reading->command, "flag needs an argument: --%s", flag->name);
+    return store(reading->command, flag, value, reading->values);
+}
+
+/* The value of the flag whose letter stands at `letter`: "-c=FILE", "-cFILE", "-c FILE". NULL: there is none. */
+static const char *value_behind(struct reading *reading, const char *letter)
+{
+    if (letter[1] == '=' && letter[2] != '\0')
+        return letter + 2;
+    return letter[1] != '\0' ? letter + 1 : next_word(reading);
 }
 
 /* "-d", "-dc FILE", "-cFILE". */
-static bool parse_letters(const struct command *command, int argc, char **argv, int *at, void *values)
+static bool read_letters(struct reading *reading)
 {
-    const char *word = argv[*at];
+    for (const char *letter = reading->argv[reading->at] + 1; *letter && !reading->help; letter++) {
+        const struct flag *flag = find_letter(reading->command, *letter);
+        bool has_value = flag && (takes_value(flag) || (letter[1] == '=' && letter[2] != '\0'));
+        const char *value;
 
-    for (const char *letter = word + 1; *letter; letter++) {
-        const struct flag *flag = find_letter(command, *letter);
-        const char *value = NULL;
-
-        if (!flag)
-            return refuse(command, "unknown shorthand flag: '%c' in %s", *letter, word);
-        if (takes_value(flag)) {
-            value = letter[1] == '=' ? letter + 2 : letter + 1;
-            if (!*value && *at + 1 >= argc)
-                return refuse(command, "flag needs an argument: '%c' in %s", *letter, word);
-            if (!*value)
-                value = argv[++*at];
-            return store(command, flag, value, values);
+        if (!flag && *letter == 'h') {
+            reading->help = true;
+            return true;
         }
-        if (!store(command, flag, NULL, values))
-            return false;
+        if (!flag)
+            return refuse(reading->command, "unknown shorthand flag: '%c' in -%s", *letter, letter);
+        if (!has_value) {
+            if (!store(reading->command, flag, NULL, reading->values))
+                return false;
+            continue;
+        }
+        value = value_behind(reading, letter);
+        if (!value)
+            return refuse(reading->command, "flag needs an argument: '%c' in -%s", *letter, letter);
+        return store(reading->command, flag, value, reading->values);
     }
     return true;
 }
 
 bool flags_parse(const struct command *command, int argc, char **argv, void *values, int *words, bool *help)
 {
-    bool flags_over = false;
+    struct reading reading = {.command = command, .argc = argc, .argv = argv, .values = values};
+    bool flags_over = false, ok = true;
 
     *words = 0;
-    *help = false;
-    for (int i = 0; i < argc; i++) {
-        struct str word = str_from(argv[i]);
-        bool ok = true;
+    for (; ok && !reading.help && reading.at < argc; reading.at++) {
+        struct str word = str_from(argv[reading.at]);
 
-        if (flags_over || word.len < 2 || word.data[0] != '-') {
-            argv[(*words)++] = argv[i];
-        } else if (str_eq(word, STR("--"))) {
+        if (flags_over || word.len < 2 || word.data[0] != '-')
+            argv[(*words)++] = argv[reading.at];
+        else if (word.data[1] != '-')
+            ok = read_letters(&reading);
+        else if (word.len == 2)
             flags_over = true;
-        } else if (str_eq(word, STR("-h")) || str_eq(word, STR("--help"))) {
-            help_command(1, command);
-            *help = true;
-            return true;
-        } else if (word.data[1] == '-') {
-            ok = parse_long(command, argc, argv, &i, values);
-        } else {
-            ok = parse_letters(command, argc, argv, &i, values);
-        }
-        if (!ok)
-            return false;
+        else
+            ok = read_long(&reading);
     }
-    return true;
+    *help = ok && reading.help;
+    if (*help)
+        help_command(1, command);
+    return ok;
 }

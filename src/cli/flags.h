@@ -1,5 +1,5 @@
-/* flags.h: command lines in the manner that KrakenD's users type them: -c FILE, -cFILE, --config FILE, --config=FILE, combined
- * short flags (-dc FILE), counted flags (-ddd). SPDX-License-Identifier: Apache-2.0 */
+/* flags.h: command lines in the manner that KrakenD's users type them: -c FILE, -cFILE, --config FILE, --config=FILE,
+ * combined short flags (-dc FILE), counted flags (-ddd). SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_CLI_FLAGS_H
 #define HOLDFAST_CLI_FLAGS_H
 
@@ -14,12 +14,12 @@ enum flag_type {
 };
 
 struct flag {
-    const char *name;   /* "config" */
-    char letter;        /* 'c'; 0: none */
+    const char *name; /* "config" */
+    char letter;      /* 'c'; 0: none */
     enum flag_type type;
-    size_t offset;      /* of the field in the command's values */
-    const char *value;  /* what the help calls it: "FILE"; NULL for bools and counts */
-    const char *help;   /* one line */
+    size_t offset;     /* of the field in the command's values */
+    const char *value; /* what the help calls it: "FILE"; NULL for bools and counts */
+    const char *help;  /* one line */
 };
 
 struct command {
@@ -34,8 +34,9 @@ struct command {
 
 enum { EXIT_OK = 0, EXIT_ERROR = 1, EXIT_USAGE = 255 };
 
-/* Reads flags into `values`; other words are moved to the front of argv and counted in *words. "--" ends flags; "-h" and "--help"
- * print the command's help and *help is set. False: the problem was printed as cobra does (exit with EXIT_USAGE). */
+/* Reads flags into `values`; other words are moved to the front of argv and counted in *words. "--" ends flags; "-h"
+ * and "--help" print the command's help and *help is set. False: the problem was printed as cobra does (exit with
+ * EXIT_USAGE). */
 bool flags_parse(const struct command *command, int argc, char **argv, void *values, int *words, bool *help) MUST_USE;
 
 /* The help of one command, or the list of all. */

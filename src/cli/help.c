@@ -1,7 +1,7 @@
 /* help.c: the help of all commands, on standard output, made from their tables. SPDX-License-Identifier: Apache-2.0 */
-#include <stdio.h>
-
 #include "cli/flags.h"
+
+#include <stdio.h>
 
 void help_command(int fd, const struct command *command)
 {
@@ -26,8 +26,8 @@ void help_command(int fd, const struct command *command)
 
 void help_all(int fd)
 {
-    print(fd, "Holdfast: an API gateway that keeps connections.\n\nVersion: %s\n\nUsage:\n  holdfast COMMAND [flags]\n\nCommands:\n",
-          HOLDFAST_VERSION);
+    print(fd, "Holdfast: an API gateway that keeps connections.\n\nVersion: %s\n\n", HOLDFAST_VERSION);
+    print(fd, "Usage:\n  holdfast COMMAND [flags]\n\nCommands:\n");
     for (const struct command *const *command = all_commands; *command; command++)
         print(fd, "  %-14s %s\n", (*command)->name, (*command)->summary);
     print(fd, "\nFirst steps:\n"

@@ -1,7 +1,7 @@
 /* version.c: the three lines that scripts grep. SPDX-License-Identifier: Apache-2.0 */
-#include <gnu/libc-version.h>
-
 #include "cli/commands.h"
+
+#include <gnu/libc-version.h>
 
 static int run(int argc, char **argv)
 {
