@@ -1,4 +1,5 @@
-/* check.c: `holdfast check`: everything that is wrong with a configuration, at once. SPDX-License-Identifier: Apache-2.0 */
+/* check.c: `holdfast check`: everything that is wrong with a configuration, at once.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "cli/commands.h"
 #include "cli/serve.h"
 #include "gateway/generation.h"
@@ -25,6 +26,20 @@ static struct generation *load(const struct check_values *values, struct arena *
     return service ? generation_build(arena, service, hosts, report) : NULL;
 }
 
+static bool format_is_known(const struct check_values *values)
+{
+    if (!values->format || wants_json(values) || str_eq(str_from(values->format), STR("text")))
+        return true;
+    print(2, "ERROR --format: \"%s\" is neither text nor json\n", values->format);
+    return false;
+}
+
+static void print_json(const struct report *report, struct arena *arena)
+{
+    file_print(1, report_json(report, arena));
+    file_print(1, STR("\n"));
+}
+
 static int check(const struct check_values *values)
 {
     struct arena *arena = arena_new(NULL, SIZE_MAX);
@@ -33,6 +48,7 @@ static int check(const struct check_values *values)
     bool ok;
 
     if (!arena || !hosts) {
+        print(2, "ERROR out of memory\n");
         arena_free(arena);
         hosts_free(hosts);
         return EXIT_ERROR;
@@ -42,7 +58,7 @@ static int check(const struct check_values *values)
     print(2, "Parsing configuration file: %s\n", values->config);
     ok = load(values, arena, hosts, &report) && report.errors == 0;
     if (wants_json(values))
-        file_print(1, report_json(&report, arena));
+        print_json(&report, arena);
     else
         print_report(&report, arena);
     if (ok)
@@ -65,16 +81,18 @@ static int run(int argc, char **argv)
         return EXIT_USAGE;
     if (help)
         return EXIT_OK;
-    if (!values.config) {
-        print(2, "ERROR please, provide the path to the configuration file with --config or see all the options with --help\n");
+    if (!values.config || !values.config[0]) {
+        print(2, "ERROR please, provide the path to the configuration file with --config or see all the options with "
+                 "--help\n");
         return EXIT_ERROR;
     }
     if (values.lint || values.lint_no_network || values.lint_schema) {
-        print(2, "ERROR linting against a JSON Schema is not supported yet; check already reports unknown keys (--strict "
-                 "makes them errors)\n");
+        print(2,
+              "ERROR linting against a JSON Schema is not supported yet; check already reports unknown keys (--strict "
+              "makes them errors)\n");
         return EXIT_ERROR;
     }
-    return check(&values);
+    return format_is_known(&values) ? check(&values) : EXIT_ERROR;
 }
 
 static const struct flag check_flags[] = {
@@ -83,10 +101,12 @@ static const struct flag check_flags[] = {
     {"test-gin-routes", 't', FLAG_BOOL, offsetof(struct check_values, test_routes), NULL,
      "checks the routes too (always done here)"},
     {"strict", 0, FLAG_BOOL, offsetof(struct check_values, strict), NULL, "unknown keys are errors"},
-    {"format", 0, FLAG_STRING, offsetof(struct check_values, format), "text|json", "json: the problems as an array on stdout"},
+    {"format", 0, FLAG_STRING, offsetof(struct check_values, format), "text|json",
+     "json: the problems as an array on stdout"},
     {"indent", 'i', FLAG_STRING, offsetof(struct check_values, indent), "TEXT", "accepted; for the dump"},
     {"lint", 'l', FLAG_BOOL, offsetof(struct check_values, lint), NULL, "not supported yet: says so"},
-    {"lint-schema", 's', FLAG_STRING, offsetof(struct check_values, lint_schema), "SCHEMA", "not supported yet: says so"},
+    {"lint-schema", 's', FLAG_STRING, offsetof(struct check_values, lint_schema), "SCHEMA",
+     "not supported yet: says so"},
     {"lint-no-network", 'n', FLAG_BOOL, offsetof(struct check_values, lint_no_network), NULL,
      "not supported yet: says so"},
 };
@@ -96,8 +116,8 @@ const struct command check_command = {
     .alias = "validate",
     .summary = "Checks a configuration and shows every problem",
     .usage = "check -c FILE [--strict] [--format text|json]",
-    .text = "Prints each problem as FILE:LINE:COLUMN with the line, a caret and, where there is one, a suggestion. Exit code 0\n"
-            "when the gateway would start with it, else 1.",
+    .text = "Prints each problem as FILE:LINE:COLUMN with the line, a caret and, where there is one, a suggestion.\n"
+            "Exit code 0 when the gateway would start with it, else 1.",
     .flags = check_flags,
     .flag_count = COUNT_OF(check_flags),
     .run = run,

@@ -2,9 +2,9 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "cli/demo.h"
 
-#include <stdlib.h>
-
 #include "cli/origin_thread.h"
+
+#include <stdlib.h>
 
 enum { DEMO_ORIGINS = 2 };
 
@@ -23,7 +23,8 @@ struct demo *demo_start(struct error *err)
     }
     for (int i = 0; i < DEMO_ORIGINS; i++) {
         demo->addrs[i] = (struct addr){.family = ADDR_IPV4, .ip = {127, 0, 0, 1}};
-        demo->origins[i] = origin_thread_start(&demo->addrs[i], &(struct origin_options){.keep_alive_header = true}, err);
+        demo->origins[i] =
+            origin_thread_start(&demo->addrs[i], &(struct origin_options){.keep_alive_header = true}, err);
         if (!demo->origins[i]) {
             demo_stop(demo);
             return NULL;

@@ -85,26 +85,47 @@ static bool start_admin(struct serving *serving, const struct service *service, 
     return serving->admin || error_context(err, "holdfast/admin");
 }
 
-/* "ready: http://127.0.0.1:8080 (http/1.1), 2 workers, 3 ms" */
-static void print_ready(const struct serving *serving)
+/* "http://127.0.0.1:8080", "unix:/path" */
+static struct str url_of(struct arena *arena, const struct addr *addr)
+{
+    char out[ADDR_TEXT_BYTES];
+    struct str text = addr_format(addr, out);
+
+    return arena_format(arena, "%s%.*s", addr->family == ADDR_UNIX ? "" : "http://", STR_ARG(text));
+}
+
+/* "ready: http://127.0.0.1:8080 (http/1.1), admin http://127.0.0.1:9901, 2 workers, 3 ms" */
+static struct str ready_line(const struct serving *serving, struct arena *arena)
 {
     const struct server *server = serving->server;
     uint64_t took_ns = serving->world->ops->now_ns(serving->world) - serving->started_ns;
     unsigned workers = server_worker_count(server);
-    char text[ADDR_TEXT_BYTES];
+    struct str line = STR("ready: "), url;
 
-    print(2, "ready: ");
     for (size_t i = 0; i < server_address_count(server); i++) {
         struct addr addr = server_address(server, i);
 
-        print(2, "%s%.*s (http/1.1), ", addr.family == ADDR_UNIX ? "" : "http://", STR_ARG(addr_format(&addr, text)));
+        url = url_of(arena, &addr);
+        line = arena_format(arena, "%.*s%.*s (http/1.1), ", STR_ARG(line), STR_ARG(url));
     }
     if (serving->admin) {
         struct addr addr = admin_addr(serving->admin);
 
-        print(2, "admin http://%.*s, ", STR_ARG(addr_format(&addr, text)));
+        url = url_of(arena, &addr);
+        line = arena_format(arena, "%.*sadmin %.*s, ", STR_ARG(line), STR_ARG(url));
     }
-    print(2, "%u worker%s, %u ms\n", workers, workers == 1 ? "" : "s", (unsigned)(took_ns / 1000000));
+    return arena_format(arena, "%.*s%u worker%s, %u ms\n", STR_ARG(line), workers, workers == 1 ? "" : "s",
+                        (unsigned)(took_ns / 1000000));
+}
+
+/* In one piece: a log line of a worker must not stand in the middle of it. */
+static void print_ready(const struct serving *serving)
+{
+    struct arena *arena = arena_new(NULL, SIZE_MAX);
+
+    if (arena)
+        file_print(2, ready_line(serving, arena));
+    arena_free(arena);
 }
 
 static void clean_up(struct serving *serving)
@@ -164,8 +185,11 @@ static struct generation *load(struct arena *arena, const struct service_sources
     }
     print_report(&report, arena);
     if (!generation) {
-        print(2, "ERROR parsing the configuration file: '%s': %u problem%s\n", sources->path, report.errors,
-              report.errors == 1 ? "" : "s");
+        if (report.errors)
+            print(2, "ERROR parsing the configuration file: '%s': %u problem%s\n", sources->path, report.errors,
+                  report.errors == 1 ? "" : "s");
+        else
+            print(2, "ERROR starting the gateway: out of memory\n");
         hosts_free(*hosts);
         arena_free(arena);
     }
