@@ -1,10 +1,10 @@
-/* origin.c: `holdfast origin`: a scriptable origin to test and load gateways with. SPDX-License-Identifier: Apache-2.0 */
+/* origin.c: `holdfast origin`: a scriptable origin to test and load gateways with.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "base/text.h"
 #include "cli/commands.h"
 #include "cli/origin_thread.h"
 #include "os/process.h"
 #include "os/signal.h"
-
-#include "base/text.h"
 
 struct origin_values {
     const char *listen, *close_idle_after, *delay, *jitter, *reset_rate;
@@ -25,7 +25,8 @@ static void run_signals(struct task *task)
     struct origin_run *run = container_of(task, struct origin_run, task);
 
     for (int number; (number = signals_next(run->signals)) != 0;)
-        if (str_eq(str_from(signal_name(number)), STR("SIGINT")) || str_eq(str_from(signal_name(number)), STR("SIGTERM")))
+        if (str_eq(str_from(signal_name(number)), STR("SIGINT")) ||
+            str_eq(str_from(signal_name(number)), STR("SIGTERM")))
             loop_stop(run->loop);
 }
 
@@ -53,23 +54,49 @@ static bool read_rate(const char *text, uint32_t *per_million)
     return true;
 }
 
-static bool read_options(const struct origin_values *values, struct origin_options *options, struct addr *addr)
+static bool check_range(const char *flag, int64_t number, int64_t max)
+{
+    if (number >= 0 && number <= max)
+        return true;
+    print(2, "ERROR --%s: %lld is not from 0 to %lld\n", flag, (long long)number, (long long)max);
+    return false;
+}
+
+static bool read_addr(const char *text, struct addr *addr)
 {
     struct error err;
 
+    if (addr_parse(str_from(text), addr, &err))
+        return true;
+    print(2, "ERROR --listen: %s\n", err.text);
+    return false;
+}
+
+static bool read_options(const struct origin_values *values, struct origin_options *options, struct addr *addr)
+{
+    if (!check_range("threads", values->threads, THREADS_MAX) ||
+        !check_range("close-after-requests", values->close_after_requests, UINT32_MAX))
+        return false;
     *options = (struct origin_options){
         .close_after_requests = (uint32_t)values->close_after_requests,
         .keep_alive_header = values->keep_alive_header,
         .stray_bytes = values->stray_bytes,
+        .shared = values->threads > 1,
     };
-    if (!addr_parse(str_from(values->listen ? values->listen : "127.0.0.1:9001"), addr, &err)) {
-        print(2, "ERROR --listen: %s\n", err.text);
-        return false;
-    }
-    return read_duration("close-idle-after", values->close_idle_after, &options->close_idle_after_ns) &&
+    return read_addr(values->listen ? values->listen : "127.0.0.1:9001", addr) &&
+           read_duration("close-idle-after", values->close_idle_after, &options->close_idle_after_ns) &&
            read_duration("delay", values->delay, &options->delay_ns) &&
            read_duration("jitter", values->jitter, &options->jitter_ns) &&
            read_rate(values->reset_rate, &options->reset_per_million);
+}
+
+static void print_ready(const struct addr *addr, int threads)
+{
+    char out[ADDR_TEXT_BYTES];
+    struct str text = addr_format(addr, out);
+
+    print(2, "ready: %s%.*s (http/1.1), %d thread%s\n", addr->family == ADDR_UNIX ? "" : "http://", STR_ARG(text),
+          threads, threads == 1 ? "" : "s");
 }
 
 /* Starts the threads, says so, waits for a signal. */
@@ -79,8 +106,7 @@ static int serve(struct origin_run *run, const struct origin_values *values)
     struct origin_options options;
     struct addr addr;
     struct error err = {0};
-    char text[ADDR_TEXT_BYTES];
-    int count = values->threads > 0 && values->threads < THREADS_MAX ? (int)values->threads : 1;
+    int count = values->threads > 0 ? (int)values->threads : 1;
     int code = EXIT_OK;
 
     if (!read_options(values, &options, &addr))
@@ -90,8 +116,7 @@ static int serve(struct origin_run *run, const struct origin_values *values)
         code = threads[i] ? EXIT_OK : EXIT_ERROR;
     }
     if (code == EXIT_OK) {
-        print(2, "ready: http://%.*s (http/1.1), %d thread%s\n", STR_ARG(addr_format(&addr, text)), count,
-              count == 1 ? "" : "s");
+        print_ready(&addr, count);
         loop_run(run->loop);
     } else {
         print(2, "ERROR starting the origin: %s\n", err.text);
@@ -131,7 +156,8 @@ static int run(int argc, char **argv)
 }
 
 static const struct flag origin_flags[] = {
-    {"listen", 'l', FLAG_STRING, offsetof(struct origin_values, listen), "ADDR", "IP:PORT or unix:PATH (127.0.0.1:9001)"},
+    {"listen", 'l', FLAG_STRING, offsetof(struct origin_values, listen), "ADDR",
+     "IP:PORT or unix:PATH (127.0.0.1:9001)"},
     {"threads", 't', FLAG_NUMBER, offsetof(struct origin_values, threads), "N", "threads that serve (1)"},
     {"delay", 0, FLAG_STRING, offsetof(struct origin_values, delay), "TIME", "waits before each answer"},
     {"jitter", 0, FLAG_STRING, offsetof(struct origin_values, jitter), "TIME", "and up to this more, at random"},
@@ -141,7 +167,8 @@ static const struct flag origin_flags[] = {
      "closes after so many requests, announced"},
     {"keep-alive-header", 0, FLAG_BOOL, offsetof(struct origin_values, keep_alive_header), NULL,
      "announces the two above: Keep-Alive: timeout=, max="},
-    {"reset-rate", 0, FLAG_STRING, offsetof(struct origin_values, reset_rate), "RATE", "share of requests cut off, 0 to 1"},
+    {"reset-rate", 0, FLAG_STRING, offsetof(struct origin_values, reset_rate), "RATE",
+     "share of requests that get no answer but an end, 0 to 1"},
     {"stray-bytes", 0, FLAG_BOOL, offsetof(struct origin_values, stray_bytes), NULL,
      "sends bytes nobody asked for behind answers"},
 };

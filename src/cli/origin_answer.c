@@ -3,9 +3,15 @@
 
 #include "base/text.h"
 
-/* Bodies are cut from this; a prime length, so that a shifted or doubled piece shows. */
-static const char pattern[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-holdfast-0123456789-keep-alive.\n";
+#include <assert.h>
+
+/* Bodies are cut from this; a prime length, so that a piece that is shifted or doubled by any buffer's size shows. */
+static const char pattern[] =
+    "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-holdfast-0123456789-always-alive.\n";
 enum { PATTERN_BYTES = sizeof(pattern) - 1, PAGE_BYTES = PATTERN_BYTES * 663 };
+static_assert(PATTERN_BYTES == 97, "a prime");
+
+#define DELAY_MAX_MS UINT64_C(86400000) /* a day */
 
 static char page[PAGE_BYTES];
 
@@ -23,7 +29,8 @@ static void set_text(struct arena *arena, struct origin_answer *answer, struct s
     (void)!headers_set_id(&answer->head.headers, arena, HEADER_CONTENT_TYPE, type);
 }
 
-static void make_bytes(struct arena *arena, const struct http_head *request, uint64_t number, struct origin_answer *answer)
+static void make_bytes(struct arena *arena, const struct http_head *request, uint64_t number,
+                       struct origin_answer *answer)
 {
     (void)request;
     answer->left = number < INT64_MAX ? number : INT64_MAX;
@@ -38,7 +45,8 @@ static void make_chunked(struct arena *arena, const struct http_head *request, u
     answer->head.body_bytes = -1;
 }
 
-static void make_json(struct arena *arena, const struct http_head *request, uint64_t number, struct origin_answer *answer)
+static void make_json(struct arena *arena, const struct http_head *request, uint64_t number,
+                      struct origin_answer *answer)
 {
     unsigned long long id = (unsigned long long)number;
 
@@ -51,10 +59,11 @@ static void make_json(struct arena *arena, const struct http_head *request, uint
              STR("application/json"));
 }
 
-static void make_delay(struct arena *arena, const struct http_head *request, uint64_t number, struct origin_answer *answer)
+static void make_delay(struct arena *arena, const struct http_head *request, uint64_t number,
+                       struct origin_answer *answer)
 {
     (void)request;
-    answer->delay_ns = number * 1000000u;
+    answer->delay_ns = (number < DELAY_MAX_MS ? number : DELAY_MAX_MS) * 1000000;
     set_text(arena, answer, STR("{\"waited\":true}"), STR("application/json"));
 }
 
@@ -67,7 +76,8 @@ static void make_status(struct arena *arena, const struct http_head *request, ui
         set_text(arena, answer, arena_format(arena, "{\"status\":%u}", answer->head.status), STR("application/json"));
 }
 
-static void make_echo(struct arena *arena, const struct http_head *request, uint64_t number, struct origin_answer *answer)
+static void make_echo(struct arena *arena, const struct http_head *request, uint64_t number,
+                      struct origin_answer *answer)
 {
     struct str type = headers_get_id(&request->headers, HEADER_CONTENT_TYPE);
 
@@ -78,7 +88,8 @@ static void make_echo(struct arena *arena, const struct http_head *request, uint
                           type.data ? type : STR("application/octet-stream"));
 }
 
-static void make_sink(struct arena *arena, const struct http_head *request, uint64_t number, struct origin_answer *answer)
+static void make_sink(struct arena *arena, const struct http_head *request, uint64_t number,
+                      struct origin_answer *answer)
 {
     (void)request;
     (void)number;
@@ -95,27 +106,47 @@ static const struct {
     {STR_INIT("/sink"), make_sink},
 };
 
+static void make_default(struct arena *arena, struct origin_answer *answer)
+{
+    set_text(arena, answer, STR("holdfast origin: /bytes/N /chunked/N /json/N /delay/MS /status/CODE /echo /sink\n"),
+             STR("text/plain"));
+}
+
+/* True: the row is for this path. */
+static bool row_matches(struct str row, struct str path, uint64_t *number)
+{
+    struct str rest = str_from_offset(path, row.len);
+
+    if (!str_starts(path, row))
+        return false;
+    return str_ends(row, STR("/")) ? text_to_u64(rest, number) : rest.len == 0;
+}
+
+/* HEAD tells the length and gives nothing. */
+static void take_body_away(struct origin_answer *answer)
+{
+    answer->head.announced_bytes = answer->head.body_bytes;
+    answer->head.body_bytes = 0;
+    answer->left = 0;
+    answer->echo = false;
+}
+
 void origin_answer_for(struct arena *arena, const struct http_head *request, struct origin_answer *answer)
 {
     struct str path = str_first(request->path, str_find_char(request->path, '?'));
+    uint64_t number = 0;
+    size_t row = 0;
 
+    while (row < COUNT_OF(answers) && !row_matches(answers[row].path, path, &number))
+        row++;
     *answer = (struct origin_answer){.head = {.status = 200, .announced_bytes = -1}};
-    set_text(arena, answer, STR("holdfast origin: /bytes/N /chunked/N /json/N /delay/MS /status/CODE /echo /sink\n"),
-             STR("text/plain"));
-    for (size_t i = 0; i < COUNT_OF(answers); i++) {
-        struct str rest = str_from_offset(path, answers[i].path.len);
-        bool numbered = str_ends(answers[i].path, STR("/"));
-        uint64_t number = 0;
-
-        if (!str_starts(path, answers[i].path) || (numbered ? !text_to_u64(rest, &number) : rest.len != 0))
-            continue;
-        *answer = (struct origin_answer){.head = {.status = 200, .announced_bytes = -1}};
-        answers[i].make(arena, request, number, answer);
-    }
-    if (str_eq(request->method, STR("HEAD")) && answer->head.body_bytes >= 0) {
-        answer->head.announced_bytes = answer->head.body_bytes;
-        answer->head.body_bytes = 0;
-    }
+    if (row < COUNT_OF(answers))
+        answers[row].make(arena, request, number, answer);
+    else
+        make_default(arena, answer);
+    answer->head_only = str_eq(request->method, STR("HEAD"));
+    if (answer->head_only)
+        take_body_away(answer);
 }
 
 bool origin_answer_sunk(struct arena *arena, struct origin_answer *answer, uint64_t body_bytes)
@@ -124,21 +155,23 @@ bool origin_answer_sunk(struct arena *arena, struct origin_answer *answer, uint6
         return true;
     set_text(arena, answer, arena_format(arena, "{\"bytes\":%llu}", (unsigned long long)body_bytes),
              STR("application/json"));
+    if (answer->head_only)
+        take_body_away(answer);
     return answer->text.data != NULL;
 }
 
-/* Pieces of the pattern begin where the last one ended. */
+/* Each piece goes on in the pattern where the last one ended. */
 static bool give_pattern(struct origin_answer *answer, struct chain *into, struct block_pool *blocks, size_t size_max)
 {
     while (size_max > 0 && answer->left > 0) {
-        size_t size = size_min(size_min(PAGE_BYTES, size_max), answer->left > SIZE_MAX ? SIZE_MAX : (size_t)answer->left);
+        size_t at = (size_t)(answer->given % PATTERN_BYTES);
+        size_t size = size_min(PAGE_BYTES - at, size_max);
 
-        if (size < answer->left)
-            size -= size % PATTERN_BYTES;
-        if (size == 0)
-            return true;
-        if (!chain_append_borrowed(into, blocks, str_of(page, size)))
+        if (size > answer->left)
+            size = (size_t)answer->left;
+        if (!chain_append_borrowed(into, blocks, str_of(page + at, size)))
             return false;
+        answer->given += size;
         answer->left -= size;
         size_max -= size;
     }
@@ -147,10 +180,13 @@ static bool give_pattern(struct origin_answer *answer, struct chain *into, struc
 
 bool origin_answer_piece(struct origin_answer *answer, struct chain *into, struct block_pool *blocks, size_t size_max)
 {
+    struct str rest = str_first(str_from_offset(answer->text, (size_t)answer->given), size_max);
+
     if (!answer->text.data)
         return give_pattern(answer, into, blocks, size_max);
     if (answer->left == 0)
         return true;
-    answer->left = 0;
-    return chain_append(into, blocks, answer->text);
+    answer->given += rest.len;
+    answer->left -= rest.len;
+    return chain_append(into, blocks, rest);
 }

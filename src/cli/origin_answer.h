@@ -8,9 +8,11 @@
 struct origin_answer {
     struct http_head head;
     struct str text;   /* the body, when it is not the pattern */
-    uint64_t left;     /* body bytes not yet given */
+    uint64_t given;    /* body bytes given so far */
+    uint64_t left;     /* and not yet */
     uint64_t delay_ns; /* /delay/MS */
     bool echo;         /* the body is the request's */
+    bool head_only;    /* the request is HEAD */
     bool sink;         /* the body tells how many bytes the request had */
 };
 
@@ -20,7 +22,7 @@ void origin_answer_for(struct arena *arena, const struct http_head *request, str
 /* The request's body was read away: /sink tells its size. False: no room. */
 bool origin_answer_sunk(struct arena *arena, struct origin_answer *answer, uint64_t body_bytes) MUST_USE;
 
-/* Up to size_max more body bytes. False: no memory. */
+/* Up to size_max (not 0) more body bytes. False: no memory. */
 bool origin_answer_piece(struct origin_answer *answer, struct chain *into, struct block_pool *blocks,
                          size_t size_max) MUST_USE;
 

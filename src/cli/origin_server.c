@@ -1,13 +1,13 @@
-/* origin_server.c: the connections of a test origin and the life of a request on one. What the answers are: origin_answer.c.
- * Start with run_visit. SPDX-License-Identifier: Apache-2.0 */
+/* origin_server.c: the connections of a test origin and the life of a request on one. What the answers are:
+ * origin_answer.c. Start with run_visit. SPDX-License-Identifier: Apache-2.0 */
 #include "cli/origin_server.h"
-
-#include <stdlib.h>
 
 #include "base/assert.h"
 #include "cli/origin_answer.h"
 #include "http/conn.h"
 #include "net/listener.h"
+
+#include <stdlib.h>
 
 enum { PIECE_BYTES = 262144, ARENA_BYTES = 1 << 20 };
 #define STRAY_AFTER_NS 1000000u
@@ -18,13 +18,13 @@ struct origin {
     struct listener *listener;
     struct task task;
     struct list visits;
-    uint64_t requests, connections;
 };
 
 enum visit_state {
     VISIT_IDLE,  /* between requests */
     VISIT_HEAD,  /* the request's head is awaited */
     VISIT_DELAY, /* the answer is held back */
+    VISIT_FIRST, /* the first of a request's body that is to be sent back is awaited */
     VISIT_SINK,  /* the request's body is read away */
     VISIT_SEND,  /* the answer is sent */
     VISIT_ECHO,  /* the request's body is sent back as it comes */
@@ -97,14 +97,15 @@ static enum io receive_head(struct visit *visit, struct error *err)
 {
     enum io io = http_recv_head(visit->stream, visit->arena, &visit->request, err);
     struct loop *loop = visit->origin->loop;
+    uint64_t wait_ns;
 
     if (io != IO_OK)
         return io;
-    visit->origin->requests++;
     origin_answer_for(visit->arena, visit->request, &visit->answer);
     visit->state = VISIT_DELAY;
-    if (hold_ns(visit) > 0)
-        timer_set(loop, &visit->delay, loop_now_ns(loop) + hold_ns(visit));
+    wait_ns = hold_ns(visit);
+    if (wait_ns > 0)
+        timer_set(loop, &visit->delay, loop_now_ns(loop) + wait_ns);
     return IO_OK;
 }
 
@@ -123,14 +124,20 @@ static enum io send_head(struct visit *visit, struct error *err)
     return IO_OK;
 }
 
-static enum io leave_delay(struct visit *visit, struct error *err)
+static enum io leave_delay(struct visit *visit)
 {
     if (visit->delay.at_ns != TIMER_OFF && !visit->delay.fired)
         return IO_WAIT;
-    if (visit->answer.echo)
-        return send_head(visit, err);
-    visit->state = VISIT_SINK;
+    visit->state = visit->answer.echo ? VISIT_FIRST : VISIT_SINK;
     return IO_OK;
+}
+
+/* The answer's head waits for the first of the body: a client that expects 100 Continue would else never send it. */
+static enum io await_first(struct visit *visit, struct error *err)
+{
+    enum io io = http_recv_body(visit->stream, &visit->body, PIECE_BYTES, err);
+
+    return io == IO_OK || io == IO_END ? send_head(visit, err) : io;
 }
 
 static enum io sink(struct visit *visit, struct error *err)
@@ -195,7 +202,9 @@ static enum io step(struct visit *visit, struct error *err)
     case VISIT_HEAD:
         return receive_head(visit, err);
     case VISIT_DELAY:
-        return leave_delay(visit, err);
+        return leave_delay(visit);
+    case VISIT_FIRST:
+        return await_first(visit, err);
     case VISIT_SINK:
         return sink(visit, err);
     case VISIT_SEND:
@@ -273,7 +282,6 @@ static void visit_new(struct origin *origin, struct stream *stream)
         free(visit);
         return;
     }
-    origin->connections++;
     list_push_back(&origin->visits, &visit->node);
 }
 
@@ -299,8 +307,8 @@ struct origin *origin_new(struct loop *loop, struct addr *addr, const struct ori
     origin->options = *options;
     origin->task.run = run_origin;
     list_init(&origin->visits);
-    origin->listener =
-        listener_new(loop, addr, &(struct listen_options){.backlog = 4096, .reuse_port = true}, &origin->task, err);
+    origin->listener = listener_new(
+        loop, addr, &(struct listen_options){.backlog = 4096, .reuse_port = options->shared}, &origin->task, err);
     if (!origin->listener) {
         free(origin);
         return NULL;
@@ -318,14 +326,4 @@ void origin_free(struct origin *origin)
     listener_free(origin->listener);
     task_forget(origin->loop, &origin->task);
     free(origin);
-}
-
-uint64_t origin_requests(const struct origin *origin)
-{
-    return origin->requests;
-}
-
-uint64_t origin_connections(const struct origin *origin)
-{
-    return origin->connections;
 }

@@ -1,10 +1,10 @@
 /* origin_thread.c: see the header. SPDX-License-Identifier: Apache-2.0 */
 #include "cli/origin_thread.h"
 
-#include <stdlib.h>
-
 #include "os/mailbox.h"
 #include "os/thread.h"
+
+#include <stdlib.h>
 
 struct origin_thread {
     struct world *world;
@@ -42,7 +42,8 @@ static void thread_free(struct origin_thread *thread)
     free(thread);
 }
 
-static bool build(struct origin_thread *thread, struct addr *addr, const struct origin_options *options, struct error *err)
+static bool build(struct origin_thread *thread, struct addr *addr, const struct origin_options *options,
+                  struct error *err)
 {
     thread->mail_task.run = run_mail;
     thread->world = linux_world_new(err);
