@@ -1,6 +1,6 @@
 /* metrics.c: OpenMetrics 1.0 text of the numbers that workers keep: a counter's family has its name without _total, its
- * samples with it; the samples of a family stand together. Start with metrics_write. SPDX-License-Identifier:
- * Apache-2.0 */
+ * samples with it; the samples of a family stand together. Start with metrics_write.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "admin/metrics.h"
 
 #include "admin/totals.h"

@@ -1,8 +1,6 @@
 /* test_admin.c: the admin listener over loopback: kept connections, what is no request, slow readers, the end.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "../net/net_stage.h"
-#include "base/text.h"
-#include "net/tcp_internal.h"
+#include "talker.h"
 #include "view_stage.h"
 
 enum { SMALL_BYTES = 16 << 10, LARGE_BYTES = 16 << 20 };
@@ -11,17 +9,6 @@ struct talk {
     struct net_stage net;
     struct view_stage view;
     struct admin *admin;
-};
-
-/* A client of the admin listener. */
-struct client_end {
-    struct talk *talk;
-    struct stream *stream;
-    struct probe probe;
-    char *received;
-    size_t len, room;
-    enum io last;        /* of the last read */
-    const char *awaited; /* by has_received */
 };
 
 static void talk_open(struct talk *talk)
@@ -44,128 +31,49 @@ static void talk_close(struct talk *talk)
     net_stage_close(&talk->net);
 }
 
-static void start_end(struct talk *talk, struct client_end *end, size_t room)
+static void connect_end(struct talk *talk, struct talker *end, size_t room)
 {
-    static const struct socket_options options = {.no_delay = true};
-    struct addr addr = admin_addr(talk->admin);
-    struct error err;
-
-    *end = (struct client_end){.talk = talk, .last = IO_WAIT, .room = room};
-    probe_init(&end->probe);
-    end->received = arena_alloc(test_arena(), room, 1);
-    CHECK(end->received != NULL);
-    end->stream = tcp_stream_connect(talk->net.loop, &addr, &options, &end->probe.task, &err);
-    CHECK(end->stream != NULL);
-}
-
-static enum io finish_end(struct client_end *end)
-{
-    struct error err;
-    enum io io;
-
-    while ((io = tcp_stream_connected(end->stream, &err)) == IO_WAIT)
-        net_stage_until_run(&end->talk->net, &end->probe);
-    return io;
-}
-
-static void connect_end(struct talk *talk, struct client_end *end, size_t room)
-{
-    start_end(talk, end, room);
-    CHECK_EQ(finish_end(end), IO_OK);
-}
-
-static void close_end(struct client_end *end)
-{
-    stream_close(end->stream, false);
-    task_forget(end->talk->net.loop, &end->probe.task);
-}
-
-static void say(struct client_end *end, const char *text)
-{
-    size_t sent;
-
-    CHECK_EQ(write_text(end->stream, str_from(text), &sent), IO_OK);
-    CHECK_EQ(sent, strlen(text));
-}
-
-static struct str received(const struct client_end *end)
-{
-    return str_of(end->received, end->len);
-}
-
-/* Reads what is here; true when the awaited text is among it, or nothing more will come. */
-static bool has_received(void *arg)
-{
-    struct client_end *end = arg;
-    size_t got;
-
-    while ((end->last = read_into(end->stream, end->received + end->len, end->room - end->len, &got)) == IO_OK)
-        end->len += got;
-    return end->last != IO_WAIT || (end->awaited && str_find(received(end), str_from(end->awaited)) < end->len);
-}
-
-/* Waits until the text has come; NULL: until the connection ends. */
-static void await(struct client_end *end, const char *text)
-{
-    end->awaited = text;
-    net_stage_until(&end->talk->net, has_received, end);
-    if (text)
-        CHECK(str_find(received(end), str_from(text)) < end->len);
-}
-
-/* The number behind "Content-Length: " in what was received. */
-static uint64_t content_length(const struct client_end *end)
-{
-    struct str name = STR("Content-Length: ");
-    struct str rest = str_from_offset(received(end), str_find(received(end), name) + name.len);
-    uint64_t number;
-
-    CHECK(text_to_u64(str_first(rest, str_find_char(rest, '\r')), &number));
-    return number;
-}
-
-static struct str body(const struct client_end *end)
-{
-    return str_from_offset(received(end), str_find(received(end), STR("\r\n\r\n")) + 4);
+    talker_open(end, &talk->net, admin_addr(talk->admin), room);
 }
 
 TEST(pages_come_one_after_the_other_over_one_connection)
 {
-    struct client_end end;
+    struct talker end;
     struct talk talk;
 
     talk_open(&talk);
     connect_end(&talk, &end, SMALL_BYTES);
-    say(&end, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n");
-    await(&end, "\r\n\r\nok\n");
-    CHECK(str_starts(received(&end), STR("HTTP/1.1 200 OK\r\n")));
-    CHECK(str_find(received(&end), STR("Cache-Control: no-store\r\n")) < end.len);
-    CHECK_EQ(content_length(&end), 3);
-    end.len = 0;
-    say(&end, "GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\nGET /none HTTP/1.1\r\nHost: x\r\n\r\nGET /readyz HTTP/1.1\r\n"
-              "Host: x\r\n\r\n");
-    await(&end, "\r\n\r\nok\n");
-    CHECK(str_find(received(&end), STR("HTTP/1.1 200 OK\r\n")) <
-          str_find(received(&end), STR("HTTP/1.1 404 Not Found\r\n")));
-    CHECK(str_find(received(&end), STR("\"draining\":false}")) < end.len);
+    talker_say(&end, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n");
+    talker_await(&end, "\r\n\r\nok\n");
+    CHECK(str_starts(talker_heard(&end), STR("HTTP/1.1 200 OK\r\n")));
+    CHECK(talker_has_heard(&end, "Cache-Control: no-store\r\n"));
+    CHECK_EQ(talker_content_length(&end), 3);
+    talker_forget(&end);
+    talker_say(&end,
+               "GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\nGET /none HTTP/1.1\r\nHost: x\r\n\r\nGET /readyz HTTP/1.1\r\n"
+               "Host: x\r\n\r\n");
+    talker_await(&end, "\r\n\r\nok\n");
+    CHECK(str_find(talker_heard(&end), STR("HTTP/1.1 200 OK\r\n")) <
+          str_find(talker_heard(&end), STR("HTTP/1.1 404 Not Found\r\n")));
+    CHECK(talker_has_heard(&end, "\"draining\":false}"));
     CHECK_EQ(end.last, IO_WAIT); /* still open */
-    close_end(&end);
+    talker_close(&end);
     talk_close(&talk);
 }
 
 TEST(head_gives_the_length_and_no_body)
 {
-    struct client_end end;
+    struct talker end;
     struct talk talk;
 
     talk_open(&talk);
     connect_end(&talk, &end, SMALL_BYTES);
-    say(&end, "HEAD /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    await(&end, NULL);
+    talker_say(&end, "HEAD /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    talker_await(&end, NULL);
     CHECK_EQ(end.last, IO_END);
-    CHECK_EQ(content_length(&end), 3);
-    CHECK_EQ(body(&end).len, 0);
-    close_end(&end);
+    CHECK_EQ(talker_content_length(&end), 3);
+    CHECK_EQ(talker_body(&end).len, 0);
+    talker_close(&end);
     talk_close(&talk);
 }
 
@@ -186,16 +94,16 @@ TEST(what_is_not_answered_with_a_page)
 
     talk_open(&talk);
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        struct client_end end;
+        struct talker end;
 
         test_case_is("%s", cases[i].request);
         connect_end(&talk, &end, SMALL_BYTES);
-        say(&end, cases[i].request);
-        await(&end, NULL);
-        CHECK(str_starts(received(&end), str_from(cases[i].status)));
-        CHECK(str_find(received(&end), str_from(cases[i].field)) < end.len);
-        CHECK_EQ(content_length(&end), body(&end).len);
-        close_end(&end);
+        talker_say(&end, cases[i].request);
+        talker_await(&end, NULL);
+        CHECK(str_starts(talker_heard(&end), str_from(cases[i].status)));
+        CHECK(talker_has_heard(&end, cases[i].field));
+        CHECK_EQ(talker_content_length(&end), talker_body(&end).len);
+        talker_close(&end);
     }
     talk_close(&talk);
 }
@@ -203,7 +111,7 @@ TEST(what_is_not_answered_with_a_page)
 TEST(a_page_larger_than_the_socket_holds_comes_whole)
 {
     enum { HOSTS = 8000 };
-    struct client_end end;
+    struct talker end;
     struct talk talk;
 
     talk_open(&talk);
@@ -211,47 +119,47 @@ TEST(a_page_larger_than_the_socket_holds_comes_whole)
         view_stage_host(&talk.view, 0, arena_format(test_arena(), "http://host-%u.example.test:8080", i).data)->idle =
             i;
     connect_end(&talk, &end, LARGE_BYTES);
-    say(&end, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+    talker_say(&end, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
     net_stage_for(&talk.net, 50000000); /* nobody reads */
-    await(&end, "\n# EOF\n");
+    talker_await(&end, "\n# EOF\n");
     CHECK(end.len > 6000000);
-    CHECK_EQ(content_length(&end), body(&end).len);
-    end.len = 0;
-    say(&end, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n");
-    await(&end, "\r\n\r\nok\n");
-    close_end(&end);
+    CHECK_EQ(talker_content_length(&end), talker_body(&end).len);
+    talker_forget(&end);
+    talker_say(&end, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n");
+    talker_await(&end, "\r\n\r\nok\n");
+    talker_close(&end);
     talk_close(&talk);
 }
 
 TEST(connections_are_bounded_and_places_come_free)
 {
     enum { PLACES = 64 };
-    struct client_end *ends = arena_array(test_arena(), struct client_end, PLACES);
-    struct client_end surplus;
+    struct talker *ends = arena_array(test_arena(), struct talker, PLACES);
+    struct talker surplus;
     struct talk talk;
 
     CHECK(ends != NULL);
     talk_open(&talk);
     for (unsigned i = 0; i < PLACES; i++)
         connect_end(&talk, &ends[i], SMALL_BYTES);
-    start_end(&talk, &surplus, SMALL_BYTES);
-    if (finish_end(&surplus) == IO_OK) /* the reset may come before we look */
-        await(&surplus, NULL);
+    talker_start(&surplus, &talk.net, admin_addr(talk.admin), SMALL_BYTES);
+    if (talker_finish(&surplus) == IO_OK) /* the reset may come before we look */
+        talker_await(&surplus, NULL);
     CHECK_EQ(surplus.len, 0);
-    close_end(&surplus);
-    close_end(&ends[7]);
+    talker_close(&surplus);
+    talker_close(&ends[7]);
     net_stage_for(&talk.net, 20000000);
     connect_end(&talk, &ends[7], SMALL_BYTES);
-    say(&ends[7], "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n");
-    await(&ends[7], "\r\n\r\nok\n");
+    talker_say(&ends[7], "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n");
+    talker_await(&ends[7], "\r\n\r\nok\n");
     for (unsigned i = 0; i < PLACES; i++)
-        close_end(&ends[i]);
+        talker_close(&ends[i]);
     talk_close(&talk);
 }
 
 TEST(the_listener_may_end_with_requests_half_done)
 {
-    struct client_end idle, half, slow;
+    struct talker idle, half, slow;
     struct talk talk;
 
     talk_open(&talk);
@@ -260,17 +168,17 @@ TEST(the_listener_may_end_with_requests_half_done)
     connect_end(&talk, &idle, SMALL_BYTES);
     connect_end(&talk, &half, SMALL_BYTES);
     connect_end(&talk, &slow, LARGE_BYTES);
-    say(&half, "GET /livez HTTP/1.1\r\nHo");
-    say(&slow, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+    talker_say(&half, "GET /livez HTTP/1.1\r\nHo");
+    talker_say(&slow, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
     net_stage_for(&talk.net, 30000000);
     admin_free(talk.admin);
     talk.admin = NULL;
-    await(&idle, NULL);
-    await(&half, NULL);
-    await(&slow, NULL);
-    close_end(&idle);
-    close_end(&half);
-    close_end(&slow);
+    talker_await(&idle, NULL);
+    talker_await(&half, NULL);
+    talker_await(&slow, NULL);
+    talker_close(&idle);
+    talker_close(&half);
+    talker_close(&slow);
     talk_close(&talk);
 }
 
