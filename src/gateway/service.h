@@ -59,6 +59,7 @@ struct endpoint_options {
     struct str method;   /* upper case; "*" matches every method */
     int64_t timeout_ns;  /* the root's when 0 */
     int64_t cache_ttl_ns;
+    int64_t concurrent_calls; /* more than 1 is refused in this version */
     struct str_list input_headers, input_query_strings;
     struct str output_encoding_name;
     enum encoding output_encoding;
@@ -123,6 +124,8 @@ struct service {
     int64_t read_timeout_ns, write_timeout_ns, idle_timeout_ns, read_header_timeout_ns, max_header_bytes;
     int64_t max_shutdown_wait_time_ns;
     bool disable_rest, debug_endpoint, echo_endpoint;
+    bool use_h2c, sequential_start, allow_insecure_connections; /* read, without effect in this version */
+    int64_t dns_cache_ttl_ns;                                   /* the same */
     struct transport transport;
     struct endpoint_options *endpoints;
     size_t endpoint_count;

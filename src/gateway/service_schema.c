@@ -84,7 +84,7 @@ static const struct option endpoint_rows[] = {
                    .help = "Query parameters that reach backends; a star for all."),
     OPTION_STRING(struct endpoint_options, "output_encoding", output_encoding_name,
                   .help = "json, json-collection, string, negotiate or no-op; the root's when empty."),
-    OPTION_IGNORED("concurrent_calls", .help = "Equal calls to each backend, of which the first answer counts."),
+    OPTION_INT(struct endpoint_options, "concurrent_calls", concurrent_calls, .help = "Equal calls to each backend, of which the first answer counts."),
     OPTION_NODE(struct endpoint_options, "extra_config", extra_config, .help = "Components of this endpoint."),
 };
 
@@ -131,12 +131,12 @@ static const struct option root_rows[] = {
                     .help = "How long a body waits for 100 Continue; 0: not at all."),
     OPTION_IGNORED("tls", .help = "Certificates of the listener."),
     OPTION_IGNORED("client_tls", .help = "TLS to hosts."),
-    OPTION_IGNORED("allow_insecure_connections", .help = "TLS to hosts without checking who they are."),
-    OPTION_IGNORED("use_h2c", .help = "HTTP/2 without TLS."),
+    OPTION_BOOL(struct service, "allow_insecure_connections", allow_insecure_connections, .help = "TLS to hosts without checking who they are."),
+    OPTION_BOOL(struct service, "use_h2c", use_h2c, .help = "HTTP/2 without TLS."),
     OPTION_IGNORED("async_agent", .help = "Consumers of message queues."),
-    OPTION_IGNORED("sequential_start", .help = "Consumers start one after the other."),
+    OPTION_BOOL(struct service, "sequential_start", sequential_start, .help = "Consumers start one after the other."),
     OPTION_IGNORED("plugin", .help = "Go plugins."),
-    OPTION_IGNORED("dns_cache_ttl", .help = "How often SRV records are asked for."),
+    OPTION_DURATION(struct service, "dns_cache_ttl", dns_cache_ttl_ns, .help = "How often SRV records are asked for."),
 };
 /* clang-format on */
 
