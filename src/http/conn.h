@@ -194,10 +194,10 @@ static inline void http_facts(const struct http_conn *conn, struct http_conn_fac
     conn->ops->facts(conn, facts);
 }
 
-/* While pooled: news of the stream wakes `owner` before all else of a batch; NULL: back to the conn itself. */
+/* Client role, while pooled: news of the stream wakes `owner`; NULL: back to the conn itself. */
 static inline void http_set_idle(struct http_conn *conn, struct task *owner)
 {
-    stream_set_owner(conn->stream, owner ? owner : &conn->task, owner != NULL);
+    stream_set_owner(conn->stream, owner ? owner : &conn->task, true);
 }
 
 #endif

@@ -181,11 +181,11 @@ static bool pair_facts(struct stream *stream, struct tcp_facts *facts)
     return false;
 }
 
-static void pair_set_owner(struct stream *stream, struct task *owner, bool idle)
+static void pair_set_owner(struct stream *stream, struct task *owner, bool first)
 {
     struct pair_end *end = end_of(stream);
 
-    (void)idle;
+    (void)first;
     end->owner = owner;
     if (end->size > 0 || end->peer_ended || end->peer_reset)
         wake(end);

@@ -16,7 +16,7 @@ struct stream_ops {
     void (*shutdown_write)(struct stream *stream);
     enum io (*peek)(struct stream *stream);
     bool (*facts)(struct stream *stream, struct tcp_facts *facts);
-    void (*set_owner)(struct stream *stream, struct task *owner, bool idle);
+    void (*set_owner)(struct stream *stream, struct task *owner, bool first);
     void (*close)(struct stream *stream, bool reset);
 };
 
@@ -61,11 +61,11 @@ static inline bool stream_facts(struct stream *stream, struct tcp_facts *facts)
     return stream->ops->facts(stream, facts);
 }
 
-/* Who is woken by news, and at once when news may be waiting already. `idle` marks a pooled connection: its news runs
- * before all else of a batch. NULL: nobody. */
-static inline void stream_set_owner(struct stream *stream, struct task *owner, bool idle)
+/* Who is woken by news. `first` marks an upstream connection: its news runs before all else of a batch, so that hang-ups
+ * of idle ones are seen, and answered ones are idle again, before a new request takes one. NULL: nobody. */
+static inline void stream_set_owner(struct stream *stream, struct task *owner, bool first)
 {
-    stream->ops->set_owner(stream, owner, idle);
+    stream->ops->set_owner(stream, owner, first);
 }
 
 /* Closes and frees. `reset`: with RST, which leaves no TIME_WAIT; else FIN. NULL is fine. */

@@ -87,12 +87,12 @@ static bool tcp_facts(struct stream *stream, struct tcp_facts *facts)
     return tcp->world->ops->facts(tcp->world, tcp->watch.fd, facts);
 }
 
-static void tcp_set_owner(struct stream *stream, struct task *owner, bool idle)
+static void tcp_set_owner(struct stream *stream, struct task *owner, bool first)
 {
     struct tcp *tcp = tcp_of(stream);
 
     tcp->watch.task = owner;
-    tcp->watch.first = idle;
+    tcp->watch.first = first;
     /* News that came while another task was the owner has had its edge: without this wake the new owner would wait for
      * ever. */
     if (owner && (tcp->watch.ready & (READY_READ | READY_CLOSED)))

@@ -28,7 +28,7 @@ enum {
 struct watch {
     int fd;
     uint8_t ready;     /* READY_ bits */
-    bool first;        /* an idle pooled connection: its hang-up is looked at before anything else of the batch runs */
+    bool first;        /* an upstream connection: its news is dealt with before anything else of the batch runs */
     struct task *task; /* woken when bits are added; NULL: nobody */
 };
 
