@@ -6,9 +6,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <unistd.h>
 
-enum { SECONDS_MAX = 120 }; /* of real time for one run: more is a hang */
+enum {
+    SECONDS_MAX = 120,       /* of real time for one run: more is a hang */
+    FIRST_DEFAULT = 1000001, /* no number that looks like a count */
+};
 
 struct options {
     uint64_t first, count;
@@ -21,6 +25,7 @@ static struct scenario *scenarios; /* in no order until sort_scenarios */
 /* What is running, for whoever dies meanwhile. */
 static const char *running_name;
 static uint64_t running_seed;
+static unsigned running_number; /* TAP's */
 
 void scenario_register(struct scenario *scenario)
 {
@@ -32,11 +37,15 @@ void scenario_register(struct scenario *scenario)
     *at = scenario;
 }
 
+/* TAP for programs on stdout, the same for people on stderr. */
 static void print_replay(void)
 {
-    if (running_name)
-        fprintf(stderr, "seed=%llu scenario=%s commit-independent replay: ./dev sim %llu\n",
-                (unsigned long long)running_seed, running_name, (unsigned long long)running_seed);
+    if (!running_name)
+        return;
+    printf("not ok %u - %s, seed=%llu\n", running_number, running_name, (unsigned long long)running_seed);
+    fflush(stdout);
+    fprintf(stderr, "seed=%llu scenario=%s commit-independent replay: ./dev sim seed=%llu\n",
+            (unsigned long long)running_seed, running_name, (unsigned long long)running_seed);
 }
 
 /* Without the end of a process: what the scenario holds would be reported as leaks. */
@@ -45,7 +54,6 @@ static void fail(void *arg, const char *message)
     (void)arg;
     fprintf(stderr, "%s\n", message);
     print_replay();
-    fflush(NULL);
     _exit(1);
 }
 
@@ -78,6 +86,7 @@ static uint64_t run_once(const struct scenario *scenario, uint64_t seed, bool tr
 
 static void run_scenario(const struct scenario *scenario, const struct options *options)
 {
+    running_number++;
     for (uint64_t i = 0; i < options->count; i++) {
         uint64_t hash = run_once(scenario, options->first + i, options->traces);
 
@@ -85,15 +94,21 @@ static void run_scenario(const struct scenario *scenario, const struct options *
             fail(NULL, "two runs with one seed differ: something is decided by memory addresses, time or threads");
     }
     running_name = NULL;
-    printf("ok %s, %llu seeds from %llu\n", scenario->name, (unsigned long long)options->count,
+    printf("ok %u - %s, %llu seeds from %llu\n", running_number, scenario->name, (unsigned long long)options->count,
            (unsigned long long)options->first);
     fflush(stdout);
 }
 
+static bool is_chosen(const struct options *options, const struct scenario *scenario)
+{
+    return !options->only || strstr(scenario->name, options->only);
+}
+
 static int usage(void)
 {
-    fprintf(stderr, "usage: test_sim --count N [--first SEED] | --seed SEED [--trace]  [--scenario TEXT] [--twice] "
-                    "[--list]\n");
+    fprintf(stderr,
+            "usage: test_sim --count N [--first SEED|random] | --seed SEED [--trace]  [--scenario TEXT] [--twice] "
+            "[--list]\n");
     return 2;
 }
 
@@ -114,6 +129,8 @@ static int read_option(struct options *options, const char *name, const char *va
     }
     if (strcmp(name, "--count") == 0)
         return text_to_u64(str_from(value), &options->count) ? 2 : 0;
+    if (strcmp(name, "--first") == 0 && strcmp(value, "random") == 0)
+        return getrandom(&options->first, 4, 0) == 4 ? 2 : 0;
     if (strcmp(name, "--first") == 0 || strcmp(name, "--seed") == 0)
         return text_to_u64(str_from(value), &options->first) ? 2 : 0;
     return 0;
@@ -128,8 +145,8 @@ static int list(void)
 
 int main(int argc, char **argv)
 {
-    struct options options = {.first = 1, .count = 1};
-    unsigned ran = 0;
+    struct options options = {.first = FIRST_DEFAULT, .count = 1};
+    unsigned chosen = 0;
 
     for (int i = 1; i < argc;) {
         int words = read_option(&options, argv[i], i + 1 < argc ? argv[i + 1] : NULL);
@@ -142,11 +159,13 @@ int main(int argc, char **argv)
     }
     assert_set_hook(print_replay);
     signal(SIGALRM, on_alarm);
-    for (const struct scenario *scenario = scenarios; scenario; scenario = scenario->next) {
-        if (options.only && !strstr(scenario->name, options.only))
-            continue;
-        run_scenario(scenario, &options);
-        ran++;
-    }
-    return ran > 0 ? 0 : usage();
+    for (const struct scenario *scenario = scenarios; scenario; scenario = scenario->next)
+        chosen += is_chosen(&options, scenario);
+    if (chosen == 0)
+        return usage();
+    printf("1..%u\n", chosen);
+    for (const struct scenario *scenario = scenarios; scenario; scenario = scenario->next)
+        if (is_chosen(&options, scenario))
+            run_scenario(scenario, &options);
+    return 0;
 }

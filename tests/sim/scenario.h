@@ -3,9 +3,9 @@
  *   SCENARIO(clients_meet_an_origin) { ... uses sim, ends with everything freed but the sim ... }
  *
  * Each scenario runs once for each seed, with a sim of its own; whatever it decides, it decides by sim_rng. It fails by
- * sim_fail (or an ASSERT anywhere below), and the runner prints the seed that brings the same run again. test_sim:
+ * sim_fail (or an ASSERT anywhere below), and the runner prints the seed that brings the same run again. Output is TAP.
  *
- *   test_sim --count N [--first SEED]   every scenario with N seeds
+ *   test_sim --count N [--first SEED]   every scenario with N seeds; "--first random" for new ones
  *   test_sim --seed SEED [--trace]      every scenario with this seed, with a trace of packets and peers
  *   --scenario TEXT                     only those whose name holds TEXT
  *   --twice                             each run twice, which must come out the same
