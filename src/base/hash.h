@@ -1,5 +1,5 @@
-/* hash.h: SipHash-2-4 for tables that peers can fill; a fast mix for our own numbers. SPDX-License-Identifier:
- * Apache-2.0 */
+/* hash.h: SipHash-2-4 for tables that peers can fill; a fast mix for our own numbers.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_BASE_HASH_H
 #define HOLDFAST_BASE_HASH_H
 
