@@ -26,7 +26,8 @@ struct gateway_stage {
     unsigned worker_count;
 };
 
-/* Loads the configuration (a literal) and listens on GATEWAY_PORT in all workers; a bad configuration fails the run. */
+/* Loads the configuration (borrowed until gateway_close) and listens on GATEWAY_PORT in all workers; a bad
+ * configuration fails the run. */
 void gateway_open(struct gateway_stage *stage, struct sim *sim, const char *config, unsigned workers);
 
 /* Starts the drain of all workers. */

@@ -5,11 +5,13 @@
 #include "scenario.h"
 #include "sim/peers.h"
 
+#include <stdio.h>
+
 enum { CLIENTS_MAX = 6 };
 
 /* Plain endpoints pass bytes through; /json/ takes JSON apart and writes it anew. */
 static const char config[] =
-    "{\"version\": 3, \"timeout\": \"5s\", \"idle_timeout\": \"600s\","
+    "{%s\"version\": 3, \"timeout\": \"5s\", \"idle_timeout\": \"600s\","
     " \"host\": [\"http://origin:80\"],"
     " \"extra_config\": {\"router\": {\"disable_access_log\": true}},"
     " \"endpoints\": ["
@@ -21,7 +23,18 @@ static const char config[] =
     "   \"backend\": [{\"url_pattern\": \"/work/{id}\"}]}"
     "]}";
 
+/* What the pool may keep, and for how long. */
+static const char *const transports[] = {
+    "",
+    "\"max_idle_connections_per_host\": 1, ",
+    "\"max_idle_connections\": 2, ",
+    "\"idle_connection_timeout\": \"10ms\", ",
+    "\"disable_keep_alives\": true, ",
+    "\"dialer_fallback_delay\": \"-1s\", \"max_idle_connections\": 1, \"idle_connection_timeout\": \"1ms\", ",
+};
+
 struct play {
+    char config[sizeof(config) + 200];
     struct sim *sim;
     struct sim_book *book;
     struct gateway_stage gateway;
@@ -46,13 +59,15 @@ static bool gateway_has_no_clients(void *arg)
     return gateway_is_empty(&((struct play *)arg)->gateway);
 }
 
-static void play_open(struct play *play, struct sim *sim, const struct sim_origin_options *origin)
+static void play_open(struct play *play, struct sim *sim, const struct sim_origin_options *origin,
+                      const char *transport)
 {
     *play = (struct play){.sim = sim, .book = sim_book_new()};
+    snprintf(play->config, sizeof(play->config), config, transport);
     play->origin_loop = sim_loop_new(sim, "origin");
     play->client_loop = sim_loop_new(sim, "client");
     play->origin = sim_origin_new(sim, play->origin_loop, play->book, origin);
-    gateway_open(&play->gateway, sim, config, (unsigned)sim_between(sim, 1, 3));
+    gateway_open(&play->gateway, sim, play->config, (unsigned)sim_between(sim, 1, 3));
 }
 
 /* Any number of clients that do the same; the JSON endpoint has clients of its own. */
@@ -107,6 +122,11 @@ static struct sim_client_options some_client(struct sim *sim)
     };
 }
 
+static const char *some_transport(struct sim *sim)
+{
+    return transports[sim_percent(sim, 50) ? 0 : sim_between(sim, 0, COUNT_OF(transports) - 1)];
+}
+
 /* Not faults: what every network does now and then. */
 static void ruffle(struct sim *sim)
 {
@@ -135,7 +155,7 @@ SCENARIO(gateway_answers_everything_when_all_is_well)
 
     ruffle(sim);
     client.pipeline_max = sim_percent(sim, 30) ? (unsigned)sim_between(sim, 2, 5) : 1;
-    play_open(&play, sim, &origin);
+    play_open(&play, sim, &origin, some_transport(sim));
     add_clients(&play, &client);
     play_run(&play);
     made = play.client_count * client.requests;
@@ -153,7 +173,7 @@ SCENARIO(gateway_reuses_connections)
     struct play play;
 
     client.framings = 1u << SIM_LENGTH | 1u << SIM_CHUNKED;
-    play_open(&play, sim, &origin);
+    play_open(&play, sim, &origin, "");
     add_clients(&play, &client);
     play_run(&play);
     if (sim_origin_conns(play.origin) > play.client_count)
@@ -180,7 +200,7 @@ SCENARIO(gateway_hides_closing_origins)
     client.post_percent = 0;
     client.mishaps = 1u << SIM_INTERIM | 1u << SIM_SAYS_CLOSE | 1u << SIM_CLOSES | 1u << SIM_STRAY_BYTES;
     client.mishap_percent = (uint32_t)sim_between(sim, 0, 60);
-    play_open(&play, sim, &origin);
+    play_open(&play, sim, &origin, some_transport(sim));
     add_clients(&play, &client);
     play_run(&play);
     if (sim_book_count(play.book, SIM_ANSWERED) != play.client_count * client.requests)
@@ -201,7 +221,7 @@ SCENARIO(gateway_tells_sick_origins_apart)
                      1u << SIM_HALF_RESETS | 1u << SIM_HALF_SILENT;
     client.mishap_percent = 40;
     client.patience_ns = 30 * SIM_SECOND;
-    play_open(&play, sim, &origin);
+    play_open(&play, sim, &origin, some_transport(sim));
     add_clients(&play, &client);
     play_run(&play);
     play_close(&play);
@@ -225,7 +245,7 @@ SCENARIO(gateway_bears_everything)
     client.mishaps = (1u << SIM_MISHAP_COUNT) - 1;
     client.mishap_percent = (uint32_t)sim_between(sim, 0, 50);
     client.abandon_per_million = (uint32_t)sim_between(sim, 0, 50000);
-    play_open(&play, sim, &origin);
+    play_open(&play, sim, &origin, some_transport(sim));
     sim_fault(sim, NULL, SIM_FAULT_RESET, (uint32_t)sim_between(sim, 0, 5000));
     sim_fault(sim, NULL, SIM_FAULT_REFUSE, (uint32_t)sim_between(sim, 0, 100000));
     sim_fault(sim, "origin", SIM_FAULT_BLACK_HOLE, (uint32_t)sim_between(sim, 0, 50000));
@@ -248,7 +268,7 @@ SCENARIO(gateway_drains)
     ruffle(sim);
     client.lenient = true;
     client.requests = 100000; /* more than will ever be made */
-    play_open(&play, sim, &origin);
+    play_open(&play, sim, &origin, some_transport(sim));
     add_clients(&play, &client);
     (void)sim_run(sim, all_done, &play, sim_between(sim, 0, 300 * SIM_MS));
     gateway_drain(&play.gateway);
