@@ -83,6 +83,8 @@ bool route_climbs_out(struct str rest)
     struct str part;
     int depth = 0;
 
+    if (str_find(rest, STR("..")) == rest.len)
+        return false;
     while (str_split(&rest, '/', &part)) {
         if (str_eq(part, STR("..")))
             depth--;
