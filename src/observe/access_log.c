@@ -141,13 +141,21 @@ static uint64_t rounded(uint64_t took_ns)
     return took_ns > 60 * SECOND_NS ? took_ns / SECOND_NS * SECOND_NS : took_ns;
 }
 
+/* Columns are counted in characters, and a "µs" has one less than bytes. */
+static int width_of(struct str text, int columns)
+{
+    for (size_t i = 0; i < text.len; i++)
+        columns += ((unsigned char)text.data[i] & 0xc0) == 0x80;
+    return columns;
+}
+
 /* "[GIN] 2026/11/21 - 10:20:30 | 200 |    1.2ms |       127.0.0.1 | GET      " */
 static void put_front(struct access_log *log, const struct access_entry *entry)
 {
     char took[DURATION_TEXT_BYTES];
     struct str duration = text_from_duration((int64_t)rounded(entry->took_ns), took);
-    int len = snprintf(log->buffer + log->len, FRONT_BYTES, "[GIN] %s | %3u | %8.*s | %15.*s | %-7.*s  ",
-                       date_of(log, entry->wall_ns), entry->status, STR_ARG(duration),
+    int len = snprintf(log->buffer + log->len, FRONT_BYTES, "[GIN] %s | %3u | %*.*s | %15.*s | %-7.*s  ",
+                       date_of(log, entry->wall_ns), entry->status, width_of(duration, 8), STR_ARG(duration),
                        STR_ARG(str_first(entry->client_ip, 64)), STR_ARG(str_first(entry->method, 64)));
 
     log->len += len > 0 ? size_min((size_t)len, FRONT_BYTES - 1) : 0;

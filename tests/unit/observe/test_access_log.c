@@ -48,6 +48,8 @@ TEST(a_line_has_the_form_that_gin_writes)
          "[GIN] 2026/11/21 - 10:20:30 | 404 |       0s |      10.0.0.255 | DELETE   \"/\"\n"},
         {204, 999, STR_INIT("::1"), STR_INIT("OPTIONS"), STR_INIT("*"),
          "[GIN] 2026/11/21 - 10:20:30 | 204 |    999ns |             ::1 | OPTIONS  \"*\"\n"},
+        {200, 87500, STR_INIT("::1"), STR_INIT("GET"), STR_INIT("/m"),
+         "[GIN] 2026/11/21 - 10:20:30 | 200 |   87.5\xc2\xb5s |             ::1 | GET      \"/m\"\n"},
         {500, 2000000000, STR_INIT("2001:db8:1234:5678:9abc:def0:1234:5678"), STR_INIT("PROPPATCH"), STR_INIT("/x"),
          "[GIN] 2026/11/21 - 10:20:30 | 500 |       2s | 2001:db8:1234:5678:9abc:def0:1234:5678 | PROPPATCH  \"/x\"\n"},
         {499, 60000000000, STR_INIT(""), STR_INIT("GET"), STR_INIT("/y"),
