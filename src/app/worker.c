@@ -87,7 +87,7 @@ static bool build(struct worker *worker, struct error *err)
         worker->pool = pool_new(worker->loop, worker->resolver, options->hosts, options->index);
     if (options->access_log)
         worker->access_log = access_log_new(worker->loop, 1);
-    if (worker->pool)
+    if (worker->pool && (worker->access_log || !options->access_log))
         worker->frontend = frontend_new(&(struct frontend_options){
             .loop = worker->loop,
             .pool = worker->pool,
