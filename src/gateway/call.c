@@ -87,9 +87,7 @@ enum io call_pump_request(struct exchange *x)
 
 static enum progress take_answer(struct exchange *x)
 {
-    if (x->endpoint->no_op)
-        return relay_start(x);
-    return go_to(x, EXCHANGE_COLLECT);
+    return go_to(x, x->endpoint->no_op ? EXCHANGE_RELAY : EXCHANGE_COLLECT);
 }
 
 enum progress call_run(struct exchange *x)

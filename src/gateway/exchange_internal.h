@@ -30,7 +30,6 @@ enum io call_pump_request(struct exchange *exchange);
 void log_request(const struct exchange *exchange, struct str body);
 
 /* relay.c */
-enum progress relay_start(struct exchange *exchange);
 enum progress relay_run(struct exchange *exchange);
 
 /* reply.c */

@@ -2,18 +2,47 @@
  * Blocks change owner, bytes are not copied. SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/exchange_internal.h"
 
-enum progress relay_start(struct exchange *x)
+enum { SNIFFED_BYTES = 512 };
+
+/* Go's server names the type of a body when nobody did, so clients of KrakenD have always seen one. A proxy of a whole subtree, which
+ * KrakenD does not have, passes answers as they are. */
+static bool wants_type(const struct exchange *x)
+{
+    const struct http_head *answer = x->call.answer;
+
+    return !x->call.backend->subtree && answer->body_bytes != 0 &&
+           !headers_get_id(&answer->headers, HEADER_CONTENT_TYPE).data &&
+           !headers_get_id(&answer->headers, HEADER_CONTENT_ENCODING).data;
+}
+
+/* IO_OK: as much of the body is here as the head needs to know. */
+static enum io await_first_piece(struct exchange *x)
+{
+    enum io io;
+
+    if (!wants_type(x) || x->response_body.size > 0)
+        return IO_OK;
+    io = fetch_body(x->call.fetch, &x->response_body, PIECE_BYTES, &x->error);
+    x->answer_ended = io == IO_END;
+    return io == IO_END ? IO_OK : io;
+}
+
+static enum io send_head(struct exchange *x)
 {
     struct http_head head = {0};
-    bool end = x->call.answer->body_bytes == 0;
+    struct str first = str_first(chain_front(&x->response_body), SNIFFED_BYTES);
 
     if (!forward_response(x->arena, exchange_service(x), x->call.answer, &head, &x->error))
-        return exchange_fail(x);
-    if (http_send_head(x->stream, &head, end, &x->error) != IO_OK)
-        return exchange_fail(x);
+        return IO_FAIL;
+    if (first.len > 0 && !headers_add_id(&head.headers, x->arena, HEADER_CONTENT_TYPE, answer_sniff(first))) {
+        error_set(&x->error, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for an answer's head");
+        return IO_FAIL;
+    }
+    if (http_send_head(x->stream, &head, head.body_bytes == 0, &x->error) != IO_OK)
+        return IO_FAIL;
     x->head_sent = true;
     x->status = head.status;
-    return go_to(x, EXCHANGE_RELAY);
+    return IO_OK;
 }
 
 /* From the backend to the client. IO_END: the answer is complete on both sides. */
@@ -39,8 +68,12 @@ static enum io pump_answer(struct exchange *x)
 
 enum progress relay_run(struct exchange *x)
 {
-    enum io io = pump_answer(x);
+    enum io io = x->head_sent ? IO_OK : await_first_piece(x);
 
+    if (io == IO_OK && !x->head_sent)
+        io = send_head(x);
+    if (io == IO_OK)
+        io = pump_answer(x);
     if (io == IO_END)
         return go_to(x, EXCHANGE_FINISH);
     if (io == IO_FAIL || call_pump_request(x) == IO_FAIL)

@@ -292,3 +292,22 @@ def test_many_clients_at_once_get_their_own_answers(make):
 
 def test_answers_ok_is_what_other_tests_rely_on(make):
     assert fetch(make.gateway(proxy(make.origin(answers_ok))).address).body == b"OK"
+
+
+@pytest.mark.parametrize("body, kind", [(b"plain words", "text/plain; charset=utf-8"), (b"<html>x", "text/html; charset=utf-8"),
+                                        (b"\x89PNG\r\n\x1a\nxxxx", "image/png"), (b"", None)])
+def test_a_body_without_a_type_gets_the_one_go_would_sniff(make, body, kind):
+    def typeless(conn, _):
+        conn.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        if body:
+            conn.send(b"%x\r\n" % len(body) + body + b"\r\n")
+        conn.send(b"0\r\n\r\n")
+
+    upstream = make.origin(typeless)
+    whole = make.gateway(proxy(upstream))
+    single = make.gateway({"version": 3, "endpoints": [{
+        "endpoint": "/x", "output_encoding": "no-op",
+        "backend": [{"host": [upstream.url], "url_pattern": "/x", "encoding": "no-op"}]}]})
+    answer = make.client(single).get("/x")
+    assert (answer.body, answer.get("content-type")) == (body, kind)
+    assert make.client(whole).get("/x").get("content-type") is None  # a plain proxy passes answers as they are
