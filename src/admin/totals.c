@@ -17,19 +17,39 @@ void client_totals_read(const struct admin_view *view, struct client_totals *tot
         totals->opened += atomic_load_explicit(&counts->connections_opened, memory_order_acquire);
         totals->requests += atomic_load_explicit(&counts->requests, memory_order_relaxed);
     }
-    totals->open = totals->opened > totals->closed ? totals->opened - totals->closed : 0;
+    if (totals->opened < totals->closed)
+        totals->opened = totals->closed;
+    totals->open = totals->opened - totals->closed;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* A worker that was interrupted between two counts must not show: what is neither closed nor idle is active, and what
+ * is closed was opened. */
+static void settle(struct host_totals *totals)
+{
+    uint64_t live;
+
+    if (totals->connections_opened < totals->connections_closed)
+        totals->connections_opened = totals->connections_closed;
+    live = totals->connections_opened - totals->connections_closed;
+    totals->idle = least(totals->idle, live);
+    totals->active = live - totals->idle;
 }
 
 /* Most numbers only grow: two looks that agree had no change between them. */
 void host_totals_read(const struct host *host, struct host_totals *totals)
 {
     struct host_totals before;
+    int looks = 1;
 
     host_totals(host, totals);
-    for (int looks = 1; looks < LOOKS_MAX; looks++) {
+    do {
         before = *totals;
         host_totals(host, totals);
-        if (memcmp(&before, totals, sizeof(before)) == 0)
-            return;
-    }
+    } while (++looks < LOOKS_MAX && memcmp(&before, totals, sizeof(before)) != 0);
+    settle(totals);
 }

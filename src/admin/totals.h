@@ -10,8 +10,8 @@ struct client_totals {
 };
 void client_totals_read(const struct admin_view *view, struct client_totals *totals);
 
-/* The host's numbers of one moment, as far as a few tries can get one: connections_opened = connections_closed + idle +
- * active but for what a worker is counting right now. */
+/* The host's numbers of one moment, as far as a few tries can get one; connections_opened = connections_closed + idle +
+ * active in any case. */
 void host_totals_read(const struct host *host, struct host_totals *totals);
 
 #endif

@@ -104,6 +104,38 @@ TEST(no_number_falls_below_zero)
     view_stage_close(&stage);
 }
 
+/* A worker was interrupted between two counts. */
+TEST(a_connection_between_two_counts_is_active)
+{
+    static const struct {
+        uint64_t opened, closed, idle, active;
+        const char *shown_open, *shown_idle, *shown_active;
+    } cases[] = {
+        {5, 2, 1, 1, "3", "1", "2"}, /* given back, not yet idle */
+        {5, 2, 2, 2, "3", "2", "1"}, /* lent, still idle */
+        {5, 2, 4, 0, "3", "3", "0"},
+        {1, 2, 1, 0, "0", "0", "0"}, /* closed since opened was read */
+    };
+    struct view_stage stage;
+
+    view_stage_open(&stage);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct host_counts *counts = view_stage_host(&stage, 1, "http://a.test:8001");
+        struct json host;
+
+        counts->connections_opened = cases[i].opened;
+        counts->connections_closed = cases[i].closed;
+        counts->idle = cases[i].idle;
+        counts->active = cases[i].active;
+        host = json_element(
+            json_member(json_root(parse(view_stage_page(&stage, "GET", "/v1/pools").body)), STR("hosts")), 0);
+        check_number(host, "open", cases[i].shown_open);
+        check_number(host, "idle", cases[i].shown_idle);
+        check_number(host, "active", cases[i].shown_active);
+    }
+    view_stage_close(&stage);
+}
+
 TEST(pools_tell_the_numbers_of_each_host)
 {
     struct view_stage stage;
@@ -114,12 +146,15 @@ TEST(pools_tell_the_numbers_of_each_host)
     counts = view_stage_host(&stage, 0, "http://a.test:8001");
     counts->requests_reused = 90;
     counts->requests_new = 8;
+    counts->connections_opened = 8;
+    counts->connections_closed = 4;
     counts->idle = 3;
     counts->active = 1;
     counts->stale = 6;
     counts = view_stage_host(&stage, 2, "http://a.test:8001");
     counts->requests_reused = 1;
     counts->requests_new = 1;
+    counts->connections_opened = 1;
     counts->idle = 1;
     counts->dialing = 2;
     counts->resends = 4;
@@ -155,10 +190,10 @@ TEST(many_hosts_fit_a_page)
 
     view_stage_open(&stage);
     for (unsigned i = 2; i < HOSTS; i++)
-        view_stage_host(&stage, 0, arena_format(test_arena(), "http://host-%u.example.test:8080", i).data)->idle = i;
+        view_stage_host(&stage, 0, arena_format(test_arena(), "http://host-%u.example.test:8080", i).data)->dialing = i;
     hosts = json_member(json_root(parse(view_stage_page(&stage, "GET", "/v1/pools").body)), STR("hosts"));
     CHECK_EQ(json_count(hosts), HOSTS);
-    check_number(json_element(hosts, HOSTS - 1), "idle", "4999");
+    check_number(json_element(hosts, HOSTS - 1), "dialing", "4999");
     view_stage_close(&stage);
 }
 
