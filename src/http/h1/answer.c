@@ -42,6 +42,14 @@ static void write_framing(struct h1_conn *conn, struct h1_writer *writer, const 
     }
 }
 
+/* Can nothing more come? What lies here may be the trailers of this request. */
+static bool was_last(const struct h1_conn *conn)
+{
+    size_t rest = conn->receive == H1_RECEIVE_TRAILERS_READY ? conn->head_bytes : 0;
+
+    return conn->ended && conn->in.size <= rest;
+}
+
 /* Does reading the rest of the request cost more than a new connection? */
 static bool much_is_unread(const struct h1_conn *conn)
 {
@@ -59,9 +67,7 @@ static bool may_go_on(const struct h1_conn *conn)
         return false;
     if (options->requests_max > 0 && conn->messages >= options->requests_max)
         return false;
-    if (conn->ended && conn->in.size == 0)
-        return false;
-    return !much_is_unread(conn);
+    return !was_last(conn) && !much_is_unread(conn);
 }
 
 static void write_hints(const struct h1_conn *conn, struct h1_writer *writer)

@@ -69,6 +69,8 @@ static uint64_t serving_deadline(const struct h1_conn *conn)
 
 uint64_t h1_server_deadline(const struct h1_conn *conn)
 {
+    if (conn->broken)
+        return TIMER_OFF;
     switch ((enum h1_phase)conn->phase) {
     case H1_LIVE:
         return is_waiting(conn) ? waiting_deadline(conn) : serving_deadline(conn);

@@ -116,8 +116,10 @@ void h1_note_failure(struct h1_conn *conn, const struct error *err)
 
 enum io h1_fail(const struct h1_conn *conn, struct error *err)
 {
-    ASSERT(conn->failure);
-    *err = *conn->failure;
+    if (conn->failure)
+        *err = *conn->failure;
+    else
+        error_set(err, h1_peer_fault(conn), ERROR_CLOSED, "the message was broken off");
     return IO_FAIL;
 }
 

@@ -74,8 +74,10 @@ struct h1_conn {
     uint64_t bytes_in, bytes_out;
     uint64_t since_ns;    /* server: when the first byte of the request under way came */
     uint64_t head_end_ns; /* server: when its head was whole */
-    uint64_t quiet_ns;    /* server: since when a reader waits for its body; 0: nobody does */
-    uint64_t until_ns;    /* end of the phases SKIP and LINGER */
+    union {
+        uint64_t quiet_ns; /* server, phase LIVE: since when a reader waits for a body; 0: nobody does */
+        uint64_t until_ns; /* end of the phases SKIP and LINGER */
+    };
     uint64_t send_left;
     struct h1_chunked chunked; /* `left` is used by H1_RECEIVE_LENGTH too */
     uint32_t seen;             /* bytes of `in` in which the end of a head was searched */
@@ -104,7 +106,7 @@ struct h1_conn {
     bool send_waits : 1;    /* ... for room */
     bool close_by_reset : 1;
 };
-static_assert(sizeof(struct h1_conn) <= 448, "an idle conn is small");
+static_assert(sizeof(struct h1_conn) <= 400, "an idle conn is small");
 
 static inline struct h1_conn *h1_of_conn(struct http_conn *conn)
 {
@@ -149,7 +151,7 @@ static inline void h1_wake_self(struct h1_conn *conn)
 /* conn.c */
 extern const struct http_conn_ops h1_server_ops, h1_client_ops;
 void h1_note_failure(struct h1_conn *conn, const struct error *err); /* kept when it is the first */
-enum io h1_fail(const struct h1_conn *conn, struct error *err);      /* IO_FAIL with the failure */
+enum io h1_fail(const struct h1_conn *conn, struct error *err);      /* IO_FAIL, with the failure if there is one */
 void h1_set_unfit(struct h1_conn *conn, enum http_unfit why);        /* kept when it is the first */
 void h1_break(struct h1_conn *conn, const struct error *err);        /* the stream is of no use any more */
 void h1_close(struct http_conn *base);

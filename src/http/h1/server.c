@@ -165,6 +165,27 @@ void h1_server_continue(struct h1_conn *conn)
     h1_wake_self(conn);
 }
 
+/* An answer that was not finished must not look as if it were. Where its end is the end of the connection, only a reset
+ * tells. */
+static void break_off(struct h1_conn *conn)
+{
+    if (conn->send == H1_SEND_END)
+        return;
+    if (conn->send == H1_SEND_UNTIL_CLOSE)
+        conn->close_by_reset = true;
+    conn->send = H1_SEND_FAILED;
+    conn->keep = false;
+}
+
+static void server_cancel(struct http_stream *stream, enum http_cancel why)
+{
+    struct h1_conn *conn = h1_of_stream(stream);
+
+    (void)why;
+    break_off(conn);
+    conn->keep = false;
+}
+
 static void server_done(struct http_stream *stream)
 {
     struct h1_conn *conn = h1_of_stream(stream);
@@ -174,28 +195,16 @@ static void server_done(struct http_stream *stream)
     stream->owner = NULL;
     conn->last_used_ns = h1_now(conn);
     conn->skipped = 0;
-    if (conn->broken || (conn->send != H1_SEND_END && conn->close_by_reset))
+    break_off(conn);
+    if (conn->broken || conn->close_by_reset)
         enter_over(conn);
-    else if (conn->send != H1_SEND_END || !conn->keep || conn->receive == H1_RECEIVE_FAILED)
+    else if (!conn->keep || conn->receive == H1_RECEIVE_FAILED)
         h1_server_enter(conn, H1_FINISH);
     else if (h1_is_received(conn))
         begin_request(conn);
     else
         h1_server_enter(conn, H1_SKIP);
     h1_wake_self(conn);
-}
-
-static void server_cancel(struct http_stream *stream, enum http_cancel why)
-{
-    struct h1_conn *conn = h1_of_stream(stream);
-
-    (void)why;
-    conn->keep = false;
-    if (conn->send == H1_SEND_END)
-        return;
-    if (conn->send == H1_SEND_UNTIL_CLOSE)
-        conn->close_by_reset = true;
-    conn->send = H1_SEND_FAILED;
 }
 
 static void server_drain(struct http_conn *base)

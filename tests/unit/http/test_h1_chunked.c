@@ -1,5 +1,5 @@
-/* test_h1_chunked.c: the chunked coding, fed whole, byte by byte and at random cuts. SPDX-License-Identifier:
- * Apache-2.0 */
+/* test_h1_chunked.c: the chunked coding, fed whole, byte by byte and at random cuts.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "harness/test.h"
 #include "http/h1/chunked.h"
 

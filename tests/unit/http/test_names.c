@@ -1,5 +1,5 @@
-/* test_names.c: known names, what names and values are made of, Go's canonical form. SPDX-License-Identifier:
- * Apache-2.0 */
+/* test_names.c: known names, what names and values are made of, Go's canonical form.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "harness/test.h"
 #include "http/head.h"
 
