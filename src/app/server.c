@@ -2,11 +2,11 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "app/server.h"
 
-#include <stdlib.h>
-
 #include "os/mailbox.h"
 #include "os/process.h"
 #include "os/thread.h"
+
+#include <stdlib.h>
 
 enum { LISTEN_BACKLOG = 65535 };
 
@@ -101,8 +101,8 @@ static bool build_worker(struct server *server, unsigned index, struct error *er
     return true;
 }
 
-/* With SO_REUSEPORT a second gateway of the same user would share the port unnoticed, and requests would be split between two
- * configurations; so each TCP address is taken once without it. */
+/* With SO_REUSEPORT a second gateway of the same user would share the port unnoticed, and requests would be split
+ * between two configurations; so each TCP address is taken once without it. */
 static bool addresses_are_free(struct server *server, struct error *err)
 {
     struct world *world = loop_world(server->start.loop);

@@ -19,7 +19,8 @@ struct server_start {
 /* Worker threads for a service: its setting, or the processors the process may use. */
 unsigned server_workers(const struct service *service);
 
-/* Binds all listeners, then starts the workers. NULL with *err: nothing runs then ("listen 127.0.0.1:8080: address already in use"). */
+/* Binds all listeners, then starts the workers. NULL with *err: nothing runs then ("listen 127.0.0.1:8080: address
+ * already in use"). */
 struct server *server_new(const struct server_start *start, struct error *err);
 
 /* The addresses that are listened on, one for each configured listener. */

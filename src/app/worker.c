@@ -2,13 +2,13 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "app/worker.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "base/log.h"
 #include "observe/access_log.h"
 #include "os/mailbox.h"
 #include "os/thread.h"
+
+#include <stdio.h>
+#include <stdlib.h>
 
 enum letter_kind { LETTER_DRAIN, LETTER_CUT };
 
@@ -138,8 +138,7 @@ bool worker_start(struct worker *worker, struct error *err)
     char name[16];
 
     snprintf(name, sizeof(name), "worker-%u", worker->options.index);
-    worker->thread =
-        thread_start(name, worker->options.pin ? (int)worker->options.index : -1, run_thread, worker, err);
+    worker->thread = thread_start(name, worker->options.pin ? (int)worker->options.index : -1, run_thread, worker, err);
     return worker->thread != NULL;
 }
 

@@ -13,7 +13,7 @@ struct worker_options {
     struct generation *generation; /* held by the worker */
     struct hosts *hosts;           /* borrowed */
     bool access_log;
-    void (*ended)(void *arg);      /* called on the worker's thread when its loop has ended; must only post */
+    void (*ended)(void *arg); /* called on the worker's thread when its loop has ended; must only post */
     void *arg;
 };
 
@@ -21,11 +21,13 @@ struct worker_options {
 struct worker *worker_new(const struct worker_options *options, struct error *err);
 
 /* Before the start: adds a listener; *addr gets the address taken. False: *err. */
-bool worker_listen(struct worker *worker, struct addr *addr, const struct listen_options *options, struct error *err) MUST_USE;
+bool worker_listen(struct worker *worker, struct addr *addr, const struct listen_options *options,
+                   struct error *err) MUST_USE;
 
 bool worker_start(struct worker *worker, struct error *err) MUST_USE;
 
-/* Any thread, after the start: stops accepting, ends when every connection has, at the latest `limit_ns` from now (0: no limit). */
+/* Any thread, after the start: stops accepting, ends when every connection has, at the latest `limit_ns` from now (0:
+ * no limit). */
 void worker_drain(struct worker *worker, uint64_t limit_ns);
 void worker_cut(struct worker *worker); /* ends at once */
 

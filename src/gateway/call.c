@@ -1,5 +1,5 @@
-/* call.c: one backend of an exchange: pick a host, send the request with its body, take the answer's head, and, for decoded
- * endpoints, its body. Streaming is relay.c. Start with call_start. SPDX-License-Identifier: Apache-2.0 */
+/* call.c: one backend of an exchange: pick a host, send the request with its body, take the answer's head, and, for
+ * decoded endpoints, its body. Streaming is relay.c. Start with call_start. SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
 #include "base/log.h"
 #include "gateway/exchange_internal.h"
@@ -111,8 +111,8 @@ static enum progress render(struct exchange *x, struct str body)
     if (!render_decode(x->arena, x->call.backend, x->call.head.method, url, x->call.answer, body, &decoded, &status,
                        &x->error, &error_body, &error_type))
         return reply_error(x, status, error_body, error_type);
-    if (!render_answer(x->arena, exchange_service(x), x->endpoint, x->request, &decoded, &x->answer.head, &x->answer.body,
-                       &x->error))
+    if (!render_answer(x->arena, exchange_service(x), x->endpoint, x->request, &decoded, &x->answer.head,
+                       &x->answer.body, &x->error))
         return exchange_fail(x);
     return reply(x);
 }

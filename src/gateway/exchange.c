@@ -13,8 +13,9 @@ enum { STATUS_CLIENT_GONE = 499 };
 
 enum progress exchange_fail(struct exchange *x)
 {
-    bool client_gone = x->error.fault == FAULT_CLIENT && (x->error.code == ERROR_CLOSED || x->error.code == ERROR_RESET ||
-                                                          x->error.code == ERROR_CLIENT_GONE);
+    bool client_gone =
+        x->error.fault == FAULT_CLIENT &&
+        (x->error.code == ERROR_CLOSED || x->error.code == ERROR_RESET || x->error.code == ERROR_CLIENT_GONE);
 
     timer_clear(exchange_loop(x), &x->deadline);
     fetch_end(x->call.fetch);
@@ -159,16 +160,17 @@ static void log_exchange(struct exchange *x)
 
     frontend_count_request(frontend, x->endpoint ? x->endpoint : generation_unrouted(x->generation), x->status);
     if (frontend->access_log && x->request)
-        access_log_write(frontend->access_log, &(struct access_entry){
-                                                   .wall_ns = loop_wall_ns(frontend->loop),
-                                                   .took_ns = loop_now_ns(frontend->loop) - x->started_ns,
-                                                   .status = x->status,
-                                                   .client_ip = forward_client_ip(x->arena, &exchange_service(x)->router,
-                                                                                  x->request, &x->client->peer),
-                                                   .method = x->request->method,
-                                                   .target = x->request->path,
-                                                   .error = x->error.fault != FAULT_NONE ? x->error.text : NULL,
-                                               });
+        access_log_write(
+            frontend->access_log,
+            &(struct access_entry){
+                .wall_ns = loop_wall_ns(frontend->loop),
+                .took_ns = loop_now_ns(frontend->loop) - x->started_ns,
+                .status = x->status,
+                .client_ip = forward_client_ip(x->arena, &exchange_service(x)->router, x->request, &x->client->peer),
+                .method = x->request->method,
+                .target = x->request->path,
+                .error = x->error.fault != FAULT_NONE ? x->error.text : NULL,
+            });
 }
 
 static enum progress finish(struct exchange *x)

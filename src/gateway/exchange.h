@@ -1,7 +1,7 @@
 /* exchange.h: one client request, from its head to its log line, as one switch (exchange.c, exchange_run).
  *
- * An exchange lives in its own arena, inside its client connection and its generation. It belongs to nobody else: once started it
- * ends by itself. SPDX-License-Identifier: Apache-2.0 */
+ * An exchange lives in its own arena, inside its client connection and its generation. It belongs to nobody else: once
+ * started it ends by itself. SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_GATEWAY_EXCHANGE_H
 #define HOLDFAST_GATEWAY_EXCHANGE_H
 
@@ -34,9 +34,9 @@ struct exchange {
     struct arena *arena;
     struct client *client;
     struct http_stream *stream;
-    struct generation *generation;    /* held */
-    const struct endpoint *endpoint;  /* NULL until routed */
-    struct http_head *request;        /* NULL until read */
+    struct generation *generation;   /* held */
+    const struct endpoint *endpoint; /* NULL until routed */
+    struct http_head *request;       /* NULL until read */
     struct route_match *match;
     struct chain request_body, response_body;
     struct answer answer; /* SEND: what is sent */

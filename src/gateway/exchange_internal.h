@@ -1,5 +1,5 @@
-/* exchange_internal.h: what the files of an exchange share: exchange.c (the switch), call.c (the backend), relay.c (streaming),
- * reply.c (answers of our own). SPDX-License-Identifier: Apache-2.0 */
+/* exchange_internal.h: what the files of an exchange share: exchange.c (the switch), call.c (the backend), relay.c
+ * (streaming), reply.c (answers of our own). SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_GATEWAY_EXCHANGE_INTERNAL_H
 #define HOLDFAST_GATEWAY_EXCHANGE_INTERNAL_H
 
@@ -9,9 +9,9 @@
 enum progress { MORE, PAUSE, OVER };
 
 enum {
-    PIECE_BYTES = 262144,              /* body moved at a time: four large buffers */
-    REQUEST_BODY_MAX_BYTES = 1048576,  /* of requests that we answer ourselves with their body */
-    ANSWER_BODY_MAX_BYTES = 67108864,  /* of backend answers that are decoded */
+    PIECE_BYTES = 262144,             /* body moved at a time: four large buffers */
+    REQUEST_BODY_MAX_BYTES = 1048576, /* of requests that we answer ourselves with their body */
+    ANSWER_BODY_MAX_BYTES = 67108864, /* of backend answers that are decoded */
 };
 
 /* exchange.c: request body from the client, within max_body_bytes; answers as http_recv_body. */
@@ -33,7 +33,7 @@ void log_request(const struct exchange *exchange, struct str body);
 enum progress relay_run(struct exchange *exchange);
 
 /* reply.c */
-enum progress reply(struct exchange *exchange);                 /* exchange->answer is filled: send it */
+enum progress reply(struct exchange *exchange); /* exchange->answer is filled: send it */
 enum progress reply_error(struct exchange *exchange, uint16_t status, struct str body, struct str type);
 enum progress reply_run(struct exchange *exchange);
 struct answer_input reply_input(struct exchange *exchange);

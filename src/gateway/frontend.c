@@ -2,11 +2,11 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/frontend.h"
 
-#include <stdlib.h>
-
 #include "base/assert.h"
 #include "base/log.h"
 #include "gateway/exchange.h"
+
+#include <stdlib.h>
 
 /* A listener with its task. */
 struct door {

@@ -26,8 +26,8 @@ struct frontend {
     struct generation *generation; /* held */
     struct access_log *access_log; /* NULL: none is written */
     struct http_conn_options conn_options;
-    struct list doors;   /* listeners */
-    struct list clients; /* open client connections */
+    struct list doors;    /* listeners */
+    struct list clients;  /* open client connections */
     struct task *drained; /* woken when draining and no client is left */
     bool draining;
     uint64_t started_ns;
@@ -52,8 +52,8 @@ void frontend_free(struct frontend *frontend); /* cuts what is still open. NULL 
 bool frontend_listen(struct frontend *frontend, struct addr *addr, const struct listen_options *options,
                      struct error *err) MUST_USE;
 
-/* Stops accepting; every connection gets its answer in hand, or one more, with Connection: close; idle ones close. `drained` is woken
- * when none is left (maybe at once). */
+/* Stops accepting; every connection gets its answer in hand, or one more, with Connection: close; idle ones close.
+ * `drained` is woken when none is left (maybe at once). */
 void frontend_drain(struct frontend *frontend, struct task *drained);
 bool frontend_is_empty(const struct frontend *frontend);
 void frontend_cut(struct frontend *frontend); /* the hard limit: what is still open is closed without a clean end */

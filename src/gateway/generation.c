@@ -2,9 +2,9 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/generation.h"
 
-#include <stdatomic.h>
-
 #include "base/assert.h"
+
+#include <stdatomic.h>
 
 struct generation {
     struct arena *arena; /* this struct lives in it */
@@ -15,7 +15,8 @@ struct generation {
     uint32_t count, room;
 };
 
-static const char *const all_methods[] = {"GET", "POST", "PUT", "PATCH", "HEAD", "OPTIONS", "DELETE", "CONNECT", "TRACE"};
+static const char *const all_methods[] = {"GET",     "POST",   "PUT",     "PATCH", "HEAD",
+                                          "OPTIONS", "DELETE", "CONNECT", "TRACE"};
 
 static struct endpoint *next_endpoint(struct generation *generation)
 {
@@ -83,7 +84,8 @@ static bool add_endpoints(struct generation *generation, struct hosts *hosts, st
     return ok;
 }
 
-/* The methods of the endpoints at `path`, sorted and joined, or empty when an earlier endpoint already stands for that path. */
+/* The methods of the endpoints at `path`, sorted and joined, or empty when an earlier endpoint already stands for that
+ * path. */
 static struct str methods_at(struct generation *generation, size_t first)
 {
     const struct service *service = generation->service;

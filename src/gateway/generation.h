@@ -1,5 +1,6 @@
-/* generation.h: a loaded configuration, ready to serve: service, router, compiled endpoints. Read-only once built and shared by all
- * workers; exchanges hold it, so that a later one can take its place while they end. SPDX-License-Identifier: Apache-2.0 */
+/* generation.h: a loaded configuration, ready to serve: service, router, compiled endpoints. Read-only once built and
+ * shared by all workers; exchanges hold it, so that a later one can take its place while they end.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_GATEWAY_GENERATION_H
 #define HOLDFAST_GATEWAY_GENERATION_H
 
@@ -8,8 +9,8 @@
 
 struct generation;
 
-/* Builds from a checked service that lives in `arena`. Adds problems (route conflicts, bad hosts) to the report. On success the
- * generation owns the arena. NULL when there was an error; the arena is then still the caller's. */
+/* Builds from a checked service that lives in `arena`. Adds problems (route conflicts, bad hosts) to the report. On
+ * success the generation owns the arena. NULL when there was an error; the arena is then still the caller's. */
 struct generation *generation_build(struct arena *arena, const struct service *service, struct hosts *hosts,
                                     struct report *report);
 
@@ -19,8 +20,8 @@ void generation_release(struct generation *generation); /* the last one frees it
 const struct service *generation_service(const struct generation *generation);
 const struct router *generation_router(const struct generation *generation);
 
-/* Endpoints by their index, for counters and dumps; built-in ones included. The last one, which no route leads to, stands for
- * requests that matched nothing. */
+/* Endpoints by their index, for counters and dumps; built-in ones included. The last one, which no route leads to,
+ * stands for requests that matched nothing. */
 uint32_t generation_endpoint_count(const struct generation *generation);
 const struct endpoint *generation_endpoint(const struct generation *generation, uint32_t index);
 const struct endpoint *generation_unrouted(const struct generation *generation);

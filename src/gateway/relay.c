@@ -1,11 +1,11 @@
-/* relay.c: no-op endpoints: both bodies stream, each at the pace of its slower side; nothing is pulled that cannot be pushed.
- * Blocks change owner, bytes are not copied. SPDX-License-Identifier: Apache-2.0 */
+/* relay.c: no-op endpoints: both bodies stream, each at the pace of its slower side; nothing is pulled that cannot be
+ * pushed. Blocks change owner, bytes are not copied. SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/exchange_internal.h"
 
 enum { SNIFFED_BYTES = 512 };
 
-/* Go's server names the type of a body when nobody did, so clients of KrakenD have always seen one. A proxy of a whole subtree, which
- * KrakenD does not have, passes answers as they are. */
+/* Go's server names the type of a body when nobody did, so clients of KrakenD have always seen one. A proxy of a whole
+ * subtree, which KrakenD does not have, passes answers as they are. */
 static bool wants_type(const struct exchange *x)
 {
     const struct http_head *answer = x->call.answer;

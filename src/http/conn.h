@@ -1,12 +1,12 @@
 /* conn.h: one HTTP connection, whatever the version, in either role.
  *
- * Pull-based: each call may answer IO_WAIT, and the stream's owner (or the conn's, for accept and open) is woken when a new try is
- * worth while. Nothing here calls upwards. What is sent leaves when the conn's own task runs, behind the caller's task: so a
- * head and the first piece of its body go out in one system call.
+ * Pull-based: each call may answer IO_WAIT, and the stream's owner (or the conn's, for accept and open) is woken when a
+ * new try is worth while. Nothing here calls upwards. What is sent leaves when the conn's own task runs, behind the
+ * caller's task: so a head and the first piece of its body go out in one system call.
  *
- * Life of a message: heads come as any number of 1xx, then one final; then the body until IO_END; then at most one trailer by
- * recv_head again (IO_END when there is none). A stream ends with http_done by its user, exactly once, at any time: what was not
- * finished is cancelled by it. A conn ends with http_close, when no stream is open.
+ * Life of a message: heads come as any number of 1xx, then one final; then the body until IO_END; then at most one
+ * trailer by recv_head again (IO_END when there is none). A stream ends with http_done by its user, exactly once, at
+ * any time: what was not finished is cancelled by it. A conn ends with http_close, when no stream is open.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_HTTP_CONN_H
 #define HOLDFAST_HTTP_CONN_H
@@ -21,16 +21,16 @@ enum http_role { HTTP_SERVER, HTTP_CLIENT };
 
 /* Why a client-role conn cannot carry another request. Names go into the ledger. */
 enum http_unfit {
-    HTTP_FIT,             /* it can */
-    HTTP_UNFIT_PEER,      /* the peer said Connection: close */
-    HTTP_UNFIT_OURS,      /* we said Connection: close (drain, disable_keep_alives) */
-    HTTP_UNFIT_VERSION,   /* HTTP/1.0 without keep-alive */
-    HTTP_UNFIT_NO_LENGTH, /* a body that ended by closing */
-    HTTP_UNFIT_FRAMING,   /* a message that was malformed, or framed in a way that cannot be trusted */
-    HTTP_UNFIT_SURPLUS,   /* bytes behind the last response, or without a request */
+    HTTP_FIT,              /* it can */
+    HTTP_UNFIT_PEER,       /* the peer said Connection: close */
+    HTTP_UNFIT_OURS,       /* we said Connection: close (drain, disable_keep_alives) */
+    HTTP_UNFIT_VERSION,    /* HTTP/1.0 without keep-alive */
+    HTTP_UNFIT_NO_LENGTH,  /* a body that ended by closing */
+    HTTP_UNFIT_FRAMING,    /* a message that was malformed, or framed in a way that cannot be trusted */
+    HTTP_UNFIT_SURPLUS,    /* bytes behind the last response, or without a request */
     HTTP_UNFIT_UNFINISHED, /* request or response was not complete when the user let go */
-    HTTP_UNFIT_CLOSED,    /* the peer closed or reset it */
-    HTTP_UNFIT_TIMEOUT,   /* one of our clocks ended it */
+    HTTP_UNFIT_CLOSED,     /* the peer closed or reset it */
+    HTTP_UNFIT_TIMEOUT,    /* one of our clocks ended it */
 };
 
 enum http_cancel {
@@ -40,24 +40,27 @@ enum http_cancel {
 };
 
 struct http_conn_options {
-    uint32_t head_bytes_max;   /* request line or status line and all fields; 0: 1 MiB + 4096 (server), 256 KiB (client) */
-    uint32_t fields_max;       /* 0: 256; more is head_too_large */
+    uint32_t
+        head_bytes_max;  /* request line or status line and all fields; 0: 1 MiB + 4096 (server), 256 KiB (client) */
+    uint32_t fields_max; /* 0: 256; more is head_too_large */
     /* Server role; 0 switches each one off. */
-    uint64_t idle_timeout_ns;  /* wait for the first byte of a next request: what Keep-Alive: timeout= promises */
-    uint64_t idle_grace_ns;    /* waited beyond it, so that a client which trusts the promise never races the close */
-    uint64_t head_timeout_ns;  /* from a request's first byte (of the first request: from accept) to the end of its head */
-    uint64_t read_timeout_ns;  /* from the first byte to the end of the request's body (KrakenD's read_timeout) */
-    uint64_t write_timeout_ns; /* from the end of the request's head to the end of the response (KrakenD's write_timeout) */
-    uint64_t body_gap_ns;      /* longest silence inside a request's body while somebody wants to read it */
-    uint64_t linger_ns;        /* how long a closed sending side keeps reading so that the last answer is not lost; 0: 2 s */
-    uint32_t requests_max;     /* after so many, the answer says Connection: close; 0: no limit */
-    bool keep_alive_header;    /* send Keep-Alive: timeout=, max= on answers that keep the connection */
+    uint64_t idle_timeout_ns; /* wait for the first byte of a next request: what Keep-Alive: timeout= promises */
+    uint64_t idle_grace_ns;   /* waited beyond it, so that a client which trusts the promise never races the close */
+    uint64_t
+        head_timeout_ns; /* from a request's first byte (of the first request: from accept) to the end of its head */
+    uint64_t read_timeout_ns; /* from the first byte to the end of the request's body (KrakenD's read_timeout) */
+    uint64_t
+        write_timeout_ns; /* from the end of the request's head to the end of the response (KrakenD's write_timeout) */
+    uint64_t body_gap_ns; /* longest silence inside a request's body while somebody wants to read it */
+    uint64_t linger_ns;   /* how long a closed sending side keeps reading so that the last answer is not lost; 0: 2 s */
+    uint32_t requests_max;  /* after so many, the answer says Connection: close; 0: no limit */
+    bool keep_alive_header; /* send Keep-Alive: timeout=, max= on answers that keep the connection */
     /* Client role. */
-    bool single_use;           /* say Connection: close on the request (disable_keep_alives) */
+    bool single_use; /* say Connection: close on the request (disable_keep_alives) */
 };
 
 struct http_conn_facts { /* for dumps, logs and the ledger */
-    uint32_t messages;       /* heads received (server), requests sent (client) */
+    uint32_t messages;   /* heads received (server), requests sent (client) */
     uint64_t opened_ns, last_used_ns;
     uint64_t bytes_in, bytes_out;
     enum http_unfit unfit;
@@ -85,7 +88,7 @@ struct http_conn_ops {
 /* First member of every version's stream struct. */
 struct http_stream {
     struct http_conn *conn;
-    struct task *owner; /* woken by news; set by the user right after accept or open */
+    struct task *owner;           /* woken by news; set by the user right after accept or open */
     uint64_t bytes_in, bytes_out; /* bytes of this message pair on the wire, heads included */
 };
 
@@ -99,14 +102,16 @@ struct http_conn {
     enum http_role role;
 };
 
-/* HTTP/1.0 and 1.1 (http/h1). They take `stream`, copy the options, and wake `owner`. NULL with *err (stream is then closed). */
+/* HTTP/1.0 and 1.1 (http/h1). They take `stream`, copy the options, and wake `owner`. NULL with *err (stream is then
+ * closed). */
 struct http_conn *h1_server_new(struct stream *stream, const struct http_conn_options *options, struct task *owner,
                                 struct error *err);
 struct http_conn *h1_client_new(struct stream *stream, const struct http_conn_options *options, struct task *owner,
                                 struct error *err);
 
-/* Server role: the next request's stream. IO_WAIT: none yet. IO_END: the conn is over (closed by either side, timed out, drained
- * and lingered): call http_close. A malformed head comes as a stream too, whose recv_head answers IO_FAIL. */
+/* Server role: the next request's stream. IO_WAIT: none yet. IO_END: the conn is over (closed by either side, timed
+ * out, drained and lingered): call http_close. A malformed head comes as a stream too, whose recv_head answers IO_FAIL.
+ */
 static inline enum io http_accept(struct http_conn *conn, struct http_stream **stream, struct error *err)
 {
     return conn->ops->accept(conn, stream, err);
@@ -118,14 +123,15 @@ static inline enum io http_open(struct http_conn *conn, struct http_stream **str
     return conn->ops->open(conn, stream, err);
 }
 
-static inline uint32_t http_room(const struct http_conn *conn) /* streams that http_open would still give; 0: unfit or busy */
+static inline uint32_t
+http_room(const struct http_conn *conn) /* streams that http_open would still give; 0: unfit or busy */
 {
     return conn->ops->room(conn);
 }
 
-/* The next head, in the arena. IO_FAIL errors: bad_* and head_too_large (fault CLIENT in the server role, UPSTREAM in the client
- * role), head_timeout, closed, reset, no_answer (the peer closed before the first byte of an answer). For trailers
- * status is 0 and method empty. */
+/* The next head, in the arena. IO_FAIL errors: bad_* and head_too_large (fault CLIENT in the server role, UPSTREAM in
+ * the client role), head_timeout, closed, reset, no_answer (the peer closed before the first byte of an answer). For
+ * trailers status is 0 and method empty. */
 static inline enum io http_recv_head(struct http_stream *stream, struct arena *arena, struct http_head **head,
                                      struct error *err)
 {
@@ -140,36 +146,40 @@ static inline enum io http_recv_body(struct http_stream *stream, struct chain *i
     return stream->conn->ops->recv_body(stream, into, size_max, err);
 }
 
-/* Sends a head; `end`: no body follows. The conn writes Host, framing, Connection, Keep-Alive and (server role, when missing)
- * Date itself and skips such fields of head->headers. Body framing from head->body_bytes: n: Content-Length (exactly n bytes must
- * be sent); -1: chunked, or closing for an HTTP/1.0 peer. IO_OK or IO_FAIL (the conn is dead); never IO_WAIT. */
+/* Sends a head; `end`: no body follows. The conn writes Host, framing, Connection, Keep-Alive and (server role, when
+ * missing) Date itself and skips such fields of head->headers. Body framing from head->body_bytes: n: Content-Length
+ * (exactly n bytes must be sent); -1: chunked, or closing for an HTTP/1.0 peer. IO_OK or IO_FAIL (the conn is dead);
+ * never IO_WAIT. */
 static inline enum io http_send_head(struct http_stream *stream, const struct http_head *head, bool end,
                                      struct error *err)
 {
     return stream->conn->ops->send_head(stream, head, end, err);
 }
 
-/* Takes what fits from the front of `from`; `end`: nothing comes behind it. IO_OK: all was taken (and the end noted); IO_WAIT: bytes
- * are left in `from`, the owner is woken when there is room; IO_FAIL: the conn is dead. Call with an empty chain and end to finish. */
+/* Takes what fits from the front of `from`; `end`: nothing comes behind it. IO_OK: all was taken (and the end noted);
+ * IO_WAIT: bytes are left in `from`, the owner is woken when there is room; IO_FAIL: the conn is dead. Call with an
+ * empty chain and end to finish. */
 static inline enum io http_send_body(struct http_stream *stream, struct chain *from, bool end, struct error *err)
 {
     return stream->conn->ops->send_body(stream, from, end, err);
 }
 
-/* Breaks off the message so that the peer can tell (HTTP/1: the conn will be closed without a clean end). done must follow. */
+/* Breaks off the message so that the peer can tell (HTTP/1: the conn will be closed without a clean end). done must
+ * follow. */
 static inline void http_cancel(struct http_stream *stream, enum http_cancel why)
 {
     stream->conn->ops->cancel(stream, why);
 }
 
-/* The user lets go; the pointer is dead. Server role: the rest of an unread request body is drained in bounds (256 KiB, 1 s) or the
- * conn closes; the next request follows. Client role: the conn may have room again. */
+/* The user lets go; the pointer is dead. Server role: the rest of an unread request body is drained in bounds (256 KiB,
+ * 1 s) or the conn closes; the next request follows. Client role: the conn may have room again. */
 static inline void http_done(struct http_stream *stream)
 {
     stream->conn->ops->done(stream);
 }
 
-/* Server role: the answer in hand or the next one says Connection: close; an idle conn closes now. Client role: no new streams. */
+/* Server role: the answer in hand or the next one says Connection: close; an idle conn closes now. Client role: no new
+ * streams. */
 static inline void http_drain(struct http_conn *conn)
 {
     conn->ops->drain(conn);
@@ -182,8 +192,8 @@ static inline void http_close(struct http_conn *conn)
         conn->ops->close(conn);
 }
 
-/* Client role, conn without a stream: is it still good? Uses what readiness already told, and with `look` a peek at the socket.
- * IO_WAIT: alive and quiet; IO_OK: stray bytes; IO_END: closed; IO_FAIL: reset. */
+/* Client role, conn without a stream: is it still good? Uses what readiness already told, and with `look` a peek at the
+ * socket. IO_WAIT: alive and quiet; IO_OK: stray bytes; IO_END: closed; IO_FAIL: reset. */
 static inline enum io http_check_idle(struct http_conn *conn, bool look)
 {
     return conn->ops->check_idle(conn, look);

@@ -1,7 +1,8 @@
 /* head.h: a request's or a response's head, the same for every HTTP version and both roles.
  *
- * A conn hands up heads whose framing it has understood: hop-by-hop fields are gone (RFC 9110 7.6.1), the body's length stands in
- * body_bytes. Framing fields are written by the conn that sends, never copied. SPDX-License-Identifier: Apache-2.0 */
+ * A conn hands up heads whose framing it has understood: hop-by-hop fields are gone (RFC 9110 7.6.1), the body's length
+ * stands in body_bytes. Framing fields are written by the conn that sends, never copied. SPDX-License-Identifier:
+ * Apache-2.0 */
 #ifndef HOLDFAST_HTTP_HEAD_H
 #define HOLDFAST_HTTP_HEAD_H
 
@@ -29,24 +30,25 @@ struct http_headers {
 };
 
 struct http_head {
-    struct str method;    /* request */
-    struct str scheme;    /* request: of an absolute-form target, else empty */
-    struct str authority; /* request: Host, or that of an absolute-form target (which wins, RFC 9112 3.2.2) */
-    struct str path;      /* request: path and query as sent, begins with '/', or "*" (OPTIONS) or empty (CONNECT) */
-    uint16_t status;      /* response; 0 in a request and in trailers */
+    struct str method;     /* request */
+    struct str scheme;     /* request: of an absolute-form target, else empty */
+    struct str authority;  /* request: Host, or that of an absolute-form target (which wins, RFC 9112 3.2.2) */
+    struct str path;       /* request: path and query as sent, begins with '/', or "*" (OPTIONS) or empty (CONNECT) */
+    uint16_t status;       /* response; 0 in a request and in trailers */
     uint8_t version_minor; /* HTTP/1.x as received; 1 for later versions */
-    bool expect_continue; /* request: has Expect: 100-continue (ignored in HTTP/1.0) */
+    bool expect_continue;  /* request: has Expect: 100-continue (ignored in HTTP/1.0) */
     struct http_headers headers; /* without Host, and without hop-by-hop and framing fields but Content-Length */
-    int64_t body_bytes;      /* bytes of body that follow: 0: none; -1: not known before its end */
+    int64_t body_bytes;          /* bytes of body that follow: 0: none; -1: not known before its end */
     int64_t announced_bytes; /* the Content-Length field's number when there was one (also for HEAD and 304), else -1 */
 };
 
 /* Names. */
-enum header_id header_id_of(struct str name);   /* without regard to case */
-struct str header_name(enum header_id id);      /* Go-canonical: "Content-Length"; empty for HEADER_OTHER */
-bool header_name_is_valid(struct str name);     /* token of RFC 9110 5.6.2 */
-bool header_value_is_valid(struct str value);   /* no CTL but tab: RFC 9110 5.5 */
-/* Go's textproto canonical form ("x-a-b" to "X-A-B"); returned as it is when it has bytes that are no token. data NULL: no room. */
+enum header_id header_id_of(struct str name); /* without regard to case */
+struct str header_name(enum header_id id);    /* Go-canonical: "Content-Length"; empty for HEADER_OTHER */
+bool header_name_is_valid(struct str name);   /* token of RFC 9110 5.6.2 */
+bool header_value_is_valid(struct str value); /* no CTL but tab: RFC 9110 5.5 */
+/* Go's textproto canonical form ("x-a-b" to "X-A-B"); returned as it is when it has bytes that are no token. data NULL:
+ * no room. */
 struct str header_canonical(struct arena *arena, struct str name);
 
 /* Fields. Adding grows the array in the arena; false: no room. Name and value are borrowed. */
@@ -60,8 +62,8 @@ void headers_remove(struct http_headers *headers, struct str name);
 struct str headers_get_id(const struct http_headers *headers, enum header_id id);
 struct str headers_get(const struct http_headers *headers, struct str name);
 
-/* Walks the elements of comma-separated lists (RFC 9110 5.6.1) in all fields of that id: empty elements are passed over, quoted
- * commas respected. Start with a zeroed cursor; false at the end. */
+/* Walks the elements of comma-separated lists (RFC 9110 5.6.1) in all fields of that id: empty elements are passed
+ * over, quoted commas respected. Start with a zeroed cursor; false at the end. */
 struct header_list {
     uint32_t field;
     struct str rest;

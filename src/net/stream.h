@@ -61,8 +61,8 @@ static inline bool stream_facts(struct stream *stream, struct tcp_facts *facts)
     return stream->ops->facts(stream, facts);
 }
 
-/* Who is woken by news. `first` marks an upstream connection: its news runs before all else of a batch, so that hang-ups
- * of idle ones are seen, and answered ones are idle again, before a new request takes one. NULL: nobody. */
+/* Who is woken by news. `first` marks an upstream connection: its news runs before all else of a batch, so that
+ * hang-ups of idle ones are seen, and answered ones are idle again, before a new request takes one. NULL: nobody. */
 static inline void stream_set_owner(struct stream *stream, struct task *owner, bool first)
 {
     stream->ops->set_owner(stream, owner, first);

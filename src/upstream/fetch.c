@@ -1,5 +1,5 @@
-/* fetch.c: one upstream request as a state machine that its waiter pulls. Which connection: pool.c; may it be sent again:
- * resend.c. Start with connect_step. SPDX-License-Identifier: Apache-2.0 */
+/* fetch.c: one upstream request as a state machine that its waiter pulls. Which connection: pool.c; may it be sent
+ * again: resend.c. Start with connect_step. SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/fetch.h"
 
 #include "base/assert.h"
@@ -23,10 +23,10 @@ struct fetch {
     struct dial *dial; /* while DIAL */
     struct timer head_timer;
     struct timer continue_timer;
-    bool request_ended;  /* the last body byte was given to the connection */
-    bool send_broken;    /* the connection takes no more of the body; the answer, or its lack, tells the rest */
-    bool may_send;       /* the body need not wait for 100 Continue (any more) */
-    bool fresh_only;     /* a re-send: only a new connection will do */
+    bool request_ended; /* the last body byte was given to the connection */
+    bool send_broken;   /* the connection takes no more of the body; the answer, or its lack, tells the rest */
+    bool may_send;      /* the body need not wait for 100 Continue (any more) */
+    bool fresh_only;    /* a re-send: only a new connection will do */
     uint8_t resends;
     uint64_t started_ns;
     struct fetch_stats stats;

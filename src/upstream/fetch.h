@@ -1,8 +1,9 @@
-/* fetch.h: one upstream request, from pick to last byte. Everything about which connection and how often is behind these
- * functions; nothing here knows exchanges. Pull-based: the waiter's task is woken when a new try is worth while.
+/* fetch.h: one upstream request, from pick to last byte. Everything about which connection and how often is behind
+ * these functions; nothing here knows exchanges. Pull-based: the waiter's task is woken when a new try is worth while.
  *
- * A fetch takes a connection only when its head is ready to be written. A request that died on a kept connection before any byte of an
- * answer is sent once more, on a fresh connection, when that is safe (resend.h). SPDX-License-Identifier: Apache-2.0 */
+ * A fetch takes a connection only when its head is ready to be written. A request that died on a kept connection before
+ * any byte of an answer is sent once more, on a fresh connection, when that is safe (resend.h).
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_UPSTREAM_FETCH_H
 #define HOLDFAST_UPSTREAM_FETCH_H
 
@@ -19,21 +20,22 @@ struct fetch_options {
 
 /* Why a connection was new or reused, for logs and the ledger. */
 struct fetch_stats {
-    bool reused;          /* the answer came over a kept connection */
-    uint8_t attempts;     /* connections tried with bytes of this request */
+    bool reused;                     /* the answer came over a kept connection */
+    uint8_t attempts;                /* connections tried with bytes of this request */
     uint64_t dial_ns, first_byte_ns; /* since the start; 0: not reached */
 };
 
-/* Starts; `waiter` is woken by news. The fetch lives in the arena, but holds resources: fetch_end must be called. NULL: no room. */
+/* Starts; `waiter` is woken by news. The fetch lives in the arena, but holds resources: fetch_end must be called. NULL:
+ * no room. */
 struct fetch *fetch_start(struct arena *arena, const struct fetch_options *options, struct task *waiter);
 
-/* Sends request body from the front of `from` (for heads with body_bytes other than 0). IO_OK: all was taken; IO_WAIT: bytes are left,
- * or there is no connection yet; IO_FAIL. `end`: nothing comes behind it. Once an answer's head is here a failure is no longer
- * reported: the rest of the body is dropped. */
+/* Sends request body from the front of `from` (for heads with body_bytes other than 0). IO_OK: all was taken; IO_WAIT:
+ * bytes are left, or there is no connection yet; IO_FAIL. `end`: nothing comes behind it. Once an answer's head is here
+ * a failure is no longer reported: the rest of the body is dropped. */
 enum io fetch_send(struct fetch *fetch, struct chain *from, bool end, struct error *err);
 
-/* The answer's head. Interim answers are passed over, but 100 ends a wait (fetch_may_send). Errors: fault UPSTREAM with connect_*,
- * resolve_*, no_answer, reset, bad_*, response_header_timeout ... The head lives in `arena`. */
+/* The answer's head. Interim answers are passed over, but 100 ends a wait (fetch_may_send). Errors: fault UPSTREAM with
+ * connect_*, resolve_*, no_answer, reset, bad_*, response_header_timeout ... The head lives in `arena`. */
 enum io fetch_head(struct fetch *fetch, struct arena *arena, struct http_head **head, struct error *err);
 
 /* False while a body should be held back for 100 Continue (expect_continue_timeout); fetch_head moves this on. */
@@ -44,7 +46,8 @@ enum io fetch_body(struct fetch *fetch, struct chain *into, size_t size_max, str
 
 const struct fetch_stats *fetch_stats(const struct fetch *fetch);
 
-/* Ends it at any time: the connection goes back to the pool when the exchange on it is complete, else it is closed. NULL is fine. */
+/* Ends it at any time: the connection goes back to the pool when the exchange on it is complete, else it is closed.
+ * NULL is fine. */
 void fetch_end(struct fetch *fetch);
 
 #endif

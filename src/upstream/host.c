@@ -2,12 +2,12 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/host.h"
 
-#include <pthread.h>
-#include <stdlib.h>
-
 #include "base/assert.h"
 #include "base/map.h"
 #include "base/text.h"
+
+#include <pthread.h>
+#include <stdlib.h>
 
 struct hosts {
     pthread_mutex_t lock; /* guards all below but idle_total */

@@ -1,30 +1,30 @@
-/* host.h: upstream hosts of the process, by scheme, name and port. They outlive configurations: a generation holds the hosts it
- * names, and the counters and idle connections of a host stay when the next generation names it again.
+/* host.h: upstream hosts of the process, by scheme, name and port. They outlive configurations: a generation holds the
+ * hosts it names, and the counters and idle connections of a host stay when the next generation names it again.
  *
- * Shared between workers: the table is guarded by a lock (taken when configurations load), the numbers are atomic; each worker
- * keeps its own idle connections in its pool. SPDX-License-Identifier: Apache-2.0 */
+ * Shared between workers: the table is guarded by a lock (taken when configurations load), the numbers are atomic; each
+ * worker keeps its own idle connections in its pool. SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_UPSTREAM_HOST_H
 #define HOLDFAST_UPSTREAM_HOST_H
 
-#include <stdatomic.h>
-
 #include "base/addr.h"
 #include "base/str.h"
+
+#include <stdatomic.h>
 
 enum { WORKERS_MAX = 256 };
 
 /* One worker's numbers about one host, written by that worker only. */
 struct host_counts {
     _Alignas(64) _Atomic uint64_t requests_reused; /* requests sent on a kept connection */
-    _Atomic uint64_t requests_new;    /* requests whose own dial was used */
+    _Atomic uint64_t requests_new;                 /* requests whose own dial was used */
     _Atomic uint64_t connections_opened;
     _Atomic uint64_t connections_closed;
     _Atomic uint64_t dial_failures;
-    _Atomic uint64_t stale;           /* kept connections found dead when picked or swept */
+    _Atomic uint64_t stale; /* kept connections found dead when picked or swept */
     _Atomic uint64_t resends;
-    _Atomic uint64_t idle, active;    /* connections now; together with dialing: all that are open */
+    _Atomic uint64_t idle, active; /* connections now; together with dialing: all that are open */
     _Atomic uint64_t dialing;
-    _Atomic uint64_t failures;        /* requests that ended in an upstream error */
+    _Atomic uint64_t failures; /* requests that ended in an upstream error */
 };
 
 struct hosts; /* the process's table */
@@ -45,8 +45,8 @@ struct host {
 struct hosts *hosts_new(unsigned workers);
 void hosts_free(struct hosts *hosts); /* NULL is fine */
 
-/* The host of a URL "http://name[:port]" or "unix:/path", made when it is new; lives as long as the table. NULL with *err:
- * address_invalid (another scheme, path, bad port), out_of_memory. Any thread. */
+/* The host of a URL "http://name[:port]" or "unix:/path", made when it is new; lives as long as the table. NULL with
+ * *err: address_invalid (another scheme, path, bad port), out_of_memory. Any thread. */
 struct host *hosts_intern(struct hosts *hosts, struct str url, struct error *err);
 
 uint32_t hosts_count(struct hosts *hosts);

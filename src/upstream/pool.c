@@ -1,12 +1,12 @@
 /* pool.c: idle upstream connections of one worker.
  *
- * A connection is in exactly one place: idle list, lent to a fetch, or closing. Hosts are chosen above, connections made in
- * net/dial.c. Start with pool_take. SPDX-License-Identifier: Apache-2.0 */
+ * A connection is in exactly one place: idle list, lent to a fetch, or closing. Hosts are chosen above, connections
+ * made in net/dial.c. Start with pool_take. SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/pool.h"
 
-#include <stdlib.h>
-
 #include "base/assert.h"
+
+#include <stdlib.h>
 
 struct pool {
     struct loop *loop;
@@ -160,8 +160,8 @@ void pool_flush(struct pool *pool)
         close_idle(container_of(node, struct pooled, by_age));
 }
 
-/* Is it still good? Readiness up to the last wait was handled by the first pass; a connection that was idle for longer than a
- * turn may have got a FIN since, so the kernel is asked. */
+/* Is it still good? Readiness up to the last wait was handled by the first pass; a connection that was idle for longer
+ * than a turn may have got a FIN since, so the kernel is asked. */
 static bool is_alive(struct pooled *pooled)
 {
     bool look = loop_stats(pooled->pool->loop)->turns - pooled->idle_turn > 1;
@@ -203,16 +203,17 @@ struct pooled *pool_take(struct pool *pool, struct host *host)
 struct dial *pool_dial(struct pool *pool, struct host *host, const struct transport *transport, struct task *owner)
 {
     int64_t keep_alive_ns = transport->dialer_keep_alive_ns ? transport->dialer_keep_alive_ns : INT64_C(15000000000);
-    struct dial *dial = dial_start(pool->loop, pool->resolver,
-                                   &(struct dial_options){
-                                       .name = host->name,
-                                       .port = host->port,
-                                       .unix_addr = host->unix_addr,
-                                       .timeout_ns = (uint64_t)(transport->dialer_timeout_ns > 0 ? transport->dialer_timeout_ns : 0),
-                                       .fallback_delay_ns = transport->dialer_fallback_delay_ns,
-                                       .socket = {.no_delay = true, .keep_alive_ns = keep_alive_ns},
-                                   },
-                                   owner);
+    struct dial *dial =
+        dial_start(pool->loop, pool->resolver,
+                   &(struct dial_options){
+                       .name = host->name,
+                       .port = host->port,
+                       .unix_addr = host->unix_addr,
+                       .timeout_ns = (uint64_t)(transport->dialer_timeout_ns > 0 ? transport->dialer_timeout_ns : 0),
+                       .fallback_delay_ns = transport->dialer_fallback_delay_ns,
+                       .socket = {.no_delay = true, .keep_alive_ns = keep_alive_ns},
+                   },
+                   owner);
 
     if (dial)
         host_count_add(&pool_counts(pool, host)->dialing, 1);
@@ -228,8 +229,8 @@ void pool_dial_ended(struct pool *pool, struct host *host, bool failed)
         host_count_add(&counts->dial_failures, 1);
 }
 
-struct pooled *pool_adopt(struct pool *pool, struct host *host, const struct transport *transport, struct stream *stream,
-                          struct error *err)
+struct pooled *pool_adopt(struct pool *pool, struct host *host, const struct transport *transport,
+                          struct stream *stream, struct error *err)
 {
     struct http_conn_options options = {
         .head_bytes_max = (uint32_t)transport->response_head_bytes_max,
@@ -263,8 +264,8 @@ static bool evict_oldest(struct pool *pool)
     return true;
 }
 
-/* Counts one more idle connection, within the caps of the process: for the host the returned one must yield, in all the oldest
- * (as KrakenD's transport has it). */
+/* Counts one more idle connection, within the caps of the process: for the host the returned one must yield, in all the
+ * oldest (as KrakenD's transport has it). */
 static bool admit(struct pool *pool, struct host *host, const struct transport *transport)
 {
     int64_t per_host = transport->max_idle_connections_per_host ? transport->max_idle_connections_per_host

@@ -1,9 +1,9 @@
 /* pool.h: one worker's part of the process's one pool of upstream connections.
  *
- * A connection is in exactly one place: idle here, lent to a fetch, or closing. Idle ones stand in a stack for each host, the last
- * used on top. Caps count over the whole process. Liveness has two layers: news of idle connections is handled before anything else of
- * a batch, and a connection that was idle for longer than one loop turn is looked at right before use.
- * SPDX-License-Identifier: Apache-2.0 */
+ * A connection is in exactly one place: idle here, lent to a fetch, or closing. Idle ones stand in a stack for each
+ * host, the last used on top. Caps count over the whole process. Liveness has two layers: news of idle connections is
+ * handled before anything else of a batch, and a connection that was idle for longer than one loop turn is looked at
+ * right before use. SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_UPSTREAM_POOL_H
 #define HOLDFAST_UPSTREAM_POOL_H
 
@@ -19,12 +19,12 @@ struct pooled {
     struct http_conn *conn;
     struct pool *pool;
     struct host *host;
-    struct task task;            /* news while idle */
-    struct list_node by_host;    /* in the host's stack while idle */
-    struct list_node by_age;     /* in the pool's list while idle, oldest first */
+    struct task task;         /* news while idle */
+    struct list_node by_host; /* in the host's stack while idle */
+    struct list_node by_age;  /* in the pool's list while idle, oldest first */
     uint64_t idle_since_ns, idle_turn;
-    uint64_t idle_limit_ns;      /* how long it may stay idle */
-    uint32_t uses;               /* requests it was lent for */
+    uint64_t idle_limit_ns; /* how long it may stay idle */
+    uint32_t uses;          /* requests it was lent for */
 };
 
 /* The pool of worker number `worker`. Borrows all. NULL: no memory. */
@@ -34,16 +34,16 @@ void pool_free(struct pool *pool); /* closes the idle ones; none may be lent. NU
 struct loop *pool_loop(const struct pool *pool);
 struct host_counts *pool_counts(const struct pool *pool, const struct host *host); /* this worker's numbers */
 
-/* The most recently used idle connection to host that is alive, lent to the caller; NULL: none. Dead ones met on the way are
- * closed and counted as stale. */
+/* The most recently used idle connection to host that is alive, lent to the caller; NULL: none. Dead ones met on the
+ * way are closed and counted as stale. */
 struct pooled *pool_take(struct pool *pool, struct host *host);
 
 /* Starts a connection to host; `owner` is woken when dial_result has news. NULL: no memory. */
 struct dial *pool_dial(struct pool *pool, struct host *host, const struct transport *transport, struct task *owner);
 
 /* Makes a lent connection of a freshly dialed stream (taken). NULL with *err. */
-struct pooled *pool_adopt(struct pool *pool, struct host *host, const struct transport *transport, struct stream *stream,
-                          struct error *err);
+struct pooled *pool_adopt(struct pool *pool, struct host *host, const struct transport *transport,
+                          struct stream *stream, struct error *err);
 void pool_dial_ended(struct pool *pool, struct host *host, bool failed); /* once for each pool_dial */
 
 /* Takes a lent connection back: it becomes idle if it is fit and the caps allow, else it is closed. */

@@ -1,6 +1,6 @@
 /* resend.h: may this request be sent again? The evidence ladder; in this version its first
- * rungs: nothing left (E0), and a kept connection that died without an answer to an idempotent request without a body (E3), once.
- * SPDX-License-Identifier: Apache-2.0 */
+ * rungs: nothing left (E0), and a kept connection that died without an answer to an idempotent request without a body
+ * (E3), once. SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_UPSTREAM_RESEND_H
 #define HOLDFAST_UPSTREAM_RESEND_H
 

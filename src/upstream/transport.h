@@ -7,12 +7,12 @@
 #include "base/compiler.h"
 
 struct transport {
-    int64_t dialer_timeout_ns;          /* of the whole dial; 0: none (the request's deadline still holds) */
-    int64_t dialer_keep_alive_ns;       /* TCP keep-alive interval; 0: 15 s; negative: off */
-    int64_t dialer_fallback_delay_ns;   /* head start of an address; 0: 300 ms; negative: one after the other */
-    int64_t idle_connection_timeout_ns; /* 0 or negative: TRANSPORT_IDLE_DEFAULT_NS, until limits are learned */
-    int64_t response_header_timeout_ns; /* from the request's last byte to the answer's head; 0: none */
-    int64_t expect_continue_timeout_ns; /* how long a body waits for 100 Continue; 0: not at all */
+    int64_t dialer_timeout_ns;             /* of the whole dial; 0: none (the request's deadline still holds) */
+    int64_t dialer_keep_alive_ns;          /* TCP keep-alive interval; 0: 15 s; negative: off */
+    int64_t dialer_fallback_delay_ns;      /* head start of an address; 0: 300 ms; negative: one after the other */
+    int64_t idle_connection_timeout_ns;    /* 0 or negative: TRANSPORT_IDLE_DEFAULT_NS, until limits are learned */
+    int64_t response_header_timeout_ns;    /* from the request's last byte to the answer's head; 0: none */
+    int64_t expect_continue_timeout_ns;    /* how long a body waits for 100 Continue; 0: not at all */
     int64_t max_idle_connections;          /* idle in all, over all hosts; 0: no limit */
     int64_t max_idle_connections_per_host; /* 0: 250 */
     int64_t response_head_bytes_max;       /* of an answer's head; 0: 256 KiB */

@@ -16,8 +16,8 @@ static const struct {
 };
 
 static const char *const bad[] = {
-    "",          "api.example.com",  "https://a",      "ftp://a",          "http://",           "http://a:",
-    "http://a:0", "http://a:65536", "http://a:port", "http://a/path", "http://user@host", "http://a b",
+    "",           "api.example.com", "https://a",     "ftp://a",       "http://",          "http://a:",
+    "http://a:0", "http://a:65536",  "http://a:port", "http://a/path", "http://user@host", "http://a b",
 };
 
 TEST(a_url_gives_name_port_and_authority)

@@ -1,4 +1,5 @@
-/* test_resend.c: the first rungs of the evidence ladder, each combination by name. SPDX-License-Identifier: Apache-2.0 */
+/* test_resend.c: the first rungs of the evidence ladder, each combination by name. SPDX-License-Identifier: Apache-2.0
+ */
 #include "tests/harness/test.h"
 #include "upstream/resend.h"
 
@@ -15,7 +16,12 @@ static const struct {
     {"DELETE is idempotent", STR_INIT("DELETE"), 0, {.reused = true, .bytes_sent = 100}, ERROR_NO_ANSWER, true},
     {"POST is not", STR_INIT("POST"), 0, {.reused = true, .bytes_sent = 100}, ERROR_NO_ANSWER, false},
     {"an unknown method is not", STR_INIT("FROB"), 0, {.reused = true, .bytes_sent = 100}, ERROR_NO_ANSWER, false},
-    {"method names are case-sensitive", STR_INIT("get"), 0, {.reused = true, .bytes_sent = 100}, ERROR_NO_ANSWER, false},
+    {"method names are case-sensitive",
+     STR_INIT("get"),
+     0,
+     {.reused = true, .bytes_sent = 100},
+     ERROR_NO_ANSWER,
+     false},
     {"a POST of which nothing left", STR_INIT("POST"), 0, {.reused = true, .bytes_sent = 0}, ERROR_CLOSED, true},
     {"a body cannot be replayed yet", STR_INIT("PUT"), 5, {.reused = true, .bytes_sent = 100}, ERROR_NO_ANSWER, false},
     {"nor one of unknown length", STR_INIT("PUT"), -1, {.reused = true, .bytes_sent = 0}, ERROR_NO_ANSWER, false},
