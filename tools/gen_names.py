@@ -28,8 +28,8 @@ def main():
     with open("src/http/names.def", encoding="ascii") as source:
         rows = re.findall(r'^HEADER\((\w+), "([^"]+)"\)$', source.read(), re.M)
     a, b, c = find([name for _, name in rows])
-    print("/* names_table.h: the perfect hash of names.def, made by tools/gen_names.py. Do not edit."
-          " SPDX-License-Identifier: Apache-2.0 */")
+    print("/* names_table.h: the perfect hash of names.def, made by tools/gen_names.py. Do not edit.\n"
+          " * SPDX-License-Identifier: Apache-2.0 */")
     print("#ifndef HOLDFAST_HTTP_NAMES_TABLE_H\n#define HOLDFAST_HTTP_NAMES_TABLE_H\n")
     print('#include "http/head.h"\n')
     print(f"enum {{ NAME_SLOTS = {SLOTS}, NAME_BYTES_MAX = {max(len(name) for _, name in rows)} }};")

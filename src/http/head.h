@@ -1,8 +1,8 @@
 /* head.h: a request's or a response's head, the same for every HTTP version and both roles.
  *
  * A conn hands up heads whose framing it has understood: hop-by-hop fields are gone (RFC 9110 7.6.1), the body's length
- * stands in body_bytes. Framing fields are written by the conn that sends, never copied. SPDX-License-Identifier:
- * Apache-2.0 */
+ * stands in body_bytes. Framing fields are written by the conn that sends, never copied.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_HTTP_HEAD_H
 #define HOLDFAST_HTTP_HEAD_H
 

@@ -1,5 +1,5 @@
-/* names_table.h: the perfect hash of names.def, made by tools/gen_names.py. Do not edit. SPDX-License-Identifier:
- * Apache-2.0 */
+/* names_table.h: the perfect hash of names.def, made by tools/gen_names.py. Do not edit.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_HTTP_NAMES_TABLE_H
 #define HOLDFAST_HTTP_NAMES_TABLE_H
 
