@@ -32,9 +32,11 @@ struct server {
 
 unsigned server_workers(const struct service *service)
 {
-    unsigned count = service->server.workers > 0 ? (unsigned)service->server.workers : thread_cpu_count();
+    int64_t wanted = service->server.workers;
 
-    return count < WORKERS_MAX ? count : WORKERS_MAX;
+    if (wanted > 0)
+        return wanted < WORKERS_MAX ? (unsigned)wanted : WORKERS_MAX;
+    return (unsigned)size_min(thread_cpu_count(), WORKERS_MAX);
 }
 
 static void worker_ended(void *arg)
