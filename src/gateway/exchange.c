@@ -20,6 +20,7 @@ enum progress exchange_fail(struct exchange *x)
     timer_clear(exchange_loop(x), &x->deadline);
     fetch_end(x->call.fetch);
     x->call.fetch = NULL;
+    chain_clear(&x->response_body); /* a part of the backend's answer must not stand before ours */
     if (x->head_sent || client_gone) {
         http_cancel(x->stream, x->error.code == ERROR_DEADLINE ? HTTP_CANCEL_DEADLINE : HTTP_CANCEL_ERROR);
         return go_to(x, EXCHANGE_FINISH);
