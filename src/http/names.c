@@ -22,6 +22,46 @@ static unsigned name_slot(struct str name)
            NAME_SLOTS;
 }
 
+/* Are eight bytes of a name the same as those of a known one, but for case? Known names are letters, digits and
+ * hyphens: of these only letters have the bit 0x40, and only their bit 0x20 may differ. */
+static uint64_t differs(uint64_t word, uint64_t known)
+{
+    return (word ^ known) & ~((known & UINT64_C(0x4040404040404040)) >> 1);
+}
+
+static uint64_t eight(const char *bytes)
+{
+    uint64_t word;
+
+    memcpy(&word, bytes, sizeof(word));
+    return word;
+}
+
+/* The first and the last four of 4 to 8 bytes. */
+static uint64_t four_and_four(struct str s)
+{
+    uint32_t first, last;
+
+    memcpy(&first, s.data, sizeof(first));
+    memcpy(&last, s.data + s.len - 4, sizeof(last));
+    return (uint64_t)first << 32 | last;
+}
+
+static bool is_same(struct str name, struct str known)
+{
+    uint64_t difference = 0;
+
+    if (name.len != known.len)
+        return false;
+    if (name.len < 4)
+        return str_eq_fold(name, known);
+    if (name.len < 8)
+        return differs(four_and_four(name), four_and_four(known)) == 0;
+    for (size_t at = 0; name.len - at > 8; at += 8)
+        difference |= differs(eight(name.data + at), eight(known.data + at));
+    return (difference | differs(eight(name.data + name.len - 8), eight(known.data + name.len - 8))) == 0;
+}
+
 enum header_id header_id_of(struct str name)
 {
     enum header_id id;
@@ -29,7 +69,7 @@ enum header_id header_id_of(struct str name)
     if (name.len == 0 || name.len > NAME_BYTES_MAX)
         return HEADER_OTHER;
     id = (enum header_id)name_slots[name_slot(name)];
-    return str_eq_fold(name, names[id]) ? id : HEADER_OTHER;
+    return is_same(name, names[id]) ? id : HEADER_OTHER;
 }
 
 struct str header_name(enum header_id id)

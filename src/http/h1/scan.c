@@ -123,7 +123,7 @@ static void look_at(struct h1_walk *walk, size_t at)
 }
 
 /* The first set bit of the map at or behind `at`; walk->until when there is none. */
-static inline size_t next_bit(const struct h1_walk *walk, const uint64_t *map, size_t at)
+static size_t next_bit(const struct h1_walk *walk, const uint64_t *map, size_t at)
 {
     size_t word = (at - walk->from) / 64, words = (walk->until - walk->from + 63) / 64;
     uint64_t bits = map[word] & (UINT64_MAX << (at - walk->from) % 64);
@@ -136,7 +136,7 @@ static inline size_t next_bit(const struct h1_walk *walk, const uint64_t *map, s
     return size_min(walk->from + word * 64 + (size_t)__builtin_ctzll(bits), walk->until);
 }
 
-static inline size_t next(struct h1_walk *walk, const uint64_t *map, size_t at)
+size_t h1_walk_on(struct h1_walk *walk, const uint64_t *map, size_t at)
 {
     while (at < walk->text.len) {
         if (at >= walk->until || at < walk->from)
@@ -146,14 +146,4 @@ static inline size_t next(struct h1_walk *walk, const uint64_t *map, size_t at)
             return at;
     }
     return walk->text.len;
-}
-
-size_t h1_walk_odd(struct h1_walk *walk, size_t at)
-{
-    return next(walk, walk->odd, at);
-}
-
-size_t h1_walk_control(struct h1_walk *walk, size_t at)
-{
-    return next(walk, walk->control, at);
 }

@@ -51,9 +51,32 @@ struct h1_walk {
 };
 
 void h1_walk_init(struct h1_walk *walk, const struct h1_scanner *scanner, struct str text);
-/* The first byte at or behind `at` that cannot be in a token, or in a value; text.len when there is none. `at` may not
- * go back by more than what was asked for before. */
-size_t h1_walk_odd(struct h1_walk *walk, size_t at);
-size_t h1_walk_control(struct h1_walk *walk, size_t at);
+
+/* For what the two below do not find at once: looks on from `at`, through as many windows as it takes. */
+size_t h1_walk_on(struct h1_walk *walk, const uint64_t *map, size_t at);
+
+static inline size_t h1_walk_next(struct h1_walk *walk, const uint64_t *map, size_t at)
+{
+    size_t offset = at - walk->from;
+    uint64_t bits;
+
+    if (LIKELY(at >= walk->from && at < walk->until)) {
+        bits = map[offset / 64] >> offset % 64;
+        if (LIKELY(bits != 0 && at + (size_t)__builtin_ctzll(bits) < walk->until))
+            return at + (size_t)__builtin_ctzll(bits);
+    }
+    return h1_walk_on(walk, map, at);
+}
+
+/* The first byte at or behind `at` that cannot be in a token, or in a value; text.len when there is none. */
+static inline size_t h1_walk_odd(struct h1_walk *walk, size_t at)
+{
+    return h1_walk_next(walk, walk->odd, at);
+}
+
+static inline size_t h1_walk_control(struct h1_walk *walk, size_t at)
+{
+    return h1_walk_next(walk, walk->control, at);
+}
 
 #endif

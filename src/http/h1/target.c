@@ -1,5 +1,6 @@
 /* target.c: the target of a request line: its bytes and its four forms. SPDX-License-Identifier: Apache-2.0 */
 #include "http/h1/parse_internal.h"
+#include "http/h1/word.h"
 #include "http/semantics.h"
 
 static bool refuse(struct error *err, const char *text)
@@ -9,16 +10,9 @@ static bool refuse(struct error *err, const char *text)
 
 /* Visible ASCII. Browsers send more of it unescaped than RFC 3986 grants (braces, bars), so only the fragment mark is
  * refused: it belongs to no target, and filters on suffixes are fooled by it. */
-static bool bytes_are_valid(struct str target)
+static inline uint64_t bad_bytes(uint64_t word)
 {
-    unsigned bad = 0;
-
-    for (size_t i = 0; i < target.len; i++) {
-        uint8_t c = (uint8_t)target.data[i];
-
-        bad |= (unsigned)(c <= ' ') | (unsigned)(c >= 0x7f) | (unsigned)(c == '#');
-    }
-    return bad == 0;
+    return (word & word_tops) | word_below(word, ' ' + 1) | word_equal(word, 0x7f) | word_equal(word, '#');
 }
 
 /* The length of "http://" or "https://" at the front, in any case; 0 when neither is there. */
@@ -79,7 +73,7 @@ static bool parse_authority(struct str target, struct http_head *head, struct er
 
 bool h1_parse_target(struct arena *arena, struct str target, struct http_head *head, struct error *err)
 {
-    if (!bytes_are_valid(target))
+    if (words_find(target, bad_bytes))
         return refuse(err, "a byte in the target that cannot be there");
     if (str_eq(head->method, STR("CONNECT")))
         return parse_authority(target, head, err);

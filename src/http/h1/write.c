@@ -2,6 +2,7 @@
 #include "http/h1/write.h"
 
 #include "base/text.h"
+#include "http/h1/word.h"
 
 void h1_write_start(struct h1_writer *writer, struct chain *chain, struct block_pool *pool)
 {
@@ -44,29 +45,10 @@ static inline void put(struct h1_writer *writer, struct str text)
     writer->len += text.len;
 }
 
-/* The bytes of a word that are below 0x20 or DEL have their top bit set in the result; so have some beside those, so
- * the answer is exact only when it is 0. Tab counts too. */
+/* Tab counts too. */
 static inline uint64_t controls(uint64_t word)
 {
-    const uint64_t ones = UINT64_MAX / 255, tops = ones * 0x80;
-    uint64_t del = word ^ ones * 0x7f;
-
-    return ((word - ones * 0x20) | (del - ones)) & ~word & tops;
-}
-
-/* May be false for a clean text, never true for another. */
-static bool is_surely_clean(struct str text)
-{
-    uint64_t word = 0, found = 0;
-    size_t at = 0;
-
-    for (; text.len - at >= 8; at += 8) {
-        memcpy(&word, text.data + at, 8);
-        found |= controls(word);
-    }
-    for (; at < text.len; at++)
-        found |= (uint64_t)((uint8_t)text.data[at] < 0x20) | (uint64_t)((uint8_t)text.data[at] == 0x7f);
-    return found == 0;
+    return word_below(word, 0x20) | word_equal(word, 0x7f);
 }
 
 static void put_cleaned(struct h1_writer *writer, struct str value)
@@ -82,10 +64,10 @@ static void put_cleaned(struct h1_writer *writer, struct str value)
  * line end becomes a space rather than the message an error. */
 static void put_value(struct h1_writer *writer, struct str value)
 {
-    if (LIKELY(is_surely_clean(value)))
-        put(writer, value);
-    else
+    if (UNLIKELY(words_find(value, controls)))
         put_cleaned(writer, value);
+    else
+        put(writer, value);
 }
 
 static void put_line(struct h1_writer *writer, struct str name, struct str value)
@@ -119,18 +101,14 @@ void h1_write_text(struct h1_writer *writer, struct str text)
     put(writer, text);
 }
 
-static bool path_is_valid(struct str path)
+static inline uint64_t breaks(uint64_t word)
 {
-    unsigned bad = path.len == 0;
-
-    for (size_t i = 0; i < path.len; i++)
-        bad |= (unsigned)((uint8_t)path.data[i] <= ' ') | (unsigned)((uint8_t)path.data[i] == 0x7f);
-    return bad == 0;
+    return word_below(word, ' ' + 1) | word_equal(word, 0x7f);
 }
 
 bool h1_write_request_line(struct h1_writer *writer, struct str method, struct str path)
 {
-    if (!header_name_is_valid(method) || !path_is_valid(path))
+    if (!header_name_is_valid(method) || path.len == 0 || words_find(path, breaks))
         return false;
     put(writer, method);
     put(writer, STR(" "));
