@@ -5,6 +5,12 @@ SPDX-License-Identifier: Apache-2.0
 import time
 
 import pytest
+from configs import backend, endpoint, proxy, service
+from origin import by_path
+from rawhttp import fetch
+
+
+import pytest
 from configs import backend, endpoint, service
 
 
@@ -23,3 +29,15 @@ def test_an_error_message_is_not_mixed_with_half_an_answer(make, then):
         response = client.get("/json")
         assert response.status == 500
         assert b'"a"' not in response.body and response.body
+
+
+def test_a_request_is_not_sent_again_behind_a_part_of_an_answers_head(make):
+    def half_a_head(conn, _):
+        conn.send(b"HTTP/1.1 200 OK\r\nX-A: ")
+        conn.close()
+
+    origin = make.origin(by_path({"/x": half_a_head}))
+    running = make.gateway(proxy(origin))
+    assert fetch(running.address, "/ok").status == 200
+    assert fetch(running.address, "/x").status == 502
+    assert [request.path for request in origin.requests] == ["/ok", "/x"]

@@ -249,17 +249,20 @@ static enum io take_trailers(struct h1_conn *conn, struct arena *arena, struct h
     return IO_OK;
 }
 
-/* No whole head is here. */
+/* No whole head is here. A part of one that will never be whole counts as received: it was not silence. */
 static enum io await_head(struct h1_conn *conn, struct error *err)
 {
-    if (conn->broken)
-        return h1_fail(conn, err);
-    if (!conn->ended) {
+    bool silent = conn->in.size == 0 && conn->interims == 0;
+
+    if (!conn->broken && !conn->ended) {
         conn->receive_waits = true;
         return IO_WAIT;
     }
+    h1_take_in(conn, conn->in.size);
+    if (conn->broken)
+        return h1_fail(conn, err);
     h1_set_unfit(conn, HTTP_UNFIT_CLOSED);
-    if (conn->in.size == 0 && conn->interims == 0)
+    if (silent)
         error_set(err, h1_peer_fault(conn), ERROR_NO_ANSWER, "closed before the first byte of an answer");
     else
         error_set(err, h1_peer_fault(conn), ERROR_CLOSED, "closed inside a head");

@@ -40,6 +40,7 @@ static void check_cut(struct str answer, size_t at, bool reset)
         enum error_code closed = at == 0 ? ERROR_NO_ANSWER : ERROR_CLOSED;
 
         CHECK_CSTR(error_code_name(stage.err.code), error_code_name(reset ? ERROR_RESET : closed));
+        CHECK_EQ(stage.stream->bytes_in, at); /* who might ask again must know that this was no silence */
     } else {
         CHECK(str_starts(STR("hello world"), stage_body(&stage, &io)));
         CHECK_EQ(io, at == answer.len ? IO_END : IO_FAIL);
