@@ -184,6 +184,7 @@ bool fetch_may_send(struct fetch *fetch)
 enum io fetch_send(struct fetch *fetch, struct chain *from, bool end, struct error *err)
 {
     enum io io = connect_step(fetch, err);
+    struct error ignored;
 
     if (io == IO_WAIT || io == IO_FAIL)
         return io;
@@ -191,7 +192,7 @@ enum io fetch_send(struct fetch *fetch, struct chain *from, bool end, struct err
         chain_clear(from);
         return IO_OK;
     }
-    io = http_send_body(fetch->stream, from, end, err);
+    io = http_send_body(fetch->stream, from, end, &ignored);
     if (io == IO_WAIT)
         return IO_WAIT;
     /* A host may refuse a body by answering and closing: what it answered counts, not that it stopped reading. */
@@ -208,7 +209,7 @@ enum io fetch_send(struct fetch *fetch, struct chain *from, bool end, struct err
 }
 
 /* The connection failed before the answer's head: the ladder decides. IO_OK: go on with a fresh connection. */
-static enum io recover(struct fetch *fetch, struct error *err)
+static enum io recover(struct fetch *fetch, const struct error *failure, struct error *err)
 {
     struct resend_evidence evidence = {
         .reused = fetch->stats.reused,
@@ -216,11 +217,13 @@ static enum io recover(struct fetch *fetch, struct error *err)
         .bytes_sent = fetch->stream->bytes_out,
         .resends = fetch->resends,
     };
-    bool safe = resend_is_safe(fetch->options.head, &evidence, err);
+    bool safe = resend_is_safe(fetch->options.head, &evidence, failure);
 
     release(fetch, false);
-    if (!safe)
+    if (!safe) {
+        *err = *failure;
         return fail(fetch, err);
+    }
     host_count_add(&counts_of(fetch)->resends, 1);
     fetch->resends++;
     fetch->fresh_only = true;
@@ -231,10 +234,11 @@ static enum io recover(struct fetch *fetch, struct error *err)
 /* One head from the connection. IO_OK: *head is the final one, or NULL when there is more to come. */
 static enum io receive_head(struct fetch *fetch, struct arena *arena, struct http_head **head, struct error *err)
 {
-    enum io io = http_recv_head(fetch->stream, arena, head, err);
+    struct error failure;
+    enum io io = http_recv_head(fetch->stream, arena, head, &failure);
 
     if (io == IO_FAIL)
-        return recover(fetch, err);
+        return recover(fetch, &failure, err);
     if (io != IO_OK)
         return io;
     if ((*head)->status >= 200)

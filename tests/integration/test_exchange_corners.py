@@ -6,6 +6,12 @@ import time
 
 import pytest
 from configs import backend, endpoint, proxy, service
+from origin import answers_ok, by_path
+from rawhttp import fetch
+
+
+import pytest
+from configs import backend, endpoint, proxy, service
 from origin import by_path
 from rawhttp import fetch
 
@@ -41,3 +47,20 @@ def test_a_request_is_not_sent_again_behind_a_part_of_an_answers_head(make):
     assert fetch(running.address, "/ok").status == 200
     assert fetch(running.address, "/x").status == 502
     assert [request.path for request in origin.requests] == ["/ok", "/x"]
+
+
+def test_a_request_sent_again_leaves_no_error_in_the_access_log(make):
+    def closes_on_the_second(conn, request):
+        if request.path == "/second" and conn.number == 0:
+            conn.close()
+        else:
+            answers_ok(conn, request)
+
+    origin = make.origin(closes_on_the_second)
+    running = make.gateway(proxy(origin))
+    assert fetch(running.address, "/first").status == 200
+    assert fetch(running.address, "/second").status == 200
+    assert len(origin.connections) == 2
+    running.wait_output("/second")
+    time.sleep(0.2)
+    assert "Error #01" not in running.output
