@@ -1,8 +1,8 @@
 /* h1_bench.c: nanoseconds to find the end of a head, to parse and understand it, and to write one, for each scanner.
  *
- * The request is what a browser sends (470 bytes, 9 fields), the answer what an API gives. Rounds of the scanners
- * alternate, and the best round of each counts, so that a busy machine hurts all alike. SPDX-License-Identifier:
- * Apache-2.0 */
+ * The request is what a browser sends (451 bytes, 9 fields), the answer what an API gives. The best of many rounds
+ * counts, so that a busy machine hurts little.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "http/h1/parse.h"
 #include "http/h1/write.h"
 #include "http/semantics.h"

@@ -44,7 +44,7 @@ static enum io fail_chunk(struct h1_conn *conn, const char *text, struct error *
 /* Moves body bytes that are here. IO_WAIT: none are. */
 static enum io move(struct h1_conn *conn, struct chain *into, size_t size_max, size_t *moved, struct error *err)
 {
-    *moved = chain_move(into, &conn->in, size_max);
+    *moved = h1_move(conn, into, &conn->in, size_max);
     conn->stream.bytes_in += *moved;
     if (*moved > 0 || conn->in.size == 0)
         return *moved > 0 ? IO_OK : IO_WAIT;
@@ -178,7 +178,7 @@ static enum io await_body(struct h1_conn *conn, struct error *err)
     conn->receive_waits = true;
     if (h1_is_server(conn)) {
         h1_server_continue(conn);
-        if (conn->options.body_gap_ns > 0)
+        if (conn->options.body_gap_ns > 0 || conn->options.read_timeout_ns > 0)
             h1_wake_self(conn); /* sets the clock */
     }
     return IO_WAIT;

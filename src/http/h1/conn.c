@@ -7,6 +7,7 @@
 enum {
     SERVER_HEAD_BYTES = (1 << 20) + 4096,
     CLIENT_HEAD_BYTES = 256 << 10,
+    COPY_BYTES_MAX = 4096, /* pieces up to this size are copied rather than moved */
 };
 #define LINGER_NS UINT64_C(2000000000)
 
@@ -127,6 +128,27 @@ void h1_set_unfit(struct h1_conn *conn, enum http_unfit why)
 {
     if (conn->unfit == HTTP_FIT)
         conn->unfit = (uint8_t)why;
+}
+
+static size_t copy(struct h1_conn *conn, struct chain *to, struct chain *from, size_t size)
+{
+    size_t left = size;
+
+    while (left > 0) {
+        struct str front = str_first(chain_front(from), left);
+
+        if (!chain_append(to, h1_blocks(conn), front))
+            break;
+        chain_drop(from, front.len);
+        left -= front.len;
+    }
+    return size - left;
+}
+
+size_t h1_move(struct h1_conn *conn, struct chain *to, struct chain *from, size_t size)
+{
+    size = size_min(size, from->size);
+    return size <= COPY_BYTES_MAX && to->size > 0 ? copy(conn, to, from, size) : chain_move(to, from, size);
 }
 
 void h1_wake_stream(struct h1_conn *conn)

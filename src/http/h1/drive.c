@@ -66,6 +66,14 @@ static size_t rest(size_t max, size_t size)
     return size < max ? max - size : 0;
 }
 
+/* Of a body, one large buffer at first; all there is room for once one was filled. Nothing when all of it is here. */
+static size_t room_for_body(const struct h1_conn *conn)
+{
+    if (conn->receive == H1_RECEIVE_LENGTH && conn->in.size >= conn->chunked.left)
+        return 0;
+    return size_min(rest(H1_IN_MAX, conn->in.size), conn->bulk ? H1_IN_MAX : BLOCK_LARGE_BYTES);
+}
+
 /* How many bytes more may be read now. */
 static size_t room_in(const struct h1_conn *conn)
 {
@@ -74,7 +82,7 @@ static size_t room_in(const struct h1_conn *conn)
     if (conn->phase != H1_LIVE)
         return rest(H1_SKIP_MAX, conn->skipped) > 0 ? rest(BLOCK_LARGE_BYTES, conn->in.size) : 0;
     if (h1_is_in_body(conn))
-        return rest(H1_IN_MAX, conn->in.size);
+        return room_for_body(conn);
     if (conn->receive == H1_RECEIVE_HEAD && (h1_is_server(conn) || conn->stream_open))
         return size_min(BLOCK_LARGE_BYTES,
                         rest((size_t)conn->options.head_bytes_max + BLOCK_LARGE_BYTES, conn->in.size));
@@ -97,6 +105,7 @@ static bool read_some(struct h1_conn *conn, size_t room)
     }
     io = stream_readv(conn->base.stream, parts, count, &got, &err);
     chain_commit(&conn->in, io == IO_OK ? got : 0);
+    conn->bulk = io == IO_OK ? got >= BLOCK_LARGE_BYTES : conn->bulk;
     if (io == IO_OK)
         conn->bytes_in += got;
     else if (io == IO_END)

@@ -105,6 +105,7 @@ struct h1_conn {
     bool receive_waits : 1; /* the stream's owner was told to wait for bytes */
     bool send_waits : 1;    /* ... for room */
     bool close_by_reset : 1;
+    bool bulk : 1; /* the last read filled a large buffer: the next may ask for more at once */
 };
 static_assert(sizeof(struct h1_conn) <= 400, "an idle conn is small");
 
@@ -156,6 +157,9 @@ void h1_set_unfit(struct h1_conn *conn, enum http_unfit why);        /* kept whe
 void h1_break(struct h1_conn *conn, const struct error *err);        /* the stream is of no use any more */
 void h1_close(struct http_conn *base);
 void h1_facts(const struct http_conn *base, struct http_conn_facts *facts);
+/* chain_move, but a small piece is copied behind what is there: else a body that comes a few bytes at a time would pin
+ * a large buffer for each. Returns less than size only without memory. */
+size_t h1_move(struct h1_conn *conn, struct chain *to, struct chain *from, size_t size);
 void h1_wake_stream(struct h1_conn *conn); /* the owner of the open stream, whatever it waits for */
 
 /* drive.c */

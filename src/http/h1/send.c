@@ -69,7 +69,7 @@ static bool append(struct h1_conn *conn, struct str bytes)
 static bool move(struct h1_conn *conn, struct chain *from, size_t size)
 {
     conn->stream.bytes_out += size;
-    return chain_move(&conn->out, from, size) == size;
+    return h1_move(conn, &conn->out, from, size) == size;
 }
 
 static bool move_chunk(struct h1_conn *conn, struct chain *from, size_t size)

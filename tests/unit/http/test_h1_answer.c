@@ -277,3 +277,30 @@ TEST(the_last_request_of_the_limit_is_told_and_more_are_not_read)
     CHECK(stage.far_ended);
     stage_close(&stage);
 }
+
+TEST(an_answer_in_tiny_pieces_to_a_slow_client_pins_little_memory)
+{
+    struct http_head head = stage_response(200, -1);
+    struct h1_stage stage;
+    size_t bytes = 0;
+
+    stage_open(&stage, HTTP_SERVER, NULL, 1000);
+    far_send(&stage, STR("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+    stage_accept(&stage);
+    stage_head(&stage);
+    CHECK_EQ(http_send_head(stage.stream, &head, false, &stage.err), IO_OK);
+    for (int i = 0; i < 2000; i++) {
+        struct chain piece = {NULL, NULL, 0};
+        struct iovec room[1];
+
+        CHECK_EQ(chain_reserve(&piece, loop_blocks(stage.loop), 1, BLOCK_LARGE_BYTES, room, 1), 1);
+        memset(room[0].iov_base, 'x', 20);
+        chain_commit(&piece, 20);
+        CHECK_EQ(http_send_body(stage.stream, &piece, false, &stage.err), IO_OK);
+        stage_turn(&stage);
+        bytes += 26; /* with its framing */
+    }
+    CHECK(block_pool_bytes(loop_blocks(stage.loop)) <= 2 * bytes + 2 * BLOCK_LARGE_BYTES);
+    http_cancel(stage.stream, HTTP_CANCEL_ERROR);
+    stage_close(&stage);
+}

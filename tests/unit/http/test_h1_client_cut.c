@@ -448,3 +448,23 @@ TEST(a_body_that_nobody_takes_holds_back_the_peer)
     CHECK_EQ(stage_body(&stage, &io).len, sizeof(bytes));
     stage_close(&stage);
 }
+
+/* Each piece comes in a buffer of its own, but may not keep it. */
+TEST(a_body_that_comes_in_tiny_pieces_pins_little_memory)
+{
+    struct chain body = {NULL, NULL, 0};
+    struct h1_stage stage;
+
+    stage_open(&stage, HTTP_CLIENT, NULL, 0);
+    ask(&stage);
+    far_send(&stage, STR("HTTP/1.1 200 OK\r\n\r\n"));
+    stage_head(&stage);
+    for (int i = 0; i < 2000; i++) {
+        far_send(&stage, STR("twenty bytes, no more"));
+        CHECK_EQ(http_recv_body(stage.stream, &body, SIZE_MAX, &stage.err), IO_OK);
+    }
+    CHECK_EQ(body.size, 2000 * 21);
+    CHECK(block_pool_bytes(loop_blocks(stage.loop)) <= 2 * (BLOCK_LARGE_BYTES + 64));
+    chain_clear(&body);
+    stage_close(&stage);
+}

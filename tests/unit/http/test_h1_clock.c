@@ -198,6 +198,30 @@ TEST(a_slow_body_fails)
                     2 * SECONDS, 3 * SECONDS);
 }
 
+TEST(a_body_of_which_no_byte_comes_fails)
+{
+    static const struct http_conn_options options[] = {{.read_timeout_ns = 10 * SECONDS},
+                                                       {.body_gap_ns = 10 * SECONDS}};
+
+    for (size_t i = 0; i < COUNT_OF(options); i++) {
+        struct h1_stage stage;
+        enum io io;
+
+        stage_open(&stage, HTTP_SERVER, &options[i], 0);
+        far_send(&stage, post);
+        stage_accept(&stage);
+        stage_head(&stage);
+        stage_body(&stage, &io);
+        CHECK_EQ(io, IO_WAIT);
+        stage_pass(&stage, 10 * SECONDS);
+        CHECK_EQ(stage.user.runs, 1);
+        stage_body(&stage, &io);
+        CHECK_EQ(io, IO_FAIL);
+        CHECK_EQ(stage.err.code, ERROR_BODY_TIMEOUT);
+        stage_close(&stage);
+    }
+}
+
 TEST(silence_in_a_body_that_nobody_reads_is_no_gap)
 {
     struct http_conn_options options = {.body_gap_ns = 10 * SECONDS};
