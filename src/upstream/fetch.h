@@ -38,7 +38,8 @@ enum io fetch_send(struct fetch *fetch, struct chain *from, bool end, struct err
  * connect_*, resolve_*, no_answer, reset, bad_*, response_header_timeout ... The head lives in `arena`. */
 enum io fetch_head(struct fetch *fetch, struct arena *arena, struct http_head **head, struct error *err);
 
-/* False while a body should be held back for 100 Continue (expect_continue_timeout); fetch_head moves this on. */
+/* False while a body should be held back for 100 Continue (expect_continue_timeout), and for good when a final answer
+ * came instead; fetch_head moves this on. */
 bool fetch_may_send(struct fetch *fetch);
 
 /* Body bytes of the answer, as http_recv_body. IO_END: complete. */

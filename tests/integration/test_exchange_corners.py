@@ -12,6 +12,12 @@ from rawhttp import fetch
 
 import pytest
 from configs import backend, endpoint, proxy, service
+from origin import answers_ok, by_path
+from rawhttp import fetch
+
+
+import pytest
+from configs import backend, endpoint, proxy, service
 from origin import by_path
 from rawhttp import fetch
 
@@ -64,3 +70,22 @@ def test_a_request_sent_again_leaves_no_error_in_the_access_log(make):
     running.wait_output("/second")
     time.sleep(0.2)
     assert "Error #01" not in running.output
+
+
+def test_a_client_is_not_told_to_go_on_behind_a_refusal(make):
+    def refuses_slowly(conn, _):
+        conn.send(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\n")
+        time.sleep(0.3)
+        conn.send(b"no")
+        conn.wait_end(5)
+
+    origin = make.origin(refuses_slowly)
+    endpoints = [endpoint("/json", backend(origin, "/x"), method="POST", input_headers=["*"]),
+                 endpoint("/noop", backend(origin, "/x", encoding="no-op"), method="POST", output_encoding="no-op",
+                          input_headers=["*"])]
+    running = make.gateway(service(endpoints, {"error_status": "precise"}, expect_continue_timeout="5s"))
+    for path in ("/json", "/noop"):
+        client = make.client(running)
+        client.send(f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+        response = client.read_response()
+        assert response.status >= 400, path
