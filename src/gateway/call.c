@@ -73,14 +73,23 @@ static enum io pump_piece(struct exchange *x)
     return io;
 }
 
+/* Tells without asking for more of the body, which may be held back or have no place to go. */
+static bool client_has_failed(const struct exchange *x)
+{
+    struct http_conn_facts facts;
+
+    http_facts(x->client->conn, &facts);
+    return facts.last_error.fault != FAULT_NONE;
+}
+
 enum io call_pump_request(struct exchange *x)
 {
     enum io io = IO_OK;
 
     while (io == IO_OK && !x->request_sent)
         io = pump_piece(x);
-    /* Behind its body a client has nothing to say, but it may have gone away. */
-    if (io == IO_OK && exchange_recv_body(x) == IO_FAIL)
+    /* The client has nothing more to say, or is not asked yet; but it may have gone away. */
+    if ((io == IO_OK || (io == IO_WAIT && client_has_failed(x))) && exchange_recv_body(x) == IO_FAIL)
         io = IO_FAIL;
     return io;
 }

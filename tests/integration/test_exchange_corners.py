@@ -2,7 +2,16 @@
 
 SPDX-License-Identifier: Apache-2.0
 """
+import json
+import socket
 import time
+
+import pytest
+from configs import backend, endpoint, proxy, service
+from origin import answers_ok, by_path
+from rawhttp import fetch
+from waiting import eventually
+
 
 import pytest
 from configs import backend, endpoint, proxy, service
@@ -89,3 +98,59 @@ def test_a_client_is_not_told_to_go_on_behind_a_refusal(make):
         client.send(f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
         response = client.read_response()
         assert response.status >= 400, path
+
+
+WITH_ADMIN = {"holdfast/admin": {"listen": "127.0.0.1:0"}}
+
+
+def admin_of(running):
+    return running.addresses[-1]
+
+
+def pool_of(running):
+    return json.loads(fetch(admin_of(running), "/v1/pools").body)["hosts"][0]
+
+
+def full_listener():
+    """Connecting to it takes for ever."""
+    full = socket.socket()
+    full.bind(("127.0.0.1", 0))
+    full.listen(0)
+    fillers = []
+    for _ in range(4):
+        filler = socket.socket()
+        filler.setblocking(False)
+        filler.connect_ex(full.getsockname())
+        fillers.append(filler)
+    return full, fillers
+
+
+@pytest.mark.parametrize("request_text", [b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+                                          b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
+                                          b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 500000\r\n\r\nhello"])
+def test_a_client_that_leaves_ends_the_dial(make, request_text):
+    full, fillers = full_listener()
+    try:
+        url = "http://127.0.0.1:{}".format(full.getsockname()[1])
+        running = make.gateway(proxy(url, None, WITH_ADMIN, timeout="30s"))
+        client = make.client(running)
+        client.send(request_text)
+        eventually(lambda: pool_of(running)["dialing"] == 1)
+        client.reset()
+        eventually(lambda: pool_of(running)["dialing"] == 0, 3)
+    finally:
+        for each in (full, *fillers):
+            each.close()
+
+
+def test_a_client_that_leaves_while_its_body_is_held_back(make):
+    def silent(conn, _):
+        conn.wait_end(10)
+
+    origin = make.origin(silent)
+    running = make.gateway(proxy(origin, timeout="30s", expect_continue_timeout="20s"))
+    client = make.client(running)
+    client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+    origin.wait_requests(1)
+    client.reset()
+    origin.wait_open(0, 3)
