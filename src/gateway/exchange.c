@@ -35,15 +35,17 @@ static enum io body_too_large(struct exchange *x, uint64_t bytes_max)
     return IO_FAIL;
 }
 
+static uint64_t body_bytes_max(const struct exchange *x) /* 0: no limit */
+{
+    return (uint64_t)exchange_service(x)->server.max_body_bytes;
+}
+
 enum io exchange_recv_body(struct exchange *x)
 {
-    uint64_t bytes_max = (uint64_t)exchange_service(x)->server.max_body_bytes;
+    uint64_t bytes_max = body_bytes_max(x);
     size_t before = x->request_body.size;
-    enum io io;
+    enum io io = http_recv_body(x->stream, &x->request_body, PIECE_BYTES, &x->error);
 
-    if (bytes_max && x->request->body_bytes > 0 && (uint64_t)x->request->body_bytes > bytes_max)
-        return body_too_large(x, bytes_max);
-    io = http_recv_body(x->stream, &x->request_body, PIECE_BYTES, &x->error);
     x->request_bytes += x->request_body.size - before;
     return bytes_max && x->request_bytes > bytes_max ? body_too_large(x, bytes_max) : io;
 }
@@ -69,17 +71,30 @@ static void start_deadline(struct exchange *x)
                   loop_now_ns(exchange_loop(x)) + (timeout_ns > 0 ? (uint64_t)timeout_ns : 0));
 }
 
+/* Endpoints that take a body. One that is announced too large is refused before a backend hears of it. */
+static enum progress take_request(struct exchange *x)
+{
+    uint64_t bytes_max = body_bytes_max(x);
+
+    if (bytes_max && x->request->body_bytes > 0 && (uint64_t)x->request->body_bytes > bytes_max) {
+        body_too_large(x, bytes_max);
+        return exchange_fail(x);
+    }
+    if (x->endpoint->kind != ENDPOINT_PROXY)
+        return go_to(x, EXCHANGE_REQUEST);
+    start_deadline(x);
+    return call_start(x);
+}
+
 static enum progress serve_endpoint(struct exchange *x)
 {
     struct answer_input input;
 
     switch (x->endpoint->kind) {
     case ENDPOINT_PROXY:
-        start_deadline(x);
-        return call_start(x);
     case ENDPOINT_DEBUG:
     case ENDPOINT_ECHO:
-        return go_to(x, EXCHANGE_REQUEST);
+        return take_request(x);
     case ENDPOINT_ANSWER:
     case ENDPOINT_HEALTH:
     case ENDPOINT_OPTIONS:

@@ -17,6 +17,13 @@ import pytest
 from configs import backend, endpoint, proxy, service
 from origin import answers_ok, by_path
 from rawhttp import fetch
+from waiting import eventually
+
+
+import pytest
+from configs import backend, endpoint, proxy, service
+from origin import answers_ok, by_path
+from rawhttp import fetch
 
 
 import pytest
@@ -154,3 +161,16 @@ def test_a_client_that_leaves_while_its_body_is_held_back(make):
     origin.wait_requests(1)
     client.reset()
     origin.wait_open(0, 3)
+
+
+def test_a_body_that_is_announced_too_large_costs_no_upstream_connection(make):
+    origin = make.origin()
+    running = make.gateway(proxy(origin, {"max_body_bytes": 1000}, WITH_ADMIN))
+    assert fetch(running.address).status == 200
+    for _ in range(3):
+        client = make.client(running)
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1001\r\n\r\n" + b"a" * 1001)
+        assert client.read_response().status == 413
+    assert fetch(running.address).status == 200
+    assert len(origin.connections) == 1
+    assert pool_of(running)["reused"] == 1
