@@ -18,7 +18,7 @@ enum progress exchange_fail(struct exchange *x)
         (x->error.code == ERROR_CLOSED || x->error.code == ERROR_RESET || x->error.code == ERROR_CLIENT_GONE);
 
     timer_clear(exchange_loop(x), &x->deadline);
-    fetch_end(x->call.fetch);
+    fetch_end(x->call.fetch, x->error.code == ERROR_DEADLINE ? HTTP_CANCEL_DEADLINE : HTTP_CANCEL_GONE);
     x->call.fetch = NULL;
     chain_clear(&x->response_body); /* a part of the backend's answer must not stand before ours */
     if (x->head_sent || client_gone) {
@@ -204,7 +204,7 @@ static void exchange_free(struct exchange *x)
 
     timer_clear(client->frontend->loop, &x->deadline);
     task_forget(client->frontend->loop, &x->task);
-    fetch_end(x->call.fetch);
+    fetch_end(x->call.fetch, HTTP_CANCEL_GONE);
     chain_clear(&x->request_body);
     chain_clear(&x->response_body);
     list_remove(&client->exchanges, &x->node);

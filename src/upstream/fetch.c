@@ -1,47 +1,6 @@
-/* fetch.c: one upstream request as a state machine that its waiter pulls. Which connection: pool.c; may it be sent
- * again: resend.c. Start with connect_step. SPDX-License-Identifier: Apache-2.0 */
-#include "upstream/fetch.h"
-
-#include "base/assert.h"
-#include "upstream/resend.h"
-
-enum fetch_state {
-    FETCH_PICK,   /* needs a connection */
-    FETCH_DIAL,   /* one is being made */
-    FETCH_SENT,   /* the head was given to a connection; the answer's head is awaited */
-    FETCH_ANSWER, /* the final head is here; its body comes */
-    FETCH_OVER,   /* complete: the connection is back in the pool */
-    FETCH_FAILED, /* failure tells why */
-};
-
-struct fetch {
-    struct fetch_options options;
-    struct task *waiter;
-    enum fetch_state state;
-    struct pooled *pooled; /* while SENT and ANSWER */
-    struct http_stream *stream;
-    struct dial *dial; /* while DIAL */
-    struct timer head_timer;
-    struct timer continue_timer;
-    bool request_ended; /* the last body byte was given to the connection */
-    bool send_broken;   /* the connection takes no more of the body; the answer, or its lack, tells the rest */
-    bool may_send;      /* the body need not wait for 100 Continue; a final answer instead leaves it false */
-    bool fresh_only;    /* a re-send: only a new connection will do */
-    uint8_t resends;
-    uint64_t started_ns;
-    struct fetch_stats stats;
-    struct error failure;
-};
-
-static struct loop *loop_of(const struct fetch *fetch)
-{
-    return pool_loop(fetch->options.pool);
-}
-
-static struct host_counts *counts_of(const struct fetch *fetch)
-{
-    return pool_counts(fetch->options.pool, fetch->options.host);
-}
+/* fetch.c: one upstream request as a state machine that its waiter pulls. Which connection: pool.c; what happens when it dies under the
+ * request: fetch_recover.c. Start with connect_step. SPDX-License-Identifier: Apache-2.0 */
+#include "upstream/fetch_internal.h"
 
 struct fetch *fetch_start(struct arena *arena, const struct fetch_options *options, struct task *waiter)
 {
@@ -53,32 +12,47 @@ struct fetch *fetch_start(struct arena *arena, const struct fetch_options *optio
     fetch->waiter = waiter;
     fetch->head_timer = (struct timer){.at_ns = TIMER_OFF, .task = waiter};
     fetch->continue_timer = (struct timer){.at_ns = TIMER_OFF, .task = waiter};
+    fetch->proof_timer = (struct timer){.at_ns = TIMER_OFF, .task = waiter};
     fetch->may_send = !(options->head->expect_continue && options->transport->expect_continue_timeout_ns > 0);
-    fetch->request_ended = options->head->body_bytes == 0;
+    fetch->body_given = fetch->request_ended = options->head->body_bytes == 0;
     fetch->started_ns = loop_now_ns(pool_loop(options->pool));
     return fetch;
 }
 
-static enum io fail(struct fetch *fetch, const struct error *err)
+enum io fetch_fail(struct fetch *fetch, const struct error *err)
 {
     fetch->failure = *err;
     fetch->state = FETCH_FAILED;
-    host_count_add(&counts_of(fetch)->failures, 1);
+    host_count_add(&fetch_counts(fetch)->failures, 1);
     return IO_FAIL;
 }
 
-/* Lets go of the connection; `keep`: it may go back to the pool if it is fit. */
-static void release(struct fetch *fetch, bool keep)
+/* The connection carries nothing of this request any more. */
+static void let_go_of_stream(struct fetch *fetch)
 {
-    timer_clear(loop_of(fetch), &fetch->head_timer);
-    timer_clear(loop_of(fetch), &fetch->continue_timer);
+    struct loop *loop = fetch_loop(fetch);
+
+    timer_clear(loop, &fetch->head_timer);
+    timer_clear(loop, &fetch->continue_timer);
+    timer_clear(loop, &fetch->proof_timer);
     if (fetch->stream)
         http_done(fetch->stream);
     fetch->stream = NULL;
-    if (fetch->pooled && keep)
+}
+
+void fetch_release(struct fetch *fetch)
+{
+    let_go_of_stream(fetch);
+    if (fetch->pooled)
         pool_return(fetch->pooled, fetch->options.transport);
-    else if (fetch->pooled)
-        pool_discard(fetch->pooled);
+    fetch->pooled = NULL;
+}
+
+void fetch_drop(struct fetch *fetch, enum reason reason, enum side side)
+{
+    let_go_of_stream(fetch);
+    if (fetch->pooled)
+        pool_discard(fetch->pooled, reason, side);
     fetch->pooled = NULL;
 }
 
@@ -95,27 +69,58 @@ static void start_head_clock(struct fetch *fetch)
     int64_t timeout_ns = fetch->options.transport->response_header_timeout_ns;
 
     if (timeout_ns > 0 && fetch->state == FETCH_SENT)
-        timer_set(loop_of(fetch), &fetch->head_timer, loop_now_ns(loop_of(fetch)) + (uint64_t)timeout_ns);
+        timer_set(fetch_loop(fetch), &fetch->head_timer, loop_now_ns(fetch_loop(fetch)) + (uint64_t)timeout_ns);
+}
+
+static void count_request(struct fetch *fetch)
+{
+    struct host_counts *counts = fetch_counts(fetch);
+
+    fetch->stats.attempts++;
+    fetch->stats.reused = fetch->pooled->uses > 1;
+    if (fetch->stats.reused) {
+        host_count_add(&counts->requests_reused, 1);
+    } else {
+        host_count_add(&counts->requests_new, 1);
+        ledger_new(&counts->ledger, fetch->reason);
+    }
 }
 
 static enum io send_request(struct fetch *fetch, struct error *err)
 {
     const struct http_head *head = fetch->options.head;
+    struct http_conn_facts facts;
 
     if (http_open(fetch->pooled->conn, &fetch->stream, err) != IO_OK)
         return IO_FAIL;
     fetch->stream->owner = fetch->waiter;
-    if (http_send_head(fetch->stream, head, fetch->request_ended, err) != IO_OK)
+    http_facts(fetch->pooled->conn, &facts);
+    fetch->in_before = facts.bytes_in;
+    fetch->out_before = facts.bytes_out;
+    if (http_send_head(fetch->stream, head, head->body_bytes == 0, err) != IO_OK)
         return IO_FAIL;
     fetch->state = FETCH_SENT;
-    fetch->stats.attempts++;
-    fetch->stats.reused = fetch->pooled->uses > 1;
-    host_count_add(fetch->stats.reused ? &counts_of(fetch)->requests_reused : &counts_of(fetch)->requests_new, 1);
+    count_request(fetch);
     if (!fetch->may_send)
-        timer_set(loop_of(fetch), &fetch->continue_timer,
-                  loop_now_ns(loop_of(fetch)) + (uint64_t)fetch->options.transport->expect_continue_timeout_ns);
+        timer_set(fetch_loop(fetch), &fetch->continue_timer,
+                  loop_now_ns(fetch_loop(fetch)) + (uint64_t)fetch->options.transport->expect_continue_timeout_ns);
     if (fetch->request_ended)
         start_head_clock(fetch);
+    return IO_OK;
+}
+
+/* A kept connection that will not even take the head was dead before anything left (E0): a fresh one is made. */
+static enum io give_request(struct fetch *fetch, struct error *err)
+{
+    bool kept = fetch->pooled->uses > 1;
+
+    if (send_request(fetch, err) == IO_OK)
+        return IO_OK;
+    fetch_drop(fetch, kept ? REASON_STALE_AT_CHECK : REASON_ANSWER_FAILED, SIDE_PEER);
+    if (!kept || fetch->fresh_only)
+        return fetch_fail(fetch, err);
+    fetch->fresh_only = true;
+    fetch->state = FETCH_PICK;
     return IO_OK;
 }
 
@@ -125,15 +130,17 @@ static enum io pick(struct fetch *fetch, struct error *err)
 
     if (!fetch->fresh_only && !options->transport->disable_keep_alives)
         fetch->pooled = pool_take(options->pool, options->host);
+    fetch->state = FETCH_GIVE;
     if (fetch->pooled)
         return IO_OK;
+    fetch->reason =
+        fetch->resends > 0 ? REASON_RESEND : pool_explain(options->pool, options->host, options->transport);
     fetch->dial = pool_dial(options->pool, options->host, options->transport, fetch->waiter);
-    if (!fetch->dial) {
-        error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory to dial %.*s", STR_ARG(options->host->url));
-        return IO_FAIL;
-    }
     fetch->state = FETCH_DIAL;
-    return IO_OK;
+    if (fetch->dial)
+        return IO_OK;
+    error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory to dial %.*s", STR_ARG(options->host->url));
+    return fetch_fail(fetch, err);
 }
 
 static enum io finish_dial(struct fetch *fetch, struct error *err)
@@ -145,32 +152,61 @@ static enum io finish_dial(struct fetch *fetch, struct error *err)
         return IO_WAIT;
     end_dial(fetch, io != IO_OK);
     if (io != IO_OK)
-        return IO_FAIL;
-    fetch->stats.dial_ns = loop_now_ns(loop_of(fetch)) - fetch->started_ns;
+        return fetch_fail(fetch, err);
+    fetch->stats.dial_ns = loop_now_ns(fetch_loop(fetch)) - fetch->started_ns;
     fetch->pooled = pool_adopt(fetch->options.pool, fetch->options.host, fetch->options.transport, stream, err);
-    return fetch->pooled ? IO_OK : IO_FAIL;
+    if (!fetch->pooled)
+        return fetch_fail(fetch, err);
+    fetch->state = FETCH_GIVE;
+    return IO_OK;
+}
+
+static enum io advance(struct fetch *fetch, struct error *err)
+{
+    switch (fetch->state) {
+    case FETCH_PICK:
+        return pick(fetch, err);
+    case FETCH_DIAL:
+        return finish_dial(fetch, err);
+    case FETCH_GIVE:
+        return give_request(fetch, err);
+    case FETCH_PROOF:
+        return fetch_prove(fetch, err);
+    case FETCH_FAILED:
+        *err = fetch->failure;
+        return IO_FAIL;
+    case FETCH_SENT:
+    case FETCH_ANSWER:
+    case FETCH_OVER:
+        break;
+    }
+    return IO_OK;
+}
+
+/* Gives a fresh connection the body bytes that the dead one had got. A failure shows when the answer is read. */
+static void send_pending(struct fetch *fetch)
+{
+    struct error err;
+    enum io io;
+
+    if (fetch->request_ended || fetch->send_broken || (fetch->pending.size == 0 && !fetch->body_given))
+        return;
+    io = http_send_body(fetch->stream, &fetch->pending, fetch->body_given, &err);
+    fetch->send_broken = io == IO_FAIL;
+    fetch->request_ended = io == IO_OK && fetch->body_given;
+    if (fetch->send_broken || fetch->request_ended)
+        start_head_clock(fetch);
 }
 
 /* Moves on until the head has been given to a connection. */
 static enum io connect_step(struct fetch *fetch, struct error *err)
 {
-    struct error local = {0};
     enum io io = IO_OK;
 
-    if (fetch->state == FETCH_FAILED) {
-        *err = fetch->failure;
-        return IO_FAIL;
-    }
-    if (fetch->state == FETCH_PICK)
-        io = pick(fetch, &local);
-    if (io == IO_OK && fetch->state == FETCH_DIAL)
-        io = finish_dial(fetch, &local);
-    if (io == IO_OK && fetch->pooled && !fetch->stream)
-        io = send_request(fetch, &local);
-    if (io == IO_FAIL) {
-        *err = local;
-        return fail(fetch, &local);
-    }
+    while (io == IO_OK && (fetch->state < FETCH_SENT || fetch->state == FETCH_FAILED))
+        io = advance(fetch, err);
+    if (io == IO_OK && fetch->state == FETCH_SENT)
+        send_pending(fetch);
     return io;
 }
 
@@ -181,10 +217,62 @@ bool fetch_may_send(struct fetch *fetch)
     return fetch->may_send;
 }
 
+void fetch_forget_replay(struct fetch *fetch)
+{
+    chain_clear(&fetch->replay);
+    fetch->kept_ahead = 0;
+    fetch->replay_lost = true;
+}
+
+/* Keeps a copy of body bytes that are about to go, as long as all of them fit. Those that came before and were not taken are kept
+ * already. */
+static void keep(struct fetch *fetch, const struct chain *from)
+{
+    struct block_pool *blocks = loop_blocks(fetch_loop(fetch));
+    struct iovec parts[16];
+    int count = chain_parts(from, parts, 16);
+    size_t skip = fetch->kept_ahead, seen = 0;
+
+    if (fetch->replay_lost || fetch->replay.size + from->size - skip > REPLAY_BYTES) {
+        fetch_forget_replay(fetch);
+        return;
+    }
+    for (int i = 0; i < count; i++) {
+        struct str bytes = str_of(parts[i].iov_base, parts[i].iov_len);
+        size_t skipped = size_min(skip, bytes.len);
+
+        seen += bytes.len;
+        skip -= skipped;
+        if (!chain_append(&fetch->replay, blocks, str_from_offset(bytes, skipped)))
+            seen = SIZE_MAX;
+    }
+    if (seen != from->size)
+        fetch_forget_replay(fetch);
+}
+
+static enum io give_body(struct fetch *fetch, struct chain *from, bool end, struct error *err)
+{
+    enum io io;
+
+    keep(fetch, from);
+    io = http_send_body(fetch->stream, from, end, err);
+    fetch->kept_ahead = fetch->replay_lost ? 0 : from->size;
+    if (io == IO_WAIT)
+        return IO_WAIT;
+    /* A host may refuse a body by answering and closing: what it answered counts, not that it stopped reading. */
+    fetch->send_broken = io == IO_FAIL;
+    fetch->body_given = end;
+    fetch->request_ended = end && io == IO_OK;
+    chain_clear(from);
+    fetch->kept_ahead = 0;
+    if (fetch->send_broken || end)
+        start_head_clock(fetch);
+    return IO_OK;
+}
+
 enum io fetch_send(struct fetch *fetch, struct chain *from, bool end, struct error *err)
 {
     enum io io = connect_step(fetch, err);
-    struct error ignored;
 
     if (io == IO_WAIT || io == IO_FAIL)
         return io;
@@ -192,53 +280,17 @@ enum io fetch_send(struct fetch *fetch, struct chain *from, bool end, struct err
         chain_clear(from);
         return IO_OK;
     }
-    io = http_send_body(fetch->stream, from, end, &ignored);
-    if (io == IO_WAIT)
-        return IO_WAIT;
-    /* A host may refuse a body by answering and closing: what it answered counts, not that it stopped reading. */
-    if (io == IO_FAIL) {
-        fetch->send_broken = true;
-        chain_clear(from);
-        return IO_OK;
-    }
-    if (end) {
-        fetch->request_ended = true;
-        start_head_clock(fetch);
-    }
-    return IO_OK;
-}
-
-/* The connection failed before the answer's head: the ladder decides. IO_OK: go on with a fresh connection. */
-static enum io recover(struct fetch *fetch, const struct error *failure, struct error *err)
-{
-    struct resend_evidence evidence = {
-        .reused = fetch->stats.reused,
-        .answer_seen = fetch->stream->bytes_in > 0,
-        .bytes_sent = fetch->stream->bytes_out,
-        .resends = fetch->resends,
-    };
-    bool safe = resend_is_safe(fetch->options.head, &evidence, failure);
-
-    release(fetch, false);
-    if (!safe) {
-        *err = *failure;
-        return fail(fetch, err);
-    }
-    host_count_add(&counts_of(fetch)->resends, 1);
-    fetch->resends++;
-    fetch->fresh_only = true;
-    fetch->state = FETCH_PICK;
-    return IO_OK;
+    return fetch->pending.size > 0 ? IO_WAIT : give_body(fetch, from, end, err);
 }
 
 /* One head from the connection. IO_OK: *head is the final one, or NULL when there is more to come. */
 static enum io receive_head(struct fetch *fetch, struct arena *arena, struct http_head **head, struct error *err)
 {
-    struct error failure;
+    struct error failure = {0};
     enum io io = http_recv_head(fetch->stream, arena, head, &failure);
 
     if (io == IO_FAIL)
-        return recover(fetch, &failure, err);
+        return fetch_recover(fetch, &failure, err);
     if (io != IO_OK)
         return io;
     if ((*head)->status >= 200)
@@ -253,8 +305,8 @@ static enum io head_timed_out(struct fetch *fetch, struct error *err)
     error_set(err, FAULT_UPSTREAM, ERROR_RESPONSE_HEADER_TIMEOUT, "%.*s: no answer within response_header_timeout",
               STR_ARG(fetch->options.host->url));
     http_cancel(fetch->stream, HTTP_CANCEL_DEADLINE);
-    release(fetch, false);
-    return fail(fetch, err);
+    fetch_drop(fetch, REASON_ANSWER_FAILED, SIDE_OURS);
+    return fetch_fail(fetch, err);
 }
 
 enum io fetch_head(struct fetch *fetch, struct arena *arena, struct http_head **head, struct error *err)
@@ -273,9 +325,10 @@ enum io fetch_head(struct fetch *fetch, struct arena *arena, struct http_head **
             return io;
     }
     fetch->state = FETCH_ANSWER;
-    fetch->stats.first_byte_ns = loop_now_ns(loop_of(fetch)) - fetch->started_ns;
-    timer_clear(loop_of(fetch), &fetch->head_timer);
-    timer_clear(loop_of(fetch), &fetch->continue_timer);
+    fetch->may_send = true;
+    fetch->stats.first_byte_ns = loop_now_ns(fetch_loop(fetch)) - fetch->started_ns;
+    timer_clear(fetch_loop(fetch), &fetch->head_timer);
+    fetch_forget_replay(fetch);
     return IO_OK;
 }
 
@@ -289,11 +342,11 @@ enum io fetch_body(struct fetch *fetch, struct chain *into, size_t size_max, str
     io = http_recv_body(fetch->stream, into, size_max, err);
     if (io == IO_END) {
         /* The connection is free from here, long before the client has read its answer. */
-        release(fetch, true);
+        fetch_release(fetch);
         fetch->state = FETCH_OVER;
     } else if (io == IO_FAIL) {
-        release(fetch, false);
-        return fail(fetch, err);
+        fetch_drop(fetch, REASON_ANSWER_FAILED, SIDE_PEER);
+        return fetch_fail(fetch, err);
     }
     return io;
 }
@@ -303,14 +356,20 @@ const struct fetch_stats *fetch_stats(const struct fetch *fetch)
     return &fetch->stats;
 }
 
-void fetch_end(struct fetch *fetch)
+void fetch_end(struct fetch *fetch, enum http_cancel why)
 {
+    bool late = why == HTTP_CANCEL_DEADLINE && fetch && fetch->state < FETCH_OVER;
+
     if (!fetch)
         return;
+    if (late)
+        host_count_add(&fetch_counts(fetch)->failures, 1);
     if (fetch->dial)
-        end_dial(fetch, false);
-    if (fetch->stream && fetch->state < FETCH_OVER)
-        http_cancel(fetch->stream, HTTP_CANCEL_GONE);
-    release(fetch, false);
+        end_dial(fetch, late);
+    if (fetch->stream)
+        http_cancel(fetch->stream, why);
+    fetch_drop(fetch, late ? REASON_ANSWER_FAILED : REASON_CLIENT_ABORT, SIDE_OURS);
+    chain_clear(&fetch->pending);
+    fetch_forget_replay(fetch);
     fetch->state = FETCH_OVER;
 }

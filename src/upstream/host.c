@@ -195,6 +195,17 @@ static uint64_t count_of(const _Atomic uint64_t *count)
     return atomic_load_explicit(count, memory_order_relaxed);
 }
 
+static void add_reasons(const struct host_counts *counts, struct host_totals *totals)
+{
+    for (int reason = 0; reason < REASONS; reason++) {
+        totals->new_by[reason] += count_of(&counts->ledger.new_by[reason]);
+        for (int side = 0; side < SIDE_COUNT; side++)
+            totals->closes_by[reason][side] += count_of(&counts->ledger.closes_by[reason][side]);
+    }
+    for (size_t rung = 0; rung < COUNT_OF(totals->resends_by); rung++)
+        totals->resends_by[rung] += count_of(&counts->resends_by[rung]);
+}
+
 void host_totals(const struct host *host, struct host_totals *totals)
 {
     *totals = (struct host_totals){0};
@@ -207,10 +218,12 @@ void host_totals(const struct host *host, struct host_totals *totals)
         totals->connections_closed += count_of(&counts->connections_closed);
         totals->dial_failures += count_of(&counts->dial_failures);
         totals->stale += count_of(&counts->stale);
+        totals->closed_idle += count_of(&counts->closed_idle);
         totals->resends += count_of(&counts->resends);
         totals->idle += count_of(&counts->idle);
         totals->active += count_of(&counts->active);
         totals->dialing += count_of(&counts->dialing);
         totals->failures += count_of(&counts->failures);
+        add_reasons(counts, totals);
     }
 }

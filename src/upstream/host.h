@@ -8,6 +8,7 @@
 
 #include "base/addr.h"
 #include "base/str.h"
+#include "upstream/ledger.h"
 
 #include <stdatomic.h>
 
@@ -20,11 +21,14 @@ struct host_counts {
     _Atomic uint64_t connections_opened;
     _Atomic uint64_t connections_closed;
     _Atomic uint64_t dial_failures;
-    _Atomic uint64_t stale; /* kept connections found dead when picked or swept */
+    _Atomic uint64_t stale;       /* kept connections found dead right before use */
+    _Atomic uint64_t closed_idle; /* kept connections that the host closed, seen while they were idle */
     _Atomic uint64_t resends;
     _Atomic uint64_t idle, active; /* connections now; together with dialing: all that are open */
     _Atomic uint64_t dialing;
-    _Atomic uint64_t failures; /* requests that ended in an upstream error */
+    _Atomic uint64_t failures;      /* requests that ended in an upstream error */
+    _Atomic uint64_t resends_by[8]; /* by enum resend */
+    struct ledger ledger;
 };
 
 struct hosts; /* the process's table */
@@ -62,8 +66,9 @@ static inline void host_count_add(_Atomic uint64_t *count, int64_t change)
 
 /* The sum over all workers, read while they run. */
 struct host_totals {
-    uint64_t requests_reused, requests_new, connections_opened, connections_closed, dial_failures, stale, resends, idle,
-        active, dialing, failures;
+    uint64_t requests_reused, requests_new, connections_opened, connections_closed, dial_failures, stale, closed_idle,
+        resends, idle, active, dialing, failures;
+    uint64_t new_by[REASONS], closes_by[REASONS][SIDE_COUNT], resends_by[8];
 };
 void host_totals(const struct host *host, struct host_totals *totals);
 

@@ -67,35 +67,42 @@ static void unlink_idle(struct pooled *pooled)
     host_count_add(&pool_counts(pool, pooled->host)->idle, -1);
 }
 
-/* Closes a connection that is in no list and counted nowhere. */
-static void destroy(struct pooled *pooled)
+/* Closes a connection that is in no list and counted nowhere. The next miss is due to it. */
+static void destroy(struct pooled *pooled, enum reason reason, enum side side)
 {
     struct pool *pool = pooled->pool;
+    struct host_counts *counts = pool_counts(pool, pooled->host);
 
     http_close(pooled->conn);
-    host_count_add(&pool_counts(pool, pooled->host)->connections_closed, 1);
+    host_count_add(&counts->connections_closed, 1);
+    ledger_closed(&counts->ledger, reason, side);
+    ledger_note(&counts->ledger, reason);
     slab_give(pool->records, pooled);
 }
 
-static void close_idle(struct pooled *pooled)
+static void close_idle(struct pooled *pooled, enum reason reason, enum side side)
 {
     unlink_idle(pooled);
-    destroy(pooled);
+    destroy(pooled, reason, side);
 }
 
-static void close_stale(struct pooled *pooled)
+/* `news`: what was found instead of silence. */
+static void close_stale(struct pooled *pooled, enum io news, enum reason reason)
 {
-    host_count_add(&pool_counts(pooled->pool, pooled->host)->stale, 1);
-    close_idle(pooled);
+    struct host_counts *counts = pool_counts(pooled->pool, pooled->host);
+
+    host_count_add(reason == REASON_STALE_AT_CHECK ? &counts->stale : &counts->closed_idle, 1);
+    close_idle(pooled, news == IO_OK ? REASON_STRAY_BYTES : reason, SIDE_PEER);
 }
 
 /* The first pass of a batch: an idle connection has news. */
 static void run_idle_news(struct task *task)
 {
     struct pooled *pooled = container_of(task, struct pooled, task);
+    enum io news = http_check_idle(pooled->conn, false);
 
-    if (http_check_idle(pooled->conn, false) != IO_WAIT)
-        close_stale(pooled);
+    if (news != IO_WAIT)
+        close_stale(pooled, news, REASON_PEER_CLOSE_IDLE);
 }
 
 static uint64_t expires_ns(const struct pooled *pooled)
@@ -103,21 +110,34 @@ static uint64_t expires_ns(const struct pooled *pooled)
     return pooled->idle_since_ns + pooled->idle_limit_ns;
 }
 
+/* Closes what is too old in one host's stack; returns when its next one will be. In a stack the oldest is last. */
+static uint64_t expire_stack(struct pool *pool, struct list *stack)
+{
+    struct list_node *node;
+
+    while ((node = list_last(stack))) {
+        struct pooled *oldest = container_of(node, struct pooled, by_host);
+
+        if (expires_ns(oldest) > loop_now_ns(pool->loop))
+            return expires_ns(oldest);
+        close_idle(oldest, REASON_IDLE_EXPIRED, SIDE_OURS);
+    }
+    return TIMER_OFF;
+}
+
 static void run_expiry(struct task *task)
 {
     struct pool *pool = container_of(task, struct pool, expiry_task);
-    struct list_node *node;
+    uint64_t next_ns = TIMER_OFF;
 
-    while ((node = list_first(&pool->by_age))) {
-        struct pooled *oldest = container_of(node, struct pooled, by_age);
-
-        if (expires_ns(oldest) > loop_now_ns(pool->loop)) {
-            timer_set(pool->loop, &pool->expiry, expires_ns(oldest));
-            return;
-        }
-        close_idle(oldest);
-    }
     timer_clear(pool->loop, &pool->expiry);
+    for (uint32_t i = 0; i < pool->stack_count; i++) {
+        uint64_t at_ns = expire_stack(pool, &pool->stacks[i]);
+
+        next_ns = at_ns < next_ns ? at_ns : next_ns;
+    }
+    if (next_ns != TIMER_OFF)
+        timer_set(pool->loop, &pool->expiry, next_ns);
 }
 
 struct pool *pool_new(struct loop *loop, struct resolver *resolver, struct hosts *hosts, unsigned worker)
@@ -157,16 +177,16 @@ void pool_free(struct pool *pool)
 void pool_flush(struct pool *pool)
 {
     for (struct list_node *node; (node = list_first(&pool->by_age));)
-        close_idle(container_of(node, struct pooled, by_age));
+        close_idle(container_of(node, struct pooled, by_age), REASON_DRAIN, SIDE_OURS);
 }
 
 /* Is it still good? Readiness up to the last wait was handled by the first pass; a connection that was idle for longer
  * than a turn may have got a FIN since, so the kernel is asked. */
-static bool is_alive(struct pooled *pooled)
+static enum io look_at(struct pooled *pooled)
 {
     bool look = loop_stats(pooled->pool->loop)->turns - pooled->idle_turn > 1;
 
-    return http_check_idle(pooled->conn, look) == IO_WAIT;
+    return http_check_idle(pooled->conn, look);
 }
 
 static struct pooled *lend(struct pooled *pooled)
@@ -180,6 +200,25 @@ static struct pooled *lend(struct pooled *pooled)
     return pooled;
 }
 
+/* True: it is good and lent; false: it was closed. */
+static bool lend_or_close(struct pooled *pooled)
+{
+    enum io news;
+
+    if (expires_ns(pooled) <= loop_now_ns(pooled->pool->loop)) {
+        close_idle(pooled, REASON_IDLE_EXPIRED, SIDE_OURS);
+        return false;
+    }
+    news = look_at(pooled);
+    if (news != IO_WAIT) {
+        close_stale(pooled, news, REASON_STALE_AT_CHECK);
+        return false;
+    }
+    unlink_idle(pooled);
+    lend(pooled);
+    return true;
+}
+
 struct pooled *pool_take(struct pool *pool, struct host *host)
 {
     struct list *stack = stack_of(pool, host);
@@ -188,16 +227,18 @@ struct pooled *pool_take(struct pool *pool, struct host *host)
     while (stack && (node = list_first(stack))) {
         struct pooled *pooled = container_of(node, struct pooled, by_host);
 
-        if (expires_ns(pooled) <= loop_now_ns(pool->loop)) {
-            close_idle(pooled);
-        } else if (!is_alive(pooled)) {
-            close_stale(pooled);
-        } else {
-            unlink_idle(pooled);
-            return lend(pooled);
-        }
+        if (lend_or_close(pooled))
+            return pooled;
     }
     return NULL;
+}
+
+enum reason pool_explain(struct pool *pool, struct host *host, const struct transport *transport)
+{
+    struct host_counts *counts = pool_counts(pool, host);
+    bool ever = atomic_load_explicit(&counts->connections_opened, memory_order_relaxed) > 0;
+
+    return transport->disable_keep_alives ? REASON_KEEP_ALIVE_OFF : ledger_explain(&counts->ledger, ever);
 }
 
 struct dial *pool_dial(struct pool *pool, struct host *host, const struct transport *transport, struct task *owner)
@@ -260,7 +301,7 @@ static bool evict_oldest(struct pool *pool)
 
     if (!node)
         return false;
-    close_idle(container_of(node, struct pooled, by_age));
+    close_idle(container_of(node, struct pooled, by_age), REASON_CAP_EVICTED, SIDE_OURS);
     return true;
 }
 
@@ -298,7 +339,7 @@ static void make_idle(struct pooled *pooled, struct list *stack, const struct tr
     list_push_back(&pool->by_age, &pooled->by_age);
     host_count_add(&pool_counts(pool, pooled->host)->idle, 1);
     http_set_idle(pooled->conn, &pooled->task);
-    if (pool->expiry.at_ns == TIMER_OFF || pool->expiry.fired)
+    if (pool->expiry.at_ns == TIMER_OFF || pool->expiry.fired || pool->expiry.at_ns > expires_ns(pooled))
         timer_set(pool->loop, &pool->expiry, expires_ns(pooled));
 }
 
@@ -309,20 +350,55 @@ static void take_back(struct pooled *pooled)
     host_count_add(&pool_counts(pooled->pool, pooled->host)->active, -1);
 }
 
+/* Why a connection that cannot carry another request goes. */
+static enum reason reason_of(const struct pooled *pooled, const struct transport *transport, enum side *side)
+{
+    struct http_conn_facts facts;
+
+    http_facts(pooled->conn, &facts);
+    *side = SIDE_PEER;
+    switch (facts.unfit) {
+    case HTTP_UNFIT_PEER:
+    case HTTP_UNFIT_VERSION:
+        return REASON_PEER_CLOSE_ANNOUNCED;
+    case HTTP_UNFIT_NO_LENGTH:
+        return REASON_NO_LENGTH;
+    case HTTP_UNFIT_FRAMING:
+        return REASON_BAD_FRAMING;
+    case HTTP_UNFIT_SURPLUS:
+        return REASON_STRAY_BYTES;
+    case HTTP_UNFIT_CLOSED:
+        return REASON_PEER_CLOSE_IDLE;
+    case HTTP_UNFIT_UNFINISHED:
+        return REASON_EARLY_RESPONSE;
+    case HTTP_UNFIT_TIMEOUT:
+        return REASON_ANSWER_FAILED;
+    case HTTP_UNFIT_OURS:
+    case HTTP_FIT:
+        break;
+    }
+    *side = SIDE_OURS;
+    return transport->disable_keep_alives ? REASON_KEEP_ALIVE_OFF : REASON_CAP_EVICTED;
+}
+
 void pool_return(struct pooled *pooled, const struct transport *transport)
 {
     struct list *stack = stack_of(pooled->pool, pooled->host);
+    enum reason reason;
+    enum side side;
 
     take_back(pooled);
     if (stack && !transport->disable_keep_alives && http_room(pooled->conn) > 0 &&
-        admit(pooled->pool, pooled->host, transport))
+        admit(pooled->pool, pooled->host, transport)) {
         make_idle(pooled, stack, transport);
-    else
-        destroy(pooled);
+        return;
+    }
+    reason = reason_of(pooled, transport, &side);
+    destroy(pooled, reason, side);
 }
 
-void pool_discard(struct pooled *pooled)
+void pool_discard(struct pooled *pooled, enum reason reason, enum side side)
 {
     take_back(pooled);
-    destroy(pooled);
+    destroy(pooled, reason, side);
 }

@@ -38,6 +38,9 @@ struct host_counts *pool_counts(const struct pool *pool, const struct host *host
  * way are closed and counted as stale. */
 struct pooled *pool_take(struct pool *pool, struct host *host);
 
+/* Why there was no connection to take; uses up the explanation. */
+enum reason pool_explain(struct pool *pool, struct host *host, const struct transport *transport);
+
 /* Starts a connection to host; `owner` is woken when dial_result has news. NULL: no memory. */
 struct dial *pool_dial(struct pool *pool, struct host *host, const struct transport *transport, struct task *owner);
 
@@ -48,7 +51,7 @@ void pool_dial_ended(struct pool *pool, struct host *host, bool failed); /* once
 
 /* Takes a lent connection back: it becomes idle if it is fit and the caps allow, else it is closed. */
 void pool_return(struct pooled *pooled, const struct transport *transport);
-void pool_discard(struct pooled *pooled); /* closes a lent connection */
+void pool_discard(struct pooled *pooled, enum reason reason, enum side side); /* closes a lent connection */
 
 /* Closes all idle connections (drain, flush). */
 void pool_flush(struct pool *pool);

@@ -1,18 +1,47 @@
-/* resend.c: the evidence ladder's first rungs. SPDX-License-Identifier: Apache-2.0 */
+/* resend.c: the evidence ladder. SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/resend.h"
+
+#include "base/assert.h"
 
 static bool died_without_answer(const struct error *failure)
 {
     return failure->code == ERROR_NO_ANSWER || failure->code == ERROR_RESET || failure->code == ERROR_CLOSED;
 }
 
-bool resend_is_safe(const struct http_head *head, const struct resend_evidence *evidence, const struct error *failure)
+bool resend_is_idempotent(const struct http_head *head)
 {
-    if (evidence->resends > 0 || evidence->answer_seen || head->body_bytes != 0 || !died_without_answer(failure))
-        return false;
-    /* E0: not a retry at all; the connection was dead before anything left. */
+    return method_is_idempotent(head->method) || headers_get(&head->headers, STR("Idempotency-Key")).len > 0 ||
+           headers_get(&head->headers, STR("X-Idempotency-Key")).len > 0;
+}
+
+/* An orderly end with all of the request unacknowledged may be proved; a reset proves nothing (keepalive D.4, C and F). */
+static bool kernel_may_know(const struct resend_evidence *evidence, const struct error *failure)
+{
+    return evidence->policy == RESEND_UNACKED && evidence->proof == PROOF_NOT_ASKED &&
+           failure->code == ERROR_NO_ANSWER;
+}
+
+enum resend resend_decide(const struct http_head *head, const struct resend_evidence *evidence,
+                          const struct error *failure)
+{
+    if (evidence->resends > 0 || evidence->answer_seen || !evidence->replayable || !died_without_answer(failure))
+        return RESEND_NO;
     if (evidence->bytes_sent == 0)
-        return true;
-    /* E3: the idle-close race. A fresh connection that dies without an answer tells of a sick host instead (E5). */
-    return evidence->reused && method_is_idempotent(head->method);
+        return RESEND_NOTHING_LEFT;
+    /* A fresh connection that dies without an answer tells of a sick host, not of the idle-close race (E5). */
+    if (!evidence->reused || evidence->policy == RESEND_OFF)
+        return RESEND_NO;
+    if (evidence->proof == PROOF_UNREAD)
+        return RESEND_UNREAD;
+    if (resend_is_idempotent(head))
+        return RESEND_IDEMPOTENT;
+    return kernel_may_know(evidence, failure) ? RESEND_ASK_KERNEL : RESEND_NO;
+}
+
+const char *resend_name(enum resend rung)
+{
+    static const char *const names[] = {"no", "nothing_left", "unread", "idempotent", "ask_kernel"};
+
+    ASSERT(rung < RESEND_COUNT);
+    return names[rung];
 }

@@ -1,19 +1,48 @@
-/* resend.h: may this request be sent again? The evidence ladder; in this version its first
- * rungs: nothing left (E0), and a kept connection that died without an answer to an idempotent request without a body
- * (E3), once. SPDX-License-Identifier: Apache-2.0 */
+/* resend.h: may this request be sent again? The evidence ladder, top down; the first rung that holds decides.
+ *
+ *   E0  nothing of the request left us                              any method: it is not even a retry
+ *   E2  the kernel proves that the host never took a byte           any method, under resend: unacked
+ *   E3  a kept connection died without an answer, and doing the     idempotent methods, or an idempotency key
+ *       request twice does no harm
+ *   else no
+ *
+ * (E1 and the rungs for HTTP/2 come with it.) At most once for each request, always on a fresh connection, only with a body
+ * that can be given again, never after a byte of an answer. RFC 9110 9.2.2, RFC 9112 9.3.1.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_UPSTREAM_RESEND_H
 #define HOLDFAST_UPSTREAM_RESEND_H
 
 #include "http/head.h"
+#include "upstream/transport.h"
+
+enum resend {
+    RESEND_NO,
+    RESEND_NOTHING_LEFT, /* E0 */
+    RESEND_UNREAD,       /* E2 */
+    RESEND_IDEMPOTENT,   /* E3 */
+    RESEND_ASK_KERNEL,   /* E2 may hold: ask, and decide again with `proof` */
+    RESEND_COUNT
+};
+
+enum resend_proof { PROOF_NOT_ASKED, PROOF_UNREAD, PROOF_NONE };
 
 struct resend_evidence {
+    enum resend_policy policy;
+    enum resend_proof proof;
     bool reused;         /* the connection had carried a request before */
     bool answer_seen;    /* any byte of an answer came */
+    bool replayable;     /* the body can be given again from its first byte (or there is none) */
     uint64_t bytes_sent; /* bytes of this request given to the kernel */
     uint8_t resends;     /* already done for this request */
 };
 
-/* RFC 9110 9.2.2, RFC 9112 9.3.1. */
-bool resend_is_safe(const struct http_head *head, const struct resend_evidence *evidence, const struct error *failure);
+enum resend resend_decide(const struct http_head *head, const struct resend_evidence *evidence,
+                          const struct error *failure);
+
+/* May be done twice without harm: an idempotent method, or a key that lets the host see that it was done
+ * (Idempotency-Key, X-Idempotency-Key). */
+bool resend_is_idempotent(const struct http_head *head);
+
+const char *resend_name(enum resend rung); /* "nothing_left", "unread", "idempotent" */
 
 #endif

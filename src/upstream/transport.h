@@ -6,6 +6,13 @@
 
 #include "base/compiler.h"
 
+/* holdfast/upstream "resend": how much a request may be sent again after a kept connection died under it (resend.h). */
+enum resend_policy {
+    RESEND_REPEATABLE, /* "idempotent": what may be done twice */
+    RESEND_OFF,        /* only what has not left yet */
+    RESEND_UNACKED,    /* as idempotent, and what the kernel proves the host never took */
+};
+
 struct transport {
     int64_t dialer_timeout_ns;             /* of the whole dial; 0: none (the request's deadline still holds) */
     int64_t dialer_keep_alive_ns;          /* TCP keep-alive interval; 0: 15 s; negative: off */
@@ -16,6 +23,7 @@ struct transport {
     int64_t max_idle_connections;          /* idle in all, over all hosts; 0: no limit */
     int64_t max_idle_connections_per_host; /* 0: 250 */
     int64_t response_head_bytes_max;       /* of an answer's head; 0: 256 KiB */
+    enum resend_policy resend;             /* of requests that a dying connection took along */
     bool disable_keep_alives;              /* one request for each connection */
     bool disable_compression;              /* nothing asks for gzip by itself in this version: kept for the next one */
 };

@@ -1,48 +1,61 @@
-/* test_resend.c: the first rungs of the evidence ladder, each combination by name. SPDX-License-Identifier: Apache-2.0
- */
+/* test_resend.c: the evidence ladder, each combination by name. SPDX-License-Identifier: Apache-2.0 */
 #include "tests/harness/test.h"
 #include "upstream/resend.h"
 
+#define KEPT .reused = true, .bytes_sent = 100, .replayable = true, .policy = RESEND_REPEATABLE
+#define UNACKED .reused = true, .bytes_sent = 100, .replayable = true, .policy = RESEND_UNACKED
+
+/* clang-format off */
 static const struct {
     const char *name;
     struct str method;
-    int64_t body_bytes;
+    bool key;
     struct resend_evidence evidence;
     enum error_code failure;
-    bool again;
+    enum resend rung;
 } cases[] = {
-    {"a GET that raced an idle close", STR_INIT("GET"), 0, {.reused = true, .bytes_sent = 100}, ERROR_NO_ANSWER, true},
-    {"the same with a reset", STR_INIT("GET"), 0, {.reused = true, .bytes_sent = 100}, ERROR_RESET, true},
-    {"DELETE is idempotent", STR_INIT("DELETE"), 0, {.reused = true, .bytes_sent = 100}, ERROR_NO_ANSWER, true},
-    {"POST is not", STR_INIT("POST"), 0, {.reused = true, .bytes_sent = 100}, ERROR_NO_ANSWER, false},
-    {"an unknown method is not", STR_INIT("FROB"), 0, {.reused = true, .bytes_sent = 100}, ERROR_NO_ANSWER, false},
-    {"method names are case-sensitive",
-     STR_INIT("get"),
-     0,
-     {.reused = true, .bytes_sent = 100},
-     ERROR_NO_ANSWER,
-     false},
-    {"a POST of which nothing left", STR_INIT("POST"), 0, {.reused = true, .bytes_sent = 0}, ERROR_CLOSED, true},
-    {"a body cannot be replayed yet", STR_INIT("PUT"), 5, {.reused = true, .bytes_sent = 100}, ERROR_NO_ANSWER, false},
-    {"nor one of unknown length", STR_INIT("PUT"), -1, {.reused = true, .bytes_sent = 0}, ERROR_NO_ANSWER, false},
-    {"a fresh connection that died", STR_INIT("GET"), 0, {.reused = false, .bytes_sent = 100}, ERROR_NO_ANSWER, false},
-    {"never twice", STR_INIT("GET"), 0, {.reused = true, .bytes_sent = 100, .resends = 1}, ERROR_NO_ANSWER, false},
-    {"never behind a byte of an answer",
-     STR_INIT("GET"),
-     0,
-     {.reused = true, .bytes_sent = 100, .answer_seen = true},
-     ERROR_RESET,
-     false},
-    {"garbage is an answer", STR_INIT("GET"), 0, {.reused = true, .bytes_sent = 100}, ERROR_BAD_STATUS_LINE, false},
+    {"a GET that raced an idle close", STR_INIT("GET"), false, {KEPT}, ERROR_NO_ANSWER, RESEND_IDEMPOTENT},
+    {"the same with a reset", STR_INIT("GET"), false, {KEPT}, ERROR_RESET, RESEND_IDEMPOTENT},
+    {"PUT and DELETE may be done twice", STR_INIT("DELETE"), false, {KEPT}, ERROR_NO_ANSWER, RESEND_IDEMPOTENT},
+    {"POST may not", STR_INIT("POST"), false, {KEPT}, ERROR_NO_ANSWER, RESEND_NO},
+    {"POST with an idempotency key may", STR_INIT("POST"), true, {KEPT}, ERROR_NO_ANSWER, RESEND_IDEMPOTENT},
+    {"an unknown method may not", STR_INIT("FROB"), false, {KEPT}, ERROR_NO_ANSWER, RESEND_NO},
+    {"method names are case-sensitive", STR_INIT("get"), false, {KEPT}, ERROR_NO_ANSWER, RESEND_NO},
+    {"resend: off", STR_INIT("GET"), false, {.reused = true, .bytes_sent = 100, .replayable = true, .policy = RESEND_OFF}, ERROR_NO_ANSWER, RESEND_NO},
+    {"a POST of which nothing left", STR_INIT("POST"), false, {.reused = true, .replayable = true, .policy = RESEND_OFF}, ERROR_CLOSED, RESEND_NOTHING_LEFT},
+    {"nothing left of a fresh one either", STR_INIT("POST"), false, {.replayable = true, .policy = RESEND_REPEATABLE}, ERROR_RESET, RESEND_NOTHING_LEFT},
+    {"a body that was not kept", STR_INIT("PUT"), false, {.reused = true, .bytes_sent = 100, .policy = RESEND_REPEATABLE}, ERROR_NO_ANSWER, RESEND_NO},
+    {"a fresh connection that died", STR_INIT("GET"), false, {.bytes_sent = 100, .replayable = true, .policy = RESEND_REPEATABLE}, ERROR_NO_ANSWER, RESEND_NO},
+    {"never twice", STR_INIT("GET"), false, {KEPT, .resends = 1}, ERROR_NO_ANSWER, RESEND_NO},
+    {"never behind a byte of an answer", STR_INIT("GET"), false, {KEPT, .answer_seen = true}, ERROR_RESET, RESEND_NO},
+    {"garbage is an answer", STR_INIT("GET"), false, {KEPT}, ERROR_BAD_STATUS_LINE, RESEND_NO},
+    {"unacked: a POST that saw an orderly end asks the kernel", STR_INIT("POST"), false, {UNACKED}, ERROR_NO_ANSWER, RESEND_ASK_KERNEL},
+    {"unacked: the kernel says the host never took it", STR_INIT("POST"), false, {UNACKED, .proof = PROOF_UNREAD}, ERROR_NO_ANSWER, RESEND_UNREAD},
+    {"unacked: the kernel cannot say", STR_INIT("POST"), false, {UNACKED, .proof = PROOF_NONE}, ERROR_NO_ANSWER, RESEND_NO},
+    {"unacked: a reset proves nothing", STR_INIT("POST"), false, {UNACKED}, ERROR_RESET, RESEND_NO},
+    {"unacked: a GET needs no proof", STR_INIT("GET"), false, {UNACKED}, ERROR_NO_ANSWER, RESEND_IDEMPOTENT},
+    {"idempotent: a POST does not ask", STR_INIT("POST"), false, {KEPT}, ERROR_NO_ANSWER, RESEND_NO},
 };
+/* clang-format on */
 
 TEST(a_request_is_sent_again_only_on_evidence)
 {
+    struct http_field key = {.name = STR("idempotency-key"), .value = STR("42")};
+
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        struct http_head head = {.method = cases[i].method, .body_bytes = cases[i].body_bytes, .announced_bytes = -1};
+        struct http_head head = {.method = cases[i].method, .announced_bytes = -1};
         struct error failure = {.fault = FAULT_UPSTREAM, .code = cases[i].failure};
 
+        if (cases[i].key)
+            head.headers = (struct http_headers){.fields = &key, .count = 1, .room = 1};
         test_case_is("%s", cases[i].name);
-        CHECK_EQ(resend_is_safe(&head, &cases[i].evidence, &failure), cases[i].again);
+        CHECK_EQ(resend_decide(&head, &cases[i].evidence, &failure), cases[i].rung);
     }
+}
+
+TEST(every_rung_has_a_name)
+{
+    CHECK_CSTR(resend_name(RESEND_UNREAD), "unread");
+    CHECK_CSTR(resend_name(RESEND_IDEMPOTENT), "idempotent");
+    CHECK_CSTR(resend_name(RESEND_NOTHING_LEFT), "nothing_left");
 }

@@ -1,0 +1,68 @@
+/* fetch_internal.h: a fetch from the inside: fetch.c (the state machine), fetch_recover.c (when a connection dies under it).
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_UPSTREAM_FETCH_INTERNAL_H
+#define HOLDFAST_UPSTREAM_FETCH_INTERNAL_H
+
+#include "base/assert.h"
+#include "upstream/fetch.h"
+#include "upstream/resend.h"
+
+enum { REPLAY_BYTES = 65536 }; /* of a request's body, kept until the answer's head is here */
+
+enum fetch_state {
+    FETCH_PICK,   /* needs a connection */
+    FETCH_DIAL,   /* one is being made */
+    FETCH_GIVE,   /* has one that the head can be given to */
+    FETCH_PROOF,  /* the connection died; what the kernel knows of it is awaited */
+    FETCH_SENT,   /* the head was given to a connection; the answer's head is awaited */
+    FETCH_ANSWER, /* the final head is here; its body comes */
+    FETCH_OVER,   /* complete: the connection is back in the pool */
+    FETCH_FAILED, /* failure tells why */
+};
+
+struct fetch {
+    struct fetch_options options;
+    struct task *waiter;
+    enum fetch_state state;
+    struct pooled *pooled; /* from GIVE to ANSWER */
+    struct http_stream *stream;
+    struct dial *dial; /* while DIAL */
+    struct timer head_timer, continue_timer, proof_timer;
+    struct chain replay;  /* a copy of the body so far, while it is kept */
+    struct chain pending; /* kept bytes that a fresh connection has not taken yet */
+    size_t kept_ahead;    /* bytes at the end of replay that the connection has not taken, so that they come again */
+    bool replay_lost;     /* the body outgrew what is kept, or the answer is here */
+    bool body_given;      /* the caller has given the last body byte */
+    bool request_ended;   /* ... and the connection has taken it */
+    bool send_broken;     /* the connection takes no more of the body; the answer, or its lack, tells the rest */
+    bool may_send;        /* the body need not wait for 100 Continue (any more) */
+    bool fresh_only;      /* a re-send: only a new connection will do */
+    uint8_t resends;
+    enum reason reason; /* why this request's connection is new */
+    uint64_t started_ns;
+    uint64_t in_before, out_before; /* the connection's bytes when the request was given to it */
+    struct fetch_stats stats;
+    struct error failure;
+};
+
+static inline struct loop *fetch_loop(const struct fetch *fetch)
+{
+    return pool_loop(fetch->options.pool);
+}
+
+static inline struct host_counts *fetch_counts(const struct fetch *fetch)
+{
+    return pool_counts(fetch->options.pool, fetch->options.host);
+}
+
+/* fetch.c */
+enum io fetch_fail(struct fetch *fetch, const struct error *err);
+void fetch_release(struct fetch *fetch); /* the connection goes back to the pool, if it is fit */
+void fetch_forget_replay(struct fetch *fetch);
+void fetch_drop(struct fetch *fetch, enum reason reason, enum side side);
+
+/* fetch_recover.c: the connection died before the answer's head. IO_OK: go on with a fresh one; IO_WAIT: the kernel is asked; IO_FAIL. */
+enum io fetch_recover(struct fetch *fetch, const struct error *failure, struct error *err);
+enum io fetch_prove(struct fetch *fetch, struct error *err); /* in FETCH_PROOF */
+
+#endif

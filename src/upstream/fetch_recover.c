@@ -1,0 +1,109 @@
+/* fetch_recover.c: a connection died under a request: gathers the evidence, asks the ladder (resend.c), and prepares the re-send.
+ * Start with fetch_recover. SPDX-License-Identifier: Apache-2.0 */
+#include "upstream/fetch_internal.h"
+
+#define PROOF_MIN_NS 1000000u   /* a reset may be one round trip behind the FIN */
+#define PROOF_MAX_NS 100000000u
+
+static struct resend_evidence gather(const struct fetch *fetch, enum resend_proof proof)
+{
+    struct http_conn_facts facts;
+
+    http_facts(fetch->pooled->conn, &facts);
+    return (struct resend_evidence){
+        .policy = fetch->options.transport->resend,
+        .proof = proof,
+        .reused = fetch->stats.reused,
+        .answer_seen = facts.bytes_in > fetch->in_before,
+        .replayable = !fetch->replay_lost,
+        .bytes_sent = facts.bytes_out - fetch->out_before,
+        .resends = fetch->resends,
+    };
+}
+
+static enum io start_over(struct fetch *fetch, enum resend rung)
+{
+    struct host_counts *counts = fetch_counts(fetch);
+
+    fetch_drop(fetch, REASON_STALE_IN_USE, SIDE_PEER);
+    host_count_add(&counts->resends, 1);
+    host_count_add(&counts->resends_by[rung], 1);
+    fetch->resends++;
+    fetch->fresh_only = true;
+    fetch->request_ended = fetch->options.head->body_bytes == 0;
+    fetch->send_broken = false;
+    chain_move(&fetch->pending, &fetch->replay, fetch->replay.size - fetch->kept_ahead);
+    fetch_forget_replay(fetch); /* once is enough: nothing is kept any more */
+    fetch->state = FETCH_PICK;
+    return IO_OK;
+}
+
+static enum io give_up(struct fetch *fetch, const struct error *failure, struct error *err)
+{
+    *err = *failure;
+    fetch_drop(fetch, fetch->stats.reused ? REASON_STALE_IN_USE : REASON_ANSWER_FAILED, SIDE_PEER);
+    return fetch_fail(fetch, failure);
+}
+
+/* A FIN came and all of the request is unacknowledged: when the host had closed for good before it saw the request, its reset is on its
+ * way here and the socket will be in CLOSE (keepalive D.4, case A). Asked twice: now, and a round trip later. */
+static enum resend_proof ask_kernel(const struct fetch *fetch, uint64_t *rtt_ns)
+{
+    struct tcp_facts facts;
+    struct http_conn_facts conn;
+
+    *rtt_ns = 0;
+    if (!stream_facts(fetch->pooled->conn->stream, &facts))
+        return PROOF_NONE;
+    http_facts(fetch->pooled->conn, &conn);
+    *rtt_ns = facts.rtt_ns;
+    if (facts.unsent_bytes != conn.bytes_out - fetch->out_before)
+        return PROOF_NONE;
+    return facts.closed ? PROOF_UNREAD : PROOF_NOT_ASKED;
+}
+
+static uint64_t clamp_ns(uint64_t ns)
+{
+    if (ns < PROOF_MIN_NS)
+        return PROOF_MIN_NS;
+    return ns < PROOF_MAX_NS ? ns : PROOF_MAX_NS;
+}
+
+static enum io decide(struct fetch *fetch, enum resend_proof proof, const struct error *failure, struct error *err)
+{
+    struct resend_evidence evidence = gather(fetch, proof);
+    enum resend rung = resend_decide(fetch->options.head, &evidence, failure);
+
+    if (rung == RESEND_NO || rung == RESEND_ASK_KERNEL)
+        return give_up(fetch, failure, err);
+    return start_over(fetch, rung);
+}
+
+enum io fetch_recover(struct fetch *fetch, const struct error *failure, struct error *err)
+{
+    struct resend_evidence evidence = gather(fetch, PROOF_NOT_ASKED);
+    enum resend rung = resend_decide(fetch->options.head, &evidence, failure);
+    enum resend_proof proof;
+    uint64_t rtt_ns;
+
+    if (rung != RESEND_ASK_KERNEL)
+        return decide(fetch, PROOF_NONE, failure, err);
+    proof = ask_kernel(fetch, &rtt_ns);
+    if (proof != PROOF_NOT_ASKED)
+        return decide(fetch, proof, failure, err);
+    fetch->failure = *failure;
+    fetch->state = FETCH_PROOF;
+    timer_set(fetch_loop(fetch), &fetch->proof_timer, loop_now_ns(fetch_loop(fetch)) + clamp_ns(rtt_ns));
+    return IO_WAIT;
+}
+
+enum io fetch_prove(struct fetch *fetch, struct error *err)
+{
+    struct error failure = fetch->failure;
+    uint64_t rtt_ns;
+    enum resend_proof proof = ask_kernel(fetch, &rtt_ns);
+
+    if (proof == PROOF_NOT_ASKED && !fetch->proof_timer.fired)
+        return IO_WAIT;
+    return decide(fetch, proof == PROOF_UNREAD ? PROOF_UNREAD : PROOF_NONE, &failure, err);
+}
