@@ -22,7 +22,8 @@ struct server {
     struct worker **workers;
     const struct frontend **frontends; /* the workers' */
     struct ended_letter *letters;
-    unsigned worker_count, running;
+    unsigned worker_count, started; /* the first `started` of them have a thread */
+    unsigned running;               /* ... whose end we have not heard of */
     struct addr *addresses;
     size_t address_count;
     struct mailbox *mailbox;
@@ -145,6 +146,7 @@ static bool start_workers(struct server *server, struct error *err)
     for (unsigned i = 0; i < server->worker_count; i++) {
         if (!worker_start(server->workers[i], err))
             return false;
+        server->started++;
         server->running++;
     }
     return true;
@@ -200,7 +202,7 @@ void server_cut(struct server *server)
     if (server->cutting)
         return;
     server->cutting = true;
-    for (unsigned i = 0; i < server->running; i++)
+    for (unsigned i = 0; i < server->started; i++) /* also those that have ended: any of them may be left */
         worker_cut(server->workers[i]);
 }
 

@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: Apache-2.0
 """
+import os
 import re
 import signal
 import socket
@@ -144,6 +145,25 @@ def test_a_second_signal_does_not_wait(make):
     running.send_signal(signal.SIGTERM)
     assert running.child.wait(10) is not None
     event.set()
+
+
+def test_a_second_signal_finds_the_workers_that_are_left(make):
+    """All but one have nothing to do and end at the first signal; it is rarely the first one that remains."""
+    event = threading.Event()
+    upstream = make.origin(waits_for(event))
+    running = make.gateway(proxy(upstream, {"drain_limit": "60s", "workers": 16}, timeout="60s"))
+    client = make.client(running)
+    client.send_request("GET", "/slow")
+    upstream.wait_requests(1)
+    running.send_signal(signal.SIGTERM)
+    eventually(lambda: threads_of(running) == 2, what="the main thread and one worker")
+    running.send_signal(signal.SIGTERM)
+    assert running.child.wait(10) is not None
+    event.set()
+
+
+def threads_of(running):
+    return len(os.listdir(f"/proc/{running.pid}/task"))
 
 
 class TestDescriptors:
