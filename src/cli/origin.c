@@ -1,16 +1,10 @@
 /* origin.c: `holdfast origin`: a scriptable origin to test and load gateways with.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "base/text.h"
 #include "cli/commands.h"
+#include "cli/origin_ledger.h"
 #include "cli/origin_thread.h"
 #include "os/process.h"
 #include "os/signal.h"
-
-struct origin_values {
-    const char *listen, *close_idle_after, *delay, *jitter, *reset_rate;
-    int64_t close_after_requests, threads;
-    bool keep_alive_header, stray_bytes;
-};
 
 enum { THREADS_MAX = 64 };
 
@@ -30,38 +24,6 @@ static void run_signals(struct task *task)
             loop_stop(run->loop);
 }
 
-static bool read_duration(const char *flag, const char *text, uint64_t *out_ns)
-{
-    int64_t duration_ns = 0;
-
-    if (text && (!text_to_duration(str_from(text), &duration_ns) || duration_ns < 0)) {
-        print(2, "ERROR --%s: \"%s\" is not a duration (as in 300ms, 5s)\n", flag, text);
-        return false;
-    }
-    *out_ns = (uint64_t)duration_ns;
-    return true;
-}
-
-static bool read_rate(const char *text, uint32_t *per_million)
-{
-    double rate = 0;
-
-    if (text && (!text_to_double(str_from(text), &rate) || rate < 0 || rate > 1)) {
-        print(2, "ERROR --reset-rate: \"%s\" is not a number from 0 to 1\n", text);
-        return false;
-    }
-    *per_million = (uint32_t)(rate * 1000000.0);
-    return true;
-}
-
-static bool check_range(const char *flag, int64_t number, int64_t max)
-{
-    if (number >= 0 && number <= max)
-        return true;
-    print(2, "ERROR --%s: %lld is not from 0 to %lld\n", flag, (long long)number, (long long)max);
-    return false;
-}
-
 static bool read_addr(const char *text, struct addr *addr)
 {
     struct error err;
@@ -74,20 +36,11 @@ static bool read_addr(const char *text, struct addr *addr)
 
 static bool read_options(const struct origin_values *values, struct origin_options *options, struct addr *addr)
 {
-    if (!check_range("threads", values->threads, THREADS_MAX) ||
-        !check_range("close-after-requests", values->close_after_requests, UINT32_MAX))
+    if (values->threads < 0 || values->threads > THREADS_MAX) {
+        print(2, "ERROR --threads: %lld is not from 0 to %d\n", (long long)values->threads, THREADS_MAX);
         return false;
-    *options = (struct origin_options){
-        .close_after_requests = (uint32_t)values->close_after_requests,
-        .keep_alive_header = values->keep_alive_header,
-        .stray_bytes = values->stray_bytes,
-        .shared = values->threads > 1,
-    };
-    return read_addr(values->listen ? values->listen : "127.0.0.1:9001", addr) &&
-           read_duration("close-idle-after", values->close_idle_after, &options->close_idle_after_ns) &&
-           read_duration("delay", values->delay, &options->delay_ns) &&
-           read_duration("jitter", values->jitter, &options->jitter_ns) &&
-           read_rate(values->reset_rate, &options->reset_per_million);
+    }
+    return read_addr(values->listen ? values->listen : "127.0.0.1:9001", addr) && origin_options_read(values, options);
 }
 
 static void print_ready(const struct addr *addr, int threads)
@@ -100,29 +53,42 @@ static void print_ready(const struct addr *addr, int threads)
 }
 
 /* Starts the threads, says so, waits for a signal. */
-static int serve(struct origin_run *run, const struct origin_values *values)
+static int serve_with(struct origin_run *run, int count, const struct origin_options *options, struct addr *addr)
 {
     struct origin_thread *threads[THREADS_MAX] = {0};
-    struct origin_options options;
-    struct addr addr;
     struct error err = {0};
-    int count = values->threads > 0 ? (int)values->threads : 1;
     int code = EXIT_OK;
 
-    if (!read_options(values, &options, &addr))
-        return EXIT_ERROR;
     for (int i = 0; i < count && code == EXIT_OK; i++) {
-        threads[i] = origin_thread_start(&addr, &options, &err);
+        threads[i] = origin_thread_start(addr, options, &err);
         code = threads[i] ? EXIT_OK : EXIT_ERROR;
     }
     if (code == EXIT_OK) {
-        print_ready(&addr, count);
+        print_ready(addr, count);
         loop_run(run->loop);
     } else {
         print(2, "ERROR starting the origin: %s\n", err.text);
     }
     for (int i = 0; i < count; i++)
         origin_thread_stop(threads[i]);
+    return code;
+}
+
+static int serve(struct origin_run *run, const struct origin_values *values)
+{
+    struct origin_options options;
+    struct addr addr;
+    int code;
+
+    if (!read_options(values, &options, &addr))
+        return EXIT_ERROR;
+    options.ledger = origin_ledger_new();
+    if (!options.ledger) {
+        print(2, "ERROR starting the origin: out of memory\n");
+        return EXIT_ERROR;
+    }
+    code = serve_with(run, values->threads > 0 ? (int)values->threads : 1, &options, &addr);
+    origin_ledger_free(options.ledger);
     return code;
 }
 
@@ -155,32 +121,47 @@ static int run(int argc, char **argv)
     return code;
 }
 
+#define VALUE(name) offsetof(struct origin_values, name)
+
 static const struct flag origin_flags[] = {
-    {"listen", 'l', FLAG_STRING, offsetof(struct origin_values, listen), "ADDR",
-     "IP:PORT or unix:PATH (127.0.0.1:9001)"},
-    {"threads", 't', FLAG_NUMBER, offsetof(struct origin_values, threads), "N", "threads that serve (1)"},
-    {"delay", 0, FLAG_STRING, offsetof(struct origin_values, delay), "TIME", "waits before each answer"},
-    {"jitter", 0, FLAG_STRING, offsetof(struct origin_values, jitter), "TIME", "and up to this more, at random"},
-    {"close-idle-after", 0, FLAG_STRING, offsetof(struct origin_values, close_idle_after), "TIME",
-     "closes connections that are idle for so long"},
-    {"close-after-requests", 0, FLAG_NUMBER, offsetof(struct origin_values, close_after_requests), "N",
+    {"listen", 'l', FLAG_STRING, VALUE(listen), "ADDR", "IP:PORT or unix:PATH (127.0.0.1:9001)"},
+    {"threads", 't', FLAG_NUMBER, VALUE(threads), "N", "threads that serve (1)"},
+    {"delay", 0, FLAG_STRING, VALUE(delay), "TIME", "waits before each answer"},
+    {"jitter", 0, FLAG_STRING, VALUE(jitter), "TIME", "and up to this more, at random"},
+    {"close-idle-after", 0, FLAG_STRING, VALUE(close_idle_after), "TIME",
+     "closes connections that are idle for so long; 5ms-30ms: at random between"},
+    {"close-age", 0, FLAG_STRING, VALUE(close_age), "TIME", "closes connections at that age, behind an answer"},
+    {"close-after-requests", 0, FLAG_NUMBER, VALUE(close_after_requests), "N",
      "closes after so many requests, announced"},
-    {"keep-alive-header", 0, FLAG_BOOL, offsetof(struct origin_values, keep_alive_header), NULL,
-     "announces the two above: Keep-Alive: timeout=, max="},
-    {"reset-rate", 0, FLAG_STRING, offsetof(struct origin_values, reset_rate), "RATE",
-     "share of requests that get no answer but an end, 0 to 1"},
-    {"stray-bytes", 0, FLAG_BOOL, offsetof(struct origin_values, stray_bytes), NULL,
-     "sends bytes nobody asked for behind answers"},
+    {"unannounced", 0, FLAG_BOOL, VALUE(unannounced), NULL, "without Connection: close on the last of them"},
+    {"close-by", 0, FLAG_STRING, VALUE(close_by), "HOW", "close, half (FIN only, then reads on) or reset (close)"},
+    {"keep-alive-header", 0, FLAG_BOOL, VALUE(keep_alive_header), NULL,
+     "announces the limits: Keep-Alive: timeout=, max="},
+    {"reset-rate", 0, FLAG_STRING, VALUE(reset), "RATE", "requests that are read and get a reset, no answer"},
+    {"hang-up-rate", 0, FLAG_STRING, VALUE(hang_up), "RATE", "requests that are read and get a close, no answer"},
+    {"silence-rate", 0, FLAG_STRING, VALUE(silence), "RATE", "requests that are read and get nothing at all"},
+    {"cut-rate", 0, FLAG_STRING, VALUE(cut), "RATE", "answers that end in the middle, as --close-by says"},
+    {"cut-after", 0, FLAG_NUMBER, VALUE(cut_after), "BYTES", "behind so many bytes, head included (100)"},
+    {"slow-rate", 0, FLAG_STRING, VALUE(slow), "RATE", "answers that come slowly"},
+    {"bytes-per-second", 0, FLAG_NUMBER, VALUE(bytes_per_second), "N", "so slowly (1000)"},
+    {"late-rate", 0, FLAG_STRING, VALUE(late), "RATE", "answers that come late, whoever still waits"},
+    {"late-by", 0, FLAG_STRING, VALUE(late_by), "TIME", "so late (2s)"},
+    {"stray-rate", 0, FLAG_STRING, VALUE(stray), "RATE", "answers with bytes behind that nobody asked for"},
+    {"stray-bytes", 0, FLAG_BOOL, VALUE(stray_bytes), NULL, "the same as --stray-rate 1"},
 };
 
 const struct command origin_command = {
     .name = "origin",
     .summary = "Runs a scriptable test origin",
     .usage = "origin [--listen ADDR] [flags]",
-    .text = "Answers by path: /bytes/N, /chunked/N, /json/N, /delay/MS, /status/CODE, /echo, /sink.\n\n"
-            "Examples:\n"
-            "  holdfast origin\n"
-            "  holdfast origin --listen 127.0.0.1:9002 --close-idle-after 3ms --keep-alive-header",
+    .text =
+        "Answers by path: /bytes/N, /chunked/N, /json/N, /delay/MS, /status/CODE, /echo, /sink.\n"
+        "RATE is a share of requests (0 to 1), or every:N, from:N, at:N by their number at the origin.\n"
+        "Requests with X-Request-Number: N are counted: GET /ledger shows executions and doubles, DELETE resets.\n\n"
+        "Examples:\n"
+        "  holdfast origin\n"
+        "  holdfast origin --listen 127.0.0.1:9002 --close-idle-after 3ms --keep-alive-header\n"
+        "  holdfast origin --cut-rate 0.02 --cut-after 300 --close-by reset --silence-rate every:1000",
     .flags = origin_flags,
     .flag_count = COUNT_OF(origin_flags),
     .run = run,

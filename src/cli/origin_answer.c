@@ -149,6 +149,12 @@ void origin_answer_for(struct arena *arena, const struct http_head *request, str
         take_body_away(answer);
 }
 
+void origin_answer_text(struct arena *arena, struct origin_answer *answer, struct str text, struct str type)
+{
+    *answer = (struct origin_answer){.head = {.status = 200, .announced_bytes = -1}};
+    set_text(arena, answer, text, type);
+}
+
 bool origin_answer_sunk(struct arena *arena, struct origin_answer *answer, uint64_t body_bytes)
 {
     if (!answer->sink)

@@ -19,6 +19,9 @@ struct origin_answer {
 /* Fills the answer for a request; head and text live in the arena. */
 void origin_answer_for(struct arena *arena, const struct http_head *request, struct origin_answer *answer);
 
+/* An answer 200 with that text, which is borrowed. */
+void origin_answer_text(struct arena *arena, struct origin_answer *answer, struct str text, struct str type);
+
 /* The request's body was read away: /sink tells its size. False: no room. */
 bool origin_answer_sunk(struct arena *arena, struct origin_answer *answer, uint64_t body_bytes) MUST_USE;
 

@@ -53,8 +53,13 @@ static const struct {
     {"origin --close-after-requests 4294967296", 1, "", "ERROR --close-after-requests: 4294967296 "},
     {"origin --delay 3", 1, "", "ERROR --delay: \"3\" is not a duration"},
     {"origin --jitter -1s", 1, "", "ERROR --jitter: \"-1s\" is not a duration"},
-    {"origin --reset-rate 1.01", 1, "", "ERROR --reset-rate: \"1.01\" is not a number from 0 to 1\n"},
-    {"origin --reset-rate x", 1, "", "ERROR --reset-rate: \"x\" "},
+    {"origin --reset-rate 1.01", 1, "",
+     "ERROR --reset-rate: \"1.01\" is not a number from 0 to 1, every:N, from:N or at:N\n"},
+    {"origin --cut-rate every:0", 1, "", "ERROR --cut-rate: \"every:0\" "},
+    {"origin --stray-rate x", 1, "", "ERROR --stray-rate: \"x\" "},
+    {"origin --close-by fire", 1, "", "ERROR --close-by: \"fire\" is not close, half or reset\n"},
+    {"origin --close-idle-after 5ms-3ms", 1, "", "ERROR --close-idle-after: \"5ms-3ms\" is not a duration, or two"},
+    {"origin --cut-after -1", 1, "", "ERROR --cut-after: -1 is not from 0 to "},
 };
 
 TEST(each_command_line_has_its_exit_code_and_stream)

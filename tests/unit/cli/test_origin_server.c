@@ -1,33 +1,6 @@
 /* test_origin_server.c: the test origin over loopback: its faults happen as asked for, and no others.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "../admin/talker.h"
-#include "cli/origin_server.h"
-
-enum { ROOM_BYTES = 4 << 20 };
-
-struct talk {
-    struct net_stage net;
-    struct origin *origin;
-    struct talker end;
-};
-
-static void talk_open(struct talk *talk, const struct origin_options *options)
-{
-    struct addr addr = {.family = ADDR_IPV4, .ip = {127, 0, 0, 1}};
-    struct error err;
-
-    net_stage_open(&talk->net);
-    talk->origin = origin_new(talk->net.loop, &addr, options, &err);
-    CHECK(talk->origin != NULL);
-    talker_open(&talk->end, &talk->net, addr, ROOM_BYTES);
-}
-
-static void talk_close(struct talk *talk)
-{
-    talker_close(&talk->end);
-    origin_free(talk->origin);
-    net_stage_close(&talk->net);
-}
+#include "origin_talk.h"
 
 TEST(requests_are_answered_over_one_connection)
 {
@@ -120,8 +93,9 @@ TEST(limits_are_announced_and_kept)
 {
     struct talk talk;
 
-    talk_open(&talk, &(struct origin_options){
-                         .close_after_requests = 2, .close_idle_after_ns = 2000000000, .keep_alive_header = true});
+    talk_open(&talk, &(struct origin_options){.close_after_requests = 2,
+                                              .close_idle_after = {2000000000, 2000000000},
+                                              .keep_alive_header = true});
     talker_say(&talk.end, "GET /bytes/1 HTTP/1.1\r\nHost: x\r\n\r\n");
     talker_await(&talk.end, "\r\n\r\n0");
     CHECK(talker_has_heard(&talk.end, "Keep-Alive: timeout=2, max=1\r\n"));
@@ -138,7 +112,7 @@ TEST(an_idle_connection_is_closed_in_time)
     struct talk talk;
     uint64_t start_ns;
 
-    talk_open(&talk, &(struct origin_options){.close_idle_after_ns = 30000000});
+    talk_open(&talk, &(struct origin_options){.close_idle_after = {30000000, 30000000}});
     talker_say(&talk.end, "GET /bytes/1 HTTP/1.1\r\nHost: x\r\n\r\n");
     talker_await(&talk.end, "\r\n\r\n0");
     start_ns = loop_now_ns(talk.net.loop);
@@ -165,7 +139,7 @@ TEST(stray_bytes_come_behind_an_answer)
 {
     struct talk talk;
 
-    talk_open(&talk, &(struct origin_options){.stray_bytes = true});
+    talk_open(&talk, &(struct origin_options){.stray = {.first = 1, .every = 1}});
     net_stage_for(&talk.net, 5000000);
     CHECK_EQ(talk.end.len, 0); /* not before one */
     talker_say(&talk.end, "GET /bytes/1 HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -177,7 +151,7 @@ TEST(every_request_can_be_cut_off)
 {
     struct talk talk;
 
-    talk_open(&talk, &(struct origin_options){.reset_per_million = 1000000});
+    talk_open(&talk, &(struct origin_options){.reset = {.per_million = 1000000}});
     talker_say(&talk.end, "GET /bytes/1 HTTP/1.1\r\nHost: x\r\n\r\n");
     talker_await(&talk.end, NULL);
     CHECK_EQ(talk.end.len, 0);
@@ -188,7 +162,7 @@ TEST(an_origin_may_end_in_the_middle_of_everything)
 {
     struct talk talk;
 
-    talk_open(&talk, &(struct origin_options){.stray_bytes = true});
+    talk_open(&talk, &(struct origin_options){.stray = {.first = 1, .every = 1}});
     talker_say(&talk.end, "GET /bytes/9223372036854775807 HTTP/1.1\r\nHost: x\r\n\r\n");
     talker_await(&talk.end, "\r\n\r\n01234");
     origin_free(talk.origin);
