@@ -311,20 +311,20 @@ static bool admit(struct pool *pool, struct host *host, const struct transport *
 {
     int64_t per_host = transport->max_idle_connections_per_host ? transport->max_idle_connections_per_host
                                                                 : TRANSPORT_IDLE_PER_HOST_DEFAULT;
+    uint64_t total_max = transport->max_idle_connections > 0 ? (uint64_t)transport->max_idle_connections : UINT64_MAX;
     _Atomic uint64_t *total = hosts_idle_total(pool->hosts);
 
-    if ((int64_t)atomic_fetch_add_explicit(&host->idle, 1, memory_order_relaxed) >= per_host) {
-        atomic_fetch_sub_explicit(&host->idle, 1, memory_order_relaxed);
-        return false;
-    }
-    if (transport->max_idle_connections > 0 &&
-        atomic_load_explicit(total, memory_order_relaxed) >= (uint64_t)transport->max_idle_connections &&
-        !evict_oldest(pool)) {
-        atomic_fetch_sub_explicit(&host->idle, 1, memory_order_relaxed);
-        return false;
-    }
-    atomic_fetch_add_explicit(total, 1, memory_order_relaxed);
+    /* Counted first, asked then: other workers do the same at this moment. */
+    if ((int64_t)atomic_fetch_add_explicit(&host->idle, 1, memory_order_relaxed) >= per_host)
+        goto refuse_host;
+    if (atomic_fetch_add_explicit(total, 1, memory_order_relaxed) >= total_max && !evict_oldest(pool))
+        goto refuse;
     return true;
+refuse:
+    atomic_fetch_sub_explicit(total, 1, memory_order_relaxed);
+refuse_host:
+    atomic_fetch_sub_explicit(&host->idle, 1, memory_order_relaxed);
+    return false;
 }
 
 static void make_idle(struct pooled *pooled, struct list *stack, const struct transport *transport)

@@ -1,0 +1,235 @@
+/* test_pool.c: what a worker's pool keeps: the last used on top, within the caps of all workers together.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "harness/test.h"
+#include "net/pair.h"
+#include "upstream/pool.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+enum { CONNS_MAX = 8, ROUNDS = 6000 };
+
+/* A worker's pool, and the far ends of its connections. */
+struct pool_stage {
+    struct world *world;
+    struct loop *loop;
+    struct pool *pool;
+    struct stream *far[CONNS_MAX];
+    unsigned count;
+};
+
+static void stage_open(struct pool_stage *stage, struct hosts *hosts, unsigned worker)
+{
+    struct error err;
+
+    *stage = (struct pool_stage){.world = linux_world_new(&err)};
+    CHECK(stage->world != NULL);
+    stage->loop = loop_new(stage->world);
+    CHECK(stage->loop != NULL);
+    stage->pool = pool_new(stage->loop, NULL, hosts, worker);
+    CHECK(stage->pool != NULL);
+}
+
+static void turn(struct pool_stage *stage)
+{
+    loop_turn(stage->loop, 0);
+}
+
+static void close_far_ends(struct pool_stage *stage)
+{
+    while (stage->count > 0)
+        stream_close(stage->far[--stage->count], false);
+    turn(stage);
+}
+
+static void stage_close(struct pool_stage *stage)
+{
+    pool_free(stage->pool);
+    close_far_ends(stage);
+    CHECK_EQ(block_pool_out(loop_blocks(stage->loop)), 0);
+    loop_free(stage->loop);
+    linux_world_free(stage->world);
+}
+
+/* A lent connection that was just made. */
+static struct pooled *make_conn(struct pool_stage *stage, struct host *host, const struct transport *transport)
+{
+    struct stream *near;
+    struct pooled *pooled;
+    struct error err;
+
+    CHECK(stage->count < CONNS_MAX);
+    CHECK(pair_new(stage->loop, 4096, &near, &stage->far[stage->count++]));
+    pooled = pool_adopt(stage->pool, host, transport, near, &err);
+    CHECK(pooled != NULL);
+    return pooled;
+}
+
+static struct hosts *two_hosts(unsigned workers, struct host *host[2])
+{
+    struct hosts *hosts = hosts_new(workers);
+    struct error err;
+
+    CHECK(hosts != NULL);
+    host[0] = hosts_intern(hosts, STR("http://a"), &err);
+    host[1] = hosts_intern(hosts, STR("http://b"), &err);
+    CHECK(host[0] && host[1]);
+    return hosts;
+}
+
+static void check_counts(const struct host *host, uint64_t opened, uint64_t closed, uint64_t idle, uint64_t active)
+{
+    struct host_totals totals;
+
+    host_totals(host, &totals);
+    CHECK_EQ(totals.connections_opened, opened);
+    CHECK_EQ(totals.connections_closed, closed);
+    CHECK_EQ(totals.idle, idle);
+    CHECK_EQ(totals.active, active);
+    CHECK_EQ(atomic_load(&host->idle), idle);
+}
+
+TEST(the_last_used_is_lent_first)
+{
+    static const struct transport transport;
+    struct pooled *first, *second;
+    struct pool_stage stage;
+    struct host *host[2];
+    struct hosts *hosts = two_hosts(1, host);
+
+    stage_open(&stage, hosts, 0);
+    first = make_conn(&stage, host[0], &transport);
+    second = make_conn(&stage, host[0], &transport);
+    check_counts(host[0], 2, 0, 0, 2);
+    pool_return(first, &transport);
+    pool_return(second, &transport);
+    turn(&stage);
+    check_counts(host[0], 2, 0, 2, 0);
+    CHECK(pool_take(stage.pool, host[1]) == NULL);
+    CHECK(pool_take(stage.pool, host[0]) == second);
+    CHECK(pool_take(stage.pool, host[0]) == first);
+    CHECK(pool_take(stage.pool, host[0]) == NULL);
+    CHECK_EQ(second->uses, 2);
+    pool_return(first, &transport);
+    pool_return(second, &transport);
+    pool_flush(stage.pool);
+    check_counts(host[0], 2, 2, 0, 0);
+    stage_close(&stage);
+    hosts_free(hosts);
+}
+
+TEST(a_full_host_keeps_what_it_has_and_a_full_pool_drops_the_oldest)
+{
+    static const struct transport transport = {.max_idle_connections = 2, .max_idle_connections_per_host = 1};
+    struct pool_stage stage;
+    struct pooled *kept, *surplus;
+    struct host *host[2];
+    struct hosts *hosts = two_hosts(1, host);
+    struct host *third;
+    struct error err;
+
+    third = hosts_intern(hosts, STR("http://c"), &err);
+    stage_open(&stage, hosts, 0);
+    kept = make_conn(&stage, host[0], &transport);
+    surplus = make_conn(&stage, host[0], &transport);
+    pool_return(kept, &transport);
+    pool_return(surplus, &transport);
+    check_counts(host[0], 2, 1, 1, 0);
+    CHECK(pool_take(stage.pool, host[0]) == kept);
+    pool_return(kept, &transport);
+    pool_return(make_conn(&stage, host[1], &transport), &transport);
+    pool_return(make_conn(&stage, third, &transport), &transport);
+    check_counts(host[0], 2, 2, 0, 0);
+    check_counts(host[1], 1, 0, 1, 0);
+    check_counts(third, 1, 0, 1, 0);
+    CHECK_EQ(atomic_load(hosts_idle_total(hosts)), 2);
+    stage_close(&stage);
+    CHECK_EQ(atomic_load(hosts_idle_total(hosts)), 0);
+    hosts_free(hosts);
+}
+
+/* Two workers that give back their connections at the same moment, again and again. */
+struct rivals {
+    _Atomic unsigned arrived;
+    struct hosts *hosts;
+    struct host *host[2];
+    const struct transport *transport;
+    _Atomic uint64_t kept_most;
+};
+
+struct rival {
+    struct rivals *rivals;
+    unsigned worker;
+};
+
+/* Both go on at once; a barrier of the system would wake one after the other. */
+static void meet(struct rivals *rivals)
+{
+    unsigned goal = (atomic_fetch_add(&rivals->arrived, 1) / 2 + 1) * 2;
+
+    while (atomic_load(&rivals->arrived) < goal)
+        sched_yield();
+}
+
+/* All idle connections of the process, while nobody changes them. */
+static void count_kept(struct rivals *rivals)
+{
+    uint64_t kept = 0;
+
+    for (uint32_t i = 0; i < hosts_count(rivals->hosts); i++) {
+        struct host_totals totals;
+
+        host_totals(hosts_at(rivals->hosts, i), &totals);
+        kept += totals.idle;
+    }
+    if (kept > atomic_load(&rivals->kept_most))
+        atomic_store(&rivals->kept_most, kept);
+}
+
+static void *run_rival(void *arg)
+{
+    struct rival *rival = arg;
+    struct rivals *rivals = rival->rivals;
+    struct pool_stage stage;
+
+    stage_open(&stage, rivals->hosts, rival->worker);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        struct pooled *pooled[CONNS_MAX];
+
+        for (unsigned i = 0; i < CONNS_MAX; i++)
+            pooled[i] = make_conn(&stage, rivals->host[rival->worker], rivals->transport);
+        meet(rivals);
+        for (unsigned i = 0; i < CONNS_MAX; i++)
+            pool_return(pooled[i], rivals->transport);
+        meet(rivals);
+        count_kept(rivals);
+        meet(rivals);
+        pool_flush(stage.pool);
+        close_far_ends(&stage);
+    }
+    stage_close(&stage);
+    return NULL;
+}
+
+static void check_rivals(const struct transport *transport, bool same_host)
+{
+    struct rivals rivals = {.transport = transport};
+    struct rival both[2] = {{&rivals, 0}, {&rivals, 1}};
+    pthread_t other;
+
+    rivals.hosts = two_hosts(2, rivals.host);
+    if (same_host)
+        rivals.host[1] = rivals.host[0];
+    CHECK_EQ(pthread_create(&other, NULL, run_rival, &both[1]), 0);
+    run_rival(&both[0]);
+    CHECK_EQ(pthread_join(other, NULL), 0);
+    CHECK_EQ(atomic_load(&rivals.kept_most), CONNS_MAX);
+    CHECK_EQ(atomic_load(hosts_idle_total(rivals.hosts)), 0);
+    hosts_free(rivals.hosts);
+}
+
+TEST(workers_together_keep_no_more_than_the_caps_allow)
+{
+    check_rivals(&(struct transport){.max_idle_connections = CONNS_MAX}, false);
+    check_rivals(&(struct transport){.max_idle_connections_per_host = CONNS_MAX}, true);
+}
