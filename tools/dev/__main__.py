@@ -12,6 +12,7 @@ import build
 import demo
 import fresh
 import fuzz
+import race
 import style
 import suite
 from common import ROOT, Failed, environment, say
@@ -26,6 +27,7 @@ HELP = """usage: ./dev WORD
   sim [COUNT | SEED]    COUNT random walks (200); seed=N, or a number over 100000: that one, with its trace
   fuzz TARGET [SECONDS] libFuzzer on one engine, 60 s by default
   bench [CASE...]       measure, paired with the peers installed; writes build/bench/*.json
+  race [--requests N]   the idle-close race: Holdfast, nginx, HAProxy and Apache side by side; more: race --help
   tidy                  layers, banned calls, lengths, format
   fmt [--check]         format C with clang-format 14
   fresh RELEASE         bookworm or trixie: demo --once and test in a bare Debian (root; needs the network)
@@ -78,6 +80,7 @@ WORDS = {
     "sim": word_sim,
     "fuzz": fuzz.fuzz,
     "bench": bench.bench,
+    "race": race.race,
     "tidy": style.tidy,
     "fmt": style.fmt,
     "fresh": fresh.fresh,
