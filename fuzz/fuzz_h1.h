@@ -22,16 +22,23 @@ struct fuzz_conn {
     bool far_ended, far_failed;
 };
 
+/* How the input is fed, to which scanner, and whether conns are woken for nothing meanwhile. */
+struct fuzz_way {
+    const char *scanner;
+    bool split, nagging;
+};
+
 struct fuzz_stage {
     struct world world;
     struct loop *loop;
     struct arena *arena;
+    bool nagging; /* wakes conns for nothing before each turn */
     FILE *record;
     char *text;
     size_t len;
 };
 
-void fuzz_open(struct fuzz_stage *stage);
+void fuzz_open(struct fuzz_stage *stage, const struct fuzz_way *way);
 /* Frees all but the record, which is the caller's (free). */
 struct str fuzz_close(struct fuzz_stage *stage);
 
@@ -46,12 +53,6 @@ bool fuzz_was_woken(struct fuzz_conn *conn); /* since last asked */
 void fuzz_note(struct fuzz_stage *stage, const char *format, ...) PRINTF_LIKE(2, 3);
 void fuzz_note_head(struct fuzz_stage *stage, const struct http_head *head);
 void fuzz_note_body(struct fuzz_stage *stage, const struct chain *body);
-
-/* How the input is fed, and to which scanner. */
-struct fuzz_way {
-    const char *scanner;
-    bool split;
-};
 
 /* The record of running `input` one way. */
 typedef struct str fuzz_run(struct str input, const struct fuzz_way *way);

@@ -209,7 +209,7 @@ static struct str run(struct str input, const struct fuzz_way *way)
 {
     struct serving serving = {.way = way};
 
-    fuzz_open(&serving.stage);
+    fuzz_open(&serving.stage, way);
     fuzz_conn_open(&serving.stage, &serving.conn, HTTP_SERVER, way->scanner);
     while (input.len > 0) {
         fuzz_send(&serving.stage, &serving.conn, fuzz_piece(way, &input));

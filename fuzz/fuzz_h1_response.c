@@ -189,7 +189,7 @@ static struct str run(struct str input, const struct fuzz_way *way)
 
     asking.method = input.data[0] & 1 ? STR("HEAD") : STR("GET");
     input = str_from_offset(input, 1);
-    fuzz_open(&asking.stage);
+    fuzz_open(&asking.stage, way);
     fuzz_conn_open(&asking.stage, &asking.conn, HTTP_CLIENT, way->scanner);
     send_request(&asking);
     step(&asking);
