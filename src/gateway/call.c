@@ -44,7 +44,7 @@ enum progress call_start(struct exchange *x)
                                 &(struct fetch_options){
                                     .pool = x->client->frontend->pool,
                                     .host = x->call.host,
-                                    .transport = &exchange_service(x)->transport,
+                                    .transport = &x->call.backend->options->transport,
                                     .head = &x->call.head,
                                 },
                                 &x->task);

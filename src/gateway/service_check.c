@@ -133,7 +133,8 @@ static void settle_backend(const struct spot *spot, struct backend_options *back
     read_backend_http(backend);
     keys_check(LEVEL_BACKEND, backend->node, spot->prefix, no_op, spot->report);
     components_check(LEVEL_BACKEND, backend->extra_config, spot->prefix, spot->report);
-    upstream_check(backend->extra_config, spot->prefix, spot->report);
+    backend->transport = service->transport;
+    upstream_read(&backend->transport, backend->extra_config, spot->prefix, spot->report);
     check_pattern(spot, backend);
 }
 

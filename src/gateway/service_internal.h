@@ -1,9 +1,9 @@
 /* service_internal.h: the parts that a configuration goes through between its text and struct service.
  *
  * service_schema.c binds tables, service_keys.c and service_components.c say what this version cannot do,
- * service_router.c and service_ours.c read blocks of extra_config, service_check.c settles defaults and checks what
- * tables cannot, service_encoding.c and service_routes.c are parts of that.
- * SPDX-License-Identifier: Apache-2.0 */
+ * service_router.c, service_ours.c and service_upstream.c read blocks of extra_config, service_check.c settles defaults
+ * and checks what tables cannot, service_encoding.c and service_routes.c are parts of that. SPDX-License-Identifier:
+ * Apache-2.0 */
 #ifndef HOLDFAST_GATEWAY_SERVICE_INTERNAL_H
 #define HOLDFAST_GATEWAY_SERVICE_INTERNAL_H
 
@@ -30,8 +30,18 @@ void router_options_read(struct router_options *options, const struct node *bloc
 
 /* holdfast/server, holdfast/admin and holdfast/upstream of the root. */
 void ours_read(struct service *service, struct report *report);
-/* holdfast/upstream of a backend or the root. */
-void upstream_check(const struct node *extra_config, const char *prefix, struct report *report);
+/* holdfast/upstream of a backend or the root: what it says goes over what the transport has. */
+void upstream_read(struct transport *transport, const struct node *extra_config, const char *prefix,
+                   struct report *report);
+
+/* An option whose engine comes later: the values that ask for what happens anyway, and whether anything else would be
+ * wrong to pass over (an error) or only has no effect (a warning). */
+struct later_key {
+    const char *name, *preset, *also_fine;
+    bool refuse;
+};
+void later_check(const struct later_key *keys, size_t count, const struct node *block, const char *prefix,
+                 struct report *report);
 
 /* holdfast/answer of an endpoint. */
 void answer_read(struct endpoint_options *endpoint, const char *prefix, struct report *report);

@@ -1,8 +1,10 @@
-/* service_ours.c: our own service-wide settings: holdfast/server, holdfast/admin and holdfast/upstream. Options whose
- * engine comes later are known here, so that a file written for it loads, and say that they have no effect yet.
- * SPDX-License-Identifier: Apache-2.0 */
+/* service_ours.c: our own service-wide settings: holdfast/server and holdfast/admin. Options whose engine comes later
+ * are known here, so that a file written for it loads, and say that they have no effect yet. SPDX-License-Identifier:
+ * Apache-2.0 */
 #include "base/text.h"
 #include "gateway/service_internal.h"
+
+#define MAX_CONNECTION_AGE_NS SECONDS(3600)
 
 static const char *const profile_names[] = {"safe", "krakend", NULL};
 static const char *const error_status_names[] = {"krakend", "precise", NULL};
@@ -91,12 +93,6 @@ static const struct schema admin_schema = {
     .title = "holdfast/admin", .size = sizeof(struct admin_block), .options = admin_rows, .count = COUNT_OF(admin_rows),
 };
 
-/* Values that ask for what happens anyway, and whether anything else would be wrong to pass over. */
-struct later_key {
-    const char *name, *preset, *also_fine;
-    bool refuse;
-};
-
 static const struct later_key server_later[] = {
     {"max_connection_age", "4h", NULL, false},
     {"min_body_rate", "240", NULL, false},
@@ -113,28 +109,6 @@ static const struct later_key listener_later[] = {
     {"tls", "", NULL, true},
     {"protocols", "http/1.1", NULL, true},
     {"proxy_protocol", "off", NULL, true},
-};
-
-static const struct later_key upstream_later[] = {
-    {"idle_timeout", "learned", NULL, false},
-    {"max_connections_per_host", "0", NULL, false},
-    {"queue_timeout", "1s", NULL, false},
-    {"max_connection_age", "1h", NULL, false},
-    {"max_requests_per_connection", "0", NULL, false},
-    {"min_idle_per_host", "0", NULL, false},
-    {"pick", "lifo", NULL, false},
-    {"balance", "random", NULL, false},
-    {"resend", "idempotent", "unacked", true},
-    {"keep_alive_hints", "true", NULL, false},
-    {"learn", "true", NULL, false},
-    {"protocol", "auto", "http/1.1", true},
-    {"send_proxy_protocol", "off", NULL, true},
-    {"class", "short", NULL, false},
-    {"pool", "", NULL, false},
-    {"failover", "idempotent", NULL, false},
-    {"eject_after", "3", NULL, false},
-    {"tls_handshake_timeout", "10s", NULL, false},
-    {"tcp_user_timeout", "15s", NULL, false},
 };
 /* clang-format on */
 
@@ -167,8 +141,8 @@ static bool asks_for_nothing(const struct later_key *key, const struct node *mem
                          (key->also_fine && str_eq(text, str_from(key->also_fine))));
 }
 
-static void check_later(const struct later_key *keys, size_t count, const struct node *block, const char *prefix,
-                        struct report *report)
+void later_check(const struct later_key *keys, size_t count, const struct node *block, const char *prefix,
+                 struct report *report)
 {
     for (size_t i = 0; i < count; i++) {
         const struct node *member = node_member(block, str_from(keys[i].name));
@@ -182,38 +156,6 @@ static void check_later(const struct later_key *keys, size_t count, const struct
         else
             report_add(report, SEVERITY_WARNING, PROBLEM_NO_EFFECT, member->place, NULL, "%s%s: has no effect yet",
                        prefix, keys[i].name);
-    }
-}
-
-static bool is_later(struct str name)
-{
-    for (size_t i = 0; i < COUNT_OF(upstream_later); i++)
-        if (str_eq(name, str_from(upstream_later[i].name)))
-            return true;
-    return name.len > 0 && strchr("$@_#", name.data[0]) != NULL;
-}
-
-void upstream_check(const struct node *extra_config, const char *prefix, struct report *report)
-{
-    const struct node *block = component_find(extra_config, "holdfast/upstream");
-    const char *names[COUNT_OF(upstream_later)], *near;
-    struct str path = arena_format(report->arena, "%sextra_config.holdfast/upstream.", prefix);
-
-    if (!block || !path.data)
-        return;
-    check_later(upstream_later, COUNT_OF(upstream_later), block, path.data, report);
-    for (size_t i = 0; i < COUNT_OF(names); i++)
-        names[i] = upstream_later[i].name;
-    for (const struct node *member = block->children; member; member = member->next) {
-        struct str hint = STR_EMPTY;
-
-        if (is_later(member->name))
-            continue;
-        near = report_nearest(member->name, names, COUNT_OF(names));
-        if (near)
-            hint = arena_format(report->arena, "did you mean \"%s\"?", near);
-        report_add(report, report->strict ? SEVERITY_ERROR : SEVERITY_WARNING, PROBLEM_UNKNOWN_KEY, member->name_place,
-                   hint.data, "%sunknown key \"%.*s\"", path.data, STR_ARG(member->name));
     }
 }
 
@@ -245,7 +187,7 @@ static void take_listeners(struct server_options *server, const struct list_of *
         if (blocks[i].options.listen.len > 0)
             check_address(&server->listeners[i], i, report);
         if (prefix.data)
-            check_later(listener_later, COUNT_OF(listener_later), blocks[i].node, prefix.data, report);
+            later_check(listener_later, COUNT_OF(listener_later), blocks[i].node, prefix.data, report);
     }
 }
 
@@ -260,7 +202,7 @@ static void read_server(struct service *service, const struct node *block, struc
         server.options.body_gap_timeout_ns = 0;
     take_listeners(&server.options, &server.listeners, report);
     if (block)
-        check_later(server_later, COUNT_OF(server_later), block, "extra_config.holdfast/server.", report);
+        later_check(server_later, COUNT_OF(server_later), block, "extra_config.holdfast/server.", report);
     service->server = server.options;
 }
 
@@ -287,5 +229,6 @@ void ours_read(struct service *service, struct report *report)
 
     read_server(service, component_find(extra_config, "holdfast/server"), report);
     read_admin(service, component_find(extra_config, "holdfast/admin"), report);
-    upstream_check(extra_config, "", report);
+    service->transport.max_connection_age_ns = MAX_CONNECTION_AGE_NS;
+    upstream_read(&service->transport, extra_config, "", report);
 }

@@ -1,5 +1,5 @@
-/* fetch.c: one upstream request as a state machine that its waiter pulls. Which connection: pool.c; what happens when it dies under the
- * request: fetch_recover.c. Start with connect_step. SPDX-License-Identifier: Apache-2.0 */
+/* fetch.c: one upstream request as a state machine that its waiter pulls. Which connection: pool.c; what happens when
+ * it dies under the request: fetch_recover.c. Start with connect_step. SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/fetch_internal.h"
 
 struct fetch *fetch_start(struct arena *arena, const struct fetch_options *options, struct task *waiter)
@@ -129,12 +129,11 @@ static enum io pick(struct fetch *fetch, struct error *err)
     const struct fetch_options *options = &fetch->options;
 
     if (!fetch->fresh_only && !options->transport->disable_keep_alives)
-        fetch->pooled = pool_take(options->pool, options->host);
+        fetch->pooled = pool_take(options->pool, options->host, options->transport);
     fetch->state = FETCH_GIVE;
     if (fetch->pooled)
         return IO_OK;
-    fetch->reason =
-        fetch->resends > 0 ? REASON_RESEND : pool_explain(options->pool, options->host, options->transport);
+    fetch->reason = fetch->resends > 0 ? REASON_RESEND : pool_explain(options->pool, options->host, options->transport);
     fetch->dial = pool_dial(options->pool, options->host, options->transport, fetch->waiter);
     fetch->state = FETCH_DIAL;
     if (fetch->dial)
@@ -224,8 +223,8 @@ void fetch_forget_replay(struct fetch *fetch)
     fetch->replay_lost = true;
 }
 
-/* Keeps a copy of body bytes that are about to go, as long as all of them fit. Those that came before and were not taken are kept
- * already. */
+/* Keeps a copy of body bytes that are about to go, as long as all of them fit. Those that came before and were not
+ * taken are kept already. */
 static void keep(struct fetch *fetch, const struct chain *from)
 {
     struct block_pool *blocks = loop_blocks(fetch_loop(fetch));

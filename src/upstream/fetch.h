@@ -47,8 +47,8 @@ enum io fetch_body(struct fetch *fetch, struct chain *into, size_t size_max, str
 
 const struct fetch_stats *fetch_stats(const struct fetch *fetch);
 
-/* Ends it at any time: a connection that is still lent is closed (when the answer was complete it went back to the pool already).
- * `why` says what was the matter: a deadline counts as the host's failure. NULL is fine. */
+/* Ends it at any time: a connection that is still lent is closed (when the answer was complete it went back to the pool
+ * already). `why` says what was the matter: a deadline counts as the host's failure. NULL is fine. */
 void fetch_end(struct fetch *fetch, enum http_cancel why);
 
 #endif

@@ -1,5 +1,5 @@
-/* fetch_internal.h: a fetch from the inside: fetch.c (the state machine), fetch_recover.c (when a connection dies under it).
- * SPDX-License-Identifier: Apache-2.0 */
+/* fetch_internal.h: a fetch from the inside: fetch.c (the state machine), fetch_recover.c (when a connection dies under
+ * it). SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_UPSTREAM_FETCH_INTERNAL_H
 #define HOLDFAST_UPSTREAM_FETCH_INTERNAL_H
 
@@ -61,7 +61,8 @@ void fetch_release(struct fetch *fetch); /* the connection goes back to the pool
 void fetch_forget_replay(struct fetch *fetch);
 void fetch_drop(struct fetch *fetch, enum reason reason, enum side side);
 
-/* fetch_recover.c: the connection died before the answer's head. IO_OK: go on with a fresh one; IO_WAIT: the kernel is asked; IO_FAIL. */
+/* fetch_recover.c: the connection died before the answer's head. IO_OK: go on with a fresh one; IO_WAIT: the kernel is
+ * asked; IO_FAIL. */
 enum io fetch_recover(struct fetch *fetch, const struct error *failure, struct error *err);
 enum io fetch_prove(struct fetch *fetch, struct error *err); /* in FETCH_PROOF */
 

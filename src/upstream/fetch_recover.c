@@ -1,8 +1,8 @@
-/* fetch_recover.c: a connection died under a request: gathers the evidence, asks the ladder (resend.c), and prepares the re-send.
- * Start with fetch_recover. SPDX-License-Identifier: Apache-2.0 */
+/* fetch_recover.c: a connection died under a request: gathers the evidence, asks the ladder (resend.c), and prepares
+ * the re-send. Start with fetch_recover. SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/fetch_internal.h"
 
-#define PROOF_MIN_NS 1000000u   /* a reset may be one round trip behind the FIN */
+#define PROOF_MIN_NS 1000000u /* a reset may be one round trip behind the FIN */
 #define PROOF_MAX_NS 100000000u
 
 static struct resend_evidence gather(const struct fetch *fetch, enum resend_proof proof)
@@ -45,8 +45,9 @@ static enum io give_up(struct fetch *fetch, const struct error *failure, struct 
     return fetch_fail(fetch, failure);
 }
 
-/* A FIN came and all of the request is unacknowledged: when the host had closed for good before it saw the request, its reset is on its
- * way here and the socket will be in CLOSE (keepalive D.4, case A). Asked twice: now, and a round trip later. */
+/* A FIN came and all of the request is unacknowledged: when the host had closed for good before it saw the request, its
+ * reset is on its way here and the socket will be in CLOSE (keepalive D.4, case A). Asked twice: now, and a round trip
+ * later. */
 static enum resend_proof ask_kernel(const struct fetch *fetch, uint64_t *rtt_ns)
 {
     struct tcp_facts facts;

@@ -1,15 +1,16 @@
-/* ledger.h: an answer to "why was this connection not reused?". Every request is reused or new with exactly one reason, every close
- * has a reason and a side. One ledger for each host and worker, written by that worker only, read by anybody.
+/* ledger.h: an answer to "why was this connection not reused?". Every request is reused or new with exactly one reason,
+ * every close has a reason and a side. One ledger for each host and worker, written by that worker only, read by
+ * anybody.
  *
- * How a miss gets its reason: each connection that leaves the idle stack for good leaves a note why; a request that finds the stack
- * empty takes the latest note, since that connection would have served it. Without a note the pool was too small (a burst), or cold.
- * SPDX-License-Identifier: Apache-2.0 */
+ * How a miss gets its reason: each connection that leaves the idle stack for good leaves a note why; a request that
+ * finds the stack empty takes the latest note, since that connection would have served it. Without a note the pool was
+ * too small (a burst), or cold. SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_UPSTREAM_LEDGER_H
 #define HOLDFAST_UPSTREAM_LEDGER_H
 
-#include <stdatomic.h>
-
 #include "base/compiler.h"
+
+#include <stdatomic.h>
 
 enum reason {
 #define REASON(id, name, text) REASON_##id,
@@ -35,7 +36,8 @@ const char *reason_text(enum reason reason); /* what it means, for people */
 /* An idle connection went away for good: the next miss is due to it. */
 void ledger_note(struct ledger *ledger, enum reason reason);
 
-/* The reason of a miss: the latest note, which is used up; without one COLD when `ever` is false, else POOL_EMPTY_BURST. */
+/* The reason of a miss: the latest note, which is used up; without one COLD when `ever` is false, else
+ * POOL_EMPTY_BURST. */
 enum reason ledger_explain(struct ledger *ledger, bool ever);
 
 void ledger_new(struct ledger *ledger, enum reason reason); /* a request's own dial was used */

@@ -180,6 +180,11 @@ void pool_flush(struct pool *pool)
         close_idle(container_of(node, struct pooled, by_age), REASON_DRAIN, SIDE_OURS);
 }
 
+static bool is_old(const struct pooled *pooled)
+{
+    return pooled->old_at_ns <= loop_now_ns(pooled->pool->loop);
+}
+
 /* Is it still good? Readiness up to the last wait was handled by the first pass; a connection that was idle for longer
  * than a turn may have got a FIN since, so the kernel is asked. */
 static enum io look_at(struct pooled *pooled)
@@ -209,6 +214,10 @@ static bool lend_or_close(struct pooled *pooled)
         close_idle(pooled, REASON_IDLE_EXPIRED, SIDE_OURS);
         return false;
     }
+    if (is_old(pooled)) {
+        close_idle(pooled, REASON_AGE, SIDE_OURS);
+        return false;
+    }
     news = look_at(pooled);
     if (news != IO_WAIT) {
         close_stale(pooled, news, REASON_STALE_AT_CHECK);
@@ -219,12 +228,12 @@ static bool lend_or_close(struct pooled *pooled)
     return true;
 }
 
-struct pooled *pool_take(struct pool *pool, struct host *host)
+struct pooled *pool_take(struct pool *pool, struct host *host, const struct transport *transport)
 {
     struct list *stack = stack_of(pool, host);
     struct list_node *node;
 
-    while (stack && (node = list_first(stack))) {
+    while (stack && (node = transport->pick_fifo ? list_last(stack) : list_first(stack))) {
         struct pooled *pooled = container_of(node, struct pooled, by_host);
 
         if (lend_or_close(pooled))
@@ -270,6 +279,16 @@ void pool_dial_ended(struct pool *pool, struct host *host, bool failed)
         host_count_add(&counts->dial_failures, 1);
 }
 
+/* A fresh connection's last moment of use, give or take 10 %, so that connections made together do not end together. */
+static uint64_t old_at_ns(struct pool *pool, const struct transport *transport)
+{
+    uint64_t age_ns = (uint64_t)transport->max_connection_age_ns;
+
+    if (transport->max_connection_age_ns <= 0)
+        return UINT64_MAX;
+    return loop_now_ns(pool->loop) + age_ns - age_ns / 10 + rng_below(loop_rng(pool->loop), age_ns / 5 + 1);
+}
+
 struct pooled *pool_adopt(struct pool *pool, struct host *host, const struct transport *transport,
                           struct stream *stream, struct error *err)
 {
@@ -284,7 +303,8 @@ struct pooled *pool_adopt(struct pool *pool, struct host *host, const struct tra
         error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a connection");
         return NULL;
     }
-    *pooled = (struct pooled){.pool = pool, .host = host, .task = {.run = run_idle_news}};
+    *pooled = (struct pooled){
+        .pool = pool, .host = host, .task = {.run = run_idle_news}, .old_at_ns = old_at_ns(pool, transport)};
     pooled->conn = h1_client_new(stream, &options, NULL, err);
     if (!pooled->conn) {
         slab_give(pool->records, pooled);
@@ -327,14 +347,28 @@ refuse_host:
     return false;
 }
 
+static uint64_t idle_limit_ns(const struct transport *transport)
+{
+    if (transport->idle_connection_timeout_ns > 0)
+        return (uint64_t)transport->idle_connection_timeout_ns;
+    switch (transport->idle_policy) {
+    case IDLE_FIXED:
+        return (uint64_t)transport->idle_limit_ns;
+    case IDLE_NEVER:
+        return INT64_MAX;
+    case IDLE_LEARNED:
+        break;
+    }
+    return (uint64_t)TRANSPORT_IDLE_DEFAULT_NS;
+}
+
 static void make_idle(struct pooled *pooled, struct list *stack, const struct transport *transport)
 {
     struct pool *pool = pooled->pool;
 
     pooled->idle_since_ns = loop_now_ns(pool->loop);
     pooled->idle_turn = loop_stats(pool->loop)->turns;
-    pooled->idle_limit_ns = transport->idle_connection_timeout_ns > 0 ? (uint64_t)transport->idle_connection_timeout_ns
-                                                                      : (uint64_t)TRANSPORT_IDLE_DEFAULT_NS;
+    pooled->idle_limit_ns = idle_limit_ns(transport);
     list_push_front(stack, &pooled->by_host);
     list_push_back(&pool->by_age, &pooled->by_age);
     host_count_add(&pool_counts(pool, pooled->host)->idle, 1);
@@ -348,6 +382,19 @@ static void take_back(struct pooled *pooled)
     ASSERT(pooled->pool->lent > 0);
     pooled->pool->lent--;
     host_count_add(&pool_counts(pooled->pool, pooled->host)->active, -1);
+}
+
+static bool is_used_up(const struct pooled *pooled, const struct transport *transport)
+{
+    return transport->max_requests_per_connection > 0 &&
+           pooled->uses >= (uint64_t)transport->max_requests_per_connection;
+}
+
+/* May it wait for another request at all? */
+static bool is_welcome(const struct pooled *pooled, const struct transport *transport)
+{
+    return !transport->disable_keep_alives && http_room(pooled->conn) > 0 && !is_old(pooled) &&
+           !is_used_up(pooled, transport);
 }
 
 /* Why a connection that cannot carry another request goes. */
@@ -378,6 +425,10 @@ static enum reason reason_of(const struct pooled *pooled, const struct transport
         break;
     }
     *side = SIDE_OURS;
+    if (is_old(pooled))
+        return REASON_AGE;
+    if (is_used_up(pooled, transport))
+        return REASON_COUNT;
     return transport->disable_keep_alives ? REASON_KEEP_ALIVE_OFF : REASON_CAP_EVICTED;
 }
 
@@ -388,8 +439,7 @@ void pool_return(struct pooled *pooled, const struct transport *transport)
     enum side side;
 
     take_back(pooled);
-    if (stack && !transport->disable_keep_alives && http_room(pooled->conn) > 0 &&
-        admit(pooled->pool, pooled->host, transport)) {
+    if (stack && is_welcome(pooled, transport) && admit(pooled->pool, pooled->host, transport)) {
         make_idle(pooled, stack, transport);
         return;
     }

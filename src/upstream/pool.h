@@ -23,6 +23,7 @@ struct pooled {
     struct list_node by_host; /* in the host's stack while idle */
     struct list_node by_age;  /* in the pool's list while idle, oldest first */
     uint64_t idle_since_ns, idle_turn;
+    uint64_t old_at_ns;     /* not used again from then on; UINT64_MAX: never */
     uint64_t idle_limit_ns; /* how long it may stay idle */
     uint32_t uses;          /* requests it was lent for */
 };
@@ -34,9 +35,9 @@ void pool_free(struct pool *pool); /* closes the idle ones; none may be lent. NU
 struct loop *pool_loop(const struct pool *pool);
 struct host_counts *pool_counts(const struct pool *pool, const struct host *host); /* this worker's numbers */
 
-/* The most recently used idle connection to host that is alive, lent to the caller; NULL: none. Dead ones met on the
- * way are closed and counted as stale. */
-struct pooled *pool_take(struct pool *pool, struct host *host);
+/* An idle connection to host that is alive, lent to the caller: the one used last, or under pick_fifo the one idle for
+ * longest; NULL: none. Dead ones met on the way are closed. */
+struct pooled *pool_take(struct pool *pool, struct host *host, const struct transport *transport);
 
 /* Why there was no connection to take; uses up the explanation. */
 enum reason pool_explain(struct pool *pool, struct host *host, const struct transport *transport);

@@ -14,11 +14,11 @@ bool resend_is_idempotent(const struct http_head *head)
            headers_get(&head->headers, STR("X-Idempotency-Key")).len > 0;
 }
 
-/* An orderly end with all of the request unacknowledged may be proved; a reset proves nothing (keepalive D.4, C and F). */
+/* An orderly end with all of the request unacknowledged may be proved; a reset proves nothing (keepalive D.4, C and F).
+ */
 static bool kernel_may_know(const struct resend_evidence *evidence, const struct error *failure)
 {
-    return evidence->policy == RESEND_UNACKED && evidence->proof == PROOF_NOT_ASKED &&
-           failure->code == ERROR_NO_ANSWER;
+    return evidence->policy == RESEND_UNACKED && evidence->proof == PROOF_NOT_ASKED && failure->code == ERROR_NO_ANSWER;
 }
 
 enum resend resend_decide(const struct http_head *head, const struct resend_evidence *evidence,

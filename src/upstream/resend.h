@@ -6,8 +6,8 @@
  *       request twice does no harm
  *   else no
  *
- * (E1 and the rungs for HTTP/2 come with it.) At most once for each request, always on a fresh connection, only with a body
- * that can be given again, never after a byte of an answer. RFC 9110 9.2.2, RFC 9112 9.3.1.
+ * (E1 and the rungs for HTTP/2 come with it.) At most once for each request, always on a fresh connection, only with a
+ * body that can be given again, never after a byte of an answer. RFC 9110 9.2.2, RFC 9112 9.3.1.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_UPSTREAM_RESEND_H
 #define HOLDFAST_UPSTREAM_RESEND_H

@@ -13,6 +13,9 @@ enum resend_policy {
     RESEND_UNACKED,    /* as idempotent, and what the kernel proves the host never took */
 };
 
+/* holdfast/upstream "idle_timeout"; KrakenD's idle_connection_timeout other than 0 comes first. */
+enum idle_policy { IDLE_LEARNED, IDLE_NEVER, IDLE_FIXED };
+
 struct transport {
     int64_t dialer_timeout_ns;             /* of the whole dial; 0: none (the request's deadline still holds) */
     int64_t dialer_keep_alive_ns;          /* TCP keep-alive interval; 0: 15 s; negative: off */
@@ -23,6 +26,12 @@ struct transport {
     int64_t max_idle_connections;          /* idle in all, over all hosts; 0: no limit */
     int64_t max_idle_connections_per_host; /* 0: 250 */
     int64_t response_head_bytes_max;       /* of an answer's head; 0: 256 KiB */
+    enum idle_policy idle_policy;          /* when idle_connection_timeout is 0 */
+    int64_t idle_limit_ns;                 /* of IDLE_FIXED */
+    int64_t max_connection_age_ns;         /* not used again from then on; 0: none */
+    int64_t max_requests_per_connection;   /* 0: no limit */
+    bool pick_fifo;                        /* the connection idle for longest, not the last used */
+    bool ignore_hints, ignore_learned;     /* keep_alive_hints: false, learn: false */
     enum resend_policy resend;             /* of requests that a dying connection took along */
     bool disable_keep_alives;              /* one request for each connection */
     bool disable_compression;              /* nothing asks for gzip by itself in this version: kept for the next one */

@@ -225,3 +225,39 @@ def test_idle_clients_do_not_hold_upstream_connections(make):
     finally:
         for each in clients:
             each.close()
+
+
+def test_a_connection_carries_no_more_requests_than_it_may(make):
+    upstream = make.origin()
+    client = make.client(make.gateway(proxy(upstream, extra={"holdfast/upstream": {"max_requests_per_connection": 3}})))
+    assert [client.get().status for _ in range(9)] == [200] * 9
+    assert [request.conn.number for request in upstream.requests] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+
+
+def test_an_old_connection_is_not_used_again(make):
+    upstream = make.origin()
+    client = make.client(make.gateway(proxy(upstream, extra={"holdfast/upstream": {"max_connection_age": "300ms"}})))
+    assert [client.get().status for _ in range(3)] == [200] * 3
+    time.sleep(0.4)  # 300 ms and 10 %
+    assert client.get().status == 200
+    assert [request.conn.number for request in upstream.requests] == [0, 0, 0, 1]
+
+
+def test_fifo_uses_the_connection_that_was_idle_for_longest(make):
+    upstream = make.origin(by_path({"/gate": Gate(3)}))
+    running = make.gateway(proxy(upstream, extra={"holdfast/upstream": {"pick": "fifo"}}))
+    at_once(running.address, 3, "/gate")
+    for _ in range(6):
+        fetch(running.address)
+    used = [request.conn.number for request in upstream.requests[3:]]
+    assert used[:3] == used[3:] and sorted(used[:3]) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("block, root, expires", [({"idle_timeout": "200ms"}, {}, True), ({"idle_timeout": "never"}, {}, False),
+                                                  ({"idle_timeout": "never"}, {"idle_connection_timeout": "200ms"}, True)])
+def test_idle_timeout_of_ours_and_krakends(make, block, root, expires):
+    upstream = make.origin()
+    running = make.gateway(proxy(upstream, extra={"holdfast/upstream": block}, **root))
+    fetch(running.address)
+    time.sleep(0.6)
+    assert len(upstream.open_connections()) == (0 if expires else 1)

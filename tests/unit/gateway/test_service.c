@@ -366,7 +366,7 @@ static const struct {
      "yet in "
      "this version [HF0315]\n"},
     {BACKEND("\"extra_config\": {\"holdfast/upstream\": {\"protocol\": \"http/1.1\", \"blance\": 1}}"),
-     "warning: endpoints[0].backend[0].extra_config.holdfast/upstream.unknown key \"blance\" [HF0101]\n"},
+     "warning: endpoints[0].backend[0].extra_config.holdfast/upstream: unknown key \"blance\" [HF0101]\n"},
     {ENDPOINT("\"backend\": [{}, {}]"),
      "error: endpoints[0].backend: more than one backend is not supported yet in this version [HF0315]\n"},
     {ENDPOINT("\"output_encoding\": \"no-op\", \"backend\": [{}, {}]"),

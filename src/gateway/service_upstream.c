@@ -1,0 +1,123 @@
+/* service_upstream.c: holdfast/upstream, of the root or of one backend, where the nearer wins. What has an effect binds
+ * to the transport; options whose engine comes later are known here and say so. SPDX-License-Identifier: Apache-2.0 */
+#include "base/text.h"
+#include "gateway/service_internal.h"
+
+/* In the order of the enums in upstream/transport.h. */
+static const char *const resend_names[] = {"idempotent", "off", "unacked", NULL};
+static const char *const pick_names[] = {"lifo", "fifo", NULL};
+
+struct upstream_block {
+    int resend, pick;
+    int64_t max_connection_age_ns, max_requests_per_connection;
+    struct str idle_timeout;
+    struct place idle_timeout_place;
+    bool keep_alive_hints, learn;
+    bool resend_given, pick_given, age_given, requests_given, idle_given, hints_given, learn_given;
+};
+
+/* clang-format off */
+#define ROW(field) struct upstream_block, field
+#define SEEN(field) OPTION_SEEN(struct upstream_block, field)
+static const struct option rows[] = {
+    OPTION_ENUM(struct upstream_block, "resend", resend, .names = resend_names, .preset_text = "idempotent", SEEN(resend_given),
+                .help = "What may be sent again after a kept connection died under it."),
+    OPTION_ENUM(struct upstream_block, "pick", pick, .names = pick_names, .preset_text = "lifo", SEEN(pick_given),
+                .help = "lifo: the connection used last; fifo: the one idle for longest."),
+    OPTION_DURATION(struct upstream_block, "max_connection_age", max_connection_age_ns, .preset = SECONDS(3600), .max = INT64_MAX,
+                    SEEN(age_given), .help = "Age at which a connection is not used again, with 10 % jitter; 0: none."),
+    OPTION_INT(struct upstream_block, "max_requests_per_connection", max_requests_per_connection, .max = INT64_MAX,
+               SEEN(requests_given), .help = "Requests on one connection; 0: no limit."),
+    OPTION_STRING(struct upstream_block, "idle_timeout", idle_timeout, .preset_text = "learned", SEEN(idle_given),
+                  OPTION_PLACE(struct upstream_block, idle_timeout_place), .help = "learned, never, or a duration."),
+    OPTION_BOOL(struct upstream_block, "keep_alive_hints", keep_alive_hints, .preset = 1, SEEN(hints_given),
+                .help = "Obey the Keep-Alive field of hosts."),
+    OPTION_BOOL(struct upstream_block, "learn", learn, .preset = 1, SEEN(learn_given), .help = "Learn how long hosts keep idle connections."),
+    OPTION_IGNORED("max_connections_per_host", .help = "Connections to one host; 0: no cap."),
+    OPTION_IGNORED("queue_timeout", .help = "How long a request waits at that cap."),
+    OPTION_IGNORED("min_idle_per_host", .help = "Connections kept warm."),
+    OPTION_IGNORED("balance", .help = "random, round_robin, least_connections, p2c."),
+    OPTION_IGNORED("protocol", .help = "auto, http/1.1, h2, h2c."),
+    OPTION_IGNORED("send_proxy_protocol", .help = "off, v1, v2."),
+    OPTION_IGNORED("class", .help = "short, stream, tunnel."),
+    OPTION_IGNORED("pool", .help = "Name of a separate pool to the same hosts."),
+    OPTION_IGNORED("failover", .help = "Another host when one fails before any byte of an answer."),
+    OPTION_IGNORED("eject_after", .help = "Failures in a row until a host rests."),
+    OPTION_IGNORED("tls_handshake_timeout", .help = "Handshakes with hosts."),
+    OPTION_IGNORED("tcp_user_timeout", .help = "How long sent bytes may stay unacknowledged."),
+};
+
+static const struct schema upstream_schema = {
+    .title = "holdfast/upstream", .size = sizeof(struct upstream_block), .options = rows, .count = COUNT_OF(rows),
+};
+
+static const struct later_key later[] = {
+    {"max_connections_per_host", "0", NULL, false},
+    {"queue_timeout", "1s", NULL, false},
+    {"min_idle_per_host", "0", NULL, false},
+    {"balance", "random", NULL, false},
+    {"protocol", "auto", "http/1.1", true},
+    {"send_proxy_protocol", "off", NULL, true},
+    {"class", "short", NULL, false},
+    {"pool", "", NULL, false},
+    {"failover", "idempotent", NULL, false},
+    {"eject_after", "3", NULL, false},
+    {"tls_handshake_timeout", "10s", NULL, false},
+    {"tcp_user_timeout", "15s", NULL, false},
+};
+/* clang-format on */
+
+static void take_idle_timeout(struct transport *transport, const struct upstream_block *block, const char *path,
+                              struct report *report)
+{
+    int64_t limit_ns;
+
+    if (str_eq(block->idle_timeout, STR("learned"))) {
+        transport->idle_policy = IDLE_LEARNED;
+    } else if (str_eq(block->idle_timeout, STR("never"))) {
+        transport->idle_policy = IDLE_NEVER;
+    } else if (text_to_duration(block->idle_timeout, &limit_ns) && limit_ns > 0) {
+        transport->idle_policy = IDLE_FIXED;
+        transport->idle_limit_ns = limit_ns;
+    } else {
+        report_add(report, SEVERITY_ERROR, PROBLEM_BAD_CHOICE, block->idle_timeout_place,
+                   "write \"learned\", \"never\" or a duration such as \"30s\"",
+                   "%s.idle_timeout: \"%.*s\" is none of what it can be", path, STR_ARG(block->idle_timeout));
+    }
+}
+
+/* What the block says goes over what the transport has. */
+static void take(struct transport *transport, const struct upstream_block *block, const char *path,
+                 struct report *report)
+{
+    if (block->resend_given)
+        transport->resend = (enum resend_policy)block->resend;
+    if (block->pick_given)
+        transport->pick_fifo = block->pick == 1;
+    if (block->age_given)
+        transport->max_connection_age_ns = block->max_connection_age_ns;
+    if (block->requests_given)
+        transport->max_requests_per_connection = block->max_requests_per_connection;
+    if (block->idle_given)
+        take_idle_timeout(transport, block, path, report);
+    if (block->hints_given)
+        transport->ignore_hints = !block->keep_alive_hints;
+    if (block->learn_given)
+        transport->ignore_learned = !block->learn;
+}
+
+void upstream_read(struct transport *transport, const struct node *extra_config, const char *prefix,
+                   struct report *report)
+{
+    const struct node *block = component_find(extra_config, "holdfast/upstream");
+    struct str path = arena_format(report->arena, "%sextra_config.holdfast/upstream", prefix);
+    struct str dotted = arena_format(report->arena, "%sextra_config.holdfast/upstream.", prefix);
+    struct upstream_block bound;
+
+    if (!block || !path.data || !dotted.data)
+        return;
+    /* What did not bind holds its default and is not marked as given; the problem is in the report. */
+    (void)schema_bind(&upstream_schema, block, path.data, &bound, report->arena, report);
+    take(transport, &bound, path.data, report);
+    later_check(later, COUNT_OF(later), block, dotted.data, report);
+}
