@@ -2,8 +2,8 @@
  *
  * service_schema.c binds tables, service_keys.c and service_components.c say what this version cannot do,
  * service_router.c, service_ours.c and service_upstream.c read blocks of extra_config, service_check.c settles defaults
- * and checks what tables cannot, service_encoding.c and service_routes.c are parts of that. SPDX-License-Identifier:
- * Apache-2.0 */
+ * and checks what tables cannot, service_encoding.c and service_routes.c are parts of that.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_GATEWAY_SERVICE_INTERNAL_H
 #define HOLDFAST_GATEWAY_SERVICE_INTERNAL_H
 

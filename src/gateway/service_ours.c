@@ -1,6 +1,6 @@
 /* service_ours.c: our own service-wide settings: holdfast/server and holdfast/admin. Options whose engine comes later
- * are known here, so that a file written for it loads, and say that they have no effect yet. SPDX-License-Identifier:
- * Apache-2.0 */
+ * are known here, so that a file written for it loads, and say that they have no effect yet.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "base/text.h"
 #include "gateway/service_internal.h"
 
