@@ -324,9 +324,9 @@ enum io fetch_head(struct fetch *fetch, struct arena *arena, struct http_head **
             return io;
     }
     fetch->state = FETCH_ANSWER;
-    fetch->may_send = true;
     fetch->stats.first_byte_ns = loop_now_ns(fetch_loop(fetch)) - fetch->started_ns;
     timer_clear(fetch_loop(fetch), &fetch->head_timer);
+    timer_clear(fetch_loop(fetch), &fetch->continue_timer);
     fetch_forget_replay(fetch);
     return IO_OK;
 }

@@ -35,7 +35,7 @@ struct fetch {
     bool body_given;      /* the caller has given the last body byte */
     bool request_ended;   /* ... and the connection has taken it */
     bool send_broken;     /* the connection takes no more of the body; the answer, or its lack, tells the rest */
-    bool may_send;        /* the body need not wait for 100 Continue (any more) */
+    bool may_send;        /* the body need not wait for 100 Continue; a final answer instead leaves it false */
     bool fresh_only;      /* a re-send: only a new connection will do */
     uint8_t resends;
     enum reason reason; /* why this request's connection is new */
