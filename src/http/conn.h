@@ -149,9 +149,9 @@ static inline enum io http_recv_body(struct http_stream *stream, struct chain *i
 /* Sends a head; `end`: no body follows. The conn writes Host, framing, Connection, Keep-Alive and (server role, when
  * missing) Date itself and skips such fields of head->headers. Body framing from head->body_bytes: n: Content-Length
  * (exactly n bytes must be sent); -1: chunked, or closing for an HTTP/1.0 peer. To HEAD, and in 304, Content-Length is
- * announced_bytes. 1xx that the client cannot take, or did not ask for (100), are left out. A head with neither status nor
- * method is a trailer: it ends a body in place of send_body's `end`, and is left out where the framing has no room for it.
- * IO_OK or IO_FAIL (the conn is dead, err->retry_safe when nothing of a request was sent); never IO_WAIT. */
+ * announced_bytes. 1xx that the client cannot take, or did not ask for (100), are left out. A head with neither status
+ * nor method is a trailer: it ends a body in place of send_body's `end`, and is left out where the framing has no room
+ * for it. IO_OK or IO_FAIL (the conn is dead, err->retry_safe when nothing of a request was sent); never IO_WAIT. */
 static inline enum io http_send_head(struct http_stream *stream, const struct http_head *head, bool end,
                                      struct error *err)
 {
