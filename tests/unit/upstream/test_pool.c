@@ -105,10 +105,10 @@ TEST(the_last_used_is_lent_first)
     pool_return(second, &transport);
     turn(&stage);
     check_counts(host[0], 2, 0, 2, 0);
-    CHECK(pool_take(stage.pool, host[1]) == NULL);
-    CHECK(pool_take(stage.pool, host[0]) == second);
-    CHECK(pool_take(stage.pool, host[0]) == first);
-    CHECK(pool_take(stage.pool, host[0]) == NULL);
+    CHECK(pool_take(stage.pool, host[1], &transport) == NULL);
+    CHECK(pool_take(stage.pool, host[0], &transport) == second);
+    CHECK(pool_take(stage.pool, host[0], &transport) == first);
+    CHECK(pool_take(stage.pool, host[0], &transport) == NULL);
     CHECK_EQ(second->uses, 2);
     pool_return(first, &transport);
     pool_return(second, &transport);
@@ -135,7 +135,7 @@ TEST(a_full_host_keeps_what_it_has_and_a_full_pool_drops_the_oldest)
     pool_return(kept, &transport);
     pool_return(surplus, &transport);
     check_counts(host[0], 2, 1, 1, 0);
-    CHECK(pool_take(stage.pool, host[0]) == kept);
+    CHECK(pool_take(stage.pool, host[0], &transport) == kept);
     pool_return(kept, &transport);
     pool_return(make_conn(&stage, host[1], &transport), &transport);
     pool_return(make_conn(&stage, third, &transport), &transport);
