@@ -6,6 +6,7 @@
 #include "admin/totals.h"
 #include "base/text.h"
 #include "os/process.h"
+#include "upstream/resend.h"
 
 struct label {
     const char *name;
@@ -134,8 +135,8 @@ static const struct host_row host_rows[] = {
     {COUNTER("connections_opened"), "Upstream connections made.", {NULL, STR_INIT("")}, TOTAL(connections_opened)},
     {COUNTER("connections_closed"), "Upstream connections closed by either side.", {NULL, STR_INIT("")}, TOTAL(connections_closed)},
     {COUNTER("dial_failures"), "Connections that could not be made.", {NULL, STR_INIT("")}, TOTAL(dial_failures)},
-    {COUNTER("stale"), "Kept connections found dead before use.", {"phase", STR_INIT("check")}, TOTAL(stale)},
-    {COUNTER("resends"), "Requests sent once more because a kept connection had died.", {NULL, STR_INIT("")}, TOTAL(resends)},
+    {COUNTER("stale"), "Kept connections found dead, right before use or while idle.", {"phase", STR_INIT("check")}, TOTAL(stale)},
+    {COUNTER("stale"), NULL, {"phase", STR_INIT("idle")}, TOTAL(closed_idle)},
     {COUNTER("failures"), "Requests that ended in an upstream error.", {NULL, STR_INIT("")}, TOTAL(failures)},
 };
 /* clang-format on */
@@ -148,6 +149,61 @@ static void write_host(struct json_writer *writer, const struct host_row *row, s
 
     memcpy(&number, (const char *)totals + row->offset, sizeof(number));
     write_sample(writer, row->sample, labels, row->label.name ? 2 : 1, number);
+}
+
+/* The ledger's numbers of a host: only those that ever moved. */
+static void write_new(struct json_writer *writer, struct str url, const struct host_totals *totals)
+{
+    for (int reason = 0; reason < REASONS; reason++) {
+        struct label labels[] = {{"host", url}, {"reason", str_from(reason_name((enum reason)reason))}};
+
+        if (totals->new_by[reason] > 0)
+            write_sample(writer, "holdfast_upstream_new_connections_total", labels, COUNT_OF(labels),
+                         totals->new_by[reason]);
+    }
+}
+
+static void write_closes(struct json_writer *writer, struct str url, const struct host_totals *totals)
+{
+    for (int reason = 0; reason < REASONS; reason++)
+        for (int side = 0; side < SIDE_COUNT; side++) {
+            struct label labels[] = {{"host", url},
+                                     {"reason", str_from(reason_name((enum reason)reason))},
+                                     {"side", str_from(side_name((enum side)side))}};
+
+            if (totals->closes_by[reason][side] > 0)
+                write_sample(writer, "holdfast_upstream_closes_total", labels, COUNT_OF(labels),
+                             totals->closes_by[reason][side]);
+        }
+}
+
+static void write_resends(struct json_writer *writer, struct str url, const struct host_totals *totals)
+{
+    for (int rung = 0; rung < RESEND_COUNT; rung++) {
+        struct label labels[] = {{"host", url}, {"evidence", str_from(resend_name((enum resend)rung))}};
+
+        if (totals->resends_by[rung] > 0)
+            write_sample(writer, "holdfast_upstream_resends_total", labels, COUNT_OF(labels), totals->resends_by[rung]);
+    }
+}
+
+static const struct {
+    const char *family, *help;
+    void (*write)(struct json_writer *writer, struct str url, const struct host_totals *totals);
+} ledger_families[] = {
+    {"holdfast_upstream_new_connections", "Requests that needed a new connection, by why.", write_new},
+    {"holdfast_upstream_closes", "Upstream connections closed, by why and by whom.", write_closes},
+    {"holdfast_upstream_resends", "Requests sent once more, by what made that safe.", write_resends},
+};
+
+static void write_ledgers(struct json_writer *writer, const struct admin_view *view, const struct host_totals *totals,
+                          uint32_t count)
+{
+    for (size_t i = 0; i < COUNT_OF(ledger_families); i++) {
+        write_family(writer, ledger_families[i].family, "counter", ledger_families[i].help);
+        for (uint32_t host = 0; host < count; host++)
+            ledger_families[i].write(writer, hosts_at(view->hosts, host)->url, &totals[host]);
+    }
 }
 
 /* All families of a host tell of the same moment. */
@@ -168,6 +224,7 @@ static void write_hosts(struct json_writer *writer, const struct admin_view *vie
             for (uint32_t i = 0; i < count; i++)
                 write_host(writer, &host_rows[next], hosts_at(view->hosts, i)->url, &totals[i]);
     }
+    write_ledgers(writer, view, totals, count);
 }
 
 static void write_clients(struct json_writer *writer, const struct admin_view *view)

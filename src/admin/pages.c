@@ -1,41 +1,19 @@
-/* pages.c: health, status, pools, metrics and the live page. Start with the table.
+/* pages.c: health, status and pools; metrics and the live page have files of their own. Start with the table.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "admin/pages.h"
 
+#include "admin/live.h"
 #include "admin/metrics.h"
 #include "admin/totals.h"
+#include "upstream/resend.h"
 
 #include "json/write.h"
-
-static const char live_page[] =
-    "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Holdfast</title>"
-    "<style>body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#1b2733}"
-    "h1{font-size:1.3rem}table{border-collapse:collapse;width:100%}td,th{text-align:right;padding:.35rem .6rem;"
-    "border-bottom:1px solid "
-    "#dbe2e8}td:first-child,th:first-child{text-align:left}.big{font-size:2.4rem;font-weight:600}"
-    "small{color:#5b6b7a}</style>"
-    "<h1>Holdfast <small id=\"v\"></small></h1><p><span class=\"big\" id=\"r\">-</span> of upstream requests went over "
-    "a kept "
-    "connection</p><table><thead><tr><th>host<th>reused<th>new<th>open<th>idle<th>active<th>dialing<th>stale<th>failed"
-    "</thead><tbody id=\"t\"></tbody></table><p><small>Every second. <a href=\"/metrics\">metrics</a> "
-    "<a href=\"/v1/pools\">pools</a> <a href=\"/v1/status\">status</a></small></p>"
-    "<script>"
-    "const el=i=>document.getElementById(i);"
-    "async function tick(){try{const s=await(await fetch('/v1/status')).json(),p=await(await "
-    "fetch('/v1/pools')).json();"
-    "el('v').textContent=s.version+', '+s.workers+' workers, up '+Math.round(s.uptime_seconds)+' s';"
-    "let a=0,b=0;el('t').replaceChildren(...p.hosts.map(h=>{a+=h.reused;b+=h.reused+h.new;const "
-    "r=document.createElement('tr');"
-    "for(const x of[h.host,h.reused,h.new,h.open,h.idle,h.active,h.dialing,h.stale,h.failures]){const "
-    "c=document.createElement"
-    "('td');c.textContent=x;r.append(c)}return r}));el('r').textContent=b?(100*a/b).toFixed(2)+' %':'-'}catch(e){}}"
-    "tick();setInterval(tick,1000)</script></html>";
 
 static void make_live(struct json_writer *writer, const struct admin_view *view, uint64_t uptime_ns)
 {
     (void)view;
     (void)uptime_ns;
-    json_write_raw(writer, str_from(live_page));
+    live_write(writer);
 }
 
 /* Behind another member. */
@@ -61,6 +39,63 @@ static void make_status(struct json_writer *writer, const struct admin_view *vie
     json_write_raw(writer, *view->draining ? STR(",\"draining\":true}\n") : STR(",\"draining\":false}\n"));
 }
 
+/* The name of an object's next member. */
+static void write_name(struct json_writer *writer, bool *first, const char *name)
+{
+    if (!*first)
+        json_write_raw(writer, STR(","));
+    *first = false;
+    json_write_string(writer, str_from(name));
+    json_write_raw(writer, STR(":"));
+}
+
+static void write_new_by(struct json_writer *writer, const struct host_totals *totals)
+{
+    bool first = true;
+
+    json_write_raw(writer, STR(",\"new_by\":{"));
+    for (int reason = 0; reason < REASONS; reason++) {
+        if (totals->new_by[reason] == 0)
+            continue;
+        write_name(writer, &first, reason_name((enum reason)reason));
+        json_write_u64(writer, totals->new_by[reason]);
+    }
+    json_write_raw(writer, STR("}"));
+}
+
+static void write_closes(struct json_writer *writer, const struct host_totals *totals)
+{
+    bool first = true;
+
+    json_write_raw(writer, STR(",\"closes\":{"));
+    for (int reason = 0; reason < REASONS; reason++) {
+        const uint64_t *sides = totals->closes_by[reason];
+
+        if (sides[SIDE_OURS] == 0 && sides[SIDE_PEER] == 0)
+            continue;
+        write_name(writer, &first, reason_name((enum reason)reason));
+        json_write_raw(writer, STR("{\"ours\":"));
+        json_write_u64(writer, sides[SIDE_OURS]);
+        write_member(writer, "peer", sides[SIDE_PEER]);
+        json_write_raw(writer, STR("}"));
+    }
+    json_write_raw(writer, STR("}"));
+}
+
+static void write_resends_by(struct json_writer *writer, const struct host_totals *totals)
+{
+    bool first = true;
+
+    json_write_raw(writer, STR(",\"resends_by\":{"));
+    for (int rung = 0; rung < RESEND_COUNT; rung++) {
+        if (totals->resends_by[rung] == 0)
+            continue;
+        write_name(writer, &first, resend_name((enum resend)rung));
+        json_write_u64(writer, totals->resends_by[rung]);
+    }
+    json_write_raw(writer, STR("}"));
+}
+
 static void write_pool(struct json_writer *writer, const struct host *host)
 {
     struct host_totals totals;
@@ -77,11 +112,15 @@ static void write_pool(struct json_writer *writer, const struct host *host)
     write_member(writer, "reused", totals.requests_reused);
     write_member(writer, "new", totals.requests_new);
     write_member(writer, "stale", totals.stale);
+    write_member(writer, "closed_idle", totals.closed_idle);
     write_member(writer, "resends", totals.resends);
     write_member(writer, "dial_failures", totals.dial_failures);
     write_member(writer, "failures", totals.failures);
     json_write_raw(writer, STR(",\"reuse_ratio\":"));
     json_write_double(writer, all ? (double)totals.requests_reused / (double)all : 0.0);
+    write_new_by(writer, &totals);
+    write_closes(writer, &totals);
+    write_resends_by(writer, &totals);
     json_write_raw(writer, STR("}"));
 }
 

@@ -27,12 +27,25 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* A worker that was interrupted between two counts must not show: what is neither closed nor idle is active, and what
- * is closed was opened. */
+static uint64_t sum(const uint64_t *numbers, size_t count)
+{
+    uint64_t all = 0;
+
+    for (size_t i = 0; i < count; i++)
+        all += numbers[i];
+    return all;
+}
+
+/* A worker that was interrupted between two counts must not show. A total that the ledger breaks down is the ledger's
+ * sum: each of its numbers only grows, so the sum does too. What is closed was opened, and what is neither closed nor
+ * idle is active. */
 static void settle(struct host_totals *totals)
 {
     uint64_t live;
 
+    totals->requests_new = sum(totals->new_by, REASONS);
+    totals->connections_closed = sum(totals->closes_by[0], (size_t)REASONS * SIDE_COUNT);
+    totals->resends = sum(totals->resends_by, COUNT_OF(totals->resends_by));
     if (totals->connections_opened < totals->connections_closed)
         totals->connections_opened = totals->connections_closed;
     live = totals->connections_opened - totals->connections_closed;

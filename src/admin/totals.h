@@ -10,8 +10,9 @@ struct client_totals {
 };
 void client_totals_read(const struct admin_view *view, struct client_totals *totals);
 
-/* The host's numbers of one moment, as far as a few tries can get one; connections_opened = connections_closed + idle +
- * active in any case. */
+/* The host's numbers of one moment, as far as a few tries can get one. In any case connections_opened =
+ * connections_closed + idle + active, requests_new = sum of new_by, connections_closed = sum of closes_by, and resends
+ * = sum of resends_by: the breakdowns decide. */
 void host_totals_read(const struct host *host, struct host_totals *totals);
 
 #endif

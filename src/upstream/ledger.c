@@ -23,6 +23,12 @@ const char *reason_text(enum reason reason)
     return reasons[reason].text;
 }
 
+const char *side_name(enum side side)
+{
+    ASSERT(side < SIDE_COUNT);
+    return side == SIDE_OURS ? "ours" : "peer";
+}
+
 void ledger_note(struct ledger *ledger, enum reason reason)
 {
     ledger->note_at = (uint8_t)((ledger->note_at + 1) % LEDGER_NOTES);

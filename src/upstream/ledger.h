@@ -32,6 +32,7 @@ struct ledger {
 
 const char *reason_name(enum reason reason); /* "peer_close_idle" */
 const char *reason_text(enum reason reason); /* what it means, for people */
+const char *side_name(enum side side);       /* "ours", "peer" */
 
 /* An idle connection went away for good: the next miss is due to it. */
 void ledger_note(struct ledger *ledger, enum reason reason);

@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: Apache-2.0
 """
+import json
 import signal
 import threading
 import time
@@ -108,6 +109,26 @@ def test_keep_alive_to_upstreams_can_be_turned_off(make):
     assert len(upstream.connections) == 3
     assert [request.get("connection", "").lower() for request in upstream.requests] == ["close"] * 3
     upstream.wait_open(0)
+
+
+def test_the_ledger_explains_every_new_connection_and_every_close(make):
+    def says_close(conn, request):
+        conn.send(reply(fields=[("Connection", "close")]) if request.target == "/bye" else reply())
+
+    upstream = make.origin(says_close)
+    running = make.gateway(proxy(upstream, None, {"holdfast/admin": {"listen": "127.0.0.1:0"}}))
+    for target in ("/1", "/2", "/bye", "/3"):
+        assert fetch(running.address, target).status == 200
+    upstream.connections[-1].close()
+    admin = running.addresses[-1]
+    eventually(lambda: json.loads(fetch(admin, "/v1/pools").body)["hosts"][0]["closed_idle"] == 1)
+    pool = json.loads(fetch(admin, "/v1/pools").body)["hosts"][0]
+    assert pool["new_by"] == {"cold": 1, "peer_close_announced": 1}
+    assert pool["closes"] == {"peer_close_idle": {"ours": 0, "peer": 1}, "peer_close_announced": {"ours": 0, "peer": 1}}
+    assert (pool["new"], pool["reused"], pool["resends_by"]) == (2, 2, {})
+    metrics = fetch(admin, "/metrics").body.decode()
+    assert 'reason="peer_close_idle",side="peer"} 1\n' in metrics
+    assert f'holdfast_upstream_stale_total{{host="{upstream.url}",phase="idle"}} 1\n' in metrics
 
 
 @pytest.mark.parametrize("end", ["close", "reset"])

@@ -1,6 +1,25 @@
 /* gateway_stage.c: see the header. SPDX-License-Identifier: Apache-2.0 */
 #include "gateway_stage.h"
 
+/* Every total that the ledger breaks down is its sum (the ledger's reasons are exactly one for each count). */
+static void check_ledger(struct sim *sim, const struct host *host, const struct host_totals *totals)
+{
+    uint64_t requests_new = 0, closed = 0, resends = 0;
+
+    for (int reason = 0; reason < REASONS; reason++) {
+        requests_new += totals->new_by[reason];
+        for (int side = 0; side < SIDE_COUNT; side++)
+            closed += totals->closes_by[reason][side];
+    }
+    for (size_t rung = 0; rung < COUNT_OF(totals->resends_by); rung++)
+        resends += totals->resends_by[rung];
+    if (requests_new != totals->requests_new || closed != totals->connections_closed || resends != totals->resends)
+        sim_fail(sim, "%.*s: %llu new requests, %llu closes, %llu resends, but reasons for %llu, %llu and %llu",
+                 STR_ARG(host->url), (unsigned long long)totals->requests_new,
+                 (unsigned long long)totals->connections_closed, (unsigned long long)totals->resends,
+                 (unsigned long long)requests_new, (unsigned long long)closed, (unsigned long long)resends);
+}
+
 static void check_host(struct sim *sim, const struct host *host)
 {
     struct host_totals totals;
@@ -15,6 +34,7 @@ static void check_host(struct sim *sim, const struct host *host)
                  (unsigned)host->idle, (unsigned long long)totals.idle);
     if ((int64_t)totals.idle < 0 || (int64_t)totals.active < 0 || (int64_t)totals.dialing < 0)
         sim_fail(sim, "%.*s: a count below zero", STR_ARG(host->url));
+    check_ledger(sim, host, &totals);
 }
 
 static void check_gateway(void *arg)

@@ -16,8 +16,8 @@ struct gateway_worker {
     struct task drained;
 };
 
-/* Runs on the machine "gateway". The checks of every turn: what was opened is closed, idle or lent; nothing goes below
- * zero. */
+/* Runs on the machine "gateway". The checks of every turn: what was opened is closed, idle or lent; what is new, closed
+ * or sent again has a reason; nothing goes below zero. */
 struct gateway_stage {
     struct sim *sim;
     struct hosts *hosts;

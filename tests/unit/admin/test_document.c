@@ -44,7 +44,7 @@ TEST(the_document_has_every_metric)
         CHECK(str_find(document, row) < document.len);
         families++;
     }
-    CHECK(families >= 16);
+    CHECK(families >= 18);
     view_stage_close(&stage);
 }
 
@@ -73,6 +73,24 @@ TEST(the_document_has_every_member)
         check_members(document, json_exists(hosts) ? json_element(hosts, 0) : json_root(&doc));
     }
     view_stage_close(&stage);
+}
+
+TEST(the_document_has_every_reason)
+{
+    struct str document = read_document();
+
+    for (int i = 0; i < REASONS; i++) {
+        enum reason reason = (enum reason)i;
+        struct str row = arena_format(test_arena(), "| `%s` | %s |", reason_name(reason), reason_text(reason));
+
+        test_case_is("%.*s", STR_ARG(row));
+        CHECK(str_find(document, row) < document.len);
+    }
+    for (int i = 0; i < SIDE_COUNT; i++)
+        check_named(document, str_from(side_name((enum side)i)));
+    for (int i = 0; i < RESEND_COUNT; i++)
+        if (i != RESEND_NO && i != RESEND_ASK_KERNEL)
+            check_named(document, str_from(resend_name((enum resend)i)));
 }
 
 TEST(the_document_has_every_page)

@@ -56,14 +56,19 @@ TEST(requests_are_told_by_endpoint_method_and_status)
 static void count_host(struct host_counts *counts, uint64_t seed)
 {
     counts->requests_reused = 100 * seed;
-    counts->requests_new = 7 * seed;
+    view_stage_new(counts, REASON_COLD, seed);
+    view_stage_new(counts, REASON_PEER_CLOSE_IDLE, 6 * seed);
     counts->connections_opened = 9 * seed;
-    counts->connections_closed = 4 * seed;
+    view_stage_closed(counts, REASON_PEER_CLOSE_IDLE, SIDE_PEER, 2 * seed);
+    view_stage_closed(counts, REASON_CLIENT_ABORT, SIDE_OURS, seed);
+    view_stage_closed(counts, REASON_CLIENT_ABORT, SIDE_PEER, seed);
     counts->idle = 3 * seed;
     counts->active = 2 * seed;
     counts->dialing = seed;
     counts->stale = seed + 1;
-    counts->resends = seed + 2;
+    counts->closed_idle = 2 * seed;
+    view_stage_resent(counts, RESEND_IDEMPOTENT, seed);
+    view_stage_resent(counts, RESEND_UNREAD, 2);
     counts->dial_failures = seed + 3;
     counts->failures = seed + 4;
 }
@@ -98,7 +103,14 @@ TEST(numbers_are_conserved)
             {"connections", ",state=\"active\"", 2 * seeds},
             {"connections", ",state=\"dialing\"", seeds},
             {"stale_total", ",phase=\"check\"", seeds + 3},
-            {"resends_total", "", seeds + 6},
+            {"stale_total", ",phase=\"idle\"", 2 * seeds},
+            {"resends_total", ",evidence=\"idempotent\"", seeds},
+            {"resends_total", ",evidence=\"unread\"", 6},
+            {"new_connections_total", ",reason=\"cold\"", seeds},
+            {"new_connections_total", ",reason=\"peer_close_idle\"", 6 * seeds},
+            {"closes_total", ",reason=\"peer_close_idle\",side=\"peer\"", 2 * seeds},
+            {"closes_total", ",reason=\"client_abort\",side=\"ours\"", seeds},
+            {"closes_total", ",reason=\"client_abort\",side=\"peer\"", seeds},
             {"dial_failures_total", "", seeds + 9},
             {"failures_total", "", seeds + 12},
         };
@@ -113,6 +125,9 @@ TEST(numbers_are_conserved)
     }
     CHECK_EQ(openmetrics_sum(text, "holdfast_upstream_connections_opened_total"),
              openmetrics_sum(text, "holdfast_upstream_connections_closed_total") + 5 * (6 + 36));
+    CHECK_EQ(openmetrics_sum(text, "holdfast_upstream_new_connections_total"), 7 * (6 + 36));
+    CHECK_EQ(openmetrics_sum(text, "holdfast_upstream_closes_total"),
+             openmetrics_sum(text, "holdfast_upstream_connections_closed_total"));
     CHECK_EQ(openmetrics_sum(text, "holdfast_client_connections_opened_total"), 153);
     CHECK_EQ(openmetrics_sum(text, "holdfast_client_connections_opened_total"),
              openmetrics_sum(text, "holdfast_client_connections_closed_total") +
@@ -136,9 +151,9 @@ static void run_counting(void *arg)
         host_count_add(&counting->client->connections_opened, 1);
         host_count_add(&counting->host->connections_opened, 1);
         host_count_add(&counting->host->active, 1);
-        host_count_add(&counting->host->requests_new, 1);
+        view_stage_new(counting->host, REASON_COLD, 1);
         host_count_add(&counting->host->active, -1);
-        host_count_add(&counting->host->connections_closed, 1);
+        view_stage_closed(counting->host, REASON_KEEP_ALIVE_OFF, SIDE_OURS, 1);
         host_count_add(&counting->client->connections_closed, 1);
     }
 }
@@ -167,6 +182,10 @@ TEST(numbers_make_sense_while_a_worker_counts)
                  openmetrics_sum(text, "holdfast_upstream_connections_closed_total") +
                      openmetrics_sum(text, "holdfast_upstream_connections"));
         CHECK(openmetrics_sum(text, "holdfast_upstream_connections") <= 1);
+        CHECK_EQ(openmetrics_value(text, "holdfast_upstream_requests_total{host=\"http://b.test\",conn=\"new\"}"),
+                 openmetrics_sum(text, "holdfast_upstream_new_connections_total"));
+        CHECK_EQ(openmetrics_sum(text, "holdfast_upstream_connections_closed_total"),
+                 openmetrics_sum(text, "holdfast_upstream_closes_total"));
     }
     counting.stop = true;
     thread_join(thread);

@@ -124,7 +124,7 @@ TEST(a_connection_between_two_counts_is_active)
         struct json host;
 
         counts->connections_opened = cases[i].opened;
-        counts->connections_closed = cases[i].closed;
+        counts->ledger.closes_by[REASON_AGE][SIDE_OURS] = cases[i].closed;
         counts->idle = cases[i].idle;
         counts->active = cases[i].active;
         host = json_element(
@@ -145,19 +145,22 @@ TEST(pools_tell_the_numbers_of_each_host)
     view_stage_open(&stage);
     counts = view_stage_host(&stage, 0, "http://a.test:8001");
     counts->requests_reused = 90;
-    counts->requests_new = 8;
+    view_stage_new(counts, REASON_COLD, 1);
+    view_stage_new(counts, REASON_IDLE_EXPIRED, 7);
     counts->connections_opened = 8;
-    counts->connections_closed = 4;
+    view_stage_closed(counts, REASON_IDLE_EXPIRED, SIDE_OURS, 3);
+    view_stage_closed(counts, REASON_STALE_IN_USE, SIDE_PEER, 1);
     counts->idle = 3;
     counts->active = 1;
     counts->stale = 6;
     counts = view_stage_host(&stage, 2, "http://a.test:8001");
     counts->requests_reused = 1;
-    counts->requests_new = 1;
+    view_stage_new(counts, REASON_COLD, 1);
     counts->connections_opened = 1;
     counts->idle = 1;
     counts->dialing = 2;
-    counts->resends = 4;
+    counts->closed_idle = 8;
+    view_stage_resent(counts, RESEND_NOTHING_LEFT, 4);
     counts->dial_failures = 5;
     counts->failures = 7;
     hosts = json_member(json_root(parse(view_stage_page(&stage, "GET", "/v1/pools").body)), STR("hosts"));
@@ -171,6 +174,11 @@ TEST(pools_tell_the_numbers_of_each_host)
     check_number(first, "reused", "91");
     check_number(first, "new", "9");
     check_number(first, "stale", "6");
+    check_number(first, "closed_idle", "8");
+    check_number(first, "new_by", "{\"cold\":2,\"idle_expired\":7}");
+    check_number(first, "closes",
+                 "{\"idle_expired\":{\"ours\":3,\"peer\":0},\"stale_in_use\":{\"ours\":0,\"peer\":1}}");
+    check_number(first, "resends_by", "{\"nothing_left\":4}");
     check_number(first, "resends", "4");
     check_number(first, "dial_failures", "5");
     check_number(first, "failures", "7");
@@ -179,6 +187,52 @@ TEST(pools_tell_the_numbers_of_each_host)
     CHECK_TEXT(json_raw(json_member(second, STR("host"))), "\"http://b.test\"");
     check_number(second, "open", "0");
     check_number(second, "reuse_ratio", "0"); /* not a division by zero */
+    check_number(second, "new_by", "{}");
+    check_number(second, "closes", "{}");
+    check_number(second, "resends_by", "{}");
+    view_stage_close(&stage);
+}
+
+/* A worker was interrupted between a total and its reason: the reasons decide, so that the sums hold. */
+TEST(a_count_whose_reason_is_not_there_yet_does_not_show)
+{
+    struct view_stage stage;
+    struct host_counts *counts;
+    struct json host;
+
+    view_stage_open(&stage);
+    counts = view_stage_host(&stage, 1, "http://a.test:8001");
+    counts->connections_opened = 3;
+    counts->active = 2;
+    view_stage_new(counts, REASON_COLD, 2);
+    view_stage_closed(counts, REASON_AGE, SIDE_OURS, 1);
+    counts->requests_new++;
+    counts->connections_closed++;
+    counts->resends++;
+    host =
+        json_element(json_member(json_root(parse(view_stage_page(&stage, "GET", "/v1/pools").body)), STR("hosts")), 0);
+    check_number(host, "new", "2");
+    check_number(host, "new_by", "{\"cold\":2}");
+    check_number(host, "closes", "{\"age\":{\"ours\":1,\"peer\":0}}");
+    check_number(host, "open", "2");
+    check_number(host, "resends", "0");
+    view_stage_close(&stage);
+}
+
+TEST(the_live_page_explains_every_reason)
+{
+    struct view_stage stage;
+    struct str page;
+
+    view_stage_open(&stage);
+    page = view_stage_page(&stage, "GET", "/").body;
+    for (int i = 0; i < REASONS; i++) {
+        enum reason reason = (enum reason)i;
+        struct str entry = arena_format(test_arena(), "\"%s\":\"%s\"", reason_name(reason), reason_text(reason));
+
+        test_case_is("%s", reason_name(reason));
+        CHECK(str_find(page, entry) < page.len);
+    }
     view_stage_close(&stage);
 }
 

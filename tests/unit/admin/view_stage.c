@@ -95,6 +95,24 @@ struct host_counts *view_stage_host(struct view_stage *stage, unsigned worker, c
     return &host->counts[worker];
 }
 
+void view_stage_new(struct host_counts *counts, enum reason reason, uint64_t number)
+{
+    host_count_add(&counts->requests_new, (int64_t)number);
+    host_count_add(&counts->ledger.new_by[reason], (int64_t)number);
+}
+
+void view_stage_closed(struct host_counts *counts, enum reason reason, enum side side, uint64_t number)
+{
+    host_count_add(&counts->connections_closed, (int64_t)number);
+    host_count_add(&counts->ledger.closes_by[reason][side], (int64_t)number);
+}
+
+void view_stage_resent(struct host_counts *counts, enum resend rung, uint64_t number)
+{
+    host_count_add(&counts->resends, (int64_t)number);
+    host_count_add(&counts->resends_by[rung], (int64_t)number);
+}
+
 struct page view_stage_page(struct view_stage *stage, const char *method, const char *path)
 {
     struct http_head request = {.method = str_from(method), .path = str_from(path)};

@@ -6,6 +6,7 @@
 #include "admin/pages.h"
 #include "gateway/generation.h"
 #include "harness/test.h"
+#include "upstream/resend.h"
 
 enum { STAGE_WORKERS = 3 };
 
@@ -28,6 +29,11 @@ void view_stage_answers(struct view_stage *stage, unsigned worker, const char *l
 
 /* The numbers of a host at a worker, for the test to set. */
 struct host_counts *view_stage_host(struct view_stage *stage, unsigned worker, const char *url);
+
+/* Counts at a host's worker as pool and fetch do: the total first, then the ledger. */
+void view_stage_new(struct host_counts *counts, enum reason reason, uint64_t number);
+void view_stage_closed(struct host_counts *counts, enum reason reason, enum side side, uint64_t number);
+void view_stage_resent(struct host_counts *counts, enum resend rung, uint64_t number);
 
 /* The page for a request, from the test's arena. */
 struct page view_stage_page(struct view_stage *stage, const char *method, const char *path);

@@ -43,6 +43,12 @@ TEST(every_reason_has_a_name_of_its_own)
     }
 }
 
+TEST(sides_have_names)
+{
+    CHECK_CSTR(side_name(SIDE_OURS), "ours");
+    CHECK_CSTR(side_name(SIDE_PEER), "peer");
+}
+
 TEST(counts_are_by_reason_and_side)
 {
     struct ledger ledger = {0};
