@@ -5,7 +5,7 @@
 #include "base/text.h"
 
 const struct command *const all_commands[] = {
-    &run_command, &check_command, &origin_command, &version_command, NULL,
+    &run_command, &check_command, &origin_command, &verify_command, &version_command, NULL,
 };
 
 static const struct command *find(struct str word)

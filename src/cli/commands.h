@@ -7,6 +7,7 @@
 extern const struct command run_command;     /* run.c */
 extern const struct command check_command;   /* check.c */
 extern const struct command origin_command;  /* origin.c */
+extern const struct command verify_command;  /* verify.c */
 extern const struct command version_command; /* version.c */
 
 /* Runs the command that the first word names, with the words behind it; without any word: the help. Returns the

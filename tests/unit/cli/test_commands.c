@@ -47,6 +47,18 @@ static const struct {
     {"check -c x --format xml", 1, "", "ERROR --format: \"xml\" is neither text nor json\n"},
     {"check -tlc x", 1, "", "ERROR linting against a JSON Schema is not supported yet"},
     {"check -s schema.json -c x", 1, "", "ERROR linting"},
+    {"verify", 2, "", "ERROR please, provide one URL"},
+    {"verify http://a http://b", 2, "", "ERROR please, provide one URL"},
+    {"verify https://x/", 2, "", "ERROR \"https://x/\" needs TLS, which this version cannot do yet"},
+    {"verify ftp://x/", 2, "", "ERROR \"ftp://x/\" is not an http:// URL\n"},
+    {"verify http://", 2, "", "ERROR \"http://\" has no host, or a port that is none\n"},
+    {"verify http://[::1", 2, "", "ERROR \"http://[::1\" has no host"},
+    {"verify http://[::1]8/", 2, "", "ERROR \"http://[::1]8/\" has no host"},
+    {"verify http://x:0/", 2, "", "ERROR \"http://x:0/\" has no host"},
+    {"verify http://x:65536/", 2, "", "ERROR \"http://x:65536/\" has no host"},
+    {"verify http://x?q", 2, "", "ERROR \"http://x?q\" has a query without a path\n"},
+    {"verify http://x --idle soon", 2, "", "ERROR --idle: \"soon\" is not a duration"},
+    {"verify http://x --requests 1", 2, "", "ERROR --requests: 1 is not from 2 to 100\n"},
     {"origin --listen nowhere", 1, "", "ERROR --listen: \"nowhere\" is not an address"},
     {"origin --threads 65", 1, "", "ERROR --threads: 65 is not from 0 to 64\n"},
     {"origin --threads -1", 1, "", "ERROR --threads: -1 "},
@@ -80,7 +92,7 @@ TEST(each_command_line_has_its_exit_code_and_stream)
 
 TEST(the_list_of_commands_names_them_all)
 {
-    static const char *const names[] = {"\n  run  ", "\n  check  ", "\n  origin  ", "\n  version  "};
+    static const char *const names[] = {"\n  run  ", "\n  check  ", "\n  origin  ", "\n  verify  ", "\n  version  "};
     struct str out, err;
 
     CHECK_INT(run_words("help", &out, &err), 0);

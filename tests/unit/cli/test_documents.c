@@ -113,8 +113,10 @@ TEST(the_reference_has_every_key_of_components)
     static const struct {
         const char *file;
         size_t rows_min; /* so that a change of form is noticed here */
-    } files[] = {
-        {"src/gateway/service_ours.c", 45}, {"src/gateway/service_answer.c", 3}, {"src/gateway/service_router.c", 22}};
+    } files[] = {{"src/gateway/service_ours.c", 30},
+                 {"src/gateway/service_upstream.c", 25},
+                 {"src/gateway/service_answer.c", 3},
+                 {"src/gateway/service_router.c", 22}};
     struct str page = read_file("docs/configuration.md");
 
     for (size_t i = 0; i < COUNT_OF(files); i++) {
