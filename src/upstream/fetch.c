@@ -249,24 +249,35 @@ static void keep(struct fetch *fetch, const struct chain *from)
         fetch_forget_replay(fetch);
 }
 
-static enum io give_body(struct fetch *fetch, struct chain *from, bool end, struct error *err)
+/* The caller is rid of it, whether the connection took it or not. */
+static enum io swallow(struct fetch *fetch, struct chain *from, bool end)
 {
+    chain_clear(from);
+    fetch->kept_ahead = 0;
+    fetch->body_given |= end;
+    return IO_OK;
+}
+
+/* A host may refuse a body by answering and closing: what it answered counts, not that it stopped reading. Until that
+ * is known the body goes on being kept: a fresh connection may get it again. */
+static enum io give_body(struct fetch *fetch, struct chain *from, bool end)
+{
+    struct error err;
     enum io io;
 
     keep(fetch, from);
-    io = http_send_body(fetch->stream, from, end, err);
-    fetch->kept_ahead = fetch->replay_lost ? 0 : from->size;
-    if (io == IO_WAIT)
+    if (fetch->send_broken)
+        return swallow(fetch, from, end);
+    io = http_send_body(fetch->stream, from, end, &err);
+    if (io == IO_WAIT) {
+        fetch->kept_ahead = fetch->replay_lost ? 0 : from->size;
         return IO_WAIT;
-    /* A host may refuse a body by answering and closing: what it answered counts, not that it stopped reading. */
+    }
     fetch->send_broken = io == IO_FAIL;
-    fetch->body_given = end;
     fetch->request_ended = end && io == IO_OK;
-    chain_clear(from);
-    fetch->kept_ahead = 0;
     if (fetch->send_broken || end)
         start_head_clock(fetch);
-    return IO_OK;
+    return swallow(fetch, from, end);
 }
 
 enum io fetch_send(struct fetch *fetch, struct chain *from, bool end, struct error *err)
@@ -275,11 +286,9 @@ enum io fetch_send(struct fetch *fetch, struct chain *from, bool end, struct err
 
     if (io == IO_WAIT || io == IO_FAIL)
         return io;
-    if (fetch->request_ended || fetch->send_broken || fetch->state == FETCH_OVER) {
-        chain_clear(from);
-        return IO_OK;
-    }
-    return fetch->pending.size > 0 ? IO_WAIT : give_body(fetch, from, end, err);
+    if (fetch->request_ended || fetch->state == FETCH_OVER)
+        return swallow(fetch, from, end);
+    return fetch->pending.size > 0 ? IO_WAIT : give_body(fetch, from, end);
 }
 
 /* One head from the connection. IO_OK: *head is the final one, or NULL when there is more to come. */

@@ -1,0 +1,147 @@
+/* test_fetch.c: one upstream request whatever its connection does: what is sent again and what is not, what is counted,
+ * and that nothing is left over at whatever point it ends. SPDX-License-Identifier: Apache-2.0 */
+#include "fetch_stage.h"
+
+static void check_answer(struct fetch_stage *stage, uint16_t status, const char *body)
+{
+    enum io io;
+
+    CHECK_EQ(await_head(stage), IO_OK);
+    CHECK_EQ(stage->answer->status, status);
+    CHECK_STR(await_body(stage, &io), str_from(body));
+    CHECK_EQ(io, IO_END);
+}
+
+TEST(a_connection_is_made_once_and_kept)
+{
+    struct fetch_stage stage;
+
+    fetch_stage_open(&stage);
+    for (unsigned i = 0; i < 3; i++) {
+        ask(&stage, "GET", 0);
+        if (i == 0)
+            origin_accepts(&stage);
+        stage.heard_len = 0;
+        origin_hears(&stage, "GET /x HTTP/1.1\r\n");
+        CHECK_EQ(totals_of(&stage).active, 1);
+        origin_says(&stage, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        check_answer(&stage, 200, "ok");
+        CHECK_EQ(fetch_stats(stage.fetch)->reused, i > 0);
+        CHECK_EQ(totals_of(&stage).idle, 1);
+        end(&stage);
+    }
+    CHECK_EQ(totals_of(&stage).requests_new, 1);
+    CHECK_EQ(totals_of(&stage).requests_reused, 2);
+    CHECK_EQ(totals_of(&stage).connections_opened, 1);
+    fetch_stage_close(&stage);
+}
+
+/* What a kept connection does to the next request, and whether that is made again on a fresh one. */
+static const struct {
+    const char *name, *method;
+    const char *said; /* before the end */
+    bool reset, again;
+    enum error_code code; /* when it is not */
+} ends[] = {
+    {"GET, closed", "GET", "", false, true, ERROR_NONE},
+    {"GET, reset", "GET", "", true, true, ERROR_NONE},
+    {"PUT without a body, closed", "PUT", "", false, true, ERROR_NONE},
+    {"POST, closed", "POST", "", false, false, ERROR_NO_ANSWER},
+    {"POST, reset", "POST", "", true, false, ERROR_RESET},
+    {"PATCH, reset", "PATCH", "", true, false, ERROR_RESET},
+    {"one byte, closed", "GET", "H", false, false, ERROR_CLOSED},
+    {"one byte, reset", "GET", "H", true, false, ERROR_RESET},
+    {"half a head, closed", "GET", "HTTP/1.1 200 OK\r\nX-A: ", false, false, ERROR_CLOSED},
+    {"half a head, reset", "GET", "HTTP/1.1 200 OK\r\nX-A: ", true, false, ERROR_RESET},
+    {"an interim answer, closed", "GET", "HTTP/1.1 103 Hints\r\n\r\n", false, false, ERROR_CLOSED},
+    {"an interim answer, reset", "GET", "HTTP/1.1 103 Hints\r\n\r\n", true, false, ERROR_RESET},
+    {"garbage", "GET", "ok\r\n\r\n", false, false, ERROR_BAD_STATUS_LINE},
+};
+
+static void check_end(size_t i)
+{
+    struct fetch_stage stage;
+
+    fetch_stage_open(&stage);
+    keep_one(&stage);
+    ask(&stage, ends[i].method, 0);
+    origin_hears(&stage, "\r\n\r\n");
+    if (ends[i].said[0])
+        origin_says(&stage, ends[i].said);
+    net_stage_for(&stage.net, 2000000); /* what was said arrives before the end */
+    origin_ends(&stage, ends[i].reset);
+    if (ends[i].again) {
+        origin_accepts(&stage);
+        origin_hears(&stage, "\r\n\r\n");
+        origin_ends(&stage, ends[i].reset); /* never twice, whatever happens to the second try */
+        CHECK_EQ(await_head(&stage), IO_FAIL);
+    } else {
+        CHECK_EQ(await_head(&stage), IO_FAIL);
+        CHECK_CSTR(error_code_name(stage.err.code), error_code_name(ends[i].code));
+    }
+    CHECK_EQ(totals_of(&stage).resends, ends[i].again);
+    CHECK_EQ(totals_of(&stage).requests_new + totals_of(&stage).requests_reused, 2 + ends[i].again);
+    CHECK_EQ(totals_of(&stage).failures, 1);
+    CHECK_EQ(stage.accepted, 1 + ends[i].again);
+    fetch_stage_close(&stage);
+}
+
+TEST(a_request_is_made_again_once_when_nobody_can_have_answered_it)
+{
+    for (size_t i = 0; i < COUNT_OF(ends); i++) {
+        test_case_is("%s", ends[i].name);
+        check_end(i);
+    }
+}
+
+/* A task that resets the connection behind the fetch's back: the write that follows in the same turn fails before the
+ * loop has heard of the reset. */
+struct ambush {
+    struct task task;
+    struct fetch_stage *stage;
+};
+
+static void run_ambush(struct task *task)
+{
+    struct fetch_stage *stage = container_of(task, struct ambush, task)->stage;
+
+    give_body(stage, STR("one "), false);
+    origin_ends(stage, true);
+}
+
+static bool is_given(void *arg)
+{
+    struct fetch_stage *stage = arg;
+
+    return !list_holds(&stage->net.probes[2].task.node) && stage->far == NULL;
+}
+
+static void check_replay(int64_t body_bytes, const char *expected)
+{
+    struct fetch_stage stage;
+    struct ambush ambush = {.task.run = run_ambush, .stage = &stage};
+
+    fetch_stage_open(&stage);
+    keep_one(&stage);
+    ask(&stage, "PUT", body_bytes);
+    origin_hears(&stage, "\r\n\r\n");
+    task_wake(stage.net.loop, &ambush.task);
+    net_stage_until(&stage.net, is_given, &stage);
+    /* Whatever the dead connection is given now must not be lost for the next one. */
+    give_body(&stage, STR("two "), false);
+    give_body(&stage, STR("three"), true);
+    origin_accepts(&stage);
+    origin_hears(&stage, expected);
+    origin_says(&stage, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    check_answer(&stage, 200, "ok");
+    CHECK_EQ(totals_of(&stage).resends, 1);
+    fetch_stage_close(&stage);
+}
+
+TEST(a_body_that_is_sent_again_has_all_its_pieces)
+{
+    test_case_is("with a length");
+    check_replay(13, "\r\n\r\none two three");
+    test_case_is("chunked");
+    check_replay(-1, "\r\n0\r\n\r\n");
+}
