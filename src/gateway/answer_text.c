@@ -30,6 +30,7 @@ static const struct {
     {ERROR_DEADLINE, FORM_ALONE, "context deadline exceeded"},
     {ERROR_CLIENT_GONE, FORM_ALONE, "context canceled"},
     {ERROR_NO_HOSTS, FORM_ALONE, "no hosts available"},
+    {ERROR_QUEUE_TIMEOUT, FORM_ALONE, "no connection to the host became free"},
     {ERROR_TOO_MANY_REDIRECTS, FORM_CALL, "stopped after 10 redirects"},
     {ERROR_BAD_STATUS_LINE, FORM_BROKEN, "net/http: HTTP/1.x transport connection broken"},
     {ERROR_BAD_VERSION, FORM_BROKEN, "net/http: HTTP/1.x transport connection broken"},

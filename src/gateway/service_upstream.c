@@ -9,11 +9,12 @@ static const char *const pick_names[] = {"lifo", "fifo", NULL};
 
 struct upstream_block {
     int resend, pick;
-    int64_t max_connection_age_ns, max_requests_per_connection;
+    int64_t max_connection_age_ns, max_requests_per_connection, max_connections_per_host, queue_timeout_ns;
     struct str idle_timeout;
     struct place idle_timeout_place;
     bool keep_alive_hints, learn;
-    bool resend_given, pick_given, age_given, requests_given, idle_given, hints_given, learn_given;
+    bool resend_given, pick_given, age_given, requests_given, idle_given, hints_given, learn_given, cap_given,
+        queue_given;
 };
 
 /* clang-format off */
@@ -33,8 +34,10 @@ static const struct option rows[] = {
     OPTION_BOOL(struct upstream_block, "keep_alive_hints", keep_alive_hints, .preset = 1, SEEN(hints_given),
                 .help = "Obey the Keep-Alive field of hosts."),
     OPTION_BOOL(struct upstream_block, "learn", learn, .preset = 1, SEEN(learn_given), .help = "Learn how long hosts keep idle connections."),
-    OPTION_IGNORED("max_connections_per_host", .help = "Connections to one host; 0: no cap."),
-    OPTION_IGNORED("queue_timeout", .help = "How long a request waits at that cap."),
+    OPTION_INT(struct upstream_block, "max_connections_per_host", max_connections_per_host, .max = UINT32_MAX, SEEN(cap_given),
+               .help = "Connections to one host, over all workers; 0: no cap."),
+    OPTION_DURATION(struct upstream_block, "queue_timeout", queue_timeout_ns, .preset = SECONDS(1), .max = INT64_MAX, SEEN(queue_given),
+                    .help = "How long a request waits at that cap; 0: not at all."),
     OPTION_IGNORED("min_idle_per_host", .help = "Connections kept warm."),
     OPTION_IGNORED("balance", .help = "random, round_robin, least_connections, p2c."),
     OPTION_IGNORED("protocol", .help = "auto, http/1.1, h2, h2c."),
@@ -52,8 +55,6 @@ static const struct schema upstream_schema = {
 };
 
 static const struct later_key later[] = {
-    {"max_connections_per_host", "0", NULL, false},
-    {"queue_timeout", "1s", NULL, false},
     {"min_idle_per_host", "0", NULL, false},
     {"balance", "random", NULL, false},
     {"protocol", "auto", "http/1.1", true},
@@ -98,6 +99,10 @@ static void take(struct transport *transport, const struct upstream_block *block
         transport->max_connection_age_ns = block->max_connection_age_ns;
     if (block->requests_given)
         transport->max_requests_per_connection = block->max_requests_per_connection;
+    if (block->cap_given)
+        transport->max_connections_per_host = block->max_connections_per_host;
+    if (block->queue_given)
+        transport->queue_timeout_ns = block->queue_timeout_ns;
     if (block->idle_given)
         take_idle_timeout(transport, block, path, report);
     if (block->hints_given)

@@ -13,6 +13,7 @@ struct fetch *fetch_start(struct arena *arena, const struct fetch_options *optio
     fetch->head_timer = (struct timer){.at_ns = TIMER_OFF, .task = waiter};
     fetch->continue_timer = (struct timer){.at_ns = TIMER_OFF, .task = waiter};
     fetch->proof_timer = (struct timer){.at_ns = TIMER_OFF, .task = waiter};
+    fetch->queue_timer = (struct timer){.at_ns = TIMER_OFF, .task = waiter};
     fetch->may_send = !(options->head->expect_continue && options->transport->expect_continue_timeout_ns > 0);
     fetch->body_given = fetch->request_ended = options->head->body_bytes == 0;
     fetch->started_ns = loop_now_ns(pool_loop(options->pool));
@@ -56,11 +57,11 @@ void fetch_drop(struct fetch *fetch, enum reason reason, enum side side)
     fetch->pooled = NULL;
 }
 
-static void end_dial(struct fetch *fetch, bool failed)
+static void end_dial(struct fetch *fetch, enum dial_end end)
 {
     dial_free(fetch->dial);
     fetch->dial = NULL;
-    pool_dial_ended(fetch->options.pool, fetch->options.host, failed);
+    pool_dial_ended(fetch->options.pool, fetch->options.host, end);
 }
 
 /* The request has left as far as we are concerned: from here the host's answer is awaited. */
@@ -124,15 +125,10 @@ static enum io give_request(struct fetch *fetch, struct error *err)
     return IO_OK;
 }
 
-static enum io pick(struct fetch *fetch, struct error *err)
+static enum io start_dial(struct fetch *fetch, struct error *err)
 {
     const struct fetch_options *options = &fetch->options;
 
-    if (!fetch->fresh_only && !options->transport->disable_keep_alives)
-        fetch->pooled = pool_take(options->pool, options->host, options->transport);
-    fetch->state = FETCH_GIVE;
-    if (fetch->pooled)
-        return IO_OK;
     fetch->reason = fetch->resends > 0 ? REASON_RESEND : pool_explain(options->pool, options->host, options->transport);
     fetch->dial = pool_dial(options->pool, options->host, options->transport, fetch->waiter);
     fetch->state = FETCH_DIAL;
@@ -142,20 +138,93 @@ static enum io pick(struct fetch *fetch, struct error *err)
     return fetch_fail(fetch, err);
 }
 
+/* An idle connection, or a slot for a new one. IO_WAIT: the host is at its cap, or others came first. */
+static enum io acquire(struct fetch *fetch, struct error *err)
+{
+    const struct fetch_options *options = &fetch->options;
+
+    if (!gate_is_turn(pool_gate(options->pool), options->host, &fetch->gate_waiter))
+        return IO_WAIT;
+    if (!fetch->fresh_only && !options->transport->disable_keep_alives)
+        fetch->pooled = pool_take(options->pool, options->host, options->transport);
+    if (fetch->pooled) {
+        fetch->state = FETCH_GIVE;
+        return IO_OK;
+    }
+    if (!gate_enter(options->host, options->transport->max_connections_per_host))
+        return IO_WAIT;
+    return start_dial(fetch, err);
+}
+
+static enum io queue_failed(struct fetch *fetch, struct error *err)
+{
+    error_set(err, FAULT_UPSTREAM, ERROR_QUEUE_TIMEOUT, "%.*s: all %lld connections are in use",
+              STR_ARG(fetch->options.host->url), (long long)fetch->options.transport->max_connections_per_host);
+    err->retry_safe = true;
+    return fetch_fail(fetch, err);
+}
+
+static void look_again_soon(struct fetch *fetch)
+{
+    uint64_t at_ns = loop_now_ns(fetch_loop(fetch)) + GATE_RETRY_NS;
+
+    timer_set(fetch_loop(fetch), &fetch->queue_timer, at_ns < fetch->queue_end_ns ? at_ns : fetch->queue_end_ns);
+}
+
+static void leave_queue(struct fetch *fetch)
+{
+    timer_clear(fetch_loop(fetch), &fetch->queue_timer);
+    if (list_holds(&fetch->gate_waiter.node))
+        gate_quit(pool_gate(fetch->options.pool), fetch->options.host, &fetch->gate_waiter);
+}
+
+static enum io pick(struct fetch *fetch, struct error *err)
+{
+    int64_t timeout_ns = fetch->options.transport->queue_timeout_ns;
+    enum io io = acquire(fetch, err);
+
+    if (io != IO_WAIT)
+        return io;
+    fetch->gate_waiter.task = fetch->waiter;
+    if (timeout_ns <= 0 || !gate_wait(pool_gate(fetch->options.pool), fetch->options.host, &fetch->gate_waiter))
+        return queue_failed(fetch, err);
+    fetch->queue_end_ns = loop_now_ns(fetch_loop(fetch)) + (uint64_t)timeout_ns;
+    fetch->state = FETCH_QUEUE;
+    look_again_soon(fetch);
+    return IO_WAIT;
+}
+
+static enum io wait_in_queue(struct fetch *fetch, struct error *err)
+{
+    enum io io = acquire(fetch, err);
+
+    if (io != IO_WAIT) {
+        leave_queue(fetch);
+        return io;
+    }
+    if (loop_now_ns(fetch_loop(fetch)) >= fetch->queue_end_ns) {
+        leave_queue(fetch);
+        return queue_failed(fetch, err);
+    }
+    if (fetch->queue_timer.fired)
+        look_again_soon(fetch);
+    return IO_WAIT;
+}
+
 static enum io finish_dial(struct fetch *fetch, struct error *err)
 {
+    const struct fetch_options *options = &fetch->options;
     struct stream *stream = NULL;
     enum io io = dial_result(fetch->dial, &stream, err);
 
     if (io == IO_WAIT)
         return IO_WAIT;
-    end_dial(fetch, io != IO_OK);
-    if (io != IO_OK)
-        return fetch_fail(fetch, err);
-    fetch->stats.dial_ns = loop_now_ns(fetch_loop(fetch)) - fetch->started_ns;
-    fetch->pooled = pool_adopt(fetch->options.pool, fetch->options.host, fetch->options.transport, stream, err);
+    if (io == IO_OK)
+        fetch->pooled = pool_adopt(options->pool, options->host, options->transport, stream, err);
+    end_dial(fetch, io != IO_OK ? DIAL_FAILED : fetch->pooled ? DIAL_ADOPTED : DIAL_GIVEN_UP);
     if (!fetch->pooled)
         return fetch_fail(fetch, err);
+    fetch->stats.dial_ns = loop_now_ns(fetch_loop(fetch)) - fetch->started_ns;
     fetch->state = FETCH_GIVE;
     return IO_OK;
 }
@@ -165,6 +234,8 @@ static enum io advance(struct fetch *fetch, struct error *err)
     switch (fetch->state) {
     case FETCH_PICK:
         return pick(fetch, err);
+    case FETCH_QUEUE:
+        return wait_in_queue(fetch, err);
     case FETCH_DIAL:
         return finish_dial(fetch, err);
     case FETCH_GIVE:
@@ -373,7 +444,8 @@ void fetch_end(struct fetch *fetch, enum http_cancel why)
     if (late)
         host_count_add(&fetch_counts(fetch)->failures, 1);
     if (fetch->dial)
-        end_dial(fetch, late);
+        end_dial(fetch, late ? DIAL_FAILED : DIAL_GIVEN_UP);
+    leave_queue(fetch);
     if (fetch->stream)
         http_cancel(fetch->stream, why);
     fetch_drop(fetch, late ? REASON_ANSWER_FAILED : REASON_CLIENT_ABORT, SIDE_OURS);

@@ -11,6 +11,7 @@ enum { REPLAY_BYTES = 65536 }; /* of a request's body, kept until the answer's h
 
 enum fetch_state {
     FETCH_PICK,   /* needs a connection */
+    FETCH_QUEUE,  /* waits for one at the cap of the host */
     FETCH_DIAL,   /* one is being made */
     FETCH_GIVE,   /* has one that the head can be given to */
     FETCH_PROOF,  /* the connection died; what the kernel knows of it is awaited */
@@ -26,8 +27,10 @@ struct fetch {
     enum fetch_state state;
     struct pooled *pooled; /* from GIVE to ANSWER */
     struct http_stream *stream;
-    struct dial *dial; /* while DIAL */
-    struct timer head_timer, continue_timer, proof_timer;
+    struct dial *dial;              /* while DIAL */
+    struct gate_waiter gate_waiter; /* in QUEUE */
+    uint64_t queue_end_ns;          /* when it gives up */
+    struct timer head_timer, continue_timer, proof_timer, queue_timer;
     struct chain replay;  /* a copy of the body so far, while it is kept */
     struct chain pending; /* kept bytes that a fresh connection has not taken yet */
     size_t kept_ahead;    /* bytes at the end of replay that the connection has not taken, so that they come again */

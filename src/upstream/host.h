@@ -40,6 +40,7 @@ struct host {
     uint16_t port;
     struct addr unix_addr; /* family ADDR_UNIX for "unix:/path" hosts */
     uint32_t index;        /* place in the table: pools keep an array by it */
+    _Atomic uint32_t open; /* connections and dials in all workers, for max_connections_per_host */
     _Atomic uint32_t idle; /* idle connections in all workers, for the cap */
     unsigned workers;
     struct host_counts *counts; /* one for each worker */

@@ -19,12 +19,18 @@ struct pool {
     struct task expiry_task;
     struct timer expiry; /* of the first in by_age */
     struct slab *records;
+    struct dial_gate *gate;
     uint64_t lent;
 };
 
 struct loop *pool_loop(const struct pool *pool)
 {
     return pool->loop;
+}
+
+struct dial_gate *pool_gate(const struct pool *pool)
+{
+    return pool->gate;
 }
 
 struct host_counts *pool_counts(const struct pool *pool, const struct host *host)
@@ -77,6 +83,7 @@ static void destroy(struct pooled *pooled, enum reason reason, enum side side)
     host_count_add(&counts->connections_closed, 1);
     ledger_closed(&counts->ledger, reason, side);
     ledger_note(&counts->ledger, reason);
+    gate_leave(pool->gate, pooled->host);
     slab_give(pool->records, pooled);
 }
 
@@ -154,7 +161,10 @@ struct pool *pool_new(struct loop *loop, struct resolver *resolver, struct hosts
     pool->expiry = (struct timer){.at_ns = TIMER_OFF, .task = &pool->expiry_task};
     list_init(&pool->by_age);
     pool->records = slab_new(sizeof(struct pooled), 1024);
-    if (!pool->records) {
+    pool->gate = gate_new(loop);
+    if (!pool->records || !pool->gate) {
+        slab_free(pool->records);
+        gate_free(pool->gate);
         free(pool);
         return NULL;
     }
@@ -170,6 +180,7 @@ void pool_free(struct pool *pool)
     timer_clear(pool->loop, &pool->expiry);
     task_forget(pool->loop, &pool->expiry_task);
     slab_free(pool->records);
+    gate_free(pool->gate);
     free(pool->stacks);
     free(pool);
 }
@@ -267,16 +278,20 @@ struct dial *pool_dial(struct pool *pool, struct host *host, const struct transp
 
     if (dial)
         host_count_add(&pool_counts(pool, host)->dialing, 1);
+    else
+        gate_leave(pool->gate, host);
     return dial;
 }
 
-void pool_dial_ended(struct pool *pool, struct host *host, bool failed)
+void pool_dial_ended(struct pool *pool, struct host *host, enum dial_end end)
 {
     struct host_counts *counts = pool_counts(pool, host);
 
     host_count_add(&counts->dialing, -1);
-    if (failed)
+    if (end == DIAL_FAILED)
         host_count_add(&counts->dial_failures, 1);
+    if (end != DIAL_ADOPTED)
+        gate_leave(pool->gate, host);
 }
 
 /* A fresh connection's last moment of use, give or take 10 %, so that connections made together do not end together. */
@@ -373,6 +388,7 @@ static void make_idle(struct pooled *pooled, struct list *stack, const struct tr
     list_push_back(&pool->by_age, &pooled->by_age);
     host_count_add(&pool_counts(pool, pooled->host)->idle, 1);
     http_set_idle(pooled->conn, &pooled->task);
+    gate_wake(pool->gate, pooled->host);
     if (pool->expiry.at_ns == TIMER_OFF || pool->expiry.fired || pool->expiry.at_ns > expires_ns(pooled))
         timer_set(pool->loop, &pool->expiry, expires_ns(pooled));
 }

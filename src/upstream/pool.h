@@ -9,6 +9,7 @@
 
 #include "http/conn.h"
 #include "net/dial.h"
+#include "upstream/dial_gate.h"
 #include "upstream/host.h"
 #include "upstream/transport.h"
 
@@ -42,13 +43,18 @@ struct pooled *pool_take(struct pool *pool, struct host *host, const struct tran
 /* Why there was no connection to take; uses up the explanation. */
 enum reason pool_explain(struct pool *pool, struct host *host, const struct transport *transport);
 
-/* Starts a connection to host; `owner` is woken when dial_result has news. NULL: no memory. */
+/* The worker's gate: a slot must be taken (gate_enter) before pool_dial; who finds none waits there. */
+struct dial_gate *pool_gate(const struct pool *pool);
+
+/* Starts a connection to host; `owner` is woken when dial_result has news. NULL: no memory (the slot is given back). */
 struct dial *pool_dial(struct pool *pool, struct host *host, const struct transport *transport, struct task *owner);
 
 /* Makes a lent connection of a freshly dialed stream (taken). NULL with *err. */
 struct pooled *pool_adopt(struct pool *pool, struct host *host, const struct transport *transport,
                           struct stream *stream, struct error *err);
-void pool_dial_ended(struct pool *pool, struct host *host, bool failed); /* once for each pool_dial */
+/* Once for each pool_dial: how it ended. What is not adopted gives its slot back. */
+enum dial_end { DIAL_ADOPTED, DIAL_FAILED, DIAL_GIVEN_UP };
+void pool_dial_ended(struct pool *pool, struct host *host, enum dial_end end);
 
 /* Takes a lent connection back: it becomes idle if it is fit and the caps allow, else it is closed. */
 void pool_return(struct pooled *pooled, const struct transport *transport);

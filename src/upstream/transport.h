@@ -30,6 +30,8 @@ struct transport {
     int64_t idle_limit_ns;                 /* of IDLE_FIXED */
     int64_t max_connection_age_ns;         /* not used again from then on; 0: none */
     int64_t max_requests_per_connection;   /* 0: no limit */
+    int64_t max_connections_per_host;      /* 0: no cap */
+    int64_t queue_timeout_ns;              /* how long a request waits at that cap; 0: not at all */
     bool pick_fifo;                        /* the connection idle for longest, not the last used */
     bool ignore_hints, ignore_learned;     /* keep_alive_hints: false, learn: false */
     enum resend_policy resend;             /* of requests that a dying connection took along */

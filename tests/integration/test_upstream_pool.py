@@ -282,3 +282,43 @@ def test_idle_timeout_of_ours_and_krakends(make, block, root, expires):
     fetch(running.address)
     time.sleep(0.6)
     assert len(upstream.open_connections()) == (0 if expires else 1)
+
+
+def slowly(seconds):
+    def handler(conn, _):
+        time.sleep(seconds)
+        conn.send(reply())
+
+    return handler
+
+
+def test_requests_queue_at_the_cap_of_a_host(make):
+    upstream = make.origin(slowly(0.05))
+    running = make.gateway(proxy(upstream, extra={"holdfast/upstream": {"max_connections_per_host": 2, "queue_timeout": "5s"}}))
+    assert [response.status for response in at_once(running.address, 12)] == [200] * 12
+    assert len(upstream.connections) == 2
+
+
+def test_the_queue_has_a_deadline(make):
+    upstream = make.origin(slowly(1))
+    running = make.gateway(proxy(upstream, extra={"holdfast/upstream": {"max_connections_per_host": 1, "queue_timeout": "200ms"}}))
+    statuses = sorted(response.status for response in at_once(running.address, 3))
+    assert statuses == [200, 503, 503]
+    assert fetch(running.address).status == 200, "those who gave up hold no place"
+    assert len(upstream.connections) == 1
+
+
+def test_who_leaves_the_queue_holds_nobody_up(make):
+    upstream = make.origin(slowly(0.3))
+    running = make.gateway(proxy(upstream, extra={"holdfast/upstream": {"max_connections_per_host": 1, "queue_timeout": "5s"}}))
+    with Client(running.address) as first, Client(running.address) as last:
+        first.send_request("GET", "/")
+        upstream.wait_requests(1)
+        with Client(running.address) as second:
+            second.send_request("GET", "/")
+            time.sleep(0.1)
+            last.send_request("GET", "/")
+            time.sleep(0.05)
+            second.reset()
+        assert first.read_final("GET").status == 200
+        assert last.read_final("GET").status == 200

@@ -1,0 +1,108 @@
+/* dial_gate.c: slots and queues. SPDX-License-Identifier: Apache-2.0 */
+#include "upstream/dial_gate.h"
+
+#include "base/assert.h"
+
+#include <stdlib.h>
+
+struct dial_gate {
+    struct loop *loop;
+    struct list **queues; /* by host->index; each made when somebody first waits */
+    uint32_t count;
+};
+
+struct dial_gate *gate_new(struct loop *loop)
+{
+    struct dial_gate *gate = calloc(1, sizeof(*gate));
+
+    if (gate)
+        gate->loop = loop;
+    return gate;
+}
+
+void gate_free(struct dial_gate *gate)
+{
+    if (!gate)
+        return;
+    for (uint32_t i = 0; i < gate->count; i++) {
+        ASSERT(!gate->queues[i] || list_is_empty(gate->queues[i]));
+        free(gate->queues[i]);
+    }
+    free(gate->queues);
+    free(gate);
+}
+
+static struct list *queue_of(const struct dial_gate *gate, const struct host *host)
+{
+    return host->index < gate->count ? gate->queues[host->index] : NULL;
+}
+
+static bool grow(struct dial_gate *gate, uint32_t index)
+{
+    uint32_t count = index + 16;
+    struct list **queues = realloc(gate->queues, count * sizeof(*queues));
+
+    if (!queues)
+        return false;
+    for (uint32_t i = gate->count; i < count; i++)
+        queues[i] = NULL;
+    gate->queues = queues;
+    gate->count = count;
+    return true;
+}
+
+bool gate_enter(struct host *host, int64_t cap)
+{
+    uint32_t before = atomic_fetch_add_explicit(&host->open, 1, memory_order_relaxed);
+
+    if (cap <= 0 || (int64_t)before < cap)
+        return true;
+    atomic_fetch_sub_explicit(&host->open, 1, memory_order_relaxed);
+    return false;
+}
+
+void gate_leave(struct dial_gate *gate, struct host *host)
+{
+    ASSERT(atomic_load_explicit(&host->open, memory_order_relaxed) > 0);
+    atomic_fetch_sub_explicit(&host->open, 1, memory_order_relaxed);
+    gate_wake(gate, host);
+}
+
+bool gate_wait(struct dial_gate *gate, struct host *host, struct gate_waiter *waiter)
+{
+    struct list **queue;
+
+    if (host->index >= gate->count && !grow(gate, host->index))
+        return false;
+    queue = &gate->queues[host->index];
+    if (!*queue) {
+        *queue = malloc(sizeof(**queue));
+        if (!*queue)
+            return false;
+        list_init(*queue);
+    }
+    list_push_back(*queue, &waiter->node);
+    return true;
+}
+
+void gate_quit(struct dial_gate *gate, struct host *host, struct gate_waiter *waiter)
+{
+    list_remove(queue_of(gate, host), &waiter->node);
+    gate_wake(gate, host);
+}
+
+bool gate_is_turn(const struct dial_gate *gate, const struct host *host, const struct gate_waiter *waiter)
+{
+    const struct list *queue = queue_of(gate, host);
+
+    return !queue || list_is_empty(queue) || list_first(queue) == &waiter->node;
+}
+
+void gate_wake(struct dial_gate *gate, const struct host *host)
+{
+    const struct list *queue = queue_of(gate, host);
+    struct list_node *first = queue ? list_first(queue) : NULL;
+
+    if (first)
+        task_wake(gate->loop, container_of(first, struct gate_waiter, node)->task);
+}
