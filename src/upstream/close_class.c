@@ -111,8 +111,10 @@ static bool is_restart(struct close_history *history, const struct close_facts *
         return false;
     history->restarting = history->burst_count >= RESTART_CLOSES && history->burst_count >= facts->idle_conns / 4 &&
                           history->burst_longest_ns / RESTART_SPREAD >= history->burst_shortest_ns;
-    if (history->restarting)
+    if (history->restarting) {
         history->restart_from_ns = facts->now_ns;
+        history->restarts++;
+    }
     return history->restarting;
 }
 

@@ -37,7 +37,7 @@ struct close_history {
     uint32_t count;                          /* ever; the last CLOSES_KEPT are in records */
     uint64_t burst_from_ns, restart_from_ns; /* 0: none */
     uint64_t burst_shortest_ns, burst_longest_ns;
-    uint32_t burst_count;
+    uint32_t burst_count, restarts;
     bool restarting; /* this burst was found to be a restart */
 };
 

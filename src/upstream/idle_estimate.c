@@ -44,9 +44,13 @@ unsigned idle_wall_bucket(const struct idle_evidence *evidence)
 
 uint64_t idle_proven_ns(const struct idle_evidence *evidence, unsigned wall)
 {
-    for (unsigned i = wall; i-- > 0;)
-        if (!evidence->closed[i] && at_risk_from(evidence, i + 1) >= PROVEN_SURVIVALS)
+    uint64_t outlived = at_risk_from(evidence, wall);
+
+    for (unsigned i = wall; i-- > 0;) {
+        if (!evidence->closed[i] && outlived >= PROVEN_SURVIVALS)
             return idle_bucket_ns(i + 1);
+        outlived += evidence->survived[i] + evidence->closed[i];
+    }
     return 0;
 }
 
@@ -56,7 +60,7 @@ uint32_t idle_outlived_needed(const struct idle_evidence *evidence, unsigned wal
     static const struct {
         double hazard;
         uint32_t needed;
-    } steps[] = {{0.78, 3}, {0.5, 7}, {0.2, 21}, {0.1, 44}, {0.05, 90}, {0.02, 228}};
+    } steps[] = {{0.78, 3}, {0.6, 5}, {0.5, 7}, {0.2, 21}, {0.1, 44}, {0.05, 90}, {0.02, 228}};
     uint64_t at_risk = at_risk_from(evidence, wall);
     uint64_t closed = evidence->closed[wall] + (wall + 1 < IDLE_BUCKETS ? evidence->closed[wall + 1] : 0);
 

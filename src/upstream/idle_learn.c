@@ -14,12 +14,30 @@ static uint64_t most(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-static uint32_t sum_of(const struct idle_limit *limit, size_t offset)
+static uint32_t events_of(const struct idle_limit *limit)
 {
     uint32_t sum = 0;
 
     for (unsigned i = 0; i < limit->workers; i++)
-        sum += load_u32((const _Atomic uint32_t *)(const void *)((const char *)&limit->tables[i] + offset));
+        sum += load_u32(&limit->tables[i].events);
+    return sum;
+}
+
+static uint32_t probes_of(const struct idle_limit *limit)
+{
+    uint32_t sum = 0;
+
+    for (unsigned i = 0; i < limit->workers; i++)
+        sum += load_u32(&limit->tables[i].probes);
+    return sum;
+}
+
+static uint32_t past_suspect_of(const struct idle_limit *limit)
+{
+    uint32_t sum = 0;
+
+    for (unsigned i = 0; i < limit->workers; i++)
+        sum += load_u32(&limit->tables[i].past_suspect);
     return sum;
 }
 
@@ -48,7 +66,7 @@ static void decay_closed(struct idle_limit *limit)
 
 static void decay(struct idle_limit *limit)
 {
-    uint32_t events = sum_of(limit, offsetof(struct idle_table, events));
+    uint32_t events = events_of(limit);
 
     if (events - limit->decayed_at < IDLE_DECAY_EVENTS)
         return;
@@ -61,7 +79,7 @@ static void decay(struct idle_limit *limit)
 
 static void grow(struct idle_limit *limit)
 {
-    uint32_t probes = sum_of(limit, offsetof(struct idle_table, probes));
+    uint32_t probes = probes_of(limit);
 
     if (probes - limit->probes_before < GROWTH_SURVIVALS)
         return;
@@ -104,30 +122,45 @@ static uint64_t limit_of(struct idle_limit *limit)
     return limit->kind == IDLE_LIMIT_HINT ? limit->hint_ns : 0;
 }
 
+/* How far idempotent requests may go. */
+static uint64_t eager_ns(const struct idle_limit *limit, uint64_t limit_ns, uint64_t strict_ns)
+{
+    if (limit->eager && limit->kind == IDLE_LIMIT_LEARNED && limit->margin_ns > limit_ns / 8)
+        return limit_ns + limit_ns / 8;
+    return strict_ns;
+}
+
 static void publish(struct idle_limit *limit)
 {
     uint64_t limit_ns = limit_of(limit);
-    bool known = limit->kind != IDLE_LIMIT_UNKNOWN;
-    uint64_t rtt_ns = idle_tables_rtt_ns(limit->tables, limit->workers);
-    uint64_t lag_ns = idle_tables_lag_ns(limit->tables, limit->workers);
-    uint64_t any_ns, usable_ns;
+    uint64_t ceiling_ns = limit->configured_ns ? limit->configured_ns : IDLE_CEILING_NS;
+    uint64_t any_ns, strict_ns, usable_ns, probe_ns = UINT64_MAX;
 
-    if (!known)
+    if (limit->kind == IDLE_LIMIT_UNKNOWN)
         limit_ns = least(limit->bound_ns, limit->hint_ns);
-    limit->margin_ns = idle_margin_ns(limit_ns, rtt_ns, lag_ns);
-    usable_ns = least(known ? idle_usable_ns(limit_ns, limit->margin_ns) : limit_ns, IDLE_CEILING_NS);
-    any_ns = most(limit->proven_ns, known ? least(IDLE_UNKNOWN_ANY_NS, limit_ns / 2) : IDLE_UNKNOWN_ANY_NS);
+    limit->margin_ns = idle_margin_ns(limit_ns, idle_tables_rtt_ns(limit->tables, limit->workers),
+                                      idle_tables_lag_ns(limit->tables, limit->workers));
+    if (limit->kind == IDLE_LIMIT_UNKNOWN) {
+        strict_ns = least(limit_ns, ceiling_ns);
+        any_ns = most(limit->proven_ns, IDLE_UNKNOWN_ANY_NS);
+    } else {
+        strict_ns = least(idle_usable_ns(limit_ns, limit->margin_ns), ceiling_ns);
+        any_ns = most(limit->proven_ns, least(IDLE_UNKNOWN_ANY_NS, limit_ns / 2));
+    }
+    usable_ns = eager_ns(limit, limit_ns, strict_ns);
+    if (limit->kind == IDLE_LIMIT_UNKNOWN && limit->bound_ns < IDLE_CEILING_NS && !limit->configured_ns)
+        probe_ns = limit->bound_ns - limit->bound_ns / 3;
     if (limit->configured_ns) {
         /* The operator vouches for the time; only closes that were seen below it say otherwise. */
-        any_ns = limit->kind == IDLE_LIMIT_LEARNED ? least(any_ns, usable_ns) : limit->configured_ns;
         usable_ns = limit->configured_ns;
+        if (limit->kind != IDLE_LIMIT_LEARNED)
+            strict_ns = any_ns = usable_ns;
         limit->kind = IDLE_LIMIT_CONFIGURED;
     }
     store_u64(&limit->usable_ns, usable_ns);
-    store_u64(&limit->any_ns, least(any_ns, usable_ns));
-    store_u64(&limit->probe_ns, known || limit->configured_ns || limit->bound_ns >= IDLE_CEILING_NS
-                                    ? UINT64_MAX
-                                    : limit->bound_ns - limit->bound_ns / 3);
+    store_u64(&limit->strict_ns, strict_ns);
+    store_u64(&limit->any_ns, least(any_ns, strict_ns));
+    store_u64(&limit->probe_ns, probe_ns);
     store_u64(&limit->sentinel_until_ns, limit->configured_ns ? 0 : least(4 * limit_ns, IDLE_CEILING_NS));
 }
 
@@ -185,7 +218,7 @@ static void drop_suspect(struct idle_limit *limit)
 static void suspect(struct idle_limit *limit, uint64_t idle_ns)
 {
     struct idle_suspect *suspect = &limit->suspect;
-    uint32_t past = sum_of(limit, offsetof(struct idle_table, past_suspect));
+    uint32_t past = past_suspect_of(limit);
 
     if (suspect->closes && idle_ns >= suspect->idle_ns - suspect->idle_ns / 5 &&
         idle_ns <= suspect->idle_ns + suspect->idle_ns / 4) {
@@ -230,7 +263,7 @@ static void outlive(struct idle_limit *limit, uint64_t idle_ns)
 
 void idle_learn_close(struct idle_limit *limit, const struct close_facts *facts)
 {
-    if (limit->hint_ns != HINT_NONE && facts->idle_ns < limit->hint_ns - limit->hint_ns / 10)
+    if (is_hint_trusted(limit) && facts->idle_ns < limit->hint_ns - limit->hint_ns / 10)
         limit->contradictions++;
     limit->closed[idle_bucket(facts->idle_ns)]++;
     if (!limit->learned_ns || facts->idle_ns < limit->learned_ns - limit->learned_ns / 10)
@@ -240,10 +273,10 @@ void idle_learn_close(struct idle_limit *limit, const struct close_facts *facts)
     outlive(limit, facts->idle_ns);
 }
 
-void idle_learn_retired(struct idle_limit *limit, uint64_t idle_ns, bool sentinel)
+void idle_learn_sentinel(struct idle_limit *limit, uint64_t idle_ns)
 {
     outlive(limit, idle_ns);
-    if (sentinel && !limit->learned_ns && idle_ns >= 2 * limit->bound_ns)
+    if (!limit->learned_ns && idle_ns >= 2 * limit->bound_ns)
         limit->probes_before -= SENTINEL_WORTH;
     idle_learn(limit);
 }

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define STALE_AGAIN_NS 1000000000 /* a second stale hit so soon: the host has probably restarted */
+
 enum idle_use idle_limit_may_use(const struct idle_limit *limit, const struct idle_pick *pick)
 {
     if (pick->idle_ns >= load_u64(&limit->usable_ns))
@@ -16,7 +18,8 @@ enum idle_use idle_limit_may_use(const struct idle_limit *limit, const struct id
         return IDLE_USE_YES;
     if (pick->generation != load_u32(&limit->generation) && pick->idle_ns >= load_u64(&limit->herd_ns))
         return IDLE_USE_NO;
-    if (pick->idle_ns < load_u64(&limit->any_ns) || pick->idle_ns <= pick->survived_ns)
+    if (pick->idle_ns < load_u64(&limit->any_ns) ||
+        (pick->idle_ns <= pick->survived_ns && pick->idle_ns < load_u64(&limit->strict_ns)))
         return IDLE_USE_YES;
     return IDLE_USE_NO;
 }
@@ -52,10 +55,11 @@ void idle_limit_free(struct idle_limit *limit)
     free(limit);
 }
 
-void idle_limit_configure(struct idle_limit *limit, uint64_t timeout_ns)
+void idle_limit_configure(struct idle_limit *limit, const struct idle_limit_options *options)
 {
     pthread_mutex_lock(&limit->lock);
-    limit->configured_ns = timeout_ns;
+    limit->configured_ns = options->timeout_ns;
+    limit->eager = options->eager;
     idle_learn(limit);
     pthread_mutex_unlock(&limit->lock);
 }
@@ -80,8 +84,8 @@ void idle_limit_survived(struct idle_limit *limit, const struct idle_end *end)
     bool look = false;
 
     count_survival(limit, table, end->idle_ns);
-    if (UNLIKELY(end->requests > load_u32(&table->requests_most)))
-        atomic_store_explicit(&table->requests_most, end->requests, memory_order_relaxed);
+    if (UNLIKELY(end->requests >= load_u32(&table->requests_most)))
+        atomic_store_explicit(&table->requests_most, end->requests + 1, memory_order_relaxed);
     if (end->age_ns > load_u64(&table->age_most_ns))
         store_u64(&table->age_most_ns, end->age_ns);
     if (UNLIKELY(end->idle_ns >= load_u64(&limit->probe_ns))) {
@@ -101,9 +105,11 @@ static void leave_sentinel_place(struct idle_limit *limit, const struct idle_end
 void idle_limit_retired(struct idle_limit *limit, const struct idle_end *end)
 {
     count_survival(limit, table_of(limit, end->worker), end->idle_ns);
+    if (!end->sentinel)
+        return;
     leave_sentinel_place(limit, end);
     pthread_mutex_lock(&limit->lock);
-    idle_learn_retired(limit, end->idle_ns, end->sentinel);
+    idle_learn_sentinel(limit, end->idle_ns);
     pthread_mutex_unlock(&limit->lock);
 }
 
@@ -156,8 +162,9 @@ static void take_class(struct idle_limit *limit, enum close_class class, const s
         idle_learn_close(limit, facts);
         break;
     case CLOSE_RESTART:
-        if (limit->history.restart_from_ns == facts->now_ns && limit->restarts++ < UINT64_MAX)
+        if (limit->restarts != limit->history.restarts)
             begin_generation(limit, 0);
+        limit->restarts = limit->history.restarts;
         break;
     case CLOSE_REQUESTS:
         atomic_store_explicit(&limit->requests_max, facts->requests, memory_order_relaxed);
@@ -166,6 +173,14 @@ static void take_class(struct idle_limit *limit, enum close_class class, const s
     case CLOSE_ANNOUNCED:
         break;
     }
+}
+
+/* A host that closes thousands in a second says the same thing thousands of times: once much is known, only what might
+ * change it is looked into at once. */
+static bool is_news(const struct idle_limit *limit, const struct close_facts *facts, uint32_t withdrawn)
+{
+    return withdrawn || limit->closes < CLOSES_KEPT || limit->closes % LEARN_CLOSES == 0 || !limit->learned_ns ||
+           facts->idle_ns < limit->learned_ns;
 }
 
 enum close_class idle_limit_closed(struct idle_limit *limit, const struct idle_end *end)
@@ -181,25 +196,35 @@ enum close_class idle_limit_closed(struct idle_limit *limit, const struct idle_e
     forget_withdrawn(limit, &withdrawn);
     limit->closes++;
     take_class(limit, class, &facts);
-    idle_learn(limit);
+    if (is_news(limit, &facts, withdrawn.count))
+        idle_learn(limit);
     pthread_mutex_unlock(&limit->lock);
     return class;
+}
+
+/* Idle connections that are as old as the one that was found closed may be closed too. */
+static void bar_herd(struct idle_limit *limit, const struct idle_end *end)
+{
+    uint64_t herd_ns = end->idle_ns > limit->margin_ns ? end->idle_ns - limit->margin_ns : 0;
+    uint64_t since_ns = limit->stale_hits ? end->now_ns - limit->stale_at_ns : UINT64_MAX;
+
+    /* Within a ceiling's time there may be connections from before the last hit: they stay barred too. */
+    if (since_ns < IDLE_CEILING_NS && load_u64(&limit->herd_ns) < herd_ns)
+        herd_ns = load_u64(&limit->herd_ns);
+    begin_generation(limit, since_ns <= STALE_AGAIN_NS ? 0 : herd_ns);
+    limit->stale_hits++;
+    limit->stale_at_ns = end->now_ns;
 }
 
 void idle_limit_stale(struct idle_limit *limit, const struct idle_end *end)
 {
     struct close_facts facts = facts_of(end);
-    uint64_t herd_ns = end->idle_ns > limit->margin_ns ? end->idle_ns - limit->margin_ns : 0;
-    bool again;
 
     pthread_mutex_lock(&limit->lock);
-    again = limit->stale_hits && end->now_ns - limit->stale_at_ns <= 1000000000;
-    /* Within a ceiling's time there may be connections from before the last hit: they stay barred too. */
-    if (limit->stale_hits && end->now_ns - limit->stale_at_ns < IDLE_CEILING_NS && load_u64(&limit->herd_ns) < herd_ns)
-        herd_ns = load_u64(&limit->herd_ns);
-    begin_generation(limit, again ? 0 : herd_ns);
-    limit->stale_hits++;
-    limit->stale_at_ns = end->now_ns;
+    if (end->idle_ns < load_u64(&limit->strict_ns))
+        bar_herd(limit, end);
+    else
+        limit->stale_hits++;
     close_remember(&limit->history, &facts, CLOSE_IDLE);
     idle_learn_close(limit, &facts);
     idle_learn(limit);

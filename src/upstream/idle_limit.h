@@ -33,8 +33,16 @@ struct idle_limit;
 struct idle_limit *idle_limit_new(unsigned workers);
 void idle_limit_free(struct idle_limit *limit); /* NULL is fine */
 
-/* The operator's own idle timeout; 0: learn. When a configuration that names the host is loaded. */
-void idle_limit_configure(struct idle_limit *limit, uint64_t timeout_ns);
+struct idle_limit_options {
+    uint64_t timeout_ns; /* the operator's own idle timeout; 0: learn */
+    /* Idempotent requests are sent again when they meet a close: of a short limit, of which the margin would take more
+     * than an eighth, they may then use all of it, until the peer closes. A stale hit costs less there than a dial for
+     * every request that comes a little later. Others keep the margin. */
+    bool eager;
+};
+
+/* When a configuration that names the host is loaded. Before: {0}. */
+void idle_limit_configure(struct idle_limit *limit, const struct idle_limit_options *options);
 
 /* The end of an idle period. */
 struct idle_end {
@@ -67,7 +75,9 @@ void idle_limit_stale(struct idle_limit *limit, const struct idle_end *end);
  * Lock-free while they repeat. A lower timeout holds at once, a higher one after 16 answers in a row. */
 bool idle_limit_hint(struct idle_limit *limit, int64_t timeout_s, int64_t requests_left) MUST_USE;
 
-/* For the margin: a round trip to the host as TCP measured it; the delay from readiness to handling in this worker. */
+/* For the margin: a round trip to the host as TCP measured it; the lag of this worker's loop. Where the pool looks at a
+ * connection right before use, a FIN that waits in the kernel is found, so the lag is the time from that look to the
+ * write; else the time from readiness to handling. */
 void idle_limit_rtt(struct idle_limit *limit, unsigned worker, uint64_t rtt_ns);
 void idle_limit_lag(struct idle_limit *limit, unsigned worker, uint64_t lag_ns);
 

@@ -16,6 +16,7 @@ enum {
     SUSPECT_CLOSES = 3,    /* at about one age, to be believed against old survivals */
     CONTRADICTIONS_MAX = 3,
     HINT_RAISES = 16,
+    LEARN_CLOSES = 8,
     REQUESTS_PROBE = 64, /* one connection in so many may pass the request limit */
 };
 #define HINT_NONE UINT64_MAX
@@ -30,8 +31,9 @@ struct idle_suspect {
 struct idle_limit {
     /* Published: read on every pick and survival. */
     _Alignas(64) _Atomic uint64_t usable_ns, any_ns;
-    _Atomic uint64_t herd_ns;  /* connections of older generations, from this age on, carry idempotent requests only */
-    _Atomic uint64_t probe_ns; /* survivals from here on count for growth */
+    _Atomic uint64_t strict_ns; /* the limit less the margin: past it, stale hits are no surprise */
+    _Atomic uint64_t herd_ns;   /* connections of older generations, from this age on, carry idempotent requests only */
+    _Atomic uint64_t probe_ns;  /* survivals from here on count for growth */
     _Atomic uint64_t suspect_ns; /* survivals from here on refute the suspect */
     _Atomic uint32_t generation, epoch;
     _Atomic uint32_t requests_max, sentinels;
@@ -50,7 +52,9 @@ struct idle_limit {
     uint32_t outlived;        /* idle periods in a row that went past the wall */
     uint64_t outlived_min_ns; /* the shortest of them */
     uint64_t stale_at_ns;
-    uint64_t closes, stale_hits, restarts;
+    uint64_t closes, stale_hits;
+    uint32_t restarts;
+    bool eager;
     struct idle_suspect suspect;
     struct close_history history;
     uint32_t closed[IDLE_BUCKETS];
@@ -62,7 +66,7 @@ struct idle_limit {
 void idle_learn_try(struct idle_limit *limit); /* when nobody else does it just now */
 void idle_learn(struct idle_limit *limit);     /* decay, growth, estimate, publish */
 void idle_learn_close(struct idle_limit *limit, const struct close_facts *facts);
-void idle_learn_retired(struct idle_limit *limit, uint64_t idle_ns, bool sentinel);
+void idle_learn_sentinel(struct idle_limit *limit, uint64_t idle_ns); /* we closed one */
 
 static inline uint64_t load_u64(const _Atomic uint64_t *value)
 {

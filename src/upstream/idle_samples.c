@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/idle_samples.h"
 
+#include <assert.h>
 #include <string.h>
 
 static_assert(sizeof(struct idle_table) <= 1228, "at most 1.2 KiB for each host and worker");
