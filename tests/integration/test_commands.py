@@ -72,12 +72,28 @@ class TestOrigin:
             client.get("/bytes/1")
             assert not client.silent(1), "no stray byte came"
 
+    def test_the_ledger_counts_what_was_executed(self, built_in):
+        address, number = built_in("--hang-up-rate", "at:2").address, [("X-Request-Number", "1")]
+        with Client(address) as client:
+            assert client.request("POST", "/sink", number, b"x").get("x-request-number") == "1"
+            with pytest.raises((AssertionError, ConnectionError)):  # executed, not answered
+                client.request("POST", "/sink", number, b"x")
+        with Client(address) as client:
+            ledger = json.loads(client.get("/ledger").body)
+            assert (ledger["requests"], ledger["distinct"], ledger["doubled"], ledger["connections"]) == (2, 1, 1, 1)
+            assert ledger["by_method"] == {"POST": {"requests": 2, "doubled": 1}}
+            assert json.loads(client.request("DELETE", "/ledger").body)["requests"] == 0
+
     def test_keep_alive_header(self, built_in):
         with Client(built_in("--keep-alive-header", "--close-idle-after", "5s").address) as client:
             assert client.get("/bytes/1").get("keep-alive", "").startswith("timeout=")
 
     @pytest.mark.parametrize("options", [[], ["--close-idle-after", "40ms"], ["--close-after-requests", "3"],
-                                         ["--keep-alive-header"], ["--stray-bytes"], ["--jitter", "5ms"]])
+                                         ["--keep-alive-header"], ["--stray-bytes"], ["--jitter", "5ms"],
+                                         ["--close-idle-after", "30ms-50ms", "--close-by", "half"],
+                                         ["--close-idle-after", "40ms", "--close-by", "reset"],
+                                         ["--close-age", "20ms-80ms"], ["--close-after-requests", "3", "--unannounced"],
+                                         ["--bytes-per-second", "20000"], ["--late-rate", "every:5", "--late-by", "50ms"]])
     def test_the_gateway_gets_along_with_its_faults(self, built_in, make, options):
         client = make.client(make.gateway(proxy(built_in(*options))))
         for number in range(25):
