@@ -10,7 +10,7 @@
 
 struct access_log;
 
-enum { FRONTEND_STATUS_SLOTS = 600 };
+enum { FRONTEND_STATUS_SLOTS = 1000 }; /* a status has three digits (RFC 9110 15) */
 
 /* Numbers of one worker, written by it alone, read by anybody. */
 struct frontend_counts {
