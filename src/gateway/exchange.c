@@ -3,9 +3,7 @@
 #include "gateway/exchange.h"
 
 #include "base/assert.h"
-#include "base/log.h"
 #include "gateway/exchange_internal.h"
-#include "observe/access_log.h"
 
 #define EXCHANGE_ARENA_BYTES ((size_t)256 << 20)
 
@@ -170,30 +168,13 @@ static enum progress collect_request(struct exchange *x)
     return reply(x);
 }
 
-static void log_exchange(struct exchange *x)
-{
-    struct frontend *frontend = x->client->frontend;
-
-    frontend_count_request(frontend, x->endpoint ? x->endpoint : generation_unrouted(x->generation), x->status);
-    if (frontend->access_log && x->request)
-        access_log_write(
-            frontend->access_log,
-            &(struct access_entry){
-                .wall_ns = loop_wall_ns(frontend->loop),
-                .took_ns = loop_now_ns(frontend->loop) - x->started_ns,
-                .status = x->status,
-                .client_ip = forward_client_ip(x->arena, &exchange_service(x)->router, x->request, &x->client->peer),
-                .method = x->request->method,
-                .target = x->request->path,
-                .error = x->error.fault != FAULT_NONE ? x->error.text : NULL,
-            });
-}
-
 static enum progress finish(struct exchange *x)
 {
     if (!x->status)
         x->status = STATUS_CLIENT_GONE;
-    log_exchange(x);
+    frontend_count_request(x->client->frontend, x->endpoint ? x->endpoint : generation_unrouted(x->generation),
+                           x->status);
+    log_access(x);
     return OVER;
 }
 
@@ -290,6 +271,9 @@ void exchange_start(struct client *client, struct http_stream *stream)
 
 void exchange_cut(struct exchange *x)
 {
+    if (x->error.fault == FAULT_NONE)
+        error_set(&x->error, FAULT_SYSTEM, ERROR_DRAINING, "cut off by the end of the gateway");
     http_cancel(x->stream, HTTP_CANCEL_DEADLINE);
+    (void)finish(x);
     exchange_free(x);
 }

@@ -55,7 +55,7 @@ struct exchange {
 /* Takes a stream that http_accept gave and serves it. Without memory the stream is cancelled. */
 void exchange_start(struct client *client, struct http_stream *stream);
 
-/* Ends it now, the client sees a cut answer (hard limit of a drain). */
+/* Ends it now, the client sees a cut answer (hard limit of a drain). It is counted and logged like any other. */
 void exchange_cut(struct exchange *exchange);
 
 #endif

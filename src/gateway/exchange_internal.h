@@ -26,7 +26,8 @@ enum progress call_collect(struct exchange *exchange);
 /* Moves request body from the client to the backend. IO_OK: all of it is on its way; IO_FAIL: exchange->error. */
 enum io call_pump_request(struct exchange *exchange);
 
-/* request_log.c: shows a request on the log, for /__debug/ */
+/* request_log.c: the access line of a request that is over; the whole request on the log, for /__debug/ */
+void log_access(struct exchange *exchange);
 void log_request(const struct exchange *exchange, struct str body);
 
 /* relay.c */

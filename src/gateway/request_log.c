@@ -1,7 +1,8 @@
-/* request_log.c: what /__debug/ puts on the log: the request line, query, parameters, headers and body.
- * SPDX-License-Identifier: Apache-2.0 */
+/* request_log.c: what requests leave on the logs: an access line each, and for /__debug/ the request line, query,
+ * parameters, headers and body. SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 #include "gateway/exchange_internal.h"
+#include "observe/access_log.h"
 
 enum { BODY_SHOWN_BYTES = 1024 };
 
@@ -21,4 +22,22 @@ void log_request(const struct exchange *x, struct str body)
         LOG(LOG_DEBUG, AREA, "Header %.*s: %.*s", STR_ARG(request->headers.fields[i].name),
             STR_ARG(request->headers.fields[i].value));
     LOG(LOG_DEBUG, AREA, "Body: %.*s", STR_ARG(str_first(body, BODY_SHOWN_BYTES)));
+}
+
+void log_access(struct exchange *x)
+{
+    struct frontend *frontend = x->client->frontend;
+
+    if (!frontend->access_log || !x->request)
+        return;
+    access_log_write(frontend->access_log, &(struct access_entry){
+                                               .wall_ns = loop_wall_ns(frontend->loop),
+                                               .took_ns = loop_now_ns(frontend->loop) - x->started_ns,
+                                               .status = x->status,
+                                               .client_ip = forward_client_ip(x->arena, &exchange_service(x)->router,
+                                                                              x->request, &x->client->peer),
+                                               .method = x->request->method,
+                                               .target = x->request->path,
+                                               .error = x->error.fault != FAULT_NONE ? x->error.text : NULL,
+                                           });
 }

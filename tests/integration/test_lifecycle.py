@@ -128,6 +128,7 @@ def test_the_limit_ends_what_does_not_end(make, settings):
     running.stop()
     assert 0.7 < watch.seconds < 5
     event.set()
+    assert re.search(r'\| 499 \|.*"/slow"\nError #01: cut off by the end of the gateway', running.output)
     with pytest.raises((Cut, ConnectionError)):
         assert client.read_response().status >= 500
         raise Cut("an error status says it too")

@@ -18,3 +18,47 @@ TEST(every_status_is_counted)
     }
     front_close(&stage);
 }
+
+static unsigned count_lines(struct str text, const char *part)
+{
+    struct str line;
+    unsigned count = 0;
+
+    while (str_split(&text, '\n', &line))
+        count += str_find(line, str_from(part)) < line.len;
+    return count;
+}
+
+/* Each exchange ends with one line and one count, whatever ends it. */
+TEST(what_is_cut_off_is_logged_and_counted_once)
+{
+    struct front_stage stage;
+    struct caller answered, waiting, half;
+    struct addr addr;
+    struct str lines;
+
+    front_open(&stage, &(struct front_settings){0});
+    addr = front_listen(&stage, 80);
+    caller_open(&answered, &stage, addr);
+    caller_open(&waiting, &stage, addr);
+    caller_open(&half, &stage, addr);
+    caller_say(&answered, "GET /__health HTTP/1.1\r\nHost: a\r\n\r\n");
+    caller_say(&waiting, "POST /__echo/cut HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe");
+    caller_say(&half, "GET /half HTTP/1.1\r\nHo");
+    front_run(&stage, SIM_MS);
+    CHECK_EQ(stage.frontend->counts.requests, 1);
+    frontend_cut(stage.frontend);
+    CHECK_EQ(stage.frontend->counts.exchanges, 0);
+    CHECK(frontend_is_empty(stage.frontend));
+    lines = front_access_lines(&stage);
+    CHECK_EQ(count_lines(lines, "\"/__health\""), 1);
+    CHECK_EQ(count_lines(lines, "| 499 |"), 1);
+    CHECK_EQ(count_lines(lines, "\"/__echo/cut\""), 1);
+    CHECK_EQ(count_lines(lines, "Error #01: cut off by the end of the gateway"), 1);
+    CHECK_EQ(count_lines(lines, "/half"), 0); /* it was no request yet */
+    CHECK_EQ(stage.frontend->counts.requests, 2);
+    caller_close(&answered);
+    caller_close(&waiting);
+    caller_close(&half);
+    front_close(&stage);
+}
