@@ -1,6 +1,7 @@
 /* request_log.c: what requests leave on the logs: an access line each, and for /__debug/ the request line, query,
  * parameters, headers and body. SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
+#include "base/text.h"
 #include "gateway/exchange_internal.h"
 #include "observe/access_log.h"
 
@@ -24,11 +25,27 @@ void log_request(const struct exchange *x, struct str body)
     LOG(LOG_DEBUG, AREA, "Body: %.*s", STR_ARG(str_first(body, BODY_SHOWN_BYTES)));
 }
 
+/* router.logger_skip_paths: exactly this path, decoded, without its query. */
+static bool is_skipped(struct exchange *x)
+{
+    const struct str_list *skipped = &exchange_service(x)->router.logger_skip_paths;
+    struct str path = str_first(x->request->path, str_find_char(x->request->path, '?'));
+
+    if (skipped->count == 0)
+        return false;
+    if (str_find_char(path, '%') < path.len && !text_percent_decode(x->arena, path, false, &path, NULL))
+        return false;
+    for (size_t i = 0; i < skipped->count; i++)
+        if (str_eq(skipped->items[i], path))
+            return true;
+    return false;
+}
+
 void log_access(struct exchange *x)
 {
     struct frontend *frontend = x->client->frontend;
 
-    if (!frontend->access_log || !x->request)
+    if (!frontend->access_log || !x->request || is_skipped(x))
         return;
     access_log_write(frontend->access_log, &(struct access_entry){
                                                .wall_ns = loop_wall_ns(frontend->loop),

@@ -62,3 +62,39 @@ TEST(what_is_cut_off_is_logged_and_counted_once)
     caller_close(&half);
     front_close(&stage);
 }
+
+TEST(paths_may_be_left_out_of_the_access_log)
+{
+    static const struct {
+        const char *target;
+        bool logged;
+    } cases[] = {
+        {"/__health", false},  {"/__health?x=1", false}, {"/%5F_health", false},    {"/a%20b", false},
+        {"/caf%C3%A9", false}, {"/__health/", true},     {"/__HEALTH", true},       {"/__healthy", true},
+        {"/a%2520b", true},    {"/a+b", true},           {"/else?/__health", true}, {"/a%2", true},
+        {"/__echo/x/y", true},
+    };
+    struct front_stage stage;
+    struct caller caller;
+    struct str lines;
+    struct addr addr;
+
+    front_open(&stage,
+               &(struct front_settings){
+                   .router = "\"logger_skip_paths\": [\"/__health\", \"/a b\", \"/caf\xc3\xa9\", \"/__echo/x\"]"});
+    addr = front_listen(&stage, 80);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        caller_open(&caller, &stage, addr);
+        caller_say(&caller, arena_format(test_arena(), "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", cases[i].target).data);
+        front_run(&stage, SIM_MS);
+        CHECK(caller_has_heard(&caller, "HTTP/1.1 "));
+        caller_close(&caller);
+    }
+    CHECK_EQ(stage.frontend->counts.requests, COUNT_OF(cases));
+    lines = front_access_lines(&stage);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        test_case_is("%s", cases[i].target);
+        CHECK_EQ(count_lines(lines, arena_format(test_arena(), "\"%s\"", cases[i].target).data), cases[i].logged);
+    }
+    front_close(&stage);
+}
