@@ -10,7 +10,7 @@ import race_peers
 from common import Failed
 
 BAD = (["--requests", "0"], ["--requests", "10000001"], ["--connections", "1025"], ["--limit", "0"],
-       ["--peers", "holdfast,nobody"])
+       ["--peers", "holdfast,nobody"], ["--rounds", "0"], ["--rounds", "6", "--requests", "5"])
 
 SEEN = {"sent": 1000, "completed": 1000, "right": 990, "cut": 4, "timeouts": 1, "misdelivered": 0, "connect_failures": 1,
         "connects": 70, "status": {"502": 3, "504": 1}, "seconds": 1.0, "p50_ms": 0.1, "p99_ms": 0.2, "max_ms": 0.3}
@@ -23,14 +23,31 @@ def test_senseless_arguments_are_refused(words):
         race.read_arguments(words)
 
 
-def test_a_row_says_what_was_seen_and_counted(monkeypatch):
-    calls = []
-    monkeypatch.setattr(race, "run_clients", lambda *_: dict(SEEN))
-    monkeypatch.setattr(race, "ledger", lambda port, method="GET": calls.append(method) or COUNTED)
-    row = race.run_method("client", race.read_arguments([]), 1, 2, "GET")
-    assert calls == ["DELETE", "GET"]
-    assert row["status_errors_per_100k"] == 400 and row["cut_per_100k"] == 600
-    assert (row["doubled"], row["executed"], row["reuse"]) == (5, 995, 0.95)
+def raw_row(monkeypatch, **seen):
+    monkeypatch.setattr(race, "run_clients", lambda *_: {**SEEN, **seen})
+    monkeypatch.setattr(race, "ledger", lambda port, method="GET": COUNTED)
+    return race.run_method("client", race.read_arguments([]), 1, 2, "GET", 1000)
+
+
+def test_rounds_are_added_up(monkeypatch):
+    rows = [raw_row(monkeypatch), raw_row(monkeypatch, p50_ms=0.3, status={"502": 5})]
+    total = race.total_of(rows)
+    assert (total["completed"], total["doubled"], total["executed"], total["reuse"]) == (2000, 10, 1990, 0.95)
+    assert total["status"] == {"502": 8, "504": 1} and total["status_errors_per_100k"] == 450
+    assert total["cut_per_100k"] == 600 and abs(total["p50_ms"] - 0.2) < 1e-9
+
+
+def test_requests_are_dealt_to_the_rounds(monkeypatch):
+    dealt = []
+
+    def run_peer(client, options, name, requests):
+        dealt.append((name, requests))
+        return None if name == "nginx" else {"GET": 1, "POST": 2}
+
+    monkeypatch.setattr(race, "run_peer", run_peer)
+    rounds = race.run_rounds("client", race.read_arguments(["--requests", "11", "--rounds", "3", "--peers", "holdfast,nginx"]))
+    assert dealt == [("holdfast", 4), ("nginx", 4), ("holdfast", 4), ("holdfast", 3)]
+    assert rounds == {"holdfast": {"GET": [1, 1, 1], "POST": [2, 2, 2]}}
 
 
 @pytest.mark.parametrize("change, sound", [

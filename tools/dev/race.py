@@ -1,7 +1,8 @@
 """race.py: the word `race`: proves, or disproves, that a gateway wins the idle-close race. An origin closes idle connections
 at 3 ms, clients think 0 to 6 ms between their requests, so that every other pick of a kept connection is a close call. Each
-gateway of race_peers.py runs in turn before a fresh origin, with GET and with POST. The origin's ledger tells what was
-executed, and how often; what the clients saw is told by bench/race_client.c. Bounded in requests and time.
+gateway of race_peers.py runs in turn before a fresh origin, with GET and with POST, in several rounds, so that a busy moment of
+the machine hurts all alike. The origin's ledger tells what was executed, and how often; what the clients saw is told by
+bench/race_client.c. Bounded in requests and time.
 
 SPDX-License-Identifier: Apache-2.0"""
 
@@ -9,6 +10,7 @@ import argparse
 import http.client
 import json
 import socket
+import statistics
 import subprocess
 import tempfile
 import time
@@ -29,16 +31,19 @@ def read_arguments(words):
     parser = argparse.ArgumentParser(prog="./dev race", description="The idle-close race, gateways side by side.")
     parser.add_argument("--requests", type=int, default=100_000, help="for each gateway and method")
     parser.add_argument("--connections", type=int, default=64, help="clients, one connection each (at most 1024)")
+    parser.add_argument("--rounds", type=int, default=4, help="in which the requests are sent, gateway after gateway")
     parser.add_argument("--idle", default="3ms", help="the origin closes connections that are idle for so long")
     parser.add_argument("--think", type=float, default=6, help="the most that clients wait before a request, ms")
     parser.add_argument("--close-by", choices=("close", "half", "reset"), default="close", help="how the origin closes")
     parser.add_argument("--fault", default="", help='more flags for the origin, as "--hang-up-rate 0.001"')
     parser.add_argument("--peers", default=",".join(PEERS), help="which, by comma; all that are installed by default")
-    parser.add_argument("--limit", type=int, default=120, help="seconds for each gateway and method")
+    parser.add_argument("--limit", type=int, default=120, help="seconds for each gateway and method in a round")
     parser.add_argument("--json", default=str(RESULTS), help="write the result here")
     options = parser.parse_args(words)
     if not (0 < options.requests <= REQUESTS_MAX and 0 < options.connections <= 1024 and 0 < options.limit <= 3600):
         raise Failed("race: requests up to 10 million, connections up to 1024, limit up to 3600 s")
+    if not 0 < options.rounds <= min(100, options.requests):
+        raise Failed("race: 1 to 100 rounds, and not more than requests")
     options.peers = [name.strip() for name in options.peers.split(",")]
     unknown = [name for name in options.peers if name not in PEERS]
     if unknown:
@@ -82,8 +87,8 @@ def ledger(port, method="GET"):
         connection.close()
 
 
-def run_clients(client, options, port, method):
-    command = [client, f"127.0.0.1:{port}", method, "/bytes/128", options.requests, options.connections, 0,
+def run_clients(client, options, port, method, requests):
+    command = [client, f"127.0.0.1:{port}", method, "/bytes/128", requests, options.connections, 0,
                int(options.think * 1000), options.limit]
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False,
                           timeout=options.limit + 30)
@@ -92,24 +97,18 @@ def run_clients(client, options, port, method):
     return json.loads(done.stdout)
 
 
-def run_method(client, options, port, origin, method):
-    """One row: what the clients saw and what the origin counted."""
+def run_method(client, options, port, origin, method, requests):
+    """What the clients saw and what the origin counted, raw."""
     ledger(origin, "DELETE")
-    seen = run_clients(client, options, port, method)
+    seen = run_clients(client, options, port, method, requests)
     time.sleep(0.1)  # what is still under way at the origin
     counted = ledger(origin)
-    per_100k = 100_000 / max(seen["completed"], 1)
-    return {
-        **seen,
-        "status_errors_per_100k": sum(seen["status"].values()) * per_100k,
-        "cut_per_100k": (seen["cut"] + seen["timeouts"] + seen["connect_failures"]) * per_100k,
-        "doubled": counted["doubled"], "executed": counted["distinct"], "origin_connections": counted["connections"],
-        "reuse": 1 - counted["connections"] / max(counted["requests"], 1),
-    }
+    return {**seen, "doubled": counted["doubled"], "executed": counted["distinct"], "executions": counted["requests"],
+            "origin_connections": counted["connections"]}
 
 
-def run_peer(client, options, name):
-    """The rows of one gateway, or None when it is not here."""
+def run_peer(client, options, name, requests):
+    """One round of one gateway by method, or None when it is not here."""
     with tempfile.TemporaryDirectory() as folder:
         work, port, origin = Path(folder), free_port(), free_port()
         work.chmod(0o755)
@@ -119,7 +118,38 @@ def run_peer(client, options, name):
         origin_command = [HOLDFAST, "origin", "--listen", f"127.0.0.1:{origin}", "--close-idle-after", options.idle,
                           "--close-by", options.close_by, *options.fault.split()]
         with running(origin_command, origin, "the origin"), running(command, port, name):
-            return {method: run_method(client, options, port, origin, method) for method in METHODS}
+            return {method: run_method(client, options, port, origin, method, requests) for method in METHODS}
+
+
+def run_rounds(client, options):
+    """Peer to method to what each round gave. Who is not here is so in the first round."""
+    rounds = {name: {method: [] for method in METHODS} for name in options.peers}
+    for number in range(options.rounds):
+        requests = options.requests // options.rounds + (number < options.requests % options.rounds)
+        for name in list(rounds):
+            say(f"round {number + 1} of {options.rounds}: {name}")
+            raw = run_peer(client, options, name, requests)
+            if not raw:
+                say(f"{name} is not here")
+                del rounds[name]
+            for method, row in (raw or {}).items():
+                rounds[name][method].append(row)
+    return rounds
+
+
+def total_of(rows):
+    """One row of a table from the raw rows of all rounds: counts are added, of latencies the median is taken."""
+    total = {key: sum(row[key] for row in rows) for key in rows[0] if key != "status" and not key.endswith("_ms")}
+    total.update({key: statistics.median(row[key] for row in rows) for key in rows[0] if key.endswith("_ms")})
+    total["status"] = {}
+    for row in rows:
+        for status, count in row["status"].items():
+            total["status"][status] = total["status"].get(status, 0) + count
+    per_100k = 100_000 / max(total["completed"], 1)
+    total["status_errors_per_100k"] = sum(total["status"].values()) * per_100k
+    total["cut_per_100k"] = (total["cut"] + total["timeouts"] + total["connect_failures"]) * per_100k
+    total["reuse"] = 1 - total["origin_connections"] / max(total["executions"], 1)
+    return total
 
 
 HEADINGS = ("completed", "status /100k", "cut /100k", "doubled", "wrong", "reuse", "p50 ms", "p99 ms")
@@ -139,19 +169,16 @@ def race(arguments):
     client = build.build_executables("release", "race_client")["race_client"]
     say(f"origin closes idle connections at {options.idle} ({options.close_by}), clients think 0-{options.think:g} ms, "
         f"{options.connections} connections, {options.requests:,} requests each")
+    rounds = run_rounds(client, options)
+    peers = {name: {method: total_of(rows) for method, rows in methods.items()} for name, methods in rounds.items()}
     say(" " * 23 + "".join(f"{heading:>13}" for heading in HEADINGS))
-    result = {"options": vars(options), "peers": {}}
-    for name in options.peers:
-        rows = run_peer(client, options, name)
-        if not rows:
-            say(f"{name:17} not here")
-            continue
-        result["peers"][name] = rows
+    for name, rows in peers.items():
         for method, row in rows.items():
             show(name, method, row)
     Path(options.json).parent.mkdir(parents=True, exist_ok=True)
+    result = {"options": vars(options), "peers": peers, "rounds": rounds}
     Path(options.json).write_text(json.dumps(result, indent=1), encoding="utf-8")
-    return 0 if all(is_sound(rows, options) for name, rows in result["peers"].items() if name.startswith("holdfast")) else 1
+    return 0 if all(is_sound(rows, options) for name, rows in peers.items() if name.startswith("holdfast")) else 1
 
 
 def is_sound(rows, options):
