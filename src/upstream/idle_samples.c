@@ -25,9 +25,11 @@ static uint32_t bits_of(uint64_t ns)
 static uint64_t ns_of(uint32_t bits)
 {
     float value;
+    uint64_t ns;
 
     memcpy(&value, &bits, sizeof(value));
-    return (uint64_t)value;
+    ns = (uint64_t)value;
+    return ns + ((float)ns < value);
 }
 
 unsigned idle_bucket(uint64_t idle_ns)
