@@ -16,7 +16,7 @@ struct door {
     struct list_node node;
 };
 
-enum { ACCEPT_BATCH = 64 };
+enum { ACCEPT_BATCH = 64, HEAD_SLACK_BYTES = 4096 };
 #define IDLE_GRACE_NS 1000000000u /* the promise counts whole seconds, and travels */
 
 static void tell_if_drained(struct frontend *frontend)
@@ -110,17 +110,31 @@ static uint64_t positive(int64_t duration_ns)
     return duration_ns > 0 ? (uint64_t)duration_ns : 0;
 }
 
+/* More than any conn can count is as good as the most that it can. */
+static uint32_t clamped(int64_t number)
+{
+    if (number <= 0)
+        return 0;
+    return number < UINT32_MAX ? (uint32_t)number : UINT32_MAX;
+}
+
+/* KrakenD's slack of 4 KiB; 0: the conn's default. */
+static uint32_t head_bytes_max(int64_t max_header_bytes)
+{
+    return max_header_bytes > 0 ? clamped((int64_t)clamped(max_header_bytes) + HEAD_SLACK_BYTES) : 0;
+}
+
 static struct http_conn_options conn_options_of(const struct service *service)
 {
     return (struct http_conn_options){
-        .head_bytes_max = (uint32_t)(service->max_header_bytes > 0 ? service->max_header_bytes + 4096 : 0),
+        .head_bytes_max = head_bytes_max(service->max_header_bytes),
         .idle_timeout_ns = positive(service->idle_timeout_ns),
         .idle_grace_ns = service->server.keep_alive_header ? IDLE_GRACE_NS : 0,
         .head_timeout_ns = positive(service->read_header_timeout_ns),
         .read_timeout_ns = positive(service->read_timeout_ns),
         .write_timeout_ns = positive(service->write_timeout_ns),
         .body_gap_ns = positive(service->server.body_gap_timeout_ns),
-        .requests_max = (uint32_t)service->server.max_requests_per_connection,
+        .requests_max = clamped(service->server.max_requests_per_connection),
         .keep_alive_header = service->server.keep_alive_header,
     };
 }

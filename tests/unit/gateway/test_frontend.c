@@ -98,3 +98,30 @@ TEST(paths_may_be_left_out_of_the_access_log)
     }
     front_close(&stage);
 }
+
+TEST(numbers_too_large_to_count_are_the_largest_not_none)
+{
+    static const struct {
+        const char *root, *server;
+        uint32_t head_bytes_max, requests_max;
+    } cases[] = {
+        {NULL, NULL, 0, 0},
+        {"\"max_header_bytes\": 1, ", "\"max_requests_per_connection\": 1", 4097, 1},
+        {"\"max_header_bytes\": 4294963198, ", "\"max_requests_per_connection\": 4294967295", UINT32_MAX - 1,
+         UINT32_MAX},
+        {"\"max_header_bytes\": 4294963200, ", "\"max_requests_per_connection\": 4294967296", UINT32_MAX, UINT32_MAX},
+        {"\"max_header_bytes\": 4294967296, ", "\"max_requests_per_connection\": 4294967297", UINT32_MAX, UINT32_MAX},
+        {"\"max_header_bytes\": 9223372036854775807, ", "\"max_requests_per_connection\": 9223372036854775807",
+         UINT32_MAX, UINT32_MAX},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct front_stage stage;
+
+        test_case_is("%s %s", cases[i].root ? cases[i].root : "", cases[i].server ? cases[i].server : "");
+        front_open(&stage, &(struct front_settings){.root = cases[i].root, .server = cases[i].server});
+        CHECK_EQ(stage.frontend->conn_options.head_bytes_max, cases[i].head_bytes_max);
+        CHECK_EQ(stage.frontend->conn_options.requests_max, cases[i].requests_max);
+        front_close(&stage);
+    }
+}
