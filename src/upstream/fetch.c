@@ -138,6 +138,16 @@ static enum io start_dial(struct fetch *fetch, struct error *err)
     return fetch_fail(fetch, err);
 }
 
+/* If the connection dies under it, may it be sent again? (Its body has not been seen yet: an announced length tells.)
+ */
+static bool is_repeatable(const struct fetch *fetch)
+{
+    const struct http_head *head = fetch->options.head;
+
+    return fetch->options.transport->resend != RESEND_OFF && head->body_bytes >= 0 &&
+           head->body_bytes <= REPLAY_BYTES && resend_is_idempotent(head);
+}
+
 /* An idle connection, or a slot for a new one. IO_WAIT: the host is at its cap, or others came first. */
 static enum io acquire(struct fetch *fetch, struct error *err)
 {
@@ -146,7 +156,7 @@ static enum io acquire(struct fetch *fetch, struct error *err)
     if (!gate_is_turn(pool_gate(options->pool), options->host, &fetch->gate_waiter))
         return IO_WAIT;
     if (!fetch->fresh_only && !options->transport->disable_keep_alives)
-        fetch->pooled = pool_take(options->pool, options->host, options->transport);
+        fetch->pooled = pool_take(options->pool, options->host, options->transport, is_repeatable(fetch));
     if (fetch->pooled) {
         fetch->state = FETCH_GIVE;
         return IO_OK;
@@ -403,6 +413,7 @@ enum io fetch_head(struct fetch *fetch, struct arena *arena, struct http_head **
         if (io != IO_OK)
             return io;
     }
+    pool_survived(fetch->pooled);
     fetch->state = FETCH_ANSWER;
     fetch->stats.first_byte_ns = loop_now_ns(fetch_loop(fetch)) - fetch->started_ns;
     timer_clear(fetch_loop(fetch), &fetch->head_timer);

@@ -87,6 +87,8 @@ enum io fetch_recover(struct fetch *fetch, const struct error *failure, struct e
     enum resend_proof proof;
     uint64_t rtt_ns;
 
+    if (evidence.reused && !evidence.answer_seen)
+        pool_was_stale(fetch->pooled);
     if (rung != RESEND_ASK_KERNEL)
         return decide(fetch, PROOF_NONE, failure, err);
     proof = ask_kernel(fetch, &rtt_ns);

@@ -43,8 +43,10 @@ void hosts_free(struct hosts *hosts)
 {
     if (!hosts)
         return;
-    for (uint32_t i = 0; i < hosts->count; i++)
+    for (uint32_t i = 0; i < hosts->count; i++) {
+        idle_limit_free(hosts->list[i]->idle_limit);
         free(hosts->list[i]->counts);
+    }
     free(hosts->list);
     map_free(hosts->by_url);
     arena_free(hosts->arena);
@@ -144,11 +146,15 @@ static struct host *host_make(struct hosts *hosts, struct str url, struct error 
     host->workers = hosts->workers;
     host->index = hosts->count;
     host->counts = counts_new(hosts->workers);
-    if (!host->counts || !host->name.data || !host->authority.data || !map_put(hosts->by_url, host->url, host)) {
+    host->idle_limit = idle_limit_new(hosts->workers);
+    if (!host->counts || !host->idle_limit || !host->name.data || !host->authority.data ||
+        !map_put(hosts->by_url, host->url, host)) {
+        idle_limit_free(host->idle_limit);
         free(host->counts);
         error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a host");
         return NULL;
     }
+    idle_limit_configure(host->idle_limit, &(struct idle_limit_options){.eager = true});
     hosts->list[hosts->count++] = host;
     return host;
 }

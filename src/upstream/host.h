@@ -8,6 +8,7 @@
 
 #include "base/addr.h"
 #include "base/str.h"
+#include "upstream/idle_limit.h"
 #include "upstream/ledger.h"
 
 #include <stdatomic.h>
@@ -38,10 +39,11 @@ struct host {
     struct str authority; /* "api.example.com:8080", without a default port: what Host says */
     struct str name;      /* "api.example.com", or the literal without brackets */
     uint16_t port;
-    struct addr unix_addr; /* family ADDR_UNIX for "unix:/path" hosts */
-    uint32_t index;        /* place in the table: pools keep an array by it */
-    _Atomic uint32_t open; /* connections and dials in all workers, for max_connections_per_host */
-    _Atomic uint32_t idle; /* idle connections in all workers, for the cap */
+    struct addr unix_addr;         /* family ADDR_UNIX for "unix:/path" hosts */
+    uint32_t index;                /* place in the table: pools keep an array by it */
+    _Atomic uint32_t open;         /* connections and dials in all workers, for max_connections_per_host */
+    _Atomic uint32_t idle;         /* idle connections in all workers, for the cap */
+    struct idle_limit *idle_limit; /* how long it keeps idle connections, as far as we know */
     unsigned workers;
     struct host_counts *counts; /* one for each worker */
 };

@@ -21,6 +21,7 @@ struct pool {
     struct slab *records;
     struct dial_gate *gate;
     uint64_t lent;
+    bool refused; /* the last take found only what was too risky for it */
 };
 
 struct loop *pool_loop(const struct pool *pool)
@@ -93,13 +94,63 @@ static void close_idle(struct pooled *pooled, enum reason reason, enum side side
     destroy(pooled, reason, side);
 }
 
-/* `news`: what was found instead of silence. */
-static void close_stale(struct pooled *pooled, enum io news, enum reason reason)
+/* An idle period that ends now, for the learner. */
+static struct idle_end idle_end_of(const struct pooled *pooled, uint64_t idle_ns)
+{
+    struct pool *pool = pooled->pool;
+
+    return (struct idle_end){
+        .now_ns = loop_now_ns(pool->loop),
+        .idle_ns = idle_ns,
+        .age_ns = loop_now_ns(pool->loop) - pooled->opened_ns,
+        .worker = pool->worker,
+        .requests = pooled->uses,
+        .idle_conns = atomic_load_explicit(&pooled->host->idle, memory_order_relaxed),
+        .sentinel = pooled->sentinel,
+    };
+}
+
+static uint64_t idle_ns(const struct pooled *pooled)
+{
+    return loop_now_ns(pooled->pool->loop) - pooled->idle_since_ns;
+}
+
+/* We end an idle period, for a reason of ours. */
+static void retire(struct pooled *pooled, enum reason reason)
+{
+    struct idle_end end = idle_end_of(pooled, idle_ns(pooled));
+
+    idle_limit_retired(pooled->host->idle_limit, &end);
+    close_idle(pooled, reason, SIDE_OURS);
+}
+
+static enum reason reason_of_close(struct pooled *pooled, enum reason found)
+{
+    struct idle_end end = idle_end_of(pooled, idle_ns(pooled));
+
+    switch (idle_limit_closed(pooled->host->idle_limit, &end)) {
+    case CLOSE_REQUESTS:
+        return REASON_COUNT;
+    case CLOSE_AGE:
+        return REASON_AGE;
+    case CLOSE_RESTART:
+        return REASON_RESTART;
+    case CLOSE_ANNOUNCED:
+        return REASON_PEER_CLOSE_ANNOUNCED;
+    case CLOSE_IDLE:
+        break;
+    }
+    return found;
+}
+
+/* The peer has ended it. `news`: what was found instead of silence. */
+static void close_stale(struct pooled *pooled, enum io news, enum reason found)
 {
     struct host_counts *counts = pool_counts(pooled->pool, pooled->host);
+    enum reason reason = news == IO_OK ? REASON_STRAY_BYTES : reason_of_close(pooled, found);
 
-    host_count_add(reason == REASON_STALE_AT_CHECK ? &counts->stale : &counts->closed_idle, 1);
-    close_idle(pooled, news == IO_OK ? REASON_STRAY_BYTES : reason, SIDE_PEER);
+    host_count_add(found == REASON_STALE_AT_CHECK ? &counts->stale : &counts->closed_idle, 1);
+    close_idle(pooled, reason, SIDE_PEER);
 }
 
 /* The first pass of a batch: an idle connection has news. */
@@ -112,24 +163,44 @@ static void run_idle_news(struct task *task)
         close_stale(pooled, news, REASON_PEER_CLOSE_IDLE);
 }
 
+/* A learned limit moves while connections wait. */
 static uint64_t expires_ns(const struct pooled *pooled)
 {
-    return pooled->idle_since_ns + pooled->idle_limit_ns;
+    if (pooled->sentinel)
+        return pooled->idle_since_ns + idle_limit_sentinel_until_ns(pooled->host->idle_limit);
+    return pooled->idle_since_ns +
+           (pooled->learned ? idle_limit_retire_after_ns(pooled->host->idle_limit) : pooled->idle_limit_ns);
 }
 
-/* Closes what is too old in one host's stack; returns when its next one will be. In a stack the oldest is last. */
+/* At the end of its time: closed, or left to the host to close, if the learner wants to see when. */
+static void expire(struct pooled *pooled)
+{
+    if (pooled->learned && !pooled->sentinel && idle_limit_wants_sentinel(pooled->host->idle_limit)) {
+        pooled->sentinel = true;
+        return;
+    }
+    retire(pooled, pooled->learned ? REASON_LEARNED_EXPIRED : REASON_IDLE_EXPIRED);
+}
+
+/* Ends what is too old in one host's stack; returns when its next one will be. In a stack the oldest is last. */
 static uint64_t expire_stack(struct pool *pool, struct list *stack)
 {
-    struct list_node *node;
+    uint64_t next_ns = TIMER_OFF;
+    struct list_node *node = list_last(stack), *newer;
 
-    while ((node = list_last(stack))) {
+    for (; node; node = newer) {
         struct pooled *oldest = container_of(node, struct pooled, by_host);
 
-        if (expires_ns(oldest) > loop_now_ns(pool->loop))
-            return expires_ns(oldest);
-        close_idle(oldest, REASON_IDLE_EXPIRED, SIDE_OURS);
+        newer = node->prev == &stack->head ? NULL : node->prev;
+        if (expires_ns(oldest) <= loop_now_ns(pool->loop)) {
+            expire(oldest);
+            continue;
+        }
+        next_ns = expires_ns(oldest) < next_ns ? expires_ns(oldest) : next_ns;
+        if (!oldest->sentinel)
+            break;
     }
-    return TIMER_OFF;
+    return next_ns;
 }
 
 static void run_expiry(struct task *task)
@@ -188,7 +259,7 @@ void pool_free(struct pool *pool)
 void pool_flush(struct pool *pool)
 {
     for (struct list_node *node; (node = list_first(&pool->by_age));)
-        close_idle(container_of(node, struct pooled, by_age), REASON_DRAIN, SIDE_OURS);
+        retire(container_of(node, struct pooled, by_age), REASON_DRAIN);
 }
 
 static bool is_old(const struct pooled *pooled)
@@ -216,41 +287,83 @@ static struct pooled *lend(struct pooled *pooled)
     return pooled;
 }
 
-/* True: it is good and lent; false: it was closed. */
-static bool lend_or_close(struct pooled *pooled)
+enum taking { TAKEN, GONE, NOT_FOR_THIS };
+
+static enum idle_use may_use(const struct pooled *pooled, bool repeatable)
 {
+    return idle_limit_may_use(pooled->host->idle_limit, &(struct idle_pick){
+                                                            .idle_ns = idle_ns(pooled),
+                                                            .survived_ns = pooled->survived_ns,
+                                                            .generation = pooled->generation,
+                                                            .idempotent = repeatable,
+                                                        });
+}
+
+/* Lends it, ends it, or leaves it to a request that can bear more. */
+static enum taking try_to_lend(struct pooled *pooled, bool repeatable)
+{
+    enum idle_use use = pooled->learned ? may_use(pooled, repeatable) : IDLE_USE_YES;
     enum io news;
 
-    if (expires_ns(pooled) <= loop_now_ns(pooled->pool->loop)) {
-        close_idle(pooled, REASON_IDLE_EXPIRED, SIDE_OURS);
-        return false;
+    if (use == IDLE_USE_NO || pooled->sentinel)
+        return NOT_FOR_THIS;
+    if (use == IDLE_USE_RETIRE || expires_ns(pooled) <= loop_now_ns(pooled->pool->loop)) {
+        expire(pooled);
+        return pooled->sentinel ? NOT_FOR_THIS : GONE;
     }
     if (is_old(pooled)) {
-        close_idle(pooled, REASON_AGE, SIDE_OURS);
-        return false;
+        retire(pooled, REASON_AGE);
+        return GONE;
     }
     news = look_at(pooled);
     if (news != IO_WAIT) {
         close_stale(pooled, news, REASON_STALE_AT_CHECK);
-        return false;
+        return GONE;
     }
+    pooled->used_at_idle_ns = idle_ns(pooled);
     unlink_idle(pooled);
     lend(pooled);
-    return true;
+    return TAKEN;
 }
 
-struct pooled *pool_take(struct pool *pool, struct host *host, const struct transport *transport)
+/* Sentinels stand at the old end of the stack and are for nobody. */
+static struct list_node *oldest_usable(const struct list *stack)
+{
+    struct list_node *node = list_last(stack);
+
+    while (node && container_of(node, struct pooled, by_host)->sentinel)
+        node = node->prev == &stack->head ? NULL : node->prev;
+    return node;
+}
+
+struct pooled *pool_take(struct pool *pool, struct host *host, const struct transport *transport, bool repeatable)
 {
     struct list *stack = stack_of(pool, host);
-    struct list_node *node;
+    struct list_node *node = NULL;
+    enum taking taking = GONE;
 
-    while (stack && (node = transport->pick_fifo ? list_last(stack) : list_first(stack))) {
-        struct pooled *pooled = container_of(node, struct pooled, by_host);
+    while (taking == GONE && stack && (node = transport->pick_fifo ? oldest_usable(stack) : list_first(stack)))
+        taking = try_to_lend(container_of(node, struct pooled, by_host), repeatable);
+    pool->refused = taking == NOT_FOR_THIS;
+    return taking == TAKEN ? container_of(node, struct pooled, by_host) : NULL;
+}
 
-        if (lend_or_close(pooled))
-            return pooled;
-    }
-    return NULL;
+void pool_survived(struct pooled *pooled)
+{
+    struct idle_end end = idle_end_of(pooled, pooled->used_at_idle_ns);
+
+    if (pooled->uses < 2)
+        return;
+    idle_limit_survived(pooled->host->idle_limit, &end);
+    if (pooled->used_at_idle_ns > pooled->survived_ns)
+        pooled->survived_ns = pooled->used_at_idle_ns;
+}
+
+void pool_was_stale(struct pooled *pooled)
+{
+    struct idle_end end = idle_end_of(pooled, pooled->used_at_idle_ns);
+
+    idle_limit_stale(pooled->host->idle_limit, &end);
 }
 
 enum reason pool_explain(struct pool *pool, struct host *host, const struct transport *transport)
@@ -258,7 +371,9 @@ enum reason pool_explain(struct pool *pool, struct host *host, const struct tran
     struct host_counts *counts = pool_counts(pool, host);
     bool ever = atomic_load_explicit(&counts->connections_opened, memory_order_relaxed) > 0;
 
-    return transport->disable_keep_alives ? REASON_KEEP_ALIVE_OFF : ledger_explain(&counts->ledger, ever);
+    if (transport->disable_keep_alives)
+        return REASON_KEEP_ALIVE_OFF;
+    return pool->refused ? REASON_RISK_POLICY : ledger_explain(&counts->ledger, ever);
 }
 
 struct dial *pool_dial(struct pool *pool, struct host *host, const struct transport *transport, struct task *owner)
@@ -318,8 +433,11 @@ struct pooled *pool_adopt(struct pool *pool, struct host *host, const struct tra
         error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a connection");
         return NULL;
     }
-    *pooled = (struct pooled){
-        .pool = pool, .host = host, .task = {.run = run_idle_news}, .old_at_ns = old_at_ns(pool, transport)};
+    *pooled = (struct pooled){.pool = pool,
+                              .host = host,
+                              .task = {.run = run_idle_news},
+                              .opened_ns = loop_now_ns(pool->loop),
+                              .old_at_ns = old_at_ns(pool, transport)};
     pooled->conn = h1_client_new(stream, &options, NULL, err);
     if (!pooled->conn) {
         slab_give(pool->records, pooled);
@@ -336,7 +454,7 @@ static bool evict_oldest(struct pool *pool)
 
     if (!node)
         return false;
-    close_idle(container_of(node, struct pooled, by_age), REASON_CAP_EVICTED, SIDE_OURS);
+    retire(container_of(node, struct pooled, by_age), REASON_CAP_EVICTED);
     return true;
 }
 
@@ -374,7 +492,13 @@ static uint64_t idle_limit_ns(const struct transport *transport)
     case IDLE_LEARNED:
         break;
     }
-    return (uint64_t)TRANSPORT_IDLE_DEFAULT_NS;
+    return (uint64_t)TRANSPORT_IDLE_DEFAULT_NS; /* learn: false */
+}
+
+static bool learns(const struct transport *transport)
+{
+    return transport->idle_connection_timeout_ns <= 0 && transport->idle_policy == IDLE_LEARNED &&
+           !transport->ignore_learned;
 }
 
 static void make_idle(struct pooled *pooled, struct list *stack, const struct transport *transport)
@@ -384,6 +508,8 @@ static void make_idle(struct pooled *pooled, struct list *stack, const struct tr
     pooled->idle_since_ns = loop_now_ns(pool->loop);
     pooled->idle_turn = loop_stats(pool->loop)->turns;
     pooled->idle_limit_ns = idle_limit_ns(transport);
+    pooled->learned = learns(transport);
+    pooled->generation = idle_limit_generation(pooled->host->idle_limit);
     list_push_front(stack, &pooled->by_host);
     list_push_back(&pool->by_age, &pooled->by_age);
     host_count_add(&pool_counts(pool, pooled->host)->idle, 1);
@@ -406,15 +532,24 @@ static bool is_used_up(const struct pooled *pooled, const struct transport *tran
            pooled->uses >= (uint64_t)transport->max_requests_per_connection;
 }
 
-/* May it wait for another request at all? */
-static bool is_welcome(const struct pooled *pooled, const struct transport *transport)
+/* What the host has told, or was seen to do: is there a point in keeping it? */
+static bool host_keeps_it(const struct pooled *pooled, const struct transport *transport)
 {
-    return !transport->disable_keep_alives && http_room(pooled->conn) > 0 && !is_old(pooled) &&
-           !is_used_up(pooled, transport);
+    struct idle_limit *limit = pooled->host->idle_limit;
+    struct http_conn_facts facts;
+
+    if (!learns(transport))
+        return true;
+    http_facts(pooled->conn, &facts);
+    if (!transport->ignore_hints && (facts.hint_timeout_s >= 0 || facts.hint_max >= 0) &&
+        !idle_limit_hint(limit, facts.hint_timeout_s, facts.hint_max))
+        return false;
+    return idle_limit_retire_after_ns(limit) > 0 && !idle_limit_is_spent(limit, pooled->pool->worker, pooled->uses);
 }
 
 /* Why a connection that cannot carry another request goes. */
-static enum reason reason_of(const struct pooled *pooled, const struct transport *transport, enum side *side)
+static enum reason reason_of(const struct pooled *pooled, const struct transport *transport, bool wanted,
+                             enum side *side)
 {
     struct http_conn_facts facts;
 
@@ -445,21 +580,26 @@ static enum reason reason_of(const struct pooled *pooled, const struct transport
         return REASON_AGE;
     if (is_used_up(pooled, transport))
         return REASON_COUNT;
-    return transport->disable_keep_alives ? REASON_KEEP_ALIVE_OFF : REASON_CAP_EVICTED;
+    if (transport->disable_keep_alives)
+        return REASON_KEEP_ALIVE_OFF;
+    return wanted ? REASON_CAP_EVICTED : REASON_LEARNED_EXPIRED;
 }
 
 void pool_return(struct pooled *pooled, const struct transport *transport)
 {
     struct list *stack = stack_of(pooled->pool, pooled->host);
+    bool fit = !transport->disable_keep_alives && http_room(pooled->conn) > 0 && !is_old(pooled) &&
+               !is_used_up(pooled, transport);
+    bool wanted = fit && host_keeps_it(pooled, transport);
     enum reason reason;
     enum side side;
 
     take_back(pooled);
-    if (stack && is_welcome(pooled, transport) && admit(pooled->pool, pooled->host, transport)) {
+    if (stack && wanted && admit(pooled->pool, pooled->host, transport)) {
         make_idle(pooled, stack, transport);
         return;
     }
-    reason = reason_of(pooled, transport, &side);
+    reason = reason_of(pooled, transport, wanted, &side);
     destroy(pooled, reason, side);
 }
 

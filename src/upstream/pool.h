@@ -23,10 +23,15 @@ struct pooled {
     struct task task;         /* news while idle */
     struct list_node by_host; /* in the host's stack while idle */
     struct list_node by_age;  /* in the pool's list while idle, oldest first */
-    uint64_t idle_since_ns, idle_turn;
-    uint64_t old_at_ns;     /* not used again from then on; UINT64_MAX: never */
-    uint64_t idle_limit_ns; /* how long it may stay idle */
-    uint32_t uses;          /* requests it was lent for */
+    uint64_t opened_ns, idle_since_ns, idle_turn;
+    uint64_t used_at_idle_ns; /* how long it had been idle when it was last lent */
+    uint64_t survived_ns;     /* the longest idle time after which it still answered */
+    uint32_t generation;      /* of the host, when it became idle */
+    bool learned;             /* its idle limit is the host's, not a configured one */
+    bool sentinel;            /* kept only to see when the host closes it; in no stack */
+    uint64_t old_at_ns;       /* not used again from then on; UINT64_MAX: never */
+    uint64_t idle_limit_ns;   /* how long it may stay idle */
+    uint32_t uses;            /* requests it was lent for */
 };
 
 /* The pool of worker number `worker`. Borrows all. NULL: no memory. */
@@ -37,8 +42,9 @@ struct loop *pool_loop(const struct pool *pool);
 struct host_counts *pool_counts(const struct pool *pool, const struct host *host); /* this worker's numbers */
 
 /* An idle connection to host that is alive, lent to the caller: the one used last, or under pick_fifo the one idle for
- * longest; NULL: none. Dead ones met on the way are closed. */
-struct pooled *pool_take(struct pool *pool, struct host *host, const struct transport *transport);
+ * longest; NULL: none. Dead and expired ones met on the way are closed. `repeatable`: the request may be sent again
+ * when the connection dies under it, so a riskier one will do. */
+struct pooled *pool_take(struct pool *pool, struct host *host, const struct transport *transport, bool repeatable);
 
 /* Why there was no connection to take; uses up the explanation. */
 enum reason pool_explain(struct pool *pool, struct host *host, const struct transport *transport);
@@ -55,6 +61,10 @@ struct pooled *pool_adopt(struct pool *pool, struct host *host, const struct tra
 /* Once for each pool_dial: how it ended. What is not adopted gives its slot back. */
 enum dial_end { DIAL_ADOPTED, DIAL_FAILED, DIAL_GIVEN_UP };
 void pool_dial_ended(struct pool *pool, struct host *host, enum dial_end end);
+
+/* What became of the last use of a lent connection that had been idle: it answered, or it was dead already. */
+void pool_survived(struct pooled *pooled);
+void pool_was_stale(struct pooled *pooled);
 
 /* Takes a lent connection back: it becomes idle if it is fit and the caps allow, else it is closed. */
 void pool_return(struct pooled *pooled, const struct transport *transport);

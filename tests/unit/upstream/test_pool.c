@@ -60,6 +60,7 @@ static struct pooled *make_conn(struct pool_stage *stage, struct host *host, con
 
     CHECK(stage->count < CONNS_MAX);
     CHECK(pair_new(stage->loop, 4096, &near, &stage->far[stage->count++]));
+    CHECK(gate_enter(host, 0));
     pooled = pool_adopt(stage->pool, host, transport, near, &err);
     CHECK(pooled != NULL);
     return pooled;
@@ -105,10 +106,10 @@ TEST(the_last_used_is_lent_first)
     pool_return(second, &transport);
     turn(&stage);
     check_counts(host[0], 2, 0, 2, 0);
-    CHECK(pool_take(stage.pool, host[1], &transport) == NULL);
-    CHECK(pool_take(stage.pool, host[0], &transport) == second);
-    CHECK(pool_take(stage.pool, host[0], &transport) == first);
-    CHECK(pool_take(stage.pool, host[0], &transport) == NULL);
+    CHECK(pool_take(stage.pool, host[1], &transport, true) == NULL);
+    CHECK(pool_take(stage.pool, host[0], &transport, true) == second);
+    CHECK(pool_take(stage.pool, host[0], &transport, true) == first);
+    CHECK(pool_take(stage.pool, host[0], &transport, true) == NULL);
     CHECK_EQ(second->uses, 2);
     pool_return(first, &transport);
     pool_return(second, &transport);
@@ -135,7 +136,7 @@ TEST(a_full_host_keeps_what_it_has_and_a_full_pool_drops_the_oldest)
     pool_return(kept, &transport);
     pool_return(surplus, &transport);
     check_counts(host[0], 2, 1, 1, 0);
-    CHECK(pool_take(stage.pool, host[0], &transport) == kept);
+    CHECK(pool_take(stage.pool, host[0], &transport, true) == kept);
     pool_return(kept, &transport);
     pool_return(make_conn(&stage, host[1], &transport), &transport);
     pool_return(make_conn(&stage, third, &transport), &transport);
