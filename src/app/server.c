@@ -86,6 +86,7 @@ static bool build_worker(struct server *server, unsigned index, struct error *er
     server->workers[index] = worker_new(
         &(struct worker_options){
             .index = index,
+            .workers = server->worker_count,
             .pin = server->worker_count > 1,
             .generation = server->start.generation,
             .hosts = server->start.hosts,

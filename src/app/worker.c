@@ -94,6 +94,7 @@ static bool build(struct worker *worker, struct error *err)
             .generation = options->generation,
             .access_log = worker->access_log,
             .worker = options->index,
+            .workers = options->workers,
         });
     return worker->frontend || error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a worker");
 }

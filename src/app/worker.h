@@ -8,7 +8,7 @@
 struct worker;
 
 struct worker_options {
-    unsigned index;
+    unsigned index, workers;       /* which of how many */
     bool pin;                      /* to a processor of its own */
     struct generation *generation; /* held by the worker */
     struct hosts *hosts;           /* borrowed */

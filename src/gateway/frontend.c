@@ -25,9 +25,32 @@ static void tell_if_drained(struct frontend *frontend)
         task_wake(frontend->loop, frontend->drained);
 }
 
+static bool is_full(const struct frontend *frontend)
+{
+    return frontend->clients_max > 0 && frontend->clients.count >= frontend->clients_max;
+}
+
+/* A descriptor, or a place under the cap, is free again: whoever waits for it may go on. The listeners take turns at
+ * being first. */
+static void resume_doors(struct frontend *frontend, bool was_full)
+{
+    struct list_node *first = list_pop_front(&frontend->doors);
+
+    if (first)
+        list_push_back(&frontend->doors, first);
+    for (struct list_node *node = list_first(&frontend->doors); node; node = list_next(&frontend->doors, node)) {
+        struct door *door = container_of(node, struct door, node);
+
+        listener_resume(door->listener);
+        if (was_full)
+            task_wake(frontend->loop, &door->task);
+    }
+}
+
 static void client_close(struct client *client)
 {
     struct frontend *frontend = client->frontend;
+    bool was_full = is_full(frontend);
 
     ASSERT(list_is_empty(&client->exchanges));
     http_close(client->conn);
@@ -35,9 +58,7 @@ static void client_close(struct client *client)
     list_remove(&frontend->clients, &client->node);
     host_count_add(&frontend->counts.connections_closed, 1);
     free(client);
-    /* A descriptor is free again: whoever waits for one may go on. */
-    for (struct list_node *node = list_first(&frontend->doors); node; node = list_next(&frontend->doors, node))
-        listener_resume(container_of(node, struct door, node)->listener);
+    resume_doors(frontend, was_full);
     tell_if_drained(frontend);
 }
 
@@ -93,8 +114,11 @@ static void run_door(struct task *task)
     for (int i = 0; i < ACCEPT_BATCH; i++) {
         struct stream *stream = NULL;
         struct error err = {0};
-        enum io io = listener_accept(door->listener, &stream, &err);
+        enum io io;
 
+        if (is_full(door->frontend))
+            return; /* who comes waits in the kernel's queue; a client that leaves wakes us */
+        io = listener_accept(door->listener, &stream, &err);
         if (io == IO_WAIT)
             return;
         if (io == IO_OK)
@@ -139,10 +163,19 @@ static struct http_conn_options conn_options_of(const struct service *service)
     };
 }
 
+/* max_connections shared out evenly, rounded up: connections do not move between workers. */
+static uint64_t clients_max(const struct server_options *server, unsigned workers)
+{
+    uint64_t all = (uint64_t)server->max_connections;
+
+    return all / workers + (all % workers > 0);
+}
+
 struct frontend *frontend_new(const struct frontend_options *options)
 {
     struct frontend *frontend = aligned_alloc(_Alignof(struct frontend), sizeof(*frontend));
 
+    ASSERT(options->workers > options->worker);
     if (!frontend)
         return NULL;
     memset(frontend, 0, sizeof(*frontend));
@@ -159,6 +192,7 @@ struct frontend *frontend_new(const struct frontend_options *options)
     frontend->generation = generation_hold(options->generation);
     frontend->started_ns = loop_now_ns(options->loop);
     frontend->conn_options = conn_options_of(generation_service(options->generation));
+    frontend->clients_max = clients_max(&generation_service(options->generation)->server, options->workers);
     list_init(&frontend->doors);
     list_init(&frontend->clients);
     return frontend;

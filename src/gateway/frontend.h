@@ -28,6 +28,7 @@ struct frontend {
     struct http_conn_options conn_options;
     struct list doors;    /* listeners */
     struct list clients;  /* open client connections */
+    uint64_t clients_max; /* this worker's share of max_connections; 0: as many as descriptors allow */
     struct task *drained; /* woken when draining and no client is left */
     bool draining;
     uint64_t started_ns;
@@ -41,7 +42,7 @@ struct frontend_options {
     struct pool *pool;
     struct generation *generation;
     struct access_log *access_log;
-    unsigned worker;
+    unsigned worker, workers; /* its number, and how many there are */
 };
 
 /* The client side of a worker; no listener yet. NULL: no memory. */

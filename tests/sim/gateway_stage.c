@@ -84,8 +84,11 @@ static void open_worker(struct gateway_stage *stage, unsigned index)
     worker->pool = pool_new(worker->loop, worker->resolver, stage->hosts, index);
     ASSERT(worker->pool);
     worker->drained.run = do_nothing;
-    worker->frontend = frontend_new(&(struct frontend_options){
-        .loop = worker->loop, .pool = worker->pool, .generation = stage->generation, .worker = index});
+    worker->frontend = frontend_new(&(struct frontend_options){.loop = worker->loop,
+                                                               .pool = worker->pool,
+                                                               .generation = stage->generation,
+                                                               .worker = index,
+                                                               .workers = stage->worker_count});
     ASSERT(worker->frontend);
     if (!frontend_listen(worker->frontend, &any, &listen, &err))
         sim_fail(stage->sim, "listen: %s", err.text);

@@ -179,10 +179,12 @@ static void build_worker(void *arg)
     struct worker_scenario *scenario = arg;
     struct addr addr = {.family = ADDR_IPV4, .ip = {127, 0, 0, 1}};
     struct error err = {0};
-    struct worker *worker = worker_new(
-        &(struct worker_options){
-            .generation = scenario->generation, .hosts = scenario->hosts, .access_log = true, .ended = end_at_once},
-        &err);
+    struct worker *worker = worker_new(&(struct worker_options){.workers = 1,
+                                                                .generation = scenario->generation,
+                                                                .hosts = scenario->hosts,
+                                                                .access_log = true,
+                                                                .ended = end_at_once},
+                                       &err);
 
     CHECK_INT(worker == NULL, err.fault != FAULT_NONE);
     if (worker && !worker_listen(worker, &addr, &(struct listen_options){.backlog = 1}, &err))

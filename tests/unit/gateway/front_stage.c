@@ -53,8 +53,11 @@ void front_open(struct front_stage *stage, const struct front_settings *settings
     CHECK(stage->pool != NULL);
     stage->log = access_log_new(stage->loop, stage->write_fd);
     CHECK(stage->log != NULL);
-    stage->frontend = frontend_new(&(struct frontend_options){
-        .loop = stage->loop, .pool = stage->pool, .generation = stage->generation, .access_log = stage->log});
+    stage->frontend = frontend_new(&(struct frontend_options){.loop = stage->loop,
+                                                              .pool = stage->pool,
+                                                              .generation = stage->generation,
+                                                              .access_log = stage->log,
+                                                              .workers = settings->workers ? settings->workers : 1});
     CHECK(stage->frontend != NULL);
 }
 

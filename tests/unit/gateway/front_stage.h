@@ -21,6 +21,7 @@ struct front_stage {
 
 struct front_settings {
     const char *root, *server, *router; /* members of these objects, as text; the root's ends in a comma. NULL: none */
+    unsigned workers;                   /* among how many it is one; 0: alone */
 };
 
 /* A frontend of the configuration, with /__health, /__debug/ and /__echo/. */

@@ -125,3 +125,88 @@ TEST(numbers_too_large_to_count_are_the_largest_not_none)
         front_close(&stage);
     }
 }
+
+TEST(the_cap_of_connections_is_shared_by_workers)
+{
+    static const struct {
+        const char *server;
+        unsigned workers;
+        uint64_t share;
+    } cases[] = {
+        {"", 3, 0},
+        {"\"max_connections\": 0", 2, 0},
+        {"\"max_connections\": 7", 1, 7},
+        {"\"max_connections\": 6", 3, 2},
+        {"\"max_connections\": 7", 3, 3},
+        {"\"max_connections\": 1", 256, 1}, /* a worker with none would never answer */
+        {"\"max_connections\": 9223372036854775807", 2, UINT64_C(4611686018427387904)},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct front_stage stage;
+
+        test_case_is("%s, %u workers", cases[i].server, cases[i].workers);
+        front_open(&stage, &(struct front_settings){.server = cases[i].server, .workers = cases[i].workers});
+        CHECK_EQ(stage.frontend->clients_max, cases[i].share);
+        front_close(&stage);
+    }
+}
+
+static void ask_health(struct caller *caller, struct front_stage *stage, struct addr addr)
+{
+    caller_open(caller, stage, addr);
+    caller_say(caller, "GET /__health HTTP/1.1\r\nHost: a\r\n\r\n");
+}
+
+TEST(at_the_cap_accepting_waits_until_a_client_leaves)
+{
+    enum { CALLERS = 5, CAP = 2 };
+    struct front_stage stage;
+    struct caller callers[CALLERS];
+    struct addr addr;
+
+    front_open(&stage, &(struct front_settings){.server = "\"max_connections\": 2"});
+    addr = front_listen(&stage, 80);
+    for (int i = 0; i < CALLERS; i++)
+        ask_health(&callers[i], &stage, addr);
+    for (int left = 0; left < CALLERS; left++) {
+        test_case_is("%d have left", left);
+        front_run(&stage, SIM_SECOND);
+        for (int i = left; i < CALLERS; i++)
+            CHECK_INT(caller_has_heard(&callers[i], "\"status\":\"ok\""), i < left + CAP);
+        CHECK(stage.frontend->clients.count <= CAP);
+        caller_close(&callers[left]);
+    }
+    front_run(&stage, SIM_SECOND);
+    CHECK(frontend_is_empty(stage.frontend));
+    front_close(&stage);
+}
+
+/* A listener with a crowd before it does not take every place that another one waits for. */
+TEST(at_the_cap_listeners_take_turns)
+{
+    enum { CROWD = 8 };
+    struct front_stage stage;
+    struct caller crowd[CROWD], other;
+    struct addr busy, quiet;
+    int left = 0;
+
+    front_open(&stage, &(struct front_settings){.server = "\"max_connections\": 1"});
+    busy = front_listen(&stage, 80);
+    quiet = front_listen(&stage, 81);
+    for (int i = 0; i < CROWD; i++)
+        ask_health(&crowd[i], &stage, busy);
+    ask_health(&other, &stage, quiet);
+    while (left < 3) {
+        front_run(&stage, SIM_MS);
+        if (caller_has_heard(&other, "\"status\":\"ok\""))
+            break;
+        CHECK(caller_has_heard(&crowd[left], "\"status\":\"ok\""));
+        caller_close(&crowd[left++]);
+    }
+    CHECK(left < 3);
+    for (int i = left; i < CROWD; i++)
+        caller_close(&crowd[i]);
+    caller_close(&other);
+    front_close(&stage);
+}
