@@ -54,7 +54,36 @@ void hosts_free(struct hosts *hosts)
     free(hosts);
 }
 
-/* Splits "name", "name:port", "[v6]", "[v6]:port". */
+static bool is_name_char(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+           c == '-';
+}
+
+static bool is_name(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (!is_name_char(text.data[i]))
+            return false;
+    return text.len > 0;
+}
+
+/* An IPv6 literal without its brackets: the only name with colons. */
+static bool is_literal(struct str text)
+{
+    bool colon = false;
+
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.data[i];
+
+        if (!(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'f') && !(c >= 'A' && c <= 'F') && c != ':' && c != '.')
+            return false;
+        colon |= c == ':';
+    }
+    return colon;
+}
+
+/* Splits "name", "name:port", "[v6]", "[v6]:port". False: it is none of them, or the name is none. */
 static bool split_authority(struct str authority, struct str *name, struct str *port)
 {
     size_t colon = str_find_last_char(authority, ':');
@@ -68,15 +97,10 @@ static bool split_authority(struct str authority, struct str *name, struct str *
         if (port->len == 0)
             return false;
     }
-    if (name->len >= 2 && name->data[0] == '[' && name->data[name->len - 1] == ']')
-        *name = str_of(name->data + 1, name->len - 2);
-    return name->len > 0;
-}
-
-static bool is_name_char(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-           c == '-' || c == ':';
+    if (name->len < 2 || name->data[0] != '[' || name->data[name->len - 1] != ']')
+        return is_name(*name);
+    *name = str_of(name->data + 1, name->len - 2);
+    return is_literal(*name);
 }
 
 static bool parse_http(struct host *host, struct arena *arena, struct str url, struct error *err)
@@ -87,10 +111,6 @@ static bool parse_http(struct host *host, struct arena *arena, struct str url, s
     if (!split_authority(authority, &host->name, &port) ||
         (port.len && (!text_to_u64(port, &number) || number == 0 || number > 65535)))
         return error_set(err, FAULT_CONFIG, ERROR_ADDRESS_INVALID, "\"%.*s\" has no valid name and port", STR_ARG(url));
-    for (size_t i = 0; i < host->name.len; i++)
-        if (!is_name_char(host->name.data[i]))
-            return error_set(err, FAULT_CONFIG, ERROR_ADDRESS_INVALID, "\"%.*s\" is more than a name and a port",
-                             STR_ARG(url));
     host->port = (uint16_t)number;
     host->authority = number == 80 && port.len ? str_first(authority, authority.len - port.len - 1) : authority;
     host->name = arena_copy(arena, host->name);

@@ -16,8 +16,31 @@ static const struct {
 };
 
 static const char *const bad[] = {
-    "",           "api.example.com", "https://a",     "ftp://a",       "http://",          "http://a:",
-    "http://a:0", "http://a:65536",  "http://a:port", "http://a/path", "http://user@host", "http://a b",
+    "",
+    "api.example.com",
+    "https://a",
+    "ftp://a",
+    "http://",
+    "http://a:",
+    "http://a:0",
+    "http://a:65536",
+    "http://a:port",
+    "http://a/path",
+    "http://user@host",
+    "http://a b",
+    "http://a:b:80",
+    "http://::1",
+    "http://::1:80",
+    "http://[a]",
+    "http://[]",
+    "http://[::1",
+    "http://::1]",
+    "http://[::1]x",
+    "http://[::1]:",
+    "http://x[::1]:80",
+    "http://[::g]",
+    "http://[[::1]]",
+    "http://:80",
 };
 
 TEST(a_url_gives_name_port_and_authority)
