@@ -17,7 +17,8 @@ struct door {
 };
 
 enum { ACCEPT_BATCH = 64, HEAD_SLACK_BYTES = 4096 };
-#define IDLE_GRACE_NS 1000000000u /* the promise counts whole seconds, and travels */
+#define WARNING_EVERY_NS UINT64_C(10000000000)
+#define IDLE_GRACE_NS    1000000000u /* the promise counts whole seconds, and travels */
 
 static void tell_if_drained(struct frontend *frontend)
 {
@@ -107,6 +108,17 @@ static void client_new(struct frontend *frontend, struct stream *stream)
     host_count_add(&frontend->counts.connections_opened, 1);
 }
 
+/* A pause is tried again ten times a second, which is no news ten times a second. */
+static void tell_of_pause(struct frontend *frontend, const struct error *err)
+{
+    uint64_t now_ns = loop_now_ns(frontend->loop);
+
+    if (now_ns < frontend->next_warning_ns)
+        return;
+    frontend->next_warning_ns = now_ns + WARNING_EVERY_NS;
+    LOG(LOG_WARNING, "SERVICE: HTTP Server", "accepting pauses: %s", err->text);
+}
+
 static void run_door(struct task *task)
 {
     struct door *door = container_of(task, struct door, task);
@@ -124,7 +136,7 @@ static void run_door(struct task *task)
         if (io == IO_OK)
             client_new(door->frontend, stream);
         else
-            LOG(LOG_WARNING, "SERVICE: HTTP Server", "accepting pauses: %s", err.text);
+            tell_of_pause(door->frontend, &err);
     }
     task_wake(door->frontend->loop, task); /* let others run between batches */
 }

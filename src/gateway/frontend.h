@@ -33,6 +33,7 @@ struct frontend {
     bool draining;
     uint64_t started_ns;
     unsigned worker;
+    uint64_t next_warning_ns; /* not before this is it told again that accepting pauses */
     struct frontend_counts counts;
     _Atomic(_Atomic uint64_t *) *requests_by_status; /* by endpoint index: numbers by status, made on first use */
 };

@@ -1,4 +1,5 @@
 /* test_frontend.c: what a worker counts, logs and takes on. SPDX-License-Identifier: Apache-2.0 */
+#include "base/log.h"
 #include "front_stage.h"
 #include "harness/test.h"
 
@@ -207,6 +208,49 @@ TEST(at_the_cap_listeners_take_turns)
     CHECK(left < 3);
     for (int i = left; i < CROWD; i++)
         caller_close(&crowd[i]);
+    caller_close(&other);
+    front_close(&stage);
+}
+
+static unsigned pauses_told;
+
+static void count_pauses(enum log_level level, const char *area, const char *line)
+{
+    (void)area;
+    pauses_told += level == LOG_WARNING && strncmp(line, "accepting pauses: ", 18) == 0;
+}
+
+TEST(that_accepting_pauses_is_told_at_once_and_then_every_ten_seconds)
+{
+    static const struct {
+        uint64_t until_ns;
+        unsigned told;
+    } looks[] = {{SIM_SECOND, 1}, {9 * SIM_SECOND, 1}, {11 * SIM_SECOND, 2}, {35 * SIM_SECOND, 4}};
+    struct front_stage stage;
+    struct caller first, other;
+    struct addr addr;
+    uint64_t start_ns;
+
+    front_open(&stage, &(struct front_settings){.root = "\"idle_timeout\": \"600s\", "});
+    addr = front_listen(&stage, 80);
+    ask_health(&first, &stage, addr); /* then idle for as long as the test takes */
+    front_run(&stage, SIM_SECOND);
+    sim_file_limit(stage.sim, "gateway", sim_files_open(stage.sim, "gateway"));
+    pauses_told = 0;
+    log_set(LOG_WARNING, count_pauses);
+    start_ns = sim_now_ns(stage.sim);
+    caller_open(&other, &stage, addr);
+    for (size_t i = 0; i < COUNT_OF(looks); i++) {
+        test_case_is("after %u s", (unsigned)(looks[i].until_ns / SIM_SECOND));
+        front_run(&stage, start_ns + looks[i].until_ns - sim_now_ns(stage.sim));
+        CHECK_EQ(pauses_told, looks[i].told);
+    }
+    log_set(LOG_OFF, NULL);
+    CHECK_EQ(stage.frontend->clients.count, 1);
+    caller_close(&first); /* makes room */
+    caller_say(&other, "GET /__health HTTP/1.1\r\nHost: a\r\n\r\n");
+    front_run(&stage, SIM_SECOND);
+    CHECK(caller_has_heard(&other, "\"status\":\"ok\""));
     caller_close(&other);
     front_close(&stage);
 }
