@@ -141,7 +141,7 @@ static void publish(struct idle_limit *limit)
     limit->margin_ns = idle_margin_ns(limit_ns, idle_tables_rtt_ns(limit->tables, limit->workers),
                                       idle_tables_lag_ns(limit->tables, limit->workers));
     if (limit->kind == IDLE_LIMIT_UNKNOWN) {
-        strict_ns = least(limit_ns, ceiling_ns);
+        strict_ns = limit_ns; /* which never grows past the ceiling */
         any_ns = most(limit->proven_ns, IDLE_UNKNOWN_ANY_NS);
     } else {
         strict_ns = least(idle_usable_ns(limit_ns, limit->margin_ns), ceiling_ns);

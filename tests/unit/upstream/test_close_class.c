@@ -71,6 +71,7 @@ TEST(the_third_close_at_one_age_but_different_idle_ages_is_an_age_limit)
         CHECK_EQ(next(&sequence, &facts), i < 2 ? CLOSE_IDLE : CLOSE_AGE);
         CHECK_EQ(sequence.withdrawn.count, i == 2 ? 2 : 0);
     }
+    facts.idle_ns = 9 * SEC;
     CHECK_EQ(close_classify(&sequence.history, &facts, &older, &sequence.withdrawn), CLOSE_IDLE);
 }
 

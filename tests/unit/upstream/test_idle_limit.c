@@ -203,6 +203,7 @@ TEST(hints_at_their_edges)
         test_case_is("timeout=%lld, max=%lld", (long long)rows[i].timeout_s, (long long)rows[i].requests_left);
         CHECK_EQ(idle_limit_hint(limit, rows[i].timeout_s, rows[i].requests_left), rows[i].keep);
         CHECK_EQ(idle_limit_retire_after_ns(limit), rows[i].usable_ns);
+        CHECK(view_of(limit).hint_ns <= 7200 * SEC || rows[i].timeout_s < 0);
         CHECK(use(limit, IDLE_UNKNOWN_ANY_NS, false) != IDLE_USE_YES);
         idle_limit_free(limit);
     }
@@ -228,7 +229,7 @@ TEST(three_early_closes_end_the_trust_in_a_hint)
     struct idle_limit *limit = limit_new(1);
 
     CHECK(idle_limit_hint(limit, 60, -1));
-    survive(limit, 10 * SEC, 2000); /* so that single closes make no wall */
+    survive(limit, 10 * SEC, 4000); /* so that single closes make no wall */
     closes(limit, 5 * SEC, 2);
     CHECK(view_of(limit).hint_trusted);
     CHECK_EQ(peer_close(limit, 100 * SEC, 59 * SEC), CLOSE_IDLE); /* as promised, nearly */
@@ -238,6 +239,21 @@ TEST(three_early_closes_end_the_trust_in_a_hint)
     /* A host that promises less is believed anew. */
     CHECK(idle_limit_hint(limit, 4, -1));
     CHECK(view_of(limit).hint_trusted);
+    idle_limit_free(limit);
+}
+
+TEST(a_hint_that_lost_its_trust_is_a_limit_no_more)
+{
+    struct idle_limit *limit = limit_new(1);
+
+    CHECK(idle_limit_hint(limit, 60, -1));
+    survive(limit, 10 * SEC, 4000); /* too many for these closes to make a wall */
+    for (unsigned i = 1; i <= 3; i++) {
+        CHECK_EQ(view_of(limit).kind, IDLE_LIMIT_HINT);
+        CHECK_EQ(peer_close(limit, i * 10 * SEC, i * 2 * SEC), CLOSE_IDLE);
+    }
+    CHECK_EQ(view_of(limit).kind, IDLE_LIMIT_UNKNOWN);
+    CHECK_EQ(idle_limit_retire_after_ns(limit), IDLE_UNKNOWN_REPLAY_NS);
     idle_limit_free(limit);
 }
 
@@ -266,6 +282,9 @@ TEST(a_configured_timeout_wins_but_posts_heed_closes_below_it)
     CHECK_EQ(use(limit, 599 * SEC, false), IDLE_USE_YES);
     CHECK_EQ(use(limit, 600 * SEC, true), IDLE_USE_RETIRE);
     CHECK(!idle_limit_wants_sentinel(limit));
+    idle_limit_configure(limit, &(struct idle_limit_options){.timeout_ns = 2 * SEC});
+    CHECK(!idle_limit_wants_sentinel(limit));
+    idle_limit_configure(limit, &(struct idle_limit_options){.timeout_ns = 600 * SEC});
     /* Case 93: a NAT gateway resets at 350 s. */
     survive(limit, 300 * SEC, 40);
     closes(limit, 350 * SEC, 3);
@@ -285,12 +304,12 @@ TEST(one_stale_hit_bars_the_herd_for_posts_until_it_is_used_again)
 
     CHECK_EQ(idle_limit_may_use(limit, &old), IDLE_USE_YES);
     idle_limit_stale(limit, &(struct idle_end){.now_ns = 10 * SEC, .idle_ns = 700 * MS});
-    old.idle_ns = 690 * MS;                                     /* within the margin */
+    old.idle_ns = 690 * MS;
     CHECK_EQ(idle_limit_may_use(limit, &old), IDLE_USE_RETIRE); /* one close is all that is known: a limit */
     survive(limit, 3 * SEC, 1000);
     idle_limit_stale(limit, &(struct idle_end){.now_ns = 200 * SEC, .idle_ns = 800 * MS});
     CHECK_EQ(view_of(limit).learned_ns, 0);
-    old.idle_ns = 850 * MS;
+    old.idle_ns = 790 * MS; /* within the margin */
     CHECK_EQ(idle_limit_may_use(limit, &old), IDLE_USE_NO);
     CHECK_EQ(idle_limit_may_use(limit, &young), IDLE_USE_YES);
     fresh = old;
@@ -375,6 +394,19 @@ TEST(a_wall_stays_however_much_is_reused_far_below_it)
     idle_limit_free(limit);
 }
 
+TEST(old_closes_fade)
+{
+    struct idle_limit *limit = limit_new(1);
+
+    closes(limit, 5 * SEC, 100);
+    survive(limit, MS, 60000);
+    CHECK_EQ(view_of(limit).learned_ns, 5 * SEC);
+    survive(limit, 6 * SEC, 3000); /* a hundred closes would weigh more */
+    survive(limit, MS, 1024);
+    CHECK_EQ(view_of(limit).learned_ns, 0);
+    idle_limit_free(limit);
+}
+
 TEST(three_closes_together_overrule_old_survivals)
 {
     struct idle_limit *limit = limit_new(4);
@@ -395,8 +427,8 @@ TEST(closes_spread_among_a_thousand_survivals_overrule_nothing)
     survive(limit, 3500 * MS, 4000);
     for (unsigned i = 0; i < 12; i++) {
         CHECK_EQ(peer_close(limit, (i + 1) * SEC, 2 * SEC), CLOSE_IDLE);
-        survive(limit, 3500 * MS, 2000);
         CHECK_EQ(view_of(limit).learned_ns, 0);
+        survive(limit, 3500 * MS, 2000);
     }
     idle_limit_free(limit);
 }
