@@ -112,7 +112,8 @@ static struct str methods_at(struct generation *generation, size_t first)
     }
 }
 
-/* router.auto_options: OPTIONS for every path that has no endpoint for it. */
+/* router.auto_options: OPTIONS for every path that has no endpoint for it; one of all methods is for it, and sorts
+ * first. */
 static bool add_options(struct generation *generation, struct report *report)
 {
     const struct service *service = generation->service;
@@ -122,7 +123,7 @@ static bool add_options(struct generation *generation, struct report *report)
         struct str allow = methods_at(generation, i);
         struct endpoint *endpoint;
 
-        if (allow.len == 0 || str_eq(allow, STR("*")))
+        if (allow.len == 0 || str_starts(allow, STR("*")))
             continue;
         endpoint = add_builtin(generation, ENDPOINT_OPTIONS, service->endpoints[i].route);
         endpoint->allow = allow;
