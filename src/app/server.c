@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "app/server.h"
 
+#include "app/trim.h"
 #include "os/mailbox.h"
 #include "os/process.h"
 #include "os/thread.h"
@@ -28,6 +29,7 @@ struct server {
     size_t address_count;
     struct mailbox *mailbox;
     struct task mail_task;
+    struct trim trim;
     bool draining, cutting;
 };
 
@@ -172,6 +174,7 @@ struct server *server_new(const struct server_start *start, struct error *err)
         server_free(server);
         return NULL;
     }
+    trim_start(&server->trim, start->loop, server->frontends, server->worker_count);
     return server;
 }
 
@@ -221,6 +224,7 @@ void server_free(struct server *server)
 {
     if (!server)
         return;
+    trim_stop(&server->trim);
     for (unsigned i = 0; server->workers && i < server->worker_count; i++)
         worker_free(server->workers[i]);
     task_forget(server->start.loop, &server->mail_task);

@@ -4,6 +4,7 @@
 #include "base/text.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -37,6 +38,11 @@ uint64_t process_resident_bytes(void)
     if (!str_split(&rest, ' ', &word) || !str_split(&rest, ' ', &word) || !text_to_u64(word, &pages))
         return 0;
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+void process_trim_memory(void)
+{
+    (void)malloc_trim(0);
 }
 
 int process_id(void)

@@ -11,6 +11,10 @@ uint64_t process_raise_file_limit(void);
 /* Resident memory in bytes; 0 when it cannot be read. */
 uint64_t process_resident_bytes(void);
 
+/* Gives freed memory that the allocator keeps back to the system. Other threads' allocations wait meanwhile, some
+ * milliseconds for a hundred megabytes. */
+void process_trim_memory(void);
+
 int process_id(void);
 
 #endif

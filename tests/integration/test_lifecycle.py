@@ -11,6 +11,7 @@ import time
 
 import pytest
 from configs import forward_all, proxy, service
+from gateway import binary_path, release_binary_path
 from origin import reply
 from rawhttp import Client, Cut, fetch
 from waiting import Stopwatch, eventually
@@ -205,6 +206,23 @@ class TestDescriptors:
             for each in crowd:
                 each.close()
         assert running.running()
+
+
+@pytest.mark.heavy
+def test_what_a_crowd_took_is_given_back(make, note):
+    """Half an upload each: a buffer for every connection, and more than the workers keep for the next crowd."""
+    if release_binary_path() == binary_path():
+        pytest.skip("a sanitizer keeps freed memory")
+    running = make.gateway(proxy(make.origin(lambda conn, _: conn.body())), binary=release_binary_path())
+    before = running.memory_kib()
+    crowd = [Client(running.address) for _ in range(900)]
+    for each in crowd:
+        each.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n" + b"a" * 50000)
+    eventually(lambda: running.memory_kib() > before + 40_000, what="memory in use")
+    for each in crowd:
+        each.close()
+    eventually(lambda: running.memory_kib() < before + 25_000, 10, "memory given back")
+    note("a crowd", f"{before} KiB, {running.memory_kib('VmHWM')} KiB, {running.memory_kib()} KiB")
 
 
 def served(address):

@@ -1,0 +1,62 @@
+/* trim.c: see the header. Start with run_trim. SPDX-License-Identifier: Apache-2.0 */
+#include "app/trim.h"
+
+#include "os/process.h"
+
+#define LOOK_EVERY_NS UINT64_C(2000000000)
+
+enum {
+    CROWD_MIN = 64, /* what fewer have left behind is no burden */
+    GROWTH_BYTES_MAX = 16 << 20,
+};
+
+/* A crowd that came and went between two looks shows by what it has left behind. */
+bool trim_is_due(uint64_t most, uint64_t now, uint64_t grown_bytes)
+{
+    return grown_bytes > GROWTH_BYTES_MAX || (most >= now + CROWD_MIN && now <= most / 2);
+}
+
+static uint64_t count_now(const struct trim *trim)
+{
+    uint64_t count = 0;
+
+    for (unsigned i = 0; i < trim->workers; i++) {
+        const struct frontend_counts *counts = &trim->frontends[i]->counts;
+        uint64_t closed = atomic_load_explicit(&counts->connections_closed, memory_order_acquire);
+
+        count += atomic_load_explicit(&counts->connections_opened, memory_order_acquire) - closed;
+        count += atomic_load_explicit(&counts->exchanges, memory_order_relaxed);
+    }
+    return count;
+}
+
+static void run_trim(struct task *task)
+{
+    struct trim *trim = container_of(task, struct trim, task);
+    uint64_t resident = process_resident_bytes(), now = count_now(trim);
+    uint64_t grown = resident > trim->resident_bytes ? resident - trim->resident_bytes : 0;
+
+    timer_set(trim->loop, &trim->timer, loop_now_ns(trim->loop) + LOOK_EVERY_NS);
+    if (now > trim->most)
+        trim->most = now;
+    if (!trim_is_due(trim->most, now, grown))
+        return;
+    process_trim_memory();
+    trim->resident_bytes = process_resident_bytes();
+    trim->most = now;
+}
+
+void trim_start(struct trim *trim, struct loop *loop, const struct frontend *const *frontends, unsigned workers)
+{
+    *trim = (struct trim){.loop = loop, .frontends = frontends, .workers = workers, .task.run = run_trim};
+    trim->timer = (struct timer){.at_ns = TIMER_OFF, .task = &trim->task};
+    task_wake(loop, &trim->task);
+}
+
+void trim_stop(struct trim *trim)
+{
+    if (!trim->loop)
+        return;
+    timer_clear(trim->loop, &trim->timer);
+    task_forget(trim->loop, &trim->task);
+}

@@ -1,0 +1,27 @@
+/* trim.h: gives memory back to the system when a crowd has gone. The allocator keeps what is freed between things that
+ * live longer, which after a flood is most of what the flood took. SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_APP_TRIM_H
+#define HOLDFAST_APP_TRIM_H
+
+#include "gateway/frontend.h"
+
+/* Looks at the workers' numbers every other second, from the main thread's loop. */
+struct trim {
+    struct loop *loop;
+    const struct frontend *const *frontends; /* borrowed */
+    unsigned workers;
+    struct task task;
+    struct timer timer;
+    /* Since memory was last given back: */
+    uint64_t most;           /* connections and exchanges that were seen at once */
+    uint64_t resident_bytes; /* right behind it */
+};
+
+void trim_start(struct trim *trim, struct loop *loop, const struct frontend *const *frontends, unsigned workers);
+void trim_stop(struct trim *trim); /* also of a zeroed one, that never started */
+
+/* Is it worth while, with `most` connections and exchanges since the last time, `now` of them left, and so many bytes
+ * more in use by the process? */
+bool trim_is_due(uint64_t most, uint64_t now, uint64_t grown_bytes);
+
+#endif
