@@ -51,11 +51,10 @@ static struct str go_time(uint64_t wall_ns, uint64_t uptime_ns, char out[TIME_TE
 
 static void answer_health(const struct answer_input *input, struct answer *out)
 {
-    char now[TIME_TEXT_BYTES];
+    char text[TIME_TEXT_BYTES];
+    struct str now = go_time(input->wall_ns, input->uptime_ns, text);
 
-    answer_json(input,
-                arena_format(input->arena, "{\"agents\":{},\"now\":\"%.*s\",\"status\":\"ok\"}",
-                             STR_ARG(go_time(input->wall_ns, input->uptime_ns, now))),
+    answer_json(input, arena_format(input->arena, "{\"agents\":{},\"now\":\"%.*s\",\"status\":\"ok\"}", STR_ARG(now)),
                 out);
 }
 

@@ -54,10 +54,12 @@ static struct str method_word(struct arena *arena, struct str method)
 
 static struct str after_call(const struct answer_input *input, struct str text)
 {
+    struct str method;
+
     if (!input->call || !input->host)
         return text;
-    return arena_format(input->arena, "%.*s \"%.*s%.*s\": %.*s",
-                        STR_ARG(method_word(input->arena, input->call->method)), STR_ARG(input->host->url),
+    method = method_word(input->arena, input->call->method);
+    return arena_format(input->arena, "%.*s \"%.*s%.*s\": %.*s", STR_ARG(method), STR_ARG(input->host->url),
                         STR_ARG(input->call->path), STR_ARG(text));
 }
 

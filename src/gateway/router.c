@@ -347,15 +347,25 @@ static struct str quote(struct arena *arena, struct str text)
     return str_of(out, len);
 }
 
+/* Without memory the text is shorter: the request is refused all the same. */
+static struct str bad_escape(struct arena *arena, struct str bad)
+{
+    struct str quoted = bad.data ? quote(arena, bad) : STR_EMPTY, text = STR_EMPTY;
+
+    if (quoted.data)
+        text = arena_format(arena, "error: invalid URL escape \"%.*s\"", STR_ARG(quoted));
+    return text.data ? text : STR("error: invalid URL escape");
+}
+
 struct str route_check_params(const struct route_match *match, struct arena *arena)
 {
     for (unsigned i = 0; i < match->param_count; i++) {
         struct str value = match->params[i].value, decoded, bad = STR_EMPTY;
 
         if (str_find_char(value, '%') < value.len) {
-            if (!text_percent_decode(arena, value, false, &decoded, &bad))
-                return arena_format(arena, "error: invalid URL escape \"%.*s\"", STR_ARG(quote(arena, bad)));
-            return STR("error: encoded url params");
+            if (text_percent_decode(arena, value, false, &decoded, &bad))
+                return STR("error: encoded url params");
+            return bad_escape(arena, bad);
         }
         if (str_find_char(value, '?') < value.len || str_find_char(value, '#') < value.len)
             return STR("error: encoded url params");

@@ -421,3 +421,30 @@ TEST(router_agrees_with_brute_force)
         }
     }
 }
+
+/* With ever more memory: refused in any case, with the whole text or a short one. */
+TEST(a_bad_escape_is_refused_without_memory_too)
+{
+    enum { VALUE_BYTES = 400 };
+    char value[VALUE_BYTES];
+    struct route_match match = {.param_count = 1};
+    unsigned whole = 0, shortened = 0;
+
+    memset(value, 'a', sizeof(value));
+    memcpy(value, "%zz", 3);
+    match.params[0].value = str_of(value, sizeof(value));
+    for (size_t room = 0; room < 8192; room++) {
+        struct arena *arena = arena_new(NULL, room);
+        struct str text;
+
+        CHECK(arena != NULL);
+        text = route_check_params(&match, arena);
+        test_case_is("%zu bytes", room);
+        whole += text.data && str_eq(text, STR("error: invalid URL escape \"%zz\""));
+        shortened += text.data && str_eq(text, STR("error: invalid URL escape"));
+        CHECK_EQ(whole + shortened, room + 1);
+        arena_free(arena);
+    }
+    CHECK(whole > 0);
+    CHECK(shortened > 0);
+}
