@@ -8,9 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* `body` without data: there was no memory for it, which must not look like an empty one. */
 static void answer_json(const struct answer_input *input, struct str body, struct answer *out)
 {
-    answer_begin(out, 200);
+    answer_begin(out, body.data ? 200 : 500);
+    if (!body.data)
+        return;
     answer_add(input, out, HEADER_CONTENT_TYPE, STR("application/json; charset=utf-8"));
     answer_set_body(out, body);
 }
@@ -107,6 +110,7 @@ static void write_query(struct json_writer *writer, struct arena *arena, struct 
     size_t count = 0;
     struct str piece;
 
+    writer->failed |= !entries;
     while (entries && str_split(&query, '&', &piece)) {
         size_t equals = str_find_char(piece, '=');
         struct entry *entry = &entries[count];
@@ -128,11 +132,11 @@ static void write_headers(struct json_writer *writer, struct arena *arena, const
     for (uint32_t i = 0; entries && i < headers->count; i++) {
         struct str name = header_canonical(arena, headers->fields[i].name);
 
-        if (name.data) {
-            entries[count] = (struct entry){name, headers->fields[i].value, count};
-            count++;
-        }
+        writer->failed |= !name.data;
+        entries[count] = (struct entry){name, headers->fields[i].value, count};
+        count++;
     }
+    writer->failed |= !entries;
     write_lists(writer, entries, count);
 }
 

@@ -161,6 +161,10 @@ static enum progress collect_request(struct exchange *x)
         return exchange_fail(x);
     body = chain_copy(&x->request_body, x->arena);
     chain_clear(&x->request_body);
+    if (!body.data) {
+        error_set(&x->error, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a request's body");
+        return exchange_fail(x);
+    }
     if (x->endpoint->kind == ENDPOINT_DEBUG)
         log_request(x, body);
     input = reply_input(x);
