@@ -62,8 +62,7 @@ static uint16_t upstream_status(const struct error *err)
     } rows[] = {
         {ERROR_DEADLINE, 504},        {ERROR_CONNECT_TIMEOUT, 504}, {ERROR_RESPONSE_HEADER_TIMEOUT, 504},
         {ERROR_RESOLVE_TIMEOUT, 504}, {ERROR_WRITE_TIMEOUT, 504},   {ERROR_NO_HOSTS, 503},
-        {ERROR_QUEUE_TIMEOUT, 503},
-        {ERROR_DRAINING, 503},        {ERROR_OUT_OF_FILES, 503},
+        {ERROR_QUEUE_TIMEOUT, 503},   {ERROR_DRAINING, 503},        {ERROR_OUT_OF_FILES, 503},
     };
 
     for (size_t i = 0; i < COUNT_OF(rows); i++)
