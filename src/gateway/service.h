@@ -47,7 +47,7 @@ struct backend_options {
     bool input_headers_given, input_query_strings_given;
     struct str return_error_details; /* backend/http */
     bool return_error_code;
-    const struct node *node; /* the backend's object */
+    const struct node *node;    /* the backend's object */
     struct transport transport; /* the service's, with what holdfast/upstream says here */
     const struct node *extra_config;
     struct place place; /* of the backend's object */
