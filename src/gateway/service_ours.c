@@ -5,7 +5,7 @@
 #include "gateway/service_internal.h"
 
 #define MAX_CONNECTION_AGE_NS SECONDS(3600)
-#define QUEUE_TIMEOUT_NS SECONDS(1)
+#define QUEUE_TIMEOUT_NS      SECONDS(1)
 
 static const char *const profile_names[] = {"safe", "krakend", NULL};
 static const char *const error_status_names[] = {"krakend", "precise", NULL};
