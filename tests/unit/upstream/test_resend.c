@@ -2,7 +2,7 @@
 #include "tests/harness/test.h"
 #include "upstream/resend.h"
 
-#define KEPT .reused = true, .bytes_sent = 100, .replayable = true, .policy = RESEND_REPEATABLE
+#define KEPT    .reused = true, .bytes_sent = 100, .replayable = true, .policy = RESEND_REPEATABLE
 #define UNACKED .reused = true, .bytes_sent = 100, .replayable = true, .policy = RESEND_UNACKED
 
 /* clang-format off */
