@@ -76,8 +76,12 @@ static void tcp_shutdown_write(struct stream *stream)
 static enum io tcp_peek(struct stream *stream)
 {
     struct tcp *tcp = tcp_of(stream);
+    enum io io = tcp->world->ops->peek(tcp->world, tcp->watch.fd);
 
-    return tcp->world->ops->peek(tcp->world, tcp->watch.fd);
+    /* Whoever runs over this stream may have to read to know what the bytes mean, before the loop has told of them. */
+    if (io == IO_OK)
+        tcp->watch.ready |= READY_READ;
+    return io;
 }
 
 static bool tcp_facts(struct stream *stream, struct tcp_facts *facts)
