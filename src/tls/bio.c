@@ -1,0 +1,121 @@
+/* bio.c: OpenSSL's view of the stream below: one read of up to 64 KiB feeds many records, many records leave in one
+ * send.
+ *
+ * OpenSSL is never told of an end or a failure, only to wait: it would call the session bad, and resuming is what comes
+ * next. tls_stream_settle knows better. SPDX-License-Identifier: Apache-2.0 */
+#include "tls/bio_internal.h"
+#include "tls/stream_internal.h"
+
+enum { ROOM_IN_MIN = 4096 };
+
+static void fail_memory(struct tls_stream *tls)
+{
+    struct error err;
+
+    error_set(&err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for TLS records");
+    tls_stream_note_failure(tls, &err);
+}
+
+static void fail_housekeeping(struct tls_stream *tls)
+{
+    struct error err;
+
+    error_set(&err, FAULT_UPSTREAM, ERROR_TLS_PROTOCOL, "the peer sends TLS messages without end and no data");
+    tls_stream_note_failure(tls, &err);
+}
+
+/* Fills `in` by one read of the stream below. False: nothing came. */
+static bool fill(struct tls_stream *tls)
+{
+    struct iovec part;
+    struct error err;
+    size_t got = 0;
+    enum io io;
+
+    if (tls->under_ended || tls->failure)
+        return false;
+    if (tls->housekeeping > TLS_HOUSEKEEPING_BYTES_MAX) {
+        fail_housekeeping(tls);
+        return false;
+    }
+    if (chain_reserve(&tls->in, loop_blocks(tls->stream.loop), ROOM_IN_MIN, BLOCK_LARGE_BYTES, &part, 1) == 0) {
+        fail_memory(tls);
+        return false;
+    }
+    io = stream_readv(tls->under, &part, 1, &got, &err);
+    chain_commit(&tls->in, io == IO_OK ? got : 0);
+    if (io == IO_END)
+        tls->under_ended = true;
+    else if (io == IO_FAIL)
+        tls_stream_note_failure(tls, &err);
+    tls->housekeeping += (uint32_t)got;
+    return io == IO_OK;
+}
+
+static int bio_read(BIO *bio, char *out, size_t size, size_t *got)
+{
+    struct tls_stream *tls = BIO_get_data(bio);
+
+    BIO_clear_retry_flags(bio);
+    *got = 0;
+    if (tls->in.size == 0 && !fill(tls)) {
+        BIO_set_retry_read(bio);
+        return 0;
+    }
+    while (*got < size && tls->in.size > 0) {
+        struct str front = str_first(chain_front(&tls->in), size - *got);
+
+        memcpy(out + *got, front.data, front.len);
+        chain_drop(&tls->in, front.len);
+        *got += front.len;
+    }
+    return 1;
+}
+
+static int bio_write(BIO *bio, const char *bytes, size_t size, size_t *taken)
+{
+    struct tls_stream *tls = BIO_get_data(bio);
+
+    BIO_clear_retry_flags(bio);
+    *taken = 0;
+    if (tls->write_failed || tls->fin_sent) {
+        tls->cipher_lost += size;
+    } else if (!chain_append(&tls->out, loop_blocks(tls->stream.loop), str_of(bytes, size))) {
+        fail_memory(tls);
+        BIO_set_retry_write(bio);
+        return 0;
+    }
+    tls->cipher_out += size;
+    *taken = size;
+    return 1;
+}
+
+static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
+{
+    (void)bio;
+    (void)number;
+    (void)pointer;
+    return command == BIO_CTRL_FLUSH;
+}
+
+BIO_METHOD *tls_bio_method_new(void)
+{
+    BIO_METHOD *method = BIO_meth_new(BIO_TYPE_SOURCE_SINK | BIO_get_new_index(), "stream");
+
+    if (method && BIO_meth_set_read_ex(method, bio_read) == 1 && BIO_meth_set_write_ex(method, bio_write) == 1 &&
+        BIO_meth_set_ctrl(method, bio_ctrl) == 1)
+        return method;
+    BIO_meth_free(method);
+    return NULL;
+}
+
+BIO *tls_bio_new(struct tls_stream *tls)
+{
+    BIO *bio = BIO_new(tls->profile->method);
+
+    if (!bio)
+        return NULL;
+    BIO_set_data(bio, tls);
+    BIO_set_init(bio, 1);
+    return bio;
+}

@@ -1,0 +1,28 @@
+/* profile_internal.h: what stream.c needs of a profile, and what the profile's two files share.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_TLS_PROFILE_INTERNAL_H
+#define HOLDFAST_TLS_PROFILE_INTERNAL_H
+
+#include "tls/profile.h"
+
+#include <openssl/ssl.h>
+#include <stdatomic.h>
+
+struct tls_profile {
+    SSL_CTX *settings;
+    struct tls_digest identity;
+    BIO_METHOD *method; /* of its streams; OpenSSL wants one that outlives them */
+    bool insecure;      /* neither chain nor name is checked */
+    bool impossible;    /* min_version is above max_version: no handshake can succeed */
+    atomic_uint references;
+};
+
+/* profile_files.c: reads what the options name into the settings, and its bytes into the identity. False: no memory.
+ */
+bool tls_profile_load_files(SSL_CTX *settings, const struct tls_client_options *options,
+                            struct tls_digesting *identity) MUST_USE;
+
+/* stream.c: OpenSSL's news of a session for the stream that got it. */
+int tls_stream_new_session(SSL *ssl, SSL_SESSION *session);
+
+#endif

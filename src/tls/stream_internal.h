@@ -1,0 +1,66 @@
+/* stream_internal.h: a TLS stream's state, for its files: stream.c (the operations), handshake.c (birth and handshake),
+ * bio.c (OpenSSL's view of the stream below), failure.c (OpenSSL's errors in our words).
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_TLS_STREAM_INTERNAL_H
+#define HOLDFAST_TLS_STREAM_INTERNAL_H
+
+#include "tls/profile_internal.h"
+#include "tls/stream.h"
+
+enum {
+    TLS_RECORD_BYTES = 16384,            /* the most plaintext of one record (RFC 8446 5.1) */
+    TLS_OVERHEAD_BYTES = 96,             /* more than any suite adds to a record */
+    TLS_OUT_MAX = BLOCK_LARGE_BYTES,     /* records that are collected for one send */
+    TLS_HOUSEKEEPING_BYTES_MAX = 1 << 20 /* read without a byte for the application among them */
+};
+
+struct tls_stream {
+    struct stream stream;
+    struct stream *under;
+    SSL *ssl;
+    struct tls_profile *profile;
+    struct tls_sessions *sessions;
+    struct tls_digest session_key;
+    struct task task;            /* sends what is left in `out`; then the owner is woken */
+    struct task *owner;          /* ... of `under` too while `out` is empty */
+    struct chain in;             /* records not yet given to OpenSSL; empty whenever it asks for more */
+    struct chain out;            /* records not yet taken by `under` */
+    const struct error *failure; /* why reading has failed for good; NULL: it has not */
+    uint32_t housekeeping;       /* bytes read since the application got one */
+    /* For facts: bytes made since the start, here and at the last turn from reading to writing. */
+    uint64_t plain_out, cipher_out, plain_at_turn, cipher_at_turn, cipher_lost, cipher_given;
+    bool turned;      /* the next write begins a new turn */
+    bool first;       /* as set_owner was told */
+    bool hooked;      /* `under` wakes our task, not the owner */
+    bool shaken;      /* the handshake is done */
+    bool under_ended; /* FIN was read */
+    bool ended;       /* close_notify was read */
+    bool write_ended; /* close_notify was written; FIN goes behind `out` */
+    bool fin_sent;
+    bool write_failed;  /* what is written now goes nowhere */
+    uint8_t write_code; /* enum error_code: why */
+};
+
+static inline struct tls_stream *tls_of(struct stream *stream)
+{
+    return container_of(stream, struct tls_stream, stream);
+}
+
+extern const struct stream_ops tls_client_ops;
+
+/* stream.c */
+void tls_stream_run(struct task *task);
+enum io tls_stream_flush(struct tls_stream *tls, struct error *err);
+void tls_stream_note_failure(struct tls_stream *tls, const struct error *err); /* the first one counts */
+enum io tls_stream_fail(const struct tls_stream *tls, struct error *err);      /* tells it: IO_FAIL */
+
+/* What it means that an OpenSSL call has not succeeded: IO_WAIT, IO_END, or IO_FAIL with tls->failure set. */
+enum io tls_stream_settle(struct tls_stream *tls, int returned);
+
+/* failure.c: the newest error of OpenSSL's queue, which is emptied. */
+void tls_failure(const struct tls_stream *tls, struct error *err);
+
+/* bio.c: how OpenSSL reads and writes; data is the struct tls_stream. */
+BIO *tls_bio_new(struct tls_stream *tls); /* NULL: no memory */
+
+#endif
