@@ -226,6 +226,8 @@ void server_free(struct server *server)
         return;
     trim_stop(&server->trim);
     for (unsigned i = 0; server->workers && i < server->worker_count; i++)
+        worker_join(server->workers[i]);
+    for (unsigned i = 0; server->workers && i < server->worker_count; i++)
         worker_free(server->workers[i]);
     task_forget(server->start.loop, &server->mail_task);
     mailbox_free(server->mailbox);

@@ -6,6 +6,7 @@
 #include "observe/access_log.h"
 #include "os/mailbox.h"
 #include "os/thread.h"
+#include "upstream/handoff.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,6 +132,7 @@ static void run_thread(void *arg)
     struct worker *worker = arg;
 
     loop_run(worker->loop);
+    pool_end(worker->pool); /* the others must not wait for its answers */
     worker->options.ended(worker->options.arg);
 }
 
@@ -154,11 +156,19 @@ void worker_cut(struct worker *worker)
     mailbox_post(worker->mailbox, &worker->cut_letter);
 }
 
-void worker_free(struct worker *worker)
+void worker_join(struct worker *worker)
 {
     if (!worker)
         return;
     thread_join(worker->thread);
+    worker->thread = NULL;
+}
+
+void worker_free(struct worker *worker)
+{
+    if (!worker)
+        return;
+    worker_join(worker);
     frontend_free(worker->frontend); /* may still wake drained_task */
     if (worker->loop) {
         timer_clear(worker->loop, &worker->limit);

@@ -31,6 +31,10 @@ bool worker_start(struct worker *worker, struct error *err) MUST_USE;
 void worker_drain(struct worker *worker, uint64_t limit_ns);
 void worker_cut(struct worker *worker); /* ends at once */
 
+/* Waits for the end of the thread, if it was started. Workers write to each other: all must have been joined before any
+ * is freed. NULL is fine. */
+void worker_join(struct worker *worker);
+
 /* Joins the thread (if started) and frees all. NULL is fine. */
 void worker_free(struct worker *worker);
 

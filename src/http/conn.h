@@ -206,6 +206,14 @@ static inline void http_facts(const struct http_conn *conn, struct http_conn_fac
     conn->ops->facts(conn, facts);
 }
 
+/* Client role, conn without a stream: takes it off its loop, so that another loop may have it (h1/move.c; multiplexed
+ * versions stay where they are). Detached it can only be attached or closed. False: it does not move, as it is unfit,
+ * or something is under way. */
+bool http_detach(struct http_conn *conn) MUST_USE;
+
+/* On the thread of the new loop; http_set_idle must follow. False: *err, and the conn can only be closed. */
+bool http_attach(struct http_conn *conn, struct loop *loop, struct error *err) MUST_USE;
+
 /* Client role, while pooled: news of the stream wakes `owner`; NULL: back to the conn itself. */
 static inline void http_set_idle(struct http_conn *conn, struct task *owner)
 {

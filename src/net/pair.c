@@ -213,6 +213,20 @@ static void pair_close(struct stream *stream, bool reset)
         free(end->pair);
 }
 
+static void pair_detach(struct stream *stream)
+{
+    end_of(stream)->owner = NULL;
+    stream->loop = NULL;
+}
+
+static bool pair_attach(struct stream *stream, struct loop *loop, struct error *err)
+{
+    (void)err;
+    ASSERT(!stream->loop);
+    stream->loop = loop;
+    return true;
+}
+
 static const struct stream_ops pair_ops = {
     .name = "pair",
     .readv = pair_readv,
@@ -222,6 +236,8 @@ static const struct stream_ops pair_ops = {
     .facts = pair_facts,
     .set_owner = pair_set_owner,
     .close = pair_close,
+    .detach = pair_detach,
+    .attach = pair_attach,
 };
 
 static bool init_end(struct pair *pair, struct pair_end *end, struct loop *loop, size_t room)

@@ -18,12 +18,14 @@ struct stream_ops {
     bool (*facts)(struct stream *stream, struct tcp_facts *facts);
     void (*set_owner)(struct stream *stream, struct task *owner, bool first);
     void (*close)(struct stream *stream, bool reset);
+    void (*detach)(struct stream *stream); /* both NULL: it stays with its loop for life */
+    bool (*attach)(struct stream *stream, struct loop *loop, struct error *err);
 };
 
 struct stream {
     const struct stream_ops *ops;
-    struct loop *loop;
-    struct addr peer; /* ADDR_NONE when not known */
+    struct loop *loop; /* NULL: detached */
+    struct addr peer;  /* ADDR_NONE when not known */
 };
 
 /* Reads into the parts. IO_OK: *got > 0 bytes; IO_END: the peer has sent FIN; IO_FAIL: reset and the like. After a
@@ -66,6 +68,22 @@ static inline bool stream_facts(struct stream *stream, struct tcp_facts *facts)
 static inline void stream_set_owner(struct stream *stream, struct task *owner, bool first)
 {
     stream->ops->set_owner(stream, owner, first);
+}
+
+/* A way to another loop (architecture 6.2). Detached, a stream belongs to whoever holds it, on any thread, and can only
+ * be attached or closed; it has no owner. False: streams of this kind do not move. */
+static inline bool stream_detach(struct stream *stream)
+{
+    if (stream->ops->detach)
+        stream->ops->detach(stream);
+    return stream->ops->detach;
+}
+
+/* On the new loop's thread. News that came meanwhile wakes the next owner. False: *err, and the stream is still
+ * detached (but closes in the new loop's world). */
+static inline bool stream_attach(struct stream *stream, struct loop *loop, struct error *err)
+{
+    return stream->ops->attach(stream, loop, err);
 }
 
 /* Closes and frees. `reset`: with RST, which leaves no TIME_WAIT; else FIN. NULL is fine. */

@@ -107,12 +107,38 @@ static void tcp_close(struct stream *stream, bool reset)
 {
     struct tcp *tcp = tcp_of(stream);
 
-    loop_unwatch(stream->loop, &tcp->watch);
+    if (stream->loop)
+        loop_unwatch(stream->loop, &tcp->watch);
     if (reset)
         tcp->world->ops->reset(tcp->world, tcp->watch.fd);
     else
         tcp->world->ops->close(tcp->world, tcp->watch.fd);
     free(tcp);
+}
+
+static void tcp_detach(struct stream *stream)
+{
+    struct tcp *tcp = tcp_of(stream);
+
+    loop_unwatch(stream->loop, &tcp->watch);
+    tcp->watch.task = NULL;
+    stream->loop = NULL;
+}
+
+/* What the bits were is of the past: the new loop's world tells what there is, and until it has, everything may be
+ * tried.
+ */
+static bool tcp_attach(struct stream *stream, struct loop *loop, struct error *err)
+{
+    struct tcp *tcp = tcp_of(stream);
+
+    ASSERT(!stream->loop);
+    tcp->world = loop_world(loop);
+    tcp->watch.ready = READY_READ | READY_WRITE;
+    if (!loop_watch(loop, &tcp->watch, err))
+        return false;
+    stream->loop = loop;
+    return true;
 }
 
 static const struct stream_ops tcp_ops = {
@@ -124,6 +150,8 @@ static const struct stream_ops tcp_ops = {
     .facts = tcp_facts,
     .set_owner = tcp_set_owner,
     .close = tcp_close,
+    .detach = tcp_detach,
+    .attach = tcp_attach,
 };
 
 /* Registers fd as a stream whose bits start as `ready`. Takes fd, also when it fails. */

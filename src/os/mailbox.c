@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "os/mailbox.h"
 
+#include "base/assert.h"
 #include "os/loop_internal.h"
 
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 struct mailbox {
     struct inbox inbox;
     struct loop *loop;
+    struct letter seal; /* stands in the inbox of a sealed box */
 };
 
 struct mailbox *mailbox_new(struct loop *loop, struct task *task)
@@ -34,23 +36,36 @@ void mailbox_free(struct mailbox *mailbox)
     free(mailbox);
 }
 
-void mailbox_post(struct mailbox *mailbox, struct letter *letter)
+bool mailbox_offer(struct mailbox *mailbox, struct letter *letter)
 {
     struct letter *newest = atomic_load_explicit(&mailbox->inbox.newest, memory_order_relaxed);
 
     do {
+        if (newest == &mailbox->seal)
+            return false;
         letter->next = newest;
     } while (!atomic_compare_exchange_weak_explicit(&mailbox->inbox.newest, &newest, letter, memory_order_release,
                                                     memory_order_relaxed));
     if (!newest)
         loop_notify(mailbox->loop);
+    return true;
 }
 
-struct letter *mailbox_take(struct mailbox *mailbox)
+void mailbox_post(struct mailbox *mailbox, struct letter *letter)
 {
-    struct letter *letter = atomic_exchange_explicit(&mailbox->inbox.newest, NULL, memory_order_acquire);
+    bool taken = mailbox_offer(mailbox, letter);
+
+    ASSERT(taken);
+}
+
+/* Leaves `rest` in the box; oldest first. */
+static struct letter *empty(struct mailbox *mailbox, struct letter *rest)
+{
+    struct letter *letter = atomic_exchange_explicit(&mailbox->inbox.newest, rest, memory_order_acquire);
     struct letter *oldest = NULL;
 
+    if (letter == &mailbox->seal)
+        return NULL;
     while (letter) {
         struct letter *before = letter->next;
 
@@ -59,4 +74,17 @@ struct letter *mailbox_take(struct mailbox *mailbox)
         letter = before;
     }
     return oldest;
+}
+
+struct letter *mailbox_take(struct mailbox *mailbox)
+{
+    /* Only our own thread seals it. */
+    if (atomic_load_explicit(&mailbox->inbox.newest, memory_order_relaxed) == &mailbox->seal)
+        return NULL;
+    return empty(mailbox, NULL);
+}
+
+struct letter *mailbox_seal(struct mailbox *mailbox)
+{
+    return empty(mailbox, &mailbox->seal);
 }

@@ -23,6 +23,13 @@ void mailbox_free(struct mailbox *mailbox);
 
 void mailbox_post(struct mailbox *mailbox, struct letter *letter); /* any thread; ownership goes to the receiver */
 
+/* As mailbox_post, for a box that may be sealed. False: it is, and the letter stays the caller's. */
+bool mailbox_offer(struct mailbox *mailbox, struct letter *letter) MUST_USE;
+
+/* Only on the loop's thread, or when it has ended: no letter comes any more. Returns those that were left, as
+ * mailbox_take. */
+struct letter *mailbox_seal(struct mailbox *mailbox);
+
 /* All letters so far, oldest first, or NULL. Only on the loop's thread. */
 struct letter *mailbox_take(struct mailbox *mailbox);
 

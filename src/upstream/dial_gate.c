@@ -98,6 +98,13 @@ bool gate_is_turn(const struct dial_gate *gate, const struct host *host, const s
     return !queue || list_is_empty(queue) || list_first(queue) == &waiter->node;
 }
 
+bool gate_is_waited_for(const struct dial_gate *gate, const struct host *host)
+{
+    const struct list *queue = queue_of(gate, host);
+
+    return queue && !list_is_empty(queue);
+}
+
 void gate_wake(struct dial_gate *gate, const struct host *host)
 {
     const struct list *queue = queue_of(gate, host);

@@ -36,6 +36,8 @@ void gate_quit(struct dial_gate *gate, struct host *host,
 /* Is it this one's turn? Also true for somebody who is not in the queue while nobody waits. */
 bool gate_is_turn(const struct dial_gate *gate, const struct host *host, const struct gate_waiter *waiter);
 
+bool gate_is_waited_for(const struct dial_gate *gate, const struct host *host);
+
 /* A connection became idle: the first who waits may take it. */
 void gate_wake(struct dial_gate *gate, const struct host *host);
 

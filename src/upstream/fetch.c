@@ -78,9 +78,11 @@ static void count_request(struct fetch *fetch)
     struct host_counts *counts = fetch_counts(fetch);
 
     fetch->stats.attempts++;
-    fetch->stats.reused = fetch->pooled->uses > 1;
+    fetch->stats.reused = pooled_was_idle(fetch->pooled);
     if (fetch->stats.reused) {
         host_count_add(&counts->requests_reused, 1);
+        if (fetch->pooled->uses == 1)
+            host_count_add(&counts->requests_warm, 1);
     } else {
         host_count_add(&counts->requests_new, 1);
         ledger_new(&counts->ledger, fetch->reason);
@@ -113,7 +115,7 @@ static enum io send_request(struct fetch *fetch, struct error *err)
 /* A kept connection that will not even take the head was dead before anything left (E0): a fresh one is made. */
 static enum io give_request(struct fetch *fetch, struct error *err)
 {
-    bool kept = fetch->pooled->uses > 1;
+    bool kept = pooled_was_idle(fetch->pooled);
 
     if (send_request(fetch, err) == IO_OK)
         return IO_OK;
@@ -123,19 +125,6 @@ static enum io give_request(struct fetch *fetch, struct error *err)
     fetch->fresh_only = true;
     fetch->state = FETCH_PICK;
     return IO_OK;
-}
-
-static enum io start_dial(struct fetch *fetch, struct error *err)
-{
-    const struct fetch_options *options = &fetch->options;
-
-    fetch->reason = fetch->resends > 0 ? REASON_RESEND : pool_explain(options->pool, options->host, options->transport);
-    fetch->dial = pool_dial(options->pool, options->host, options->transport, fetch->waiter);
-    fetch->state = FETCH_DIAL;
-    if (fetch->dial)
-        return IO_OK;
-    error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory to dial %.*s", STR_ARG(options->host->url));
-    return fetch_fail(fetch, err);
 }
 
 /* If the connection dies under it, may it be sent again? (Its body has not been seen yet: an announced length tells.)
@@ -148,20 +137,80 @@ static bool is_repeatable(const struct fetch *fetch)
            head->body_bytes <= REPLAY_BYTES && resend_is_idempotent(head);
 }
 
-/* An idle connection, or a slot for a new one. IO_WAIT: the host is at its cap, or others came first. */
-static enum io acquire(struct fetch *fetch, struct error *err)
+/* Would a connection do that has been used before? */
+static bool may_be_kept(const struct fetch *fetch)
+{
+    return !fetch->fresh_only && !fetch->options.transport->disable_keep_alives;
+}
+
+static bool is_turn(const struct fetch *fetch)
+{
+    return gate_is_turn(pool_gate(fetch->options.pool), fetch->options.host, &fetch->gate_waiter);
+}
+
+static bool take_idle(struct fetch *fetch)
 {
     const struct fetch_options *options = &fetch->options;
 
-    if (!gate_is_turn(pool_gate(options->pool), options->host, &fetch->gate_waiter))
-        return IO_WAIT;
-    if (!fetch->fresh_only && !options->transport->disable_keep_alives)
+    if (may_be_kept(fetch))
         fetch->pooled = pool_take(options->pool, options->host, options->transport, is_repeatable(fetch));
-    if (fetch->pooled) {
+    if (fetch->pooled)
         fetch->state = FETCH_GIVE;
+    return fetch->pooled;
+}
+
+static bool ask_others(struct fetch *fetch)
+{
+    fetch->wish.task = fetch->waiter;
+    return may_be_kept(fetch) && pool_ask(fetch->options.pool, fetch->options.host, &fetch->wish, is_repeatable(fetch));
+}
+
+/* Until it has a connection it is among those who are woken when one becomes idle. Without memory it is not. */
+static void join_race(struct fetch *fetch)
+{
+    fetch->race_waiter.task = fetch->waiter;
+    if (may_be_kept(fetch) && !list_holds(&fetch->race_waiter.node))
+        (void)!gate_wait(pool_racers(fetch->options.pool), fetch->options.host, &fetch->race_waiter);
+}
+
+static void leave_race(struct fetch *fetch)
+{
+    if (list_holds(&fetch->race_waiter.node))
+        gate_quit(pool_racers(fetch->options.pool), fetch->options.host, &fetch->race_waiter);
+}
+
+/* In the race: takes what has become idle, when it is our turn. */
+static bool win_race(struct fetch *fetch)
+{
+    if (!list_holds(&fetch->race_waiter.node) ||
+        !gate_is_turn(pool_racers(fetch->options.pool), fetch->options.host, &fetch->race_waiter) || !take_idle(fetch))
+        return false;
+    leave_race(fetch);
+    return true;
+}
+
+static enum io start_dial(struct fetch *fetch, struct error *err)
+{
+    const struct fetch_options *options = &fetch->options;
+
+    fetch->reason = fetch->resends > 0 ? REASON_RESEND : pool_explain(options->pool, options->host, options->transport);
+    fetch->dial = pool_dial(options->pool, options->host, options->transport, fetch->waiter);
+    fetch->state = FETCH_DIAL;
+    if (fetch->dial) {
+        join_race(fetch);
         return IO_OK;
     }
-    if (!gate_enter(options->host, options->transport->max_connections_per_host))
+    leave_race(fetch);
+    error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory to dial %.*s", STR_ARG(options->host->url));
+    return fetch_fail(fetch, err);
+}
+
+/* A slot for a new connection. IO_WAIT: the host is at its cap, or others came first. */
+static enum io dial_own(struct fetch *fetch, struct error *err)
+{
+    const struct fetch_options *options = &fetch->options;
+
+    if (!is_turn(fetch) || !gate_enter(options->host, options->transport->max_connections_per_host))
         return IO_WAIT;
     return start_dial(fetch, err);
 }
@@ -188,13 +237,15 @@ static void leave_queue(struct fetch *fetch)
         gate_quit(pool_gate(fetch->options.pool), fetch->options.host, &fetch->gate_waiter);
 }
 
-static enum io pick(struct fetch *fetch, struct error *err)
+/* Nothing idle is at hand. */
+static enum io dial_or_queue(struct fetch *fetch, struct error *err)
 {
     int64_t timeout_ns = fetch->options.transport->queue_timeout_ns;
-    enum io io = acquire(fetch, err);
+    enum io io = dial_own(fetch, err);
 
     if (io != IO_WAIT)
         return io;
+    leave_race(fetch);
     fetch->gate_waiter.task = fetch->waiter;
     if (timeout_ns <= 0 || !gate_wait(pool_gate(fetch->options.pool), fetch->options.host, &fetch->gate_waiter))
         return queue_failed(fetch, err);
@@ -204,9 +255,46 @@ static enum io pick(struct fetch *fetch, struct error *err)
     return IO_WAIT;
 }
 
+static enum io pick(struct fetch *fetch, struct error *err)
+{
+    if (is_turn(fetch) && take_idle(fetch))
+        return IO_OK;
+    if (!is_turn(fetch) || !ask_others(fetch))
+        return dial_or_queue(fetch, err);
+    fetch->state = FETCH_ASK;
+    timer_set(fetch_loop(fetch), &fetch->queue_timer, loop_now_ns(fetch_loop(fetch)) + HANDOFF_HEAD_START_NS);
+    join_race(fetch);
+    return IO_WAIT;
+}
+
+/* The letter may come too late; what it brings then is for whoever waits. */
+static enum io await_answer(struct fetch *fetch, struct error *err)
+{
+    if (win_race(fetch)) {
+        timer_clear(fetch_loop(fetch), &fetch->queue_timer);
+        return IO_OK;
+    }
+    if (fetch->wish.letter && !fetch->queue_timer.fired)
+        return IO_WAIT;
+    timer_clear(fetch_loop(fetch), &fetch->queue_timer);
+    return dial_or_queue(fetch, err);
+}
+
+/* Others may have become idle elsewhere since the last look; a letter at each wake would be too many. */
+static enum io look_again(struct fetch *fetch, struct error *err)
+{
+    if (is_turn(fetch)) {
+        if (take_idle(fetch))
+            return IO_OK;
+        if (fetch->queue_timer.fired)
+            (void)!ask_others(fetch);
+    }
+    return dial_own(fetch, err);
+}
+
 static enum io wait_in_queue(struct fetch *fetch, struct error *err)
 {
-    enum io io = acquire(fetch, err);
+    enum io io = look_again(fetch, err);
 
     if (io != IO_WAIT) {
         leave_queue(fetch);
@@ -221,6 +309,16 @@ static enum io wait_in_queue(struct fetch *fetch, struct error *err)
     return IO_WAIT;
 }
 
+/* A connection became idle before the dial has ended: the dial goes on for the pool. */
+static enum io leave_dial(struct fetch *fetch)
+{
+    const struct fetch_options *options = &fetch->options;
+
+    pool_keep_dial(options->pool, options->host, options->transport, fetch->dial);
+    fetch->dial = NULL;
+    return IO_OK;
+}
+
 static enum io finish_dial(struct fetch *fetch, struct error *err)
 {
     const struct fetch_options *options = &fetch->options;
@@ -228,12 +326,13 @@ static enum io finish_dial(struct fetch *fetch, struct error *err)
     enum io io = dial_result(fetch->dial, &stream, err);
 
     if (io == IO_WAIT)
-        return IO_WAIT;
+        return win_race(fetch) ? leave_dial(fetch) : IO_WAIT;
     if (io == IO_OK)
         fetch->pooled = pool_adopt(options->pool, options->host, options->transport, stream, err);
     end_dial(fetch, io != IO_OK ? DIAL_FAILED : fetch->pooled ? DIAL_ADOPTED : DIAL_GIVEN_UP);
+    leave_race(fetch);
     if (!fetch->pooled)
-        return fetch_fail(fetch, err);
+        return take_idle(fetch) ? IO_OK : fetch_fail(fetch, err);
     fetch->stats.dial_ns = loop_now_ns(fetch_loop(fetch)) - fetch->started_ns;
     fetch->state = FETCH_GIVE;
     return IO_OK;
@@ -244,6 +343,8 @@ static enum io advance(struct fetch *fetch, struct error *err)
     switch (fetch->state) {
     case FETCH_PICK:
         return pick(fetch, err);
+    case FETCH_ASK:
+        return await_answer(fetch, err);
     case FETCH_QUEUE:
         return wait_in_queue(fetch, err);
     case FETCH_DIAL:
@@ -457,6 +558,8 @@ void fetch_end(struct fetch *fetch, enum http_cancel why)
     if (fetch->dial)
         end_dial(fetch, late ? DIAL_FAILED : DIAL_GIVEN_UP);
     leave_queue(fetch);
+    leave_race(fetch);
+    pool_stop_asking(fetch->options.pool, &fetch->wish);
     if (fetch->stream)
         http_cancel(fetch->stream, why);
     fetch_drop(fetch, late ? REASON_ANSWER_FAILED : REASON_CLIENT_ABORT, SIDE_OURS);

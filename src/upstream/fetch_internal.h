@@ -5,14 +5,16 @@
 
 #include "base/assert.h"
 #include "upstream/fetch.h"
+#include "upstream/handoff.h"
 #include "upstream/resend.h"
 
 enum { REPLAY_BYTES = 65536 }; /* of a request's body, kept until the answer's head is here */
 
 enum fetch_state {
     FETCH_PICK,   /* needs a connection */
+    FETCH_ASK,    /* another worker has some: its answer is awaited */
     FETCH_QUEUE,  /* waits for one at the cap of the host */
-    FETCH_DIAL,   /* one is being made */
+    FETCH_DIAL,   /* one is being made; what becomes idle before is taken instead */
     FETCH_GIVE,   /* has one that the head can be given to */
     FETCH_PROOF,  /* the connection died; what the kernel knows of it is awaited */
     FETCH_SENT,   /* the head was given to a connection; the answer's head is awaited */
@@ -29,17 +31,20 @@ struct fetch {
     struct http_stream *stream;
     struct dial *dial;              /* while DIAL */
     struct gate_waiter gate_waiter; /* in QUEUE */
+    struct gate_waiter race_waiter; /* in ASK and DIAL */
+    struct pool_wish wish;          /* in ASK and QUEUE */
     uint64_t queue_end_ns;          /* when it gives up */
-    struct timer head_timer, continue_timer, proof_timer, queue_timer;
-    struct chain replay;  /* a copy of the body so far, while it is kept */
-    struct chain pending; /* kept bytes that a fresh connection has not taken yet */
-    size_t kept_ahead;    /* bytes at the end of replay that the connection has not taken, so that they come again */
-    bool replay_lost;     /* the body outgrew what is kept, or the answer is here */
-    bool body_given;      /* the caller has given the last body byte */
-    bool request_ended;   /* ... and the connection has taken it */
-    bool send_broken;     /* the connection takes no more of the body; the answer, or its lack, tells the rest */
-    bool may_send;        /* the body need not wait for 100 Continue; a final answer instead leaves it false */
-    bool fresh_only;      /* a re-send: only a new connection will do */
+    struct timer head_timer, continue_timer, proof_timer;
+    struct timer queue_timer; /* in QUEUE: looks again; in ASK: dials */
+    struct chain replay;      /* a copy of the body so far, while it is kept */
+    struct chain pending;     /* kept bytes that a fresh connection has not taken yet */
+    size_t kept_ahead;  /* bytes at the end of replay that the connection has not taken, so that they come again */
+    bool replay_lost;   /* the body outgrew what is kept, or the answer is here */
+    bool body_given;    /* the caller has given the last body byte */
+    bool request_ended; /* ... and the connection has taken it */
+    bool send_broken;   /* the connection takes no more of the body; the answer, or its lack, tells the rest */
+    bool may_send;      /* the body need not wait for 100 Continue; a final answer instead leaves it false */
+    bool fresh_only;    /* a re-send: only a new connection will do */
     uint8_t resends;
     enum reason reason; /* why this request's connection is new */
     uint64_t started_ns;

@@ -10,13 +10,14 @@
 #include <stdlib.h>
 
 struct hosts {
-    pthread_mutex_t lock; /* guards all below but idle_total */
+    pthread_mutex_t lock; /* guards all below but idle_total and pools */
     struct arena *arena;
     struct map *by_url;
     struct host **list;
     uint32_t count, room;
     unsigned workers;
     _Atomic uint64_t idle_total;
+    _Atomic(struct pool *) pools[WORKERS_MAX];
 };
 
 struct hosts *hosts_new(unsigned workers)
@@ -216,6 +217,17 @@ _Atomic uint64_t *hosts_idle_total(struct hosts *hosts)
     return &hosts->idle_total;
 }
 
+void hosts_set_pool(struct hosts *hosts, unsigned worker, struct pool *pool)
+{
+    ASSERT(worker < hosts->workers);
+    atomic_store_explicit(&hosts->pools[worker], pool, memory_order_release);
+}
+
+struct pool *hosts_pool(struct hosts *hosts, unsigned worker)
+{
+    return atomic_load_explicit(&hosts->pools[worker], memory_order_acquire);
+}
+
 static uint64_t count_of(const _Atomic uint64_t *count)
 {
     return atomic_load_explicit(count, memory_order_relaxed);
@@ -234,7 +246,11 @@ static void add_reasons(const struct host_counts *counts, struct host_totals *to
 
 void host_totals(const struct host *host, struct host_totals *totals)
 {
+    uint64_t moved_in = 0;
+
     *totals = (struct host_totals){0};
+    for (unsigned i = 0; i < host->workers; i++)
+        moved_in += count_of(&host->counts[i].moved_in);
     for (unsigned i = 0; i < host->workers; i++) {
         const struct host_counts *counts = &host->counts[i];
 
@@ -250,6 +266,10 @@ void host_totals(const struct host *host, struct host_totals *totals)
         totals->active += count_of(&counts->active);
         totals->dialing += count_of(&counts->dialing);
         totals->failures += count_of(&counts->failures);
+        totals->warming += count_of(&counts->warming);
+        totals->requests_warm += count_of(&counts->requests_warm);
+        totals->moved += count_of(&counts->moved_out);
         add_reasons(counts, totals);
     }
+    totals->idle += totals->moved - moved_in;
 }

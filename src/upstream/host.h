@@ -27,8 +27,12 @@ struct host_counts {
     _Atomic uint64_t resends;
     _Atomic uint64_t idle, active; /* connections now; together with dialing: all that are open */
     _Atomic uint64_t dialing;
-    _Atomic uint64_t failures;      /* requests that ended in an upstream error */
-    _Atomic uint64_t resends_by[8]; /* by enum resend */
+    _Atomic uint64_t warming;             /* of the dialing: what nobody waits for any more */
+    _Atomic uint64_t requests_warm;       /* of the reused: on a connection that no request had used */
+    _Atomic uint64_t moved_in, moved_out; /* idle connections that changed workers (handoff.h): for each worker
+                                             opened + moved_in = closed + idle + active + moved_out */
+    _Atomic uint64_t failures;            /* requests that ended in an upstream error */
+    _Atomic uint64_t resends_by[8];       /* by enum resend */
     struct ledger ledger;
 };
 
@@ -60,6 +64,11 @@ uint32_t hosts_count(struct hosts *hosts);
 struct host *hosts_at(struct hosts *hosts, uint32_t index); /* NULL past the end */
 _Atomic uint64_t *hosts_idle_total(struct hosts *hosts);    /* idle connections of the process */
 
+/* Where the workers' pools find each other. Any thread. */
+struct pool;
+void hosts_set_pool(struct hosts *hosts, unsigned worker, struct pool *pool);
+struct pool *hosts_pool(struct hosts *hosts, unsigned worker); /* NULL: it has none */
+
 /* Adds to a number that only the calling worker writes: no locked instruction is needed. */
 static inline void host_count_add(_Atomic uint64_t *count, int64_t change)
 {
@@ -67,10 +76,10 @@ static inline void host_count_add(_Atomic uint64_t *count, int64_t change)
                           memory_order_relaxed);
 }
 
-/* The sum over all workers, read while they run. */
+/* The sum over all workers, read while they run. What is between two workers counts as idle. */
 struct host_totals {
     uint64_t requests_reused, requests_new, connections_opened, connections_closed, dial_failures, stale, closed_idle,
-        resends, idle, active, dialing, failures;
+        resends, idle, active, dialing, failures, warming, requests_warm, moved;
     uint64_t new_by[REASONS], closes_by[REASONS][SIDE_COUNT], resends_by[8];
 };
 void host_totals(const struct host *host, struct host_totals *totals);

@@ -4,25 +4,9 @@
  * made in net/dial.c. Start with pool_take. SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/pool.h"
 
-#include "base/assert.h"
+#include "upstream/pool_internal.h"
 
 #include <stdlib.h>
-
-struct pool {
-    struct loop *loop;
-    struct resolver *resolver;
-    struct hosts *hosts;
-    unsigned worker;
-    struct list *stacks; /* by host->index: idle connections, last used first */
-    uint32_t stack_count;
-    struct list by_age; /* all idle ones, idle for longest first */
-    struct task expiry_task;
-    struct timer expiry; /* of the first in by_age */
-    struct slab *records;
-    struct dial_gate *gate;
-    uint64_t lent;
-    bool refused; /* the last take found only what was too risky for it */
-};
 
 struct loop *pool_loop(const struct pool *pool)
 {
@@ -39,8 +23,8 @@ struct host_counts *pool_counts(const struct pool *pool, const struct host *host
     return &host->counts[pool->worker];
 }
 
-/* The host's stack; NULL without memory. New hosts appear when configurations load. */
-static struct list *stack_of(struct pool *pool, const struct host *host)
+/* New hosts appear when configurations load. */
+struct list *pool_stack(struct pool *pool, const struct host *host)
 {
     if (UNLIKELY(host->index >= pool->stack_count)) {
         uint32_t count = host->index + 16;
@@ -61,21 +45,31 @@ static struct list *stack_of(struct pool *pool, const struct host *host)
     return &pool->stacks[host->index];
 }
 
-/* Takes an idle connection out of both lists and all idle counts. */
-static void unlink_idle(struct pooled *pooled)
+void pool_unlink(struct pooled *pooled)
 {
     struct pool *pool = pooled->pool;
 
     list_remove(&pool->stacks[pooled->host->index], &pooled->by_host);
     list_remove(&pool->by_age, &pooled->by_age);
     task_forget(pool->loop, &pooled->task);
-    atomic_fetch_sub_explicit(&pooled->host->idle, 1, memory_order_relaxed);
-    atomic_fetch_sub_explicit(hosts_idle_total(pool->hosts), 1, memory_order_relaxed);
     host_count_add(&pool_counts(pool, pooled->host)->idle, -1);
 }
 
-/* Closes a connection that is in no list and counted nowhere. The next miss is due to it. */
-static void destroy(struct pooled *pooled, enum reason reason, enum side side)
+void pool_uncount_idle(struct pool *pool, struct host *host)
+{
+    atomic_fetch_sub_explicit(&host->idle, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(hosts_idle_total(pool->hosts), 1, memory_order_relaxed);
+}
+
+/* Takes an idle connection out of both lists and all idle counts. */
+static void unlink_idle(struct pooled *pooled)
+{
+    pool_unlink(pooled);
+    pool_uncount_idle(pooled->pool, pooled->host);
+}
+
+/* The next miss is due to it. */
+void pool_destroy(struct pooled *pooled, enum reason reason, enum side side)
 {
     struct pool *pool = pooled->pool;
     struct host_counts *counts = pool_counts(pool, pooled->host);
@@ -91,7 +85,7 @@ static void destroy(struct pooled *pooled, enum reason reason, enum side side)
 static void close_idle(struct pooled *pooled, enum reason reason, enum side side)
 {
     unlink_idle(pooled);
-    destroy(pooled, reason, side);
+    pool_destroy(pooled, reason, side);
 }
 
 /* An idle period that ends now, for the learner. */
@@ -154,7 +148,7 @@ static void close_stale(struct pooled *pooled, enum io news, enum reason found)
 }
 
 /* The first pass of a batch: an idle connection has news. */
-static void run_idle_news(struct task *task)
+void pool_run_idle_news(struct task *task)
 {
     struct pooled *pooled = container_of(task, struct pooled, task);
     enum io news = http_check_idle(pooled->conn, false);
@@ -172,14 +166,15 @@ static uint64_t expires_ns(const struct pooled *pooled)
            (pooled->learned ? idle_limit_retire_after_ns(pooled->host->idle_limit) : pooled->idle_limit_ns);
 }
 
-/* At the end of its time: closed, or left to the host to close, if the learner wants to see when. */
-static void expire(struct pooled *pooled)
+/* At the end of its time: closed, or left to the host to close, if the learner wants to see when (true). */
+static bool expire(struct pooled *pooled)
 {
     if (pooled->learned && !pooled->sentinel && idle_limit_wants_sentinel(pooled->host->idle_limit)) {
         pooled->sentinel = true;
-        return;
+        return true;
     }
     retire(pooled, pooled->learned ? REASON_LEARNED_EXPIRED : REASON_IDLE_EXPIRED);
+    return false;
 }
 
 /* Ends what is too old in one host's stack; returns when its next one will be. In a stack the oldest is last. */
@@ -193,7 +188,7 @@ static uint64_t expire_stack(struct pool *pool, struct list *stack)
 
         newer = node->prev == &stack->head ? NULL : node->prev;
         if (expires_ns(oldest) <= loop_now_ns(pool->loop)) {
-            expire(oldest);
+            (void)expire(oldest);
             continue;
         }
         next_ns = expires_ns(oldest) < next_ns ? expires_ns(oldest) : next_ns;
@@ -233,7 +228,8 @@ struct pool *pool_new(struct loop *loop, struct resolver *resolver, struct hosts
     list_init(&pool->by_age);
     pool->records = slab_new(sizeof(struct pooled), 1024);
     pool->gate = gate_new(loop);
-    if (!pool->records || !pool->gate) {
+    if (!pool_open_mail(pool) || !pool->records || !pool->gate) {
+        pool_free_mail(pool);
         slab_free(pool->records);
         gate_free(pool->gate);
         free(pool);
@@ -247,7 +243,9 @@ void pool_free(struct pool *pool)
     if (!pool)
         return;
     ASSERT(pool->lent == 0);
+    pool_end(pool);
     pool_flush(pool);
+    pool_free_mail(pool);
     timer_clear(pool->loop, &pool->expiry);
     task_forget(pool->loop, &pool->expiry_task);
     slab_free(pool->records);
@@ -258,6 +256,7 @@ void pool_free(struct pool *pool)
 
 void pool_flush(struct pool *pool)
 {
+    pool_end_warm_dials(pool);
     for (struct list_node *node; (node = list_first(&pool->by_age));)
         retire(container_of(node, struct pooled, by_age), REASON_DRAIN);
 }
@@ -276,7 +275,7 @@ static enum io look_at(struct pooled *pooled)
     return http_check_idle(pooled->conn, look);
 }
 
-static struct pooled *lend(struct pooled *pooled)
+struct pooled *pool_lend(struct pooled *pooled)
 {
     struct host_counts *counts = pool_counts(pooled->pool, pooled->host);
 
@@ -299,18 +298,16 @@ static enum idle_use may_use(const struct pooled *pooled, bool repeatable)
                                                         });
 }
 
-/* Lends it, ends it, or leaves it to a request that can bear more. */
-static enum taking try_to_lend(struct pooled *pooled, bool repeatable)
+/* Finds it good, ends it, or leaves it to a request that can bear more. */
+static enum taking try_to_use(struct pooled *pooled, bool repeatable)
 {
     enum idle_use use = pooled->learned ? may_use(pooled, repeatable) : IDLE_USE_YES;
     enum io news;
 
     if (use == IDLE_USE_NO || pooled->sentinel)
         return NOT_FOR_THIS;
-    if (use == IDLE_USE_RETIRE || expires_ns(pooled) <= loop_now_ns(pooled->pool->loop)) {
-        expire(pooled);
-        return pooled->sentinel ? NOT_FOR_THIS : GONE;
-    }
+    if (use == IDLE_USE_RETIRE || expires_ns(pooled) <= loop_now_ns(pooled->pool->loop))
+        return expire(pooled) ? NOT_FOR_THIS : GONE;
     if (is_old(pooled)) {
         retire(pooled, REASON_AGE);
         return GONE;
@@ -320,10 +317,14 @@ static enum taking try_to_lend(struct pooled *pooled, bool repeatable)
         close_stale(pooled, news, REASON_STALE_AT_CHECK);
         return GONE;
     }
+    return TAKEN;
+}
+
+static struct pooled *lend_idle(struct pooled *pooled)
+{
     pooled->used_at_idle_ns = idle_ns(pooled);
     unlink_idle(pooled);
-    lend(pooled);
-    return TAKEN;
+    return pool_lend(pooled);
 }
 
 /* Sentinels stand at the old end of the stack and are for nobody. */
@@ -338,13 +339,25 @@ static struct list_node *oldest_usable(const struct list *stack)
 
 struct pooled *pool_take(struct pool *pool, struct host *host, const struct transport *transport, bool repeatable)
 {
-    struct list *stack = stack_of(pool, host);
+    struct list *stack = pool_stack(pool, host);
     struct list_node *node = NULL;
     enum taking taking = GONE;
 
     while (taking == GONE && stack && (node = transport->pick_fifo ? oldest_usable(stack) : list_first(stack)))
-        taking = try_to_lend(container_of(node, struct pooled, by_host), repeatable);
+        taking = try_to_use(container_of(node, struct pooled, by_host), repeatable);
     pool->refused = taking == NOT_FOR_THIS;
+    return taking == TAKEN ? lend_idle(container_of(node, struct pooled, by_host)) : NULL;
+}
+
+/* What may be sent again gets the oldest; what may not, the least risky. */
+struct pooled *pool_spare(struct pool *pool, struct host *host, bool repeatable)
+{
+    struct list *stack = pool_stack(pool, host);
+    struct list_node *node = NULL;
+    enum taking taking = GONE;
+
+    while (taking == GONE && stack && (node = repeatable ? oldest_usable(stack) : list_first(stack)))
+        taking = try_to_use(container_of(node, struct pooled, by_host), repeatable);
     return taking == TAKEN ? container_of(node, struct pooled, by_host) : NULL;
 }
 
@@ -374,77 +387,6 @@ enum reason pool_explain(struct pool *pool, struct host *host, const struct tran
     if (transport->disable_keep_alives)
         return REASON_KEEP_ALIVE_OFF;
     return pool->refused ? REASON_RISK_POLICY : ledger_explain(&counts->ledger, ever);
-}
-
-struct dial *pool_dial(struct pool *pool, struct host *host, const struct transport *transport, struct task *owner)
-{
-    int64_t keep_alive_ns = transport->dialer_keep_alive_ns ? transport->dialer_keep_alive_ns : INT64_C(15000000000);
-    struct dial *dial =
-        dial_start(pool->loop, pool->resolver,
-                   &(struct dial_options){
-                       .name = host->name,
-                       .port = host->port,
-                       .unix_addr = host->unix_addr,
-                       .timeout_ns = (uint64_t)(transport->dialer_timeout_ns > 0 ? transport->dialer_timeout_ns : 0),
-                       .fallback_delay_ns = transport->dialer_fallback_delay_ns,
-                       .socket = {.no_delay = true, .keep_alive_ns = keep_alive_ns},
-                   },
-                   owner);
-
-    if (dial)
-        host_count_add(&pool_counts(pool, host)->dialing, 1);
-    else
-        gate_leave(pool->gate, host);
-    return dial;
-}
-
-void pool_dial_ended(struct pool *pool, struct host *host, enum dial_end end)
-{
-    struct host_counts *counts = pool_counts(pool, host);
-
-    host_count_add(&counts->dialing, -1);
-    if (end == DIAL_FAILED)
-        host_count_add(&counts->dial_failures, 1);
-    if (end != DIAL_ADOPTED)
-        gate_leave(pool->gate, host);
-}
-
-/* A fresh connection's last moment of use, give or take 10 %, so that connections made together do not end together. */
-static uint64_t old_at_ns(struct pool *pool, const struct transport *transport)
-{
-    uint64_t age_ns = (uint64_t)transport->max_connection_age_ns;
-
-    if (transport->max_connection_age_ns <= 0)
-        return UINT64_MAX;
-    return loop_now_ns(pool->loop) + age_ns - age_ns / 10 + rng_below(loop_rng(pool->loop), age_ns / 5 + 1);
-}
-
-struct pooled *pool_adopt(struct pool *pool, struct host *host, const struct transport *transport,
-                          struct stream *stream, struct error *err)
-{
-    struct http_conn_options options = {
-        .head_bytes_max = (uint32_t)transport->response_head_bytes_max,
-        .single_use = transport->disable_keep_alives,
-    };
-    struct pooled *pooled = slab_take(pool->records);
-
-    if (!pooled) {
-        stream_close(stream, false);
-        error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a connection");
-        return NULL;
-    }
-    *pooled = (struct pooled){.pool = pool,
-                              .host = host,
-                              .task = {.run = run_idle_news},
-                              .opened_ns = loop_now_ns(pool->loop),
-                              .old_at_ns = old_at_ns(pool, transport)};
-    pooled->conn = h1_client_new(stream, &options, NULL, err);
-    if (!pooled->conn) {
-        slab_give(pool->records, pooled);
-        return NULL;
-    }
-    host_count_add(&pool_counts(pool, host)->connections_opened, 1);
-    return lend(pooled);
 }
 
 /* Makes room under the total cap by closing this worker's oldest. False: there is none to close. */
@@ -501,6 +443,19 @@ static bool learns(const struct transport *transport)
            !transport->ignore_learned;
 }
 
+/* An idle connection that is in the lists: who waits may have it. */
+static void announce(struct pooled *pooled)
+{
+    struct pool *pool = pooled->pool;
+
+    host_count_add(&pool_counts(pool, pooled->host)->idle, 1);
+    http_set_idle(pooled->conn, &pooled->task);
+    gate_wake(pool->gate, pooled->host);
+    gate_wake(pool->racers, pooled->host);
+    if (pool->expiry.at_ns == TIMER_OFF || pool->expiry.fired || pool->expiry.at_ns > expires_ns(pooled))
+        timer_set(pool->loop, &pool->expiry, expires_ns(pooled));
+}
+
 static void make_idle(struct pooled *pooled, struct list *stack, const struct transport *transport)
 {
     struct pool *pool = pooled->pool;
@@ -512,11 +467,22 @@ static void make_idle(struct pooled *pooled, struct list *stack, const struct tr
     pooled->generation = idle_limit_generation(pooled->host->idle_limit);
     list_push_front(stack, &pooled->by_host);
     list_push_back(&pool->by_age, &pooled->by_age);
-    host_count_add(&pool_counts(pool, pooled->host)->idle, 1);
-    http_set_idle(pooled->conn, &pooled->task);
-    gate_wake(pool->gate, pooled->host);
-    if (pool->expiry.at_ns == TIMER_OFF || pool->expiry.fired || pool->expiry.at_ns > expires_ns(pooled))
-        timer_set(pool->loop, &pool->expiry, expires_ns(pooled));
+    announce(pooled);
+}
+
+/* It is most often the oldest of all, so its place is looked for from there. */
+void pool_link(struct pooled *pooled, struct list *stack)
+{
+    struct list *by_age = &pooled->pool->by_age;
+    struct list_node *older = by_age->head.next, *newer = stack->head.prev;
+
+    while (older != &by_age->head && container_of(older, struct pooled, by_age)->idle_since_ns < pooled->idle_since_ns)
+        older = older->next;
+    list_insert_after(by_age, older->prev, &pooled->by_age);
+    while (newer != &stack->head && container_of(newer, struct pooled, by_host)->idle_since_ns < pooled->idle_since_ns)
+        newer = newer->prev;
+    list_insert_after(stack, newer, &pooled->by_host);
+    announce(pooled);
 }
 
 static void take_back(struct pooled *pooled)
@@ -585,26 +551,31 @@ static enum reason reason_of(const struct pooled *pooled, const struct transport
     return wanted ? REASON_CAP_EVICTED : REASON_LEARNED_EXPIRED;
 }
 
-void pool_return(struct pooled *pooled, const struct transport *transport)
+void pool_settle(struct pooled *pooled, const struct transport *transport)
 {
-    struct list *stack = stack_of(pooled->pool, pooled->host);
+    struct list *stack = pool_stack(pooled->pool, pooled->host);
     bool fit = !transport->disable_keep_alives && http_room(pooled->conn) > 0 && !is_old(pooled) &&
                !is_used_up(pooled, transport);
     bool wanted = fit && host_keeps_it(pooled, transport);
     enum reason reason;
     enum side side;
 
-    take_back(pooled);
     if (stack && wanted && admit(pooled->pool, pooled->host, transport)) {
         make_idle(pooled, stack, transport);
         return;
     }
     reason = reason_of(pooled, transport, wanted, &side);
-    destroy(pooled, reason, side);
+    pool_destroy(pooled, reason, side);
+}
+
+void pool_return(struct pooled *pooled, const struct transport *transport)
+{
+    take_back(pooled);
+    pool_settle(pooled, transport);
 }
 
 void pool_discard(struct pooled *pooled, enum reason reason, enum side side)
 {
     take_back(pooled);
-    destroy(pooled, reason, side);
+    pool_destroy(pooled, reason, side);
 }

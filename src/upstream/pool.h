@@ -32,11 +32,20 @@ struct pooled {
     uint64_t old_at_ns;       /* not used again from then on; UINT64_MAX: never */
     uint64_t idle_limit_ns;   /* how long it may stay idle */
     uint32_t uses;            /* requests it was lent for */
+    bool warm;                /* made for a request that did not need it in the end */
 };
+
+/* Was a lent connection idle before this use? */
+static inline bool pooled_was_idle(const struct pooled *pooled)
+{
+    return pooled->uses > 1 || pooled->warm;
+}
 
 /* The pool of worker number `worker`. Borrows all. NULL: no memory. */
 struct pool *pool_new(struct loop *loop, struct resolver *resolver, struct hosts *hosts, unsigned worker);
-void pool_free(struct pool *pool); /* closes the idle ones; none may be lent. NULL is fine */
+/* Ends it (pool_end in handoff.h, which all pools of the table must have had before any is freed while others live) and
+ * closes the idle ones; none may be lent. NULL is fine. */
+void pool_free(struct pool *pool);
 
 struct loop *pool_loop(const struct pool *pool);
 struct host_counts *pool_counts(const struct pool *pool, const struct host *host); /* this worker's numbers */
@@ -70,7 +79,7 @@ void pool_was_stale(struct pooled *pooled);
 void pool_return(struct pooled *pooled, const struct transport *transport);
 void pool_discard(struct pooled *pooled, enum reason reason, enum side side); /* closes a lent connection */
 
-/* Closes all idle connections (drain, flush). */
+/* Closes all idle connections, and dials that nobody waits for (drain, flush). */
 void pool_flush(struct pool *pool);
 
 #endif

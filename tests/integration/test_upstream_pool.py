@@ -299,6 +299,24 @@ def test_requests_queue_at_the_cap_of_a_host(make):
     assert len(upstream.connections) == 2
 
 
+def test_workers_share_the_connections_of_a_host_at_its_cap(make):
+    """Idle connections go to the workers whose requests wait, whichever made them."""
+    upstream = make.origin(slowly(0.05))
+    limits = {"max_connections_per_host": 2, "queue_timeout": "8s"}
+    running = make.gateway(proxy(upstream, {"workers": 4}, {"holdfast/upstream": limits}))
+    assert [response.status for response in at_once(running.address, 24)] == [200] * 24
+    assert len(upstream.connections) == 2
+
+
+def test_workers_use_each_others_connections(make):
+    """Each request comes by a connection of its own, to any worker; one at a time, so one connection is enough, unless a
+    worker is slow to answer another."""
+    upstream = make.origin()
+    running = make.gateway(proxy(upstream, {"workers": 8}))
+    assert [fetch(running.address).status for _ in range(80)] == [200] * 80
+    assert len(upstream.connections) <= 4
+
+
 def test_the_queue_has_a_deadline(make):
     upstream = make.origin(slowly(1))
     running = make.gateway(proxy(upstream, extra={"holdfast/upstream": {"max_connections_per_host": 1, "queue_timeout": "200ms"}}))

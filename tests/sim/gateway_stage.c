@@ -1,6 +1,8 @@
 /* gateway_stage.c: see the header. SPDX-License-Identifier: Apache-2.0 */
 #include "gateway_stage.h"
 
+#include "upstream/handoff.h"
+
 /* Every total that the ledger breaks down is its sum (the ledger's reasons are exactly one for each count). */
 static void check_ledger(struct sim *sim, const struct host *host, const struct host_totals *totals)
 {
@@ -20,11 +22,27 @@ static void check_ledger(struct sim *sim, const struct host *host, const struct 
                  (unsigned long long)requests_new, (unsigned long long)closed, (unsigned long long)resends);
 }
 
+/* A connection that changes workers is counted on the way, too. */
+static void check_workers(struct sim *sim, const struct host *host)
+{
+    for (unsigned i = 0; i < host->workers; i++) {
+        const struct host_counts *counts = &host->counts[i];
+        uint64_t came = counts->connections_opened + counts->moved_in;
+        uint64_t left = counts->connections_closed + counts->moved_out;
+
+        if (came != left + counts->idle + counts->active)
+            sim_fail(sim, "%.*s: worker %u got %llu connections, lost %llu, has %llu idle and %llu lent",
+                     STR_ARG(host->url), i, (unsigned long long)came, (unsigned long long)left,
+                     (unsigned long long)counts->idle, (unsigned long long)counts->active);
+    }
+}
+
 static void check_host(struct sim *sim, const struct host *host)
 {
     struct host_totals totals;
 
     host_totals(host, &totals);
+    check_workers(sim, host);
     if (totals.connections_opened - totals.connections_closed != totals.idle + totals.active)
         sim_fail(sim, "%.*s: %llu connections opened, %llu closed, but %llu idle and %llu lent", STR_ARG(host->url),
                  (unsigned long long)totals.connections_opened, (unsigned long long)totals.connections_closed,
@@ -125,10 +143,10 @@ static void check_nothing_is_lent(struct gateway_stage *stage)
         struct host_totals totals;
 
         host_totals(hosts_at(stage->hosts, i), &totals);
-        if (totals.active != 0 || totals.dialing != 0)
+        if (totals.active != 0 || totals.dialing != totals.warming)
             sim_fail(stage->sim, "%.*s: %llu connections lent and %llu dials under way, though no client is left",
                      STR_ARG(hosts_at(stage->hosts, i)->url), (unsigned long long)totals.active,
-                     (unsigned long long)totals.dialing);
+                     (unsigned long long)(totals.dialing - totals.warming));
     }
 }
 
@@ -148,6 +166,8 @@ void gateway_close(struct gateway_stage *stage)
 {
     if (gateway_is_empty(stage))
         check_nothing_is_lent(stage);
+    for (unsigned i = 0; i < stage->worker_count; i++)
+        pool_end(stage->workers[i].pool);
     for (unsigned i = 0; i < stage->worker_count; i++)
         close_worker(stage, &stage->workers[i]);
     if (sim_files_open(stage->sim, "gateway") != 0)

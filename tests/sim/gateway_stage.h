@@ -6,7 +6,7 @@
 #include "gateway/frontend.h"
 #include "sim/sim.h"
 
-enum { GATEWAY_WORKERS_MAX = 4, GATEWAY_PORT = 8080 };
+enum { GATEWAY_WORKERS_MAX = 8, GATEWAY_PORT = 8080 };
 
 struct gateway_worker {
     struct loop *loop;

@@ -77,8 +77,10 @@ void h1_close(struct http_conn *base)
 
     chain_clear(&conn->in);
     chain_clear(&conn->out);
-    timer_clear(base->loop, &conn->timer);
-    task_forget(base->loop, &base->task);
+    if (base->loop) {
+        timer_clear(base->loop, &conn->timer);
+        task_forget(base->loop, &base->task);
+    }
     stream_close(base->stream, conn->close_by_reset);
     if (conn->failure != &h1_no_memory)
         free((void *)(uintptr_t)conn->failure);

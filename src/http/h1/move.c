@@ -1,0 +1,33 @@
+/* move.c: an idle connection of the client role changes loops. Buffers, timers and queues belong to a loop, so it moves
+ * only while it has none of them: the record, the stream and the descriptor are all that goes.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "http/h1/h1_internal.h"
+
+static bool is_movable(const struct h1_conn *conn)
+{
+    return http_room(&conn->base) > 0 && conn->out.size == 0 && !conn->base.owner && conn->timer.at_ns == TIMER_OFF;
+}
+
+bool http_detach(struct http_conn *base)
+{
+    struct h1_conn *conn = h1_of_conn(base);
+
+    ASSERT(base->ops == &h1_client_ops);
+    if (!is_movable(conn) || !stream_detach(base->stream))
+        return false;
+    ASSERT(!conn->in.first);
+    ASSERT(!conn->out.first);
+    task_forget(base->loop, &base->task);
+    timer_clear(base->loop, &conn->timer);
+    base->loop = NULL;
+    return true;
+}
+
+bool http_attach(struct http_conn *base, struct loop *loop, struct error *err)
+{
+    ASSERT(!base->loop);
+    if (!stream_attach(base->stream, loop, err))
+        return false;
+    base->loop = loop;
+    return true;
+}

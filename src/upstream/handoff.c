@@ -1,0 +1,288 @@
+/* handoff.c: letters between pools, and dials that lost their race. Start with pool_ask, then run_mail.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "upstream/handoff.h"
+
+#include "upstream/pool_internal.h"
+
+#include <stdlib.h>
+
+#define WARM_DIAL_NS UINT64_C(10000000000) /* a lost dial holds a slot of the host no longer */
+
+enum letter_kind { LETTER_WANT, LETTER_GIVE, LETTER_NONE };
+
+/* A WANT that comes home as GIVE or NONE. */
+struct handoff {
+    struct letter letter;
+    struct pool *home;
+    struct host *host;
+    bool repeatable;
+    struct pool_wish *wish; /* the asker's; only touched at home. NULL: it waits no more */
+    struct pooled moved;    /* in GIVE: the record as it was; its conn is detached */
+};
+
+struct warm_dial {
+    struct pool *pool;
+    struct host *host;
+    struct transport transport; /* a copy: the configuration may go before the dial ends */
+    struct dial *dial;
+    struct task task;
+    struct timer timer;
+    struct list_node node;
+};
+
+struct dial_gate *pool_racers(const struct pool *pool)
+{
+    return pool->racers;
+}
+
+/* The other worker with most idle connections; NULL: none has any. */
+static struct pool *donor_for(const struct pool *pool, const struct host *host)
+{
+    uint64_t most = 0;
+    unsigned donor = 0;
+
+    for (unsigned i = 0; i < host->workers; i++) {
+        uint64_t idle = i == pool->worker ? 0 : atomic_load_explicit(&host->counts[i].idle, memory_order_relaxed);
+
+        if (idle > most) {
+            most = idle;
+            donor = i;
+        }
+    }
+    return most > 0 ? hosts_pool(pool->hosts, donor) : NULL;
+}
+
+bool pool_ask(struct pool *pool, struct host *host, struct pool_wish *wish, bool repeatable)
+{
+    struct pool *donor;
+    struct handoff *handoff;
+
+    if (wish->letter)
+        return true;
+    if (pool->ended || atomic_load_explicit(&host->idle, memory_order_relaxed) == 0)
+        return false;
+    donor = donor_for(pool, host);
+    handoff = donor ? calloc(1, sizeof(*handoff)) : NULL;
+    if (!handoff)
+        return false;
+    handoff->letter.kind = LETTER_WANT;
+    handoff->home = pool;
+    handoff->host = host;
+    handoff->repeatable = repeatable;
+    handoff->wish = wish;
+    if (!mailbox_offer(donor->mailbox, &handoff->letter)) {
+        free(handoff);
+        return false;
+    }
+    wish->letter = handoff;
+    list_push_back(&pool->wishes, &wish->node);
+    return true;
+}
+
+void pool_stop_asking(struct pool *pool, struct pool_wish *wish)
+{
+    if (!wish->letter)
+        return;
+    wish->letter->wish = NULL;
+    wish->letter = NULL;
+    list_remove(&pool->wishes, &wish->node);
+}
+
+/* The donor: takes a connection off its loop, into the letter. */
+static bool pack(struct pool *pool, struct handoff *handoff)
+{
+    struct pooled *pooled = pool->ended || gate_is_waited_for(pool->gate, handoff->host)
+                                ? NULL
+                                : pool_spare(pool, handoff->host, handoff->repeatable);
+
+    if (!pooled || !http_detach(pooled->conn))
+        return false;
+    pool_unlink(pooled);
+    handoff->moved = *pooled;
+    slab_give(pool->records, pooled);
+    host_count_add(&pool_counts(pool, handoff->host)->moved_out, 1);
+    return true;
+}
+
+/* A connection that came in a letter and finds no place in this worker. */
+static void close_moved(struct pool *pool, struct handoff *handoff, enum reason reason)
+{
+    struct host_counts *counts = pool_counts(pool, handoff->host);
+
+    http_close(handoff->moved.conn);
+    pool_uncount_idle(pool, handoff->host);
+    host_count_add(&counts->connections_closed, 1);
+    ledger_closed(&counts->ledger, reason, SIDE_OURS);
+    gate_leave(pool->gate, handoff->host);
+}
+
+/* The donor answers. When the asker's worker has ended meanwhile, so has the connection's way. */
+static void answer(struct pool *pool, struct handoff *handoff)
+{
+    bool packed = pack(pool, handoff);
+
+    handoff->letter.kind = packed ? LETTER_GIVE : LETTER_NONE;
+    if (mailbox_offer(handoff->home->mailbox, &handoff->letter))
+        return;
+    if (packed) {
+        host_count_add(&pool_counts(pool, handoff->host)->moved_in, 1);
+        close_moved(pool, handoff, REASON_DRAIN);
+    }
+    free(handoff);
+}
+
+/* The asker's worker gets a connection: a record of its own, and its place among the idle. */
+static void unpack(struct pool *pool, struct handoff *handoff)
+{
+    struct list *stack = pool_stack(pool, handoff->host);
+    struct pooled *pooled = stack ? slab_take(pool->records) : NULL;
+    struct error err;
+
+    host_count_add(&pool_counts(pool, handoff->host)->moved_in, 1);
+    if (!pooled || !http_attach(handoff->moved.conn, pool->loop, &err)) {
+        if (pooled)
+            slab_give(pool->records, pooled);
+        close_moved(pool, handoff, REASON_CAP_EVICTED);
+        return;
+    }
+    *pooled = handoff->moved;
+    pooled->pool = pool;
+    pooled->task = (struct task){.run = pool_run_idle_news};
+    pooled->by_host = pooled->by_age = (struct list_node){0};
+    pooled->idle_turn = loop_stats(pool->loop)->turns;
+    /* The two loops have read the clock at different moments. */
+    if (pooled->idle_since_ns > loop_now_ns(pool->loop))
+        pooled->idle_since_ns = loop_now_ns(pool->loop);
+    pool_link(pooled, stack);
+}
+
+static void come_home(struct pool *pool, struct handoff *handoff)
+{
+    struct pool_wish *wish = handoff->wish;
+
+    ASSERT(handoff->home == pool);
+    if (handoff->letter.kind == LETTER_GIVE)
+        unpack(pool, handoff);
+    if (wish) {
+        pool_stop_asking(pool, wish);
+        task_wake(pool->loop, wish->task);
+    }
+    free(handoff);
+}
+
+static void read_letters(struct pool *pool, struct letter *letter)
+{
+    for (struct letter *next; letter; letter = next) {
+        struct handoff *handoff = container_of(letter, struct handoff, letter);
+
+        next = letter->next;
+        if (letter->kind == LETTER_WANT)
+            answer(pool, handoff);
+        else
+            come_home(pool, handoff);
+    }
+}
+
+static void run_mail(struct task *task)
+{
+    struct pool *pool = container_of(task, struct pool, mail_task);
+
+    read_letters(pool, mailbox_take(pool->mailbox));
+}
+
+bool pool_open_mail(struct pool *pool)
+{
+    pool->mail_task.run = run_mail;
+    list_init(&pool->wishes);
+    list_init(&pool->warm_dials);
+    pool->racers = gate_new(pool->loop);
+    pool->mailbox = mailbox_new(pool->loop, &pool->mail_task);
+    if (!pool->racers || !pool->mailbox)
+        return false;
+    hosts_set_pool(pool->hosts, pool->worker, pool);
+    return true;
+}
+
+void pool_free_mail(struct pool *pool)
+{
+    if (pool->mailbox) {
+        task_forget(pool->loop, &pool->mail_task);
+        hosts_set_pool(pool->hosts, pool->worker, NULL);
+    }
+    mailbox_free(pool->mailbox);
+    gate_free(pool->racers);
+}
+
+void pool_end(struct pool *pool)
+{
+    if (pool->ended)
+        return;
+    pool->ended = true;
+    read_letters(pool, mailbox_seal(pool->mailbox));
+    /* Whose letter is still out will hear no more: the one who has it frees it. */
+    for (struct list_node *node; (node = list_pop_front(&pool->wishes));)
+        container_of(node, struct pool_wish, node)->letter = NULL;
+    pool_flush(pool);
+}
+
+static void free_warm_dial(struct warm_dial *warm)
+{
+    struct pool *pool = warm->pool;
+
+    list_remove(&pool->warm_dials, &warm->node);
+    timer_clear(pool->loop, &warm->timer);
+    task_forget(pool->loop, &warm->task);
+    dial_free(warm->dial);
+    host_count_add(&pool_counts(pool, warm->host)->warming, -1);
+    free(warm);
+}
+
+static void run_warm_dial(struct task *task)
+{
+    struct warm_dial *warm = container_of(task, struct warm_dial, task);
+    struct pool *pool = warm->pool;
+    struct stream *stream = NULL;
+    struct pooled *pooled = NULL;
+    struct error err;
+    enum io io = dial_result(warm->dial, &stream, &err);
+
+    if (io == IO_WAIT && !warm->timer.fired)
+        return;
+    if (io == IO_OK)
+        pooled = pool_make(pool, warm->host, &warm->transport, stream, &err);
+    pool_dial_ended(pool, warm->host, pooled ? DIAL_ADOPTED : io == IO_FAIL ? DIAL_FAILED : DIAL_GIVEN_UP);
+    if (pooled) {
+        pooled->warm = true;
+        pool_settle(pooled, &warm->transport);
+    }
+    free_warm_dial(warm);
+}
+
+void pool_keep_dial(struct pool *pool, struct host *host, const struct transport *transport, struct dial *dial)
+{
+    struct warm_dial *warm = calloc(1, sizeof(*warm));
+
+    if (!warm) {
+        dial_free(dial);
+        pool_dial_ended(pool, host, DIAL_GIVEN_UP);
+        return;
+    }
+    *warm = (struct warm_dial){.pool = pool, .host = host, .transport = *transport, .dial = dial};
+    warm->task.run = run_warm_dial;
+    warm->timer = (struct timer){.at_ns = TIMER_OFF, .task = &warm->task};
+    timer_set(pool->loop, &warm->timer, loop_now_ns(pool->loop) + WARM_DIAL_NS);
+    list_push_back(&pool->warm_dials, &warm->node);
+    host_count_add(&pool_counts(pool, host)->warming, 1);
+    dial_set_owner(dial, &warm->task);
+    task_wake(pool->loop, &warm->task); /* what came before the owner changed woke the former */
+}
+
+void pool_end_warm_dials(struct pool *pool)
+{
+    for (struct list_node *node; (node = list_first(&pool->warm_dials));) {
+        struct warm_dial *warm = container_of(node, struct warm_dial, node);
+
+        pool_dial_ended(pool, warm->host, DIAL_GIVEN_UP);
+        free_warm_dial(warm);
+    }
+}

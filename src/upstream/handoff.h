@@ -1,0 +1,42 @@
+/* handoff.h: the workers' pools as one: an idle connection changes workers through mailboxes.
+ *
+ * A request that finds its own worker's stack empty, while another worker has idle connections to the host, sends that
+ * worker a letter (WANT). The donor answers on its own loop with its connection, taken off the loop (GIVE), or with
+ * nothing (NONE). A given connection becomes idle in the asker's pool: who comes first there takes it. A dial races it,
+ * with a head start for the letter; a dial that lost is kept as an idle connection (`warm`), within the caps.
+ *
+ * In between a connection is counted by host->idle and host->open, and by the difference of moved_out and moved_in.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_UPSTREAM_HANDOFF_H
+#define HOLDFAST_UPSTREAM_HANDOFF_H
+
+#include "upstream/pool.h"
+
+/* How long a request waits for the answer of another worker before it dials too. The answer comes in tens of
+ * microseconds, unless that worker is busy; a dial at once would make a connection more for each that moves. */
+#define HANDOFF_HEAD_START_NS 1000000u
+
+/* A wait of a fetch for a connection of another worker; zeroed: none. */
+struct pool_wish {
+    struct handoff *letter; /* NULL: none is under way */
+    struct task *task;      /* woken by the answer */
+    struct list_node node;
+};
+
+/* Asks the worker that has most idle connections to host. False: nobody has any, or no memory; a letter that is under
+ * way is not sent again. `repeatable` as in pool_take. */
+bool pool_ask(struct pool *pool, struct host *host, struct pool_wish *wish, bool repeatable) MUST_USE;
+void pool_stop_asking(struct pool *pool, struct pool_wish *wish); /* the answer is for whoever comes first */
+
+/* Those who dial, or wait for an answer, and would rather take what becomes idle (gate_wait joins, gate_quit leaves).
+ */
+struct dial_gate *pool_racers(const struct pool *pool);
+
+/* A dial (pool_dial) that nobody needs any more: taken, and its connection is kept. */
+void pool_keep_dial(struct pool *pool, struct host *host, const struct transport *transport, struct dial *dial);
+
+/* When the worker's loop has ended, on its thread: closes what is idle and takes no letters any more, so that other
+ * workers neither wait for it nor find the caps full. All pools must have ended before any is freed. */
+void pool_end(struct pool *pool);
+
+#endif

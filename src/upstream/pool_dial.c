@@ -1,0 +1,82 @@
+/* pool_dial.c: where a pool's connections come from: dials, and the records of fresh streams.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "upstream/pool_internal.h"
+
+struct dial *pool_dial(struct pool *pool, struct host *host, const struct transport *transport, struct task *owner)
+{
+    int64_t keep_alive_ns = transport->dialer_keep_alive_ns ? transport->dialer_keep_alive_ns : INT64_C(15000000000);
+    struct dial *dial =
+        dial_start(pool->loop, pool->resolver,
+                   &(struct dial_options){
+                       .name = host->name,
+                       .port = host->port,
+                       .unix_addr = host->unix_addr,
+                       .timeout_ns = (uint64_t)(transport->dialer_timeout_ns > 0 ? transport->dialer_timeout_ns : 0),
+                       .fallback_delay_ns = transport->dialer_fallback_delay_ns,
+                       .socket = {.no_delay = true, .keep_alive_ns = keep_alive_ns},
+                   },
+                   owner);
+
+    if (dial)
+        host_count_add(&pool_counts(pool, host)->dialing, 1);
+    else
+        gate_leave(pool->gate, host);
+    return dial;
+}
+
+void pool_dial_ended(struct pool *pool, struct host *host, enum dial_end end)
+{
+    struct host_counts *counts = pool_counts(pool, host);
+
+    host_count_add(&counts->dialing, -1);
+    if (end == DIAL_FAILED)
+        host_count_add(&counts->dial_failures, 1);
+    if (end != DIAL_ADOPTED)
+        gate_leave(pool->gate, host);
+}
+
+/* A fresh connection's last moment of use, give or take 10 %, so that connections made together do not end together. */
+static uint64_t old_at_ns(struct pool *pool, const struct transport *transport)
+{
+    uint64_t age_ns = (uint64_t)transport->max_connection_age_ns;
+
+    if (transport->max_connection_age_ns <= 0)
+        return UINT64_MAX;
+    return loop_now_ns(pool->loop) + age_ns - age_ns / 10 + rng_below(loop_rng(pool->loop), age_ns / 5 + 1);
+}
+
+struct pooled *pool_make(struct pool *pool, struct host *host, const struct transport *transport, struct stream *stream,
+                         struct error *err)
+{
+    struct http_conn_options options = {
+        .head_bytes_max = (uint32_t)transport->response_head_bytes_max,
+        .single_use = transport->disable_keep_alives,
+    };
+    struct pooled *pooled = slab_take(pool->records);
+
+    if (!pooled) {
+        stream_close(stream, false);
+        error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a connection");
+        return NULL;
+    }
+    *pooled = (struct pooled){.pool = pool,
+                              .host = host,
+                              .task = {.run = pool_run_idle_news},
+                              .opened_ns = loop_now_ns(pool->loop),
+                              .old_at_ns = old_at_ns(pool, transport)};
+    pooled->conn = h1_client_new(stream, &options, NULL, err);
+    if (!pooled->conn) {
+        slab_give(pool->records, pooled);
+        return NULL;
+    }
+    host_count_add(&pool_counts(pool, host)->connections_opened, 1);
+    return pooled;
+}
+
+struct pooled *pool_adopt(struct pool *pool, struct host *host, const struct transport *transport,
+                          struct stream *stream, struct error *err)
+{
+    struct pooled *pooled = pool_make(pool, host, transport, stream, err);
+
+    return pooled ? pool_lend(pooled) : NULL;
+}

@@ -1,0 +1,59 @@
+/* pool_internal.h: a worker's pool from the inside: pool.c (what is idle here), pool_dial.c (how
+ * connections are made), handoff.c (what comes from other
+ * workers and goes to them, and dials that lost their race). SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_UPSTREAM_POOL_INTERNAL_H
+#define HOLDFAST_UPSTREAM_POOL_INTERNAL_H
+
+#include "base/assert.h"
+#include "os/mailbox.h"
+#include "upstream/handoff.h"
+#include "upstream/pool.h"
+
+struct pool {
+    struct loop *loop;
+    struct resolver *resolver;
+    struct hosts *hosts;
+    unsigned worker;
+    struct list *stacks; /* by host->index: idle connections, last used first */
+    uint32_t stack_count;
+    struct list by_age; /* all idle ones, idle for longest first */
+    struct task expiry_task;
+    struct timer expiry; /* of the first in by_age */
+    struct slab *records;
+    struct dial_gate *gate;
+    struct dial_gate *racers; /* fetches that wait for a connection of their own, or for whichever comes first */
+    uint64_t lent;
+    bool refused; /* the last take found only what was too risky for it */
+    bool ended;
+    struct mailbox *mailbox; /* letters of other workers */
+    struct task mail_task;
+    struct list wishes;     /* that letters are under way for */
+    struct list warm_dials; /* that nobody waits for */
+};
+
+/* pool.c */
+struct list *pool_stack(struct pool *pool, const struct host *host); /* NULL: no memory */
+struct pooled *pool_lend(struct pooled *pooled);                     /* one that is in no list */
+/* One that is in no list: it becomes idle if it is fit and the caps allow, else it is closed. */
+void pool_settle(struct pooled *pooled, const struct transport *transport);
+/* Closes one that is in no list and no idle count. */
+void pool_destroy(struct pooled *pooled, enum reason reason, enum side side);
+/* An idle connection that was just looked at, for another worker; NULL: none. Dead and expired ones are closed. */
+struct pooled *pool_spare(struct pool *pool, struct host *host, bool repeatable);
+/* Takes an idle one out of the lists and this worker's count; the process's counts stay as they are. */
+void pool_unlink(struct pooled *pooled);
+void pool_uncount_idle(struct pool *pool, struct host *host); /* one less in the process */
+/* Puts one whose idle time has begun elsewhere where it belongs in the lists, and wakes who waits. */
+void pool_link(struct pooled *pooled, struct list *stack);
+void pool_run_idle_news(struct task *task);
+
+/* pool_dial.c: a connection of a fresh stream (taken), in no list yet. NULL with *err. */
+struct pooled *pool_make(struct pool *pool, struct host *host, const struct transport *transport, struct stream *stream,
+                         struct error *err);
+
+/* handoff.c */
+bool pool_open_mail(struct pool *pool) MUST_USE;
+void pool_free_mail(struct pool *pool); /* behind pool_end */
+void pool_end_warm_dials(struct pool *pool);
+
+#endif
