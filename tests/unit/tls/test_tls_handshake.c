@@ -115,6 +115,15 @@ TEST(handshake_refuses_who_cannot_be_trusted)
     made_free(&other);
 }
 
+TEST(handshake_trusts_the_cas_of_the_system)
+{
+    struct tls_stage stage;
+
+    stage_open(&stage, &(struct tls_stage_options){.system_ca = true});
+    CHECK_EQ(stage_shake(&stage), IO_OK);
+    stage_close(&stage);
+}
+
 TEST(handshake_refuses_an_expired_certificate)
 {
     struct tls_stage stage;

@@ -169,10 +169,14 @@ static void make_profile(struct tls_stage *stage, const struct tls_stage_options
     struct tls_client_options client = options->client;
     struct str trusted = made_file(&stage->folder, "authority.pem", &stage->authority, false);
 
-    client.disable_system_ca_pool = true;
-    if (client.ca_certs.count == 0)
+    client.disable_system_ca_pool = !options->system_ca;
+    if (options->system_ca)
+        CHECK_INT(setenv("SSL_CERT_FILE", trusted.data, 1), 0);
+    else if (client.ca_certs.count == 0)
         client.ca_certs = (struct str_list){.items = &trusted, .count = 1};
     stage->profile = tls_profile_new(&client, &stage->err);
+    if (options->system_ca)
+        CHECK_INT(unsetenv("SSL_CERT_FILE"), 0);
     if (!stage->profile)
         test_fail(__FILE__, __LINE__, "%s", stage->err.text);
 }

@@ -42,6 +42,7 @@ struct tls_stage_options {
     int server_min, server_max; /* versions; 0: any */
     bool wants_certificate;     /* the server does */
     bool no_alpn;
+    bool system_ca;     /* the client trusts the system's CAs, which SSL_CERT_FILE says are the stage's */
     size_t room, limit; /* of the pair; 0: 64 KiB, no limit */
     struct tls_sessions *sessions;
 };
