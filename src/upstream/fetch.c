@@ -230,11 +230,20 @@ static void look_again_soon(struct fetch *fetch)
     timer_set(fetch_loop(fetch), &fetch->queue_timer, at_ns < fetch->queue_end_ns ? at_ns : fetch->queue_end_ns);
 }
 
+/* For other workers: who has one to spare sends it here. */
+static void count_waiting(struct fetch *fetch, int change)
+{
+    host_count_add(&fetch_counts(fetch)->waiting, change);
+    atomic_fetch_add_explicit(&fetch->options.host->waiting, (uint32_t)change, memory_order_relaxed);
+}
+
 static void leave_queue(struct fetch *fetch)
 {
     timer_clear(fetch_loop(fetch), &fetch->queue_timer);
-    if (list_holds(&fetch->gate_waiter.node))
-        gate_quit(pool_gate(fetch->options.pool), fetch->options.host, &fetch->gate_waiter);
+    if (!list_holds(&fetch->gate_waiter.node))
+        return;
+    gate_quit(pool_gate(fetch->options.pool), fetch->options.host, &fetch->gate_waiter);
+    count_waiting(fetch, -1);
 }
 
 /* Nothing idle is at hand. */
@@ -249,6 +258,7 @@ static enum io dial_or_queue(struct fetch *fetch, struct error *err)
     fetch->gate_waiter.task = fetch->waiter;
     if (timeout_ns <= 0 || !gate_wait(pool_gate(fetch->options.pool), fetch->options.host, &fetch->gate_waiter))
         return queue_failed(fetch, err);
+    count_waiting(fetch, 1);
     fetch->queue_end_ns = loop_now_ns(fetch_loop(fetch)) + (uint64_t)timeout_ns;
     fetch->state = FETCH_QUEUE;
     look_again_soon(fetch);

@@ -88,13 +88,16 @@ void pool_stop_asking(struct pool *pool, struct pool_wish *wish)
     list_remove(&pool->wishes, &wish->node);
 }
 
-/* The donor: takes a connection off its loop, into the letter. */
-static bool pack(struct pool *pool, struct handoff *handoff)
+static struct pooled *find_spare(struct pool *pool, const struct handoff *handoff)
 {
-    struct pooled *pooled = pool->ended || gate_is_waited_for(pool->gate, handoff->host)
-                                ? NULL
-                                : pool_spare(pool, handoff->host, handoff->repeatable);
+    bool needed = pool->ended || gate_is_waited_for(pool->gate, handoff->host);
 
+    return needed ? NULL : pool_spare(pool, handoff->host, handoff->repeatable);
+}
+
+/* The donor: takes a connection off its loop, into the letter. */
+static bool pack(struct pool *pool, struct handoff *handoff, struct pooled *pooled)
+{
     if (!pooled || !http_detach(pooled->conn))
         return false;
     pool_unlink(pooled);
@@ -116,11 +119,9 @@ static void close_moved(struct pool *pool, struct handoff *handoff, enum reason 
     gate_leave(pool->gate, handoff->host);
 }
 
-/* The donor answers. When the asker's worker has ended meanwhile, so has the connection's way. */
-static void answer(struct pool *pool, struct handoff *handoff)
+/* To the pool it is for. When that worker has ended meanwhile, so has the connection's way. */
+static void send_home(struct pool *pool, struct handoff *handoff, bool packed)
 {
-    bool packed = pack(pool, handoff);
-
     handoff->letter.kind = packed ? LETTER_GIVE : LETTER_NONE;
     if (mailbox_offer(handoff->home->mailbox, &handoff->letter))
         return;
@@ -129,6 +130,44 @@ static void answer(struct pool *pool, struct handoff *handoff)
         close_moved(pool, handoff, REASON_DRAIN);
     }
     free(handoff);
+}
+
+static void answer(struct pool *pool, struct handoff *handoff)
+{
+    send_home(pool, handoff, pack(pool, handoff, find_spare(pool, handoff)));
+}
+
+/* The other worker in whose queue the `number`th request of all waits; NULL: it does no more. */
+static struct pool *waiting_pool(const struct pool *pool, const struct host *host, uint64_t number)
+{
+    for (unsigned i = 0; i < host->workers; i++) {
+        uint64_t waiting = i == pool->worker ? 0 : atomic_load_explicit(&host->counts[i].waiting, memory_order_relaxed);
+
+        if (number < waiting)
+            return hosts_pool(pool->hosts, i);
+        number -= waiting;
+    }
+    return NULL;
+}
+
+void pool_share(struct pooled *pooled)
+{
+    struct pool *pool = pooled->pool;
+    struct host *host = pooled->host;
+    uint64_t own = atomic_load_explicit(&pool_counts(pool, host)->waiting, memory_order_relaxed);
+    uint64_t all = atomic_load_explicit(&host->waiting, memory_order_relaxed);
+    uint64_t number = all > own ? rng_below(loop_rng(pool->loop), all) : 0;
+    struct pool *taker = all > own && number >= own ? waiting_pool(pool, host, number - own) : NULL;
+    struct handoff *handoff = taker && !pool->ended ? calloc(1, sizeof(*handoff)) : NULL;
+
+    if (!handoff)
+        return;
+    handoff->home = taker;
+    handoff->host = host;
+    if (pack(pool, handoff, pooled))
+        send_home(pool, handoff, true);
+    else
+        free(handoff);
 }
 
 /* The asker's worker gets a connection: a record of its own, and its place among the idle. */

@@ -28,6 +28,7 @@ struct host_counts {
     _Atomic uint64_t idle, active; /* connections now; together with dialing: all that are open */
     _Atomic uint64_t dialing;
     _Atomic uint64_t warming;             /* of the dialing: what nobody waits for any more */
+    _Atomic uint64_t waiting;             /* requests in the queue at the host's cap */
     _Atomic uint64_t requests_warm;       /* of the reused: on a connection that no request had used */
     _Atomic uint64_t moved_in, moved_out; /* idle connections that changed workers (handoff.h): for each worker
                                              opened + moved_in = closed + idle + active + moved_out */
@@ -47,6 +48,7 @@ struct host {
     uint32_t index;                /* place in the table: pools keep an array by it */
     _Atomic uint32_t open;         /* connections and dials in all workers, for max_connections_per_host */
     _Atomic uint32_t idle;         /* idle connections in all workers, for the cap */
+    _Atomic uint32_t waiting;      /* requests in the queues of all workers, at that cap */
     struct idle_limit *idle_limit; /* how long it keeps idle connections, as far as we know */
     unsigned workers;
     struct host_counts *counts; /* one for each worker */

@@ -562,6 +562,8 @@ void pool_settle(struct pooled *pooled, const struct transport *transport)
 
     if (stack && wanted && admit(pooled->pool, pooled->host, transport)) {
         make_idle(pooled, stack, transport);
+        if (UNLIKELY(atomic_load_explicit(&pooled->host->waiting, memory_order_relaxed) > 0))
+            pool_share(pooled);
         return;
     }
     reason = reason_of(pooled, transport, wanted, &side);

@@ -52,6 +52,9 @@ struct pooled *pool_make(struct pool *pool, struct host *host, const struct tran
                          struct error *err);
 
 /* handoff.c */
+/* Of one that has just become idle, when requests wait at the host's cap: each has the same chance of it, in whichever
+ * worker it waits. It may be gone after this. */
+void pool_share(struct pooled *pooled);
 bool pool_open_mail(struct pool *pool) MUST_USE;
 void pool_free_mail(struct pool *pool); /* behind pool_end */
 void pool_end_warm_dials(struct pool *pool);

@@ -142,6 +142,9 @@ static void check_nothing_is_lent(struct gateway_stage *stage)
     for (uint32_t i = 0; i < hosts_count(stage->hosts); i++) {
         struct host_totals totals;
 
+        if (hosts_at(stage->hosts, i)->waiting != 0)
+            sim_fail(stage->sim, "%.*s: requests wait, though no client is left",
+                     STR_ARG(hosts_at(stage->hosts, i)->url));
         host_totals(hosts_at(stage->hosts, i), &totals);
         if (totals.active != 0 || totals.dialing != totals.warming)
             sim_fail(stage->sim, "%.*s: %llu connections lent and %llu dials under way, though no client is left",

@@ -294,6 +294,41 @@ TEST(who_asks_no_more_leaves_the_connection_to_others)
     sides_close(&sides);
 }
 
+/* At the cap of a host a connection goes to where requests wait, unasked; at home each of them has the same chance. */
+TEST(a_connection_that_becomes_idle_goes_to_who_waits_elsewhere)
+{
+    struct two_sides sides;
+    struct pooled *pooled;
+    unsigned went = 0;
+
+    sides_open(&sides);
+    host_count_add(&sides.host->counts[1].waiting, 1);
+    atomic_store(&sides.host->waiting, 1);
+    make_idle(&sides);
+    CHECK_EQ(sides.host->counts[0].moved_out, 1);
+    turn(&sides, 1);
+    host_count_add(&sides.host->counts[0].waiting, 1);
+    atomic_store(&sides.host->waiting, 2);
+    for (unsigned i = 0, at = 1; i < 200; i++) {
+        uint64_t before = sides.host->counts[at].moved_out;
+
+        pooled = take(&sides, at);
+        CHECK(pooled != NULL);
+        pool_return(pooled, &plain);
+        CHECK_EQ(idle_in_all(&sides), 1);
+        if (sides.host->counts[at].moved_out > before) {
+            at = !at;
+            went++;
+        }
+        turn(&sides, at);
+    }
+    CHECK(went > 50 && went < 150);
+    host_count_add(&sides.host->counts[0].waiting, -1);
+    host_count_add(&sides.host->counts[1].waiting, -1);
+    atomic_store(&sides.host->waiting, 0);
+    sides_close(&sides);
+}
+
 /* At each point of a letter's way either worker may end, and its loop turns no more. */
 TEST(workers_that_end_leave_nothing_behind)
 {
