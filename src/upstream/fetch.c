@@ -20,9 +20,9 @@ struct fetch *fetch_start(struct arena *arena, const struct fetch_options *optio
     return fetch;
 }
 
-enum io fetch_fail(struct fetch *fetch, const struct error *err)
+enum io fetch_fail(struct fetch *fetch, const struct error *failure, struct error *err)
 {
-    fetch->failure = *err;
+    *err = fetch->failure = *failure;
     fetch->state = FETCH_FAILED;
     host_count_add(&fetch_counts(fetch)->failures, 1);
     return IO_FAIL;
@@ -116,12 +116,13 @@ static enum io send_request(struct fetch *fetch, struct error *err)
 static enum io give_request(struct fetch *fetch, struct error *err)
 {
     bool kept = pooled_was_idle(fetch->pooled);
+    struct error failure;
 
-    if (send_request(fetch, err) == IO_OK)
+    if (send_request(fetch, &failure) == IO_OK)
         return IO_OK;
     fetch_drop(fetch, kept ? REASON_STALE_AT_CHECK : REASON_ANSWER_FAILED, SIDE_PEER);
     if (!kept || fetch->fresh_only)
-        return fetch_fail(fetch, err);
+        return fetch_fail(fetch, &failure, err);
     fetch->fresh_only = true;
     fetch->state = FETCH_PICK;
     return IO_OK;
@@ -192,6 +193,7 @@ static bool win_race(struct fetch *fetch)
 static enum io start_dial(struct fetch *fetch, struct error *err)
 {
     const struct fetch_options *options = &fetch->options;
+    struct error failure;
 
     fetch->reason = fetch->resends > 0 ? REASON_RESEND : pool_explain(options->pool, options->host, options->transport);
     fetch->dial = pool_dial(options->pool, options->host, options->transport, fetch->waiter);
@@ -201,8 +203,8 @@ static enum io start_dial(struct fetch *fetch, struct error *err)
         return IO_OK;
     }
     leave_race(fetch);
-    error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory to dial %.*s", STR_ARG(options->host->url));
-    return fetch_fail(fetch, err);
+    error_set(&failure, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory to dial %.*s", STR_ARG(options->host->url));
+    return fetch_fail(fetch, &failure, err);
 }
 
 /* A slot for a new connection. IO_WAIT: the host is at its cap, or others came first. */
@@ -217,10 +219,12 @@ static enum io dial_own(struct fetch *fetch, struct error *err)
 
 static enum io queue_failed(struct fetch *fetch, struct error *err)
 {
-    error_set(err, FAULT_UPSTREAM, ERROR_QUEUE_TIMEOUT, "%.*s: all %lld connections are in use",
+    struct error failure;
+
+    error_set(&failure, FAULT_UPSTREAM, ERROR_QUEUE_TIMEOUT, "%.*s: all %lld connections are in use",
               STR_ARG(fetch->options.host->url), (long long)fetch->options.transport->max_connections_per_host);
-    err->retry_safe = true;
-    return fetch_fail(fetch, err);
+    failure.retry_safe = true;
+    return fetch_fail(fetch, &failure, err);
 }
 
 static void look_again_soon(struct fetch *fetch)
@@ -333,16 +337,17 @@ static enum io finish_dial(struct fetch *fetch, struct error *err)
 {
     const struct fetch_options *options = &fetch->options;
     struct stream *stream = NULL;
-    enum io io = dial_result(fetch->dial, &stream, err);
+    struct error failure;
+    enum io io = dial_result(fetch->dial, &stream, &failure);
 
     if (io == IO_WAIT)
         return win_race(fetch) ? leave_dial(fetch) : IO_WAIT;
     if (io == IO_OK)
-        fetch->pooled = pool_adopt(options->pool, options->host, options->transport, stream, err);
+        fetch->pooled = pool_adopt(options->pool, options->host, options->transport, stream, &failure);
     end_dial(fetch, io != IO_OK ? DIAL_FAILED : fetch->pooled ? DIAL_ADOPTED : DIAL_GIVEN_UP);
     leave_race(fetch);
     if (!fetch->pooled)
-        return take_idle(fetch) ? IO_OK : fetch_fail(fetch, err);
+        return take_idle(fetch) ? IO_OK : fetch_fail(fetch, &failure, err);
     fetch->stats.dial_ns = loop_now_ns(fetch_loop(fetch)) - fetch->started_ns;
     fetch->state = FETCH_GIVE;
     return IO_OK;
@@ -502,11 +507,13 @@ static enum io receive_head(struct fetch *fetch, struct arena *arena, struct htt
 
 static enum io head_timed_out(struct fetch *fetch, struct error *err)
 {
-    error_set(err, FAULT_UPSTREAM, ERROR_RESPONSE_HEADER_TIMEOUT, "%.*s: no answer within response_header_timeout",
+    struct error failure;
+
+    error_set(&failure, FAULT_UPSTREAM, ERROR_RESPONSE_HEADER_TIMEOUT, "%.*s: no answer within response_header_timeout",
               STR_ARG(fetch->options.host->url));
     http_cancel(fetch->stream, HTTP_CANCEL_DEADLINE);
     fetch_drop(fetch, REASON_ANSWER_FAILED, SIDE_OURS);
-    return fetch_fail(fetch, err);
+    return fetch_fail(fetch, &failure, err);
 }
 
 enum io fetch_head(struct fetch *fetch, struct arena *arena, struct http_head **head, struct error *err)
@@ -535,19 +542,20 @@ enum io fetch_head(struct fetch *fetch, struct arena *arena, struct http_head **
 
 enum io fetch_body(struct fetch *fetch, struct chain *into, size_t size_max, struct error *err)
 {
+    struct error failure;
     enum io io;
 
     if (fetch->state == FETCH_OVER)
         return IO_END;
     ASSERT(fetch->state == FETCH_ANSWER);
-    io = http_recv_body(fetch->stream, into, size_max, err);
+    io = http_recv_body(fetch->stream, into, size_max, &failure);
     if (io == IO_END) {
         /* The connection is free from here, long before the client has read its answer. */
         fetch_release(fetch);
         fetch->state = FETCH_OVER;
     } else if (io == IO_FAIL) {
         fetch_drop(fetch, REASON_ANSWER_FAILED, SIDE_PEER);
-        return fetch_fail(fetch, err);
+        return fetch_fail(fetch, &failure, err);
     }
     return io;
 }

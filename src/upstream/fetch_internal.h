@@ -64,7 +64,7 @@ static inline struct host_counts *fetch_counts(const struct fetch *fetch)
 }
 
 /* fetch.c */
-enum io fetch_fail(struct fetch *fetch, const struct error *err);
+enum io fetch_fail(struct fetch *fetch, const struct error *failure, struct error *err);
 void fetch_release(struct fetch *fetch); /* the connection goes back to the pool, if it is fit */
 void fetch_forget_replay(struct fetch *fetch);
 void fetch_drop(struct fetch *fetch, enum reason reason, enum side side);

@@ -40,9 +40,8 @@ static enum io start_over(struct fetch *fetch, enum resend rung)
 
 static enum io give_up(struct fetch *fetch, const struct error *failure, struct error *err)
 {
-    *err = *failure;
     fetch_drop(fetch, fetch->stats.reused ? REASON_STALE_IN_USE : REASON_ANSWER_FAILED, SIDE_PEER);
-    return fetch_fail(fetch, failure);
+    return fetch_fail(fetch, failure, err);
 }
 
 /* A FIN came and all of the request is unacknowledged: when the host had closed for good before it saw the request, its

@@ -64,8 +64,11 @@ void ask(struct fetch_stage *stage, const char *method, int64_t body_bytes)
 
 void drive(struct fetch_stage *stage)
 {
-    if (stage->fetch && stage->head_io == IO_WAIT)
-        stage->head_io = fetch_head(stage->fetch, test_arena(), &stage->answer, &stage->err);
+    if (!stage->fetch || stage->head_io != IO_WAIT)
+        return;
+    stage->err.fault = FAULT_NONE;
+    stage->head_io = fetch_head(stage->fetch, test_arena(), &stage->answer, &stage->err);
+    CHECK_EQ(stage->err.fault != FAULT_NONE, stage->head_io == IO_FAIL);
 }
 
 enum io await_head(struct fetch_stage *stage)

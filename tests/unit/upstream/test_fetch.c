@@ -2,6 +2,12 @@
  * and that nothing is left over at whatever point it ends. SPDX-License-Identifier: Apache-2.0 */
 #include "fetch_stage.h"
 
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { BACKLOG_MAX = 24 }; /* more than the stage's listener takes */
+
 static void check_answer(struct fetch_stage *stage, uint16_t status, const char *body)
 {
     enum io io;
@@ -144,4 +150,58 @@ TEST(a_body_that_is_sent_again_has_all_its_pieces)
     check_replay(13, "\r\n\r\none two three");
     test_case_is("chunked");
     check_replay(-1, "\r\n0\r\n\r\n");
+}
+
+/* Connections that nobody accepts, until the kernel drops what comes: a dial takes for ever then. */
+static unsigned fill_backlog(const struct fetch_stage *stage, int fds[BACKLOG_MAX])
+{
+    struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    unsigned count = 0;
+
+    name.sin_port = htons(stage->host->port);
+    for (; count < BACKLOG_MAX; count++) {
+        fds[count] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        CHECK(fds[count] != -1);
+        (void)!connect(fds[count], (struct sockaddr *)&name, sizeof(name));
+    }
+    return count;
+}
+
+TEST(what_has_become_idle_is_taken_when_a_dial_fails)
+{
+    struct fetch_stage stage;
+    struct fetch *first;
+    int fds[BACKLOG_MAX];
+    unsigned count;
+    enum io io;
+
+    fetch_stage_open(&stage);
+    stage.transport.dialer_timeout_ns = 20000000;
+    keep_one(&stage);
+    ask(&stage, "GET", 0);
+    origin_hears(&stage, "\r\n\r\n");
+    first = stage.fetch;
+    count = fill_backlog(&stage, fds);
+    stage.fetch = NULL;
+    ask(&stage, "GET", 0);
+    net_stage_for(&stage.net,
+                  40000000); /* the dial fails, but its waiter has not run when the connection is given back */
+    origin_says(&stage, "HTTP/1.1 204 No Content\r\n\r\n");
+    net_stage_for(&stage.net, 1000000);
+    CHECK_EQ(fetch_head(first, test_arena(), &stage.answer, &stage.err), IO_OK);
+    CHECK_EQ(fetch_body(first, NULL, SIZE_MAX, &stage.err), IO_END);
+    fetch_end(first, HTTP_CANCEL_GONE);
+    CHECK_EQ(totals_of(&stage).idle, 1);
+    drive(&stage);
+    CHECK_EQ(stage.head_io, IO_WAIT);
+    CHECK_EQ(totals_of(&stage).dial_failures, 1);
+    stage.heard_len = 0;
+    origin_hears(&stage, "\r\n\r\n");
+    origin_says(&stage, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    CHECK_EQ(await_head(&stage), IO_OK);
+    CHECK_TEXT(await_body(&stage, &io), "ok");
+    CHECK_EQ(totals_of(&stage).failures, 0);
+    while (count > 0)
+        close(fds[--count]);
+    fetch_stage_close(&stage);
 }
