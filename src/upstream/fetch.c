@@ -103,6 +103,7 @@ static enum io send_request(struct fetch *fetch, struct error *err)
     if (http_send_head(fetch->stream, head, head->body_bytes == 0, err) != IO_OK)
         return IO_FAIL;
     fetch->state = FETCH_SENT;
+    fetch->sent_at_ns = loop_now_ns(fetch_loop(fetch));
     count_request(fetch);
     if (!fetch->may_send)
         timer_set(fetch_loop(fetch), &fetch->continue_timer,

@@ -2,8 +2,9 @@
  * the re-send. Start with fetch_recover. SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/fetch_internal.h"
 
-#define PROOF_MIN_NS 1000000u /* a reset may be one round trip behind the FIN */
-#define PROOF_MAX_NS 100000000u
+#define PROOF_MIN_NS    1000000u /* a reset may be one round trip behind the FIN */
+#define STALE_WINDOW_NS 100000000u
+#define PROOF_MAX_NS    100000000u
 
 static struct resend_evidence gather(const struct fetch *fetch, enum resend_proof proof)
 {
@@ -79,6 +80,13 @@ static enum io decide(struct fetch *fetch, enum resend_proof proof, const struct
     return start_over(fetch, rung);
 }
 
+/* A connection that the host had closed before the request came dies within a round trip; one that dies later tells of
+ * something else. */
+static bool died_at_once(const struct fetch *fetch)
+{
+    return loop_now_ns(fetch_loop(fetch)) - fetch->sent_at_ns <= STALE_WINDOW_NS;
+}
+
 enum io fetch_recover(struct fetch *fetch, const struct error *failure, struct error *err)
 {
     struct resend_evidence evidence = gather(fetch, PROOF_NOT_ASKED);
@@ -86,7 +94,7 @@ enum io fetch_recover(struct fetch *fetch, const struct error *failure, struct e
     enum resend_proof proof;
     uint64_t rtt_ns;
 
-    if (evidence.reused && !evidence.answer_seen)
+    if (evidence.reused && !evidence.answer_seen && died_at_once(fetch))
         pool_was_stale(fetch->pooled);
     if (rung != RESEND_ASK_KERNEL)
         return decide(fetch, PROOF_NONE, failure, err);

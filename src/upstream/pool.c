@@ -1,7 +1,8 @@
 /* pool.c: idle upstream connections of one worker.
  *
  * A connection is in exactly one place: idle list, lent to a fetch, or closing. Hosts are chosen above, connections
- * made in net/dial.c. Start with pool_take. SPDX-License-Identifier: Apache-2.0 */
+ * made in net/dial.c. Start with pool_take; the way
+ * back is pool_return.c. SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/pool.h"
 
 #include "upstream/pool_internal.h"
@@ -110,7 +111,7 @@ static uint64_t idle_ns(const struct pooled *pooled)
 }
 
 /* We end an idle period, for a reason of ours. */
-static void retire(struct pooled *pooled, enum reason reason)
+void pool_retire(struct pooled *pooled, enum reason reason)
 {
     struct idle_end end = idle_end_of(pooled, idle_ns(pooled));
 
@@ -137,11 +138,20 @@ static enum reason reason_of_close(struct pooled *pooled, enum reason found)
     return found;
 }
 
+/* Stray bytes tell nothing of the idle limit. */
+static enum reason reason_of_stray(struct pooled *pooled)
+{
+    struct idle_end end = idle_end_of(pooled, idle_ns(pooled));
+
+    idle_limit_retired(pooled->host->idle_limit, &end);
+    return REASON_STRAY_BYTES;
+}
+
 /* The peer has ended it. `news`: what was found instead of silence. */
 static void close_stale(struct pooled *pooled, enum io news, enum reason found)
 {
     struct host_counts *counts = pool_counts(pooled->pool, pooled->host);
-    enum reason reason = news == IO_OK ? REASON_STRAY_BYTES : reason_of_close(pooled, found);
+    enum reason reason = news == IO_OK ? reason_of_stray(pooled) : reason_of_close(pooled, found);
 
     host_count_add(found == REASON_STALE_AT_CHECK ? &counts->stale : &counts->closed_idle, 1);
     close_idle(pooled, reason, SIDE_PEER);
@@ -158,7 +168,7 @@ void pool_run_idle_news(struct task *task)
 }
 
 /* A learned limit moves while connections wait. */
-static uint64_t expires_ns(const struct pooled *pooled)
+uint64_t pool_expires_ns(const struct pooled *pooled)
 {
     if (pooled->sentinel)
         return pooled->idle_since_ns + idle_limit_sentinel_until_ns(pooled->host->idle_limit);
@@ -173,7 +183,7 @@ static bool expire(struct pooled *pooled)
         pooled->sentinel = true;
         return true;
     }
-    retire(pooled, pooled->learned ? REASON_LEARNED_EXPIRED : REASON_IDLE_EXPIRED);
+    pool_retire(pooled, pooled->learned ? REASON_LEARNED_EXPIRED : REASON_IDLE_EXPIRED);
     return false;
 }
 
@@ -187,11 +197,11 @@ static uint64_t expire_stack(struct pool *pool, struct list *stack)
         struct pooled *oldest = container_of(node, struct pooled, by_host);
 
         newer = node->prev == &stack->head ? NULL : node->prev;
-        if (expires_ns(oldest) <= loop_now_ns(pool->loop)) {
+        if (pool_expires_ns(oldest) <= loop_now_ns(pool->loop)) {
             (void)expire(oldest);
             continue;
         }
-        next_ns = expires_ns(oldest) < next_ns ? expires_ns(oldest) : next_ns;
+        next_ns = pool_expires_ns(oldest) < next_ns ? pool_expires_ns(oldest) : next_ns;
         if (!oldest->sentinel)
             break;
     }
@@ -258,10 +268,10 @@ void pool_flush(struct pool *pool)
 {
     pool_end_warm_dials(pool);
     for (struct list_node *node; (node = list_first(&pool->by_age));)
-        retire(container_of(node, struct pooled, by_age), REASON_DRAIN);
+        pool_retire(container_of(node, struct pooled, by_age), REASON_DRAIN);
 }
 
-static bool is_old(const struct pooled *pooled)
+bool pool_is_old(const struct pooled *pooled)
 {
     return pooled->old_at_ns <= loop_now_ns(pooled->pool->loop);
 }
@@ -306,10 +316,10 @@ static enum taking try_to_use(struct pooled *pooled, bool repeatable)
 
     if (use == IDLE_USE_NO || pooled->sentinel)
         return NOT_FOR_THIS;
-    if (use == IDLE_USE_RETIRE || expires_ns(pooled) <= loop_now_ns(pooled->pool->loop))
+    if (use == IDLE_USE_RETIRE || pool_expires_ns(pooled) <= loop_now_ns(pooled->pool->loop))
         return expire(pooled) ? NOT_FOR_THIS : GONE;
-    if (is_old(pooled)) {
-        retire(pooled, REASON_AGE);
+    if (pool_is_old(pooled)) {
+        pool_retire(pooled, REASON_AGE);
         return GONE;
     }
     news = look_at(pooled);
@@ -361,9 +371,18 @@ struct pooled *pool_spare(struct pool *pool, struct host *host, bool repeatable)
     return taking == TAKEN ? container_of(node, struct pooled, by_host) : NULL;
 }
 
-void pool_survived(struct pooled *pooled)
+/* The idle period before the request that it is lent for, which it has not answered before. */
+static struct idle_end end_of_use(const struct pooled *pooled)
 {
     struct idle_end end = idle_end_of(pooled, pooled->used_at_idle_ns);
+
+    end.requests = pooled->uses - 1;
+    return end;
+}
+
+void pool_survived(struct pooled *pooled)
+{
+    struct idle_end end = end_of_use(pooled);
 
     if (pooled->uses < 2)
         return;
@@ -374,7 +393,7 @@ void pool_survived(struct pooled *pooled)
 
 void pool_was_stale(struct pooled *pooled)
 {
-    struct idle_end end = idle_end_of(pooled, pooled->used_at_idle_ns);
+    struct idle_end end = end_of_use(pooled);
 
     idle_limit_stale(pooled->host->idle_limit, &end);
 }
@@ -387,197 +406,4 @@ enum reason pool_explain(struct pool *pool, struct host *host, const struct tran
     if (transport->disable_keep_alives)
         return REASON_KEEP_ALIVE_OFF;
     return pool->refused ? REASON_RISK_POLICY : ledger_explain(&counts->ledger, ever);
-}
-
-/* Makes room under the total cap by closing this worker's oldest. False: there is none to close. */
-static bool evict_oldest(struct pool *pool)
-{
-    struct list_node *node = list_first(&pool->by_age);
-
-    if (!node)
-        return false;
-    retire(container_of(node, struct pooled, by_age), REASON_CAP_EVICTED);
-    return true;
-}
-
-/* Counts one more idle connection, within the caps of the process: for the host the returned one must yield, in all the
- * oldest (as KrakenD's transport has it). */
-static bool admit(struct pool *pool, struct host *host, const struct transport *transport)
-{
-    int64_t per_host = transport->max_idle_connections_per_host ? transport->max_idle_connections_per_host
-                                                                : TRANSPORT_IDLE_PER_HOST_DEFAULT;
-    uint64_t total_max = transport->max_idle_connections > 0 ? (uint64_t)transport->max_idle_connections : UINT64_MAX;
-    _Atomic uint64_t *total = hosts_idle_total(pool->hosts);
-
-    /* Counted first, asked then: other workers do the same at this moment. */
-    if ((int64_t)atomic_fetch_add_explicit(&host->idle, 1, memory_order_relaxed) >= per_host)
-        goto refuse_host;
-    if (atomic_fetch_add_explicit(total, 1, memory_order_relaxed) >= total_max && !evict_oldest(pool))
-        goto refuse;
-    return true;
-refuse:
-    atomic_fetch_sub_explicit(total, 1, memory_order_relaxed);
-refuse_host:
-    atomic_fetch_sub_explicit(&host->idle, 1, memory_order_relaxed);
-    return false;
-}
-
-static uint64_t idle_limit_ns(const struct transport *transport)
-{
-    if (transport->idle_connection_timeout_ns > 0)
-        return (uint64_t)transport->idle_connection_timeout_ns;
-    switch (transport->idle_policy) {
-    case IDLE_FIXED:
-        return (uint64_t)transport->idle_limit_ns;
-    case IDLE_NEVER:
-        return INT64_MAX;
-    case IDLE_LEARNED:
-        break;
-    }
-    return (uint64_t)TRANSPORT_IDLE_DEFAULT_NS; /* learn: false */
-}
-
-static bool learns(const struct transport *transport)
-{
-    return transport->idle_connection_timeout_ns <= 0 && transport->idle_policy == IDLE_LEARNED &&
-           !transport->ignore_learned;
-}
-
-/* An idle connection that is in the lists: who waits may have it. */
-static void announce(struct pooled *pooled)
-{
-    struct pool *pool = pooled->pool;
-
-    host_count_add(&pool_counts(pool, pooled->host)->idle, 1);
-    http_set_idle(pooled->conn, &pooled->task);
-    gate_wake(pool->gate, pooled->host);
-    gate_wake(pool->racers, pooled->host);
-    if (pool->expiry.at_ns == TIMER_OFF || pool->expiry.fired || pool->expiry.at_ns > expires_ns(pooled))
-        timer_set(pool->loop, &pool->expiry, expires_ns(pooled));
-}
-
-static void make_idle(struct pooled *pooled, struct list *stack, const struct transport *transport)
-{
-    struct pool *pool = pooled->pool;
-
-    pooled->idle_since_ns = loop_now_ns(pool->loop);
-    pooled->idle_turn = loop_stats(pool->loop)->turns;
-    pooled->idle_limit_ns = idle_limit_ns(transport);
-    pooled->learned = learns(transport);
-    pooled->generation = idle_limit_generation(pooled->host->idle_limit);
-    list_push_front(stack, &pooled->by_host);
-    list_push_back(&pool->by_age, &pooled->by_age);
-    announce(pooled);
-}
-
-/* It is most often the oldest of all, so its place is looked for from there. */
-void pool_link(struct pooled *pooled, struct list *stack)
-{
-    struct list *by_age = &pooled->pool->by_age;
-    struct list_node *older = by_age->head.next, *newer = stack->head.prev;
-
-    while (older != &by_age->head && container_of(older, struct pooled, by_age)->idle_since_ns < pooled->idle_since_ns)
-        older = older->next;
-    list_insert_after(by_age, older->prev, &pooled->by_age);
-    while (newer != &stack->head && container_of(newer, struct pooled, by_host)->idle_since_ns < pooled->idle_since_ns)
-        newer = newer->prev;
-    list_insert_after(stack, newer, &pooled->by_host);
-    announce(pooled);
-}
-
-static void take_back(struct pooled *pooled)
-{
-    ASSERT(pooled->pool->lent > 0);
-    pooled->pool->lent--;
-    host_count_add(&pool_counts(pooled->pool, pooled->host)->active, -1);
-}
-
-static bool is_used_up(const struct pooled *pooled, const struct transport *transport)
-{
-    return transport->max_requests_per_connection > 0 &&
-           pooled->uses >= (uint64_t)transport->max_requests_per_connection;
-}
-
-/* What the host has told, or was seen to do: is there a point in keeping it? */
-static bool host_keeps_it(const struct pooled *pooled, const struct transport *transport)
-{
-    struct idle_limit *limit = pooled->host->idle_limit;
-    struct http_conn_facts facts;
-
-    if (!learns(transport))
-        return true;
-    http_facts(pooled->conn, &facts);
-    if (!transport->ignore_hints && (facts.hint_timeout_s >= 0 || facts.hint_max >= 0) &&
-        !idle_limit_hint(limit, facts.hint_timeout_s, facts.hint_max))
-        return false;
-    return idle_limit_retire_after_ns(limit) > 0 && !idle_limit_is_spent(limit, pooled->pool->worker, pooled->uses);
-}
-
-/* Why a connection that cannot carry another request goes. */
-static enum reason reason_of(const struct pooled *pooled, const struct transport *transport, bool wanted,
-                             enum side *side)
-{
-    struct http_conn_facts facts;
-
-    http_facts(pooled->conn, &facts);
-    *side = SIDE_PEER;
-    switch (facts.unfit) {
-    case HTTP_UNFIT_PEER:
-    case HTTP_UNFIT_VERSION:
-        return REASON_PEER_CLOSE_ANNOUNCED;
-    case HTTP_UNFIT_NO_LENGTH:
-        return REASON_NO_LENGTH;
-    case HTTP_UNFIT_FRAMING:
-        return REASON_BAD_FRAMING;
-    case HTTP_UNFIT_SURPLUS:
-        return REASON_STRAY_BYTES;
-    case HTTP_UNFIT_CLOSED:
-        return REASON_PEER_CLOSE_IDLE;
-    case HTTP_UNFIT_UNFINISHED:
-        return REASON_EARLY_RESPONSE;
-    case HTTP_UNFIT_TIMEOUT:
-        return REASON_ANSWER_FAILED;
-    case HTTP_UNFIT_OURS:
-    case HTTP_FIT:
-        break;
-    }
-    *side = SIDE_OURS;
-    if (is_old(pooled))
-        return REASON_AGE;
-    if (is_used_up(pooled, transport))
-        return REASON_COUNT;
-    if (transport->disable_keep_alives)
-        return REASON_KEEP_ALIVE_OFF;
-    return wanted ? REASON_CAP_EVICTED : REASON_LEARNED_EXPIRED;
-}
-
-void pool_settle(struct pooled *pooled, const struct transport *transport)
-{
-    struct list *stack = pool_stack(pooled->pool, pooled->host);
-    bool fit = !transport->disable_keep_alives && http_room(pooled->conn) > 0 && !is_old(pooled) &&
-               !is_used_up(pooled, transport);
-    bool wanted = fit && host_keeps_it(pooled, transport);
-    enum reason reason;
-    enum side side;
-
-    if (stack && wanted && admit(pooled->pool, pooled->host, transport)) {
-        make_idle(pooled, stack, transport);
-        if (UNLIKELY(atomic_load_explicit(&pooled->host->waiting, memory_order_relaxed) > 0))
-            pool_share(pooled);
-        return;
-    }
-    reason = reason_of(pooled, transport, wanted, &side);
-    pool_destroy(pooled, reason, side);
-}
-
-void pool_return(struct pooled *pooled, const struct transport *transport)
-{
-    take_back(pooled);
-    pool_settle(pooled, transport);
-}
-
-void pool_discard(struct pooled *pooled, enum reason reason, enum side side)
-{
-    take_back(pooled);
-    pool_destroy(pooled, reason, side);
 }

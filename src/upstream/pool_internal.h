@@ -1,6 +1,6 @@
-/* pool_internal.h: a worker's pool from the inside: pool.c (what is idle here), pool_dial.c (how
- * connections are made), handoff.c (what comes from other
- * workers and goes to them, and dials that lost their race). SPDX-License-Identifier: Apache-2.0 */
+/* pool_internal.h: a worker's pool from the inside: pool.c (what is idle here), pool_return.c (what becomes idle),
+ * pool_dial.c (how connections are made), handoff.c (what comes from other workers and goes to them, and dials that
+ * lost their race). SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_UPSTREAM_POOL_INTERNAL_H
 #define HOLDFAST_UPSTREAM_POOL_INTERNAL_H
 
@@ -46,6 +46,11 @@ void pool_uncount_idle(struct pool *pool, struct host *host); /* one less in the
 /* Puts one whose idle time has begun elsewhere where it belongs in the lists, and wakes who waits. */
 void pool_link(struct pooled *pooled, struct list *stack);
 void pool_run_idle_news(struct task *task);
+uint64_t pool_expires_ns(const struct pooled *pooled);
+bool pool_is_old(const struct pooled *pooled);
+void pool_retire(struct pooled *pooled, enum reason reason); /* we end an idle period, for a reason of ours */
+
+/* pool_return.c */
 
 /* pool_dial.c: a connection of a fresh stream (taken), in no list yet. NULL with *err. */
 struct pooled *pool_make(struct pool *pool, struct host *host, const struct transport *transport, struct stream *stream,

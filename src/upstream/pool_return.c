@@ -1,0 +1,207 @@
+/* pool_return.c: what becomes of a connection that was lent: idle again, within the caps of the process and as long as
+ * its host keeps it, or closed, with the reason. Start with pool_return. SPDX-License-Identifier: Apache-2.0 */
+#include "upstream/pool_internal.h"
+
+enum { RTT_EVERY_USES = 32 };
+
+/* Makes room under the total cap by closing this worker's oldest. False: there is none to close. */
+static bool evict_oldest(struct pool *pool)
+{
+    struct list_node *node = list_first(&pool->by_age);
+
+    if (!node)
+        return false;
+    pool_retire(container_of(node, struct pooled, by_age), REASON_CAP_EVICTED);
+    return true;
+}
+
+/* Counts one more idle connection, within the caps of the process: for the host the returned one must yield, in all the
+ * oldest (as KrakenD's transport has it). */
+static bool admit(struct pool *pool, struct host *host, const struct transport *transport)
+{
+    int64_t per_host = transport->max_idle_connections_per_host ? transport->max_idle_connections_per_host
+                                                                : TRANSPORT_IDLE_PER_HOST_DEFAULT;
+    uint64_t total_max = transport->max_idle_connections > 0 ? (uint64_t)transport->max_idle_connections : UINT64_MAX;
+    _Atomic uint64_t *total = hosts_idle_total(pool->hosts);
+
+    /* Counted first, asked then: other workers do the same at this moment. */
+    if ((int64_t)atomic_fetch_add_explicit(&host->idle, 1, memory_order_relaxed) >= per_host)
+        goto refuse_host;
+    if (atomic_fetch_add_explicit(total, 1, memory_order_relaxed) >= total_max && !evict_oldest(pool))
+        goto refuse;
+    return true;
+refuse:
+    atomic_fetch_sub_explicit(total, 1, memory_order_relaxed);
+refuse_host:
+    atomic_fetch_sub_explicit(&host->idle, 1, memory_order_relaxed);
+    return false;
+}
+
+static uint64_t idle_limit_ns(const struct transport *transport)
+{
+    if (transport->idle_connection_timeout_ns > 0)
+        return (uint64_t)transport->idle_connection_timeout_ns;
+    switch (transport->idle_policy) {
+    case IDLE_FIXED:
+        return (uint64_t)transport->idle_limit_ns;
+    case IDLE_NEVER:
+        return INT64_MAX;
+    case IDLE_LEARNED:
+        break;
+    }
+    return (uint64_t)TRANSPORT_IDLE_DEFAULT_NS; /* learn: false */
+}
+
+static bool learns(const struct transport *transport)
+{
+    return transport->idle_connection_timeout_ns <= 0 && transport->idle_policy == IDLE_LEARNED &&
+           !transport->ignore_learned;
+}
+
+/* An idle connection that is in the lists: who waits may have it. */
+static void announce(struct pooled *pooled)
+{
+    struct pool *pool = pooled->pool;
+
+    host_count_add(&pool_counts(pool, pooled->host)->idle, 1);
+    http_set_idle(pooled->conn, &pooled->task);
+    gate_wake(pool->gate, pooled->host);
+    gate_wake(pool->racers, pooled->host);
+    if (pool->expiry.at_ns == TIMER_OFF || pool->expiry.fired || pool->expiry.at_ns > pool_expires_ns(pooled))
+        timer_set(pool->loop, &pool->expiry, pool_expires_ns(pooled));
+}
+
+static void make_idle(struct pooled *pooled, struct list *stack, const struct transport *transport)
+{
+    struct pool *pool = pooled->pool;
+
+    pooled->idle_since_ns = loop_now_ns(pool->loop);
+    pooled->idle_turn = loop_stats(pool->loop)->turns;
+    pooled->idle_limit_ns = idle_limit_ns(transport);
+    pooled->learned = learns(transport);
+    pooled->generation = idle_limit_generation(pooled->host->idle_limit);
+    list_push_front(stack, &pooled->by_host);
+    list_push_back(&pool->by_age, &pooled->by_age);
+    announce(pooled);
+}
+
+/* It is most often the oldest of all, so its place is looked for from there. */
+void pool_link(struct pooled *pooled, struct list *stack)
+{
+    struct list *by_age = &pooled->pool->by_age;
+    struct list_node *older = by_age->head.next, *newer = stack->head.prev;
+
+    while (older != &by_age->head && container_of(older, struct pooled, by_age)->idle_since_ns < pooled->idle_since_ns)
+        older = older->next;
+    list_insert_after(by_age, older->prev, &pooled->by_age);
+    while (newer != &stack->head && container_of(newer, struct pooled, by_host)->idle_since_ns < pooled->idle_since_ns)
+        newer = newer->prev;
+    list_insert_after(stack, newer, &pooled->by_host);
+    announce(pooled);
+}
+
+static void take_back(struct pooled *pooled)
+{
+    ASSERT(pooled->pool->lent > 0);
+    pooled->pool->lent--;
+    host_count_add(&pool_counts(pooled->pool, pooled->host)->active, -1);
+}
+
+static bool is_used_up(const struct pooled *pooled, const struct transport *transport)
+{
+    return transport->max_requests_per_connection > 0 &&
+           pooled->uses >= (uint64_t)transport->max_requests_per_connection;
+}
+
+/* What the host has told, or was seen to do: is there a point in keeping it? */
+static bool host_keeps_it(const struct pooled *pooled, const struct transport *transport)
+{
+    struct idle_limit *limit = pooled->host->idle_limit;
+    struct http_conn_facts facts;
+
+    if (!learns(transport))
+        return true;
+    http_facts(pooled->conn, &facts);
+    if (!transport->ignore_hints && (facts.hint_timeout_s >= 0 || facts.hint_max >= 0) &&
+        !idle_limit_hint(limit, facts.hint_timeout_s, facts.hint_max))
+        return false;
+    return idle_limit_retire_after_ns(limit) > 0 && !idle_limit_is_spent(limit, pooled->pool->worker, pooled->uses);
+}
+
+/* Why a connection that cannot carry another request goes. */
+static enum reason reason_of(const struct pooled *pooled, const struct transport *transport, bool wanted,
+                             enum side *side)
+{
+    struct http_conn_facts facts;
+
+    http_facts(pooled->conn, &facts);
+    *side = SIDE_PEER;
+    switch (facts.unfit) {
+    case HTTP_UNFIT_PEER:
+    case HTTP_UNFIT_VERSION:
+    case HTTP_UNFIT_CLOSED:
+        return REASON_PEER_CLOSE_ANNOUNCED;
+    case HTTP_UNFIT_NO_LENGTH:
+        return REASON_NO_LENGTH;
+    case HTTP_UNFIT_FRAMING:
+        return REASON_BAD_FRAMING;
+    case HTTP_UNFIT_SURPLUS:
+        return REASON_STRAY_BYTES;
+    case HTTP_UNFIT_UNFINISHED:
+        return REASON_EARLY_RESPONSE;
+    case HTTP_UNFIT_TIMEOUT:
+        return REASON_ANSWER_FAILED;
+    case HTTP_UNFIT_OURS:
+    case HTTP_FIT:
+        break;
+    }
+    *side = SIDE_OURS;
+    if (pool_is_old(pooled))
+        return REASON_AGE;
+    if (is_used_up(pooled, transport))
+        return REASON_COUNT;
+    if (transport->disable_keep_alives)
+        return REASON_KEEP_ALIVE_OFF;
+    return wanted ? REASON_CAP_EVICTED : REASON_LEARNED_EXPIRED;
+}
+
+void pool_settle(struct pooled *pooled, const struct transport *transport)
+{
+    struct list *stack = pool_stack(pooled->pool, pooled->host);
+    bool fit = !transport->disable_keep_alives && http_room(pooled->conn) > 0 && !pool_is_old(pooled) &&
+               !is_used_up(pooled, transport);
+    bool wanted = fit && host_keeps_it(pooled, transport);
+    enum reason reason;
+    enum side side;
+
+    if (stack && wanted && admit(pooled->pool, pooled->host, transport)) {
+        make_idle(pooled, stack, transport);
+        if (UNLIKELY(atomic_load_explicit(&pooled->host->waiting, memory_order_relaxed) > 0))
+            pool_share(pooled);
+        return;
+    }
+    reason = reason_of(pooled, transport, wanted, &side);
+    pool_destroy(pooled, reason, side);
+}
+
+/* Now and then the kernel is asked for the round trip to the host: the learner's margin depends on it. */
+static void sample_rtt(const struct pooled *pooled)
+{
+    struct tcp_facts facts;
+
+    if (pooled->uses % RTT_EVERY_USES == 1 && stream_facts(pooled->conn->stream, &facts) && facts.rtt_ns > 0)
+        idle_limit_rtt(pooled->host->idle_limit, pooled->pool->worker, facts.rtt_ns);
+}
+
+void pool_return(struct pooled *pooled, const struct transport *transport)
+{
+    sample_rtt(pooled);
+    take_back(pooled);
+    pool_settle(pooled, transport);
+}
+
+void pool_discard(struct pooled *pooled, enum reason reason, enum side side)
+{
+    take_back(pooled);
+    pool_destroy(pooled, reason, side);
+}
