@@ -5,9 +5,10 @@
 #include "gateway/answer.h"
 #include "gateway/forward_internal.h"
 
+/* Not the client's fault: what its head may hold fits into an exchange's arena many times. */
 static bool no_room(struct error *err)
 {
-    return error_set(err, FAULT_CLIENT, ERROR_TOO_LARGE, "the request does not fit into its memory");
+    return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a head");
 }
 
 bool forward_request(struct arena *arena, const struct forward_input *input, struct http_head *out, struct error *err)
