@@ -2,7 +2,7 @@
  * its host keeps it, or closed, with the reason. Start with pool_return. SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/pool_internal.h"
 
-enum { RTT_EVERY_USES = 32 };
+enum { RTT_EVERY_USES = 1024 };
 
 /* Makes room under the total cap by closing this worker's oldest. False: there is none to close. */
 static bool evict_oldest(struct pool *pool)
