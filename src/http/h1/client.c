@@ -117,6 +117,9 @@ static void judge(struct h1_conn *conn, const struct http_head *head, const stru
 {
     conn->hint_timeout_s = framing->hint_timeout_s;
     conn->hint_max = framing->hint_max;
+    /* A FIN that was read along with the head stands behind it: the first reason is what the head says. */
+    if (conn->unfit == HTTP_UNFIT_CLOSED)
+        conn->unfit = HTTP_FIT;
     if (framing->suspect)
         h1_set_unfit(conn, HTTP_UNFIT_FRAMING);
     if (framing->close)
@@ -125,6 +128,8 @@ static void judge(struct h1_conn *conn, const struct http_head *head, const stru
         h1_set_unfit(conn, HTTP_UNFIT_NO_LENGTH);
     if (head->version_minor == 0 && !framing->keep_alive)
         h1_set_unfit(conn, HTTP_UNFIT_VERSION);
+    if (conn->ended)
+        h1_set_unfit(conn, HTTP_UNFIT_CLOSED);
 }
 
 bool h1_client_takes(struct h1_conn *conn, struct http_head *head, struct error *err)

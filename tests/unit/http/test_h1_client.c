@@ -178,6 +178,9 @@ static const struct answer_row answers[] = {
     {"GET", STR_INIT("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok"), false, 200, "ok", HTTP_FIT},
 
     {"GET", STR_INIT("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"), true, 200, "hello", HTTP_UNFIT_CLOSED},
+    {"GET", STR_INIT("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok"), true, 200, "ok", HTTP_UNFIT_VERSION},
+    {"GET", STR_INIT("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"), true, 200, "ok",
+     HTTP_UNFIT_PEER},
     {"GET", STR_INIT("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"), false, 200, "ok",
      HTTP_UNFIT_PEER},
     {"GET", STR_INIT("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok"), false, 200, "ok", HTTP_UNFIT_VERSION},
