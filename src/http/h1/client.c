@@ -118,7 +118,7 @@ static void judge(struct h1_conn *conn, const struct http_head *head, const stru
     conn->hint_timeout_s = framing->hint_timeout_s;
     conn->hint_max = framing->hint_max;
     /* A FIN that was read along with the head stands behind it: the first reason is what the head says. */
-    if (conn->unfit == HTTP_UNFIT_CLOSED)
+    if (conn->unfit == HTTP_UNFIT_CLOSED && conn->send != H1_SEND_FAILED)
         conn->unfit = HTTP_FIT;
     if (framing->suspect)
         h1_set_unfit(conn, HTTP_UNFIT_FRAMING);
