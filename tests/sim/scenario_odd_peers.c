@@ -37,8 +37,8 @@ static const char *const client_says[] = {
     "PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 900\r\n\r\n@",
     "POST /json HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
     "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n384\r\n@\r\n0\r\n\r\n",
-    "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
-    "chunked\r\n\r\n384\r\n@\r\n384\r\n@\r\n384\r\n@\r\n384\r\n@\r\n0\r\n\r\n",
+    ("POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
+     "chunked\r\n\r\n384\r\n@\r\n384\r\n@\r\n384\r\n@\r\n384\r\n@\r\n0\r\n\r\n"),
     "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n",
     "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 900\r\nExpect: 100-continue\r\n\r\n",
     "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 3001\r\n\r\n@@",
@@ -52,8 +52,8 @@ static const char *const client_says[] = {
 static const char *const origin_says[] = {
     "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
     "HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n@",
-    "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: "
-    "chunked\r\n\r\n384\r\n@\r\n384\r\n@\r\n0\r\n\r\n",
+    ("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: "
+     "chunked\r\n\r\n384\r\n@\r\n384\r\n@\r\n0\r\n\r\n"),
     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n384\r\n@\r\nzz",
     "HTTP/1.1 200 OK\r\n\r\n@@@@",
     "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\n{}",
