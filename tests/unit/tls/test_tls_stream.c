@@ -378,6 +378,13 @@ TEST(stream_with_nothing_but_housekeeping_is_ended)
     stage_close(&stage);
 }
 
+/* OpenSSL's objects, which grew with 3.2; the buffer of a record would add 16 KiB more. */
+#if OPENSSL_VERSION_NUMBER >= 0x30200000L
+enum { OBJECTS_MAX = 28 << 10 };
+#else
+enum { OBJECTS_MAX = 18 << 10 };
+#endif
+
 TEST(stream_holds_no_buffers_while_idle)
 {
     static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
@@ -396,7 +403,7 @@ TEST(stream_holds_no_buffers_while_idle)
         stage.client = NULL;
         held -= openssl_bytes();
         test_case_is("version %zu: %zu bytes", i, held);
-        CHECK(held <= 18432); /* OpenSSL's objects; a record's buffer would double it */
+        CHECK(held <= OBJECTS_MAX);
         stage_close(&stage);
     }
 }
