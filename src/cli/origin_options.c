@@ -26,7 +26,7 @@ bool origin_when_parse(struct str text, struct origin_when *when)
     else if (number_behind(text, STR("at:"), &number))
         *when = (struct origin_when){.first = number, .every = UINT64_MAX};
     else if (text_to_double(text, &share) && share >= 0 && share <= 1)
-        when->per_million = (uint32_t)(share * MILLION);
+        when->per_million = (uint32_t)(share * (double)MILLION);
     else
         return false;
     return true;
