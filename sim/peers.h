@@ -85,7 +85,7 @@ unsigned sim_origin_requests(const struct sim_origin *origin); /* heads seen so 
 struct sim_client_options {
     struct addr server;
     const char *host;      /* the Host field */
-    const char *path;      /* what stands before the id; "/work/" */
+    const char *path;      /* what stands before the id; "/jobs/" */
     unsigned requests;     /* to be made in all */
     unsigned pipeline_max; /* requests under way at once on the connection; 0: 1 */
     uint64_t gap_max_ns;   /* up to that between an answer and the next request */

@@ -15,12 +15,12 @@ static const char config[] =
     " \"host\": [\"http://origin:80\"],"
     " \"extra_config\": {\"router\": {\"disable_access_log\": true}},"
     " \"endpoints\": ["
-    "  {\"endpoint\": \"/work/{id}\", \"output_encoding\": \"no-op\", \"input_headers\": [\"*\"],"
-    "   \"backend\": [{\"url_pattern\": \"/deep/work/{id}\", \"encoding\": \"no-op\"}]},"
-    "  {\"endpoint\": \"/work/{id}\", \"method\": \"POST\", \"output_encoding\": \"no-op\", \"input_headers\": [\"*\"],"
-    "   \"backend\": [{\"url_pattern\": \"/deep/work/{id}\", \"encoding\": \"no-op\"}]},"
+    "  {\"endpoint\": \"/jobs/{id}\", \"output_encoding\": \"no-op\", \"input_headers\": [\"*\"],"
+    "   \"backend\": [{\"url_pattern\": \"/deep/jobs/{id}\", \"encoding\": \"no-op\"}]},"
+    "  {\"endpoint\": \"/jobs/{id}\", \"method\": \"POST\", \"output_encoding\": \"no-op\", \"input_headers\": [\"*\"],"
+    "   \"backend\": [{\"url_pattern\": \"/deep/jobs/{id}\", \"encoding\": \"no-op\"}]},"
     "  {\"endpoint\": \"/json/{id}\","
-    "   \"backend\": [{\"url_pattern\": \"/work/{id}\"}]}"
+    "   \"backend\": [{\"url_pattern\": \"/jobs/{id}\"}]}"
     "]}";
 
 /* What the pool may keep, and for how long. */
@@ -111,7 +111,7 @@ static void play_close(struct play *play)
 static struct sim_client_options some_client(struct sim *sim)
 {
     return (struct sim_client_options){
-        .path = "/work/",
+        .path = "/jobs/",
         .requests = (unsigned)sim_between(sim, 1, 15),
         .gap_max_ns = sim_percent(sim, 50) ? 0 : 50 * SIM_MS,
         .request_bytes_max = sim_percent(sim, 50) ? 300 : 50000,
@@ -169,7 +169,7 @@ SCENARIO(gateway_answers_everything_when_all_is_well)
 SCENARIO(gateway_reuses_connections)
 {
     struct sim_origin_options origin = {.port = 80};
-    struct sim_client_options client = {.path = "/work/", .requests = 50, .answer_bytes_max = 1000};
+    struct sim_client_options client = {.path = "/jobs/", .requests = 50, .answer_bytes_max = 1000};
     struct play play;
 
     client.framings = 1u << SIM_LENGTH | 1u << SIM_CHUNKED;

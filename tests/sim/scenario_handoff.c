@@ -12,8 +12,8 @@ enum { CLIENTS = 20, REQUESTS = 40 };
 static const char config[] =
     "{\"version\": 3, \"timeout\": \"20s\", \"idle_timeout\": \"600s\", \"host\": [\"http://origin:80\"],"
     " \"extra_config\": {\"router\": {\"disable_access_log\": true}, \"holdfast/upstream\": {%s}},"
-    " \"endpoints\": [{\"endpoint\": \"/work/{id}\", \"output_encoding\": \"no-op\", \"input_headers\": [\"*\"],"
-    "  \"backend\": [{\"url_pattern\": \"/work/{id}\", \"encoding\": \"no-op\"}]}]}";
+    " \"endpoints\": [{\"endpoint\": \"/jobs/{id}\", \"output_encoding\": \"no-op\", \"input_headers\": [\"*\"],"
+    "  \"backend\": [{\"url_pattern\": \"/jobs/{id}\", \"encoding\": \"no-op\"}]}]}";
 
 struct crowd {
     char config[sizeof(config) + 100];
@@ -54,7 +54,7 @@ static void count_connections(void *arg)
 static void crowd_run(struct crowd *crowd, struct sim *sim, const char *settings, unsigned workers)
 {
     struct sim_origin_options origin = {.port = 80, .think_max_ns = 100 * SIM_MS};
-    struct sim_client_options client = {.path = "/work/",
+    struct sim_client_options client = {.path = "/jobs/",
                                         .requests = REQUESTS,
                                         .gap_max_ns = 300 * SIM_MS,
                                         .answer_bytes_max = 1000,

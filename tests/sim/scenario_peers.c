@@ -56,7 +56,7 @@ static struct sim_client_options some_client(struct sim *sim)
 {
     return (struct sim_client_options){
         .host = "origin",
-        .path = "/work/",
+        .path = "/jobs/",
         .requests = (unsigned)sim_between(sim, 1, 20),
         .gap_max_ns = sim_percent(sim, 50) ? 0 : 50 * SIM_MS,
         .request_bytes_max = 50000,
