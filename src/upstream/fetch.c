@@ -1,5 +1,6 @@
-/* fetch.c: one upstream request as a state machine that its waiter pulls. Which connection: pool.c; what happens when
- * it dies under the request: fetch_recover.c. Start with connect_step. SPDX-License-Identifier: Apache-2.0 */
+/* fetch.c: one upstream request as a state machine that its waiter pulls. How it comes by a connection:
+ * fetch_connect.c; what happens when that dies under the request: fetch_recover.c. Start with connect_step.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/fetch_internal.h"
 
 struct fetch *fetch_start(struct arena *arena, const struct fetch_options *options, struct task *waiter)
@@ -55,13 +56,6 @@ void fetch_drop(struct fetch *fetch, enum reason reason, enum side side)
     if (fetch->pooled)
         pool_discard(fetch->pooled, reason, side);
     fetch->pooled = NULL;
-}
-
-static void end_dial(struct fetch *fetch, enum dial_end end)
-{
-    dial_free(fetch->dial);
-    fetch->dial = NULL;
-    pool_dial_ended(fetch->options.pool, fetch->options.host, end);
 }
 
 /* The request has left as far as we are concerned: from here the host's answer is awaited. */
@@ -129,242 +123,14 @@ static enum io give_request(struct fetch *fetch, struct error *err)
     return IO_OK;
 }
 
-/* If the connection dies under it, may it be sent again? (Its body has not been seen yet: an announced length tells.)
- */
-static bool is_repeatable(const struct fetch *fetch)
-{
-    const struct http_head *head = fetch->options.head;
-
-    return fetch->options.transport->resend != RESEND_OFF && head->body_bytes >= 0 &&
-           head->body_bytes <= REPLAY_BYTES && resend_is_idempotent(head);
-}
-
-/* Would a connection do that has been used before? */
-static bool may_be_kept(const struct fetch *fetch)
-{
-    return !fetch->fresh_only && !fetch->options.transport->disable_keep_alives;
-}
-
-static bool is_turn(const struct fetch *fetch)
-{
-    return gate_is_turn(pool_gate(fetch->options.pool), fetch->options.host, &fetch->gate_waiter);
-}
-
-static bool take_idle(struct fetch *fetch)
-{
-    const struct fetch_options *options = &fetch->options;
-
-    if (may_be_kept(fetch))
-        fetch->pooled = pool_take(options->pool, options->host, options->transport, is_repeatable(fetch));
-    if (fetch->pooled)
-        fetch->state = FETCH_GIVE;
-    return fetch->pooled;
-}
-
-static bool ask_others(struct fetch *fetch)
-{
-    fetch->wish.task = fetch->waiter;
-    return may_be_kept(fetch) && pool_ask(fetch->options.pool, fetch->options.host, &fetch->wish, is_repeatable(fetch));
-}
-
-/* Until it has a connection it is among those who are woken when one becomes idle. Without memory it is not. */
-static void join_race(struct fetch *fetch)
-{
-    fetch->race_waiter.task = fetch->waiter;
-    if (may_be_kept(fetch) && !list_holds(&fetch->race_waiter.node))
-        (void)!gate_wait(pool_racers(fetch->options.pool), fetch->options.host, &fetch->race_waiter);
-}
-
-static void leave_race(struct fetch *fetch)
-{
-    if (list_holds(&fetch->race_waiter.node))
-        gate_quit(pool_racers(fetch->options.pool), fetch->options.host, &fetch->race_waiter);
-}
-
-/* In the race: takes what has become idle, when it is our turn. */
-static bool win_race(struct fetch *fetch)
-{
-    if (!list_holds(&fetch->race_waiter.node) ||
-        !gate_is_turn(pool_racers(fetch->options.pool), fetch->options.host, &fetch->race_waiter) || !take_idle(fetch))
-        return false;
-    leave_race(fetch);
-    return true;
-}
-
-static enum io start_dial(struct fetch *fetch, struct error *err)
-{
-    const struct fetch_options *options = &fetch->options;
-    struct error failure;
-
-    fetch->reason = fetch->resends > 0 ? REASON_RESEND : pool_explain(options->pool, options->host, options->transport);
-    fetch->dial = pool_dial(options->pool, options->host, options->transport, fetch->waiter);
-    fetch->state = FETCH_DIAL;
-    if (fetch->dial) {
-        join_race(fetch);
-        return IO_OK;
-    }
-    leave_race(fetch);
-    error_set(&failure, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory to dial %.*s", STR_ARG(options->host->url));
-    return fetch_fail(fetch, &failure, err);
-}
-
-/* A slot for a new connection. IO_WAIT: the host is at its cap, or others came first. */
-static enum io dial_own(struct fetch *fetch, struct error *err)
-{
-    const struct fetch_options *options = &fetch->options;
-
-    if (!is_turn(fetch) || !gate_enter(options->host, options->transport->max_connections_per_host))
-        return IO_WAIT;
-    return start_dial(fetch, err);
-}
-
-static enum io queue_failed(struct fetch *fetch, struct error *err)
-{
-    struct error failure;
-
-    error_set(&failure, FAULT_UPSTREAM, ERROR_QUEUE_TIMEOUT, "%.*s: all %lld connections are in use",
-              STR_ARG(fetch->options.host->url), (long long)fetch->options.transport->max_connections_per_host);
-    failure.retry_safe = true;
-    return fetch_fail(fetch, &failure, err);
-}
-
-static void look_again_soon(struct fetch *fetch)
-{
-    uint64_t at_ns = loop_now_ns(fetch_loop(fetch)) + GATE_RETRY_NS;
-
-    timer_set(fetch_loop(fetch), &fetch->queue_timer, at_ns < fetch->queue_end_ns ? at_ns : fetch->queue_end_ns);
-}
-
-/* For other workers: who has one to spare sends it here. */
-static void count_waiting(struct fetch *fetch, int change)
-{
-    host_count_add(&fetch_counts(fetch)->waiting, change);
-    atomic_fetch_add_explicit(&fetch->options.host->waiting, (uint32_t)change, memory_order_relaxed);
-}
-
-static void leave_queue(struct fetch *fetch)
-{
-    timer_clear(fetch_loop(fetch), &fetch->queue_timer);
-    if (!list_holds(&fetch->gate_waiter.node))
-        return;
-    gate_quit(pool_gate(fetch->options.pool), fetch->options.host, &fetch->gate_waiter);
-    count_waiting(fetch, -1);
-}
-
-/* Nothing idle is at hand. */
-static enum io dial_or_queue(struct fetch *fetch, struct error *err)
-{
-    int64_t timeout_ns = fetch->options.transport->queue_timeout_ns;
-    enum io io = dial_own(fetch, err);
-
-    if (io != IO_WAIT)
-        return io;
-    leave_race(fetch);
-    fetch->gate_waiter.task = fetch->waiter;
-    if (timeout_ns <= 0 || !gate_wait(pool_gate(fetch->options.pool), fetch->options.host, &fetch->gate_waiter))
-        return queue_failed(fetch, err);
-    count_waiting(fetch, 1);
-    fetch->queue_end_ns = loop_now_ns(fetch_loop(fetch)) + (uint64_t)timeout_ns;
-    fetch->state = FETCH_QUEUE;
-    look_again_soon(fetch);
-    return IO_WAIT;
-}
-
-static enum io pick(struct fetch *fetch, struct error *err)
-{
-    if (is_turn(fetch) && take_idle(fetch))
-        return IO_OK;
-    if (!is_turn(fetch) || !ask_others(fetch))
-        return dial_or_queue(fetch, err);
-    fetch->state = FETCH_ASK;
-    timer_set(fetch_loop(fetch), &fetch->queue_timer, loop_now_ns(fetch_loop(fetch)) + HANDOFF_HEAD_START_NS);
-    join_race(fetch);
-    return IO_WAIT;
-}
-
-/* The letter may come too late; what it brings then is for whoever waits. */
-static enum io await_answer(struct fetch *fetch, struct error *err)
-{
-    if (win_race(fetch)) {
-        timer_clear(fetch_loop(fetch), &fetch->queue_timer);
-        return IO_OK;
-    }
-    if (fetch->wish.letter && !fetch->queue_timer.fired)
-        return IO_WAIT;
-    timer_clear(fetch_loop(fetch), &fetch->queue_timer);
-    return dial_or_queue(fetch, err);
-}
-
-/* Others may have become idle elsewhere since the last look; a letter at each wake would be too many. */
-static enum io look_again(struct fetch *fetch, struct error *err)
-{
-    if (is_turn(fetch)) {
-        if (take_idle(fetch))
-            return IO_OK;
-        if (fetch->queue_timer.fired)
-            (void)!ask_others(fetch);
-    }
-    return dial_own(fetch, err);
-}
-
-static enum io wait_in_queue(struct fetch *fetch, struct error *err)
-{
-    enum io io = look_again(fetch, err);
-
-    if (io != IO_WAIT) {
-        leave_queue(fetch);
-        return io;
-    }
-    if (loop_now_ns(fetch_loop(fetch)) >= fetch->queue_end_ns) {
-        leave_queue(fetch);
-        return queue_failed(fetch, err);
-    }
-    if (fetch->queue_timer.fired)
-        look_again_soon(fetch);
-    return IO_WAIT;
-}
-
-/* A connection became idle before the dial has ended: the dial goes on for the pool. */
-static enum io leave_dial(struct fetch *fetch)
-{
-    const struct fetch_options *options = &fetch->options;
-
-    pool_keep_dial(options->pool, options->host, options->transport, fetch->dial);
-    fetch->dial = NULL;
-    return IO_OK;
-}
-
-static enum io finish_dial(struct fetch *fetch, struct error *err)
-{
-    const struct fetch_options *options = &fetch->options;
-    struct stream *stream = NULL;
-    struct error failure;
-    enum io io = dial_result(fetch->dial, &stream, &failure);
-
-    if (io == IO_WAIT)
-        return win_race(fetch) ? leave_dial(fetch) : IO_WAIT;
-    if (io == IO_OK)
-        fetch->pooled = pool_adopt(options->pool, options->host, options->transport, stream, &failure);
-    end_dial(fetch, io != IO_OK ? DIAL_FAILED : fetch->pooled ? DIAL_ADOPTED : DIAL_GIVEN_UP);
-    leave_race(fetch);
-    if (!fetch->pooled)
-        return take_idle(fetch) ? IO_OK : fetch_fail(fetch, &failure, err);
-    fetch->stats.dial_ns = loop_now_ns(fetch_loop(fetch)) - fetch->started_ns;
-    fetch->state = FETCH_GIVE;
-    return IO_OK;
-}
-
 static enum io advance(struct fetch *fetch, struct error *err)
 {
     switch (fetch->state) {
     case FETCH_PICK:
-        return pick(fetch, err);
     case FETCH_ASK:
-        return await_answer(fetch, err);
     case FETCH_QUEUE:
-        return wait_in_queue(fetch, err);
     case FETCH_DIAL:
-        return finish_dial(fetch, err);
+        return fetch_connect(fetch, err);
     case FETCH_GIVE:
         return give_request(fetch, err);
     case FETCH_PROOF:
@@ -574,11 +340,7 @@ void fetch_end(struct fetch *fetch, enum http_cancel why)
         return;
     if (late)
         host_count_add(&fetch_counts(fetch)->failures, 1);
-    if (fetch->dial)
-        end_dial(fetch, late ? DIAL_FAILED : DIAL_GIVEN_UP);
-    leave_queue(fetch);
-    leave_race(fetch);
-    pool_stop_asking(fetch->options.pool, &fetch->wish);
+    fetch_stop_connecting(fetch, late ? DIAL_FAILED : DIAL_GIVEN_UP);
     if (fetch->stream)
         http_cancel(fetch->stream, why);
     fetch_drop(fetch, late ? REASON_ANSWER_FAILED : REASON_CLIENT_ABORT, SIDE_OURS);

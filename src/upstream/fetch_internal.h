@@ -1,5 +1,5 @@
-/* fetch_internal.h: a fetch from the inside: fetch.c (the state machine), fetch_recover.c (when a connection dies under
- * it). SPDX-License-Identifier: Apache-2.0 */
+/* fetch_internal.h: a fetch from the inside: fetch.c (the state machine), fetch_connect.c (how it comes by a
+ * connection), fetch_recover.c (when that dies under it). SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_UPSTREAM_FETCH_INTERNAL_H
 #define HOLDFAST_UPSTREAM_FETCH_INTERNAL_H
 
@@ -69,6 +69,10 @@ enum io fetch_fail(struct fetch *fetch, const struct error *failure, struct erro
 void fetch_release(struct fetch *fetch); /* the connection goes back to the pool, if it is fit */
 void fetch_forget_replay(struct fetch *fetch);
 void fetch_drop(struct fetch *fetch, enum reason reason, enum side side);
+
+/* fetch_connect.c: one step of the states PICK to DIAL. IO_OK: the state has moved on. */
+enum io fetch_connect(struct fetch *fetch, struct error *err);
+void fetch_stop_connecting(struct fetch *fetch, enum dial_end end); /* at the fetch's end, in any state */
 
 /* fetch_recover.c: the connection died before the answer's head. IO_OK: go on with a fresh one; IO_WAIT: the kernel is
  * asked; IO_FAIL. */
