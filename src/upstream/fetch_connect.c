@@ -69,6 +69,7 @@ static bool win_race(struct fetch *fetch)
         !gate_is_turn(pool_racers(fetch->options.pool), fetch->options.host, &fetch->race_waiter) || !take_idle(fetch))
         return false;
     leave_race(fetch);
+    pool_stop_asking(fetch->options.pool, &fetch->wish);
     return true;
 }
 
@@ -155,6 +156,7 @@ static enum io pick(struct fetch *fetch, struct error *err)
 {
     if (is_turn(fetch) && take_idle(fetch))
         return IO_OK;
+    demand_miss(fetch->options.host, loop_now_ns(fetch_loop(fetch)));
     if (!is_turn(fetch) || !ask_others(fetch))
         return dial_or_queue(fetch, err);
     fetch->state = FETCH_ASK;
@@ -228,6 +230,7 @@ static enum io finish_dial(struct fetch *fetch, struct error *err)
         fetch->pooled = pool_adopt(options->pool, options->host, options->transport, stream, &failure);
     end_dial(fetch, io != IO_OK ? DIAL_FAILED : fetch->pooled ? DIAL_ADOPTED : DIAL_GIVEN_UP);
     leave_race(fetch);
+    pool_stop_asking(options->pool, &fetch->wish);
     if (!fetch->pooled)
         return take_idle(fetch) ? IO_OK : fetch_fail(fetch, &failure, err);
     fetch->stats.dial_ns = loop_now_ns(fetch_loop(fetch)) - fetch->started_ns;

@@ -170,6 +170,13 @@ void pool_share(struct pooled *pooled)
         free(handoff);
 }
 
+/* Nobody here waits for a connection, and the host's requests need no more of them. */
+static bool is_surplus(const struct pool *pool, struct host *host, const struct pool_wish *wish)
+{
+    return !wish && !gate_is_waited_for(pool->racers, host) && !gate_is_waited_for(pool->gate, host) &&
+           demand_is_exceeded(host, loop_now_ns(pool->loop));
+}
+
 /* The asker's worker gets a connection: a record of its own, and its place among the idle. */
 static void unpack(struct pool *pool, struct handoff *handoff)
 {
@@ -193,6 +200,8 @@ static void unpack(struct pool *pool, struct handoff *handoff)
     if (pooled->idle_since_ns > loop_now_ns(pool->loop))
         pooled->idle_since_ns = loop_now_ns(pool->loop);
     pool_link(pooled, stack);
+    if (is_surplus(pool, handoff->host, handoff->wish))
+        pool_retire(pooled, REASON_SURPLUS);
 }
 
 static void come_home(struct pool *pool, struct handoff *handoff)
@@ -292,7 +301,10 @@ static void run_warm_dial(struct task *task)
     pool_dial_ended(pool, warm->host, pooled ? DIAL_ADOPTED : io == IO_FAIL ? DIAL_FAILED : DIAL_GIVEN_UP);
     if (pooled) {
         pooled->warm = true;
-        pool_settle(pooled, &warm->transport);
+        if (is_surplus(pool, warm->host, NULL))
+            pool_destroy(pooled, REASON_SURPLUS, SIDE_OURS);
+        else
+            pool_settle(pooled, &warm->transport);
     }
     free_warm_dial(warm);
 }

@@ -3,7 +3,8 @@
  * A request that finds its own worker's stack empty, while another worker has idle connections to the host, sends that
  * worker a letter (WANT). The donor answers on its own loop with its connection, taken off the loop (GIVE), or with
  * nothing (NONE). A given connection becomes idle in the asker's pool: who comes first there takes it. A dial races it,
- * with a head start for the letter; a dial that lost is kept as an idle connection (`warm`), within the caps.
+ * with a head start for the letter; whichever comes second is kept as an idle connection (a dial as `warm`), within the
+ * caps, unless more are open than the requests need (demand.h).
  *
  * In between a connection is counted by host->idle and host->open, and by the difference of moved_out and moved_in.
  * SPDX-License-Identifier: Apache-2.0 */

@@ -8,6 +8,7 @@
 
 #include "base/addr.h"
 #include "base/str.h"
+#include "upstream/demand.h"
 #include "upstream/idle_limit.h"
 #include "upstream/ledger.h"
 
@@ -49,6 +50,7 @@ struct host {
     _Atomic uint32_t open;         /* connections and dials in all workers, for max_connections_per_host */
     _Atomic uint32_t idle;         /* idle connections in all workers, for the cap */
     _Atomic uint32_t waiting;      /* requests in the queues of all workers, at that cap */
+    struct demand demand;          /* how many connections it needs at once */
     struct idle_limit *idle_limit; /* how long it keeps idle connections, as far as we know */
     unsigned workers;
     struct host_counts *counts; /* one for each worker */

@@ -264,6 +264,9 @@ class Origin:
     def wait_open(self, count, seconds=8):
         eventually(lambda: len(self.open_connections()) == count, seconds, f"{count} open connections at the origin")
 
+    def wait_at_most(self, count, seconds=8):
+        eventually(lambda: len(self.open_connections()) <= count, seconds, f"at most {count} open connections at the origin")
+
     def stop_listening(self):
         """New connections are refused from now on."""
         self.listener.shutdown(socket.SHUT_RDWR)

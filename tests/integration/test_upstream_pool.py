@@ -48,7 +48,7 @@ def test_with_several_workers_connections_stay_few(make):
     upstream = make.origin()
     address = make.gateway(proxy(upstream, {"workers": 2})).address
     assert [fetch(address).status for _ in range(40)] == [200] * 40
-    assert len(upstream.connections) <= 2
+    upstream.wait_at_most(2)
 
 
 def test_the_last_used_connection_is_used_next(make):
@@ -309,12 +309,12 @@ def test_workers_share_the_connections_of_a_host_at_its_cap(make):
 
 
 def test_workers_use_each_others_connections(make):
-    """Each request comes by a connection of its own, to any worker; one at a time, so one connection is enough, unless a
-    worker is slow to answer another."""
+    """Each request comes by a connection of its own, to any worker; one at a time, so at most two stay open (1.2 times the
+    peak, rounded up) however slow a worker is to answer another."""
     upstream = make.origin()
     running = make.gateway(proxy(upstream, {"workers": 8}))
     assert [fetch(running.address).status for _ in range(80)] == [200] * 80
-    assert len(upstream.connections) <= 4
+    upstream.wait_at_most(2)
 
 
 def test_the_queue_has_a_deadline(make):

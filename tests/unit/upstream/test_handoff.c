@@ -116,6 +116,7 @@ static struct http_conn *make_idle(struct two_sides *sides)
     struct error err;
 
     CHECK(sides->count < FAR_MAX);
+    demand_miss(sides->host, loop_now_ns(sides->side[0].loop));
     CHECK(gate_enter(sides->host, 0));
     CHECK(pair_new(sides->side[0].loop, 4096, &near, &sides->far[sides->count++]));
     pooled = pool_adopt(pool, sides->host, &plain, near, &err);
@@ -291,6 +292,44 @@ TEST(who_asks_no_more_leaves_the_connection_to_others)
     pooled = take(&sides, 1);
     CHECK(pooled != NULL);
     pool_return(pooled, &plain);
+    sides_close(&sides);
+}
+
+/* Requests came one at a time, and each lost the race between a dial and the letter. */
+TEST(what_comes_too_late_to_a_host_with_enough_connections_is_closed)
+{
+    struct two_sides sides;
+    struct host_totals totals;
+
+    sides_open(&sides);
+    for (unsigned i = 0; i < 3; i++)
+        make_idle(&sides);
+    CHECK(ask_first(&sides));
+    pool_stop_asking(sides.side[1].pool, &sides.side[1].wish);
+    turn(&sides, 0);
+    turn(&sides, 1);
+    CHECK(take(&sides, 1) == NULL);
+    host_totals(sides.host, &totals);
+    CHECK_EQ(totals.idle, 2);
+    CHECK_EQ(totals.closes_by[REASON_SURPLUS][SIDE_OURS], 1);
+    sides_close(&sides);
+}
+
+TEST(who_waits_gets_it_however_many_there_are)
+{
+    struct two_sides sides;
+    struct pooled *pooled;
+
+    sides_open(&sides);
+    for (unsigned i = 0; i < 3; i++)
+        make_idle(&sides);
+    CHECK(ask_first(&sides));
+    turn(&sides, 0);
+    turn(&sides, 1);
+    pooled = take(&sides, 1);
+    CHECK(pooled != NULL);
+    pool_return(pooled, &plain);
+    CHECK_EQ(idle_in_all(&sides), 3);
     sides_close(&sides);
 }
 
