@@ -96,7 +96,8 @@ static void send_request(struct sim_client *client)
         sim_wire_say(wire, "\r\n");
     } else if (chance(client, 50)) {
         sim_wire_say(wire, "Content-Length: %zu\r\n\r\n", body.len);
-        sim_bytes_add(&wire->out, body.data + body.at, body.len);
+        if (body.len > 0)
+            sim_bytes_add(&wire->out, body.data + body.at, body.len);
     } else {
         sim_wire_say(wire, "Transfer-Encoding: chunked\r\n\r\n");
         send_chunked(client, &body);

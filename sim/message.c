@@ -108,7 +108,8 @@ static const char *read_framing(struct sim_head *head)
 
 enum sim_parse sim_head_take(struct sim_bytes *in, struct sim_head *head, const char **why)
 {
-    struct str bytes = str_of((const char *)in->data + in->at, in->len);
+    /* Before the first byte there is no memory to point into. */
+    struct str bytes = in->len > 0 ? str_of((const char *)in->data + in->at, in->len) : STR("");
     size_t end = in->len > 0 ? str_find(bytes, STR("\r\n\r\n")) : 0;
 
     *why = "a head that is too long";

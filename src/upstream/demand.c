@@ -34,7 +34,7 @@ static void turn_page(struct demand *demand, uint64_t window)
     atomic_store_explicit(&demand->peak, 0, memory_order_relaxed);
 }
 
-static void raise(struct demand *demand, uint64_t count)
+static void raise_peak(struct demand *demand, uint64_t count)
 {
     uint64_t peak = atomic_load_explicit(&demand->peak, memory_order_relaxed);
 
@@ -46,7 +46,7 @@ static void raise(struct demand *demand, uint64_t count)
 void demand_miss(struct host *host, uint64_t now_ns)
 {
     turn_page(&host->demand, now_ns / DEMAND_WINDOW_NS);
-    raise(&host->demand, at_once(host) + 1);
+    raise_peak(&host->demand, at_once(host) + 1);
 }
 
 bool demand_is_exceeded(struct host *host, uint64_t now_ns)
@@ -55,7 +55,7 @@ bool demand_is_exceeded(struct host *host, uint64_t now_ns)
     uint64_t peak, before;
 
     turn_page(demand, now_ns / DEMAND_WINDOW_NS);
-    raise(demand, at_once(host));
+    raise_peak(demand, at_once(host));
     peak = atomic_load_explicit(&demand->peak, memory_order_relaxed);
     before = atomic_load_explicit(&demand->before, memory_order_relaxed);
     if (peak < before)

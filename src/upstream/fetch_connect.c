@@ -1,6 +1,6 @@
 /* fetch_connect.c: how a fetch comes by its connection: an idle one, one of another worker, one from the queue at the
- * host's cap, or a dial that races with what becomes idle. Start with fetch_connect. SPDX-License-Identifier:
- * Apache-2.0 */
+ * host's cap, or a dial that races with what becomes idle. Start with fetch_connect.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/fetch_internal.h"
 
 static void end_dial(struct fetch *fetch, enum dial_end end)
