@@ -36,6 +36,7 @@ struct loop {
     atomic_bool notified; /* some inbox may have letters; the only member that other threads touch */
     bool turning, sweeping, stopping;
     uint64_t now_ns;
+    uint64_t turned_ns; /* when the last turn ended */
     struct rng rng;
     struct loop_stats stats;
     struct watch *ready[BATCH_MAX];
@@ -155,7 +156,8 @@ void loop_turn(struct loop *loop, uint64_t until_ns)
     fire_timers(loop);
     run_tasks(loop, &loop->late, TASKS_MAX);
 
-    length_ns = ops->now_ns(loop->world) - loop->now_ns;
+    loop->turned_ns = ops->now_ns(loop->world);
+    length_ns = loop->turned_ns - loop->now_ns;
     if (length_ns > loop->stats.longest_turn_ns)
         loop->stats.longest_turn_ns = length_ns;
     loop->stats.turns++;
@@ -242,6 +244,16 @@ uint64_t loop_wall_ns(const struct loop *loop)
     return calendar->wall_ns;
 }
 
+uint64_t loop_turned_ns(const struct loop *loop)
+{
+    return loop->turned_ns;
+}
+
+uint64_t loop_clock_ns(const struct loop *loop)
+{
+    return loop->world->ops->now_ns(loop->world);
+}
+
 struct rng *loop_rng(struct loop *loop)
 {
     return &loop->rng;
@@ -303,7 +315,7 @@ struct loop *loop_new(struct world *world)
         loop_free(loop);
         return NULL;
     }
-    loop->now_ns = world->ops->now_ns(world);
+    loop->now_ns = loop->turned_ns = world->ops->now_ns(world);
     seed_rng(loop);
     return loop;
 }

@@ -62,8 +62,10 @@ struct world *loop_world(const struct loop *loop);
 struct block_pool *loop_blocks(const struct loop *loop); /* buffers of this worker */
 struct slab *loop_pages(const struct loop *loop);        /* pages for arenas of this worker, 4 KiB each */
 uint64_t loop_now_ns(const struct loop *loop);           /* read once per turn, after the wait */
-uint64_t loop_wall_ns(const struct loop *loop);          /* calendar, read at most once per turn */
-struct rng *loop_rng(struct loop *loop);                 /* seeded from world->random at loop_new */
+uint64_t loop_turned_ns(const struct loop *loop); /* when the wait before this turn began: what it brought came later */
+uint64_t loop_clock_ns(const struct loop *loop);  /* read now: within a long turn later than loop_now_ns */
+uint64_t loop_wall_ns(const struct loop *loop);   /* calendar, read at most once per turn */
+struct rng *loop_rng(struct loop *loop);          /* seeded from world->random at loop_new */
 const struct loop_stats *loop_stats(const struct loop *loop);
 
 /* Registers a watch with the world; `watch->task` is woken by this loop. False: *err. */

@@ -290,6 +290,7 @@ struct pooled *pool_lend(struct pooled *pooled)
     struct host_counts *counts = pool_counts(pooled->pool, pooled->host);
 
     http_set_idle(pooled->conn, NULL);
+    pooled->idle_from_ns = loop_now_ns(pooled->pool->loop);
     pooled->uses++;
     pooled->pool->lent++;
     host_count_add(&counts->active, 1);
@@ -298,14 +299,25 @@ struct pooled *pool_lend(struct pooled *pooled)
 
 enum taking { TAKEN, GONE, NOT_FOR_THIS };
 
+/* A request that cannot be sent twice counts as the host may: from the earliest moment, and to this very one. On a busy
+ * machine the two clocks are milliseconds apart. */
+static uint64_t risky_idle_ns(const struct pooled *pooled)
+{
+    return loop_clock_ns(pooled->pool->loop) - pooled->idle_from_ns;
+}
+
+/* Whether it is too old for all is not for a risky request to say. */
 static enum idle_use may_use(const struct pooled *pooled, bool repeatable)
 {
-    return idle_limit_may_use(pooled->host->idle_limit, &(struct idle_pick){
-                                                            .idle_ns = idle_ns(pooled),
-                                                            .survived_ns = pooled->survived_ns,
-                                                            .generation = pooled->generation,
-                                                            .idempotent = repeatable,
-                                                        });
+    enum idle_use use = idle_limit_may_use(pooled->host->idle_limit,
+                                           &(struct idle_pick){
+                                               .idle_ns = repeatable ? idle_ns(pooled) : risky_idle_ns(pooled),
+                                               .survived_ns = pooled->survived_ns,
+                                               .generation = pooled->generation,
+                                               .idempotent = repeatable,
+                                           });
+
+    return use == IDLE_USE_RETIRE && !repeatable ? IDLE_USE_NO : use;
 }
 
 /* Finds it good, ends it, or leaves it to a request that can bear more. */

@@ -8,7 +8,7 @@
 #define HOLDFAST_UPSTREAM_POOL_H
 
 #include "http/conn.h"
-#include "net/dial.h"
+#include "upstream/connect.h"
 #include "upstream/dial_gate.h"
 #include "upstream/host.h"
 #include "upstream/transport.h"
@@ -24,6 +24,7 @@ struct pooled {
     struct list_node by_host; /* in the host's stack while idle */
     struct list_node by_age;  /* in the pool's list while idle, oldest first */
     uint64_t opened_ns, idle_since_ns, idle_turn;
+    uint64_t idle_from_ns;    /* when the host may have begun to count: before its last byte was read here */
     uint64_t used_at_idle_ns; /* how long it had been idle when it was last lent */
     uint64_t survived_ns;     /* the longest idle time after which it still answered */
     uint32_t generation;      /* of the host, when it became idle */
@@ -61,8 +62,10 @@ enum reason pool_explain(struct pool *pool, struct host *host, const struct tran
 /* The worker's gate: a slot must be taken (gate_enter) before pool_dial; who finds none waits there. */
 struct dial_gate *pool_gate(const struct pool *pool);
 
-/* Starts a connection to host; `owner` is woken when dial_result has news. NULL: no memory (the slot is given back). */
-struct dial *pool_dial(struct pool *pool, struct host *host, const struct transport *transport, struct task *owner);
+/* Starts a connection to host; `owner` is woken when connect_result has news. NULL: no memory (the slot is given
+ * back). */
+struct connecting *pool_dial(struct pool *pool, struct host *host, const struct transport *transport,
+                             struct task *owner);
 
 /* Makes a lent connection of a freshly dialed stream (taken). NULL with *err. */
 struct pooled *pool_adopt(struct pool *pool, struct host *host, const struct transport *transport,

@@ -3,6 +3,7 @@
 #include "upstream/pool_internal.h"
 
 enum { RTT_EVERY_USES = 1024 };
+#define IDLE_UNSURE_MAX_NS 20000000u /* a worker that is later than this to read an answer is stuck, not busy */
 
 /* Makes room under the total cap by closing this worker's oldest. False: there is none to close. */
 static bool evict_oldest(struct pool *pool)
@@ -71,11 +72,22 @@ static void announce(struct pooled *pooled)
         timer_set(pool->loop, &pool->expiry, pool_expires_ns(pooled));
 }
 
+/* The answer's end came after the request went, and after the wait began that brought it. */
+static uint64_t idle_from_ns(const struct pooled *pooled)
+{
+    uint64_t turned_ns = loop_turned_ns(pooled->pool->loop);
+    uint64_t from_ns = turned_ns > pooled->idle_from_ns ? turned_ns : pooled->idle_from_ns;
+    uint64_t latest_ns = pooled->idle_since_ns - IDLE_UNSURE_MAX_NS;
+
+    return pooled->idle_since_ns > IDLE_UNSURE_MAX_NS && from_ns < latest_ns ? latest_ns : from_ns;
+}
+
 static void make_idle(struct pooled *pooled, struct list *stack, const struct transport *transport)
 {
     struct pool *pool = pooled->pool;
 
     pooled->idle_since_ns = loop_now_ns(pool->loop);
+    pooled->idle_from_ns = idle_from_ns(pooled);
     pooled->idle_turn = loop_stats(pool->loop)->turns;
     pooled->idle_limit_ns = idle_limit_ns(transport);
     pooled->learned = learns(transport);
