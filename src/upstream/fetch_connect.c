@@ -5,7 +5,7 @@
 
 static void end_dial(struct fetch *fetch, enum dial_end end)
 {
-    dial_free(fetch->dial);
+    connect_free(fetch->dial);
     fetch->dial = NULL;
     pool_dial_ended(fetch->options.pool, fetch->options.host, end);
 }
@@ -222,7 +222,7 @@ static enum io finish_dial(struct fetch *fetch, struct error *err)
     const struct fetch_options *options = &fetch->options;
     struct stream *stream = NULL;
     struct error failure;
-    enum io io = dial_result(fetch->dial, &stream, &failure);
+    enum io io = connect_result(fetch->dial, &stream, &failure);
 
     if (io == IO_WAIT)
         return win_race(fetch) ? leave_dial(fetch) : IO_WAIT;

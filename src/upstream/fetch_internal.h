@@ -29,7 +29,7 @@ struct fetch {
     enum fetch_state state;
     struct pooled *pooled; /* from GIVE to ANSWER */
     struct http_stream *stream;
-    struct dial *dial;              /* while DIAL */
+    struct connecting *dial;        /* while DIAL */
     struct gate_waiter gate_waiter; /* in QUEUE */
     struct gate_waiter race_waiter; /* in ASK and DIAL */
     struct pool_wish wish;          /* in ASK and QUEUE */

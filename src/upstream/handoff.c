@@ -24,7 +24,7 @@ struct warm_dial {
     struct pool *pool;
     struct host *host;
     struct transport transport; /* a copy: the configuration may go before the dial ends */
-    struct dial *dial;
+    struct connecting *dial;
     struct task task;
     struct timer timer;
     struct list_node node;
@@ -280,7 +280,7 @@ static void free_warm_dial(struct warm_dial *warm)
     list_remove(&pool->warm_dials, &warm->node);
     timer_clear(pool->loop, &warm->timer);
     task_forget(pool->loop, &warm->task);
-    dial_free(warm->dial);
+    connect_free(warm->dial);
     host_count_add(&pool_counts(pool, warm->host)->warming, -1);
     free(warm);
 }
@@ -292,7 +292,7 @@ static void run_warm_dial(struct task *task)
     struct stream *stream = NULL;
     struct pooled *pooled = NULL;
     struct error err;
-    enum io io = dial_result(warm->dial, &stream, &err);
+    enum io io = connect_result(warm->dial, &stream, &err);
 
     if (io == IO_WAIT && !warm->timer.fired)
         return;
@@ -309,12 +309,12 @@ static void run_warm_dial(struct task *task)
     free_warm_dial(warm);
 }
 
-void pool_keep_dial(struct pool *pool, struct host *host, const struct transport *transport, struct dial *dial)
+void pool_keep_dial(struct pool *pool, struct host *host, const struct transport *transport, struct connecting *dial)
 {
     struct warm_dial *warm = calloc(1, sizeof(*warm));
 
     if (!warm) {
-        dial_free(dial);
+        connect_free(dial);
         pool_dial_ended(pool, host, DIAL_GIVEN_UP);
         return;
     }
@@ -324,7 +324,7 @@ void pool_keep_dial(struct pool *pool, struct host *host, const struct transport
     timer_set(pool->loop, &warm->timer, loop_now_ns(pool->loop) + WARM_DIAL_NS);
     list_push_back(&pool->warm_dials, &warm->node);
     host_count_add(&pool_counts(pool, host)->warming, 1);
-    dial_set_owner(dial, &warm->task);
+    connect_set_owner(dial, &warm->task);
     task_wake(pool->loop, &warm->task); /* what came before the owner changed woke the former */
 }
 

@@ -34,7 +34,7 @@ void pool_stop_asking(struct pool *pool, struct pool_wish *wish); /* the answer 
 struct dial_gate *pool_racers(const struct pool *pool);
 
 /* A dial (pool_dial) that nobody needs any more: taken, and its connection is kept. */
-void pool_keep_dial(struct pool *pool, struct host *host, const struct transport *transport, struct dial *dial);
+void pool_keep_dial(struct pool *pool, struct host *host, const struct transport *transport, struct connecting *dial);
 
 /* When the worker's loop has ended, on its thread: closes what is idle and takes no letters any more, so that other
  * workers neither wait for it nor find the caps full. All pools must have ended before any is freed. */

@@ -2,26 +2,25 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/pool_internal.h"
 
-struct dial *pool_dial(struct pool *pool, struct host *host, const struct transport *transport, struct task *owner)
+struct connecting *pool_dial(struct pool *pool, struct host *host, const struct transport *transport,
+                             struct task *owner)
 {
     int64_t keep_alive_ns = transport->dialer_keep_alive_ns ? transport->dialer_keep_alive_ns : INT64_C(15000000000);
-    struct dial *dial =
-        dial_start(pool->loop, pool->resolver,
-                   &(struct dial_options){
-                       .name = host->name,
-                       .port = host->port,
-                       .unix_addr = host->unix_addr,
-                       .timeout_ns = (uint64_t)(transport->dialer_timeout_ns > 0 ? transport->dialer_timeout_ns : 0),
-                       .fallback_delay_ns = transport->dialer_fallback_delay_ns,
-                       .socket = {.no_delay = true, .keep_alive_ns = keep_alive_ns},
-                   },
-                   owner);
+    struct connect_options options = {
+        .dial = {.name = host->name,
+                 .port = host->port,
+                 .unix_addr = host->unix_addr,
+                 .timeout_ns = (uint64_t)(transport->dialer_timeout_ns > 0 ? transport->dialer_timeout_ns : 0),
+                 .fallback_delay_ns = transport->dialer_fallback_delay_ns,
+                 .socket = {.no_delay = true, .keep_alive_ns = keep_alive_ns}},
+    };
+    struct connecting *connecting = connect_start(pool->loop, pool->resolver, &options, owner);
 
-    if (dial)
+    if (connecting)
         host_count_add(&pool_counts(pool, host)->dialing, 1);
     else
         gate_leave(pool->gate, host);
-    return dial;
+    return connecting;
 }
 
 void pool_dial_ended(struct pool *pool, struct host *host, enum dial_end end)

@@ -1,0 +1,218 @@
+/* connect.c: see the header. A chain of steps on one stream, each of which may wait; a task of its own moves it on and
+ * wakes the owner once the outcome is known. Start with move_on. SPDX-License-Identifier: Apache-2.0 */
+#include "upstream/connect.h"
+
+#include "base/assert.h"
+
+#include <stdlib.h>
+
+enum connect_state {
+    CONNECT_DIAL,      /* no stream yet */
+    CONNECT_HANDSHAKE, /* `stream` is TLS and not secured yet */
+    CONNECT_DONE,      /* `stream` is ready */
+    CONNECT_FAILED,    /* `failure` tells why */
+};
+
+struct connecting {
+    struct loop *loop;
+    struct connect_options options;
+    enum connect_state state;
+    struct dial *dial;     /* in DIAL */
+    struct stream *stream; /* from HANDSHAKE to DONE, until it is taken */
+    struct task *owner;
+    struct task task;
+    struct timer limit; /* of the handshake */
+    uint64_t step_began_ns;
+    struct connect_facts facts;
+    struct error failure;
+};
+
+static bool is_over(const struct connecting *connecting)
+{
+    return connecting->state == CONNECT_DONE || connecting->state == CONNECT_FAILED;
+}
+
+/* The time since the last step ended. */
+static uint64_t lap_ns(struct connecting *connecting)
+{
+    uint64_t now_ns = loop_now_ns(connecting->loop), began_ns = connecting->step_began_ns;
+
+    connecting->step_began_ns = now_ns;
+    return now_ns - began_ns;
+}
+
+static enum io end_with(struct connecting *connecting, enum connect_state state)
+{
+    timer_clear(connecting->loop, &connecting->limit);
+    connecting->state = state;
+    if (connecting->stream)
+        stream_set_owner(connecting->stream, NULL, false);
+    return IO_OK;
+}
+
+static enum io fail(struct connecting *connecting)
+{
+    stream_close(connecting->stream, true);
+    connecting->stream = NULL;
+    return end_with(connecting, CONNECT_FAILED);
+}
+
+static void set_limit(struct connecting *connecting, uint64_t limit_ns)
+{
+    if (limit_ns > 0)
+        timer_set(connecting->loop, &connecting->limit, loop_now_ns(connecting->loop) + limit_ns);
+}
+
+/* The stream can carry bytes to the host; TLS is put over it when it has to be. */
+static enum io begin_handshake(struct connecting *connecting)
+{
+    const struct connect_options *options = &connecting->options;
+    struct tls_stream_options tls = {
+        .profile = options->tls,
+        .server_name = options->server_name,
+        .sessions = options->sessions,
+        .session_scope = options->session_scope,
+    };
+
+    if (!options->tls)
+        return end_with(connecting, CONNECT_DONE);
+    connecting->stream = tls_client_stream(connecting->stream, &tls, &connecting->task, &connecting->failure);
+    if (!connecting->stream) {
+        connecting->facts.tls_failed = true;
+        return fail(connecting);
+    }
+    set_limit(connecting, options->tls_handshake_limit_ns);
+    connecting->state = CONNECT_HANDSHAKE;
+    return IO_OK;
+}
+
+static enum io finish_dial(struct connecting *connecting)
+{
+    enum io io = dial_result(connecting->dial, &connecting->stream, &connecting->failure);
+
+    if (io == IO_WAIT)
+        return IO_WAIT;
+    connecting->facts.dial_ns = lap_ns(connecting);
+    dial_free(connecting->dial);
+    connecting->dial = NULL;
+    return io == IO_OK ? begin_handshake(connecting) : fail(connecting);
+}
+
+static enum io handshake_failed(struct connecting *connecting)
+{
+    connecting->facts.tls_failed = true;
+    connecting->facts.tls_ns = lap_ns(connecting);
+    return fail(connecting);
+}
+
+static enum io handshake_expired(struct connecting *connecting)
+{
+    error_set(&connecting->failure, FAULT_UPSTREAM, ERROR_TLS_TIMEOUT, "no end of the TLS handshake within %llu ms",
+              (unsigned long long)(connecting->options.tls_handshake_limit_ns / 1000000));
+    connecting->failure.retry_safe = true;
+    return handshake_failed(connecting);
+}
+
+static enum io finish_handshake(struct connecting *connecting)
+{
+    enum io io = tls_handshake(connecting->stream, &connecting->failure);
+    struct tls_info info;
+
+    if (io == IO_WAIT)
+        return connecting->limit.fired ? handshake_expired(connecting) : IO_WAIT;
+    if (io != IO_OK)
+        return handshake_failed(connecting);
+    tls_info(connecting->stream, &info);
+    connecting->facts.tls_ns = lap_ns(connecting);
+    connecting->facts.resumed = info.resumed;
+    return end_with(connecting, CONNECT_DONE);
+}
+
+/* IO_OK: the state has moved on. */
+static enum io step(struct connecting *connecting)
+{
+    switch (connecting->state) {
+    case CONNECT_DIAL:
+        return finish_dial(connecting);
+    case CONNECT_HANDSHAKE:
+        return finish_handshake(connecting);
+    case CONNECT_DONE:
+    case CONNECT_FAILED:
+        break;
+    }
+    return IO_WAIT;
+}
+
+static void move_on(struct connecting *connecting)
+{
+    while (!is_over(connecting) && step(connecting) == IO_OK)
+        ;
+}
+
+static void run_connecting(struct task *task)
+{
+    struct connecting *connecting = container_of(task, struct connecting, task);
+
+    if (is_over(connecting))
+        return;
+    move_on(connecting);
+    if (is_over(connecting))
+        task_wake(connecting->loop, connecting->owner);
+}
+
+struct connecting *connect_start(struct loop *loop, struct resolver *resolver, const struct connect_options *options,
+                                 struct task *owner)
+{
+    struct connecting *connecting = malloc(sizeof(*connecting));
+
+    if (!connecting)
+        return NULL;
+    *connecting =
+        (struct connecting){.loop = loop, .options = *options, .owner = owner, .step_began_ns = loop_now_ns(loop)};
+    connecting->task.run = run_connecting;
+    connecting->limit = (struct timer){.at_ns = TIMER_OFF, .task = &connecting->task};
+    connecting->dial = dial_start(loop, resolver, &connecting->options.dial, &connecting->task);
+    if (!connecting->dial) {
+        free(connecting);
+        return NULL;
+    }
+    return connecting;
+}
+
+enum io connect_result(struct connecting *connecting, struct stream **stream, struct error *err)
+{
+    move_on(connecting);
+    if (!is_over(connecting))
+        return IO_WAIT;
+    if (connecting->state == CONNECT_FAILED) {
+        *err = connecting->failure;
+        return IO_FAIL;
+    }
+    ASSERT(connecting->stream);
+    *stream = connecting->stream;
+    connecting->stream = NULL;
+    return IO_OK;
+}
+
+void connect_set_owner(struct connecting *connecting, struct task *owner)
+{
+    connecting->owner = owner;
+    if (is_over(connecting))
+        task_wake(connecting->loop, owner);
+}
+
+struct connect_facts connect_facts(const struct connecting *connecting)
+{
+    return connecting->facts;
+}
+
+void connect_free(struct connecting *connecting)
+{
+    if (!connecting)
+        return;
+    dial_free(connecting->dial);
+    stream_close(connecting->stream, true);
+    timer_clear(connecting->loop, &connecting->limit);
+    task_forget(connecting->loop, &connecting->task);
+    free(connecting);
+}

@@ -1,0 +1,42 @@
+/* connect.h: from a name and port to a stream that requests can go over: the dial (net/dial.h) and, for https:// hosts,
+ * the TLS handshake. SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_UPSTREAM_CONNECT_H
+#define HOLDFAST_UPSTREAM_CONNECT_H
+
+#include "net/dial.h"
+#include "tls/stream.h"
+
+struct connect_options {
+    struct dial_options dial;
+    struct tls_profile *tls;         /* NULL: cleartext */
+    struct str server_name;          /* whom the certificate must be for */
+    struct tls_sessions *sessions;   /* NULL: never resume; must outlive the stream */
+    struct str session_scope;        /* as in tls/stream.h */
+    uint64_t tls_handshake_limit_ns; /* from connected to secured; 0: none */
+};
+
+/* What it took, for numbers and logs. */
+struct connect_facts {
+    uint64_t dial_ns, tls_ns; /* 0: that step was not begun */
+    bool tls_failed;          /* it failed in the handshake */
+    bool resumed;             /* the handshake was a short one */
+};
+
+struct connecting;
+
+/* Starts; `owner` is woken when connect_result would no longer answer IO_WAIT. The options' texts and pointers are
+ * borrowed until it is freed. NULL: no memory. */
+struct connecting *connect_start(struct loop *loop, struct resolver *resolver, const struct connect_options *options,
+                                 struct task *owner);
+
+/* IO_OK: *stream is ready for the first byte of a request, and the caller's; IO_WAIT; IO_FAIL: *err is dial_result's or
+ * tls_handshake's, or tls_timeout; all but those of our own making are retry_safe. */
+enum io connect_result(struct connecting *connecting, struct stream **stream, struct error *err);
+
+void connect_set_owner(struct connecting *connecting, struct task *owner); /* NULL: nobody is woken */
+struct connect_facts connect_facts(const struct connecting *connecting);
+
+/* Ends it at any time, closing what is under way. NULL is fine. */
+void connect_free(struct connecting *connecting);
+
+#endif
