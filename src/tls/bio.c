@@ -20,7 +20,7 @@ static void fail_housekeeping(struct tls_stream *tls)
 {
     struct error err;
 
-    error_set(&err, FAULT_UPSTREAM, ERROR_TLS_PROTOCOL, "the peer sends TLS messages without end and no data");
+    error_set(&err, tls_peer_fault(tls), ERROR_TLS_PROTOCOL, "the peer sends TLS messages without end and no data");
     tls_stream_note_failure(tls, &err);
 }
 

@@ -1,5 +1,5 @@
-/* failure.c: OpenSSL's errors in our words. A failed handshake is the upstream's and nothing of a request was sent;
- * what breaks later may have cost one. SPDX-License-Identifier: Apache-2.0 */
+/* failure.c: OpenSSL's errors in our words. A failed handshake is the peer's and nothing of a request was sent; what
+ * breaks later may have cost one. SPDX-License-Identifier: Apache-2.0 */
 #include "tls/stream_internal.h"
 
 #include <openssl/err.h>
@@ -47,10 +47,10 @@ void tls_failure(const struct tls_stream *tls, struct error *err)
     if (reason == ERR_R_MALLOC_FAILURE)
         error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for TLS");
     else if (code == ERROR_TLS_VERIFY)
-        error_set(err, FAULT_UPSTREAM, code, "%s: %s", text ? text : "certificate verify failed",
+        error_set(err, tls_peer_fault(tls), code, "%s: %s", text ? text : "certificate verify failed",
                   X509_verify_cert_error_string(SSL_get_verify_result(tls->ssl)));
     else if (code == ERROR_TLS_HANDSHAKE && reason == SSL_R_WRONG_VERSION_NUMBER)
-        error_set(err, FAULT_UPSTREAM, code, "%s: the peer does not seem to speak TLS", text ? text : "TLS");
+        error_set(err, tls_peer_fault(tls), code, "%s: the peer does not seem to speak TLS", text ? text : "TLS");
     else
-        error_set(err, FAULT_UPSTREAM, code, "%s", text ? text : "TLS failed without a reason");
+        error_set(err, tls_peer_fault(tls), code, "%s", text ? text : "TLS failed without a reason");
 }

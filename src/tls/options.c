@@ -1,19 +1,12 @@
 /* options.c: see the header. What KrakenD reads leniently is told as a warning here and read alike.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "tls/options.h"
-
 #include "base/text.h"
 #include "config/problems.h"
+#include "tls/options_internal.h"
 
 static const char *const version_names[] = {"SSL3.0", "TLS10", "TLS11", "TLS12", "TLS13"};
 
-struct checking {
-    const struct node *node;
-    const char *path;
-    struct report *report;
-};
-
-static void check_version(const struct checking *checking, const char *key, struct str text)
+void tls_check_version(const struct tls_checking *checking, const char *key, struct str text)
 {
     const struct node *value = node_member(checking->node, str_from(key));
     struct report *report = checking->report;
@@ -29,8 +22,7 @@ static void check_version(const struct checking *checking, const char *key, stru
                "%s.%s: \"%.*s\" is not known and counts as TLS13", checking->path, key, STR_ARG(text));
 }
 
-/* The numbers of a list; those that are none are reported and left out. */
-static struct tls_numbers parse_numbers(const struct checking *checking, const char *key, const struct str_list *texts)
+struct tls_numbers tls_parse_numbers(const struct tls_checking *checking, const char *key, const struct str_list *texts)
 {
     struct report *report = checking->report;
     struct tls_numbers numbers = {arena_array(report->arena, uint16_t, texts->count + 1), 0};
@@ -53,14 +45,14 @@ static struct tls_numbers parse_numbers(const struct checking *checking, const c
 
 static void check_client(void *bound, const struct node *node, const char *path, struct report *report)
 {
-    const struct checking checking = {node, path, report};
+    const struct tls_checking checking = {node, path, report};
     struct tls_client_options *options = bound;
 
     options->given = true;
-    check_version(&checking, "min_version", options->min_version);
-    check_version(&checking, "max_version", options->max_version);
-    options->cipher_suites = parse_numbers(&checking, "cipher_suites", &options->cipher_suites_text);
-    options->curve_preferences = parse_numbers(&checking, "curve_preferences", &options->curve_preferences_text);
+    tls_check_version(&checking, "min_version", options->min_version);
+    tls_check_version(&checking, "max_version", options->max_version);
+    options->cipher_suites = tls_parse_numbers(&checking, "cipher_suites", &options->cipher_suites_text);
+    options->curve_preferences = tls_parse_numbers(&checking, "curve_preferences", &options->curve_preferences_text);
 }
 
 /* clang-format off */

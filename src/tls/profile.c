@@ -138,22 +138,30 @@ static void set_verification(struct tls_profile *profile)
     X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
 }
 
-static bool set_all(struct tls_profile *profile, const struct tls_client_options *options)
+bool tls_profile_set_protocol(struct tls_profile *profile, const struct tls_client_options *options)
 {
     SSL_CTX *settings = profile->settings;
     int min = options->given ? version_of(options->min_version) : TLS1_2_VERSION;
 
     /* Whatever the machine's openssl.cnf says, what is said here counts. Versions before 1.2 sign with SHA-1. */
     SSL_CTX_set_security_level(settings, min < TLS1_2_VERSION ? LEVEL_LEGACY : LEVEL_USUAL);
-    SSL_CTX_set_options(settings, SSL_OP_NO_RENEGOTIATION | SSL_OP_LEGACY_SERVER_CONNECT | SSL_OP_NO_COMPRESSION);
+    SSL_CTX_set_options(settings, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_mode(settings,
                      SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_ENABLE_PARTIAL_WRITE);
+    return set_groups(settings, options) && set_suites(settings, options, &min) &&
+           set_versions(profile, min, version_of(options->max_version));
+}
+
+static bool set_all(struct tls_profile *profile, const struct tls_client_options *options)
+{
+    SSL_CTX *settings = profile->settings;
+
+    SSL_CTX_set_options(settings, SSL_OP_LEGACY_SERVER_CONNECT);
     SSL_CTX_set_session_cache_mode(settings, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(settings, tls_stream_new_session);
     profile->insecure = options->allow_insecure;
     set_verification(profile);
-    return set_groups(settings, options) && set_suites(settings, options, &min) &&
-           set_versions(profile, min, version_of(options->max_version));
+    return tls_profile_set_protocol(profile, options);
 }
 
 static void digest_numbers(struct tls_digesting *identity, const struct tls_numbers *numbers)
@@ -220,7 +228,10 @@ void tls_profile_unref(struct tls_profile *profile)
         return;
     SSL_CTX_free(profile->settings);
     BIO_meth_free(profile->method);
-    free(profile);
+    if (profile->end)
+        profile->end(profile);
+    else
+        free(profile);
 }
 
 const struct tls_digest *tls_profile_identity(const struct tls_profile *profile)

@@ -15,7 +15,11 @@ struct tls_profile {
     bool insecure;      /* neither chain nor name is checked */
     bool impossible;    /* min_version is above max_version: no handshake can succeed */
     atomic_uint references;
+    void (*end)(struct tls_profile *profile); /* frees what it is part of, itself included; NULL: it stands alone */
 };
+
+/* profile.c: versions, suites, curves and modes, of either role. False: what OpenSSL says, or no memory. */
+bool tls_profile_set_protocol(struct tls_profile *profile, const struct tls_client_options *options) MUST_USE;
 
 /* profile_files.c: reads what the options name into the settings, and its bytes into the identity. False: no memory.
  */

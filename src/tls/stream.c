@@ -38,9 +38,9 @@ static void note_end_below(struct tls_stream *tls)
     struct error err;
 
     if (tls->shaken)
-        error_set(&err, FAULT_UPSTREAM, ERROR_TLS_TRUNCATED, "closed without close_notify");
+        error_set(&err, tls_peer_fault(tls), ERROR_TLS_TRUNCATED, "closed without close_notify");
     else
-        error_set(&err, FAULT_UPSTREAM, ERROR_TLS_HANDSHAKE, "closed during the TLS handshake");
+        error_set(&err, tls_peer_fault(tls), ERROR_TLS_HANDSHAKE, "closed during the TLS handshake");
     tls_stream_note_failure(tls, &err);
 }
 

@@ -29,6 +29,7 @@ struct tls_stream {
     uint32_t housekeeping;       /* bytes read since the application got one */
     /* For facts: bytes made since the start, here and at the last turn from reading to writing. */
     uint64_t plain_out, cipher_out, plain_at_turn, cipher_at_turn, cipher_lost, cipher_given;
+    bool server;      /* our role */
     bool turned;      /* the next write begins a new turn */
     bool first;       /* as set_owner was told */
     bool hooked;      /* `under` wakes our task, not the owner */
@@ -44,6 +45,11 @@ struct tls_stream {
 static inline struct tls_stream *tls_of(struct stream *stream)
 {
     return container_of(stream, struct tls_stream, stream);
+}
+
+static inline enum fault tls_peer_fault(const struct tls_stream *tls)
+{
+    return tls->server ? FAULT_CLIENT : FAULT_UPSTREAM;
 }
 
 extern const struct stream_ops tls_client_ops;
