@@ -321,7 +321,7 @@ enum io fetch_body(struct fetch *fetch, struct chain *into, size_t size_max, str
         fetch_release(fetch);
         fetch->state = FETCH_OVER;
     } else if (io == IO_FAIL) {
-        fetch_drop(fetch, REASON_ANSWER_FAILED, SIDE_PEER);
+        fetch_drop(fetch, fetch_reason_of_death(fetch), SIDE_PEER);
         return fetch_fail(fetch, &failure, err);
     }
     return io;

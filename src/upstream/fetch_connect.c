@@ -78,7 +78,10 @@ static enum io start_dial(struct fetch *fetch, struct error *err)
     const struct fetch_options *options = &fetch->options;
     struct error failure;
 
-    fetch->reason = fetch->resends > 0 ? REASON_RESEND : pool_explain(options->pool, options->host, options->transport);
+    /* The connection that died under it is explained by the re-send: its note is used up too. */
+    fetch->reason = pool_explain(options->pool, options->host, options->transport);
+    if (fetch->resends > 0)
+        fetch->reason = REASON_RESEND;
     fetch->dial = pool_dial(options->pool, options->host, options->transport, fetch->waiter);
     fetch->state = FETCH_DIAL;
     if (fetch->dial) {

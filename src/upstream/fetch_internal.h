@@ -77,6 +77,7 @@ void fetch_stop_connecting(struct fetch *fetch, enum dial_end end); /* at the fe
 /* fetch_recover.c: the connection died before the answer's head. IO_OK: go on with a fresh one; IO_WAIT: the kernel is
  * asked; IO_FAIL. */
 enum io fetch_recover(struct fetch *fetch, const struct error *failure, struct error *err);
-enum io fetch_prove(struct fetch *fetch, struct error *err); /* in FETCH_PROOF */
+enum io fetch_prove(struct fetch *fetch, struct error *err);  /* in FETCH_PROOF */
+enum reason fetch_reason_of_death(const struct fetch *fetch); /* of a connection that failed under this request */
 
 #endif

@@ -39,9 +39,19 @@ static enum io start_over(struct fetch *fetch, enum resend rung)
     return IO_OK;
 }
 
+enum reason fetch_reason_of_death(const struct fetch *fetch)
+{
+    struct http_conn_facts facts;
+
+    http_facts(fetch->pooled->conn, &facts);
+    if (facts.unfit == HTTP_UNFIT_FRAMING)
+        return REASON_BAD_FRAMING;
+    return fetch->stats.reused && facts.bytes_in == fetch->in_before ? REASON_STALE_IN_USE : REASON_ANSWER_FAILED;
+}
+
 static enum io give_up(struct fetch *fetch, const struct error *failure, struct error *err)
 {
-    fetch_drop(fetch, fetch->stats.reused ? REASON_STALE_IN_USE : REASON_ANSWER_FAILED, SIDE_PEER);
+    fetch_drop(fetch, fetch_reason_of_death(fetch), SIDE_PEER);
     return fetch_fail(fetch, failure, err);
 }
 

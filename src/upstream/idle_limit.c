@@ -17,7 +17,7 @@ enum idle_use idle_limit_may_use(const struct idle_limit *limit, const struct id
     if (pick->idempotent)
         return IDLE_USE_YES;
     if (pick->generation != load_u32(&limit->generation) && pick->idle_ns >= load_u64(&limit->herd_ns))
-        return IDLE_USE_NO;
+        return IDLE_USE_HERD;
     if (pick->idle_ns < load_u64(&limit->any_ns) ||
         (pick->idle_ns <= pick->survived_ns && pick->idle_ns < load_u64(&limit->strict_ns)))
         return IDLE_USE_YES;

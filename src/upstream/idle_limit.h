@@ -84,6 +84,7 @@ void idle_limit_lag(struct idle_limit *limit, unsigned worker, uint64_t lag_ns);
 enum idle_use {
     IDLE_USE_YES,
     IDLE_USE_NO,     /* not for this request; for an idempotent one it is fine */
+    IDLE_USE_HERD,   /* the same, since another connection as old as this was found dead */
     IDLE_USE_RETIRE, /* too old for any */
 };
 

@@ -78,7 +78,8 @@ void pool_destroy(struct pooled *pooled, enum reason reason, enum side side)
     http_close(pooled->conn);
     host_count_add(&counts->connections_closed, 1);
     ledger_closed(&counts->ledger, reason, side);
-    ledger_note(&counts->ledger, reason);
+    if (!pooled->sentinel) /* its note was left when it became one */
+        ledger_note(&counts->ledger, reason);
     gate_leave(pool->gate, pooled->host);
     slab_give(pool->records, pooled);
 }
@@ -181,6 +182,7 @@ static bool expire(struct pooled *pooled)
 {
     if (pooled->learned && !pooled->sentinel && idle_limit_wants_sentinel(pooled->host->idle_limit)) {
         pooled->sentinel = true;
+        ledger_note(&pool_counts(pooled->pool, pooled->host)->ledger, REASON_LEARNED_EXPIRED);
         return true;
     }
     pool_retire(pooled, pooled->learned ? REASON_LEARNED_EXPIRED : REASON_IDLE_EXPIRED);
@@ -297,7 +299,7 @@ struct pooled *pool_lend(struct pooled *pooled)
     return pooled;
 }
 
-enum taking { TAKEN, GONE, NOT_FOR_THIS };
+enum taking { TAKEN, GONE, NOT_FOR_THIS, NONE_LEFT };
 
 /* A request that cannot be sent twice counts as the host may: from the earliest moment, and to this very one. On a busy
  * machine the two clocks are milliseconds apart. */
@@ -326,10 +328,14 @@ static enum taking try_to_use(struct pooled *pooled, bool repeatable)
     enum idle_use use = pooled->learned ? may_use(pooled, repeatable) : IDLE_USE_YES;
     enum io news;
 
-    if (use == IDLE_USE_NO || pooled->sentinel)
+    if (pooled->sentinel)
+        return NONE_LEFT;
+    if (use == IDLE_USE_NO || use == IDLE_USE_HERD) {
+        pooled->pool->refusal = use == IDLE_USE_HERD ? REASON_HERD : REASON_RISK_POLICY;
         return NOT_FOR_THIS;
+    }
     if (use == IDLE_USE_RETIRE || pool_expires_ns(pooled) <= loop_now_ns(pooled->pool->loop))
-        return expire(pooled) ? NOT_FOR_THIS : GONE;
+        return expire(pooled) ? NONE_LEFT : GONE;
     if (pool_is_old(pooled)) {
         pool_retire(pooled, REASON_AGE);
         return GONE;
@@ -417,5 +423,5 @@ enum reason pool_explain(struct pool *pool, struct host *host, const struct tran
 
     if (transport->disable_keep_alives)
         return REASON_KEEP_ALIVE_OFF;
-    return pool->refused ? REASON_RISK_POLICY : ledger_explain(&counts->ledger, ever);
+    return pool->refused ? pool->refusal : ledger_explain(&counts->ledger, ever);
 }

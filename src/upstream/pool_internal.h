@@ -23,7 +23,8 @@ struct pool {
     struct dial_gate *gate;
     struct dial_gate *racers; /* fetches that wait for a connection of their own, or for whichever comes first */
     uint64_t lent;
-    bool refused; /* the last take found only what was too risky for it */
+    bool refused; /* the last take found only what was too risky for it: */
+    enum reason refusal;
     bool ended;
     struct mailbox *mailbox; /* letters of other workers */
     struct task mail_task;

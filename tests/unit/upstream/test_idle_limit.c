@@ -310,7 +310,7 @@ TEST(one_stale_hit_bars_the_herd_for_posts_until_it_is_used_again)
     idle_limit_stale(limit, &(struct idle_end){.now_ns = 200 * SEC, .idle_ns = 800 * MS});
     CHECK_EQ(view_of(limit).learned_ns, 0);
     old.idle_ns = 790 * MS; /* within the margin */
-    CHECK_EQ(idle_limit_may_use(limit, &old), IDLE_USE_NO);
+    CHECK_EQ(idle_limit_may_use(limit, &old), IDLE_USE_HERD);
     CHECK_EQ(idle_limit_may_use(limit, &young), IDLE_USE_YES);
     fresh = old;
     fresh.generation = idle_limit_generation(limit);
@@ -319,7 +319,7 @@ TEST(one_stale_hit_bars_the_herd_for_posts_until_it_is_used_again)
     CHECK_EQ(idle_limit_may_use(limit, &old), IDLE_USE_YES);
     /* Another within a second: the whole generation. */
     idle_limit_stale(limit, &(struct idle_end){.now_ns = 201 * SEC, .idle_ns = 2 * SEC});
-    CHECK_EQ(idle_limit_may_use(limit, &young), IDLE_USE_NO);
+    CHECK_EQ(idle_limit_may_use(limit, &young), IDLE_USE_HERD);
     idle_limit_free(limit);
 }
 

@@ -1,0 +1,305 @@
+"""test_ledger_reasons.py: one scenario for each reason of src/upstream/reasons.def: it leads to that reason, and to no other than it
+names. A reason without a scenario fails.
+
+A scenario is a function with @covers(reason, new={...}, closes={...}): what /v1/pools must say of the host at the end, in all: `new_by`,
+and `closes` as {reason: "ours" or "peer", or a pair of counts (ours, peer)}. It gets a Stage: an origin, a gateway in front of it,
+and shorthands. SPDX-License-Identifier: Apache-2.0
+"""
+import json
+import re
+import threading
+import time
+
+import pytest
+from configs import forward_all, service
+from gateway import ROOT
+from origin import answers_ok, reply
+from rawhttp import fetch
+from waiting import eventually
+
+REASONS = re.findall(r'^REASON\(\w+, "(\w+)"', (ROOT / "src/upstream/reasons.def").read_text(), re.MULTILINE)
+SCENARIOS = {}
+
+
+def covers(reason, new, closes=None):
+    def keep(run):
+        assert reason not in SCENARIOS, reason
+        SCENARIOS[reason] = (run, new, closes or {})
+        return run
+
+    return keep
+
+
+class Stage:
+    """The origin answers by path: /gate when `together` requests are inside, others as `handlers` say, else `OK`."""
+
+    def __init__(self, make):
+        self.make, self.together, self.handlers = make, None, {}
+
+    def start(self, server=None, upstream=None, **root):
+        self.origin = self.make.origin(self.answer)
+        extra = {"holdfast/admin": {"listen": "127.0.0.1:0"}, "holdfast/upstream": upstream or {}}
+        config = service([forward_all(self.origin)], {"error_status": "precise", **(server or {})}, extra, **root)
+        self.gateway = self.make.gateway(config)
+        self.address, self.admin = self.gateway.address, self.gateway.addresses[-1]
+
+    def answer(self, conn, request):
+        if request.path == "/gate":
+            self.together.wait()
+        self.handlers.get(request.path, answers_ok)(conn, request)
+
+    def get(self, target="/", method="GET", status=200, body=None):
+        assert fetch(self.address, target, method, body=body).status == status
+
+    def together_now(self, count=2, method="GET"):
+        """Requests that need a connection each, at the same time; all are idle again."""
+        self.together = threading.Barrier(count, timeout=20)
+        body = b"x" if method == "POST" else None
+        crowd = [threading.Thread(target=self.get, args=("/gate", method), kwargs={"body": body}) for _ in range(count)]
+        for thread in crowd:
+            thread.start()
+        for thread in crowd:
+            thread.join()
+        self.wait_pool(active=0)
+
+    def close_idle(self, count=1):
+        """The origin ends `count` idle connections; the gateway has seen it."""
+        before = self.pool()["closed_idle"]
+        for conn in self.origin.open_connections()[:count]:
+            conn.close()
+        eventually(lambda: self.pool()["closed_idle"] == before + count, what="the closes seen")
+
+    def pool(self):
+        return json.loads(fetch(self.admin, "/v1/pools").body)["hosts"][0]
+
+    def wait_pool(self, **numbers):
+        eventually(lambda: all(self.pool()[name] == number for name, number in numbers.items()), what=f"{numbers}")
+
+
+def closes_in_full(closes):
+    sides = {"ours": (1, 0), "peer": (0, 1)}
+    return {reason: dict(zip(("ours", "peer"), sides.get(count, count))) for reason, count in closes.items()}
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_each_reason(make, reason):
+    assert reason in SCENARIOS, f"{reason} stands in reasons.def, but no scenario here covers it"
+    run, new, closes = SCENARIOS[reason]
+    assert reason in new or reason in closes, "a scenario that cannot fail"
+    stage = Stage(make)
+    run(stage)
+    eventually(lambda: stage.pool()["active"] == 0, what="all connections back")
+    try:
+        eventually(lambda: (stage.pool()["new_by"], stage.pool()["closes"]) == (new, closes_in_full(closes)), 4)
+    except AssertionError:
+        pool = stage.pool()
+        assert (pool["new_by"], pool["closes"]) == (new, closes_in_full(closes)), "the ledger tells another story"
+
+
+def test_no_scenario_is_for_a_reason_that_is_gone():
+    assert set(SCENARIOS) <= set(REASONS)
+
+
+@covers("cold", new={"cold": 1})
+def cold(stage):
+    stage.start()
+    stage.get()
+    stage.get()
+
+
+@covers("pool_empty_burst", new={"cold": 1, "pool_empty_burst": 1})
+def pool_empty_burst(stage):
+    stage.start()
+    stage.get()
+    stage.together_now()
+    stage.together_now()
+
+
+@covers("cap_evicted", new={"cold": 1, "pool_empty_burst": 1, "cap_evicted": 1}, closes={"cap_evicted": (2, 0)})
+def cap_evicted(stage):
+    stage.start(max_idle_connections_per_host=1)
+    stage.get()
+    stage.together_now()
+    stage.wait_pool(idle=1, active=0)
+    stage.together_now()
+
+
+@covers("idle_expired", new={"cold": 1, "idle_expired": 1}, closes={"idle_expired": "ours"})
+def idle_expired(stage):
+    stage.start(upstream={"idle_timeout": "1s"})
+    stage.get()
+    stage.wait_pool(idle=0, active=0)
+    stage.get()
+
+
+@covers("learned_expired", new={"cold": 1, "learned_expired": 1})
+def learned_expired(stage):
+    """A hint of one second; the connection stays as a sentinel, for nobody."""
+    stage.handlers["/"] = lambda conn, _: conn.send(reply(fields=[("Keep-Alive", "timeout=1")]))
+    stage.start()
+    stage.get()
+    time.sleep(1.1)
+    stage.get()
+
+
+@covers("age", new={"cold": 1, "age": 1}, closes={"age": "ours"})
+def age(stage):
+    stage.start(upstream={"max_connection_age": "300ms"})
+    stage.get()
+    time.sleep(0.4)  # 300 ms and 10 %
+    stage.get("/slow")
+
+
+@covers("count", new={"cold": 1, "count": 1}, closes={"count": "ours"})
+def count(stage):
+    stage.start(upstream={"max_requests_per_connection": 2})
+    for _ in range(3):
+        stage.get()
+
+
+@covers("peer_close_idle", new={"cold": 1, "peer_close_idle": 1}, closes={"peer_close_idle": "peer"})
+def peer_close_idle(stage):
+    stage.start()
+    stage.get()
+    stage.close_idle()
+    stage.get()
+
+
+@covers("peer_close_announced", new={"cold": 1, "peer_close_announced": 1}, closes={"peer_close_announced": "peer"})
+def peer_close_announced(stage):
+    stage.handlers["/bye"] = lambda conn, _: conn.send(reply(fields=[("Connection", "close")]))
+    stage.start()
+    stage.get("/bye")
+    stage.get()
+
+
+@covers("stale_in_use", new={"cold": 1, "stale_in_use": 1}, closes={"stale_in_use": "peer"})
+def stale_in_use(stage):
+    """A POST is not sent again: the next request needs the connection."""
+    stage.handlers["/die"] = lambda conn, _: (conn.body(), conn.close())
+    stage.start()
+    stage.get()
+    stage.get("/die", "POST", 502, b"x")
+    stage.get()
+
+
+@covers("resend", new={"cold": 1, "resend": 1, "pool_empty_burst": 1}, closes={"stale_in_use": "peer"})
+def resend(stage):
+    """The death explains the re-send, and nothing after it."""
+    stage.handlers["/die"] = lambda conn, _: conn.close() if conn.number == 0 else conn.send(reply())
+    stage.start()
+    stage.get()
+    stage.get("/die")
+    stage.together_now()
+
+
+@covers("herd", new={"cold": 1, "pool_empty_burst": 9, "resend": 1, "herd": 1}, closes={"stale_in_use": "peer"})
+def herd(stage):
+    """Ten outlive 60 ms of idleness again and again, so that one death teaches no limit. One dies under a GET; of two POSTs then,
+    the second does not get one of those that have been idle for longer."""
+    died = []
+    stage.handlers["/die"] = lambda conn, _: conn.send(reply()) if died else (died.append(1), conn.close())
+    stage.start()
+    stage.get()
+    for _ in range(25):
+        stage.together_now(10)
+        time.sleep(0.06)
+    stage.together_now(10)
+    time.sleep(0.03)
+    stage.get("/die")
+    stage.together_now(2, "POST")
+
+
+@covers("risk_policy", new={"cold": 1, "risk_policy": 1})
+def risk_policy(stage):
+    """Nothing is known of the host: after a second idle a POST takes no chance."""
+    stage.start()
+    stage.get()
+    time.sleep(1.2)
+    stage.get(method="POST", body=b"x")
+
+
+@covers("keep_alive_off", new={"keep_alive_off": 2}, closes={"keep_alive_off": (2, 0)})
+def keep_alive_off(stage):
+    stage.start(disable_keep_alives=True)
+    stage.get()
+    stage.get()
+
+
+@covers("bad_framing", new={"cold": 1, "bad_framing": 1}, closes={"bad_framing": "peer"})
+def bad_framing(stage):
+    twice = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nOK\r\n0\r\n\r\n"
+    stage.handlers["/odd"] = lambda conn, _: conn.send(twice)
+    stage.start()
+    fetch(stage.address, "/odd")
+    stage.get()
+
+
+@covers("no_length", new={"cold": 1, "no_length": 1}, closes={"no_length": "peer"})
+def no_length(stage):
+    stage.handlers["/endless"] = lambda conn, _: (conn.send("HTTP/1.1 200 OK\r\n\r\nOK"), conn.close())
+    stage.start()
+    stage.get("/endless")
+    stage.get()
+
+
+@covers("stray_bytes", new={"cold": 1, "stray_bytes": 1}, closes={"stray_bytes": "peer"})
+def stray_bytes(stage):
+    stage.start()
+    stage.get()
+    stage.origin.connections[0].send("x")
+    stage.wait_pool(idle=0, active=0)
+    stage.get()
+
+
+@covers("early_response", new={"cold": 1, "early_response": 1}, closes={"early_response": "peer"})
+def early_response(stage):
+    """The answer is here before the request's body is."""
+    stage.handlers["/early"] = lambda conn, _: (conn.send(reply()), conn.wait_end(5))
+    stage.start()
+    client = stage.make.client(stage.gateway)
+    client.send("POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nx")
+    assert client.read_final("POST").status == 200
+    client.close()
+    stage.wait_pool(active=0)
+    stage.get()
+
+
+@covers("client_abort", new={"cold": 1, "client_abort": 1}, closes={"client_abort": "ours"})
+def client_abort(stage):
+    stage.handlers["/half"] = lambda conn, _: (conn.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nOK"), conn.wait_end(20))
+    stage.start()
+    client = stage.make.client(stage.gateway)
+    client.send_request("GET", "/half")
+    client.read_head()
+    client.reset()
+    stage.wait_pool(active=0)
+    stage.get()
+
+
+@covers("answer_failed", new={"cold": 1, "answer_failed": 1}, closes={"answer_failed": "peer"})
+def answer_failed(stage):
+    stage.handlers["/cut"] = lambda conn, _: (conn.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nOK"), conn.reset())
+    stage.start()
+    client = stage.make.client(stage.gateway)
+    client.send_request("GET", "/cut")
+    client.read_head()
+    stage.wait_pool(active=0)
+    stage.get()
+
+
+@covers("restart", new={"cold": 1, "pool_empty_burst": 4, "restart": 1}, closes={"peer_close_idle": (0, 3), "restart": (0, 2)})
+def restart(stage):
+    """Five end at once, one of them just used: the fourth makes it a restart."""
+    stage.start()
+    stage.get()
+    stage.together_now(5)
+    time.sleep(0.5)
+    stage.get()
+    used = stage.origin.last.conn
+    used.close()
+    for conn in stage.origin.connections:
+        if conn is not used:
+            conn.close()
+    stage.wait_pool(idle=0)
+    stage.get()
