@@ -202,7 +202,7 @@ static void write_ledgers(struct json_writer *writer, const struct admin_view *v
     for (size_t i = 0; i < COUNT_OF(ledger_families); i++) {
         write_family(writer, ledger_families[i].family, "counter", ledger_families[i].help);
         for (uint32_t host = 0; host < count; host++)
-            ledger_families[i].write(writer, hosts_at(view->hosts, host)->url, &totals[host]);
+            ledger_families[i].write(writer, hosts_at(view->hosts, host)->label, &totals[host]);
     }
 }
 
@@ -222,7 +222,7 @@ static void write_hosts(struct json_writer *writer, const struct admin_view *vie
         write_family(writer, host_rows[row].family, host_rows[row].type, host_rows[row].help);
         for (next = row; next < COUNT_OF(host_rows) && (next == row || !host_rows[next].help); next++)
             for (uint32_t i = 0; i < count; i++)
-                write_host(writer, &host_rows[next], hosts_at(view->hosts, i)->url, &totals[i]);
+                write_host(writer, &host_rows[next], hosts_at(view->hosts, i)->label, &totals[i]);
     }
     write_ledgers(writer, view, totals, count);
 }

@@ -104,7 +104,7 @@ static void write_pool(struct json_writer *writer, const struct host *host)
     host_totals_read(host, &totals);
     all = totals.requests_reused + totals.requests_new;
     json_write_raw(writer, STR("{\"host\":"));
-    json_write_string(writer, host->url);
+    json_write_string(writer, host->label);
     write_member(writer, "open", totals.idle + totals.active);
     write_member(writer, "idle", totals.idle);
     write_member(writer, "active", totals.active);

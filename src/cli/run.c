@@ -68,13 +68,11 @@ static struct str tidy_target(struct arena *arena, const char *text)
 /* The target must be a host that the gateway can have. */
 static bool target_is_good(struct str target)
 {
-    struct hosts *hosts = hosts_new(1);
     struct error err = {.text = "out of memory"};
-    bool good = hosts && target.data && hosts_intern(hosts, target, &err);
+    bool good = target.data && host_url_check(target, &err);
 
     if (!good)
         print(2, "ERROR --to: %s\n", err.text);
-    hosts_free(hosts);
     return good;
 }
 

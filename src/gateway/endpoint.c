@@ -49,7 +49,7 @@ static bool intern_host(struct compiling *compiling, struct hosts *hosts, size_t
         return false;
     }
     compiling->base = base;
-    host = hosts_intern(hosts, origin, &err);
+    host = hosts_intern(hosts, &(struct host_key){.url = origin}, &err);
     if (!host) {
         report_add(compiling->report, SEVERITY_ERROR, PROBLEM_HOST, place, "write \"http://name:port\"",
                    "host \"%.*s\": %s", STR_ARG(options->host.items[i]), err.text);

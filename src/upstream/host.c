@@ -6,19 +6,32 @@
 #include "base/map.h"
 #include "base/text.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
+
+enum { SESSION_KEYS_MAX = 1024, HTTP_PORT = 80, HTTPS_PORT = 443 };
 
 struct hosts {
     pthread_mutex_t lock; /* guards all below but idle_total and pools */
     struct arena *arena;
-    struct map *by_url;
+    struct map *by_key, *by_label;
+    struct tls_sessions *sessions;
     struct host **list;
     uint32_t count, room;
     unsigned workers;
     _Atomic uint64_t idle_total;
     _Atomic(struct pool *) pools[WORKERS_MAX];
 };
+
+static void free_table(struct hosts *hosts)
+{
+    tls_sessions_free(hosts->sessions);
+    map_free(hosts->by_label);
+    map_free(hosts->by_key);
+    arena_free(hosts->arena);
+    free(hosts);
+}
 
 struct hosts *hosts_new(unsigned workers)
 {
@@ -30,11 +43,12 @@ struct hosts *hosts_new(unsigned workers)
         return NULL;
     hosts->workers = workers;
     hosts->arena = arena_new(NULL, SIZE_MAX);
-    hosts->by_url = map_new(0);
-    if (!hosts->arena || !hosts->by_url || pthread_mutex_init(&hosts->lock, NULL) != 0) {
-        arena_free(hosts->arena);
-        map_free(hosts->by_url);
-        free(hosts);
+    hosts->by_key = map_new(0);
+    hosts->by_label = map_new(0);
+    hosts->sessions = tls_sessions_new(SESSION_KEYS_MAX, 0);
+    if (!hosts->arena || !hosts->by_key || !hosts->by_label || !hosts->sessions ||
+        pthread_mutex_init(&hosts->lock, NULL) != 0) {
+        free_table(hosts);
         return NULL;
     }
     return hosts;
@@ -47,12 +61,11 @@ void hosts_free(struct hosts *hosts)
     for (uint32_t i = 0; i < hosts->count; i++) {
         idle_limit_free(hosts->list[i]->idle_limit);
         free(hosts->list[i]->counts);
+        tls_profile_unref(hosts->list[i]->tls);
     }
     free(hosts->list);
-    map_free(hosts->by_url);
-    arena_free(hosts->arena);
     pthread_mutex_destroy(&hosts->lock);
-    free(hosts);
+    free_table(hosts);
 }
 
 static bool is_name_char(char c)
@@ -104,30 +117,43 @@ static bool split_authority(struct str authority, struct str *name, struct str *
     return is_literal(*name);
 }
 
-static bool parse_http(struct host *host, struct arena *arena, struct str url, struct error *err)
+/* `url` without its scheme, of which `usual_port` is the default. */
+static bool parse_authority(struct host *host, struct str authority, uint16_t usual_port, struct error *err)
 {
-    struct str authority = str_from_offset(url, STR("http://").len), port;
-    uint64_t number = 80;
+    struct str port;
+    uint64_t number = usual_port;
 
     if (!split_authority(authority, &host->name, &port) ||
         (port.len && (!text_to_u64(port, &number) || number == 0 || number > 65535)))
-        return error_set(err, FAULT_CONFIG, ERROR_ADDRESS_INVALID, "\"%.*s\" has no valid name and port", STR_ARG(url));
+        return error_set(err, FAULT_CONFIG, ERROR_ADDRESS_INVALID, "\"%.*s\" has no valid name and port",
+                         STR_ARG(host->url));
     host->port = (uint16_t)number;
-    host->authority = number == 80 && port.len ? str_first(authority, authority.len - port.len - 1) : authority;
-    host->name = arena_copy(arena, host->name);
-    host->authority = arena_copy(arena, host->authority);
+    host->authority = number == usual_port && port.len ? str_first(authority, authority.len - port.len - 1) : authority;
     return true;
 }
 
-static bool parse_url(struct host *host, struct arena *arena, struct str url, struct error *err)
+/* What host->url means; its parts point into it. */
+static bool parse_url(struct host *host, struct error *err)
 {
+    struct str url = host->url;
+
     if (str_starts_fold(url, STR("http://")))
-        return parse_http(host, arena, url, err);
+        return parse_authority(host, str_from_offset(url, STR("http://").len), HTTP_PORT, err);
+    if (str_starts_fold(url, STR("https://")))
+        return parse_authority(host, str_from_offset(url, STR("https://").len), HTTPS_PORT, err);
     if (str_starts(url, STR("unix:"))) {
         host->name = host->authority = STR("localhost");
-        return addr_parse(host->url, &host->unix_addr, err);
+        return addr_parse(url, &host->unix_addr, err);
     }
-    return error_set(err, FAULT_CONFIG, ERROR_ADDRESS_INVALID, "\"%.*s\" does not begin with http://", STR_ARG(url));
+    return error_set(err, FAULT_CONFIG, ERROR_ADDRESS_INVALID, "\"%.*s\" does not begin with http:// or https://",
+                     STR_ARG(url));
+}
+
+bool host_url_check(struct str url, struct error *err)
+{
+    struct host host = {.url = url};
+
+    return parse_url(&host, err);
 }
 
 static struct host_counts *counts_new(unsigned workers)
@@ -152,43 +178,94 @@ static bool list_grow(struct hosts *hosts)
     return true;
 }
 
-static struct host *host_make(struct hosts *hosts, struct str url, struct error *err)
+static bool is_secure(struct str url)
 {
-    struct host *host = arena_make(hosts->arena, struct host);
+    return str_starts_fold(url, STR("https://"));
+}
 
-    if (host)
-        host->url = arena_copy(hosts->arena, url);
-    if (!host || !host->url.data || !list_grow(hosts)) {
-        error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a host");
-        return NULL;
-    }
-    if (!parse_url(host, hosts->arena, host->url, err))
-        return NULL;
+/* Each part with its length, so that no two keys look alike. */
+static struct str key_text(struct arena *arena, const struct host_key *key)
+{
+    uint64_t tls[TLS_DIGEST_BYTES / sizeof(uint64_t)] = {0};
+
+    if (is_secure(key->url))
+        memcpy(tls, tls_profile_identity(key->tls), sizeof(tls));
+    return arena_format(arena, "%zu:%.*s %zu:%.*s %zu:%.*s %016" PRIx64 "%016" PRIx64 "%016" PRIx64 "%016" PRIx64,
+                        key->url.len, STR_ARG(key->url), key->pool.len, STR_ARG(key->pool), key->proxy.len,
+                        STR_ARG(key->proxy), tls[0], tls[1], tls[2], tls[3]);
+}
+
+/* A name that no other host has. */
+static struct str label_of(struct hosts *hosts, const struct host *host)
+{
+    struct str plain =
+        host->pool.len ? arena_format(hosts->arena, "%.*s#%.*s", STR_ARG(host->url), STR_ARG(host->pool)) : host->url;
+    struct str label = plain;
+
+    for (unsigned number = 2; label.data && map_get(hosts->by_label, label); number++)
+        label = arena_format(hosts->arena, "%.*s~%u", STR_ARG(plain), number);
+    return label;
+}
+
+static bool fill_texts(struct hosts *hosts, struct host *host, const struct host_key *key, struct str text)
+{
+    host->key = arena_copy(hosts->arena, text);
+    host->url = arena_copy(hosts->arena, key->url);
+    host->pool = arena_copy(hosts->arena, key->pool);
+    host->proxy = arena_copy(hosts->arena, key->proxy);
+    if (!host->key.data || !host->url.data || !host->pool.data || !host->proxy.data)
+        return false;
+    host->label = label_of(hosts, host);
+    return host->label.data;
+}
+
+/* What a host has beside its texts. */
+static bool fill(struct hosts *hosts, struct host *host)
+{
     host->workers = hosts->workers;
     host->index = hosts->count;
     host->counts = counts_new(hosts->workers);
     host->idle_limit = idle_limit_new(hosts->workers);
-    if (!host->counts || !host->idle_limit || !host->name.data || !host->authority.data ||
-        !map_put(hosts->by_url, host->url, host)) {
-        idle_limit_free(host->idle_limit);
-        free(host->counts);
+    if (host->counts && host->idle_limit && map_put(hosts->by_label, host->label, host)) {
+        if (map_put(hosts->by_key, host->key, host))
+            return true;
+        map_take(hosts->by_label, host->label);
+    }
+    idle_limit_free(host->idle_limit);
+    free(host->counts);
+    return false;
+}
+
+static struct host *host_make(struct hosts *hosts, const struct host_key *key, struct str text, struct error *err)
+{
+    struct host *host = arena_make(hosts->arena, struct host);
+    bool room = host && text.data && list_grow(hosts) && fill_texts(hosts, host, key, text);
+
+    if (room && !parse_url(host, err))
+        return NULL;
+    if (!room || !fill(hosts, host)) {
         error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a host");
         return NULL;
     }
+    host->tls = is_secure(host->url) ? tls_profile_ref(key->tls) : NULL;
     idle_limit_configure(host->idle_limit, &(struct idle_limit_options){.eager = true});
     hosts->list[hosts->count++] = host;
     return host;
 }
 
-struct host *hosts_intern(struct hosts *hosts, struct str url, struct error *err)
+struct host *hosts_intern(struct hosts *hosts, const struct host_key *key, struct error *err)
 {
+    struct arena *arena = arena_new(NULL, SIZE_MAX);
+    struct str text = arena ? key_text(arena, key) : STR_EMPTY;
     struct host *host;
 
+    ASSERT(key->tls || !is_secure(key->url));
     pthread_mutex_lock(&hosts->lock);
-    host = map_get(hosts->by_url, url);
+    host = text.data ? map_get(hosts->by_key, text) : NULL;
     if (!host)
-        host = host_make(hosts, url, err);
+        host = host_make(hosts, key, text, err);
     pthread_mutex_unlock(&hosts->lock);
+    arena_free(arena);
     return host;
 }
 
@@ -215,6 +292,11 @@ struct host *hosts_at(struct hosts *hosts, uint32_t index)
 _Atomic uint64_t *hosts_idle_total(struct hosts *hosts)
 {
     return &hosts->idle_total;
+}
+
+struct tls_sessions *hosts_sessions(struct hosts *hosts)
+{
+    return hosts->sessions;
 }
 
 void hosts_set_pool(struct hosts *hosts, unsigned worker, struct pool *pool)

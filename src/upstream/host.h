@@ -1,5 +1,6 @@
-/* host.h: upstream hosts of the process, by scheme, name and port. They outlive configurations: a generation holds the
- * hosts it names, and the counters and idle connections of a host stay when the next generation names it again.
+/* host.h: upstream hosts of the process, by address and identity (host_key). They outlive configurations: a generation
+ * holds the hosts it names, and the counters and idle connections of a host stay when the next generation names it
+ * again.
  *
  * Shared between workers: the table is guarded by a lock (taken when configurations load), the numbers are atomic; each
  * worker keeps its own idle connections in its pool. SPDX-License-Identifier: Apache-2.0 */
@@ -8,7 +9,10 @@
 
 #include "base/addr.h"
 #include "base/str.h"
+#include "tls/profile.h"
+#include "tls/sessions.h"
 #include "upstream/demand.h"
+#include "upstream/eject.h"
 #include "upstream/idle_limit.h"
 #include "upstream/ledger.h"
 
@@ -35,22 +39,31 @@ struct host_counts {
                                              opened + moved_in = closed + idle + active + moved_out */
     _Atomic uint64_t failures;            /* requests that ended in an upstream error */
     _Atomic uint64_t resends_by[8];       /* by enum resend */
+    _Atomic uint64_t failovers;           /* requests that went on to another host */
+    _Atomic uint64_t awaited;             /* requests sent whose answer has not begun */
+    _Atomic uint64_t progress_ns;         /* when an answer began last, or one was awaited where none was before */
     struct ledger ledger;
 };
 
 struct hosts; /* the process's table */
 
 struct host {
-    struct str url;       /* "http://api.example.com:8080": the name in logs and metrics */
+    struct str url;       /* "http://api.example.com:8080", as it was written: for logs */
+    struct str label;     /* the name in metrics: the url, with "#pool" and, where that is taken already, "~2" ... */
+    struct str key;       /* tells it from all others; may hold any byte */
+    struct str pool;      /* as in host_key, kept */
+    struct str proxy;     /* the same */
     struct str authority; /* "api.example.com:8080", without a default port: what Host says */
     struct str name;      /* "api.example.com", or the literal without brackets */
     uint16_t port;
     struct addr unix_addr;         /* family ADDR_UNIX for "unix:/path" hosts */
+    struct tls_profile *tls;       /* of "https://" hosts, with a reference; NULL: cleartext */
     uint32_t index;                /* place in the table: pools keep an array by it */
     _Atomic uint32_t open;         /* connections and dials in all workers, for max_connections_per_host */
     _Atomic uint32_t idle;         /* idle connections in all workers, for the cap */
     _Atomic uint32_t waiting;      /* requests in the queues of all workers, at that cap */
     struct demand demand;          /* how many connections it needs at once */
+    struct health health;          /* is it in use, or does it rest? */
     struct idle_limit *idle_limit; /* how long it keeps idle connections, as far as we know */
     unsigned workers;
     struct host_counts *counts; /* one for each worker */
@@ -60,13 +73,25 @@ struct host {
 struct hosts *hosts_new(unsigned workers);
 void hosts_free(struct hosts *hosts); /* NULL is fine */
 
-/* The host of a URL "http://name[:port]" or "unix:/path", made when it is new; lives as long as the table. NULL with
- * *err: address_invalid (another scheme, path, bad port), out_of_memory. Any thread. */
-struct host *hosts_intern(struct hosts *hosts, struct str url, struct error *err);
+/* What makes connections alike: only those of the same key are in one pool. */
+struct host_key {
+    struct str url;          /* "http://name[:port]", "https://name[:port]" or "unix:/path" */
+    struct str pool;         /* name of a pool of its own; empty: the common one */
+    struct str proxy;        /* URL of the proxy that leads there; empty: none */
+    struct tls_profile *tls; /* of "https://", compared by its identity; else not looked at */
+};
+
+/* The host of a key, made when it is new; lives as long as the table. NULL with *err: address_invalid (another scheme,
+ * path, bad port), out_of_memory. Any thread. */
+struct host *hosts_intern(struct hosts *hosts, const struct host_key *key, struct error *err);
+
+/* Is it a URL that a key can have? False: *err, as above. */
+bool host_url_check(struct str url, struct error *err) MUST_USE;
 
 uint32_t hosts_count(struct hosts *hosts);
 struct host *hosts_at(struct hosts *hosts, uint32_t index); /* NULL past the end */
 _Atomic uint64_t *hosts_idle_total(struct hosts *hosts);    /* idle connections of the process */
+struct tls_sessions *hosts_sessions(struct hosts *hosts);   /* what the process can resume TLS with */
 
 /* Where the workers' pools find each other. Any thread. */
 struct pool;
@@ -83,7 +108,8 @@ static inline void host_count_add(_Atomic uint64_t *count, int64_t change)
 /* The sum over all workers, read while they run. What is between two workers counts as idle. */
 struct host_totals {
     uint64_t requests_reused, requests_new, connections_opened, connections_closed, dial_failures, stale, closed_idle,
-        resends, idle, active, dialing, failures, warming, requests_warm, moved;
+        resends, idle, active, dialing, failures, warming, requests_warm, moved, failovers;
+    uint64_t ejections, resting; /* rests begun ever; 1 while it rests */
     uint64_t new_by[REASONS], closes_by[REASONS][SIDE_COUNT], resends_by[8];
 };
 void host_totals(const struct host *host, struct host_totals *totals);

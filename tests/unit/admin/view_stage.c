@@ -89,7 +89,7 @@ void view_stage_answers(struct view_stage *stage, unsigned worker, const char *l
 struct host_counts *view_stage_host(struct view_stage *stage, unsigned worker, const char *url)
 {
     struct error err;
-    struct host *host = hosts_intern(stage->hosts, str_from(url), &err);
+    struct host *host = hosts_intern(stage->hosts, &(struct host_key){.url = str_from(url)}, &err);
 
     CHECK(host != NULL);
     return &host->counts[worker];

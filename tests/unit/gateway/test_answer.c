@@ -131,7 +131,7 @@ TEST(answer_error_has_krakends_text_when_asked)
         struct answer answer;
 
         input.call = &call;
-        input.host = hosts_intern(hosts, STR("http://127.0.0.1:1"), &err);
+        input.host = hosts_intern(hosts, &(struct host_key){.url = STR("http://127.0.0.1:1")}, &err);
         CHECK(input.host != NULL);
         test_case_is("%s", error_code_name(rows[i].code));
         error_set(&err, FAULT_UPSTREAM, rows[i].code, "own words");

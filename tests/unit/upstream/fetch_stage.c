@@ -9,7 +9,8 @@ void fetch_stage_open(struct fetch_stage *stage)
     stage->hosts = hosts_new(1);
     CHECK(stage->hosts != NULL);
     stage->host = hosts_intern(stage->hosts,
-                               arena_format(test_arena(), "http://127.0.0.1:%u", listener_addr(stage->listener)->port),
+                               &(struct host_key){.url = arena_format(test_arena(), "http://127.0.0.1:%u",
+                                                                      listener_addr(stage->listener)->port)},
                                &stage->err);
     CHECK(stage->host != NULL);
     stage->pool = pool_new(stage->net.loop, NULL, stage->hosts, 0);

@@ -5,7 +5,7 @@
 static struct host *host_of(struct hosts *hosts)
 {
     struct error err;
-    struct host *host = hosts_intern(hosts, STR("http://a"), &err);
+    struct host *host = hosts_intern(hosts, &(struct host_key){.url = STR("http://a")}, &err);
 
     CHECK(host != NULL);
     return host;

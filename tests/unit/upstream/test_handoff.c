@@ -67,7 +67,7 @@ static void sides_open(struct two_sides *sides)
 
     *sides = (struct two_sides){.hosts = hosts_new(2)};
     CHECK(sides->hosts != NULL);
-    sides->host = hosts_intern(sides->hosts, STR("http://a"), &err);
+    sides->host = hosts_intern(sides->hosts, &(struct host_key){.url = STR("http://a")}, &err);
     CHECK(sides->host != NULL);
     for (unsigned i = 0; i < 2; i++)
         side_open(&sides->side[i], sides->hosts, i);
@@ -567,7 +567,7 @@ TEST(threads_never_share_a_connection)
     CHECK(crowd != NULL);
     crowd->hosts = hosts_new(THREADS);
     CHECK(crowd->hosts != NULL);
-    crowd->host = hosts_intern(crowd->hosts, STR("http://a"), &err);
+    crowd->host = hosts_intern(crowd->hosts, &(struct host_key){.url = STR("http://a")}, &err);
     for (unsigned i = 0; i < THREADS; i++) {
         members[i] = (struct member){.crowd = crowd, .worker = i};
         side_open(&members[i].side, crowd->hosts, i);

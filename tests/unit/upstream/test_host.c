@@ -13,12 +13,17 @@ static const struct {
     {"HTTP://10.0.0.1:1", "10.0.0.1", "10.0.0.1:1", 1},
     {"http://[::1]:65535", "::1", "[::1]:65535", 65535},
     {"http://[2001:db8::2]", "2001:db8::2", "[2001:db8::2]", 80},
+    {"http://a:443", "a", "a:443", 443},
+    {"https://a", "a", "a", 443},
+    {"https://a:443", "a", "a", 443},
+    {"HTTPS://a:80", "a", "a:80", 80},
 };
 
 static const char *const bad[] = {
     "",
     "api.example.com",
-    "https://a",
+    "https://",
+    "https://a/path",
     "ftp://a",
     "http://",
     "http://a:",
@@ -43,13 +48,26 @@ static const char *const bad[] = {
     "http://:80",
 };
 
+/* Profiles of `number` differ from those of other numbers. */
+static struct tls_profile *profile_of(uint16_t number)
+{
+    struct error err;
+    struct tls_profile *profile = tls_profile_new(
+        &(struct tls_client_options){.disable_system_ca_pool = true, .cipher_suites = {.items = &number, .count = 1}},
+        &err);
+
+    CHECK(profile != NULL);
+    return profile;
+}
+
 TEST(a_url_gives_name_port_and_authority)
 {
     struct hosts *hosts = hosts_new(1);
+    struct tls_profile *profile = profile_of(0x1301);
 
     for (size_t i = 0; i < COUNT_OF(good); i++) {
         struct error err = {0};
-        struct host *host = hosts_intern(hosts, str_from(good[i].url), &err);
+        struct host *host = hosts_intern(hosts, &(struct host_key){.url = str_from(good[i].url), .tls = profile}, &err);
 
         test_case_is("%s", good[i].url);
         CHECK(host != NULL);
@@ -57,23 +75,69 @@ TEST(a_url_gives_name_port_and_authority)
         CHECK_STR(host->authority, str_from(good[i].authority));
         CHECK_EQ(host->port, good[i].port);
         CHECK_STR(host->url, str_from(good[i].url));
+        CHECK_STR(host->label, host->url);
+        CHECK_EQ(host->tls == profile, str_starts_fold(host->url, STR("https://")));
+        CHECK(host_url_check(host->url, &err));
     }
     hosts_free(hosts);
+    tls_profile_unref(profile);
 }
 
 TEST(what_is_no_host_is_refused_with_its_text)
 {
     struct hosts *hosts = hosts_new(1);
+    struct tls_profile *profile = profile_of(0x1301);
 
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         struct error err = {0};
 
         test_case_is("\"%s\"", bad[i]);
-        CHECK(hosts_intern(hosts, str_from(bad[i]), &err) == NULL);
+        CHECK(hosts_intern(hosts, &(struct host_key){.url = str_from(bad[i]), .tls = profile}, &err) == NULL);
         CHECK_EQ(err.code, ERROR_ADDRESS_INVALID);
         CHECK_EQ(err.fault, FAULT_CONFIG);
+        CHECK(!host_url_check(str_from(bad[i]), &err));
     }
     CHECK_EQ(hosts_count(hosts), 0);
+    hosts_free(hosts);
+    tls_profile_unref(profile);
+}
+
+TEST(each_part_of_the_key_makes_a_host_of_its_own)
+{
+    struct hosts *hosts = hosts_new(1);
+    struct tls_profile *one = profile_of(0xc02f), *same = profile_of(0xc02f), *other = profile_of(0xc030);
+    const struct {
+        struct host_key key;
+        uint32_t index; /* of its host */
+        const char *label;
+    } rows[] = {
+        {{.url = STR("http://a")}, 0, "http://a"},
+        {{.url = STR("http://a"), .pool = STR("slow")}, 1, "http://a#slow"},
+        {{.url = STR("http://a"), .proxy = STR("http://p:1")}, 2, "http://a~2"},
+        {{.url = STR("http://a"), .pool = STR("slow"), .proxy = STR("http://p:1")}, 3, "http://a#slow~2"},
+        {{.url = STR("http://a"), .proxy = STR("http://p:2")}, 4, "http://a~3"},
+        {{.url = STR("http://a"), .pool = STR("slow")}, 1, "http://a#slow"},
+        {{.url = STR("http://a"), .tls = one}, 0, "http://a"}, /* not looked at without https */
+        {{.url = STR("https://a"), .tls = one}, 5, "https://a"},
+        {{.url = STR("https://a"), .tls = same}, 5, "https://a"},
+        {{.url = STR("https://a"), .tls = other}, 6, "https://a~2"},
+        {{.url = STR("https://a"), .pool = STR("slow"), .tls = other}, 7, "https://a#slow"},
+        {{.url = STR("http://a"), .pool = STR("1:p 0:")}, 8, "http://a#1:p 0:"}, /* no text can end its part early */
+    };
+    struct error err = {0};
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        const struct host *host = hosts_intern(hosts, &rows[i].key, &err);
+
+        test_case_is("%zu", i);
+        CHECK(host != NULL);
+        CHECK_EQ(host->index, rows[i].index);
+        CHECK_STR(host->label, str_from(rows[i].label));
+    }
+    CHECK_EQ(hosts_count(hosts), 9);
+    tls_profile_unref(one); /* hosts have references of their own */
+    tls_profile_unref(same);
+    tls_profile_unref(other);
     hosts_free(hosts);
 }
 
@@ -81,7 +145,7 @@ TEST(a_unix_path_is_a_host)
 {
     struct hosts *hosts = hosts_new(1);
     struct error err = {0};
-    struct host *host = hosts_intern(hosts, STR("unix:/run/app.sock"), &err);
+    struct host *host = hosts_intern(hosts, &(struct host_key){.url = STR("unix:/run/app.sock")}, &err);
 
     CHECK(host != NULL);
     CHECK_EQ(host->unix_addr.family, ADDR_UNIX);
@@ -94,11 +158,12 @@ TEST(the_same_url_is_the_same_host_and_places_stay)
 {
     struct hosts *hosts = hosts_new(2);
     struct error err = {0};
-    struct host *first = hosts_intern(hosts, STR("http://a"), &err);
+    struct host *first = hosts_intern(hosts, &(struct host_key){.url = STR("http://a")}, &err);
 
     for (int i = 0; i < 100; i++)
-        CHECK(hosts_intern(hosts, arena_format(test_arena(), "http://host-%d:8080", i), &err) != NULL);
-    CHECK(hosts_intern(hosts, STR("http://a"), &err) == first);
+        CHECK(hosts_intern(hosts, &(struct host_key){.url = arena_format(test_arena(), "http://host-%d:8080", i)},
+                           &err) != NULL);
+    CHECK(hosts_intern(hosts, &(struct host_key){.url = STR("http://a")}, &err) == first);
     CHECK_EQ(hosts_count(hosts), 101);
     for (uint32_t i = 0; i < hosts_count(hosts); i++)
         CHECK_EQ(hosts_at(hosts, i)->index, i);
@@ -110,7 +175,7 @@ TEST(numbers_are_added_over_workers)
 {
     struct hosts *hosts = hosts_new(3);
     struct error err = {0};
-    struct host *host = hosts_intern(hosts, STR("http://a"), &err);
+    struct host *host = hosts_intern(hosts, &(struct host_key){.url = STR("http://a")}, &err);
     struct host_totals totals;
 
     for (unsigned i = 0; i < 3; i++) {

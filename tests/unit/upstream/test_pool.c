@@ -72,8 +72,8 @@ static struct hosts *two_hosts(unsigned workers, struct host *host[2])
     struct error err;
 
     CHECK(hosts != NULL);
-    host[0] = hosts_intern(hosts, STR("http://a"), &err);
-    host[1] = hosts_intern(hosts, STR("http://b"), &err);
+    host[0] = hosts_intern(hosts, &(struct host_key){.url = STR("http://a")}, &err);
+    host[1] = hosts_intern(hosts, &(struct host_key){.url = STR("http://b")}, &err);
     CHECK(host[0] && host[1]);
     return hosts;
 }
@@ -129,7 +129,7 @@ TEST(a_full_host_keeps_what_it_has_and_a_full_pool_drops_the_oldest)
     struct host *third;
     struct error err;
 
-    third = hosts_intern(hosts, STR("http://c"), &err);
+    third = hosts_intern(hosts, &(struct host_key){.url = STR("http://c")}, &err);
     stage_open(&stage, hosts, 0);
     kept = make_conn(&stage, host[0], &transport);
     surplus = make_conn(&stage, host[0], &transport);
