@@ -213,10 +213,11 @@ static void pair_close(struct stream *stream, bool reset)
         free(end->pair);
 }
 
-static void pair_detach(struct stream *stream)
+static bool pair_detach(struct stream *stream)
 {
     end_of(stream)->owner = NULL;
     stream->loop = NULL;
+    return true;
 }
 
 static bool pair_attach(struct stream *stream, struct loop *loop, struct error *err)

@@ -1,4 +1,5 @@
-/* stream.h: a connected byte stream, whatever carries it: tcp (and Unix sockets), an in-memory pair, later TLS.
+/* stream.h: a connected byte stream, whatever carries it: tcp (and Unix sockets), an in-memory pair, TLS over another
+ * stream.
  *
  * Non-blocking and pull-based: a call that cannot go on answers IO_WAIT, and the owner's task is woken when it may. A
  * stream belongs to one loop. SPDX-License-Identifier: Apache-2.0 */
@@ -18,7 +19,7 @@ struct stream_ops {
     bool (*facts)(struct stream *stream, struct tcp_facts *facts);
     void (*set_owner)(struct stream *stream, struct task *owner, bool first);
     void (*close)(struct stream *stream, bool reset);
-    void (*detach)(struct stream *stream); /* both NULL: it stays with its loop for life */
+    bool (*detach)(struct stream *stream); /* both NULL: it stays with its loop for life */
     bool (*attach)(struct stream *stream, struct loop *loop, struct error *err);
 };
 
@@ -71,12 +72,11 @@ static inline void stream_set_owner(struct stream *stream, struct task *owner, b
 }
 
 /* A way to another loop (architecture 6.2). Detached, a stream belongs to whoever holds it, on any thread, and can only
- * be attached or closed; it has no owner. False: streams of this kind do not move. */
+ * be attached or closed; it has no owner. False: streams of this kind do not move, or this one has something under
+ * way. */
 static inline bool stream_detach(struct stream *stream)
 {
-    if (stream->ops->detach)
-        stream->ops->detach(stream);
-    return stream->ops->detach;
+    return stream->ops->detach && stream->ops->detach(stream);
 }
 
 /* On the new loop's thread. News that came meanwhile wakes the next owner. False: *err, and the stream is still

@@ -116,13 +116,14 @@ static void tcp_close(struct stream *stream, bool reset)
     free(tcp);
 }
 
-static void tcp_detach(struct stream *stream)
+static bool tcp_detach(struct stream *stream)
 {
     struct tcp *tcp = tcp_of(stream);
 
     loop_unwatch(stream->loop, &tcp->watch);
     tcp->watch.task = NULL;
     stream->loop = NULL;
+    return true;
 }
 
 /* What the bits were is of the past: the new loop's world tells what there is, and until it has, everything may be

@@ -169,7 +169,7 @@ int tls_stream_new_session(SSL *ssl, SSL_SESSION *session)
     if (!tls->sessions)
         return 0;
     tls_sessions_put(tls->sessions, &tls->session_key, session);
-    return 1;
+    return 0; /* the session stays the connection's; a copy is kept */
 }
 
 void tls_info(struct stream *stream, struct tls_info *info)

@@ -4,6 +4,7 @@
 #include "base/list.h"
 #include "base/map.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 struct entry {
@@ -14,6 +15,7 @@ struct entry {
 };
 
 struct tls_sessions {
+    pthread_mutex_t lock; /* guards all below but keys_max */
     struct map *entries;
     struct list by_use;
     size_t keys_max, tickets;
@@ -32,7 +34,8 @@ struct tls_sessions *tls_sessions_new(size_t keys_max, uint64_t seed)
     if (!sessions)
         return NULL;
     sessions->entries = map_new(seed);
-    if (!sessions->entries) {
+    if (!sessions->entries || pthread_mutex_init(&sessions->lock, NULL) != 0) {
+        map_free(sessions->entries);
         free(sessions);
         return NULL;
     }
@@ -68,6 +71,7 @@ void tls_sessions_free(struct tls_sessions *sessions)
     while ((node = list_first(&sessions->by_use)) != NULL)
         drop_entry(sessions, container_of(node, struct entry, by_use));
     map_free(sessions->entries);
+    pthread_mutex_destroy(&sessions->lock);
     free(sessions);
 }
 
@@ -113,7 +117,8 @@ static bool is_expired(SSL_SESSION *session)
     return peer && X509_cmp_current_time(X509_get0_notAfter(peer)) < 0;
 }
 
-void tls_sessions_put(struct tls_sessions *sessions, const struct tls_digest *key, SSL_SESSION *session)
+/* Takes the session. */
+static void keep(struct tls_sessions *sessions, const struct tls_digest *key, SSL_SESSION *session)
 {
     struct entry *entry = find(sessions, key);
 
@@ -129,30 +134,58 @@ void tls_sessions_put(struct tls_sessions *sessions, const struct tls_digest *ke
     sessions->tickets++;
 }
 
-SSL_SESSION *tls_sessions_take(struct tls_sessions *sessions, const struct tls_digest *key)
+void tls_sessions_put(struct tls_sessions *sessions, const struct tls_digest *key, const SSL_SESSION *session)
+{
+    SSL_SESSION *copy = SSL_SESSION_dup(session);
+
+    if (!copy)
+        return;
+    pthread_mutex_lock(&sessions->lock);
+    keep(sessions, key, copy);
+    pthread_mutex_unlock(&sessions->lock);
+}
+
+/* Takes the newest ticket out of its entry. */
+static SSL_SESSION *pop_newest(struct tls_sessions *sessions, struct entry *entry)
+{
+    SSL_SESSION *session = entry->tickets[entry->count - 1];
+
+    SSL_SESSION_up_ref(session);
+    drop_ticket(sessions, entry, entry->count - 1);
+    return session;
+}
+
+static SSL_SESSION *take(struct tls_sessions *sessions, const struct tls_digest *key)
 {
     struct entry *entry = find(sessions, key);
 
     while (entry && entry->count > 0) {
-        size_t newest = entry->count - 1;
-        SSL_SESSION *session = entry->tickets[newest];
-        bool fit = SSL_SESSION_is_resumable(session) && !is_expired(session);
+        SSL_SESSION *session = entry->tickets[entry->count - 1];
 
-        if (!fit || is_single_use(session)) {
-            if (fit)
-                SSL_SESSION_up_ref(session);
-            drop_ticket(sessions, entry, newest);
-            if (fit)
-                return session;
-        } else {
-            SSL_SESSION_up_ref(session);
-            return session;
-        }
+        if (!SSL_SESSION_is_resumable(session) || is_expired(session))
+            drop_ticket(sessions, entry, entry->count - 1);
+        else
+            return is_single_use(session) ? pop_newest(sessions, entry) : SSL_SESSION_dup(session);
     }
     return NULL;
 }
 
-size_t tls_sessions_count(const struct tls_sessions *sessions)
+SSL_SESSION *tls_sessions_take(struct tls_sessions *sessions, const struct tls_digest *key)
 {
-    return sessions->tickets;
+    SSL_SESSION *session;
+
+    pthread_mutex_lock(&sessions->lock);
+    session = take(sessions, key);
+    pthread_mutex_unlock(&sessions->lock);
+    return session;
+}
+
+size_t tls_sessions_count(struct tls_sessions *sessions)
+{
+    size_t count;
+
+    pthread_mutex_lock(&sessions->lock);
+    count = sessions->tickets;
+    pthread_mutex_unlock(&sessions->lock);
+    return count;
 }

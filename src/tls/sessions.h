@@ -1,8 +1,10 @@
-/* sessions.h: what servers gave us to resume with: the newest few tickets of each key, for one worker.
+/* sessions.h: what servers gave us to resume with: the newest few tickets of each key, for the whole process, so that a
+ * worker resumes what another has begun. Any thread.
  *
  * A key is a digest of all that makes two connections alike (who is dialed, by which name, under which profile), so a
  * session never meets another identity. A TLS 1.3 ticket is used once (RFC 8446 C.4); a TLS 1.2 session until a newer
- * one comes. Not shared between threads. SPDX-License-Identifier: Apache-2.0 */
+ * one comes. What is kept, and what is taken, are copies: no session is part of two connections' states at once.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_TLS_SESSIONS_H
 #define HOLDFAST_TLS_SESSIONS_H
 
@@ -10,7 +12,7 @@
 
 #include <openssl/ssl.h>
 
-enum { TLS_TICKETS_MAX = 4 }; /* of one key: as many as a burst of new connections can use at once */
+enum { TLS_TICKETS_MAX = 8 }; /* of one key: as many as a burst of new connections can use at once */
 
 struct tls_sessions;
 
@@ -18,12 +20,12 @@ struct tls_sessions;
 struct tls_sessions *tls_sessions_new(size_t keys_max, uint64_t seed);
 void tls_sessions_free(struct tls_sessions *sessions); /* NULL is fine; streams that name it must be closed */
 
-/* Takes the session (a reference), also when it is not kept. */
-void tls_sessions_put(struct tls_sessions *sessions, const struct tls_digest *key, SSL_SESSION *session);
+/* Keeps a copy of the session, when there is memory for it. */
+void tls_sessions_put(struct tls_sessions *sessions, const struct tls_digest *key, const SSL_SESSION *session);
 
-/* The newest that still is of use, as a reference of the caller's; NULL: none. */
+/* The newest that still is of use, the caller's; NULL: none. */
 SSL_SESSION *tls_sessions_take(struct tls_sessions *sessions, const struct tls_digest *key);
 
-size_t tls_sessions_count(const struct tls_sessions *sessions); /* tickets of all keys */
+size_t tls_sessions_count(struct tls_sessions *sessions); /* tickets of all keys */
 
 #endif

@@ -382,17 +382,49 @@ static void tls_set_owner(struct stream *stream, struct task *owner, bool first)
         task_wake(stream->loop, owner);
 }
 
+/* Blocks belong to a loop, so it moves only while none is in use. A part of a record that OpenSSL holds may go along.
+ */
+static bool is_quiet(const struct tls_stream *tls)
+{
+    return tls->shaken && !tls->failure && !tls->ended && !tls->write_ended && !tls->write_failed && !has_unread(tls) &&
+           tls->out.size == 0 && !tls->hooked;
+}
+
+static bool tls_detach(struct stream *stream)
+{
+    struct tls_stream *tls = tls_of(stream);
+
+    if (!is_quiet(tls) || !stream_detach(tls->under))
+        return false;
+    chain_clear(&tls->in);
+    chain_clear(&tls->out);
+    task_forget(stream->loop, &tls->task);
+    tls->owner = NULL;
+    stream->loop = NULL;
+    return true;
+}
+
+static bool tls_attach(struct stream *stream, struct loop *loop, struct error *err)
+{
+    if (!stream_attach(tls_of(stream)->under, loop, err))
+        return false;
+    stream->loop = loop;
+    return true;
+}
+
+/* Detached it has no loop to say goodbye from. */
 static void tls_close(struct stream *stream, bool reset)
 {
     struct tls_stream *tls = tls_of(stream);
 
-    if (!reset && tls->shaken && !tls->failure) {
+    if (!reset && tls->shaken && !tls->failure && stream->loop) {
         say_goodbye(tls);
         (void)tls_stream_flush(tls, NULL);
     }
     chain_clear(&tls->in);
     chain_clear(&tls->out);
-    task_forget(stream->loop, &tls->task);
+    if (stream->loop)
+        task_forget(stream->loop, &tls->task);
     stream_close(tls->under, reset);
     /* However the connection ended, its session is as good as before. */
     if (tls->ssl && tls->shaken)
@@ -413,4 +445,6 @@ const struct stream_ops tls_client_ops = {
     .facts = tls_facts,
     .set_owner = tls_set_owner,
     .close = tls_close,
+    .detach = tls_detach,
+    .attach = tls_attach,
 };

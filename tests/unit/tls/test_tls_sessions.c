@@ -64,10 +64,10 @@ TEST(sessions_do_not_meet_another_identity)
     tls_sessions_free(sessions);
 }
 
-static SSL_SESSION *session_of(int version)
+static SSL_SESSION *session_of(int version, uint8_t number)
 {
     SSL_SESSION *session = SSL_SESSION_new();
-    static const unsigned char id[32] = {1};
+    const unsigned char id[32] = {number};
 
     CHECK(session != NULL);
     CHECK(SSL_SESSION_set_protocol_version(session, version) == 1);
@@ -75,34 +75,46 @@ static SSL_SESSION *session_of(int version)
     return session;
 }
 
+static void put(struct tls_sessions *sessions, const struct tls_digest *key, int version, uint8_t number)
+{
+    SSL_SESSION *session = session_of(version, number);
+
+    tls_sessions_put(sessions, key, session);
+    SSL_SESSION_free(session);
+}
+
+/* The number of the session that is taken; 0: there is none. */
+static uint8_t take(struct tls_sessions *sessions, const struct tls_digest *key)
+{
+    SSL_SESSION *session = tls_sessions_take(sessions, key);
+    unsigned len = 0;
+    uint8_t number = session ? SSL_SESSION_get_id(session, &len)[0] : 0;
+
+    SSL_SESSION_free(session);
+    return number;
+}
+
 TEST(sessions_are_few_newest_first_and_single_use)
 {
     struct tls_sessions *sessions = tls_sessions_new(2, 1);
     const struct tls_digest a = {{1}}, b = {{2}}, c = {{3}};
-    SSL_SESSION *put[6], *taken;
+    enum { PUT = TLS_TICKETS_MAX + 2 };
 
-    for (size_t i = 0; i < COUNT_OF(put); i++) {
-        put[i] = session_of(TLS1_3_VERSION);
-        tls_sessions_put(sessions, &a, put[i]);
-    }
+    for (uint8_t i = 1; i <= PUT; i++)
+        put(sessions, &a, TLS1_3_VERSION, i);
     CHECK_EQ(tls_sessions_count(sessions), TLS_TICKETS_MAX);
-    for (size_t i = 0; i < TLS_TICKETS_MAX; i++) {
-        taken = tls_sessions_take(sessions, &a);
-        CHECK(taken == put[5 - i]);
-        SSL_SESSION_free(taken);
-    }
-    CHECK(!tls_sessions_take(sessions, &a));
-    tls_sessions_put(sessions, &a, session_of(TLS1_2_VERSION));
-    tls_sessions_put(sessions, &b, session_of(TLS1_2_VERSION));
-    tls_sessions_put(sessions, &b, session_of(TLS1_2_VERSION)); /* replaces */
+    for (unsigned i = 0; i < TLS_TICKETS_MAX; i++)
+        CHECK_EQ(take(sessions, &a), PUT - i);
+    CHECK_EQ(take(sessions, &a), 0);
+    put(sessions, &a, TLS1_2_VERSION, 1);
+    put(sessions, &b, TLS1_2_VERSION, 2);
+    put(sessions, &b, TLS1_2_VERSION, 3); /* replaces */
     CHECK_EQ(tls_sessions_count(sessions), 2);
-    for (unsigned i = 0; i < 3; i++) {
-        taken = tls_sessions_take(sessions, &a);
-        CHECK(taken != NULL);
-        SSL_SESSION_free(taken);
-    }
-    tls_sessions_put(sessions, &c, session_of(TLS1_3_VERSION)); /* b is longest unused */
-    CHECK(!tls_sessions_take(sessions, &b));
+    CHECK_EQ(take(sessions, &b), 3);
+    for (unsigned i = 0; i < 3; i++)
+        CHECK_EQ(take(sessions, &a), 1);
+    put(sessions, &c, TLS1_3_VERSION, 4); /* b is longest unused */
+    CHECK_EQ(take(sessions, &b), 0);
     CHECK_EQ(tls_sessions_count(sessions), 2);
     tls_sessions_free(sessions);
 }
@@ -115,8 +127,6 @@ static void put_and_take(void *arg)
 
     if (!sessions)
         return;
-    SSL_SESSION_up_ref(session);
-    SSL_SESSION_up_ref(session);
     tls_sessions_put(sessions, &a, session);
     tls_sessions_put(sessions, &b, session);
     SSL_SESSION_free(tls_sessions_take(sessions, &a));
@@ -126,7 +136,7 @@ static void put_and_take(void *arg)
 
 TEST(sessions_bear_want_of_memory)
 {
-    SSL_SESSION *session = session_of(TLS1_3_VERSION);
+    SSL_SESSION *session = session_of(TLS1_3_VERSION, 1);
 
     test_every_allocation_fails(put_and_take, session);
     SSL_SESSION_free(session);
