@@ -372,7 +372,9 @@ static bool sim_facts(struct world *world, int fd, struct tcp_facts *facts)
         .bytes_acked = socket->acked + (socket->state == SIM_CONNECTING ? 0 : 1),
         .retransmits = socket->retransmits,
         .unsent_bytes = (uint32_t)(socket->written - socket->acked),
+        .unacked = socket->written > socket->acked,
         .rtt_ns = 2 * SIM_MS,
+        .rto_ns = 200 * SIM_MS,
     };
     return true;
 }

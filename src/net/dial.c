@@ -62,7 +62,7 @@ static void keep_failure(struct dial *dial, const struct error *err)
 {
     dial->err = *err;
     dial->err.retry_safe = true;
-    if (err->code != ERROR_OUT_OF_FILES && err->code != ERROR_OUT_OF_MEMORY)
+    if (err->code != ERROR_OUT_OF_FILES && err->code != ERROR_OUT_OF_PORTS && err->code != ERROR_OUT_OF_MEMORY)
         dial->err.fault = FAULT_UPSTREAM;
 }
 

@@ -26,7 +26,7 @@ struct dial *dial_start(struct loop *loop, struct resolver *resolver, const stru
 
 /* IO_OK: *stream is connected and the caller's; IO_WAIT; IO_FAIL: *err tells the last address's failure:
  * connect_refused, connect_unreachable, connect_timeout, resolve_failed ..., all retry_safe, fault UPSTREAM; or
- * out_of_files, out_of_memory here, fault SYSTEM. */
+ * out_of_files, out_of_ports, out_of_memory here, fault SYSTEM. */
 enum io dial_result(struct dial *dial, struct stream **stream, struct error *err);
 
 void dial_set_owner(struct dial *dial, struct task *owner); /* who is woken from now on; NULL: nobody */

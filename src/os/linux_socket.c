@@ -16,6 +16,7 @@
 
 enum {
     KEEP_ALIVE_SECONDS_MAX = 32767, /* the kernel's MAX_TCP_KEEPIDLE */
+    KEEP_ALIVE_COUNT_MAX = 127,     /* MAX_TCP_KEEPCNT */
     TCP_STATE_SYN_SENT = 2,         /* of include/net/tcp_states.h; the only names are in headers that clash */
     TCP_STATE_CLOSE = 7,
 };
@@ -38,19 +39,23 @@ static int units_of(uint64_t value_ns, uint64_t unit_ns, int max)
     return units < (uint64_t)max ? (int)units : max;
 }
 
-static bool set_keep_alive(int fd, uint64_t idle_ns)
+static bool set_keep_alive(int fd, const struct socket_options *options)
 {
-    int seconds = units_of(idle_ns, 1000000000, KEEP_ALIVE_SECONDS_MAX);
+    uint64_t idle_ns = (uint64_t)options->keep_alive_ns;
+    uint64_t interval_ns = options->keep_alive_interval_ns > 0 ? options->keep_alive_interval_ns : idle_ns;
+    int count = options->keep_alive_count < KEEP_ALIVE_COUNT_MAX ? options->keep_alive_count : KEEP_ALIVE_COUNT_MAX;
 
-    return socket_set(fd, SOL_SOCKET, SO_KEEPALIVE, 1) && socket_set(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds) &&
-           socket_set(fd, IPPROTO_TCP, TCP_KEEPINTVL, seconds);
+    return socket_set(fd, SOL_SOCKET, SO_KEEPALIVE, 1) &&
+           socket_set(fd, IPPROTO_TCP, TCP_KEEPIDLE, units_of(idle_ns, 1000000000, KEEP_ALIVE_SECONDS_MAX)) &&
+           socket_set(fd, IPPROTO_TCP, TCP_KEEPINTVL, units_of(interval_ns, 1000000000, KEEP_ALIVE_SECONDS_MAX)) &&
+           (count <= 0 || socket_set(fd, IPPROTO_TCP, TCP_KEEPCNT, count));
 }
 
 static bool set_tcp_options(int fd, const struct socket_options *options)
 {
     if (options->no_delay && !socket_set(fd, IPPROTO_TCP, TCP_NODELAY, 1))
         return false;
-    if (options->keep_alive_ns > 0 && !set_keep_alive(fd, (uint64_t)options->keep_alive_ns))
+    if (options->keep_alive_ns > 0 && !set_keep_alive(fd, options))
         return false;
     if (options->user_timeout_ns == 0)
         return true;
@@ -81,7 +86,7 @@ static enum io connect_failed(int number, struct error *err)
     if (number == EAGAIN)
         error_set(err, FAULT_UPSTREAM, ERROR_CONNECT_REFUSED, "connect: the listener's backlog is full");
     else if (number == EADDRNOTAVAIL)
-        error_set(err, FAULT_SYSTEM, ERROR_CONNECT_FAILED, "connect: no local port is free, or no such address");
+        error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_PORTS, "connect: no local port is free, or no such address");
     else
         error_set_system(err, number, "connect");
     return IO_FAIL;
@@ -266,8 +271,11 @@ bool linux_facts(struct world *world, int fd, struct tcp_facts *facts)
         .closed = info.tcpi_state == TCP_STATE_CLOSE,
         .bytes_acked = info.tcpi_bytes_acked,
         .retransmits = info.tcpi_retransmits,
+        .resent = info.tcpi_retrans,
+        .unacked = info.tcpi_unacked,
         .unsent_bytes = unsent > 0 ? (uint32_t)unsent : 0,
         .rtt_ns = (uint64_t)info.tcpi_rtt * 1000,
+        .rto_ns = ((uint64_t)info.tcpi_rto * 1000) >> (info.tcpi_backoff < 32 ? info.tcpi_backoff : 32),
     };
     return true;
 }

@@ -37,9 +37,11 @@ enum socket_kind { SOCKET_STREAM, SOCKET_DATAGRAM };
 struct socket_options {
     enum socket_kind kind;
     enum addr_family family;
-    bool no_delay;            /* TCP_NODELAY */
-    int64_t keep_alive_ns;    /* TCP keep-alive idle and interval; 0 or negative: off */
-    uint64_t user_timeout_ns; /* TCP_USER_TIMEOUT; 0: the system's */
+    bool no_delay;                   /* TCP_NODELAY */
+    int64_t keep_alive_ns;           /* TCP keep-alive: the first probe after so much silence; 0 or negative: off */
+    uint64_t keep_alive_interval_ns; /* between probes; 0: as the first */
+    int keep_alive_count;            /* unanswered probes that end the connection; 0: the system's */
+    uint64_t user_timeout_ns;        /* TCP_USER_TIMEOUT; 0: the system's */
 };
 
 struct listen_options {
@@ -50,9 +52,12 @@ struct listen_options {
 struct tcp_facts {         /* what the kernel knows of a connection (architecture 6.8) */
     bool closed;           /* state CLOSE: reset or fully closed */
     uint64_t bytes_acked;  /* counts the SYN as one */
-    uint32_t retransmits;  /* of what is unacknowledged now */
+    uint32_t retransmits;  /* time-outs in a row since something was last acknowledged */
+    uint32_t resent;       /* segments that were sent again and are still unacknowledged */
+    uint32_t unacked;      /* segments that were sent and are unacknowledged; 0 after a reset */
     uint32_t unsent_bytes; /* unacknowledged and unsent (SIOCOUTQ) */
     uint64_t rtt_ns;
+    uint64_t rto_ns; /* of the first time-out: without the doubling */
 };
 
 struct world_ops {

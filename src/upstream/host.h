@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "tls/profile.h"
 #include "tls/sessions.h"
+#include "upstream/dead_path.h"
 #include "upstream/demand.h"
 #include "upstream/eject.h"
 #include "upstream/idle_limit.h"
@@ -63,6 +64,7 @@ struct host {
     _Atomic uint32_t idle;         /* idle connections in all workers, for the cap */
     _Atomic uint32_t waiting;      /* requests in the queues of all workers, at that cap */
     struct demand demand;          /* how many connections it needs at once */
+    struct path path;              /* does the way there carry bytes? */
     struct health health;          /* is it in use, or does it rest? */
     struct idle_limit *idle_limit; /* how long it keeps idle connections, as far as we know */
     unsigned workers;

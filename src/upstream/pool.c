@@ -14,6 +14,11 @@ struct loop *pool_loop(const struct pool *pool)
     return pool->loop;
 }
 
+struct flights *pool_flights(struct pool *pool)
+{
+    return &pool->flights;
+}
+
 struct dial_gate *pool_gate(const struct pool *pool)
 {
     return pool->gate;
@@ -171,10 +176,13 @@ void pool_run_idle_news(struct task *task)
 /* A learned limit moves while connections wait. */
 uint64_t pool_expires_ns(const struct pooled *pooled)
 {
+    uint64_t max_ns, wall_ns;
+
     if (pooled->sentinel)
         return pooled->idle_since_ns + idle_limit_sentinel_until_ns(pooled->host->idle_limit);
-    return pooled->idle_since_ns +
-           (pooled->learned ? idle_limit_retire_after_ns(pooled->host->idle_limit) : pooled->idle_limit_ns);
+    max_ns = pooled->learned ? idle_limit_retire_after_ns(pooled->host->idle_limit) : pooled->idle_limit_ns;
+    wall_ns = path_idle_max_ns(&pooled->host->path, pooled->idle_since_ns);
+    return pooled->idle_since_ns + (max_ns < wall_ns ? max_ns : wall_ns);
 }
 
 /* At the end of its time: closed, or left to the host to close, if the learner wants to see when (true). */
@@ -238,6 +246,7 @@ struct pool *pool_new(struct loop *loop, struct resolver *resolver, struct hosts
     pool->expiry_task.run = run_expiry;
     pool->expiry = (struct timer){.at_ns = TIMER_OFF, .task = &pool->expiry_task};
     list_init(&pool->by_age);
+    flights_init(&pool->flights, loop);
     pool->records = slab_new(sizeof(struct pooled), 1024);
     pool->gate = gate_new(loop);
     if (!pool_open_mail(pool) || !pool->records || !pool->gate) {
@@ -258,6 +267,7 @@ void pool_free(struct pool *pool)
     pool_end(pool);
     pool_flush(pool);
     pool_free_mail(pool);
+    flights_end(&pool->flights);
     timer_clear(pool->loop, &pool->expiry);
     task_forget(pool->loop, &pool->expiry_task);
     slab_free(pool->records);
@@ -330,6 +340,10 @@ static enum taking try_to_use(struct pooled *pooled, bool repeatable)
 
     if (pooled->sentinel)
         return NONE_LEFT;
+    if (UNLIKELY(path_forbids(&pooled->host->path, pooled->idle_since_ns, loop_now_ns(pooled->pool->loop)))) {
+        pool_retire(pooled, REASON_MIDDLEBOX);
+        return GONE;
+    }
     if (use == IDLE_USE_NO || use == IDLE_USE_HERD) {
         pooled->pool->refusal = use == IDLE_USE_HERD ? REASON_HERD : REASON_RISK_POLICY;
         return NOT_FOR_THIS;

@@ -14,6 +14,7 @@
 #include "upstream/transport.h"
 
 struct pool;
+struct flights;
 
 /* A connection of the pool; lent ones are handed from call to call by this pointer. */
 struct pooled {
@@ -49,6 +50,7 @@ struct pool *pool_new(struct loop *loop, struct resolver *resolver, struct hosts
 void pool_free(struct pool *pool);
 
 struct loop *pool_loop(const struct pool *pool);
+struct flights *pool_flights(struct pool *pool); /* requests under way (flight.h) */
 struct host_counts *pool_counts(const struct pool *pool, const struct host *host); /* this worker's numbers */
 
 /* An idle connection to host that is alive, lent to the caller: the one used last, or under pick_fifo the one idle for

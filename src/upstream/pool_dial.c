@@ -2,17 +2,29 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/pool_internal.h"
 
+static struct socket_options socket_options(const struct transport *transport)
+{
+    return (struct socket_options){
+        .no_delay = true,
+        .keep_alive_ns =
+            transport->dialer_keep_alive_ns ? transport->dialer_keep_alive_ns : TRANSPORT_KEEP_ALIVE_DEFAULT_NS,
+        .keep_alive_interval_ns = (uint64_t)transport->tcp_keep_alive_interval_ns,
+        .keep_alive_count =
+            transport->tcp_keep_alive_count ? (int)transport->tcp_keep_alive_count : (int)TRANSPORT_KEEP_ALIVE_COUNT,
+        .user_timeout_ns = (uint64_t)transport->tcp_user_timeout_ns,
+    };
+}
+
 struct connecting *pool_dial(struct pool *pool, struct host *host, const struct transport *transport,
                              struct task *owner)
 {
-    int64_t keep_alive_ns = transport->dialer_keep_alive_ns ? transport->dialer_keep_alive_ns : INT64_C(15000000000);
     struct connect_options options = {
         .dial = {.name = host->name,
                  .port = host->port,
                  .unix_addr = host->unix_addr,
                  .timeout_ns = (uint64_t)(transport->dialer_timeout_ns > 0 ? transport->dialer_timeout_ns : 0),
                  .fallback_delay_ns = transport->dialer_fallback_delay_ns,
-                 .socket = {.no_delay = true, .keep_alive_ns = keep_alive_ns}},
+                 .socket = socket_options(transport)},
     };
     struct connecting *connecting = connect_start(pool->loop, pool->resolver, &options, owner);
 
@@ -69,6 +81,7 @@ struct pooled *pool_make(struct pool *pool, struct host *host, const struct tran
         return NULL;
     }
     host_count_add(&pool_counts(pool, host)->connections_opened, 1);
+    path_connected(&host->path, loop_now_ns(pool->loop));
     return pooled;
 }
 

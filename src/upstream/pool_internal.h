@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "os/mailbox.h"
+#include "upstream/flight.h"
 #include "upstream/handoff.h"
 #include "upstream/pool.h"
 
@@ -30,6 +31,7 @@ struct pool {
     struct task mail_task;
     struct list wishes;     /* that letters are under way for */
     struct list warm_dials; /* that nobody waits for */
+    struct flights flights;
 };
 
 /* pool.c */

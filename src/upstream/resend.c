@@ -5,7 +5,8 @@
 
 static bool died_without_answer(const struct error *failure)
 {
-    return failure->code == ERROR_NO_ANSWER || failure->code == ERROR_RESET || failure->code == ERROR_CLOSED;
+    return failure->code == ERROR_NO_ANSWER || failure->code == ERROR_RESET || failure->code == ERROR_CLOSED ||
+           failure->code == ERROR_DEAD_PATH;
 }
 
 bool resend_is_idempotent(const struct http_head *head)

@@ -13,12 +13,28 @@ enum resend_policy {
     RESEND_UNACKED,    /* as idempotent, and what the kernel proves the host never took */
 };
 
+/* holdfast/upstream "balance": which host of a backend's set gets the next request (balance.h). */
+enum balance_policy {
+    BALANCE_KRAKEND, /* not given: random, or with a single worker in turn from a random start */
+    BALANCE_RANDOM,
+    BALANCE_ROUND_ROBIN,
+    BALANCE_LEAST_CONNECTIONS, /* fewest requests under way over the whole process, by weight; ties at random */
+    BALANCE_P2C,               /* the lesser loaded of two random ones */
+    BALANCE_POLICIES
+};
+
+/* holdfast/upstream "failover": may another host have what one failed (failover.h)? */
+enum failover_policy { FAILOVER_IDEMPOTENT, FAILOVER_OFF };
+
 /* holdfast/upstream "idle_timeout"; KrakenD's idle_connection_timeout other than 0 comes first. */
 enum idle_policy { IDLE_LEARNED, IDLE_NEVER, IDLE_FIXED };
 
 struct transport {
     int64_t dialer_timeout_ns;             /* of the whole dial; 0: none (the request's deadline still holds) */
-    int64_t dialer_keep_alive_ns;          /* TCP keep-alive interval; 0: 15 s; negative: off */
+    int64_t dialer_keep_alive_ns;          /* TCP keep-alive idle and interval; 0: 15 s; negative: off */
+    int64_t tcp_keep_alive_interval_ns;    /* ... the interval alone; 0: as the idle time */
+    int64_t tcp_keep_alive_count;          /* unanswered probes that end a connection; 0: 9, as Go has it */
+    int64_t tcp_user_timeout_ns;           /* how long sent bytes may stay unacknowledged; 0: the system's */
     int64_t dialer_fallback_delay_ns;      /* head start of an address; 0: 300 ms; negative: one after the other */
     int64_t idle_connection_timeout_ns;    /* 0 or negative: TRANSPORT_IDLE_DEFAULT_NS, until limits are learned */
     int64_t response_header_timeout_ns;    /* from the request's last byte to the answer's head; 0: none */
@@ -32,14 +48,20 @@ struct transport {
     int64_t max_requests_per_connection;   /* 0: no limit */
     int64_t max_connections_per_host;      /* 0: no cap */
     int64_t queue_timeout_ns;              /* how long a request waits at that cap; 0: not at all */
+    int64_t min_idle_per_host;             /* connections kept ready in all workers (warm_floor.h) */
     bool pick_fifo;                        /* the connection idle for longest, not the last used */
     bool ignore_hints, ignore_learned;     /* keep_alive_hints: false, learn: false */
     enum resend_policy resend;             /* of requests that a dying connection took along */
+    enum balance_policy balance;           /* among the hosts of a backend */
+    enum failover_policy failover;         /* the same */
+    int64_t eject_after;                   /* failures in a row until a host rests; 0: never */
     bool disable_keep_alives;              /* one request for each connection */
     bool disable_compression;              /* nothing asks for gzip by itself in this version: kept for the next one */
 };
 
-#define TRANSPORT_IDLE_DEFAULT_NS 60000000000
-enum { TRANSPORT_IDLE_PER_HOST_DEFAULT = 250 };
+#define TRANSPORT_IDLE_DEFAULT_NS       60000000000
+#define TRANSPORT_KEEP_ALIVE_DEFAULT_NS INT64_C(15000000000)
+enum { TRANSPORT_EJECT_AFTER = 3 };
+enum { TRANSPORT_IDLE_PER_HOST_DEFAULT = 250, TRANSPORT_KEEP_ALIVE_COUNT = 9 };
 
 #endif

@@ -255,6 +255,17 @@ static enum io client_check_idle(struct http_conn *base, bool look)
     return io;
 }
 
+/* What is unfinished goes by reset already. What is done and quiet does too: a FIN of ours would leave a TIME_WAIT that
+ * takes a port for a minute, and a half-closed socket at the host. Behind the peer's FIN ours leaves nothing. */
+static void client_close(struct http_conn *base)
+{
+    struct h1_conn *conn = h1_of_conn(base);
+
+    if (!conn->ended)
+        conn->close_by_reset = true;
+    h1_close(base);
+}
+
 static enum io client_accept(struct http_conn *base, struct http_stream **stream, struct error *err)
 {
     (void)stream;
@@ -275,7 +286,7 @@ const struct http_conn_ops h1_client_ops = {
     .cancel = client_cancel,
     .done = client_done,
     .drain = client_drain,
-    .close = h1_close,
+    .close = client_close,
     .check_idle = client_check_idle,
     .facts = h1_facts,
 };

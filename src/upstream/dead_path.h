@@ -1,0 +1,82 @@
+/* dead_path.h: does the path to a host still carry bytes? A firewall or a NAT that has forgotten a connection, and a
+ * host that has vanished, are silent: no FIN, no RST. The kernel knows sooner than any time-out of HTTP, since what was
+ * sent stays unacknowledged and is sent again.
+ *
+ * An engine: it is told what looks at connections under way have found (flight.h), and says what to believe.
+ *   - One connection alone is dead after two time-outs of TCP in a row, the second of which has had time to be
+ *     answered. Other connections to the host may be well: a middlebox has forgotten this one. The idle age that it had
+ *     is the wall: none that is idle for 60 % of it is used again.
+ *   - Two at once need one retransmission each, while nothing was heard from the host: then the whole path is suspect,
+ *     and no connection that was idle at that moment is used again.
+ *   - Where retransmissions are ordinary, because the path loses segments, both take one time-out more.
+ * Missing acknowledgements may have been lost on their way back: a dead path proves nothing about what the host has
+ * done (keepalive F-9). Any thread. SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_UPSTREAM_DEAD_PATH_H
+#define HOLDFAST_UPSTREAM_DEAD_PATH_H
+
+#include "os/world.h"
+
+#include <stdatomic.h>
+
+#define PATH_FIRST_LOOK_NS   UINT64_C(215000000)    /* the kernel's shortest time-out is 200 ms */
+#define PATH_WALL_MIN_NS     UINT64_C(1000000000)   /* a younger victim tells of no wall */
+#define PATH_WALL_KEEP_NS    UINT64_C(600000000000) /* doubles each time the wall is met again */
+#define PATH_SUSPECT_KEEP_NS UINT64_C(10000000000)
+#define PATH_TRY_EVERY_NS    UINT64_C(1000000000)
+#define PATH_LOSS_WINDOW_NS  UINT64_C(60000000000)
+
+/* Of one host; zeroed: nothing is known. */
+struct path {
+    _Atomic uint64_t heard_ns;      /* the last sign of life while there was doubt */
+    _Atomic uint64_t condemned_ns;  /* what was idle then is not used again; 0: never happened */
+    _Atomic uint64_t suspect_ns;    /* since when the whole path is; 0: it is not */
+    _Atomic uint64_t next_try_ns;   /* of a suspect path */
+    _Atomic uint64_t wall_ns;       /* idle age of the youngest victim; 0: none is known */
+    _Atomic uint64_t wall_until_ns; /* when it is forgotten */
+    _Atomic uint32_t wall_hits;
+    _Atomic uint32_t doubtful; /* connections now whose retransmission was not answered either */
+    _Atomic uint32_t losses;   /* retransmissions that were acknowledged, in the window */
+    _Atomic uint64_t losses_since_ns;
+    _Atomic uint64_t dead, suspected; /* connections given up, times the whole path was */
+};
+
+/* Of one connection under way; zeroed at the start. */
+struct path_doubt {
+    uint64_t since_ns;    /* when a retransmission was first seen; 0: none */
+    uint32_t retransmits; /* time-outs at the last look */
+    bool counted;         /* among path->doubtful */
+};
+
+struct path_flight {
+    uint64_t now_ns, sent_at_ns;
+    uint64_t idle_ns; /* how long the connection had been idle before; 0: it is fresh */
+    struct tcp_facts facts;
+};
+
+enum path_verdict {
+    PATH_FINE, /* all was acknowledged: no more looks are needed */
+    PATH_WAIT, /* look again at *next_ns */
+    PATH_DEAD,
+};
+
+enum path_verdict path_look(struct path *path, struct path_doubt *doubt, const struct path_flight *flight,
+                            uint64_t *next_ns);
+
+/* Once for each flight, when it is over. `heard`: the host has answered. */
+void path_over(struct path *path, struct path_doubt *doubt, bool heard, uint64_t now_ns);
+
+/* A connection to the host was made. */
+void path_connected(struct path *path, uint64_t now_ns);
+
+bool path_is_suspect(const struct path *path, uint64_t now_ns);
+
+/* May this request be the one that finds out whether a suspect path is well again? Says yes once a second. */
+bool path_may_try(struct path *path, uint64_t now_ns);
+
+/* Is a connection, idle since then, of a path that was found dead? */
+bool path_forbids(const struct path *path, uint64_t idle_since_ns, uint64_t now_ns);
+
+/* How long connections may be idle, as far as middleboxes go; UINT64_MAX: any time. */
+uint64_t path_idle_max_ns(const struct path *path, uint64_t now_ns);
+
+#endif

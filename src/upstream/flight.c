@@ -1,0 +1,141 @@
+/* flight.c: see the header. Start with run_looks. SPDX-License-Identifier: Apache-2.0 */
+#include "upstream/flight.h"
+
+#include "base/assert.h"
+#include "base/log.h"
+
+static void leave(struct flight *flight)
+{
+    if (flight->list)
+        list_remove(flight->list, &flight->node);
+    flight->list = NULL;
+}
+
+static void enter(struct flight *flight, struct list *list)
+{
+    leave(flight);
+    list_push_back(list, &flight->node);
+    flight->list = list;
+}
+
+static void tell(const struct flight *flight, const struct path_flight *look)
+{
+    LOG(LOG_WARNING, "upstream",
+        "%.*s: the path is silent: nothing acknowledged for %llu ms, %u time-outs, after %llu s idle",
+        STR_ARG(flight->pooled->host->url), (unsigned long long)((look->now_ns - look->sent_at_ns) / 1000000),
+        (unsigned)look->facts.retransmits, (unsigned long long)(look->idle_ns / 1000000000));
+}
+
+static void look_at(struct flights *flights, struct flight *flight)
+{
+    struct path_flight look = {
+        .now_ns = loop_now_ns(flights->loop),
+        .sent_at_ns = flight->sent_at_ns,
+        .idle_ns = pooled_was_idle(flight->pooled) ? flight->pooled->used_at_idle_ns : 0,
+    };
+
+    if (!stream_facts(flight->pooled->conn->stream, &look.facts)) {
+        leave(flight);
+        return;
+    }
+    switch (path_look(&flight->pooled->host->path, &flight->doubt, &look, &flight->look_at_ns)) {
+    case PATH_FINE:
+        leave(flight);
+        break;
+    case PATH_WAIT:
+        enter(flight, &flights->looked);
+        break;
+    case PATH_DEAD:
+        tell(flight, &look);
+        leave(flight);
+        flight->dead = true;
+        task_wake(flights->loop, flight->task);
+        break;
+    }
+}
+
+static void look_at_fresh(struct flights *flights)
+{
+    for (struct list_node *node; (node = list_first(&flights->fresh));) {
+        struct flight *flight = container_of(node, struct flight, node);
+
+        if (flight->look_at_ns > loop_now_ns(flights->loop))
+            return;
+        look_at(flights, flight);
+    }
+}
+
+/* Those that are looked at go to the end of the list, or out of it. */
+static void look_at_others(struct flights *flights)
+{
+    struct list_node *last = list_last(&flights->looked), *node = list_first(&flights->looked), *next;
+
+    for (bool more = node; more; node = next) {
+        struct flight *flight = container_of(node, struct flight, node);
+
+        more = node != last;
+        next = more ? list_next(&flights->looked, node) : NULL;
+        if (flight->look_at_ns <= loop_now_ns(flights->loop))
+            look_at(flights, flight);
+    }
+}
+
+static uint64_t next_look_ns(const struct flights *flights)
+{
+    struct list_node *first = list_first(&flights->fresh);
+    uint64_t next_ns = first ? container_of(first, struct flight, node)->look_at_ns : TIMER_OFF;
+
+    for (struct list_node *node = list_first(&flights->looked); node; node = list_next(&flights->looked, node)) {
+        uint64_t at_ns = container_of(node, struct flight, node)->look_at_ns;
+
+        next_ns = at_ns < next_ns ? at_ns : next_ns;
+    }
+    return next_ns;
+}
+
+static void run_looks(struct task *task)
+{
+    struct flights *flights = container_of(task, struct flights, task);
+
+    look_at_others(flights);
+    look_at_fresh(flights);
+    timer_set(flights->loop, &flights->timer, next_look_ns(flights));
+}
+
+void flights_init(struct flights *flights, struct loop *loop)
+{
+    *flights = (struct flights){.loop = loop, .task = {.run = run_looks}};
+    flights->timer = (struct timer){.at_ns = TIMER_OFF, .task = &flights->task};
+    list_init(&flights->fresh);
+    list_init(&flights->looked);
+}
+
+void flights_end(struct flights *flights)
+{
+    ASSERT(list_is_empty(&flights->fresh));
+    ASSERT(list_is_empty(&flights->looked));
+    timer_clear(flights->loop, &flights->timer);
+    task_forget(flights->loop, &flights->task);
+}
+
+void flight_begin(struct flights *flights, struct flight *flight, struct pooled *pooled, struct task *task)
+{
+    ASSERT(!flight->pooled);
+    flight->pooled = pooled;
+    flight->task = task;
+    flight->sent_at_ns = loop_now_ns(flights->loop);
+    flight->look_at_ns = flight->sent_at_ns + PATH_FIRST_LOOK_NS;
+    enter(flight, &flights->fresh);
+    /* While it stands, it comes no later than this one is due. */
+    if (flights->timer.at_ns == TIMER_OFF || flights->timer.fired)
+        timer_set(flights->loop, &flights->timer, flight->look_at_ns);
+}
+
+void flight_over(struct flights *flights, struct flight *flight, bool heard)
+{
+    if (!flight->pooled)
+        return;
+    path_over(&flight->pooled->host->path, &flight->doubt, heard, loop_now_ns(flights->loop));
+    leave(flight);
+    *flight = (struct flight){0};
+}

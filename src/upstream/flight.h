@@ -1,0 +1,39 @@
+/* flight.h: requests under way whose answer is awaited: each is looked at when the answer takes longer than the
+ * kernel's shortest time-out, to find paths that drop what is sent (dead_path.h).
+ *
+ * One alarm for all of a worker's: an answer that comes soon costs a list node in and out, no system call and no heap
+ * work. A look costs two system calls, and as a rule there is one. SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_UPSTREAM_FLIGHT_H
+#define HOLDFAST_UPSTREAM_FLIGHT_H
+
+#include "upstream/dead_path.h"
+#include "upstream/pool.h"
+
+struct flight {
+    struct list_node node; /* in one of the pool's lists while looks are due */
+    struct list *list;
+    struct pooled *pooled; /* NULL: none is under way */
+    struct task *task;     /* woken when the path is found dead */
+    struct path_doubt doubt;
+    uint64_t sent_at_ns, look_at_ns;
+    bool dead; /* the path does not carry what was sent; the connection is still the caller's */
+};
+
+/* The lists of a pool. */
+struct flights {
+    struct loop *loop;
+    struct list fresh;  /* not looked at yet, in order */
+    struct list looked; /* that were, and are not done */
+    struct task task;
+    struct timer timer;
+};
+void flights_init(struct flights *flights, struct loop *loop);
+void flights_end(struct flights *flights); /* none may be under way */
+
+/* A request's head has been given to a lent connection; `flight` is zeroed. */
+void flight_begin(struct flights *flights, struct flight *flight, struct pooled *pooled, struct task *task);
+
+/* The answer's head is here (`heard`), or the connection is let go. One that is not under way is fine. */
+void flight_over(struct flights *flights, struct flight *flight, bool heard);
+
+#endif
