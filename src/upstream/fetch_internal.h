@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "upstream/fetch.h"
+#include "upstream/flight.h"
 #include "upstream/handoff.h"
 #include "upstream/resend.h"
 
@@ -35,6 +36,7 @@ struct fetch {
     struct pool_wish wish;          /* in ASK and QUEUE */
     uint64_t queue_end_ns;          /* when it gives up */
     struct timer head_timer, continue_timer, proof_timer;
+    struct flight flight;     /* in SENT, until the answer's head is here */
     struct timer queue_timer; /* in QUEUE: looks again; in ASK: dials */
     struct chain replay;      /* a copy of the body so far, while it is kept */
     struct chain pending;     /* kept bytes that a fresh connection has not taken yet */
@@ -77,7 +79,17 @@ void fetch_stop_connecting(struct fetch *fetch, enum dial_end end); /* at the fe
 /* fetch_recover.c: the connection died before the answer's head. IO_OK: go on with a fresh one; IO_WAIT: the kernel is
  * asked; IO_FAIL. */
 enum io fetch_recover(struct fetch *fetch, const struct error *failure, struct error *err);
-enum io fetch_prove(struct fetch *fetch, struct error *err);  /* in FETCH_PROOF */
+enum io fetch_prove(struct fetch *fetch, struct error *err); /* in FETCH_PROOF */
+
+/* fetch_failover.c: what the fetch's fate tells of its host, for balance.c and eject.c */
+void fetch_start_awaiting(struct fetch *fetch); /* the head was given to a connection */
+void fetch_stop_awaiting(struct fetch *fetch);
+void fetch_answered(struct fetch *fetch); /* an answer's head is here */
+void fetch_blame_host(struct fetch *fetch, const struct error *failure);
+void fetch_blame_deadline(struct fetch *fetch); /* the request's time is up */
+void fetch_look_back(struct fetch *fetch);      /* before a connection goes: may the host have read the request? */
+/* The path drops what was sent. IO_WAIT: the request must not be sent again, so it goes on waiting. */
+enum io fetch_lost_path(struct fetch *fetch);
 enum reason fetch_reason_of_death(const struct fetch *fetch); /* of a connection that failed under this request */
 
 #endif

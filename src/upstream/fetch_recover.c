@@ -22,11 +22,11 @@ static struct resend_evidence gather(const struct fetch *fetch, enum resend_proo
     };
 }
 
-static enum io start_over(struct fetch *fetch, enum resend rung)
+static enum io start_over(struct fetch *fetch, enum resend rung, enum reason reason, enum side side)
 {
     struct host_counts *counts = fetch_counts(fetch);
 
-    fetch_drop(fetch, REASON_STALE_IN_USE, SIDE_PEER);
+    fetch_drop(fetch, reason, side);
     host_count_add(&counts->resends, 1);
     host_count_add(&counts->resends_by[rung], 1);
     fetch->resends++;
@@ -87,7 +87,7 @@ static enum io decide(struct fetch *fetch, enum resend_proof proof, const struct
 
     if (rung == RESEND_NO || rung == RESEND_ASK_KERNEL)
         return give_up(fetch, failure, err);
-    return start_over(fetch, rung);
+    return start_over(fetch, rung, REASON_STALE_IN_USE, SIDE_PEER);
 }
 
 /* A connection that the host had closed before the request came dies within a round trip; one that dies later tells of
@@ -126,4 +126,20 @@ enum io fetch_prove(struct fetch *fetch, struct error *err)
     if (proof == PROOF_NOT_ASKED && !fetch->proof_timer.fired)
         return IO_WAIT;
     return decide(fetch, proof == PROOF_UNREAD ? PROOF_UNREAD : PROOF_NONE, &failure, err);
+}
+
+enum io fetch_lost_path(struct fetch *fetch)
+{
+    struct resend_evidence evidence = gather(fetch, PROOF_NONE);
+    struct error failure;
+    enum resend rung;
+
+    error_set(&failure, FAULT_UPSTREAM, ERROR_DEAD_PATH, "%.*s: what was sent is not acknowledged",
+              STR_ARG(fetch->options.host->url));
+    rung = resend_decide(fetch->options.head, &evidence, &failure);
+    if (rung == RESEND_NO) {
+        flight_over(pool_flights(fetch->options.pool), &fetch->flight, false);
+        return IO_WAIT;
+    }
+    return start_over(fetch, rung, REASON_MIDDLEBOX, SIDE_OURS);
 }
