@@ -2,6 +2,7 @@
  * fetch_connect.c; what happens when that dies under the request: fetch_recover.c. Start with connect_step.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/fetch_internal.h"
+#include "upstream/watch.h"
 
 struct fetch *fetch_start(struct arena *arena, const struct fetch_options *options, struct task *waiter)
 {
@@ -82,6 +83,7 @@ static void count_request(struct fetch *fetch)
         host_count_add(&counts->requests_new, 1);
         ledger_new(&counts->ledger, fetch->reason);
     }
+    watch_request(fetch->options.pool, fetch->pooled, fetch->stats.reused ? REASONS : fetch->reason);
 }
 
 static enum io send_request(struct fetch *fetch, struct error *err)

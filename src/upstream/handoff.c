@@ -3,6 +3,7 @@
 #include "upstream/handoff.h"
 
 #include "upstream/pool_internal.h"
+#include "upstream/watch.h"
 
 #include <stdlib.h>
 
@@ -100,6 +101,7 @@ static bool pack(struct pool *pool, struct handoff *handoff, struct pooled *pool
 {
     if (!pooled || !http_detach(pooled->conn))
         return false;
+    watch_left(pool, pooled);
     pool_unlink(pooled);
     handoff->moved = *pooled;
     slab_give(pool->records, pooled);
@@ -112,6 +114,7 @@ static void close_moved(struct pool *pool, struct handoff *handoff, enum reason 
 {
     struct host_counts *counts = pool_counts(pool, handoff->host);
 
+    watch_ended(pool, &handoff->moved);
     http_close(handoff->moved.conn);
     pool_uncount_idle(pool, handoff->host);
     host_count_add(&counts->connections_closed, 1);
@@ -199,6 +202,7 @@ static void unpack(struct pool *pool, struct handoff *handoff)
     /* The two loops have read the clock at different moments. */
     if (pooled->idle_since_ns > loop_now_ns(pool->loop))
         pooled->idle_since_ns = loop_now_ns(pool->loop);
+    watch_came(pooled);
     pool_link(pooled, stack);
     if (is_surplus(pool, handoff->host, handoff->wish))
         pool_retire(pooled, REASON_SURPLUS);

@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/map.h"
 #include "base/text.h"
+#include "upstream/watch.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -54,13 +55,20 @@ struct hosts *hosts_new(unsigned workers)
     return hosts;
 }
 
+static void free_counts(struct host *host)
+{
+    for (unsigned i = 0; i < host->workers; i++)
+        watch_free(atomic_load_explicit(&host->counts[i].watch, memory_order_relaxed));
+    free(host->counts);
+}
+
 void hosts_free(struct hosts *hosts)
 {
     if (!hosts)
         return;
     for (uint32_t i = 0; i < hosts->count; i++) {
         idle_limit_free(hosts->list[i]->idle_limit);
-        free(hosts->list[i]->counts);
+        free_counts(hosts->list[i]);
         tls_profile_unref(hosts->list[i]->tls);
     }
     free(hosts->list);

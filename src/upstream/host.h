@@ -21,6 +21,8 @@
 
 enum { WORKERS_MAX = 256 };
 
+struct watch_stats;
+
 /* One worker's numbers about one host, written by that worker only. */
 struct host_counts {
     _Alignas(64) _Atomic uint64_t requests_reused; /* requests sent on a kept connection */
@@ -44,6 +46,7 @@ struct host_counts {
     _Atomic uint64_t awaited;             /* requests sent whose answer has not begun */
     _Atomic uint64_t progress_ns;         /* when an answer began last, or one was awaited where none was before */
     struct ledger ledger;
+    _Atomic(struct watch_stats *) watch; /* histograms and what-if (watch.h); NULL: nothing to tell yet */
 };
 
 struct hosts; /* the process's table */

@@ -6,6 +6,7 @@
 #include "upstream/pool.h"
 
 #include "upstream/pool_internal.h"
+#include "upstream/watch.h"
 
 #include <stdlib.h>
 
@@ -83,6 +84,7 @@ void pool_destroy(struct pooled *pooled, enum reason reason, enum side side)
     http_close(pooled->conn);
     host_count_add(&counts->connections_closed, 1);
     ledger_closed(&counts->ledger, reason, side);
+    watch_ended(pool, pooled);
     if (!pooled->sentinel) /* its note was left when it became one */
         ledger_note(&counts->ledger, reason);
     gate_leave(pool->gate, pooled->host);
@@ -91,6 +93,7 @@ void pool_destroy(struct pooled *pooled, enum reason reason, enum side side)
 
 static void close_idle(struct pooled *pooled, enum reason reason, enum side side)
 {
+    watch_idle_ended(pooled, reason, side);
     unlink_idle(pooled);
     pool_destroy(pooled, reason, side);
 }

@@ -1,6 +1,7 @@
 /* pool_return.c: what becomes of a connection that was lent: idle again, within the caps of the process and as long as
  * its host keeps it, or closed, with the reason. Start with pool_return. SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/pool_internal.h"
+#include "upstream/watch.h"
 
 enum { RTT_EVERY_USES = 1024 };
 #define IDLE_UNSURE_MAX_NS 20000000u /* a worker that is later than this to read an answer is stuck, not busy */
@@ -186,6 +187,8 @@ void pool_settle(struct pooled *pooled, const struct transport *transport)
     enum reason reason;
     enum side side;
 
+    if (wanted)
+        watch_returned(pooled);
     if (stack && wanted && admit(pooled->pool, pooled->host, transport)) {
         make_idle(pooled, stack, transport);
         if (UNLIKELY(atomic_load_explicit(&pooled->host->waiting, memory_order_relaxed) > 0))

@@ -1,0 +1,37 @@
+/* watch.h: what is watched of a host's connections beside the ledger, for each worker: dwell times (dwell.h) and the
+ * what-if model (whatif.h). The pool tells what happens; nobody decides by it. Made when the first connection to the
+ * host closes or becomes idle; without memory nothing is watched. SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_UPSTREAM_WATCH_H
+#define HOLDFAST_UPSTREAM_WATCH_H
+
+#include "upstream/dwell.h"
+#include "upstream/pool.h"
+#include "upstream/whatif.h"
+
+struct watch_stats {
+    struct dwell dwell;
+    struct whatif whatif;
+};
+
+void watch_free(struct watch_stats *stats); /* NULL is fine */
+
+/* One has come back and is fit to be kept, whether the caps let it be or not. */
+void watch_returned(const struct pooled *pooled);
+
+/* A request has got a connection: `reason` REASONS: a kept one; else why it is new. */
+void watch_request(struct pool *pool, const struct pooled *pooled, enum reason reason);
+
+/* An idle one goes to another worker, or has come from one. */
+void watch_left(struct pool *pool, const struct pooled *pooled);
+void watch_came(const struct pooled *pooled);
+
+/* An idle one ends. */
+void watch_idle_ended(const struct pooled *pooled, enum reason reason, enum side side);
+/* Any ends, now. */
+void watch_ended(struct pool *pool, const struct pooled *pooled);
+
+/* Sums over all workers, read while they run; what the views hold is added to. */
+void watch_dwell(const struct host *host, enum dwell_kind kind, struct dwell_view *view);
+void watch_whatif(const struct host *host, struct whatif_view *view);
+
+#endif
