@@ -100,6 +100,8 @@ struct http_conn {
     struct task task;   /* the conn's own: moves bytes, then wakes owners */
     struct task *owner; /* woken for accept, room and the end of the conn */
     enum http_role role;
+    bool ask_keep_alive; /* client role, set by the user: requests say Connection: keep-alive, which some servers
+                            (Apache httpd) answer with their Keep-Alive: timeout= */
 };
 
 /* HTTP/1.0 and 1.1 (http/h1). They take `stream`, copy the options, and wake `owner`. NULL with *err (stream is then

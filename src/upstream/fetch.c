@@ -86,6 +86,13 @@ static void count_request(struct fetch *fetch)
     watch_request(fetch->options.pool, fetch->pooled, fetch->stats.reused ? REASONS : fetch->reason);
 }
 
+/* Once for each connection, while nothing is known of how long the host keeps it. */
+static bool asks_for_hint(const struct fetch *fetch)
+{
+    return fetch->pooled->uses == 1 && !fetch->options.transport->ignore_hints &&
+           idle_limit_is_unknown(fetch->options.host->idle_limit);
+}
+
 static enum io send_request(struct fetch *fetch, struct error *err)
 {
     const struct http_head *head = fetch->options.head;
@@ -97,6 +104,7 @@ static enum io send_request(struct fetch *fetch, struct error *err)
     http_facts(fetch->pooled->conn, &facts);
     fetch->in_before = facts.bytes_in;
     fetch->out_before = facts.bytes_out;
+    fetch->pooled->conn->ask_keep_alive = asks_for_hint(fetch);
     if (http_send_head(fetch->stream, head, head->body_bytes == 0, err) != IO_OK)
         return IO_FAIL;
     fetch->state = FETCH_SENT;

@@ -262,6 +262,11 @@ bool idle_limit_hint(struct idle_limit *limit, int64_t timeout_s, int64_t reques
     return timeout_s != 0 && requests_left != 0;
 }
 
+bool idle_limit_is_unknown(const struct idle_limit *limit)
+{
+    return load_u64(&limit->probe_ns) != UINT64_MAX;
+}
+
 void idle_limit_rtt(struct idle_limit *limit, unsigned worker, uint64_t rtt_ns)
 {
     struct idle_table *table = table_of(limit, worker);

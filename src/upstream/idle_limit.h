@@ -75,6 +75,9 @@ void idle_limit_stale(struct idle_limit *limit, const struct idle_end *end);
  * Lock-free while they repeat. A lower timeout holds at once, a higher one after 16 answers in a row. */
 bool idle_limit_hint(struct idle_limit *limit, int64_t timeout_s, int64_t requests_left) MUST_USE;
 
+/* Nothing is known of the host's limit: it is worth asking for a hint. */
+bool idle_limit_is_unknown(const struct idle_limit *limit);
+
 /* For the margin: a round trip to the host as TCP measured it; the lag of this worker's loop. Where the pool looks at a
  * connection right before use, a FIN that waits in the kernel is found, so the lag is the time from that look to the
  * write; else the time from readiness to handling. */

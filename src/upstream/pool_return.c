@@ -3,7 +3,7 @@
 #include "upstream/pool_internal.h"
 #include "upstream/watch.h"
 
-enum { RTT_EVERY_USES = 1024 };
+enum { RTT_EVERY_USES = 1024, LAG_EVERY_USES = 64 };
 #define IDLE_UNSURE_MAX_NS 20000000u /* a worker that is later than this to read an answer is stuck, not busy */
 
 /* Makes room under the total cap by closing this worker's oldest. False: there is none to close. */
@@ -208,9 +208,20 @@ static void sample_rtt(const struct pooled *pooled)
         idle_limit_rtt(pooled->host->idle_limit, pooled->pool->worker, facts.rtt_ns);
 }
 
+/* ... and the clock for how far the loop is behind what it has heard of: as long a request may wait between a look at
+ * its connection and the write. */
+static void sample_lag(const struct pooled *pooled)
+{
+    struct loop *loop = pooled->pool->loop;
+
+    if (pooled->uses % LAG_EVERY_USES == 1)
+        idle_limit_lag(pooled->host->idle_limit, pooled->pool->worker, loop_clock_ns(loop) - loop_now_ns(loop));
+}
+
 void pool_return(struct pooled *pooled, const struct transport *transport)
 {
     sample_rtt(pooled);
+    sample_lag(pooled);
     take_back(pooled);
     pool_settle(pooled, transport);
 }

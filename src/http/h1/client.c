@@ -98,6 +98,8 @@ static enum io client_send_head(struct http_stream *stream, const struct http_he
     if (conn->options.single_use) {
         h1_set_unfit(conn, HTTP_UNFIT_OURS);
         h1_write_known(&writer, HEADER_CONNECTION, STR("close"));
+    } else if (conn->base.ask_keep_alive) {
+        h1_write_known(&writer, HEADER_CONNECTION, STR("keep-alive"));
     }
     return h1_finish_head(conn, &writer, err);
 }
