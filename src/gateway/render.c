@@ -9,64 +9,23 @@
 static const struct str json_type_text = STR_INIT("application/json; charset=utf-8");
 static const struct str plain_type_text = STR_INIT("text/plain; charset=utf-8");
 
-/* The value under `wrap`. */
-static void write_wrapped(struct json_writer *writer, const struct decoded *decoded)
-{
-    if (decoded->raw.data)
-        json_write_raw(writer, decoded->raw);
-    else if (decoded->text.data)
-        json_write_string(writer, decoded->text);
-    else if (json_exists(decoded->value))
-        json_write(writer, decoded->value);
-    else
-        json_write_raw(writer, STR("null"));
-}
-
-static void write_data(struct json_writer *writer, const struct decoded *decoded)
-{
-    if (!decoded->has_data) {
-        json_write_raw(writer, STR("null"));
-    } else if (decoded->wrap.len > 0) {
-        json_write_raw(writer, STR("{"));
-        json_write_string(writer, decoded->wrap);
-        json_write_raw(writer, STR(":"));
-        write_wrapped(writer, decoded);
-        json_write_raw(writer, STR("}"));
-    } else if (decoded->is_empty) {
-        json_write_raw(writer, STR("{}"));
-    } else {
-        json_write(writer, decoded->value);
-    }
-}
-
 static void write_collection(struct json_writer *writer, const struct decoded *decoded)
 {
-    struct json member = {NULL, 0};
+    struct data member;
 
-    if (str_eq(decoded->wrap, STR("collection"))) {
-        write_wrapped(writer, decoded);
-        return;
-    }
-    if (decoded->wrap.len == 0 && decoded->has_data && !decoded->is_empty)
-        member = json_member(decoded->value, STR("collection"));
-    if (json_exists(member))
-        json_write(writer, member);
+    if (data_find(&decoded->data, STR("collection"), &member))
+        data_write(writer, &member);
     else
         json_write_raw(writer, STR("[]"));
 }
 
 static struct str content_text(struct arena *arena, const struct decoded *decoded)
 {
-    struct json member = {NULL, 0};
+    struct data member;
 
-    if (str_eq(decoded->wrap, STR("content"))) {
-        if (decoded->text.data)
-            return decoded->text;
-        member = decoded->value;
-    } else if (decoded->wrap.len == 0 && decoded->has_data && !decoded->is_empty) {
-        member = json_member(decoded->value, STR("content"));
-    }
-    return json_type(member) == JSON_STRING ? json_string(arena, member) : STR("");
+    if (!data_find(&decoded->data, STR("content"), &member) || data_type(&member) != JSON_STRING)
+        return STR("");
+    return data_scalar(arena, &member);
 }
 
 /* The body; data NULL: no room. */
@@ -84,7 +43,7 @@ static struct str make_body(struct arena *arena, enum encoding encoding, const s
     case ENCODING_SAFEJSON:
     case ENCODING_NO_OP:
     case ENCODING_NEGOTIATE:
-        write_data(&writer, decoded);
+        data_write(&writer, &decoded->data);
         break;
     }
     return json_written(&writer);
@@ -95,7 +54,7 @@ static bool add_headers(struct arena *arena, const struct service *service, cons
                         const struct decoded *decoded, struct http_headers *headers)
 {
     int64_t ttl_ns = endpoint->options->cache_ttl_ns;
-    bool completed = decoded->has_data && !decoded->is_empty && decoded->complete;
+    bool completed = decoded->complete && !data_is_empty(&decoded->data);
     struct str type = endpoint->options->output_encoding == ENCODING_STRING ? plain_type_text : json_type_text;
 
     if (!headers_add_id(headers, arena, HEADER_X_KRAKEND, answer_version(service)))

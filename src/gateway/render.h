@@ -1,26 +1,19 @@
-/* render.h: a decoded backend answer, and what the client gets of it: KrakenD's decoders and renderers for one backend,
- * on the JSON tape. SPDX-License-Identifier: Apache-2.0 */
+/* render.h: a decoded backend answer, and what the client gets of it: KrakenD's decoders and renderers, on the JSON
+ * tape. SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_GATEWAY_RENDER_H
 #define HOLDFAST_GATEWAY_RENDER_H
 
 #include "gateway/endpoint.h"
 #include "http/head.h"
 
-#include "json/json.h"
-
-/* What a backend gave, decoded (spec 4.3, 4.5): KrakenD's Data. */
+/* What a backend gave, decoded and shaped (spec 4.3 to 4.5). */
 struct decoded {
-    bool has_data; /* Data is not nil */
-    bool is_empty; /* an object without members: counts as not completed */
+    struct data data; /* an object, or null: Go's nil */
     bool complete;
-    struct json value; /* an object; or what stands under `wrap` */
-    struct str wrap; /* "collection", "content", "error_<name>": the only member of Data; empty: value is Data itself */
-    struct str text; /* the wrapped value is this text, as it is; data NULL: it is not */
-    struct str raw;  /* the wrapped value is this JSON, ready made (return_error_details); data NULL: it is not */
 };
 
-/* Decodes an answer's whole body by the backend's encoding and status rules. False: *err has the text that KrakenD
- * gives
+/* Decodes an answer's whole body by the backend's encoding and status rules, and shapes it. False: *err has the text
+ * that KrakenD gives
  * ("invalid status code 404 [GET /x/{{.Id}}]: http://h/x/1", Go's JSON errors), code bad_status, bad_body or
  * body_too_large (over 64 MiB unpacked), fault UPSTREAM; or out_of_memory. *error_body has the same text uncut, or with
  * return_error_code the backend's body, and then *status is the backend's, else 0. `url` is the final URL for the text.

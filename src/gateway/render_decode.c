@@ -30,10 +30,15 @@ static bool no_memory(struct decoding *decoding)
 }
 
 /* Data with one member. */
-static void wrap(struct decoded *out, struct str name)
+static bool wrap(struct decoding *decoding, struct str name, struct data value)
 {
-    out->has_data = out->complete = true;
-    out->wrap = name;
+    struct data data = data_new(decoding->arena, DATA_OBJECT);
+
+    if (!name.data || data.kind == DATA_NULL || !data_add(decoding->arena, data.node, name, value))
+        return no_memory(decoding);
+    decoding->out->data = data;
+    decoding->out->complete = true;
+    return true;
 }
 
 static const char *go_kind(enum json_type type)
@@ -84,10 +89,8 @@ static bool decode_object(struct decoding *decoding, struct json value)
 
     if (type != JSON_OBJECT && type != JSON_NULL)
         return wrong_type(decoding, type, "map[string]interface {}");
-    decoding->out->has_data = type == JSON_OBJECT;
-    decoding->out->is_empty = json_count(value) == 0;
     decoding->out->complete = true;
-    decoding->out->value = value;
+    decoding->out->data = data_of(value);
     return true;
 }
 
@@ -97,18 +100,14 @@ static bool decode_collection(struct decoding *decoding, struct json value)
 
     if (type != JSON_ARRAY && type != JSON_NULL)
         return wrong_type(decoding, type, "[]interface {}");
-    wrap(decoding->out, STR("collection"));
-    decoding->out->value = value;
-    return true;
+    return wrap(decoding, STR("collection"), data_of(value));
 }
 
 static bool decode_anything(struct decoding *decoding, struct json value)
 {
     if (json_type(value) == JSON_OBJECT)
         return decode_object(decoding, value);
-    wrap(decoding->out, json_type(value) == JSON_ARRAY ? STR("collection") : STR("content"));
-    decoding->out->value = value;
-    return true;
+    return wrap(decoding, json_type(value) == JSON_ARRAY ? STR("collection") : STR("content"), data_of(value));
 }
 
 static bool decode_json(struct decoding *decoding, struct str body)
@@ -133,9 +132,7 @@ static bool decode_body(struct decoding *decoding, struct str body)
     }
     if (decoding->backend->options->encoding != ENCODING_STRING)
         return decode_json(decoding, body);
-    wrap(decoding->out, STR("content"));
-    decoding->out->text = body.data ? body : STR("");
-    return true;
+    return wrap(decoding, STR("content"), data_text(body));
 }
 
 /* return_error_details: not an error, but Data that tells of one. */
@@ -145,8 +142,6 @@ static bool tell_details(struct decoding *decoding, struct str body)
     struct str type = headers_get_id(&decoding->answer->headers, HEADER_CONTENT_TYPE);
     struct json_writer writer = {.arena = decoding->arena};
 
-    wrap(decoding->out, arena_format(decoding->arena, "error_%.*s", STR_ARG(name)));
-    decoding->out->complete = false;
     json_write_raw(&writer, STR("{\"http_status_code\":"));
     json_write_u64(&writer, decoding->answer->status);
     if (body.len > 0) {
@@ -158,8 +153,11 @@ static bool tell_details(struct decoding *decoding, struct str body)
         json_write_string(&writer, type);
     }
     json_write_raw(&writer, STR("}"));
-    decoding->out->raw = json_written(&writer);
-    return (decoding->out->raw.data && decoding->out->wrap.data) || no_memory(decoding);
+    if (!json_written(&writer).data ||
+        !wrap(decoding, arena_format(decoding->arena, "error_%.*s", STR_ARG(name)), data_raw(json_written(&writer))))
+        return no_memory(decoding);
+    decoding->out->complete = false;
+    return true;
 }
 
 static bool refuse_status(struct decoding *decoding, struct str method, struct str url)
@@ -180,11 +178,13 @@ bool render_decode(struct arena *arena, const struct backend *backend, struct st
     *status = 0;
     *error_body = *error_type = STR_EMPTY;
     if (backend->options->encoding == ENCODING_NO_OP) {
-        out->has_data = out->is_empty = out->complete = true;
-        return true;
+        out->data = data_new(arena, DATA_OBJECT);
+        out->complete = true;
+        return out->data.kind == DATA_OBJECT || no_memory(&decoding);
     }
     if (answer->status == 200 || answer->status == 201)
-        return decode_body(&decoding, body);
+        return decode_body(&decoding, body) &&
+               (shape_apply(arena, &backend->options->shape, &out->data) || no_memory(&decoding));
     if (backend->options->return_error_details.len > 0)
         return tell_details(&decoding, body);
     (void)!refuse_status(&decoding, method, url);

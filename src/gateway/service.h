@@ -7,6 +7,7 @@
 
 #include "base/addr.h"
 #include "config/schema.h"
+#include "gateway/shape.h"
 #include "upstream/transport.h"
 
 enum encoding {
@@ -36,6 +37,19 @@ struct answer_options {
     bool body_is_json;
 };
 
+/* proxy.static: when its data goes over the answer (spec 4.11). */
+enum static_strategy { STATIC_ALWAYS, STATIC_SUCCESS, STATIC_ERRORED, STATIC_COMPLETE, STATIC_INCOMPLETE };
+
+/* extra_config.proxy of an endpoint. */
+struct proxy_options {
+    bool sequential;
+    struct str_list propagated; /* sequential_propagated_params; places stay NULL */
+    bool static_given;
+    enum static_strategy static_strategy;
+    struct json static_data; /* an object */
+    struct flatmap flatmap;  /* of the merged answer, with several backends */
+};
+
 struct backend_options {
     struct str url_pattern; /* "/"; begins with exactly one slash more than written without one */
     struct str_list host;   /* sanitised (4.2) unless disable_host_sanitize; the root's when empty */
@@ -45,6 +59,11 @@ struct backend_options {
     bool is_collection, disable_host_sanitize;
     struct str_list input_headers, input_query_strings; /* second filters */
     bool input_headers_given, input_query_strings_given;
+    struct str_list allow, deny;
+    const struct node *mapping;
+    struct shape shape;              /* what is kept of the answer, and where */
+    bool shadow;                     /* its answer is not waited for, nor used */
+    int64_t shadow_timeout_ns;       /* the endpoint's timeout when none is given */
     struct str return_error_details; /* backend/http */
     bool return_error_code;
     const struct node *node;    /* the backend's object */
@@ -66,6 +85,7 @@ struct endpoint_options {
     enum encoding output_encoding;
     struct backend_options *backends;
     size_t backend_count;
+    struct proxy_options proxy;
     struct answer_options answer;
     bool answer_given;
     const struct node *node; /* the endpoint's object */

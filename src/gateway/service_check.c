@@ -131,6 +131,8 @@ static void settle_backend(const struct spot *spot, struct backend_options *back
     canonical_names(&backend->input_headers, "input_headers", spot);
     settle_input(spot, backend);
     read_backend_http(backend);
+    shape_read(spot, backend);
+    shadow_read(spot, backend);
     keys_check(LEVEL_BACKEND, backend->node, spot->prefix, no_op, spot->report);
     components_check(LEVEL_BACKEND, backend->extra_config, spot->prefix, spot->report);
     backend->transport = service->transport;
@@ -184,6 +186,7 @@ static void settle_endpoint(struct service *service, size_t index, const struct 
     settle_output(&spot, root);
     canonical_names(&endpoint->input_headers, "input_headers", &spot);
     answer_read(endpoint, prefix.data, report);
+    proxy_read(&spot);
     check_backend_count(&spot);
     check_path(&spot);
     keys_check(LEVEL_ENDPOINT, endpoint->node, prefix.data, false, report);
@@ -194,6 +197,7 @@ static void settle_endpoint(struct service *service, size_t index, const struct 
         if (inner.data)
             settle_backend(&(struct spot){service, endpoint, report, inner.data}, &endpoint->backends[i]);
     }
+    proxy_check(&spot);
 }
 
 /* KrakenD logs an error for a method that it cannot serve, and goes on without that endpoint. */

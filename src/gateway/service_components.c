@@ -170,7 +170,7 @@ static void check_proxy(enum level level, const struct node *extra_config, const
 {
     static const char *const refused[][2] = {[LEVEL_ROOT] = {NULL, NULL},
                                              [LEVEL_ENDPOINT] = {"static", NULL},
-                                             [LEVEL_BACKEND] = {"flatmap_filter", "shadow"}};
+                                             [LEVEL_BACKEND] = {"shadow", NULL}};
     const struct node *proxy = component_find(extra_config, "proxy");
 
     for (size_t i = 0; proxy && i < 2 && refused[level][i]; i++) {

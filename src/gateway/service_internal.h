@@ -59,6 +59,15 @@ void settle_output(const struct spot *spot, const struct node *root);
 void settle_input(const struct spot *spot, struct backend_options *backend);
 void read_backend_http(struct backend_options *backend);
 
+/* target, allow, deny, mapping, group and the backend's flatmap_filter; a flatmap_filter alone. */
+void shape_read(const struct spot *spot, struct backend_options *backend);
+void flatmap_read(const struct spot *spot, const struct node *extra_config, struct flatmap *flatmap);
+
+/* The rest of "proxy": of an endpoint, of a backend, and what can be said when all backends are known. */
+void proxy_read(const struct spot *spot);
+void shadow_read(const struct spot *spot, struct backend_options *backend);
+void proxy_check(const struct spot *spot);
+
 /* An endpoint's path (fills `endpoint` and `route`), a backend's url_pattern, and routes that cannot stand beside each
  * other. */
 void check_path(const struct spot *spot);

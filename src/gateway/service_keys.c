@@ -36,7 +36,7 @@ struct place node_place(const struct node *object, const char *name)
 /* What it means that a key is not acted upon. */
 enum harm {
     HARM_ANSWERS, /* answers would differ: an error */
-    HARM_SHAPE,   /* the same, but only where bodies are decoded: a warning under no-op */
+    HARM_SHAPE,   /* nothing is decoded under no-op: a warning there */
     HARM_LITTLE,  /* a warning */
     HARM_NONE,    /* a note */
 };
@@ -52,11 +52,11 @@ struct key_rule {
 static const char later[] = "is not supported yet in this version";
 
 static const struct key_rule rules[] = {
-    {LEVEL_BACKEND, "target", HARM_SHAPE, NULL, later},
-    {LEVEL_BACKEND, "allow", HARM_SHAPE, NULL, later},
-    {LEVEL_BACKEND, "deny", HARM_SHAPE, NULL, later},
-    {LEVEL_BACKEND, "mapping", HARM_SHAPE, NULL, later},
-    {LEVEL_BACKEND, "group", HARM_SHAPE, NULL, later},
+    {LEVEL_BACKEND, "target", HARM_SHAPE, NULL, NULL},
+    {LEVEL_BACKEND, "allow", HARM_SHAPE, NULL, NULL},
+    {LEVEL_BACKEND, "deny", HARM_SHAPE, NULL, NULL},
+    {LEVEL_BACKEND, "mapping", HARM_SHAPE, NULL, NULL},
+    {LEVEL_BACKEND, "group", HARM_SHAPE, NULL, NULL},
     {LEVEL_BACKEND, "timeout", HARM_NONE, NULL, "is not read at a backend: the endpoint's timeout counts"},
     {LEVEL_BACKEND, "concurrent_calls", HARM_NONE, "1", "is not read at a backend: the endpoint's value counts"},
     {LEVEL_ENDPOINT, "concurrent_calls", HARM_ANSWERS, "1", "above 1 is not supported yet in this version"},
@@ -67,13 +67,12 @@ static const struct key_rule rules[] = {
     {LEVEL_ROOT, "plugin", HARM_LITTLE, NULL, "has no effect: Go plugins cannot be loaded"},
 };
 
-static enum severity severity_of(enum harm harm, bool no_op)
+static enum severity severity_of(enum harm harm)
 {
     switch (harm) {
     case HARM_ANSWERS:
         return SEVERITY_ERROR;
     case HARM_SHAPE:
-        return no_op ? SEVERITY_WARNING : SEVERITY_ERROR;
     case HARM_LITTLE:
         return SEVERITY_WARNING;
     case HARM_NONE:
@@ -96,10 +95,11 @@ static bool is_false_text(const struct node *node)
 static void judge(const struct key_rule *rule, const struct node *member, const char *prefix, bool no_op,
                   struct report *report)
 {
-    enum severity severity = severity_of(rule->harm, no_op);
-    const char *text = rule->harm == HARM_SHAPE && no_op ? "has no effect with no-op" : rule->text;
+    enum severity severity = severity_of(rule->harm);
+    const char *text = rule->harm == HARM_SHAPE ? "has no effect with no-op" : rule->text;
 
-    if (!node_is_given(member) || (rule->level == LEVEL_ROOT && is_false_text(member)) ||
+    if (!node_is_given(member) || (rule->harm == HARM_SHAPE && !no_op) ||
+        (rule->level == LEVEL_ROOT && is_false_text(member)) ||
         (rule->fine && str_eq(member->text, str_from(rule->fine))))
         return;
     report_add(report, severity, severity == SEVERITY_ERROR ? PROBLEM_UNSUPPORTED : PROBLEM_NO_EFFECT, member->place,

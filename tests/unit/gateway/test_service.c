@@ -285,11 +285,7 @@ TEST(service_tells_every_problem_at_its_place)
         "[HF0312]\n"
         "     5 |   \"endpoints\": [{\"endpoint\": \"/u/{id}\", \"backend\": [{\"url_pattern\": \"/u/{ix}\", "
         "\"target\": \"data\"}]}]\n"
-        "       |                                                                         ^~~~ did you mean {id}?\n"
-        "test.json:5:90: error: endpoints[0].backend[0].target: is not supported yet in this version [HF0315]\n"
-        "     5 |   \"endpoints\": [{\"endpoint\": \"/u/{id}\", \"backend\": [{\"url_pattern\": \"/u/{ix}\", "
-        "\"target\": \"data\"}]}]\n"
-        "       |                                                                                          ^~~~~~\n");
+        "       |                                                                         ^~~~ did you mean {id}?\n");
 }
 
 /* The first line of each problem, without "test.json:LINE:COLUMN: ". */
@@ -311,17 +307,27 @@ static struct str first_lines(const char *text)
 static const struct {
     const char *text, *lines;
 } refused[] = {
-    {BACKEND("\"target\": \"x\""),
-     "error: endpoints[0].backend[0].target: is not supported yet in this version [HF0315]\n"},
-    {BACKEND("\"target\": \"\""), ""},
-    {BACKEND("\"allow\": [\"x\"]"),
-     "error: endpoints[0].backend[0].allow: is not supported yet in this version [HF0315]\n"},
-    {BACKEND("\"deny\": [\"x\"]"),
-     "error: endpoints[0].backend[0].deny: is not supported yet in this version [HF0315]\n"},
-    {BACKEND("\"mapping\": {\"a\": \"b\"}"),
-     "error: endpoints[0].backend[0].mapping: is not supported yet in this version [HF0315]\n"},
-    {BACKEND("\"group\": \"g\""),
-     "error: endpoints[0].backend[0].group: is not supported yet in this version [HF0315]\n"},
+    {BACKEND("\"target\": \"x\", \"allow\": [\"x\"], \"mapping\": {\"a\": \"b\", \"c\": 1}, \"group\": \"x\""), ""},
+    {BACKEND("\"allow\": [\"x\"], \"deny\": [\"x\"]"),
+     "warning: endpoints[0].backend[0].deny: has no effect beside allow [HF0316]\n"},
+    {BACKEND("\"mapping\": [1]"),
+     "error: endpoints[0].backend[0].mapping: wants an object of old and new names [HF0103]\n"},
+    {BACKEND("\"mapping\": {\"a\": []}"), "error: endpoints[0].backend[0].mapping.a: wants a string [HF0103]\n"},
+    {BACKEND("\"extra_config\": {\"proxy\": {\"flatmap_filter\": [{\"type\": \"move\", \"args\": [\"a\"]}]}}"),
+     "error: endpoints[0].backend[0].extra_config.proxy.flatmap_filter: \"args\" wants 2 paths [HF0103]\n"},
+    {BACKEND("\"extra_config\": {\"proxy\": {\"flatmap_filter\": [{\"type\": \"del\", \"args\": [1]}]}}"),
+     "error: endpoints[0].backend[0].extra_config.proxy.flatmap_filter: an argument is a path as a string [HF0103]\n"},
+    {BACKEND("\"extra_config\": {\"proxy\": {\"flatmap_filter\": [{\"type\": \"fly\", \"args\": [\"a\"]}]}}"),
+     "warning: endpoints[0].backend[0].extra_config.proxy.flatmap_filter: this is no operation that is known "
+     "[HF0316]\n"},
+    {BACKEND("\"extra_config\": {\"proxy\": {\"flatmap_filter\": {}}}"),
+     "warning: endpoints[0].backend[0].extra_config.proxy.flatmap_filter: has no effect: it is no list [HF0316]\n"},
+    {BACKEND("\"deny\": [\"x\"], \"extra_config\": {\"proxy\": {\"flatmap_filter\": [{\"type\": \"move\", \"args\": "
+             "[\"a.*\", \"b\"]}]}}"),
+     "warning: endpoints[0].backend[0].extra_config.proxy.flatmap_filter: stands in place of allow, deny and mapping "
+     "[HF0316]\n"
+     "warning: endpoints[0].backend[0].extra_config.proxy.flatmap_filter: a star cannot end the path of what is moved "
+     "[HF0316]\n"},
     {BACKEND("\"allow\": [], \"deny\": [], \"mapping\": {}, \"group\": \"\""), ""},
     {ENDPOINT("\"output_encoding\": \"no-op\", \"backend\": [{\"allow\": [\"x\"]}]"),
      "warning: endpoints[0].backend[0].allow: has no effect with no-op [HF0316]\n"},
@@ -350,10 +356,8 @@ static const struct {
      "warning: endpoints[0].backend[0].url_pattern: nothing fills {JWT.sub} in this version [HF0313]\n"},
     {BACKEND("\"url_pattern\": \"/x/*\""), "warning: endpoints[0].backend[0].url_pattern: the star is sent as it "
                                            "is, because the endpoint is no subtree [HF0321]\n"},
-    {BACKEND("\"extra_config\": {\"proxy\": {\"flatmap_filter\": [{}]}}"),
-     "error: endpoints[0].backend[0].extra_config.proxy: \"flatmap_filter\" is not supported yet in this version "
-     "[HF0315]\n"},
     {BACKEND("\"extra_config\": {\"proxy\": {\"shadow\": true}}"),
+     "warning: endpoints[0].backend: all are shadows: every request will fail [HF0310]\n"
      "error: endpoints[0].backend[0].extra_config.proxy: \"shadow\" is not supported yet in this version "
      "[HF0315]\n"},
     {BACKEND("\"extra_config\": {\"qos/circuit-breaker\": {}}"),

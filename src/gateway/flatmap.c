@@ -1,0 +1,385 @@
+/* flatmap.c: move, append and del on Data. Parents that a path leads to are collected first, then their children are
+ * cut out and put elsewhere, so that a path with stars never meets what it has moved. Elements of arrays keep the
+ * number they had as their name. Start with flatmap_apply. SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/flatmap.h"
+
+/* A value that a path leads to, and the names on the way. */
+struct place {
+    struct data *value;
+    struct str *labels; /* as many as the path has parts */
+};
+
+struct places {
+    struct place *items;
+    size_t count, room;
+};
+
+/* A child cut out of its parent. */
+struct cut {
+    struct data_member *member;
+    struct place parent;
+};
+
+bool flatmap_path(struct arena *arena, struct str text, struct flatmap_path *path)
+{
+    struct str part;
+    size_t room = 1;
+
+    for (size_t i = 0; i < text.len; i++)
+        room += text.data[i] == '.';
+    *path = (struct flatmap_path){arena_array(arena, struct str, room), 0};
+    if (!path->parts)
+        return false;
+    if (text.len == 0)
+        text = STR("");
+    while (str_split(&text, '.', &part))
+        path->parts[path->count++] = part;
+    return true;
+}
+
+static bool is_star(struct str part)
+{
+    return str_eq(part, STR("*"));
+}
+
+static bool is_node(const struct data *data)
+{
+    return data->kind == DATA_OBJECT || data->kind == DATA_ARRAY;
+}
+
+/* The first child of that name; NULL: there is none. */
+static struct data_member *child(const struct data *data, struct str name)
+{
+    struct data_member *member = is_node(data) ? data->node->first : NULL;
+
+    while (member && !str_eq(member->name, name))
+        member = member->next;
+    return member;
+}
+
+static void take_out(struct data_node *node, const struct data_member *gone)
+{
+    node->last = NULL;
+    for (struct data_member **at = &node->first; *at;) {
+        if (*at == gone) {
+            *at = gone->next;
+            node->count--;
+            if (!*at)
+                return;
+        }
+        node->last = *at;
+        at = &(*at)->next;
+    }
+}
+
+static void link_last(struct data_node *node, struct data_member *member)
+{
+    member->next = NULL;
+    if (node->last)
+        node->last->next = member;
+    else
+        node->first = member;
+    node->last = member;
+    node->count++;
+}
+
+/* A value that is to get children: what is neither object nor array becomes an object. */
+static bool make_node(struct arena *arena, struct data *data)
+{
+    if (!data_open(arena, data))
+        return false;
+    if (!is_node(data)) {
+        *data = data_new(arena, DATA_OBJECT);
+        if (data->kind == DATA_NULL)
+            return false;
+        data->node->born_empty = false;
+    }
+    return true;
+}
+
+static bool add_place(struct arena *arena, struct places *places, struct data *value, const struct place *parent,
+                      size_t depth, struct str label)
+{
+    struct str *labels = arena_alloc(arena, (depth + 1) * sizeof(*labels), _Alignof(struct str));
+
+    if (!labels)
+        return false;
+    if (places->count == places->room) {
+        size_t room = places->room * 2 + 4;
+        struct place *items = arena_alloc(arena, room * sizeof(*items), _Alignof(struct place));
+
+        if (!items)
+            return false;
+        if (places->count > 0)
+            memcpy(items, places->items, places->count * sizeof(*items));
+        places->items = items;
+        places->room = room;
+    }
+    if (depth > 0)
+        memcpy(labels, parent->labels, depth * sizeof(*labels));
+    labels[depth] = label;
+    places->items[places->count++] = (struct place){value, labels};
+    return true;
+}
+
+/* All children that one part of a path stands for. */
+static bool step(struct arena *arena, const struct place *from, size_t depth, struct str part, struct places *to)
+{
+    struct data *data = from->value;
+
+    if (!data_open(arena, data))
+        return false;
+    if (!is_node(data))
+        return true;
+    for (struct data_member *member = data->node->first; member; member = member->next) {
+        if (!is_star(part) && !str_eq(member->name, part))
+            continue;
+        if (!add_place(arena, to, &member->value, from, depth, member->name))
+            return false;
+        if (!is_star(part))
+            return true;
+    }
+    return true;
+}
+
+/* What the first `count` parts lead to. */
+static bool collect(struct arena *arena, struct data *root, const struct str *parts, size_t count, struct places *found)
+{
+    if (!add_place(arena, found, root, NULL, 0, STR("")))
+        return false;
+    for (size_t depth = 0; depth < count; depth++) {
+        struct places next = {0};
+
+        for (size_t i = 0; i < found->count; i++)
+            if (!step(arena, &found->items[i], depth, parts[depth], &next))
+                return false;
+        *found = next;
+    }
+    for (size_t i = 0; i < found->count; i++)
+        if (!data_open(arena, found->items[i].value))
+            return false;
+    return true;
+}
+
+/* Cuts the child out of each parent that has it. */
+static bool cut_children(struct arena *arena, const struct places *parents, struct str name, struct cut **cuts,
+                         size_t *count)
+{
+    *count = 0;
+    *cuts = arena_alloc(arena, (parents->count + 1) * sizeof(**cuts), _Alignof(struct cut));
+    for (size_t i = 0; *cuts && i < parents->count; i++) {
+        struct data_member *member = child(parents->items[i].value, name);
+
+        if (!member)
+            continue;
+        take_out(parents->items[i].value->node, member);
+        (*cuts)[(*count)++] = (struct cut){member, parents->items[i]};
+    }
+    return *cuts != NULL;
+}
+
+static void relabel(const struct places *parents, struct str from, struct str to)
+{
+    for (size_t i = 0; i < parents->count; i++) {
+        struct data_member *member = child(parents->items[i].value, from);
+
+        if (member)
+            member->name = to;
+    }
+}
+
+/* Under the deepest value from the root on that is there; a star in the path is what was met at that depth. */
+static bool promote(struct arena *arena, struct data *root, const struct cut *cut, const struct flatmap_path *to)
+{
+    struct data *parent = root;
+
+    for (size_t i = 0; i + 1 < to->count; i++) {
+        struct data_member *next;
+
+        if (!data_open(arena, parent))
+            return false;
+        next = child(parent, is_star(to->parts[i]) ? cut->parent.labels[i] : to->parts[i]);
+        if (!next)
+            break;
+        parent = &next->value;
+    }
+    if (!make_node(arena, parent))
+        return false;
+    cut->member->name = to->parts[to->count - 1];
+    link_last(parent->node, cut->member);
+    return true;
+}
+
+/* Under its own parent, through objects that are made where they are missing. */
+static bool embed(struct arena *arena, const struct cut *cut, const struct str *parts, size_t count)
+{
+    struct data *parent = cut->parent.value;
+
+    for (size_t i = 0; i + 1 < count; i++) {
+        struct data_member *next;
+
+        if (!make_node(arena, parent))
+            return false;
+        next = child(parent, parts[i]);
+        if (!next) {
+            struct data made = data_new(arena, DATA_OBJECT);
+
+            if (made.kind == DATA_NULL || !data_add(arena, parent->node, parts[i], made))
+                return false;
+            next = parent->node->last;
+        }
+        parent = &next->value;
+    }
+    if (!make_node(arena, parent))
+        return false;
+    cut->member->name = parts[count - 1];
+    link_last(parent->node, cut->member);
+    return true;
+}
+
+static bool move(struct arena *arena, struct data *root, const struct flatmap_path *from, const struct flatmap_path *to)
+{
+    struct places parents = {0};
+    struct str last = from->parts[from->count - 1];
+    struct cut *cuts;
+    size_t count;
+
+    if (!collect(arena, root, from->parts, from->count - 1, &parents))
+        return false;
+    if (from->count == to->count) {
+        relabel(&parents, last, to->parts[to->count - 1]);
+        return true;
+    }
+    if (!cut_children(arena, &parents, last, &cuts, &count))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (from->count > to->count ? !promote(arena, root, &cuts[i], to)
+                                    : !embed(arena, &cuts[i], to->parts + from->count - 1, to->count - from->count + 1))
+            return false;
+    return true;
+}
+
+/* The value at a path whose stars are what was met at that depth. *value NULL: there is none. */
+static bool find_at(struct arena *arena, struct data *root, const struct flatmap_path *path, const struct place *met,
+                    size_t met_count, struct data **value)
+{
+    *value = root;
+    for (size_t i = 0; i < path->count && *value; i++) {
+        struct data_member *member;
+
+        if (!data_open(arena, *value))
+            return false;
+        member = child(*value, is_star(path->parts[i]) && i < met_count ? met->labels[i] : path->parts[i]);
+        *value = member ? &member->value : NULL;
+    }
+    return !*value || data_open(arena, *value);
+}
+
+/* The elements of the array at `from` go behind those of the array at `to`; anything else stays as it is. */
+static bool append(struct arena *arena, struct data *root, const struct flatmap_path *from,
+                   const struct flatmap_path *to)
+{
+    struct places parents = {0};
+
+    if (!collect(arena, root, from->parts, from->count - 1, &parents))
+        return false;
+    for (size_t i = 0; i < parents.count; i++) {
+        struct place *parent = &parents.items[i];
+        struct data_member *source = child(parent->value, from->parts[from->count - 1]);
+        struct data *target;
+
+        if (!source)
+            continue;
+        if (!data_open(arena, &source->value) || !find_at(arena, root, to, parent, from->count - 1, &target))
+            return false;
+        if (!target || target->kind != DATA_ARRAY || source->value.kind != DATA_ARRAY || target == &source->value)
+            continue;
+        data_join(target->node, source->value.node);
+        take_out(parent->value->node, source);
+    }
+    return true;
+}
+
+static bool del(struct arena *arena, struct data *data, const struct str *parts, size_t count)
+{
+    if (!data_open(arena, data))
+        return false;
+    if (!is_node(data))
+        return true;
+    if (is_star(parts[0]) && count == 1) {
+        *data->node = (struct data_node){.born_empty = data->node->born_empty};
+        return true;
+    }
+    for (struct data_member *member = data->node->first; member; member = member->next) {
+        if (!is_star(parts[0]) && !str_eq(member->name, parts[0]))
+            continue;
+        if (count == 1) {
+            take_out(data->node, member);
+            return true;
+        }
+        if (!del(arena, &member->value, parts + 1, count - 1))
+            return false;
+        if (!is_star(parts[0]))
+            return true;
+    }
+    return true;
+}
+
+static bool run(struct arena *arena, const struct flatmap_op *op, struct data *root)
+{
+    switch (op->kind) {
+    case FLATMAP_MOVE:
+        return move(arena, root, &op->args[0], &op->args[1]);
+    case FLATMAP_APPEND:
+        return append(arena, root, &op->args[0], &op->args[1]);
+    case FLATMAP_DEL:
+        break;
+    }
+    for (size_t i = 0; i < op->arg_count; i++)
+        if (!del(arena, root, op->args[i].parts, op->args[i].count))
+            return false;
+    return true;
+}
+
+/* Only what is emptied from here on becomes null; elements are numbered anew. */
+static bool prepare(struct arena *arena, struct data *data)
+{
+    uint32_t index = 0;
+
+    if (!is_node(data))
+        return true;
+    data->node->born_empty = data->node->count == 0;
+    if (data->kind == DATA_OBJECT && !data_unique(arena, data))
+        return false;
+    for (struct data_member *member = data->node->first; member; member = member->next) {
+        if (data->kind == DATA_ARRAY)
+            member->name = data_index(arena, index++);
+        if (!member->name.data || !prepare(arena, &member->value))
+            return false;
+    }
+    return true;
+}
+
+/* What has lost its last child is null. What was never opened has lost nothing. */
+static void settle(struct data *data)
+{
+    if (!is_node(data))
+        return;
+    for (struct data_member *member = data->node->first; member; member = member->next)
+        settle(&member->value);
+    if (data->node->count == 0 && !data->node->born_empty)
+        *data = (struct data){.kind = DATA_NULL};
+}
+
+bool flatmap_apply(struct arena *arena, const struct flatmap *flatmap, struct data *data)
+{
+    if (data_type(data) != JSON_OBJECT || data->kind == DATA_RAW)
+        return true;
+    if (!prepare(arena, data))
+        return false;
+    for (size_t i = 0; i < flatmap->count; i++)
+        if (!run(arena, &flatmap->ops[i], data))
+            return false;
+    settle(data);
+    return true;
+}
