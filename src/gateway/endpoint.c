@@ -12,6 +12,8 @@ struct compiling {
     const struct endpoint_options *endpoint;
     struct backend *backend;
     struct report *report;
+    struct hosts *hosts;
+    struct profiles *profiles;
     struct str base; /* path that hosts were written with; goes before the pattern */
 };
 
@@ -35,13 +37,32 @@ static struct str cut_origin(struct str url, struct str *base)
     return str_first(url, end);
 }
 
-static bool intern_host(struct compiling *compiling, struct hosts *hosts, size_t i)
+/* NULL: the problem is in the report. */
+static struct host *find_host(struct compiling *compiling, struct str origin, size_t i)
+{
+    const struct backend_options *options = compiling->backend->options;
+    struct place place = options->host.places ? options->host.places[i] : options->place;
+    struct host_key key = {.url = origin, .pool = options->transport.pool};
+    struct host *host = NULL;
+    struct error err;
+
+    if (str_starts_fold(origin, STR("https://")))
+        key.tls = profiles_get(compiling->profiles, &options->client_tls, &err);
+    if (key.tls || !str_starts_fold(origin, STR("https://")))
+        host = hosts_intern(compiling->hosts, &key, &err);
+    if (!host)
+        report_add(compiling->report, SEVERITY_ERROR, PROBLEM_HOST, place,
+                   "write \"http://name:port\" or \"https://name:port\"", "host \"%.*s\": %s",
+                   STR_ARG(options->host.items[i]), err.text);
+    return host;
+}
+
+static bool intern_host(struct compiling *compiling, size_t i)
 {
     const struct backend_options *options = compiling->backend->options;
     struct place place = options->host.places ? options->host.places[i] : options->place;
     struct str base, origin = cut_origin(options->host.items[i], &base);
     struct host *host;
-    struct error err;
 
     if (i > 0 && !str_eq(base, compiling->base)) {
         report_add(compiling->report, SEVERITY_ERROR, PROBLEM_UNSUPPORTED, place, NULL,
@@ -49,17 +70,14 @@ static bool intern_host(struct compiling *compiling, struct hosts *hosts, size_t
         return false;
     }
     compiling->base = base;
-    host = hosts_intern(hosts, &(struct host_key){.url = origin}, &err);
-    if (!host) {
-        report_add(compiling->report, SEVERITY_ERROR, PROBLEM_HOST, place, "write \"http://name:port\"",
-                   "host \"%.*s\": %s", STR_ARG(options->host.items[i]), err.text);
+    host = find_host(compiling, origin, i);
+    if (!host)
         return false;
-    }
     compiling->backend->hosts[compiling->backend->host_count++] = host;
     return true;
 }
 
-static bool intern_hosts(struct compiling *compiling, struct hosts *hosts)
+static bool intern_hosts(struct compiling *compiling)
 {
     size_t count = compiling->backend->options->host.count;
     bool ok = true;
@@ -68,7 +86,7 @@ static bool intern_hosts(struct compiling *compiling, struct hosts *hosts)
     if (!compiling->backend->hosts)
         return no_memory(compiling);
     for (size_t i = 0; i < count; i++)
-        ok &= intern_host(compiling, hosts, i);
+        ok &= intern_host(compiling, i);
     return ok;
 }
 
@@ -160,14 +178,13 @@ static bool cut_pattern(struct compiling *compiling)
 }
 
 static bool compile_backend(struct arena *arena, const struct endpoint_options *endpoint,
-                            const struct backend_options *options, struct hosts *hosts, struct backend *backend,
-                            struct report *report)
+                            const struct backend_options *options, struct hosts *hosts, struct profiles *profiles,
+                            struct backend *backend, struct report *report)
 {
-    struct compiling compiling = {arena, endpoint, backend, report, STR_EMPTY};
+    struct compiling compiling = {arena, endpoint, backend, report, hosts, profiles, STR_EMPTY};
 
     backend->options = options;
-    return intern_hosts(&compiling, hosts) && make_internal(&compiling, options->url_pattern) &&
-           cut_pattern(&compiling);
+    return intern_hosts(&compiling) && make_internal(&compiling, options->url_pattern) && cut_pattern(&compiling);
 }
 
 static bool lists_star(const struct str_list *list)
@@ -179,7 +196,7 @@ static bool lists_star(const struct str_list *list)
 }
 
 bool endpoint_compile(struct arena *arena, const struct service *service, const struct endpoint_options *options,
-                      struct hosts *hosts, struct endpoint *endpoint, struct report *report)
+                      struct hosts *hosts, struct profiles *profiles, struct endpoint *endpoint, struct report *report)
 {
     bool ok = true;
 
@@ -199,6 +216,6 @@ bool endpoint_compile(struct arena *arena, const struct service *service, const 
     }
     endpoint->backend_count = options->answer_given ? 0 : options->backend_count;
     for (size_t i = 0; i < endpoint->backend_count; i++)
-        ok &= compile_backend(arena, options, &options->backends[i], hosts, &endpoint->backends[i], report);
+        ok &= compile_backend(arena, options, &options->backends[i], hosts, profiles, &endpoint->backends[i], report);
     return ok;
 }

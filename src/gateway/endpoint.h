@@ -2,6 +2,7 @@
 #ifndef HOLDFAST_GATEWAY_ENDPOINT_H
 #define HOLDFAST_GATEWAY_ENDPOINT_H
 
+#include "gateway/profiles.h"
 #include "gateway/service.h"
 #include "upstream/host.h"
 
@@ -51,6 +52,6 @@ struct endpoint {
 /* Compiles one endpoint: cuts patterns, interns hosts. Adds problems to the report. `path` is options->route, which the
  * router takes. The index is the caller's. */
 bool endpoint_compile(struct arena *arena, const struct service *service, const struct endpoint_options *options,
-                      struct hosts *hosts, struct endpoint *endpoint, struct report *report);
+                      struct hosts *hosts, struct profiles *profiles, struct endpoint *endpoint, struct report *report);
 
 #endif

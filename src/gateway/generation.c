@@ -70,17 +70,19 @@ static bool add_builtins(struct generation *generation, struct report *report)
 static bool add_endpoints(struct generation *generation, struct hosts *hosts, struct report *report)
 {
     const struct service *service = generation->service;
+    struct profiles profiles = {.arena = generation->arena};
     bool ok = true;
 
     for (size_t i = 0; i < service->endpoint_count; i++) {
         const struct endpoint_options *options = &service->endpoints[i];
         struct endpoint *endpoint = next_endpoint(generation);
 
-        if (!endpoint_compile(generation->arena, service, options, hosts, endpoint, report))
+        if (!endpoint_compile(generation->arena, service, options, hosts, &profiles, endpoint, report))
             ok = false;
         else
             ok &= route(generation, options->method, endpoint, endpoint->path, options->place, report);
     }
+    profiles_end(&profiles);
     return ok;
 }
 

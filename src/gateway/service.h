@@ -8,6 +8,7 @@
 #include "base/addr.h"
 #include "config/schema.h"
 #include "gateway/shape.h"
+#include "tls/options.h"
 #include "upstream/transport.h"
 
 enum encoding {
@@ -68,6 +69,7 @@ struct backend_options {
     bool return_error_code;
     const struct node *node;    /* the backend's object */
     struct transport transport; /* the service's, with what holdfast/upstream says here */
+    struct tls_client_options client_tls; /* the service's, unless backend/http/client has one */
     const struct node *extra_config;
     struct place place; /* of the backend's object */
     struct place url_pattern_place;
@@ -145,9 +147,11 @@ struct service {
     int64_t read_timeout_ns, write_timeout_ns, idle_timeout_ns, read_header_timeout_ns, max_header_bytes;
     int64_t max_shutdown_wait_time_ns;
     bool disable_rest, debug_endpoint, echo_endpoint;
-    bool use_h2c, sequential_start, allow_insecure_connections; /* read, without effect in this version */
+    bool use_h2c, sequential_start; /* read, without effect in this version */
     int64_t dns_cache_ttl_ns;                                   /* the same */
     struct transport transport;
+    struct tls_client_options client_tls;
+    bool allow_insecure_connections; /* the same as that of client_tls */
     struct endpoint_options *endpoints;
     size_t endpoint_count;
     struct router_options router;

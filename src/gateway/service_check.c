@@ -18,6 +18,15 @@ static void check_root(struct service *service, const struct node *root, struct 
     components_check(LEVEL_ROOT, service->extra_config, "", report);
 }
 
+/* As in KrakenD, the old key makes a block where there is none, with all that comes of it (TLS 1.3 only). */
+static void settle_tls(struct service *service)
+{
+    if (!service->allow_insecure_connections)
+        return;
+    service->client_tls.given = true;
+    service->client_tls.allow_insecure = true;
+}
+
 /* Zero means the next coarser clock; under the safe profile no clock stays at never. */
 static void settle_clocks(struct service *service)
 {
@@ -98,11 +107,7 @@ static void sanitize_hosts(struct str_list *list, bool as_written, const char *p
             report_add(report, SEVERITY_ERROR, PROBLEM_HOST, list->places[i],
                        "write \"http://name:port\"; disable_host_sanitize takes a host as it is",
                        "%shost[%zu]: \"%.*s\" is not one host", prefix, i, STR_ARG(host));
-            continue;
         }
-        if (str_starts_fold(list->items[i], STR("https://")))
-            report_add(report, SEVERITY_ERROR, PROBLEM_UNSUPPORTED, list->places[i], NULL,
-                       "%shost[%zu]: https:// is not supported yet in this version", prefix, i);
     }
 }
 
@@ -136,6 +141,8 @@ static void settle_backend(const struct spot *spot, struct backend_options *back
     keys_check(LEVEL_BACKEND, backend->node, spot->prefix, no_op, spot->report);
     components_check(LEVEL_BACKEND, backend->extra_config, spot->prefix, spot->report);
     backend->transport = service->transport;
+    backend->client_tls = service->client_tls;
+    client_read(backend, spot->prefix, spot->report);
     upstream_read(&backend->transport, backend->extra_config, spot->prefix, spot->report);
     check_pattern(spot, backend);
 }
@@ -229,6 +236,7 @@ void service_settle(struct service *service, const struct node *root, struct rep
     ours_read(service, report);
     check_root(service, root, report);
     settle_clocks(service);
+    settle_tls(service);
     settle_listener(service, root, report);
     sanitize_hosts(&service->host, false, "", report);
     for (size_t i = 0; i < service->endpoint_count; i++)

@@ -79,7 +79,7 @@ static const struct {
     {"router", VERDICT_READ, AT_ROOT},
     {"proxy", VERDICT_READ, AT_ENDPOINT | AT_BACKEND},
     {"backend/http", VERDICT_READ, AT_BACKEND},
-    {"backend/http/client", VERDICT_WARN, AT_BACKEND},
+    {"backend/http/client", VERDICT_READ, AT_BACKEND},
     {"holdfast/server", VERDICT_READ, AT_ROOT},
     {"holdfast/admin", VERDICT_READ, AT_ROOT},
     {"holdfast/upstream", VERDICT_READ, AT_ROOT | AT_BACKEND},

@@ -34,6 +34,9 @@ void ours_read(struct service *service, struct report *report);
 void upstream_read(struct transport *transport, const struct node *extra_config, const char *prefix,
                    struct report *report);
 
+/* backend/http/client of a backend. */
+void client_read(struct backend_options *backend, const char *prefix, struct report *report);
+
 /* An option whose engine comes later: the values that ask for what happens anyway, and whether anything else would be
  * wrong to pass over (an error) or only has no effect (a warning). */
 struct later_key {

@@ -6,6 +6,7 @@
 
 #define MAX_CONNECTION_AGE_NS SECONDS(3600)
 #define QUEUE_TIMEOUT_NS      SECONDS(1)
+#define HANDSHAKE_TIMEOUT_NS  SECONDS(10)
 
 static const char *const profile_names[] = {"safe", "krakend", NULL};
 static const char *const error_status_names[] = {"krakend", "precise", NULL};
@@ -233,5 +234,6 @@ void ours_read(struct service *service, struct report *report)
     read_admin(service, component_find(extra_config, "holdfast/admin"), report);
     service->transport.max_connection_age_ns = MAX_CONNECTION_AGE_NS;
     service->transport.queue_timeout_ns = QUEUE_TIMEOUT_NS;
+    service->transport.tls_handshake_timeout_ns = HANDSHAKE_TIMEOUT_NS;
     upstream_read(&service->transport, extra_config, "", report);
 }

@@ -130,7 +130,7 @@ static const struct option root_rows[] = {
     OPTION_DURATION(struct service, "expect_continue_timeout", transport.expect_continue_timeout_ns,
                     .help = "How long a body waits for 100 Continue; 0: not at all."),
     OPTION_IGNORED("tls", .help = "Certificates of the listener."),
-    OPTION_IGNORED("client_tls", .help = "TLS to hosts."),
+    OPTION_OBJECT(struct service, "client_tls", client_tls, .schema = &tls_client_schema, .help = "TLS to hosts."),
     OPTION_BOOL(struct service, "allow_insecure_connections", allow_insecure_connections, .help = "TLS to hosts without checking who they are."),
     OPTION_BOOL(struct service, "use_h2c", use_h2c, .help = "HTTP/2 without TLS."),
     OPTION_IGNORED("async_agent", .help = "Consumers of message queues."),

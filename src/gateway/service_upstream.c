@@ -10,9 +10,11 @@ static const char *const pick_names[] = {"lifo", "fifo", NULL};
 struct upstream_block {
     int resend, pick;
     int64_t max_connection_age_ns, max_requests_per_connection, max_connections_per_host, queue_timeout_ns;
+    int64_t tls_handshake_timeout_ns;
+    struct str pool;
     struct str idle_timeout;
     struct place idle_timeout_place;
-    bool keep_alive_hints, learn;
+    bool keep_alive_hints, learn, handshake_given, pool_given;
     bool resend_given, pick_given, age_given, requests_given, idle_given, hints_given, learn_given, cap_given,
         queue_given;
 };
@@ -43,10 +45,11 @@ static const struct option rows[] = {
     OPTION_IGNORED("protocol", .help = "auto, http/1.1, h2, h2c."),
     OPTION_IGNORED("send_proxy_protocol", .help = "off, v1, v2."),
     OPTION_IGNORED("class", .help = "short, stream, tunnel."),
-    OPTION_IGNORED("pool", .help = "Name of a separate pool to the same hosts."),
+    OPTION_STRING(struct upstream_block, "pool", pool, SEEN(pool_given), .help = "Name of a separate pool to the same hosts."),
     OPTION_IGNORED("failover", .help = "Another host when one fails before any byte of an answer."),
     OPTION_IGNORED("eject_after", .help = "Failures in a row until a host rests."),
-    OPTION_IGNORED("tls_handshake_timeout", .help = "Handshakes with hosts."),
+    OPTION_DURATION(struct upstream_block, "tls_handshake_timeout", tls_handshake_timeout_ns, .preset = SECONDS(10), .max = INT64_MAX,
+                    SEEN(handshake_given), .help = "TLS handshakes with hosts; 0: the endpoint's deadline alone."),
     OPTION_IGNORED("tcp_user_timeout", .help = "How long sent bytes may stay unacknowledged."),
 };
 
@@ -60,10 +63,8 @@ static const struct later_key later[] = {
     {"protocol", "auto", "http/1.1", true},
     {"send_proxy_protocol", "off", NULL, true},
     {"class", "short", NULL, false},
-    {"pool", "", NULL, false},
     {"failover", "idempotent", NULL, false},
     {"eject_after", "3", NULL, false},
-    {"tls_handshake_timeout", "10s", NULL, false},
     {"tcp_user_timeout", "15s", NULL, false},
 };
 /* clang-format on */
@@ -103,6 +104,10 @@ static void take(struct transport *transport, const struct upstream_block *block
         transport->max_connections_per_host = block->max_connections_per_host;
     if (block->queue_given)
         transport->queue_timeout_ns = block->queue_timeout_ns;
+    if (block->handshake_given)
+        transport->tls_handshake_timeout_ns = block->tls_handshake_timeout_ns;
+    if (block->pool_given)
+        transport->pool = block->pool;
     if (block->idle_given)
         take_idle_timeout(transport, block, path, report);
     if (block->hints_given)

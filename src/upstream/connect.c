@@ -77,10 +77,8 @@ static enum io begin_handshake(struct connecting *connecting)
     if (!options->tls)
         return end_with(connecting, CONNECT_DONE);
     connecting->stream = tls_client_stream(connecting->stream, &tls, &connecting->task, &connecting->failure);
-    if (!connecting->stream) {
-        connecting->facts.tls_failed = true;
+    if (!connecting->stream)
         return fail(connecting);
-    }
     set_limit(connecting, options->tls_handshake_limit_ns);
     connecting->state = CONNECT_HANDSHAKE;
     return IO_OK;
@@ -100,9 +98,20 @@ static enum io finish_dial(struct connecting *connecting)
 
 static enum io handshake_failed(struct connecting *connecting)
 {
-    connecting->facts.tls_failed = true;
     connecting->facts.tls_ns = lap_ns(connecting);
+    if (connecting->options.counts)
+        host_count_add(&connecting->options.counts->handshake_failures, 1);
     return fail(connecting);
+}
+
+static void count_handshake(const struct connecting *connecting)
+{
+    struct host_counts *counts = connecting->options.counts;
+
+    if (!counts)
+        return;
+    host_count_add(connecting->facts.resumed ? &counts->handshakes_resumed : &counts->handshakes_full, 1);
+    host_count_add(&counts->handshake_ns, (int64_t)connecting->facts.tls_ns);
 }
 
 static enum io handshake_expired(struct connecting *connecting)
@@ -125,6 +134,7 @@ static enum io finish_handshake(struct connecting *connecting)
     tls_info(connecting->stream, &info);
     connecting->facts.tls_ns = lap_ns(connecting);
     connecting->facts.resumed = info.resumed;
+    count_handshake(connecting);
     return end_with(connecting, CONNECT_DONE);
 }
 

@@ -5,6 +5,7 @@
 
 #include "net/dial.h"
 #include "tls/stream.h"
+#include "upstream/host.h"
 
 struct connect_options {
     struct dial_options dial;
@@ -13,12 +14,12 @@ struct connect_options {
     struct tls_sessions *sessions;   /* NULL: never resume; must outlive the stream */
     struct str session_scope;        /* as in tls/stream.h */
     uint64_t tls_handshake_limit_ns; /* from connected to secured; 0: none */
+    struct host_counts *counts;      /* where handshakes are counted; NULL: nowhere */
 };
 
-/* What it took, for numbers and logs. */
+/* What it took. */
 struct connect_facts {
     uint64_t dial_ns, tls_ns; /* 0: that step was not begun */
-    bool tls_failed;          /* it failed in the handshake */
     bool resumed;             /* the handshake was a short one */
 };
 

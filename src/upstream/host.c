@@ -349,6 +349,10 @@ void host_totals(const struct host *host, struct host_totals *totals)
         totals->connections_opened += count_of(&counts->connections_opened);
         totals->connections_closed += count_of(&counts->connections_closed);
         totals->dial_failures += count_of(&counts->dial_failures);
+        totals->handshakes_full += count_of(&counts->handshakes_full);
+        totals->handshakes_resumed += count_of(&counts->handshakes_resumed);
+        totals->handshake_failures += count_of(&counts->handshake_failures);
+        totals->handshake_ns += count_of(&counts->handshake_ns);
         totals->stale += count_of(&counts->stale);
         totals->closed_idle += count_of(&counts->closed_idle);
         totals->resends += count_of(&counts->resends);

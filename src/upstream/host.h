@@ -30,6 +30,8 @@ struct host_counts {
     _Atomic uint64_t connections_opened;
     _Atomic uint64_t connections_closed;
     _Atomic uint64_t dial_failures;
+    _Atomic uint64_t handshakes_full, handshakes_resumed, handshake_failures; /* of TLS */
+    _Atomic uint64_t handshake_ns; /* what the first two took in all */
     _Atomic uint64_t stale;       /* kept connections found dead right before use */
     _Atomic uint64_t closed_idle; /* kept connections that the host closed, seen while they were idle */
     _Atomic uint64_t resends;
@@ -112,7 +114,8 @@ static inline void host_count_add(_Atomic uint64_t *count, int64_t change)
 
 /* The sum over all workers, read while they run. What is between two workers counts as idle. */
 struct host_totals {
-    uint64_t requests_reused, requests_new, connections_opened, connections_closed, dial_failures, stale, closed_idle,
+    uint64_t requests_reused, requests_new, connections_opened, connections_closed, dial_failures, handshakes_full, handshakes_resumed,
+        handshake_failures, handshake_ns, stale, closed_idle,
         resends, idle, active, dialing, failures, warming, requests_warm, moved, failovers;
     uint64_t ejections, resting; /* rests begun ever; 1 while it rests */
     uint64_t new_by[REASONS], closes_by[REASONS][SIDE_COUNT], resends_by[8];

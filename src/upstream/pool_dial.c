@@ -15,6 +15,17 @@ static struct socket_options socket_options(const struct transport *transport)
     };
 }
 
+/* How a connection of the host is secured. */
+static void set_tls(struct connect_options *options, const struct pool *pool, const struct host *host,
+                    const struct transport *transport)
+{
+    options->tls = host->tls;
+    options->server_name = host->name;
+    options->sessions = hosts_sessions(pool->hosts);
+    options->session_scope = host->key;
+    options->tls_handshake_limit_ns = (uint64_t)transport->tls_handshake_timeout_ns;
+}
+
 struct connecting *pool_dial(struct pool *pool, struct host *host, const struct transport *transport,
                              struct task *owner)
 {
@@ -25,9 +36,13 @@ struct connecting *pool_dial(struct pool *pool, struct host *host, const struct 
                  .timeout_ns = (uint64_t)(transport->dialer_timeout_ns > 0 ? transport->dialer_timeout_ns : 0),
                  .fallback_delay_ns = transport->dialer_fallback_delay_ns,
                  .socket = socket_options(transport)},
+        .counts = pool_counts(pool, host),
     };
-    struct connecting *connecting = connect_start(pool->loop, pool->resolver, &options, owner);
+    struct connecting *connecting;
 
+    if (host->tls)
+        set_tls(&options, pool, host, transport);
+    connecting = connect_start(pool->loop, pool->resolver, &options, owner);
     if (connecting)
         host_count_add(&pool_counts(pool, host)->dialing, 1);
     else
@@ -61,7 +76,8 @@ struct pooled *pool_make(struct pool *pool, struct host *host, const struct tran
 {
     struct http_conn_options options = {
         .head_bytes_max = (uint32_t)transport->response_head_bytes_max,
-        .single_use = transport->disable_keep_alives,
+        .single_use = transport->disable_keep_alives ||
+                      quarantine_holds(&host->quarantine, loop_now_ns(pool->loop)),
     };
     struct pooled *pooled = slab_take(pool->records);
 

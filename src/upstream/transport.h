@@ -4,7 +4,7 @@
 #ifndef HOLDFAST_UPSTREAM_TRANSPORT_H
 #define HOLDFAST_UPSTREAM_TRANSPORT_H
 
-#include "base/compiler.h"
+#include "base/str.h"
 
 /* holdfast/upstream "resend": how much a request may be sent again after a kept connection died under it (resend.h). */
 enum resend_policy {
@@ -49,12 +49,14 @@ struct transport {
     int64_t max_connections_per_host;      /* 0: no cap */
     int64_t queue_timeout_ns;              /* how long a request waits at that cap; 0: not at all */
     int64_t min_idle_per_host;             /* connections kept ready in all workers (warm_floor.h) */
+    int64_t tls_handshake_timeout_ns;      /* with https:// hosts, from connected to secured; 0: none */
     bool pick_fifo;                        /* the connection idle for longest, not the last used */
     bool ignore_hints, ignore_learned;     /* keep_alive_hints: false, learn: false */
     enum resend_policy resend;             /* of requests that a dying connection took along */
     enum balance_policy balance;           /* among the hosts of a backend */
     enum failover_policy failover;         /* the same */
     int64_t eject_after;                   /* failures in a row until a host rests; 0: never */
+    struct str pool;                       /* name of a separate pool to the same hosts; empty: the common one */
     bool disable_keep_alives;              /* one request for each connection */
     bool disable_compression;              /* nothing asks for gzip by itself in this version: kept for the next one */
 };

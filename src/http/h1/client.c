@@ -230,10 +230,11 @@ static enum io probe(struct h1_conn *conn)
 
     if (io == IO_OK)
         h1_set_unfit(conn, HTTP_UNFIT_SURPLUS);
-    else if (io == IO_END)
-        conn->ended = true;
+    else if (io == IO_FAIL && err.code == ERROR_TLS_TRUNCATED)
+        io = IO_END; /* nothing was due that could be cut off */
     else if (io == IO_FAIL)
         h1_break(conn, &err);
+    conn->ended |= io == IO_END;
     return io;
 }
 

@@ -48,7 +48,10 @@ struct endpoint *gateway_endpoint(const struct service *service)
     CHECK(service->endpoint_count > 0);
     if (!hosts)
         hosts = hosts_new(1);
-    if (!endpoint_compile(test_arena(), service, &service->endpoints[0], hosts, endpoint, report))
+    struct profiles profiles = {.arena = test_arena()};
+    bool compiled = endpoint_compile(test_arena(), service, &service->endpoints[0], hosts, &profiles, endpoint, report);
+    profiles_end(&profiles);
+    if (!compiled)
         test_fail(__FILE__, __LINE__, "%.*s", STR_ARG(report_text(report, test_arena(), false)));
     return endpoint;
 }

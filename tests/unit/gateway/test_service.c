@@ -344,8 +344,6 @@ static const struct {
                                        "KrakenD, it is taken as json [HF0314]\n"},
     {BACKEND("\"encoding\": \"no-op\""),
      "warning: endpoints[0].backend[0].encoding: no-op under a decoded endpoint gives an empty object [HF0314]\n"},
-    {BACKEND("\"host\": [\"https://s\"]"),
-     "error: endpoints[0].backend[0].host[0]: https:// is not supported yet in this version [HF0315]\n"},
     {BACKEND("\"host\": [\"http://h/base\"]"),
      "error: endpoints[0].backend[0].host[0]: \"http://h/base\" is not one host [HF0308]\n"},
     {BACKEND("\"host\": [\"http://h/base\"], \"disable_host_sanitize\": true"), ""},
@@ -413,8 +411,6 @@ static const struct {
      "warning: endpoints[0].backend: has no effect beside holdfast/answer [HF0316]\n"},
     {ROOT("\"tls\": {\"keys\": [1]}"), "error: tls: is not supported yet in this version [HF0315]\n"},
     {ROOT("\"tls\": {\"keys\": [1], \"disabled\": true}"), ""},
-    {ROOT("\"client_tls\": {\"allow_insecure_connections\": true}"),
-     "error: client_tls: is not supported yet in this version [HF0315]\n"},
     {ROOT("\"use_h2c\": true"), "error: use_h2c: is not supported yet in this version [HF0315]\n"},
     {ROOT("\"use_h2c\": \"false\", \"dns_cache_ttl\": \"10s\", \"sequential_start\": true, \"name\": \"x\", "
           "\"$schema\": \"y\""),
