@@ -5,14 +5,19 @@
 #include "gateway/exchange_internal.h"
 #include "gateway/render.h"
 
-/* One host: itself; several: at random, as KrakenD does on more than one processor. */
-static struct host *pick_host(struct exchange *x, const struct backend *backend)
+/* NULL: there is none, or none is left. */
+static struct host *pick_host(struct exchange *x)
 {
-    if (backend->host_count == 0)
-        return NULL;
-    if (backend->host_count == 1)
-        return backend->hosts[0];
-    return backend->hosts[rng_below(loop_rng(exchange_loop(x)), backend->host_count)];
+    struct loop *loop = exchange_loop(x);
+    const struct balance_input input = {
+        .worker = pool_worker(x->client->frontend->pool),
+        .now_ns = loop_now_ns(loop),
+        .rng = loop_rng(loop),
+        .tried = x->call.tried,
+        .tried_count = x->call.tried_count,
+    };
+
+    return balance_pick(x->call.backend->balance, x->call.backend->set, &input);
 }
 
 static bool build_head(struct exchange *x)
@@ -30,14 +35,15 @@ static bool build_head(struct exchange *x)
     return forward_request(x->arena, &input, &x->call.head, &x->error);
 }
 
-enum progress call_start(struct exchange *x)
+/* The only host of a backend never rests: there is nothing to gain. */
+static uint32_t eject_after(const struct backend *backend)
 {
-    x->call.backend = &x->endpoint->backends[0];
-    x->call.host = pick_host(x, x->call.backend);
-    if (!x->call.host) {
-        error_set(&x->error, FAULT_UPSTREAM, ERROR_NO_HOSTS, "no hosts available");
-        return exchange_fail(x);
-    }
+    return backend->set->host_count > 1 ? (uint32_t)backend->options->transport.eject_after : 0;
+}
+
+/* Asks x->call.host. */
+static enum progress ask_host(struct exchange *x)
+{
     if (!build_head(x))
         return exchange_fail(x);
     x->call.fetch = fetch_start(x->arena,
@@ -46,6 +52,7 @@ enum progress call_start(struct exchange *x)
                                     .host = x->call.host,
                                     .transport = &x->call.backend->options->transport,
                                     .head = &x->call.head,
+                                    .eject_after = eject_after(x->call.backend),
                                 },
                                 &x->task);
     if (!x->call.fetch) {
@@ -53,6 +60,49 @@ enum progress call_start(struct exchange *x)
         return exchange_fail(x);
     }
     return go_to(x, EXCHANGE_CALL);
+}
+
+enum progress call_start(struct exchange *x)
+{
+    x->call.backend = &x->endpoint->backends[0];
+    x->call.host = pick_host(x);
+    if (x->call.host)
+        return ask_host(x);
+    error_set(&x->error, FAULT_UPSTREAM, ERROR_NO_HOSTS, "no hosts available");
+    return exchange_fail(x);
+}
+
+static bool may_fail_over(struct exchange *x)
+{
+    const struct host_set *set = x->call.backend->set;
+    enum failover decision;
+
+    if (x->error.fault == FAULT_CLIENT || x->call.tried_count == BALANCE_TRIED_MAX || set->host_count < 2)
+        return false;
+    decision = fetch_hand_over(x->call.fetch, &x->request_body);
+    if (decision != FAILOVER_SENT)
+        return decision == FAILOVER_NEVER_SENT;
+    return failover_take(&x->call.backend->balance->budget, balance_requests(set), loop_now_ns(exchange_loop(x)));
+}
+
+/* The host has failed it before any byte of an answer: each other host may have it once, when that does no harm. */
+static enum progress fail_over(struct exchange *x)
+{
+    struct host *failed = x->call.host, *next = NULL;
+
+    if (may_fail_over(x)) {
+        x->call.tried[x->call.tried_count++] = failed;
+        next = pick_host(x);
+    }
+    if (!next)
+        return exchange_fail(x);
+    fetch_end(x->call.fetch, HTTP_CANCEL_GONE);
+    x->call.fetch = NULL;
+    host_count_add(&pool_counts(x->client->frontend->pool, failed)->failovers, 1);
+    x->call.host = next;
+    x->request_sent = false;
+    x->error.fault = FAULT_NONE;
+    return ask_host(x);
 }
 
 /* One piece from the client to the backend. IO_OK: it was passed on. */
@@ -107,7 +157,7 @@ enum progress call_run(struct exchange *x)
         return take_answer(x);
     if (io != IO_FAIL)
         io = call_pump_request(x);
-    return io == IO_FAIL ? exchange_fail(x) : PAUSE;
+    return io == IO_FAIL ? fail_over(x) : PAUSE;
 }
 
 static enum progress render(struct exchange *x, struct str body)

@@ -77,6 +77,20 @@ static bool intern_host(struct compiling *compiling, size_t i)
     return true;
 }
 
+static bool make_balance(struct compiling *compiling)
+{
+    struct backend *backend = compiling->backend;
+    uint32_t count = (uint32_t)backend->host_count;
+    void *memory = arena_alloc(compiling->arena, host_set_bytes(count), _Alignof(struct host_set));
+
+    backend->balance = arena_make(compiling->arena, struct balance);
+    if (!memory || !backend->balance)
+        return no_memory(compiling);
+    backend->set = host_set_fill(memory, backend->hosts, count);
+    balance_init(backend->balance, backend->options->transport.balance, count ? backend->hosts[0]->workers : 1);
+    return true;
+}
+
 static bool intern_hosts(struct compiling *compiling)
 {
     size_t count = compiling->backend->options->host.count;

@@ -4,7 +4,7 @@
 
 #include "gateway/profiles.h"
 #include "gateway/service.h"
-#include "upstream/host.h"
+#include "upstream/balance.h"
 
 /* A url_pattern cut into literals and parameters: "/u/{id}?x={y}" is "/u/" {id}, "?x=" {y}. */
 struct pattern_part {
@@ -16,8 +16,10 @@ struct pattern_part {
 
 struct backend {
     const struct backend_options *options;
-    struct host **hosts;
+    struct host **hosts; /* as they are listed */
     size_t host_count;
+    struct host_set *set;    /* the same, to choose from */
+    struct balance *balance; /* how; the one part that changes while requests are served */
     struct pattern_part *parts;
     size_t part_count;
     bool is_fixed; /* no parameters: the only part's literal is the path and query as they are sent */

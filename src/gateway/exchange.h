@@ -46,6 +46,8 @@ struct exchange {
         struct http_head head;    /* what is sent to the backend */
         struct http_head *answer; /* what it answered */
         struct fetch *fetch;
+        struct host *tried[BALANCE_TRIED_MAX]; /* hosts that have failed it */
+        unsigned tried_count;
     } call;
     struct error error; /* why it failed; fault NONE when it did not */
     uint64_t started_ns;

@@ -6,9 +6,14 @@
 /* In the order of the enums in upstream/transport.h. */
 static const char *const resend_names[] = {"idempotent", "off", "unacked", NULL};
 static const char *const pick_names[] = {"lifo", "fifo", NULL};
+/* From BALANCE_RANDOM on. */
+static const char *const balance_names[] = {"random", "round_robin", "least_connections", "p2c", NULL};
+static const char *const failover_names[] = {"idempotent", "off", NULL};
 
 struct upstream_block {
-    int resend, pick;
+    int resend, pick, balance, failover;
+    int64_t eject_after;
+    bool balance_given, failover_given, eject_given;
     int64_t max_connection_age_ns, max_requests_per_connection, max_connections_per_host, queue_timeout_ns;
     int64_t tls_handshake_timeout_ns;
     struct str pool;
@@ -41,13 +46,16 @@ static const struct option rows[] = {
     OPTION_DURATION(struct upstream_block, "queue_timeout", queue_timeout_ns, .preset = SECONDS(1), .max = INT64_MAX, SEEN(queue_given),
                     .help = "How long a request waits at that cap; 0: not at all."),
     OPTION_IGNORED("min_idle_per_host", .help = "Connections kept warm."),
-    OPTION_IGNORED("balance", .help = "random, round_robin, least_connections, p2c."),
+    OPTION_ENUM(struct upstream_block, "balance", balance, .names = balance_names, .preset_text = "random", SEEN(balance_given),
+                .help = "Which of several hosts gets a request."),
+    OPTION_ENUM(struct upstream_block, "failover", failover, .names = failover_names, .preset_text = "idempotent", SEEN(failover_given),
+                .help = "Another host when one fails before any byte of an answer: idempotent, off."),
+    OPTION_INT(struct upstream_block, "eject_after", eject_after, .preset = TRANSPORT_EJECT_AFTER, .max = 1000000, SEEN(eject_given),
+               .help = "Failures in a row until a host rests; 0: never."),
     OPTION_IGNORED("protocol", .help = "auto, http/1.1, h2, h2c."),
     OPTION_IGNORED("send_proxy_protocol", .help = "off, v1, v2."),
     OPTION_IGNORED("class", .help = "short, stream, tunnel."),
     OPTION_STRING(struct upstream_block, "pool", pool, SEEN(pool_given), .help = "Name of a separate pool to the same hosts."),
-    OPTION_IGNORED("failover", .help = "Another host when one fails before any byte of an answer."),
-    OPTION_IGNORED("eject_after", .help = "Failures in a row until a host rests."),
     OPTION_DURATION(struct upstream_block, "tls_handshake_timeout", tls_handshake_timeout_ns, .preset = SECONDS(10), .max = INT64_MAX,
                     SEEN(handshake_given), .help = "TLS handshakes with hosts; 0: the endpoint's deadline alone."),
     OPTION_IGNORED("tcp_user_timeout", .help = "How long sent bytes may stay unacknowledged."),
@@ -59,12 +67,9 @@ static const struct schema upstream_schema = {
 
 static const struct later_key later[] = {
     {"min_idle_per_host", "0", NULL, false},
-    {"balance", "random", NULL, false},
     {"protocol", "auto", "http/1.1", true},
     {"send_proxy_protocol", "off", NULL, true},
     {"class", "short", NULL, false},
-    {"failover", "idempotent", NULL, false},
-    {"eject_after", "3", NULL, false},
     {"tcp_user_timeout", "15s", NULL, false},
 };
 /* clang-format on */
@@ -104,6 +109,12 @@ static void take(struct transport *transport, const struct upstream_block *block
         transport->max_connections_per_host = block->max_connections_per_host;
     if (block->queue_given)
         transport->queue_timeout_ns = block->queue_timeout_ns;
+    if (block->balance_given)
+        transport->balance = (enum balance_policy)(BALANCE_RANDOM + block->balance);
+    if (block->failover_given)
+        transport->failover = (enum failover_policy)block->failover;
+    if (block->eject_given)
+        transport->eject_after = block->eject_after;
     if (block->handshake_given)
         transport->tls_handshake_timeout_ns = block->tls_handshake_timeout_ns;
     if (block->pool_given)

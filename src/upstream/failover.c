@@ -41,6 +41,9 @@ bool failover_take(struct failover_budget *budget, uint64_t requests, uint64_t n
     in_window = requests - atomic_load_explicit(&budget->requests_before, memory_order_relaxed);
     if ((int64_t)in_window < 0)
         in_window = 0;
-    return atomic_fetch_add_explicit(&budget->used, 1, memory_order_relaxed) <
-           FAILOVER_ALWAYS + in_window * FAILOVER_PERCENT / 100;
+    if (atomic_fetch_add_explicit(&budget->used, 1, memory_order_relaxed) <
+        FAILOVER_ALWAYS + in_window * FAILOVER_PERCENT / 100)
+        return true;
+    atomic_fetch_sub_explicit(&budget->used, 1, memory_order_relaxed);
+    return false;
 }

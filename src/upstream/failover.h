@@ -12,11 +12,9 @@
 #define HOLDFAST_UPSTREAM_FAILOVER_H
 
 #include "base/error.h"
+#include "upstream/transport.h"
 
 #include <stdatomic.h>
-
-/* holdfast/upstream "failover" */
-enum failover_policy { FAILOVER_IDEMPOTENT, FAILOVER_OFF };
 
 enum failover { FAILOVER_NO, FAILOVER_NEVER_SENT, FAILOVER_SENT };
 

@@ -24,6 +24,7 @@ struct fetch *fetch_start(struct arena *arena, const struct fetch_options *optio
 
 enum io fetch_fail(struct fetch *fetch, const struct error *failure, struct error *err)
 {
+    fetch_blame_host(fetch, failure);
     *err = fetch->failure = *failure;
     fetch->state = FETCH_FAILED;
     host_count_add(&fetch_counts(fetch)->failures, 1);
@@ -35,6 +36,7 @@ static void let_go_of_stream(struct fetch *fetch)
 {
     struct loop *loop = fetch_loop(fetch);
 
+    fetch_stop_awaiting(fetch);
     timer_clear(loop, &fetch->head_timer);
     timer_clear(loop, &fetch->continue_timer);
     timer_clear(loop, &fetch->proof_timer);
@@ -109,6 +111,7 @@ static enum io send_request(struct fetch *fetch, struct error *err)
         return IO_FAIL;
     fetch->state = FETCH_SENT;
     fetch->sent_at_ns = loop_now_ns(fetch_loop(fetch));
+    fetch_start_awaiting(fetch);
     count_request(fetch);
     if (!fetch->may_send)
         timer_set(fetch_loop(fetch), &fetch->continue_timer,
@@ -127,6 +130,7 @@ static enum io give_request(struct fetch *fetch, struct error *err)
 
     if (send_request(fetch, &failure) == IO_OK)
         return IO_OK;
+    fetch_look_back(fetch);
     fetch_drop(fetch, kept ? REASON_STALE_AT_CHECK : REASON_ANSWER_FAILED, SIDE_PEER);
     if (!kept || fetch->fresh_only)
         return fetch_fail(fetch, &failure, err);
@@ -166,6 +170,7 @@ static void send_pending(struct fetch *fetch)
 
     if (fetch->request_ended || fetch->send_broken || (fetch->pending.size == 0 && !fetch->body_given))
         return;
+    fetch->pending_whole = false;
     io = http_send_body(fetch->stream, &fetch->pending, fetch->body_given, &err);
     fetch->send_broken = io == IO_FAIL;
     fetch->request_ended = io == IO_OK && fetch->body_given;
@@ -291,6 +296,7 @@ static enum io head_timed_out(struct fetch *fetch, struct error *err)
     error_set(&failure, FAULT_UPSTREAM, ERROR_RESPONSE_HEADER_TIMEOUT, "%.*s: no answer within response_header_timeout",
               STR_ARG(fetch->options.host->url));
     http_cancel(fetch->stream, HTTP_CANCEL_DEADLINE);
+    fetch_look_back(fetch);
     fetch_drop(fetch, REASON_ANSWER_FAILED, SIDE_OURS);
     return fetch_fail(fetch, &failure, err);
 }
@@ -311,6 +317,7 @@ enum io fetch_head(struct fetch *fetch, struct arena *arena, struct http_head **
             return io;
     }
     pool_survived(fetch->pooled);
+    fetch_answered(fetch);
     fetch->state = FETCH_ANSWER;
     fetch->stats.first_byte_ns = loop_now_ns(fetch_loop(fetch)) - fetch->started_ns;
         if (io == IO_WAIT && UNLIKELY(fetch->flight.dead))
@@ -356,6 +363,8 @@ void fetch_end(struct fetch *fetch, enum http_cancel why)
         return;
     if (late)
         host_count_add(&fetch_counts(fetch)->failures, 1);
+    if (late)
+        fetch_blame_deadline(fetch);
     fetch_stop_connecting(fetch, late ? DIAL_FAILED : DIAL_GIVEN_UP);
     if (fetch->stream)
         http_cancel(fetch->stream, why);

@@ -7,6 +7,7 @@
 #ifndef HOLDFAST_UPSTREAM_FETCH_H
 #define HOLDFAST_UPSTREAM_FETCH_H
 
+#include "upstream/failover.h"
 #include "upstream/pool.h"
 
 struct fetch;
@@ -16,6 +17,7 @@ struct fetch_options {
     struct host *host;
     const struct transport *transport; /* borrowed for the fetch's life */
     const struct http_head *head;      /* borrowed for the fetch's life; authority is what Host says */
+    uint32_t eject_after;              /* failures in a row until the host rests (eject.h); 0: never */
 };
 
 /* Why a connection was new or reused, for logs and the ledger. */
@@ -44,6 +46,11 @@ bool fetch_may_send(struct fetch *fetch);
 
 /* Body bytes of the answer, as http_recv_body. IO_END: complete. */
 enum io fetch_body(struct fetch *fetch, struct chain *into, size_t size_max, struct error *err);
+
+/* A fetch that failed before an answer's head: may another host have the request, and what of the body must it be given
+ * again? Unless FAILOVER_NO those bytes are put in front of `body`, which holds what this fetch had not taken, and only
+ * fetch_end may follow. */
+enum failover fetch_hand_over(struct fetch *fetch, struct chain *body);
 
 const struct fetch_stats *fetch_stats(const struct fetch *fetch);
 

@@ -47,6 +47,11 @@ struct fetch {
     bool send_broken;   /* the connection takes no more of the body; the answer, or its lack, tells the rest */
     bool may_send;      /* the body need not wait for 100 Continue; a final answer instead leaves it false */
     bool fresh_only;    /* a re-send: only a new connection will do */
+    bool pending_whole; /* pending is the body from its first byte */
+    bool may_have_run;  /* a host may have read the request, on a connection that is gone */
+    bool answer_seen;   /* that connection had begun to answer */
+    bool path_lost;     /* it had bytes that were not acknowledged */
+    bool awaiting;      /* counted among the host's awaited answers */
     uint8_t resends;
     enum reason reason; /* why this request's connection is new */
     uint64_t started_ns;
@@ -80,6 +85,14 @@ void fetch_stop_connecting(struct fetch *fetch, enum dial_end end); /* at the fe
  * asked; IO_FAIL. */
 enum io fetch_recover(struct fetch *fetch, const struct error *failure, struct error *err);
 enum io fetch_prove(struct fetch *fetch, struct error *err); /* in FETCH_PROOF */
+
+/* fetch_failover.c: what the fetch's fate tells of its host, for balance.c and eject.c */
+void fetch_start_awaiting(struct fetch *fetch); /* the head was given to a connection */
+void fetch_stop_awaiting(struct fetch *fetch);
+void fetch_answered(struct fetch *fetch); /* an answer's head is here */
+void fetch_blame_host(struct fetch *fetch, const struct error *failure);
+void fetch_blame_deadline(struct fetch *fetch); /* the request's time is up */
+void fetch_look_back(struct fetch *fetch);      /* before a connection goes: may the host have read the request? */
 
 /* fetch_failover.c: what the fetch's fate tells of its host, for balance.c and eject.c */
 void fetch_start_awaiting(struct fetch *fetch); /* the head was given to a connection */

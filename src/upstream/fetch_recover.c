@@ -30,11 +30,13 @@ static enum io start_over(struct fetch *fetch, enum resend rung, enum reason rea
     host_count_add(&counts->resends, 1);
     host_count_add(&counts->resends_by[rung], 1);
     fetch->resends++;
+    fetch->may_have_run |= rung == RESEND_IDEMPOTENT;
     fetch->fresh_only = true;
     fetch->request_ended = fetch->options.head->body_bytes == 0;
     fetch->send_broken = false;
     chain_move(&fetch->pending, &fetch->replay, fetch->replay.size - fetch->kept_ahead);
     fetch_forget_replay(fetch); /* once is enough: nothing is kept any more */
+    fetch->pending_whole = true;
     fetch->state = FETCH_PICK;
     return IO_OK;
 }
@@ -51,6 +53,7 @@ enum reason fetch_reason_of_death(const struct fetch *fetch)
 
 static enum io give_up(struct fetch *fetch, const struct error *failure, struct error *err)
 {
+    fetch_look_back(fetch);
     fetch_drop(fetch, fetch_reason_of_death(fetch), SIDE_PEER);
     return fetch_fail(fetch, failure, err);
 }

@@ -363,7 +363,10 @@ void host_totals(const struct host *host, struct host_totals *totals)
         totals->warming += count_of(&counts->warming);
         totals->requests_warm += count_of(&counts->requests_warm);
         totals->moved += count_of(&counts->moved_out);
+        totals->failovers += count_of(&counts->failovers);
         add_reasons(counts, totals);
     }
     totals->idle += totals->moved - moved_in;
+    totals->ejections = count_of(&host->health.ejections);
+    totals->resting = !eject_is_in_use(&host->health);
 }

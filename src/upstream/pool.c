@@ -20,6 +20,11 @@ struct flights *pool_flights(struct pool *pool)
     return &pool->flights;
 }
 
+unsigned pool_worker(const struct pool *pool)
+{
+    return pool->worker;
+}
+
 struct dial_gate *pool_gate(const struct pool *pool)
 {
     return pool->gate;

@@ -50,6 +50,7 @@ struct pool *pool_new(struct loop *loop, struct resolver *resolver, struct hosts
 void pool_free(struct pool *pool);
 
 struct loop *pool_loop(const struct pool *pool);
+unsigned pool_worker(const struct pool *pool);
 struct flights *pool_flights(struct pool *pool); /* requests under way (flight.h) */
 struct host_counts *pool_counts(const struct pool *pool, const struct host *host); /* this worker's numbers */
 
