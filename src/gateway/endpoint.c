@@ -101,7 +101,7 @@ static bool intern_hosts(struct compiling *compiling)
         return no_memory(compiling);
     for (size_t i = 0; i < count; i++)
         ok &= intern_host(compiling, i);
-    return ok;
+    return ok && make_balance(compiling);
 }
 
 /* "{{.Id}}": the name with a capital, as KrakenD writes it inside. data NULL: no room. */

@@ -40,9 +40,9 @@ static void let_go_of_stream(struct fetch *fetch)
     timer_clear(loop, &fetch->head_timer);
     timer_clear(loop, &fetch->continue_timer);
     timer_clear(loop, &fetch->proof_timer);
+    flight_over(pool_flights(fetch->options.pool), &fetch->flight, false);
     if (fetch->stream)
         http_done(fetch->stream);
-    flight_over(pool_flights(fetch->options.pool), &fetch->flight, false);
     fetch->stream = NULL;
 }
 
@@ -113,10 +113,10 @@ static enum io send_request(struct fetch *fetch, struct error *err)
     fetch->sent_at_ns = loop_now_ns(fetch_loop(fetch));
     fetch_start_awaiting(fetch);
     count_request(fetch);
+    flight_begin(pool_flights(fetch->options.pool), &fetch->flight, fetch->pooled, fetch->waiter);
     if (!fetch->may_send)
         timer_set(fetch_loop(fetch), &fetch->continue_timer,
                   loop_now_ns(fetch_loop(fetch)) + (uint64_t)fetch->options.transport->expect_continue_timeout_ns);
-    flight_begin(pool_flights(fetch->options.pool), &fetch->flight, fetch->pooled, fetch->waiter);
     if (fetch->request_ended)
         start_head_clock(fetch);
     return IO_OK;
@@ -313,21 +313,20 @@ enum io fetch_head(struct fetch *fetch, struct arena *arena, struct http_head **
         io = receive_head(fetch, arena, head, err);
         if (io == IO_WAIT && fetch->head_timer.fired)
             return head_timed_out(fetch, err);
+        if (io == IO_WAIT && UNLIKELY(fetch->flight.dead))
+            io = fetch_lost_path(fetch);
         if (io != IO_OK)
             return io;
     }
     pool_survived(fetch->pooled);
+    flight_over(pool_flights(fetch->options.pool), &fetch->flight, true);
     fetch_answered(fetch);
     fetch->state = FETCH_ANSWER;
     fetch->stats.first_byte_ns = loop_now_ns(fetch_loop(fetch)) - fetch->started_ns;
-        if (io == IO_WAIT && UNLIKELY(fetch->flight.dead))
-            io = fetch_lost_path(fetch);
     timer_clear(fetch_loop(fetch), &fetch->head_timer);
     timer_clear(fetch_loop(fetch), &fetch->continue_timer);
     fetch_forget_replay(fetch);
     return IO_OK;
-    flight_over(pool_flights(fetch->options.pool), &fetch->flight, true);
-    fetch_answered(fetch);
 }
 
 enum io fetch_body(struct fetch *fetch, struct chain *into, size_t size_max, struct error *err)

@@ -69,7 +69,6 @@ struct host {
     _Atomic uint32_t idle;         /* idle connections in all workers, for the cap */
     _Atomic uint32_t waiting;      /* requests in the queues of all workers, at that cap */
     struct demand demand;          /* how many connections it needs at once */
-    struct health health;          /* is it in use, or does it rest? */
     struct path path;              /* does the way there carry bytes? */
     struct health health;          /* is it in use, or does it rest? */
     struct idle_limit *idle_limit; /* how long it keeps idle connections, as far as we know */
