@@ -1,5 +1,6 @@
 /* call.c: one backend of an exchange: pick a host, send the request with its body, take the answer's head, and, for
- * decoded endpoints, its body. Streaming is relay.c. Start with call_start. SPDX-License-Identifier: Apache-2.0 */
+ * decoded endpoints, its body. What its body is packed in: call_body.c. Streaming is relay.c. Start with call_start.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
 #include "base/log.h"
 #include "gateway/exchange_internal.h"
@@ -32,7 +33,10 @@ static bool build_head(struct exchange *x)
         .client_ip = forward_client_ip(x->arena, &exchange_service(x)->router, x->request, &x->client->peer),
     };
 
-    return forward_request(x->arena, &input, &x->call.head, &x->error);
+    if (!forward_request(x->arena, &input, &x->call.head, &x->error))
+        return false;
+    x->call.asks_for_gzip = forward_may_ask_for_gzip(x->call.backend, &x->call.head);
+    return !x->call.asks_for_gzip || forward_ask_for_gzip(x->arena, &x->call.head, &x->error);
 }
 
 /* The only host of a backend never rests: there is nothing to gain. */
@@ -146,6 +150,8 @@ enum io call_pump_request(struct exchange *x)
 
 static enum progress take_answer(struct exchange *x)
 {
+    if (!call_begin_body(x))
+        return exchange_fail(x);
     return go_to(x, x->endpoint->no_op ? EXCHANGE_RELAY : EXCHANGE_COLLECT);
 }
 
@@ -178,13 +184,14 @@ static enum progress render(struct exchange *x, struct str body)
 
 enum progress call_collect(struct exchange *x)
 {
+    uint64_t bytes_max = (uint64_t)x->call.backend->options->transport.max_decoded_bytes;
     struct str body;
     enum io io;
 
-    while ((io = fetch_body(x->call.fetch, &x->response_body, PIECE_BYTES, &x->error)) == IO_OK)
-        if (x->response_body.size > ANSWER_BODY_MAX_BYTES) {
-            error_set(&x->error, FAULT_UPSTREAM, ERROR_BODY_TOO_LARGE, "%.*s: more than %d bytes to decode",
-                      STR_ARG(x->call.host->url), ANSWER_BODY_MAX_BYTES);
+    while ((io = call_body(x)) == IO_OK)
+        if (x->response_body.size > bytes_max) {
+            error_set(&x->error, FAULT_UPSTREAM, ERROR_BODY_TOO_LARGE, "%.*s: more than %llu bytes to decode",
+                      STR_ARG(x->call.host->url), (unsigned long long)bytes_max);
             return exchange_fail(x);
         }
     if (io == IO_FAIL)

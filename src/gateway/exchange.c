@@ -18,6 +18,7 @@ enum progress exchange_fail(struct exchange *x)
     timer_clear(exchange_loop(x), &x->deadline);
     fetch_end(x->call.fetch, x->error.code == ERROR_DEADLINE ? HTTP_CANCEL_DEADLINE : HTTP_CANCEL_GONE);
     x->call.fetch = NULL;
+    chain_clear(&x->call.packed);
     chain_clear(&x->response_body); /* a part of the backend's answer must not stand before ours */
     if (x->head_sent || client_gone) {
         http_cancel(x->stream, x->error.code == ERROR_DEADLINE ? HTTP_CANCEL_DEADLINE : HTTP_CANCEL_ERROR);
@@ -192,6 +193,7 @@ static void exchange_free(struct exchange *x)
     fetch_end(x->call.fetch, HTTP_CANCEL_GONE);
     chain_clear(&x->request_body);
     chain_clear(&x->response_body);
+    chain_clear(&x->call.packed);
     list_remove(&client->exchanges, &x->node);
     http_done(x->stream);
     host_count_add(&client->frontend->counts.exchanges, -1);

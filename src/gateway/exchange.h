@@ -48,6 +48,9 @@ struct exchange {
         struct fetch *fetch;
         struct host *tried[BALANCE_TRIED_MAX]; /* hosts that have failed it */
         unsigned tried_count;
+        bool asks_for_gzip;           /* by our own wish: nobody behind us sees that the answer was packed */
+        struct gunzip_stream *gunzip; /* the answer is being unpacked */
+        struct chain packed;          /* body that has not been unpacked yet */
     } call;
     struct error error; /* why it failed; fault NONE when it did not */
     uint64_t started_ns;

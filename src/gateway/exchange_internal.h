@@ -1,5 +1,5 @@
-/* exchange_internal.h: what the files of an exchange share: exchange.c (the switch), call.c (the backend), relay.c
- * (streaming), reply.c (answers of our own). SPDX-License-Identifier: Apache-2.0 */
+/* exchange_internal.h: what the files of an exchange share: exchange.c (the switch), call.c (the backend), call_body.c
+ * (what comes of it), relay.c (streaming), reply.c (answers of our own). SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_GATEWAY_EXCHANGE_INTERNAL_H
 #define HOLDFAST_GATEWAY_EXCHANGE_INTERNAL_H
 
@@ -11,7 +11,6 @@ enum progress { MORE, PAUSE, OVER };
 enum {
     PIECE_BYTES = 262144,             /* body moved at a time: four large buffers */
     REQUEST_BODY_MAX_BYTES = 1048576, /* of requests that we answer ourselves with their body */
-    ANSWER_BODY_MAX_BYTES = 67108864, /* of backend answers that are decoded */
 };
 
 /* exchange.c: request body from the client, within max_body_bytes; answers as http_recv_body. */
@@ -25,6 +24,12 @@ enum progress call_run(struct exchange *exchange);
 enum progress call_collect(struct exchange *exchange);
 /* Moves request body from the client to the backend. IO_OK: all of it is on its way; IO_FAIL: exchange->error. */
 enum io call_pump_request(struct exchange *exchange);
+
+/* call_body.c: sees by the answer's head whether its body has to be unpacked, and makes the head say what comes out of
+ * it. False: exchange->error. */
+bool call_begin_body(struct exchange *exchange) MUST_USE;
+/* The same: body of the answer to the end of response_body, unpacked, a piece at a time; answers as fetch_body. */
+enum io call_body(struct exchange *exchange);
 
 /* request_log.c: the access line of a request that is over; the whole request on the log, for /__debug/ */
 void log_access(struct exchange *exchange);

@@ -25,6 +25,28 @@ bool forward_request(struct arena *arena, const struct forward_input *input, str
     return (out->path.data && forward_headers(arena, input, out)) || no_room(err);
 }
 
+bool forward_may_ask_for_gzip(const struct backend *backend, const struct http_head *head)
+{
+    return !backend->options->transport.disable_compression && !backend->subtree &&
+           !str_eq(head->method, STR("HEAD")) && headers_get_id(&head->headers, HEADER_ACCEPT_ENCODING).len == 0 &&
+           headers_get_id(&head->headers, HEADER_RANGE).len == 0;
+}
+
+bool forward_ask_for_gzip(struct arena *arena, struct http_head *head, struct error *err)
+{
+    return headers_add_id(&head->headers, arena, HEADER_ACCEPT_ENCODING, STR("gzip")) || no_room(err);
+}
+
+bool forward_unpack_head(struct http_head *answer)
+{
+    if (answer->body_bytes == 0 || !str_eq_fold(headers_get_id(&answer->headers, HEADER_CONTENT_ENCODING), STR("gzip")))
+        return false;
+    headers_remove_id(&answer->headers, HEADER_CONTENT_ENCODING);
+    headers_remove_id(&answer->headers, HEADER_CONTENT_LENGTH);
+    answer->body_bytes = answer->announced_bytes = -1;
+    return true;
+}
+
 bool forward_response(struct arena *arena, const struct service *service, const struct http_head *answer,
                       struct http_head *out, struct error *err)
 {

@@ -23,6 +23,15 @@ struct forward_input {
 bool forward_request(struct arena *arena, const struct forward_input *input, struct http_head *out,
                      struct error *err) MUST_USE;
 
+/* Go's transport asks for gzip by itself when nobody has said Accept-Encoding or Range, but not for HEAD, and not with
+ * disable_compression. Proxies of a whole subtree pass everything as it is. */
+bool forward_may_ask_for_gzip(const struct backend *backend, const struct http_head *head);
+bool forward_ask_for_gzip(struct arena *arena, struct http_head *head, struct error *err) MUST_USE;
+
+/* Go's transport hides what it asked for itself: of an answer with Content-Encoding: gzip that has a body, the head as
+ * it will be unpacked. False: nothing was packed, or not by gzip alone. */
+bool forward_unpack_head(struct http_head *answer);
+
 /* The client's address by KrakenD's rules: the peer, or from remote_ip_headers when the peer is trusted (everybody by
  * default). */
 struct str forward_client_ip(struct arena *arena, const struct router_options *router, const struct http_head *request,

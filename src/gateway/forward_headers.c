@@ -55,10 +55,13 @@ static struct str canonical(struct arena *arena, const struct http_field *field)
     return is_canonical(field->name) ? field->name : header_canonical(arena, field->name);
 }
 
+/* X-Forwarded-For, -Host, User-Agent or -Via and Go's own; the last is for Accept-Encoding (forward.c). */
+enum { OWN_FIELDS_MAX = 5 };
+
 struct copying {
     struct arena *arena;
     const struct forward_input *input;
-    struct http_field *next; /* room for all of the client's fields and four more */
+    struct http_field *next; /* room for all of the client's fields and those of ours */
     bool has_agent;          /* the client's User-Agent is among what the endpoint passes */
     bool passes_length, passes_expect;
 };
@@ -121,7 +124,7 @@ static int64_t body_bytes(const struct copying *copying)
 bool forward_headers(struct arena *arena, const struct forward_input *input, struct http_head *out)
 {
     const struct http_headers *from = &input->request->headers;
-    uint32_t room = from->count + 4;
+    uint32_t room = from->count + OWN_FIELDS_MAX;
     struct http_field *fields = arena_alloc(arena, room * sizeof *fields, _Alignof(struct http_field));
     struct copying copying = {.arena = arena, .input = input, .next = fields};
 

@@ -1,7 +1,8 @@
-/* gunzip.c: zlib over memory of an arena. SPDX-License-Identifier: Apache-2.0 */
+/* gunzip.c: zlib over memory of an arena. A body that is still coming: gunzip_stream.c.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/gunzip.h"
 
-#include <zlib.h>
+#include "gateway/gunzip_internal.h"
 
 enum { WINDOW_BITS = 15 + 16 /* gzip's framing */, ROOM_LEAST = 4096 };
 
@@ -14,6 +15,58 @@ static void give_back(void *arena, void *memory)
 {
     (void)arena;
     (void)memory;
+}
+
+static bool no_memory(struct error *err)
+{
+    return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory to unpack an answer");
+}
+
+static bool bad(struct error *err, const char *text)
+{
+    return error_set(err, FAULT_UPSTREAM, ERROR_BAD_BODY, "%s", text);
+}
+
+bool gunzip_begin(z_stream *zlib, struct arena *arena, struct error *err)
+{
+    *zlib = (z_stream){.zalloc = take, .zfree = give_back, .opaque = arena};
+    return inflateInit2(zlib, WINDOW_BITS) == Z_OK || no_memory(err);
+}
+
+bool gunzip_next(z_stream *zlib, struct error *err)
+{
+    return inflateReset(zlib) == Z_OK || no_memory(err);
+}
+
+bool gunzip_cut(struct error *err)
+{
+    return bad(err, "unexpected EOF");
+}
+
+static bool is_about_a_head(struct str text)
+{
+    static const struct str texts[] = {STR_INIT("incorrect header check"), STR_INIT("unknown compression method"),
+                                       STR_INIT("unknown header flags set"), STR_INIT("header crc mismatch"),
+                                       STR_INIT("invalid window size")};
+
+    for (size_t i = 0; i < COUNT_OF(texts); i++)
+        if (str_eq(text, texts[i]))
+            return true;
+    return false;
+}
+
+/* zlib tells by its text alone whether a member's head, its data or the sums behind them are wrong. */
+bool gunzip_judge(const z_stream *zlib, int result, struct error *err)
+{
+    struct str text = str_from(zlib->msg ? zlib->msg : "");
+
+    if (result == Z_MEM_ERROR)
+        return no_memory(err);
+    if (result != Z_DATA_ERROR && result != Z_NEED_DICT)
+        return true;
+    if (str_eq(text, STR("incorrect data check")) || str_eq(text, STR("incorrect length check")))
+        return bad(err, "gzip: invalid checksum");
+    return bad(err, is_about_a_head(text) ? "gzip: invalid header" : "flate: corrupt input");
 }
 
 struct unpacking {
@@ -46,16 +99,11 @@ static bool grow(struct unpacking *unpacking, struct error *err)
                          unpacking->room_max - 1);
     data = arena_alloc(unpacking->arena, room, 1);
     if (!data)
-        return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory to unpack an answer");
+        return no_memory(err);
     memcpy(data, unpacking->data, unpacking->len);
     unpacking->data = data;
     unpacking->room = room;
     return true;
-}
-
-static bool bad(struct error *err, const char *text)
-{
-    return error_set(err, FAULT_UPSTREAM, ERROR_BAD_BODY, "%s", text);
 }
 
 /* Unpacks what fits into the room. False: the bytes are wrong. *end: this member is complete. */
@@ -73,13 +121,9 @@ static bool unpack_piece(struct unpacking *unpacking, bool *end, struct error *e
     unpacking->len = (size_t)((char *)zlib->next_out - unpacking->data);
     unpacking->left = str_from_offset(unpacking->left, in - zlib->avail_in);
     *end = result == Z_STREAM_END;
-    if (result == Z_MEM_ERROR)
-        return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory to unpack an answer");
-    if (result == Z_DATA_ERROR || result == Z_NEED_DICT)
-        return bad(err, zlib->total_in < 10 ? "gzip: invalid header" : "flate: corrupt input");
-    if (!*end && zlib->avail_out > 0 && unpacking->left.len == 0)
-        return bad(err, "unexpected EOF");
-    return true;
+    if (!gunzip_judge(zlib, result, err))
+        return false;
+    return *end || zlib->avail_out == 0 || unpacking->left.len > 0 || gunzip_cut(err);
 }
 
 static bool unpack_member(struct unpacking *unpacking, struct error *err)
@@ -102,15 +146,15 @@ bool gunzip(struct arena *arena, struct str packed, size_t bytes_max, struct str
 
     unpacking.room = size_min(guess(packed, bytes_max), unpacking.room_max);
     unpacking.data = arena_alloc(arena, unpacking.room, 1);
-    unpacking.zlib = (z_stream){.zalloc = take, .zfree = give_back, .opaque = arena};
     if (packed.len == 0)
         return bad(err, "EOF");
-    if (!unpacking.data || inflateInit2(&unpacking.zlib, WINDOW_BITS) != Z_OK)
-        return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory to unpack an answer");
+    if (!unpacking.data)
+        return no_memory(err);
+    if (!gunzip_begin(&unpacking.zlib, arena, err))
+        return false;
     do
         ok = unpack_member(&unpacking, err);
-    while (ok && str_starts(unpacking.left, STR("\x1f\x8b")) && inflateReset(&unpacking.zlib) == Z_OK);
-    inflateEnd(&unpacking.zlib);
+    while (ok && str_starts(unpacking.left, STR("\x1f\x8b")) && gunzip_next(&unpacking.zlib, err));
     if (ok && unpacking.len > bytes_max)
         ok = error_set(err, FAULT_UPSTREAM, ERROR_BODY_TOO_LARGE, "gzip: more than %zu bytes unpacked", bytes_max);
     *out = str_of(unpacking.data, unpacking.len);

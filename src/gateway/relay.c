@@ -22,7 +22,7 @@ static enum io await_first_piece(struct exchange *x)
 
     if (!wants_type(x) || x->response_body.size > 0)
         return IO_OK;
-    io = fetch_body(x->call.fetch, &x->response_body, PIECE_BYTES, &x->error);
+    io = call_body(x);
     x->answer_ended = io == IO_END;
     return io == IO_END ? IO_OK : io;
 }
@@ -52,7 +52,7 @@ static enum io pump_answer(struct exchange *x)
         enum io io = IO_OK;
 
         if (x->response_body.size == 0 && !x->answer_ended)
-            io = fetch_body(x->call.fetch, &x->response_body, PIECE_BYTES, &x->error);
+            io = call_body(x);
         if (io == IO_WAIT || io == IO_FAIL)
             return io;
         x->answer_ended |= io == IO_END;

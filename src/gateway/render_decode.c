@@ -5,8 +5,6 @@
 
 #include "json/write.h"
 
-enum { UNPACKED_BYTES_MAX = 64 << 20 };
-
 /* One answer being decoded. */
 struct decoding {
     struct arena *arena;
@@ -124,9 +122,10 @@ static bool decode_json(struct decoding *decoding, struct str body)
 
 static bool decode_body(struct decoding *decoding, struct str body)
 {
+    size_t bytes_max = (size_t)decoding->backend->options->transport.max_decoded_bytes;
     struct str coding = headers_get_id(&decoding->answer->headers, HEADER_CONTENT_ENCODING);
 
-    if (str_eq(coding, STR("gzip")) && !gunzip(decoding->arena, body, UNPACKED_BYTES_MAX, &body, decoding->err)) {
+    if (str_eq(coding, STR("gzip")) && !gunzip(decoding->arena, body, bytes_max, &body, decoding->err)) {
         *decoding->error_body = arena_copy(decoding->arena, str_from(decoding->err->text));
         return false;
     }

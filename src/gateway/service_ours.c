@@ -232,6 +232,7 @@ void ours_read(struct service *service, struct report *report)
 
     read_server(service, component_find(extra_config, "holdfast/server"), report);
     read_admin(service, component_find(extra_config, "holdfast/admin"), report);
+    service->transport.max_decoded_bytes = TRANSPORT_DECODED_BYTES_MAX;
     service->transport.max_connection_age_ns = MAX_CONNECTION_AGE_NS;
     service->transport.queue_timeout_ns = QUEUE_TIMEOUT_NS;
     service->transport.eject_after = TRANSPORT_EJECT_AFTER;

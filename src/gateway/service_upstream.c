@@ -19,6 +19,8 @@ struct upstream_block {
     struct str pool;
     struct str idle_timeout;
     struct place idle_timeout_place;
+    int64_t max_decoded_bytes;
+    bool decoded_given;
     bool keep_alive_hints, learn, handshake_given, pool_given;
     bool resend_given, pick_given, age_given, requests_given, idle_given, hints_given, learn_given, cap_given,
         queue_given;
@@ -30,6 +32,9 @@ struct upstream_block {
 static const struct option rows[] = {
     OPTION_ENUM(struct upstream_block, "resend", resend, .names = resend_names, .preset_text = "idempotent", SEEN(resend_given),
                 .help = "What may be sent again after a kept connection died under it."),
+    OPTION_SIZE(struct upstream_block, "max_decoded_bytes", max_decoded_bytes, .preset = TRANSPORT_DECODED_BYTES_MAX, .min = 1,
+                .max = TRANSPORT_DECODED_BYTES_MAX, SEEN(decoded_given),
+                .help = "Largest body that is decoded, as it is when unpacked."),
     OPTION_ENUM(struct upstream_block, "pick", pick, .names = pick_names, .preset_text = "lifo", SEEN(pick_given),
                 .help = "lifo: the connection used last; fifo: the one idle for longest."),
     OPTION_DURATION(struct upstream_block, "max_connection_age", max_connection_age_ns, .preset = SECONDS(3600), .max = INT64_MAX,
@@ -99,6 +104,8 @@ static void take(struct transport *transport, const struct upstream_block *block
 {
     if (block->resend_given)
         transport->resend = (enum resend_policy)block->resend;
+    if (block->decoded_given)
+        transport->max_decoded_bytes = block->max_decoded_bytes;
     if (block->pick_given)
         transport->pick_fifo = block->pick == 1;
     if (block->age_given)

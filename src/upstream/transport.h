@@ -29,6 +29,8 @@ enum failover_policy { FAILOVER_IDEMPOTENT, FAILOVER_OFF };
 /* holdfast/upstream "idle_timeout"; KrakenD's idle_connection_timeout other than 0 comes first. */
 enum idle_policy { IDLE_LEARNED, IDLE_NEVER, IDLE_FIXED };
 
+enum { TRANSPORT_DECODED_BYTES_MAX = 64 << 20 }; /* default and most of max_decoded_bytes */
+
 struct transport {
     int64_t dialer_timeout_ns;             /* of the whole dial; 0: none (the request's deadline still holds) */
     int64_t dialer_keep_alive_ns;          /* TCP keep-alive idle and interval; 0: 15 s; negative: off */
@@ -52,13 +54,14 @@ struct transport {
     int64_t tls_handshake_timeout_ns;      /* with https:// hosts, from connected to secured; 0: none */
     bool pick_fifo;                        /* the connection idle for longest, not the last used */
     bool ignore_hints, ignore_learned;     /* keep_alive_hints: false, learn: false */
+    int64_t max_decoded_bytes;             /* of an answer's body that is decoded, unpacked */
     enum resend_policy resend;             /* of requests that a dying connection took along */
     enum balance_policy balance;           /* among the hosts of a backend */
     enum failover_policy failover;         /* the same */
     int64_t eject_after;                   /* failures in a row until a host rests; 0: never */
     struct str pool;                       /* name of a separate pool to the same hosts; empty: the common one */
     bool disable_keep_alives;              /* one request for each connection */
-    bool disable_compression;              /* nothing asks for gzip by itself in this version: kept for the next one */
+    bool disable_compression;              /* do not ask for gzip by ourselves */
 };
 
 #define TRANSPORT_IDLE_DEFAULT_NS       60000000000

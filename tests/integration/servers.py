@@ -23,7 +23,8 @@ http {{
   uwsgi_temp_path {work}/uwsgi; scgi_temp_path {work}/scgi;
   keepalive_requests 1000000; sendfile on;
   server {{ listen 127.0.0.1:{port}; root {root};
-    location /close/ {{ alias {root}/; keepalive_timeout 0; }} }}
+    location /close/ {{ alias {root}/; keepalive_timeout 0; }}
+    location /packed/ {{ alias {root}/; gzip on; gzip_min_length 1; gzip_types *; }} }}
 }}
 """
 

@@ -204,7 +204,7 @@ def test_a_chunked_body_and_its_trailers(front):
 def test_compression_can_be_turned_off(make, off):
     upstream = make.origin()
     fetch(make.gateway(service([endpoint("/a", backend(upstream))], disable_compression=off)).address, "/a")
-    assert upstream.last.get("accept-encoding") in ([None] if off else [None, "gzip"])
+    assert upstream.last.get("accept-encoding") == (None if off else "gzip")
 
 
 def test_the_clients_accept_encoding_passes_untouched(front):

@@ -79,6 +79,72 @@ TEST(forward_headers_by_the_rules)
     }
 }
 
+TEST(forward_asks_for_gzip_where_go_does)
+{
+    static const struct {
+        const char *endpoint, *method, *headers;
+        bool asks;
+    } rows[] = {
+        {"\"input_headers\": [\"*\"],", "GET", "Accept: a", true},
+        {"\"input_headers\": [\"*\"],", "POST", "Content-Length: 3", true},
+        {"\"input_headers\": [\"*\"],", "HEAD", NULL, false},
+        {"\"input_headers\": [\"*\"],", "GET", "accept-encoding: br", false},
+        {"\"input_headers\": [\"*\"],", "GET", "Accept-Encoding: gzip", false},
+        {"\"input_headers\": [\"*\"],", "GET", "Accept-Encoding:", true},
+        {"\"input_headers\": [\"*\"],", "GET", "Range: bytes=0-1", false},
+        {"", "GET", "Accept-Encoding: br\nRange: bytes=0-1", true}, /* neither is passed on */
+    };
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct str text = arena_format(test_arena(), "{\"endpoint\": \"/a\", \"method\": \"*\", %s \"backend\": [{}]}",
+                                       rows[i].endpoint);
+        const struct service *service = gateway_service_of(text.data);
+        struct http_head out = forward(service, gateway_request(rows[i].method, "/a", rows[i].headers));
+        struct backend_options options = service->endpoints[0].backends[0];
+        struct backend backend = {.options = &options};
+        struct error err;
+
+        test_case_is("%.*s %s %s", STR_ARG(text), rows[i].method, rows[i].headers ? rows[i].headers : "");
+        CHECK_EQ(forward_may_ask_for_gzip(&backend, &out), rows[i].asks);
+        backend.subtree = true;
+        CHECK(!forward_may_ask_for_gzip(&backend, &out));
+        backend.subtree = false;
+        options.transport.disable_compression = true;
+        CHECK(!forward_may_ask_for_gzip(&backend, &out));
+        CHECK(forward_ask_for_gzip(test_arena(), &out, &err));
+        CHECK_STR(out.headers.fields[out.headers.count - 1].value, STR("gzip"));
+    }
+}
+
+TEST(forward_hides_the_gzip_that_it_asked_for)
+{
+    static const struct {
+        const char *headers, *left;
+        int64_t bytes, bytes_left;
+    } rows[] = {
+        {"A: b\nContent-Encoding: gzip\nContent-Length: 9\nEtag: e", "A: b\nEtag: e\n", 9, -1},
+        {"Content-Encoding: GZip", "", -1, -1},
+        {"Content-Encoding: gzip\nContent-Encoding: br", "", -1, -1}, /* as Go: all of them go */
+        {"Content-Encoding: br", NULL, 9, 9},
+        {"Content-Encoding: x-gzip", NULL, 9, 9},
+        {"Content-Encoding: gzip, gzip", NULL, 9, 9},
+        {"Content-Encoding: gzip\nContent-Length: 0", NULL, 0, 0},
+        {"Content-Length: 9", NULL, 9, 9},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct http_head *answer = gateway_request("", "", rows[i].headers);
+        struct str before = gateway_fields(&answer->headers);
+
+        test_case_is("%s", rows[i].headers);
+        answer->body_bytes = answer->announced_bytes = rows[i].bytes;
+        CHECK_EQ(forward_unpack_head(answer), rows[i].left != NULL);
+        CHECK_STR(gateway_fields(&answer->headers), rows[i].left ? str_from(rows[i].left) : before);
+        CHECK_INT(answer->body_bytes, rows[i].bytes_left);
+        CHECK_INT(answer->announced_bytes, rows[i].bytes_left);
+    }
+}
+
 TEST(forward_tells_a_length_only_when_its_header_passes)
 {
     static const struct {

@@ -1,0 +1,45 @@
+/* call_body.c: the body of a backend's answer, unpacked when we asked for it to be packed: whoever takes it (relay.c,
+ * call.c) does not know. SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/exchange_internal.h"
+#include "gateway/gunzip_stream.h"
+
+bool call_begin_body(struct exchange *x)
+{
+    if (!x->call.asks_for_gzip || !forward_unpack_head(x->call.answer))
+        return true;
+    x->call.gunzip = gunzip_stream_new(x->arena, &x->error);
+    return x->call.gunzip;
+}
+
+static enum io fetch_piece(struct exchange *x, struct chain *into)
+{
+    return fetch_body(x->call.fetch, into, PIECE_BYTES, &x->error);
+}
+
+/* Packed bytes that are wrong are the host's failure like a cut body, which the fetch cannot see. */
+static enum io unpack(struct exchange *x, bool ended)
+{
+    enum io io = gunzip_stream_move(x->call.gunzip, &x->call.packed, ended, &x->response_body,
+                                    loop_blocks(exchange_loop(x)), PIECE_BYTES, &x->error);
+
+    if (io == IO_FAIL && x->error.fault == FAULT_UPSTREAM)
+        host_count_add(&pool_counts(x->client->frontend->pool, x->call.host)->failures, 1);
+    return io;
+}
+
+enum io call_body(struct exchange *x)
+{
+    enum io fetched = IO_OK, io = IO_WAIT;
+
+    if (!x->call.gunzip)
+        return fetch_piece(x, &x->response_body);
+    /* More is fetched only when all that is here has been unpacked, so that little waits on either side. */
+    while (io == IO_WAIT && fetched == IO_OK) {
+        io = unpack(x, false);
+        if (io == IO_WAIT)
+            fetched = fetch_piece(x, &x->call.packed);
+    }
+    if (io != IO_WAIT || fetched != IO_END)
+        return io == IO_WAIT ? fetched : io;
+    return unpack(x, true);
+}
