@@ -138,7 +138,7 @@ static void run_visitor(struct task *task)
 
 static void visitor_new(struct admin *admin, struct stream *stream)
 {
-    struct http_conn_options options = {
+    static const struct http_conn_options options = {
         .idle_timeout_ns = ADMIN_TIMEOUT_NS, .head_timeout_ns = ADMIN_TIMEOUT_NS, .write_timeout_ns = ADMIN_TIMEOUT_NS};
     struct visitor *visitor = admin->visitors.count < ADMIN_CONNECTIONS_MAX ? calloc(1, sizeof(*visitor)) : NULL;
     struct error err;

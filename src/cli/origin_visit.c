@@ -355,13 +355,6 @@ static void run_visit(struct task *task)
 void visit_new(struct origin_house *house, struct stream *stream)
 {
     const struct origin_options *limits = &house->options;
-    struct http_conn_options options = {
-        /* Told to the peer only: origin_end.c does the closing. */
-        .idle_timeout_ns = limits->close_idle_after.min_ns,
-        .idle_grace_ns = UINT64_MAX / 4,
-        .requests_max = limits->unannounced ? 0 : limits->close_after_requests,
-        .keep_alive_header = limits->keep_alive_header,
-    };
     struct visit *visit = calloc(1, sizeof(*visit));
     struct error err;
 
@@ -369,10 +362,17 @@ void visit_new(struct origin_house *house, struct stream *stream)
         stream_close(stream, true);
         return;
     }
+    visit->conn_options = (struct http_conn_options){
+        /* Told to the peer only: origin_end.c does the closing. */
+        .idle_timeout_ns = limits->close_idle_after.min_ns,
+        .idle_grace_ns = UINT64_MAX / 4,
+        .requests_max = limits->unannounced ? 0 : limits->close_after_requests,
+        .keep_alive_header = limits->keep_alive_header,
+    };
     visit->house = house;
     visit->task.run = run_visit;
     visit->delay = visit->stray = visit->limit = (struct timer){.at_ns = TIMER_OFF, .task = &visit->task};
-    visit->conn = h1_server_new(stream, &options, &visit->task, &err);
+    visit->conn = h1_server_new(stream, &visit->conn_options, &visit->task, &err);
     if (!visit->conn) {
         free(visit);
         return;

@@ -20,6 +20,7 @@ enum visit_state {
 struct visit {
     struct origin_house *house;
     struct http_conn *conn;
+    struct http_conn_options conn_options;
     struct http_stream *stream;
     struct arena *arena;
     struct http_head *request;

@@ -259,7 +259,7 @@ void frontend_drain(struct frontend *frontend, struct task *drained)
     frontend->drained = drained;
     close_doors(frontend);
     for (struct list_node *node = list_first(&frontend->clients); node; node = list_next(&frontend->clients, node))
-        http_drain(container_of(node, struct client, node)->conn);
+        (void)http_close_idle(container_of(node, struct client, node)->conn, HTTP_END_DRAIN);
     tell_if_drained(frontend);
 }
 

@@ -33,6 +33,18 @@ enum http_unfit {
     HTTP_UNFIT_TIMEOUT,    /* one of our clocks ended it */
 };
 
+/* Why a server-role conn ends: the first reason counts. Names go into the ledger (http/end.c). */
+enum http_end {
+    HTTP_END_NONE, /* it has not, or its user closed it */
+#define HTTP_END(code, side, name, text) HTTP_END_##code,
+#include "http/end.def"
+#undef HTTP_END
+};
+enum { HTTP_ENDS = HTTP_END_CUT + 1 };
+const char *http_end_name(enum http_end end);  /* "idle" */
+const char *http_end_text(enum http_end end);  /* one sentence's worth for people */
+bool http_end_is_by_client(enum http_end end); /* whose doing it is */
+
 enum http_cancel {
     HTTP_CANCEL_GONE,     /* the other side went away, nobody waits for this any more */
     HTTP_CANCEL_DEADLINE, /* out of time */
@@ -44,14 +56,20 @@ struct http_conn_options {
         head_bytes_max;  /* request line or status line and all fields; 0: 1 MiB + 4096 (server), 256 KiB (client) */
     uint32_t fields_max; /* 0: 256; more is head_too_large */
     /* Server role; 0 switches each one off. */
-    uint64_t idle_timeout_ns; /* wait for the first byte of a next request: what Keep-Alive: timeout= promises */
-    uint64_t idle_grace_ns;   /* waited beyond it, so that a client which trusts the promise never races the close */
+    uint64_t idle_timeout_ns; /* wait for the first byte of a next request: what Keep-Alive: timeout= promises. A
+                                 client's own Keep-Alive: timeout= makes it shorter. An answer's promise holds for the
+                                 wait behind it, whatever this becomes meanwhile */
+    uint64_t idle_grace_ns; /* waited beyond it, and twice the round trip if that is more, so that a client which trusts
+                               the promise never races the close */
     uint64_t
         head_timeout_ns; /* from a request's first byte (of the first request: from accept) to the end of its head */
     uint64_t read_timeout_ns; /* from the first byte to the end of the request's body (KrakenD's read_timeout) */
     uint64_t
         write_timeout_ns; /* from the end of the request's head to the end of the response (KrakenD's write_timeout) */
     uint64_t body_gap_ns; /* longest silence inside a request's body while somebody wants to read it */
+    uint64_t body_rate;   /* bytes per second that such a body comes to, 5 s or a gap forgiven (h1/pace.h) */
+    uint64_t send_gap_ns; /* longest time in which a client takes nothing of what waits for it */
+    uint64_t send_rate;   /* bytes per second that it takes, the same forgiven */
     uint64_t linger_ns;   /* how long a closed sending side keeps reading so that the last answer is not lost; 0: 2 s */
     uint32_t requests_max;  /* after so many, the answer says Connection: close; 0: no limit */
     bool keep_alive_header; /* send Keep-Alive: timeout=, max= on answers that keep the connection */
@@ -63,8 +81,10 @@ struct http_conn_facts { /* for dumps, logs and the ledger */
     uint32_t messages;   /* heads received (server), requests sent (client) */
     uint64_t opened_ns, last_used_ns;
     uint64_t bytes_in, bytes_out;
-    enum http_unfit unfit;
-    int64_t hint_timeout_s, hint_max; /* the peer's Keep-Alive field (client role); -1: none */
+    enum http_unfit unfit;            /* client role */
+    enum http_end end;                /* server role */
+    bool raced;                       /* server role: bytes came at a conn that we closed while it was idle */
+    int64_t hint_timeout_s, hint_max; /* the peer's Keep-Alive field; -1: none */
     struct error last_error;          /* fault NONE when it ended in order */
 };
 
@@ -80,6 +100,7 @@ struct http_conn_ops {
     void (*cancel)(struct http_stream *stream, enum http_cancel why);
     void (*done)(struct http_stream *stream);
     void (*drain)(struct http_conn *conn);
+    bool (*close_idle)(struct http_conn *conn, enum http_end why); /* server role */
     void (*close)(struct http_conn *conn);
     enum io (*check_idle)(struct http_conn *conn, bool look);
     void (*facts)(const struct http_conn *conn, struct http_conn_facts *facts);
@@ -104,8 +125,8 @@ struct http_conn {
                             (Apache httpd) answer with their Keep-Alive: timeout= */
 };
 
-/* HTTP/1.0 and 1.1 (http/h1). They take `stream`, copy the options, and wake `owner`. NULL with *err (stream is then
- * closed). */
+/* HTTP/1.0 and 1.1 (http/h1). They take `stream`, and wake `owner`. NULL with *err (stream is then closed). The server
+ * role borrows the options, which must outlive the conn and may change meanwhile; the client role copies them. */
 struct http_conn *h1_server_new(struct stream *stream, const struct http_conn_options *options, struct task *owner,
                                 struct error *err);
 struct http_conn *h1_client_new(struct stream *stream, const struct http_conn_options *options, struct task *owner,
@@ -182,11 +203,19 @@ static inline void http_done(struct http_stream *stream)
     stream->conn->ops->done(stream);
 }
 
-/* Server role: the answer in hand or the next one says Connection: close; an idle conn closes now. Client role: no new
- * streams. */
+/* Server role: the answer in hand or the next one says Connection: close; an idle conn stays open for the one more
+ * request that may be under way, until close_idle or its idle timeout. Client role: no new streams. */
 static inline void http_drain(struct http_conn *conn)
 {
     conn->ops->drain(conn);
+}
+
+/* Server role: a conn that waits for a request sends FIN and lingers, unless bytes are here already: a request that
+ * came first is served, with Connection: close. False: nothing was closed, as it is busy or already on its way out (it
+ * then drains). */
+static inline bool http_close_idle(struct http_conn *conn, enum http_end why)
+{
+    return conn->ops->close_idle(conn, why);
 }
 
 /* Frees the conn at once, with whatever is still open on it (streams must be done). NULL is fine. */

@@ -112,6 +112,8 @@ static void take_hints(struct http_framing *framing, struct str value)
         part = str_trim(part);
         name = str_trim(str_first(part, str_find_char(part, '=')));
         part = str_trim(str_from_offset(part, str_find_char(part, '=') + 1));
+        if (part.len > 2 && part.data[0] == '"' && part.data[part.len - 1] == '"')
+            part = str_of(part.data + 1, part.len - 2);
         if (!text_to_u64(part, &number))
             continue;
         if (number > HINT_MAX)

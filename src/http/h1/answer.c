@@ -59,21 +59,53 @@ static bool much_is_unread(const struct h1_conn *conn)
     return conn->expects && h1_is_in_body(conn) && conn->in.size == 0;
 }
 
-static bool may_go_on(const struct h1_conn *conn)
+/* What the failed request was. */
+static enum http_end end_by_failure(const struct h1_conn *conn)
 {
-    const struct http_conn_options *options = &conn->options;
+    enum error_code code = conn->failure ? conn->failure->code : ERROR_NONE;
 
-    if (!conn->keep || conn->draining || conn->receive == H1_RECEIVE_FAILED || conn->receive == H1_RECEIVE_HEAD_READY)
-        return false;
+    if (code == ERROR_HEAD_TIMEOUT)
+        return HTTP_END_HEAD_TIMEOUT;
+    if (code == ERROR_BODY_TIMEOUT)
+        return HTTP_END_BODY_TIMEOUT;
+    return code == ERROR_CLOSED || code == ERROR_BODY_INCOMPLETE ? HTTP_END_GONE : HTTP_END_REFUSED;
+}
+
+/* HTTP_END_NONE: the conn may go on behind this answer. */
+static enum http_end end_behind(const struct h1_conn *conn)
+{
+    const struct http_conn_options *options = conn->options;
+
+    if (conn->receive == H1_RECEIVE_FAILED || conn->receive == H1_RECEIVE_HEAD_READY)
+        return end_by_failure(conn);
+    if (!conn->keep)
+        return HTTP_END_ASKED;
+    if (conn->draining)
+        return HTTP_END_DRAIN;
     if (options->requests_max > 0 && conn->messages >= options->requests_max)
-        return false;
-    return !was_last(conn) && !much_is_unread(conn);
+        return HTTP_END_REQUESTS;
+    if (was_last(conn))
+        return HTTP_END_CLOSED;
+    return much_is_unread(conn) ? HTTP_END_UNREAD : HTTP_END_NONE;
+}
+
+/* How long the next request will be waited for. A client that says how long it keeps the connection is not waited for
+ * any longer; one that says 0 gets a second. */
+static void promise(struct h1_conn *conn)
+{
+    uint64_t wait_ms = conn->options->idle_timeout_ns / 1000000, hint_ms;
+
+    if (conn->hint_timeout_s >= 0 && wait_ms > 0) {
+        hint_ms = conn->hint_timeout_s > 0 ? (uint64_t)conn->hint_timeout_s * 1000 : 1000;
+        wait_ms = hint_ms < wait_ms ? hint_ms : wait_ms;
+    }
+    conn->wait_ms = (uint32_t)(wait_ms < UINT32_MAX ? wait_ms : UINT32_MAX);
 }
 
 static void write_hints(const struct h1_conn *conn, struct h1_writer *writer)
 {
-    const struct http_conn_options *options = &conn->options;
-    uint64_t timeout_s = options->idle_timeout_ns / 1000000000;
+    const struct http_conn_options *options = conn->options;
+    uint64_t timeout_s = conn->wait_ms / 1000;
     char digits[NUMBER_TEXT_BYTES];
 
     if (timeout_s == 0 && options->requests_max == 0)
@@ -96,7 +128,7 @@ static void write_connection(const struct h1_conn *conn, struct h1_writer *write
         h1_write_known(writer, HEADER_CONNECTION, STR("close"));
     else if (conn->peer_is_1_0)
         h1_write_known(writer, HEADER_CONNECTION, STR("keep-alive"));
-    if (conn->keep && conn->options.keep_alive_header)
+    if (conn->keep && conn->options->keep_alive_header)
         write_hints(conn, writer);
 }
 
@@ -119,6 +151,7 @@ static enum io send_interim(struct h1_conn *conn, const struct http_head *head, 
 enum io h1_server_send_head(struct http_stream *stream, const struct http_head *head, bool end, struct error *err)
 {
     struct h1_conn *conn = h1_of_stream(stream);
+    enum http_end end_behind_answer;
     struct h1_writer writer;
 
     ASSERT(conn->stream_open);
@@ -135,8 +168,12 @@ enum io h1_server_send_head(struct http_stream *stream, const struct http_head *
     if (!has_date(&head->headers))
         write_date(conn, &writer);
     h1_write_fields(&writer, &head->headers);
-    conn->keep = may_go_on(conn);
+    end_behind_answer = end_behind(conn);
+    conn->keep = end_behind_answer == HTTP_END_NONE;
     write_framing(conn, &writer, head, end);
+    if (!conn->keep)
+        h1_note_end(conn, end_behind_answer != HTTP_END_NONE ? end_behind_answer : HTTP_END_NO_LENGTH);
+    promise(conn);
     write_connection(conn, &writer);
     return h1_finish_head(conn, &writer, err);
 }

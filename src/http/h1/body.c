@@ -173,12 +173,11 @@ static enum io await_body(struct h1_conn *conn, struct error *err)
         h1_set_unfit(conn, HTTP_UNFIT_CLOSED);
         return fail(conn, h1_peer_fault(conn), ERROR_BODY_INCOMPLETE, "closed inside a body", err);
     }
-    if (conn->quiet_ns == 0)
-        conn->quiet_ns = h1_now(conn);
     conn->receive_waits = true;
     if (h1_is_server(conn)) {
+        pace_wait(&conn->coming, h1_now(conn));
         h1_server_continue(conn);
-        if (conn->options.body_gap_ns > 0 || conn->options.read_timeout_ns > 0)
+        if (h1_server_deadline(conn) != TIMER_OFF)
             h1_wake_self(conn); /* sets the clock */
     }
     return IO_WAIT;
@@ -187,6 +186,7 @@ static enum io await_body(struct h1_conn *conn, struct error *err)
 enum io h1_recv_body(struct http_stream *stream, struct chain *into, size_t size_max, struct error *err)
 {
     struct h1_conn *conn = h1_of_stream(stream);
+    size_t before = into->size;
     enum io io;
 
     ASSERT(conn->stream_open);
@@ -197,8 +197,8 @@ enum io h1_recv_body(struct http_stream *stream, struct chain *into, size_t size
     io = take_body(conn, into, size_max, err);
     if (io == IO_WAIT)
         io = await_body(conn, err);
-    else
-        conn->quiet_ns = 0;
+    else if (h1_is_server(conn))
+        h1_server_got_body(conn, into->size - before);
     if (conn->stalled)
         h1_wake_self(conn);
     return io;

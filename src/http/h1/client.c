@@ -95,7 +95,7 @@ static enum io client_send_head(struct http_stream *stream, const struct http_he
     h1_write_known(&writer, HEADER_HOST, head->authority);
     h1_write_fields(&writer, &head->headers);
     write_framing(conn, &writer, head, end);
-    if (conn->options.single_use) {
+    if (conn->single_use) {
         h1_set_unfit(conn, HTTP_UNFIT_OURS);
         h1_write_known(&writer, HEADER_CONNECTION, STR("close"));
     } else if (conn->base.ask_keep_alive) {

@@ -2,6 +2,9 @@
  * out anew when it fires. SPDX-License-Identifier: Apache-2.0 */
 #include "http/h1/h1_internal.h"
 
+#define MS           UINT64_C(1000000)
+#define GRACE_MAX_NS UINT64_C(10000000000)
+
 static uint64_t after(uint64_t since_ns, uint64_t timeout_ns)
 {
     uint64_t at_ns;
@@ -14,39 +17,64 @@ static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
     return a_ns < b_ns ? a_ns : b_ns;
 }
 
-static uint64_t write_deadline(const struct h1_conn *conn)
+struct pace_limit h1_coming_limit(const struct h1_conn *conn)
 {
-    return after(conn->head_end_ns, conn->options.write_timeout_ns);
+    return (struct pace_limit){.gap_ns = conn->options->body_gap_ns, .rate = conn->options->body_rate};
 }
 
-static bool is_waiting(const struct h1_conn *conn)
+struct pace_limit h1_leaving_limit(const struct h1_conn *conn)
 {
-    return !conn->stream_open && !conn->stream_waits;
+    return (struct pace_limit){.gap_ns = conn->options->send_gap_ns, .rate = conn->options->send_rate};
+}
+
+void h1_server_got_body(struct h1_conn *conn, size_t bytes)
+{
+    struct pace_limit limit = h1_coming_limit(conn);
+
+    pace_move(&conn->coming, &limit, bytes, h1_now(conn));
+}
+
+static uint64_t write_deadline(const struct h1_conn *conn)
+{
+    struct pace_limit limit = h1_leaving_limit(conn);
+    uint64_t at_ns = after(conn->head_end_ns, conn->options->write_timeout_ns);
+
+    return conn->out.size > 0 ? earlier(at_ns, pace_deadline(&conn->leaving, &limit)) : at_ns;
+}
+
+static bool is_first(const struct h1_conn *conn)
+{
+    return conn->messages == 0 && conn->options->head_timeout_ns > 0;
 }
 
 /* For the first byte of a request. The first request of all has until the end of its head, from accept on. */
 static uint64_t idle_deadline(const struct h1_conn *conn)
 {
-    if (conn->messages == 0 && conn->options.head_timeout_ns > 0)
-        return after(conn->opened_ns, conn->options.head_timeout_ns);
-    if (conn->options.idle_timeout_ns == 0)
+    uint64_t wait_ns = conn->messages > 0 ? conn->wait_ms * MS : conn->options->idle_timeout_ns;
+    uint64_t grace_ns = conn->options->idle_grace_ns;
+
+    if (is_first(conn))
+        return after(conn->opened_ns, conn->options->head_timeout_ns);
+    if (wait_ns == 0)
         return TIMER_OFF;
-    return after(conn->last_used_ns, conn->options.idle_timeout_ns + conn->options.idle_grace_ns);
+    if (grace_ns > 0 && conn->grace_ms * MS > grace_ns)
+        grace_ns = conn->grace_ms * MS;
+    return after(conn->last_used_ns, wait_ns + grace_ns);
 }
 
 static uint64_t head_deadline(const struct h1_conn *conn)
 {
     uint64_t since_ns = conn->messages == 0 ? conn->opened_ns : conn->since_ns;
 
-    return earlier(after(since_ns, conn->options.head_timeout_ns),
-                   after(conn->since_ns, conn->options.read_timeout_ns));
+    return earlier(after(since_ns, conn->options->head_timeout_ns),
+                   after(conn->since_ns, conn->options->read_timeout_ns));
 }
 
 static uint64_t body_deadline(const struct h1_conn *conn)
 {
-    uint64_t at_ns = after(conn->since_ns, conn->options.read_timeout_ns);
+    struct pace_limit limit = h1_coming_limit(conn);
 
-    return conn->quiet_ns > 0 ? earlier(at_ns, after(conn->quiet_ns, conn->options.body_gap_ns)) : at_ns;
+    return earlier(after(conn->since_ns, conn->options->read_timeout_ns), pace_deadline(&conn->coming, &limit));
 }
 
 static uint64_t waiting_deadline(const struct h1_conn *conn)
@@ -73,7 +101,7 @@ uint64_t h1_server_deadline(const struct h1_conn *conn)
         return TIMER_OFF;
     switch ((enum h1_phase)conn->phase) {
     case H1_LIVE:
-        return is_waiting(conn) ? waiting_deadline(conn) : serving_deadline(conn);
+        return h1_is_waiting(conn) ? waiting_deadline(conn) : serving_deadline(conn);
     case H1_FINISH:
         return write_deadline(conn);
     case H1_SKIP:
@@ -90,6 +118,7 @@ static void break_slow_writer(struct h1_conn *conn)
     struct error err;
 
     error_set(&err, FAULT_CLIENT, ERROR_WRITE_TIMEOUT, "the response was not taken in time");
+    h1_note_end(conn, HTTP_END_WRITE_TIMEOUT);
     h1_set_unfit(conn, HTTP_UNFIT_TIMEOUT);
     conn->close_by_reset = true;
     h1_break(conn, &err);
@@ -100,9 +129,23 @@ static void fail_slow_body(struct h1_conn *conn)
     struct error err;
 
     error_set(&err, FAULT_CLIENT, ERROR_BODY_TIMEOUT, "the body did not come in time");
+    h1_note_end(conn, HTTP_END_BODY_TIMEOUT);
     h1_set_unfit(conn, HTTP_UNFIT_TIMEOUT);
     h1_fail_receive(conn, &err);
     h1_wake_stream(conn);
+}
+
+/* Before the first idle close of a conn the kernel tells how far the client is: who is far away needs longer to use
+ * what it was promised. */
+static bool deserves_more(struct h1_conn *conn)
+{
+    struct tcp_facts facts;
+
+    if (conn->options->idle_grace_ns == 0 || conn->grace_ms > 0 || is_first(conn) ||
+        !stream_facts(conn->base.stream, &facts))
+        return false;
+    conn->grace_ms = (uint32_t)((facts.rtt_ns < GRACE_MAX_NS / 2 ? 2 * facts.rtt_ns : GRACE_MAX_NS) / MS + 1);
+    return h1_now(conn) < idle_deadline(conn);
 }
 
 /* A part of a head is answered (408); silence is not, since nothing was asked (RFC 9110 15.5.9). */
@@ -110,10 +153,10 @@ static void expire_waiting(struct h1_conn *conn)
 {
     if (conn->out.size > 0 && conn->since_ns == 0)
         break_slow_writer(conn);
-    else if (conn->in.size == 0)
-        h1_server_enter(conn, H1_FINISH);
-    else
+    else if (conn->in.size > 0)
         h1_server_refuse(conn, ERROR_HEAD_TIMEOUT);
+    else if (!deserves_more(conn))
+        (void)h1_server_end_idle(conn, is_first(conn) ? HTTP_END_HEAD_TIMEOUT : HTTP_END_IDLE);
 }
 
 static void expire_serving(struct h1_conn *conn, uint64_t now_ns)
@@ -132,12 +175,13 @@ void h1_server_expire(struct h1_conn *conn)
         return;
     switch ((enum h1_phase)conn->phase) {
     case H1_LIVE:
-        if (is_waiting(conn))
+        if (h1_is_waiting(conn))
             expire_waiting(conn);
         else
             expire_serving(conn, now_ns);
         return;
     case H1_SKIP:
+        h1_note_end(conn, HTTP_END_UNREAD);
         h1_server_enter(conn, H1_FINISH);
         return;
     case H1_FINISH:

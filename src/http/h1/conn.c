@@ -9,23 +9,24 @@ enum {
     CLIENT_HEAD_BYTES = 256 << 10,
     COPY_BYTES_MAX = 4096, /* pieces up to this size are copied rather than moved */
 };
-#define LINGER_NS UINT64_C(2000000000)
 
 /* Stands in for a failure that there was no memory to keep. */
 static const struct error h1_no_memory = {
     .fault = FAULT_SYSTEM, .code = ERROR_OUT_OF_MEMORY, .text = "no memory for a connection"};
 
-static struct http_conn_options with_defaults(const struct http_conn_options *options, enum http_role role)
+static void take_options(struct h1_conn *conn, const struct http_conn_options *options, enum http_role role)
 {
-    struct http_conn_options filled = *options;
+    uint32_t fields_max = options->fields_max > 0 ? options->fields_max : H1_FIELDS_MAX;
 
-    if (filled.head_bytes_max == 0)
-        filled.head_bytes_max = role == HTTP_SERVER ? SERVER_HEAD_BYTES : CLIENT_HEAD_BYTES;
-    if (filled.fields_max == 0)
-        filled.fields_max = H1_FIELDS_MAX;
-    if (filled.linger_ns == 0)
-        filled.linger_ns = LINGER_NS;
-    return filled;
+    conn->head_bytes_max = options->head_bytes_max;
+    if (conn->head_bytes_max == 0)
+        conn->head_bytes_max = role == HTTP_SERVER ? SERVER_HEAD_BYTES : CLIENT_HEAD_BYTES;
+    conn->fields_max = (uint16_t)(fields_max < UINT16_MAX ? fields_max : UINT16_MAX);
+    conn->single_use = options->single_use;
+    if (role == HTTP_CLIENT)
+        return;
+    conn->options = options;
+    h1_begin_paces(conn);
 }
 
 static struct http_conn *h1_new(struct stream *stream, const struct http_conn_options *options, struct task *owner,
@@ -48,7 +49,7 @@ static struct http_conn *h1_new(struct stream *stream, const struct http_conn_op
     };
     conn->stream.conn = &conn->base;
     conn->scanner = h1_scanner_best();
-    conn->options = with_defaults(options, role);
+    take_options(conn, options, role);
     conn->timer.task = &conn->base.task;
     conn->timer.at_ns = TIMER_OFF;
     conn->opened_ns = conn->last_used_ns = h1_now(conn);
@@ -98,6 +99,8 @@ void h1_facts(const struct http_conn *base, struct http_conn_facts *facts)
         .bytes_in = conn->bytes_in,
         .bytes_out = conn->bytes_out,
         .unfit = (enum http_unfit)conn->unfit,
+        .end = (enum http_end)conn->end,
+        .raced = conn->raced,
         .hint_timeout_s = conn->hint_timeout_s,
         .hint_max = conn->hint_max,
     };
@@ -166,6 +169,10 @@ void h1_break(struct h1_conn *conn, const struct error *err)
         return;
     conn->broken = true;
     h1_note_failure(conn, err);
+    if (h1_is_server(conn))
+        h1_note_end(conn, err->fault != FAULT_CLIENT                  ? HTTP_END_FAILED
+                          : h1_is_waiting(conn) && conn->in.size == 0 ? HTTP_END_RESET
+                                                                      : HTTP_END_GONE);
     h1_set_unfit(conn, HTTP_UNFIT_CLOSED);
     chain_clear(&conn->out);
     if (conn->send != H1_SEND_END)

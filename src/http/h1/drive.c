@@ -39,6 +39,14 @@ static void write_failed(struct h1_conn *conn, struct error *err)
     h1_wake_stream(conn);
 }
 
+static void moved(struct h1_conn *conn, size_t bytes)
+{
+    struct pace_limit limit = h1_leaving_limit(conn);
+
+    if (conn->out.size > 0 || conn->leaving.since_ns > 0)
+        pace_move(&conn->leaving, &limit, bytes, h1_now(conn));
+}
+
 static void flush(struct h1_conn *conn)
 {
     struct iovec parts[PARTS_OUT];
@@ -49,8 +57,10 @@ static void flush(struct h1_conn *conn)
         int count = chain_parts(&conn->out, parts, PARTS_OUT);
         enum io io = stream_writev(conn->base.stream, parts, count, &sent, &err);
 
-        if (io == IO_WAIT)
+        if (io == IO_WAIT) {
+            pace_wait(&conn->leaving, h1_now(conn));
             return;
+        }
         if (io != IO_OK) {
             write_failed(conn, &err);
             return;
@@ -58,6 +68,8 @@ static void flush(struct h1_conn *conn)
         conn->bytes_out += sent;
         chain_drop(&conn->out, sent);
         conn->last_used_ns = h1_now(conn);
+        if (h1_is_server(conn))
+            moved(conn, sent);
     }
 }
 
@@ -84,8 +96,7 @@ static size_t room_in(const struct h1_conn *conn)
     if (h1_is_in_body(conn))
         return room_for_body(conn);
     if (conn->receive == H1_RECEIVE_HEAD && (h1_is_server(conn) || conn->stream_open))
-        return size_min(BLOCK_LARGE_BYTES,
-                        rest((size_t)conn->options.head_bytes_max + BLOCK_LARGE_BYTES, conn->in.size));
+        return size_min(BLOCK_LARGE_BYTES, rest((size_t)conn->head_bytes_max + BLOCK_LARGE_BYTES, conn->in.size));
     /* Nothing is asked for now, but the end of the stream must be seen, and what comes unasked. */
     return conn->in.size == 0 ? BLOCK_LARGE_BYTES : 0;
 }
@@ -157,6 +168,8 @@ static void wake_waiting(struct h1_conn *conn)
 {
     if (conn->receive_waits && has_news(conn)) {
         conn->receive_waits = false;
+        if (h1_is_server(conn))
+            h1_server_got_body(conn, 0); /* from here on it is the reader that takes its time */
         task_wake(conn->base.loop, conn->stream.owner);
     }
     if (conn->send_waits && conn->out.size <= H1_OUT_MAX / 2) {

@@ -3,7 +3,7 @@
  *   conn.c     birth, death, facts      drive.c   the conn's own task: bytes in and out
  *   receive.c  heads in                 body.c    bodies and trailers in      send.c   bodies and trailers out
  *   server.c   the server role          answer.c  its heads out               clock.c  its clocks
- *   client.c   the client role            move.c     to another loop
+ *   client.c   the client role            move.c     to another loop             pace.c   how slow is too slow
  *
  * Three small machines stand side by side: `phase` of the conn, `receive` of the message that comes in, `send` of the
  * one that goes out. SPDX-License-Identifier: Apache-2.0 */
@@ -13,6 +13,7 @@
 #include "base/assert.h"
 #include "http/conn.h"
 #include "http/h1/chunked.h"
+#include "http/h1/pace.h"
 #include "http/h1/parse.h"
 #include "http/h1/write.h"
 #include "http/semantics.h"
@@ -68,22 +69,23 @@ struct h1_conn {
     const struct h1_scanner *scanner;
     struct chain in, out;
     struct timer timer;
-    struct http_conn_options options;
-    const struct error *failure; /* the first one; NULL: none. Not ours when it is h1_no_memory */
+    const struct http_conn_options *options; /* server: borrowed, and may change. NULL in the client role */
+    const struct error *failure;             /* the first one; NULL: none. Not ours when it is h1_no_memory */
     uint64_t opened_ns, last_used_ns;
     uint64_t bytes_in, bytes_out;
-    uint64_t since_ns;    /* server: when the first byte of the request under way came */
-    uint64_t head_end_ns; /* server: when its head was whole */
-    union {
-        uint64_t quiet_ns; /* server, phase LIVE: since when a reader waits for a body; 0: nobody does */
-        uint64_t until_ns; /* end of the phases SKIP and LINGER */
-    };
+    uint64_t since_ns;           /* server: when the first byte of the request under way came */
+    uint64_t head_end_ns;        /* server: when its head was whole */
+    uint64_t until_ns;           /* server: end of the phases SKIP and LINGER */
+    struct pace coming, leaving; /* server: a body while a reader waits for it; bytes while they wait in `out` */
     uint64_t send_left;
     struct h1_chunked chunked; /* `left` is used by H1_RECEIVE_LENGTH too */
     uint32_t seen;             /* bytes of `in` in which the end of a head was searched */
     uint32_t head_bytes;
     uint32_t messages;
-    uint32_t skipped; /* bytes thrown away in the phases from SKIP on */
+    uint32_t skipped;        /* bytes thrown away in the phases from SKIP on */
+    uint32_t head_bytes_max; /* of the options */
+    uint32_t wait_ms;        /* server: how long the next request may be waited for, as the last answer promised */
+    uint32_t grace_ms;       /* server: ... and how much longer by the round trip; 0: not looked at */
     int32_t hint_timeout_s, hint_max;
     uint8_t phase;      /* enum h1_phase */
     uint8_t receive;    /* enum h1_receive */
@@ -91,6 +93,8 @@ struct h1_conn {
     uint8_t tail;       /* enum h1_tail of the search */
     uint8_t unfit;      /* enum http_unfit */
     uint8_t head_fault; /* enum error_code, in H1_RECEIVE_HEAD_READY */
+    uint8_t end;        /* server: enum http_end */
+    uint16_t fields_max;
     uint8_t empty_lines, interims;
     bool stream_open : 1;  /* given by accept or open, not done yet */
     bool stream_waits : 1; /* server: accept would give one */
@@ -98,6 +102,11 @@ struct h1_conn {
     bool head_only : 1;    /* the request is HEAD */
     bool keep : 1;         /* the conn may go on after this message pair */
     bool draining : 1;
+    bool closing : 1;    /* server: it drains, and no further request is waited for */
+    bool granted : 1;    /* server: the idle timeout was up as a request came */
+    bool idle_close : 1; /* server: it was closed while idle: bytes that come now have raced */
+    bool raced : 1;
+    bool single_use : 1;    /* client: of the options */
     bool expects : 1;       /* server: the client waits for 100 Continue, or a final answer */
     bool ended : 1;         /* the peer's FIN was read */
     bool broken : 1;        /* no byte goes either way any more */
@@ -196,13 +205,20 @@ bool h1_server_takes(struct h1_conn *conn, struct http_head *head, struct error 
 void h1_server_continue(struct h1_conn *conn); /* sends 100 Continue when the client waits for it */
 void h1_server_enter(struct h1_conn *conn, enum h1_phase phase);
 void h1_server_refuse(struct h1_conn *conn, enum error_code code); /* offers a stream whose recv_head fails */
+void h1_begin_paces(struct h1_conn *conn);
+void h1_note_end(struct h1_conn *conn, enum http_end end); /* kept when it is the first */
+bool h1_is_waiting(const struct h1_conn *conn);            /* server: for a request, or its head */
+/* Nothing came: FIN, and linger. False: something did, and is served. */
+bool h1_server_end_idle(struct h1_conn *conn, enum http_end why);
 
 /* answer.c */
 enum io h1_server_send_head(struct http_stream *stream, const struct http_head *head, bool end, struct error *err);
 
 /* clock.c */
-uint64_t h1_server_deadline(const struct h1_conn *conn); /* TIMER_OFF: none */
-void h1_server_expire(struct h1_conn *conn);             /* does what is due, if anything is */
+uint64_t h1_server_deadline(const struct h1_conn *conn);     /* TIMER_OFF: none */
+void h1_server_expire(struct h1_conn *conn);                 /* does what is due, if anything is */
+void h1_server_got_body(struct h1_conn *conn, size_t bytes); /* ends the wait for it, if there is one */
+struct pace_limit h1_coming_limit(const struct h1_conn *conn), h1_leaving_limit(const struct h1_conn *conn);
 
 /* client.c */
 void h1_client_step(struct h1_conn *conn);

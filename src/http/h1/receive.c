@@ -113,7 +113,7 @@ static bool first_line_is_endless(struct h1_conn *conn)
 
 static void check_size(struct h1_conn *conn, size_t size)
 {
-    if (size > conn->options.head_bytes_max)
+    if (size > conn->head_bytes_max)
         head_is_wrong(conn, ERROR_HEAD_TOO_LARGE);
     else if (conn->receive == H1_RECEIVE_HEAD && conn->seen < conn->in.size)
         head_is_wrong(conn, ERROR_HEAD_TOO_LARGE); /* in more pieces than are searched */
@@ -192,7 +192,7 @@ static struct str copy_in(struct h1_conn *conn, struct arena *arena, size_t size
 static bool understand(struct h1_conn *conn, struct arena *arena, struct str text, struct http_head *head,
                        struct error *err)
 {
-    struct h1_parse parse = {.scanner = conn->scanner, .arena = arena, .fields_max = conn->options.fields_max};
+    struct h1_parse parse = {.scanner = conn->scanner, .arena = arena, .fields_max = conn->fields_max};
 
     if (h1_is_server(conn))
         return h1_parse_request(&parse, text, head, err) && h1_server_takes(conn, head, err);

@@ -2,12 +2,29 @@
  * clocks; and the ways a connection ends. SPDX-License-Identifier: Apache-2.0 */
 #include "http/h1/h1_internal.h"
 
+#define LINGER_NS     UINT64_C(2000000000)
+#define LINGER_MIN_NS UINT64_C(100000000)
+
 static void enter_over(struct h1_conn *conn)
 {
     conn->phase = H1_OVER;
     chain_clear(&conn->in);
     chain_clear(&conn->out);
     task_wake(conn->base.loop, conn->base.owner);
+}
+
+/* What is under way to a conn that was idle comes within a round trip or two; the kernel's numbers say how long that
+ * is. */
+static uint64_t linger_ns(const struct h1_conn *conn)
+{
+    uint64_t most_ns = conn->options->linger_ns > 0 ? conn->options->linger_ns : LINGER_NS;
+    struct tcp_facts facts;
+
+    if (!conn->idle_close || !stream_facts(conn->base.stream, &facts) || facts.rtt_ns == 0)
+        return most_ns;
+    if (4 * facts.rtt_ns < LINGER_MIN_NS)
+        return most_ns < LINGER_MIN_NS ? most_ns : LINGER_MIN_NS;
+    return 4 * facts.rtt_ns < most_ns ? 4 * facts.rtt_ns : most_ns;
 }
 
 void h1_server_enter(struct h1_conn *conn, enum h1_phase phase)
@@ -20,7 +37,33 @@ void h1_server_enter(struct h1_conn *conn, enum h1_phase phase)
     if (phase == H1_SKIP)
         conn->until_ns = h1_now(conn) + H1_SKIP_NS;
     if (phase == H1_LINGER)
-        conn->until_ns = h1_now(conn) + conn->options.linger_ns;
+        conn->until_ns = h1_now(conn) + linger_ns(conn);
+}
+
+void h1_note_end(struct h1_conn *conn, enum http_end end)
+{
+    if (conn->end == HTTP_END_NONE)
+        conn->end = (uint8_t)end;
+}
+
+bool h1_is_waiting(const struct h1_conn *conn)
+{
+    return conn->phase == H1_LIVE && !conn->stream_open && !conn->stream_waits;
+}
+
+/* The last look tells a request that came first from one that comes too late. Only one such grant for each wait: bytes
+ * of a stream need not become bytes of ours. */
+bool h1_server_end_idle(struct h1_conn *conn, enum http_end why)
+{
+    h1_note_end(conn, why);
+    if (!conn->granted && stream_peek(conn->base.stream) == IO_OK) {
+        conn->granted = conn->draining = true;
+        h1_wake_self(conn);
+        return false;
+    }
+    conn->idle_close = true;
+    h1_server_enter(conn, H1_FINISH);
+    return true;
 }
 
 /* Ready for the next request, which may be here already. */
@@ -31,8 +74,8 @@ static void begin_request(struct h1_conn *conn)
     h1_begin_head(conn);
     conn->empty_lines = 0;
     conn->send = H1_SEND_HEAD;
-    conn->since_ns = conn->quiet_ns = 0;
-    conn->keep = conn->head_only = conn->peer_is_1_0 = conn->expects = false;
+    conn->since_ns = conn->coming.since_ns = 0;
+    conn->keep = conn->head_only = conn->peer_is_1_0 = conn->expects = conn->granted = false;
     h1_server_enter(conn, H1_LIVE);
 }
 
@@ -56,10 +99,20 @@ static void await_request(struct h1_conn *conn)
     if (conn->in.size > 0 && conn->since_ns == 0)
         conn->since_ns = h1_now(conn);
     h1_find_head(conn);
-    if (conn->receive == H1_RECEIVE_HEAD_READY)
+    if (conn->receive == H1_RECEIVE_HEAD_READY) {
         offer(conn);
-    else if (conn->ended || (conn->draining && conn->in.size == 0))
+    } else if (conn->ended) {
+        h1_note_end(conn, conn->in.size > 0 ? HTTP_END_GONE : HTTP_END_CLOSED);
         h1_server_enter(conn, H1_FINISH);
+    } else if (conn->closing && conn->in.size == 0 && conn->out.size == 0) {
+        (void)h1_server_end_idle(conn, HTTP_END_DRAIN);
+    }
+}
+
+static void end_unread(struct h1_conn *conn)
+{
+    h1_note_end(conn, conn->ended ? HTTP_END_GONE : HTTP_END_UNREAD);
+    h1_server_enter(conn, H1_FINISH);
 }
 
 static void skip_request(struct h1_conn *conn)
@@ -71,7 +124,7 @@ static void skip_request(struct h1_conn *conn)
     if (complete)
         begin_request(conn);
     else if (conn->receive == H1_RECEIVE_FAILED || conn->ended || conn->skipped >= H1_SKIP_MAX)
-        h1_server_enter(conn, H1_FINISH);
+        end_unread(conn);
     else if (conn->stalled)
         h1_wake_self(conn);
 }
@@ -97,6 +150,7 @@ static void finish(struct h1_conn *conn)
 
 static void linger(struct h1_conn *conn)
 {
+    conn->raced |= conn->idle_close && conn->in.size > 0;
     throw_away(conn);
     if (conn->ended || conn->skipped >= H1_SKIP_MAX)
         enter_over(conn);
@@ -134,6 +188,15 @@ static enum io server_accept(struct http_conn *base, struct http_stream **stream
     return IO_OK;
 }
 
+void h1_begin_paces(struct h1_conn *conn)
+{
+    struct pace_limit coming = h1_coming_limit(conn), leaving = h1_leaving_limit(conn);
+
+    pace_begin(&conn->coming, &coming);
+    if (conn->out.size == 0)
+        pace_begin(&conn->leaving, &leaving);
+}
+
 bool h1_server_takes(struct h1_conn *conn, struct http_head *head, struct error *err)
 {
     struct http_framing framing;
@@ -144,9 +207,12 @@ bool h1_server_takes(struct h1_conn *conn, struct http_head *head, struct error 
         return false;
     conn->messages++;
     conn->keep = !framing.close && (!conn->peer_is_1_0 || framing.keep_alive);
+    conn->hint_timeout_s = framing.hint_timeout_s;
+    conn->hint_max = framing.hint_max;
     /* What stands behind CONNECT is for a tunnel that will not be: it is never read as a request. */
     if (str_eq(head->method, STR("CONNECT")))
         conn->keep = false;
+    h1_begin_paces(conn);
     h1_begin_body(conn, head, &framing);
     conn->expects = head->expect_continue && h1_is_in_body(conn);
     return true;
@@ -171,6 +237,7 @@ static void break_off(struct h1_conn *conn)
 {
     if (conn->send == H1_SEND_END)
         return;
+    h1_note_end(conn, HTTP_END_FAILED);
     if (conn->send == H1_SEND_UNTIL_CLOSE)
         conn->close_by_reset = true;
     conn->send = H1_SEND_FAILED;
@@ -212,7 +279,17 @@ static void server_drain(struct http_conn *base)
     struct h1_conn *conn = h1_of_conn(base);
 
     conn->draining = true;
+}
+
+static bool server_close_idle(struct http_conn *base, enum http_end why)
+{
+    struct h1_conn *conn = h1_of_conn(base);
+
+    conn->draining = conn->closing = true;
+    if (!h1_is_waiting(conn) || conn->in.size > 0 || conn->out.size > 0 || conn->broken)
+        return false;
     h1_wake_self(conn);
+    return h1_server_end_idle(conn, why);
 }
 
 static uint32_t server_room(const struct http_conn *conn)
@@ -249,6 +326,7 @@ const struct http_conn_ops h1_server_ops = {
     .cancel = server_cancel,
     .done = server_done,
     .drain = server_drain,
+    .close_idle = server_close_idle,
     .close = h1_close,
     .check_idle = server_check_idle,
     .facts = h1_facts,

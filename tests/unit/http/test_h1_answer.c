@@ -229,12 +229,31 @@ TEST(draining_closes_behind_the_answer_in_hand)
     stage_close(&stage);
 }
 
-TEST(draining_closes_an_idle_connection_now)
+TEST(draining_leaves_an_idle_connection_one_more_request)
+{
+    struct h1_stage stage;
+
+    serve_one(&stage, NULL, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    stage_answer(&stage, STR(""));
+    far_text(&stage);
+    http_drain(stage.conn);
+    stage_pass(&stage, 600 * SECONDS);
+    CHECK(!stage.far_ended);
+    far_send(&stage, STR("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+    stage_accept(&stage);
+    stage_head(&stage);
+    stage_answer(&stage, STR(""));
+    CHECK_TEXT(without_date(far_text(&stage)), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    CHECK(stage.far_ended);
+    stage_close(&stage);
+}
+
+TEST(an_idle_connection_can_be_closed)
 {
     struct h1_stage stage;
 
     stage_open(&stage, HTTP_SERVER, NULL, 0);
-    http_drain(stage.conn);
+    CHECK(http_close_idle(stage.conn, HTTP_END_PRESSURE));
     CHECK_TEXT(far_text(&stage), "");
     CHECK(stage.far_ended);
     far_end(&stage);
