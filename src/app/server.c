@@ -146,6 +146,8 @@ static bool build(struct server *server, struct error *err)
 
 static bool start_workers(struct server *server, struct error *err)
 {
+    /* The sockets of the workers are counted as they come and go; what else is open now stays open. */
+    budget_limit(hosts_budget(server->start.hosts), process_file_limit(), process_open_files(), process_port_count());
     for (unsigned i = 0; i < server->worker_count; i++) {
         if (!worker_start(server->workers[i], err))
             return false;

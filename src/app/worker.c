@@ -76,6 +76,7 @@ static bool build(struct worker *worker, struct error *err)
     worker->world = linux_world_new(err);
     if (!worker->world)
         return false;
+    worker->world->sockets = &hosts_budget(options->hosts)->sockets;
     worker->loop = loop_new(worker->world);
     worker->mailbox = worker->loop ? mailbox_new(worker->loop, &worker->mail_task) : NULL;
     if (!worker->mailbox)

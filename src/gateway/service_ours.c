@@ -7,6 +7,7 @@
 #define MAX_CONNECTION_AGE_NS SECONDS(3600)
 #define QUEUE_TIMEOUT_NS      SECONDS(1)
 #define HANDSHAKE_TIMEOUT_NS  SECONDS(10)
+#define TCP_USER_TIMEOUT_NS   SECONDS(15)
 
 static const char *const profile_names[] = {"safe", "krakend", NULL};
 static const char *const error_status_names[] = {"krakend", "precise", NULL};
@@ -235,7 +236,8 @@ void ours_read(struct service *service, struct report *report)
     service->transport.max_decoded_bytes = TRANSPORT_DECODED_BYTES_MAX;
     service->transport.max_connection_age_ns = MAX_CONNECTION_AGE_NS;
     service->transport.queue_timeout_ns = QUEUE_TIMEOUT_NS;
-    service->transport.eject_after = TRANSPORT_EJECT_AFTER;
     service->transport.tls_handshake_timeout_ns = HANDSHAKE_TIMEOUT_NS;
+    service->transport.eject_after = TRANSPORT_EJECT_AFTER;
+    service->transport.tcp_user_timeout_ns = TCP_USER_TIMEOUT_NS;
     upstream_read(&service->transport, extra_config, "", report);
 }

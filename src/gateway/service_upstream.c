@@ -14,7 +14,8 @@ struct upstream_block {
     int resend, pick, balance, failover;
     int64_t eject_after;
     bool balance_given, failover_given, eject_given;
-    int64_t max_connection_age_ns, max_requests_per_connection, max_connections_per_host, queue_timeout_ns;
+    int64_t max_connection_age_ns, max_requests_per_connection, max_connections_per_host, queue_timeout_ns,
+        min_idle_per_host, tcp_user_timeout_ns, tcp_keep_alive_interval_ns, tcp_keep_alive_count;
     int64_t tls_handshake_timeout_ns;
     struct str pool;
     struct str idle_timeout;
@@ -23,7 +24,7 @@ struct upstream_block {
     bool decoded_given;
     bool keep_alive_hints, learn, handshake_given, pool_given;
     bool resend_given, pick_given, age_given, requests_given, idle_given, hints_given, learn_given, cap_given,
-        queue_given;
+        queue_given, floor_given, user_timeout_given, interval_given, count_given;
 };
 
 /* clang-format off */
@@ -50,7 +51,14 @@ static const struct option rows[] = {
                .help = "Connections to one host, over all workers; 0: no cap."),
     OPTION_DURATION(struct upstream_block, "queue_timeout", queue_timeout_ns, .preset = SECONDS(1), .max = INT64_MAX, SEEN(queue_given),
                     .help = "How long a request waits at that cap; 0: not at all."),
-    OPTION_IGNORED("min_idle_per_host", .help = "Connections kept warm."),
+    OPTION_INT(struct upstream_block, "min_idle_per_host", min_idle_per_host, .max = 10000, SEEN(floor_given),
+               .help = "Idle connections kept ready for each host, over all workers."),
+    OPTION_DURATION(struct upstream_block, "tcp_user_timeout", tcp_user_timeout_ns, .preset = SECONDS(15), .max = SECONDS(86400),
+                    SEEN(user_timeout_given), .help = "How long sent bytes may stay unacknowledged; 0: the system's."),
+    OPTION_DURATION(struct upstream_block, "tcp_keep_alive_interval", tcp_keep_alive_interval_ns, .max = SECONDS(32767), SEEN(interval_given),
+                    .help = "Between TCP keep-alive probes; 0: dialer_keep_alive."),
+    OPTION_INT(struct upstream_block, "tcp_keep_alive_count", tcp_keep_alive_count, .preset = TRANSPORT_KEEP_ALIVE_COUNT, .min = 1, .max = 127,
+               SEEN(count_given), .help = "Unanswered probes that end a connection."),
     OPTION_ENUM(struct upstream_block, "balance", balance, .names = balance_names, .preset_text = "random", SEEN(balance_given),
                 .help = "Which of several hosts gets a request."),
     OPTION_ENUM(struct upstream_block, "failover", failover, .names = failover_names, .preset_text = "idempotent", SEEN(failover_given),
@@ -63,7 +71,6 @@ static const struct option rows[] = {
     OPTION_STRING(struct upstream_block, "pool", pool, SEEN(pool_given), .help = "Name of a separate pool to the same hosts."),
     OPTION_DURATION(struct upstream_block, "tls_handshake_timeout", tls_handshake_timeout_ns, .preset = SECONDS(10), .max = INT64_MAX,
                     SEEN(handshake_given), .help = "TLS handshakes with hosts; 0: the endpoint's deadline alone."),
-    OPTION_IGNORED("tcp_user_timeout", .help = "How long sent bytes may stay unacknowledged."),
 };
 
 static const struct schema upstream_schema = {
@@ -71,11 +78,9 @@ static const struct schema upstream_schema = {
 };
 
 static const struct later_key later[] = {
-    {"min_idle_per_host", "0", NULL, false},
     {"protocol", "auto", "http/1.1", true},
     {"send_proxy_protocol", "off", NULL, true},
     {"class", "short", NULL, false},
-    {"tcp_user_timeout", "15s", NULL, false},
 };
 /* clang-format on */
 
@@ -122,6 +127,14 @@ static void take(struct transport *transport, const struct upstream_block *block
         transport->failover = (enum failover_policy)block->failover;
     if (block->eject_given)
         transport->eject_after = block->eject_after;
+    if (block->floor_given)
+        transport->min_idle_per_host = block->min_idle_per_host;
+    if (block->user_timeout_given)
+        transport->tcp_user_timeout_ns = block->tcp_user_timeout_ns;
+    if (block->interval_given)
+        transport->tcp_keep_alive_interval_ns = block->tcp_keep_alive_interval_ns;
+    if (block->count_given)
+        transport->tcp_keep_alive_count = block->tcp_keep_alive_count;
     if (block->handshake_given)
         transport->tls_handshake_timeout_ns = block->tls_handshake_timeout_ns;
     if (block->pool_given)

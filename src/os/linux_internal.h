@@ -26,6 +26,13 @@ struct addr sockaddr_to_addr(const union sockaddr_any *from, socklen_t size);
 /* AF_ of the family; AF_UNSPEC for ADDR_NONE. */
 int sockaddr_domain(enum addr_family family);
 
+/* Opened (1) or closed (-1) one of the world's sockets. */
+static inline void count_socket(struct world *world, int change)
+{
+    if (world->sockets)
+        atomic_fetch_add_explicit(world->sockets, change, memory_order_relaxed);
+}
+
 /* A socket, non-blocking and close-on-exec; -1 with errno set. */
 int socket_open(int domain, int type);
 bool socket_set(int fd, int level, int name, int value) MUST_USE; /* false with errno set */

@@ -74,7 +74,6 @@ int linux_listen(struct world *world, const struct addr *addr, const struct list
     socklen_t size;
     int fd;
 
-    (void)world;
     if (!sockaddr_from_addr(addr, &name, &size, err))
         return -1;
     if (addr->family == ADDR_UNIX && is_stale_socket(&name.path))
@@ -82,7 +81,9 @@ int linux_listen(struct world *world, const struct addr *addr, const struct list
     fd = open_listener(&name, size, options);
     if (fd == -1 && fall_back_to_ipv4(&name, &size))
         fd = open_listener(&name, size, options);
-    if (fd == -1)
+    if (fd != -1)
+        count_socket(world, 1);
+    else
         error_set_system(err, errno, "listen on %.*s", STR_ARG(addr_format(addr, text)));
     return fd;
 }
@@ -112,13 +113,13 @@ enum io linux_accept(struct world *world, int listen_fd, int *fd, struct addr *p
     union sockaddr_any name;
     socklen_t size;
 
-    (void)world;
     do {
         size = sizeof(name);
         *fd = accept4(listen_fd, &name.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     } while (*fd == -1 && concerns_one_conn(errno));
     if (*fd != -1) {
         *peer = sockaddr_to_addr(&name, size);
+        count_socket(world, 1);
         return IO_OK;
     }
     if (errno == EAGAIN)

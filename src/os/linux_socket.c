@@ -67,7 +67,6 @@ int linux_socket(struct world *world, const struct socket_options *options, stru
     bool is_stream = options->kind == SOCKET_STREAM;
     int fd = socket_open(sockaddr_domain(options->family), is_stream ? SOCK_STREAM : SOCK_DGRAM);
 
-    (void)world;
     if (fd == -1) {
         error_set_system(err, errno, "socket");
         return -1;
@@ -77,6 +76,7 @@ int linux_socket(struct world *world, const struct socket_options *options, stru
         close(fd);
         return -1;
     }
+    count_socket(world, 1);
     return fd;
 }
 
@@ -247,7 +247,7 @@ void linux_shutdown_write(struct world *world, int fd)
 
 void linux_close(struct world *world, int fd)
 {
-    (void)world;
+    count_socket(world, -1);
     ASSERT(close(fd) == 0 || errno != EBADF); /* closing twice would hit somebody else's descriptor */
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <malloc.h>
 #include <sys/resource.h>
@@ -19,22 +20,79 @@ uint64_t process_raise_file_limit(void)
     return setrlimit(RLIMIT_NOFILE, &raised) == 0 ? raised.rlim_cur : limit.rlim_cur;
 }
 
+uint64_t process_file_limit(void)
+{
+    struct rlimit limit;
+
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 0;
+}
+
+uint64_t process_open_files(void)
+{
+    DIR *directory = opendir("/proc/self/fd");
+    uint64_t count = 0;
+
+    if (!directory)
+        return 0;
+    for (const struct dirent *entry; (entry = readdir(directory));)
+        count += entry->d_name[0] != '.';
+    closedir(directory);
+    return count > 0 ? count - 1 : 0; /* the directory itself */
+}
+
+/* The beginning of a small file of /proc, in `text`; empty when it cannot be read. */
+static struct str read_proc(const char *path, char *text, size_t room)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t size;
+
+    if (fd == -1)
+        return STR_EMPTY;
+    size = read(fd, text, room);
+    close(fd);
+    return size > 0 ? str_of(text, (size_t)size) : STR_EMPTY;
+}
+
+/* The digits at the front of `text`. */
+static bool leading_number(struct str text, uint64_t *number)
+{
+    size_t len = 0;
+
+    while (len < text.len && text.data[len] >= '0' && text.data[len] <= '9')
+        len++;
+    return text_to_u64(str_first(text, len), number);
+}
+
+/* Two numbers with a tab between them. */
+uint64_t process_port_count(void)
+{
+    char text[64];
+    struct str rest = read_proc("/proc/sys/net/ipv4/ip_local_port_range", text, sizeof(text)), word;
+    uint64_t low, high;
+
+    if (!str_split(&rest, '\t', &word) || !leading_number(word, &low) || !leading_number(rest, &high) || high < low)
+        return 0;
+    return high - low + 1;
+}
+
+/* "TCP: inuse 5 orphan 0 tw 2 alloc 7 mem 1" among other lines. */
+uint64_t process_time_waits(void)
+{
+    char text[1024];
+    struct str all = read_proc("/proc/self/net/sockstat", text, sizeof(text));
+    size_t at = str_find(all, STR(" tw "));
+    uint64_t count;
+
+    return at < all.len && leading_number(str_from_offset(all, at + 4), &count) ? count : 0;
+}
+
 /* The second number of /proc/self/statm, in pages (proc(5)). */
 uint64_t process_resident_bytes(void)
 {
-    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
     char text[128];
-    ssize_t size;
-    struct str rest, word;
+    struct str rest = read_proc("/proc/self/statm", text, sizeof(text)), word;
     uint64_t pages;
 
-    if (fd == -1)
-        return 0;
-    size = read(fd, text, sizeof(text));
-    close(fd);
-    if (size <= 0)
-        return 0;
-    rest = str_of(text, (size_t)size);
     if (!str_split(&rest, ' ', &word) || !str_split(&rest, ' ', &word) || !text_to_u64(word, &pages))
         return 0;
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);

@@ -10,6 +10,7 @@
 #include "base/addr.h"
 #include "base/io.h"
 
+#include <stdatomic.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -108,6 +109,7 @@ struct world_ops {
 
 struct world {
     const struct world_ops *ops;
+    _Atomic int64_t *sockets; /* how many are open, shared with other worlds; NULL: not counted */
 };
 
 /* The real one. NULL with *err: out_of_files, out_of_memory. */

@@ -2,6 +2,7 @@
  * host's cap, or a dial that races with what becomes idle. Start with fetch_connect.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/fetch_internal.h"
+#include "upstream/pool_room.h"
 
 static void end_dial(struct fetch *fetch, enum dial_end end)
 {
@@ -36,7 +37,8 @@ static bool take_idle(struct fetch *fetch)
     const struct fetch_options *options = &fetch->options;
 
     if (may_be_kept(fetch))
-        fetch->pooled = pool_take(options->pool, options->host, options->transport, is_repeatable(fetch));
+        fetch->pooled = pool_take(options->pool, options->host, options->transport,
+                                  is_repeatable(fetch) || pool_is_stretched(options->pool, options->host));
     if (fetch->pooled)
         fetch->state = FETCH_GIVE;
     return fetch->pooled;
@@ -93,12 +95,16 @@ static enum io start_dial(struct fetch *fetch, struct error *err)
     return fetch_fail(fetch, &failure, err);
 }
 
-/* A slot for a new connection. IO_WAIT: the host is at its cap, or others came first. */
+/* A slot for a new connection. IO_WAIT: the host is at its cap, or there is a lack of descriptors or ports, or others
+ * came first. */
 static enum io dial_own(struct fetch *fetch, struct error *err)
 {
     const struct fetch_options *options = &fetch->options;
 
-    if (!is_turn(fetch) || !gate_enter(options->host, options->transport->max_connections_per_host))
+    if (!is_turn(fetch))
+        return IO_WAIT;
+    fetch->lack = pool_make_room(options->pool, options->host, fetch->state == FETCH_QUEUE);
+    if (fetch->lack != ERROR_NONE || !gate_enter(options->host, options->transport->max_connections_per_host))
         return IO_WAIT;
     return start_dial(fetch, err);
 }
@@ -107,8 +113,15 @@ static enum io queue_failed(struct fetch *fetch, struct error *err)
 {
     struct error failure;
 
-    error_set(&failure, FAULT_UPSTREAM, ERROR_QUEUE_TIMEOUT, "%.*s: all %lld connections are in use",
-              STR_ARG(fetch->options.host->url), (long long)fetch->options.transport->max_connections_per_host);
+    if (fetch->lack != ERROR_NONE) {
+        error_set(&failure, FAULT_SYSTEM, fetch->lack, "%.*s: no %s for a new connection",
+                  STR_ARG(fetch->options.host->url),
+                  fetch->lack == ERROR_PRESSURE_FD ? "descriptor is left" : "local port is left");
+        pool_shed(fetch->options.host, fetch->lack);
+    } else {
+        error_set(&failure, FAULT_UPSTREAM, ERROR_QUEUE_TIMEOUT, "%.*s: all %lld connections are in use",
+                  STR_ARG(fetch->options.host->url), (long long)fetch->options.transport->max_connections_per_host);
+    }
     failure.retry_safe = true;
     return fetch_fail(fetch, &failure, err);
 }
@@ -149,7 +162,8 @@ static enum io dial_or_queue(struct fetch *fetch, struct error *err)
     if (timeout_ns <= 0 || !gate_wait(pool_gate(fetch->options.pool), fetch->options.host, &fetch->gate_waiter))
         return queue_failed(fetch, err);
     count_waiting(fetch, 1);
-    fetch->queue_end_ns = loop_now_ns(fetch_loop(fetch)) + (uint64_t)timeout_ns;
+    if (fetch->queue_end_ns == 0) /* else it is back after a dial that the system refused */
+        fetch->queue_end_ns = loop_now_ns(fetch_loop(fetch)) + (uint64_t)timeout_ns;
     fetch->state = FETCH_QUEUE;
     look_again_soon(fetch);
     return IO_WAIT;
@@ -220,6 +234,17 @@ static enum io leave_dial(struct fetch *fetch)
     return IO_OK;
 }
 
+/* For want of descriptors or ports: the queue is the place to wait for them. */
+static enum io dial_failed(struct fetch *fetch, const struct error *failure, struct error *err)
+{
+    if (take_idle(fetch))
+        return IO_OK;
+    if (!pool_dial_refused(fetch->options.pool, fetch->options.host, failure))
+        return fetch_fail(fetch, failure, err);
+    fetch->state = FETCH_PICK;
+    return IO_OK;
+}
+
 static enum io finish_dial(struct fetch *fetch, struct error *err)
 {
     const struct fetch_options *options = &fetch->options;
@@ -235,7 +260,7 @@ static enum io finish_dial(struct fetch *fetch, struct error *err)
     leave_race(fetch);
     pool_stop_asking(options->pool, &fetch->wish);
     if (!fetch->pooled)
-        return take_idle(fetch) ? IO_OK : fetch_fail(fetch, &failure, err);
+        return dial_failed(fetch, &failure, err);
     fetch->stats.dial_ns = loop_now_ns(fetch_loop(fetch)) - fetch->started_ns;
     fetch->state = FETCH_GIVE;
     return IO_OK;

@@ -34,7 +34,8 @@ struct fetch {
     struct gate_waiter gate_waiter; /* in QUEUE */
     struct gate_waiter race_waiter; /* in ASK and DIAL */
     struct pool_wish wish;          /* in ASK and QUEUE */
-    uint64_t queue_end_ns;          /* when it gives up */
+    uint64_t queue_end_ns;          /* when it gives up; 0: it was not in the queue */
+    enum error_code lack;           /* why it may not dial: pressure_fd, pressure_port, or none */
     struct timer head_timer, continue_timer, proof_timer;
     struct flight flight;     /* in SENT, until the answer's head is here */
     struct timer queue_timer; /* in QUEUE: looks again; in ASK: dials */
@@ -85,14 +86,6 @@ void fetch_stop_connecting(struct fetch *fetch, enum dial_end end); /* at the fe
  * asked; IO_FAIL. */
 enum io fetch_recover(struct fetch *fetch, const struct error *failure, struct error *err);
 enum io fetch_prove(struct fetch *fetch, struct error *err); /* in FETCH_PROOF */
-
-/* fetch_failover.c: what the fetch's fate tells of its host, for balance.c and eject.c */
-void fetch_start_awaiting(struct fetch *fetch); /* the head was given to a connection */
-void fetch_stop_awaiting(struct fetch *fetch);
-void fetch_answered(struct fetch *fetch); /* an answer's head is here */
-void fetch_blame_host(struct fetch *fetch, const struct error *failure);
-void fetch_blame_deadline(struct fetch *fetch); /* the request's time is up */
-void fetch_look_back(struct fetch *fetch);      /* before a connection goes: may the host have read the request? */
 
 /* fetch_failover.c: what the fetch's fate tells of its host, for balance.c and eject.c */
 void fetch_start_awaiting(struct fetch *fetch); /* the head was given to a connection */

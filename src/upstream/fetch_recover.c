@@ -32,6 +32,7 @@ static enum io start_over(struct fetch *fetch, enum resend rung, enum reason rea
     fetch->resends++;
     fetch->may_have_run |= rung == RESEND_IDEMPOTENT;
     fetch->fresh_only = true;
+    fetch->queue_end_ns = 0;
     fetch->request_ended = fetch->options.head->body_bytes == 0;
     fetch->send_broken = false;
     chain_move(&fetch->pending, &fetch->replay, fetch->replay.size - fetch->kept_ahead);

@@ -176,7 +176,8 @@ void pool_share(struct pooled *pooled)
 /* Nobody here waits for a connection, and the host's requests need no more of them. */
 static bool is_surplus(const struct pool *pool, struct host *host, const struct pool_wish *wish)
 {
-    return !wish && !gate_is_waited_for(pool->racers, host) && !gate_is_waited_for(pool->gate, host) &&
+    return !wish && atomic_load_explicit(&host->idle, memory_order_relaxed) >= host->floor &&
+           !gate_is_waited_for(pool->racers, host) && !gate_is_waited_for(pool->gate, host) &&
            demand_is_exceeded(host, loop_now_ns(pool->loop));
 }
 

@@ -22,6 +22,7 @@ struct hosts {
     uint32_t count, room;
     unsigned workers;
     _Atomic uint64_t idle_total;
+    struct budget budget;
     _Atomic(struct pool *) pools[WORKERS_MAX];
 };
 
@@ -305,6 +306,11 @@ _Atomic uint64_t *hosts_idle_total(struct hosts *hosts)
 struct tls_sessions *hosts_sessions(struct hosts *hosts)
 {
     return hosts->sessions;
+}
+
+struct budget *hosts_budget(struct hosts *hosts)
+{
+    return &hosts->budget;
 }
 
 void hosts_set_pool(struct hosts *hosts, unsigned worker, struct pool *pool)

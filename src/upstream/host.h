@@ -11,11 +11,14 @@
 #include "base/str.h"
 #include "tls/profile.h"
 #include "tls/sessions.h"
+#include "upstream/budget.h"
 #include "upstream/dead_path.h"
 #include "upstream/demand.h"
 #include "upstream/eject.h"
 #include "upstream/idle_limit.h"
 #include "upstream/ledger.h"
+#include "upstream/quarantine.h"
+#include "upstream/resend.h"
 
 #include <stdatomic.h>
 
@@ -71,6 +74,9 @@ struct host {
     struct demand demand;          /* how many connections it needs at once */
     struct path path;              /* does the way there carry bytes? */
     struct health health;          /* is it in use, or does it rest? */
+    struct quarantine quarantine;  /* does it keep to its own answers? */
+    struct port_budget ports;      /* local ports towards it */
+    _Atomic uint32_t floor;        /* min_idle_per_host (warm_floor.h) */
     struct idle_limit *idle_limit; /* how long it keeps idle connections, as far as we know */
     unsigned workers;
     struct host_counts *counts; /* one for each worker */
@@ -99,6 +105,7 @@ uint32_t hosts_count(struct hosts *hosts);
 struct host *hosts_at(struct hosts *hosts, uint32_t index); /* NULL past the end */
 _Atomic uint64_t *hosts_idle_total(struct hosts *hosts);    /* idle connections of the process */
 struct tls_sessions *hosts_sessions(struct hosts *hosts);   /* what the process can resume TLS with */
+struct budget *hosts_budget(struct hosts *hosts);
 
 /* Where the workers' pools find each other. Any thread. */
 struct pool;

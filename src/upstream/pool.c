@@ -6,6 +6,7 @@
 #include "upstream/pool.h"
 
 #include "upstream/pool_internal.h"
+#include "upstream/warm_floor.h"
 #include "upstream/watch.h"
 
 #include <stdlib.h>
@@ -158,6 +159,8 @@ static enum reason reason_of_stray(struct pooled *pooled)
     struct idle_end end = idle_end_of(pooled, idle_ns(pooled));
 
     idle_limit_retired(pooled->host->idle_limit, &end);
+    if (pooled->uses > 0) /* a 408 to one that never asked is no sign */
+        pool_note_stray(pooled, STRAY_IDLE);
     return REASON_STRAY_BYTES;
 }
 
@@ -255,6 +258,7 @@ struct pool *pool_new(struct loop *loop, struct resolver *resolver, struct hosts
     pool->expiry = (struct timer){.at_ns = TIMER_OFF, .task = &pool->expiry_task};
     list_init(&pool->by_age);
     flights_init(&pool->flights, loop);
+    pool_open_floors(pool);
     pool->records = slab_new(sizeof(struct pooled), 1024);
     pool->gate = gate_new(loop);
     if (!pool_open_mail(pool) || !pool->records || !pool->gate) {
@@ -275,6 +279,7 @@ void pool_free(struct pool *pool)
     pool_end(pool);
     pool_flush(pool);
     pool_free_mail(pool);
+    pool_cool(pool);
     flights_end(&pool->flights);
     timer_clear(pool->loop, &pool->expiry);
     task_forget(pool->loop, &pool->expiry_task);
@@ -350,6 +355,10 @@ static enum taking try_to_use(struct pooled *pooled, bool repeatable)
         return NONE_LEFT;
     if (UNLIKELY(path_forbids(&pooled->host->path, pooled->idle_since_ns, loop_now_ns(pooled->pool->loop)))) {
         pool_retire(pooled, REASON_MIDDLEBOX);
+        return GONE;
+    }
+    if (quarantine_holds(&pooled->host->quarantine, loop_now_ns(pooled->pool->loop))) {
+        pool_retire(pooled, REASON_QUARANTINE);
         return GONE;
     }
     if (use == IDLE_USE_NO || use == IDLE_USE_HERD) {

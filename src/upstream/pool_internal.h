@@ -32,6 +32,9 @@ struct pool {
     struct list wishes;     /* that letters are under way for */
     struct list warm_dials; /* that nobody waits for */
     struct flights flights;
+    struct list floors; /* warm_floor.c */
+    struct task floor_task;
+    struct timer floor_timer;
 };
 
 /* pool.c */
@@ -51,7 +54,11 @@ void pool_link(struct pooled *pooled, struct list *stack);
 void pool_run_idle_news(struct task *task);
 uint64_t pool_expires_ns(const struct pooled *pooled);
 bool pool_is_old(const struct pooled *pooled);
+void pool_note_stray(struct pooled *pooled, enum stray stray);       /* a sign for quarantine.h */
 void pool_retire(struct pooled *pooled, enum reason reason); /* we end an idle period, for a reason of ours */
+
+/* warm_floor.c */
+void pool_open_floors(struct pool *pool);
 
 /* pool_return.c */
 

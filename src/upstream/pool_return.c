@@ -1,5 +1,6 @@
 /* pool_return.c: what becomes of a connection that was lent: idle again, within the caps of the process and as long as
  * its host keeps it, or closed, with the reason. Start with pool_return. SPDX-License-Identifier: Apache-2.0 */
+#include "base/log.h"
 #include "upstream/pool_internal.h"
 #include "upstream/watch.h"
 
@@ -175,7 +176,19 @@ static enum reason reason_of(const struct pooled *pooled, const struct transport
         return REASON_COUNT;
     if (transport->disable_keep_alives)
         return REASON_KEEP_ALIVE_OFF;
+    if (quarantine_holds(&pooled->host->quarantine, loop_now_ns(pooled->pool->loop)))
+        return REASON_QUARANTINE;
     return wanted ? REASON_CAP_EVICTED : REASON_LEARNED_EXPIRED;
+}
+
+void pool_note_stray(struct pooled *pooled, enum stray stray)
+{
+    const struct host *host = pooled->host;
+
+    if (quarantine_note(&pooled->host->quarantine, stray, loop_now_ns(pooled->pool->loop)))
+        LOG(LOG_WARNING, "upstream",
+            "%.*s: bytes that nobody asked for: its connections carry one request each for %llu s", STR_ARG(host->url),
+            (unsigned long long)(atomic_load_explicit(&host->quarantine.length_ns, memory_order_relaxed) / 1000000000));
 }
 
 void pool_settle(struct pooled *pooled, const struct transport *transport)
