@@ -142,6 +142,9 @@ static const struct host_row host_rows[] = {
     {COUNTER("stale"), "Kept connections found dead, right before use or while idle.", {"phase", STR_INIT("check")}, TOTAL(stale)},
     {COUNTER("stale"), NULL, {"phase", STR_INIT("idle")}, TOTAL(closed_idle)},
     {COUNTER("failures"), "Requests that ended in an upstream error.", {NULL, STR_INIT("")}, TOTAL(failures)},
+    {COUNTER("failovers"), "Requests that a host failed and another one was given.", {NULL, STR_INIT("")}, TOTAL(failovers)},
+    {COUNTER("ejections"), "Rests that hosts began after failures in a row.", {NULL, STR_INIT("")}, TOTAL(ejections)},
+    {GAUGE("resting"), "1 while a host rests.", {NULL, STR_INIT("")}, TOTAL(resting)},
 };
 /* clang-format on */
 

@@ -96,6 +96,12 @@ static void write_resends_by(struct json_writer *writer, const struct host_total
     json_write_raw(writer, STR("}"));
 }
 
+static void write_health(struct json_writer *writer, const struct host *host)
+{
+    json_write_raw(writer, STR(",\"health\":"));
+    json_write_string(writer, str_from(health_state_name(eject_state(&host->health))));
+}
+
 static void write_pool(struct json_writer *writer, const struct host *host)
 {
     struct host_totals totals;
@@ -119,6 +125,9 @@ static void write_pool(struct json_writer *writer, const struct host *host)
     write_member(writer, "tls_resumed", totals.handshakes_resumed);
     write_member(writer, "tls_failures", totals.handshake_failures);
     write_member(writer, "failures", totals.failures);
+    write_member(writer, "failovers", totals.failovers);
+    write_member(writer, "ejections", totals.ejections);
+    write_health(writer, host);
     json_write_raw(writer, STR(",\"reuse_ratio\":"));
     json_write_double(writer, all ? (double)totals.requests_reused / (double)all : 0.0);
     write_new_by(writer, &totals);
