@@ -194,6 +194,17 @@ static void write_resends(struct json_writer *writer, struct str url, const stru
     }
 }
 
+static void write_refused(struct json_writer *writer, struct str url, const struct host_totals *totals)
+{
+    for (int refusal = 0; refusal < REFUSALS; refusal++) {
+        struct label labels[] = {{"host", url}, {"reason", str_from(resend_refusal_name((enum resend_refusal)refusal))}};
+
+        if (totals->refused_by[refusal] > 0)
+            write_sample(writer, "holdfast_upstream_resends_refused_total", labels, COUNT_OF(labels),
+                         totals->refused_by[refusal]);
+    }
+}
+
 static const struct {
     const char *family, *help;
     void (*write)(struct json_writer *writer, struct str url, const struct host_totals *totals);
@@ -201,6 +212,8 @@ static const struct {
     {"holdfast_upstream_new_connections", "Requests that needed a new connection, by why.", write_new},
     {"holdfast_upstream_closes", "Upstream connections closed, by why and by whom.", write_closes},
     {"holdfast_upstream_resends", "Requests sent once more, by what made that safe.", write_resends},
+    {"holdfast_upstream_resends_refused", "Requests that died with their connection, by why they were not sent again.",
+     write_refused},
 };
 
 static void write_ledgers(struct json_writer *writer, const struct admin_view *view, const struct host_totals *totals,

@@ -96,6 +96,20 @@ static void write_resends_by(struct json_writer *writer, const struct host_total
     json_write_raw(writer, STR("}"));
 }
 
+static void write_refused_by(struct json_writer *writer, const struct host_totals *totals)
+{
+    bool first = true;
+
+    json_write_raw(writer, STR(",\"resends_refused_by\":{"));
+    for (int refusal = 0; refusal < REFUSALS; refusal++) {
+        if (totals->refused_by[refusal] == 0)
+            continue;
+        write_name(writer, &first, resend_refusal_name((enum resend_refusal)refusal));
+        json_write_u64(writer, totals->refused_by[refusal]);
+    }
+    json_write_raw(writer, STR("}"));
+}
+
 static void write_health(struct json_writer *writer, const struct host *host)
 {
     json_write_raw(writer, STR(",\"health\":"));
@@ -133,6 +147,7 @@ static void write_pool(struct json_writer *writer, const struct host *host)
     write_new_by(writer, &totals);
     write_closes(writer, &totals);
     write_resends_by(writer, &totals);
+    write_refused_by(writer, &totals);
     json_write_raw(writer, STR("}"));
 }
 

@@ -52,8 +52,12 @@ enum reason fetch_reason_of_death(const struct fetch *fetch)
     return fetch->stats.reused && facts.bytes_in == fetch->in_before ? REASON_STALE_IN_USE : REASON_ANSWER_FAILED;
 }
 
-static enum io give_up(struct fetch *fetch, const struct error *failure, struct error *err)
+static enum io give_up(struct fetch *fetch, const struct resend_evidence *evidence, const struct error *failure,
+                       struct error *err)
 {
+    enum resend_refusal refusal = resend_refusal(fetch->options.head, evidence, failure);
+
+    host_count_add(&fetch_counts(fetch)->refused_by[refusal], 1);
     fetch_look_back(fetch);
     fetch_drop(fetch, fetch_reason_of_death(fetch), SIDE_PEER);
     return fetch_fail(fetch, failure, err);
@@ -90,7 +94,7 @@ static enum io decide(struct fetch *fetch, enum resend_proof proof, const struct
     enum resend rung = resend_decide(fetch->options.head, &evidence, failure);
 
     if (rung == RESEND_NO || rung == RESEND_ASK_KERNEL)
-        return give_up(fetch, failure, err);
+        return give_up(fetch, &evidence, failure, err);
     return start_over(fetch, rung, REASON_STALE_IN_USE, SIDE_PEER);
 }
 

@@ -338,6 +338,8 @@ static void add_reasons(const struct host_counts *counts, struct host_totals *to
     }
     for (size_t rung = 0; rung < COUNT_OF(totals->resends_by); rung++)
         totals->resends_by[rung] += count_of(&counts->resends_by[rung]);
+    for (size_t refusal = 0; refusal < REFUSALS; refusal++)
+        totals->refused_by[refusal] += count_of(&counts->refused_by[refusal]);
 }
 
 void host_totals(const struct host *host, struct host_totals *totals)

@@ -34,7 +34,7 @@ struct host_counts {
     _Atomic uint64_t connections_closed;
     _Atomic uint64_t dial_failures;
     _Atomic uint64_t handshakes_full, handshakes_resumed, handshake_failures; /* of TLS */
-    _Atomic uint64_t handshake_ns; /* what the first two took in all */
+    _Atomic uint64_t handshake_ns;                                            /* what the first two took in all */
     _Atomic uint64_t stale;       /* kept connections found dead right before use */
     _Atomic uint64_t closed_idle; /* kept connections that the host closed, seen while they were idle */
     _Atomic uint64_t resends;
@@ -47,6 +47,7 @@ struct host_counts {
                                              opened + moved_in = closed + idle + active + moved_out */
     _Atomic uint64_t failures;            /* requests that ended in an upstream error */
     _Atomic uint64_t resends_by[8];       /* by enum resend */
+    _Atomic uint64_t refused_by[REFUSALS]; /* requests that died with their connection, by why they were not sent again */
     _Atomic uint64_t failovers;           /* requests that went on to another host */
     _Atomic uint64_t awaited;             /* requests sent whose answer has not begun */
     _Atomic uint64_t progress_ns;         /* when an answer began last, or one was awaited where none was before */
@@ -73,10 +74,10 @@ struct host {
     _Atomic uint32_t waiting;      /* requests in the queues of all workers, at that cap */
     struct demand demand;          /* how many connections it needs at once */
     struct path path;              /* does the way there carry bytes? */
-    struct health health;          /* is it in use, or does it rest? */
     struct quarantine quarantine;  /* does it keep to its own answers? */
     struct port_budget ports;      /* local ports towards it */
     _Atomic uint32_t floor;        /* min_idle_per_host (warm_floor.h) */
+    struct health health;          /* is it in use, or does it rest? */
     struct idle_limit *idle_limit; /* how long it keeps idle connections, as far as we know */
     unsigned workers;
     struct host_counts *counts; /* one for each worker */
@@ -104,8 +105,8 @@ bool host_url_check(struct str url, struct error *err) MUST_USE;
 uint32_t hosts_count(struct hosts *hosts);
 struct host *hosts_at(struct hosts *hosts, uint32_t index); /* NULL past the end */
 _Atomic uint64_t *hosts_idle_total(struct hosts *hosts);    /* idle connections of the process */
-struct tls_sessions *hosts_sessions(struct hosts *hosts);   /* what the process can resume TLS with */
 struct budget *hosts_budget(struct hosts *hosts);
+struct tls_sessions *hosts_sessions(struct hosts *hosts);   /* what the process can resume TLS with */
 
 /* Where the workers' pools find each other. Any thread. */
 struct pool;
@@ -121,11 +122,11 @@ static inline void host_count_add(_Atomic uint64_t *count, int64_t change)
 
 /* The sum over all workers, read while they run. What is between two workers counts as idle. */
 struct host_totals {
-    uint64_t requests_reused, requests_new, connections_opened, connections_closed, dial_failures, handshakes_full, handshakes_resumed,
-        handshake_failures, handshake_ns, stale, closed_idle,
-        resends, idle, active, dialing, failures, warming, requests_warm, moved, failovers;
+    uint64_t requests_reused, requests_new, connections_opened, connections_closed, dial_failures, handshakes_full,
+        handshakes_resumed, handshake_failures, handshake_ns, stale, closed_idle, resends, idle, active, dialing,
+        failures, warming, requests_warm, moved, failovers;
     uint64_t ejections, resting; /* rests begun ever; 1 while it rests */
-    uint64_t new_by[REASONS], closes_by[REASONS][SIDE_COUNT], resends_by[8];
+    uint64_t new_by[REASONS], closes_by[REASONS][SIDE_COUNT], resends_by[8], refused_by[REFUSALS];
 };
 void host_totals(const struct host *host, struct host_totals *totals);
 

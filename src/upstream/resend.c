@@ -46,3 +46,35 @@ const char *resend_name(enum resend rung)
     ASSERT(rung < RESEND_COUNT);
     return names[rung];
 }
+
+enum resend_refusal resend_refusal(const struct http_head *head, const struct resend_evidence *evidence,
+                                   const struct error *failure)
+{
+    ASSERT(resend_decide(head, evidence, failure) == RESEND_NO ||
+           resend_decide(head, evidence, failure) == RESEND_ASK_KERNEL);
+    if (evidence->resends > 0)
+        return REFUSAL_ALREADY_RESENT;
+    if (evidence->answer_seen)
+        return REFUSAL_ANSWER_BEGUN;
+    if (!evidence->replayable)
+        return REFUSAL_BODY_NOT_REPLAYABLE;
+    if (!died_without_answer(failure))
+        return REFUSAL_NOT_A_CLOSE;
+    if (!evidence->reused)
+        return REFUSAL_FRESH_CONNECTION;
+    if (evidence->policy == RESEND_OFF)
+        return REFUSAL_RESEND_OFF;
+    return evidence->policy == RESEND_UNACKED ? REFUSAL_RESET_UNPROVEN : REFUSAL_NOT_IDEMPOTENT;
+}
+
+const char *resend_refusal_name(enum resend_refusal refusal)
+{
+    static const char *const names[] = {
+#define REFUSAL(identifier, name, help) name,
+#include "upstream/refusals.def"
+#undef REFUSAL
+    };
+
+    ASSERT(refusal < REFUSALS);
+    return names[refusal];
+}

@@ -45,4 +45,15 @@ bool resend_is_idempotent(const struct http_head *head);
 
 const char *resend_name(enum resend rung); /* "nothing_left", "unread", "idempotent" */
 
+/* Why resend_decide said no. */
+enum resend_refusal {
+#define REFUSAL(identifier, name, help) REFUSAL_##identifier,
+#include "upstream/refusals.def"
+#undef REFUSAL
+    REFUSALS
+};
+enum resend_refusal resend_refusal(const struct http_head *head, const struct resend_evidence *evidence,
+                                   const struct error *failure);
+const char *resend_refusal_name(enum resend_refusal refusal);
+
 #endif

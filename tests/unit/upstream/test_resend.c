@@ -53,6 +53,39 @@ TEST(a_request_is_sent_again_only_on_evidence)
     }
 }
 
+/* clang-format off */
+static const struct {
+    const char *name;
+    struct str method;
+    struct resend_evidence evidence;
+    enum error_code failure;
+    enum resend_refusal refusal;
+} refused[] = {
+    {"once is enough", STR_INIT("GET"), {KEPT, .resends = 1}, ERROR_NO_ANSWER, REFUSAL_ALREADY_RESENT},
+    {"a byte of an answer", STR_INIT("GET"), {KEPT, .answer_seen = true}, ERROR_NO_ANSWER, REFUSAL_ANSWER_BEGUN},
+    {"a long body", STR_INIT("PUT"), {.reused = true, .bytes_sent = 100}, ERROR_NO_ANSWER, REFUSAL_BODY_NOT_REPLAYABLE},
+    {"too late", STR_INIT("GET"), {KEPT}, ERROR_RESPONSE_HEADER_TIMEOUT, REFUSAL_NOT_A_CLOSE},
+    {"a new connection", STR_INIT("GET"), {.replayable = true, .bytes_sent = 100}, ERROR_NO_ANSWER, REFUSAL_FRESH_CONNECTION},
+    {"turned off", STR_INIT("GET"), {KEPT, .policy = RESEND_OFF}, ERROR_NO_ANSWER, REFUSAL_RESEND_OFF},
+    {"no proof", STR_INIT("POST"), {UNACKED}, ERROR_RESET, REFUSAL_RESET_UNPROVEN},
+    {"the kernel is still asked", STR_INIT("POST"), {UNACKED}, ERROR_NO_ANSWER, REFUSAL_RESET_UNPROVEN},
+    {"a POST", STR_INIT("POST"), {KEPT}, ERROR_NO_ANSWER, REFUSAL_NOT_IDEMPOTENT},
+};
+/* clang-format on */
+
+TEST(each_refusal_has_its_reason)
+{
+    for (size_t i = 0; i < COUNT_OF(refused); i++) {
+        struct http_head head = {.method = refused[i].method};
+        struct error failure = {.fault = FAULT_UPSTREAM, .code = refused[i].failure};
+
+        test_case_is("%s", refused[i].name);
+        CHECK_EQ(resend_refusal(&head, &refused[i].evidence, &failure), refused[i].refusal);
+    }
+    for (int refusal = 0; refusal < REFUSALS; refusal++)
+        CHECK(resend_refusal_name((enum resend_refusal)refusal)[0] != '\0');
+}
+
 TEST(every_rung_has_a_name)
 {
     CHECK_CSTR(resend_name(RESEND_UNREAD), "unread");
