@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { BUFFER_FIRST = 65536, PRINT_WAIT_MS = 100 };
@@ -66,6 +67,20 @@ bool file_read(struct arena *arena, const char *path, size_t size_max, struct st
     if (!is_input)
         close(fd);
     return done;
+}
+
+struct file_stamp file_look(const char *path)
+{
+    struct stat seen;
+
+    if (stat(path, &seen) == -1)
+        return (struct file_stamp){0};
+    return (struct file_stamp){
+        .device = seen.st_dev,
+        .inode = seen.st_ino,
+        .size = (uint64_t)seen.st_size,
+        .written_ns = (int64_t)seen.st_mtim.tv_sec * 1000000000 + seen.st_mtim.tv_nsec,
+    };
 }
 
 /* A terminal or pipe that others made non-blocking: give its reader a moment, but never stand still for it. */

@@ -9,6 +9,18 @@
  * size_max bytes), out_of_memory, system. */
 bool file_read(struct arena *arena, const char *path, size_t size_max, struct str *out, struct error *err) MUST_USE;
 
+/* What changes when a file is written or replaced; all zero when it cannot be looked at. */
+struct file_stamp {
+    uint64_t device, inode, size;
+    int64_t written_ns; /* modification time, since 1970 */
+};
+struct file_stamp file_look(const char *path);
+
+static inline bool file_stamp_eq(const struct file_stamp *a, const struct file_stamp *b)
+{
+    return a->device == b->device && a->inode == b->inode && a->size == b->size && a->written_ns == b->written_ns;
+}
+
 /* Writes all bytes to descriptor 1 or 2 in one call when possible; lost output (closed pipe, a reader that stands
  * still) is not an error. A closed pipe still raises SIGPIPE unless it is ignored, as signals_new sees to. */
 void file_print(int fd, struct str bytes);

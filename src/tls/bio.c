@@ -24,8 +24,7 @@ static void fail_housekeeping(struct tls_stream *tls)
     tls_stream_note_failure(tls, &err);
 }
 
-/* Fills `in` by one read of the stream below. False: nothing came. */
-static bool fill(struct tls_stream *tls)
+bool tls_bio_fill(struct tls_stream *tls)
 {
     struct iovec part;
     struct error err;
@@ -58,7 +57,7 @@ static int bio_read(BIO *bio, char *out, size_t size, size_t *got)
 
     BIO_clear_retry_flags(bio);
     *got = 0;
-    if (tls->in.size == 0 && !fill(tls)) {
+    if (tls->in.size == 0 && !tls_bio_fill(tls)) {
         BIO_set_retry_read(bio);
         return 0;
     }

@@ -15,7 +15,7 @@ static bool is_version(int reason)
 
 static enum error_code code_of(const struct tls_stream *tls, int reason)
 {
-    if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
+    if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED || reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
         return ERROR_TLS_VERIFY;
     if (is_version(reason))
         return ERROR_TLS_VERSION;
@@ -46,7 +46,7 @@ void tls_failure(const struct tls_stream *tls, struct error *err)
 
     if (reason == ERR_R_MALLOC_FAILURE)
         error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for TLS");
-    else if (code == ERROR_TLS_VERIFY)
+    else if (code == ERROR_TLS_VERIFY && SSL_get_verify_result(tls->ssl) != X509_V_OK)
         error_set(err, tls_peer_fault(tls), code, "%s: %s", text ? text : "certificate verify failed",
                   X509_verify_cert_error_string(SSL_get_verify_result(tls->ssl)));
     else if (code == ERROR_TLS_HANDSHAKE && reason == SSL_R_WRONG_VERSION_NUMBER)

@@ -17,7 +17,7 @@ struct loading {
 };
 
 /* Asked for the password of an encrypted key: there is none, and nobody at a terminal to give it. */
-static int no_password(char *out, int size, int writing, void *arg)
+int tls_no_password(char *out, int size, int writing, void *arg)
 {
     (void)out;
     (void)size;
@@ -26,7 +26,7 @@ static int no_password(char *out, int size, int writing, void *arg)
     return -1;
 }
 
-static const char *openssl_reason(void)
+const char *tls_openssl_reason(void)
 {
     const char *reason = ERR_reason_error_string(ERR_peek_last_error());
 
@@ -68,10 +68,10 @@ static void load_authorities(struct loading *loading, struct str path)
 
     if (!bio)
         return;
-    while ((authority = PEM_read_bio_X509_AUX(bio, NULL, no_password, NULL)) != NULL)
+    while ((authority = PEM_read_bio_X509_AUX(bio, NULL, tls_no_password, NULL)) != NULL)
         count += trust(loading->settings, authority);
     if (count == 0)
-        LOG(LOG_ERROR, area, "CA file \"%.*s\" is passed over: %s", STR_ARG(path), openssl_reason());
+        LOG(LOG_ERROR, area, "CA file \"%.*s\" is passed over: %s", STR_ARG(path), tls_openssl_reason());
     else
         tls_digest_text(loading->identity, text);
     ERR_clear_error(); /* The end of the file counts as an error there. */
@@ -84,7 +84,7 @@ static STACK_OF(X509) * read_chain(BIO *bio)
     STACK_OF(X509) *chain = sk_X509_new_null();
     X509 *next;
 
-    while (chain && (next = PEM_read_bio_X509(bio, NULL, no_password, NULL)) != NULL)
+    while (chain && (next = PEM_read_bio_X509(bio, NULL, tls_no_password, NULL)) != NULL)
         if (sk_X509_push(chain, next) == 0)
             X509_free(next);
     ERR_clear_error();
@@ -97,16 +97,16 @@ static void load_pair(struct loading *loading, const struct tls_key_pair *pair)
     struct str certificate_text = STR_EMPTY, key_text = STR_EMPTY;
     BIO *certificates = open_pem(loading, pair->certificate, "client certificate", &certificate_text);
     BIO *keys = certificates ? open_pem(loading, pair->private_key, "private key", &key_text) : NULL;
-    X509 *certificate = keys ? PEM_read_bio_X509(certificates, NULL, no_password, NULL) : NULL;
+    X509 *certificate = keys ? PEM_read_bio_X509(certificates, NULL, tls_no_password, NULL) : NULL;
     STACK_OF(X509) *chain = certificate ? read_chain(certificates) : NULL;
-    EVP_PKEY *key = chain ? PEM_read_bio_PrivateKey(keys, NULL, no_password, NULL) : NULL;
+    EVP_PKEY *key = chain ? PEM_read_bio_PrivateKey(keys, NULL, tls_no_password, NULL) : NULL;
 
     if (key && SSL_CTX_use_cert_and_key(loading->settings, certificate, key, chain, 1) == 1) {
         tls_digest_text(loading->identity, certificate_text);
         tls_digest_text(loading->identity, key_text);
     } else if (keys) {
         LOG(LOG_ERROR, area, "client certificate \"%.*s\" is passed over: %s", STR_ARG(pair->certificate),
-            openssl_reason());
+            tls_openssl_reason());
     }
     if (key_text.len > 0)
         OPENSSL_cleanse((char *)(uintptr_t)key_text.data, key_text.len);
@@ -126,7 +126,7 @@ bool tls_profile_load_files(SSL_CTX *settings, const struct tls_client_options *
     if (!loading.arena)
         return false;
     if (!options->disable_system_ca_pool && SSL_CTX_set_default_verify_paths(settings) != 1)
-        LOG(LOG_ERROR, area, "the system's CAs cannot be used: %s", openssl_reason());
+        LOG(LOG_ERROR, area, "the system's CAs cannot be used: %s", tls_openssl_reason());
     for (size_t i = 0; i < options->ca_certs.count; i++)
         load_authorities(&loading, options->ca_certs.items[i]);
     tls_digest_text(identity, STR("client certificates"));

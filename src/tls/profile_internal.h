@@ -26,6 +26,10 @@ bool tls_profile_set_protocol(struct tls_profile *profile, const struct tls_clie
 bool tls_profile_load_files(SSL_CTX *settings, const struct tls_client_options *options,
                             struct tls_digesting *identity) MUST_USE;
 
+/* profile_files.c: for PEM readers: there is no password; and what OpenSSL says was wrong, its queue emptied. */
+int tls_no_password(char *out, int size, int writing, void *arg);
+const char *tls_openssl_reason(void);
+
 /* stream.c: OpenSSL's news of a session for the stream that got it. */
 int tls_stream_new_session(SSL *ssl, SSL_SESSION *session);
 

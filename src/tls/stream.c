@@ -3,6 +3,7 @@
  * Records that `under` has no room for stay in `out` and no plaintext is taken meanwhile; until they are gone our own
  * task stands in for the owner at `under`, because the owner believes that all is sent and would not come to ask.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "tls/early_internal.h"
 #include "tls/stream_internal.h"
 
 #include <openssl/err.h>
@@ -430,6 +431,7 @@ static void tls_close(struct stream *stream, bool reset)
     if (tls->ssl && tls->shaken)
         SSL_set_shutdown(tls->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(tls->ssl);
+    tls_early_free(tls);
     tls_profile_unref(tls->profile);
     if (tls->failure != &no_memory)
         free((void *)(uintptr_t)tls->failure);

@@ -21,15 +21,20 @@ struct tls_stream {
     struct tls_profile *profile;
     struct tls_sessions *sessions;
     struct tls_digest session_key;
-    struct task task;            /* sends what is left in `out`; then the owner is woken */
-    struct task *owner;          /* ... of `under` too while `out` is empty */
-    struct chain in;             /* records not yet given to OpenSSL; empty whenever it asks for more */
-    struct chain out;            /* records not yet taken by `under` */
-    const struct error *failure; /* why reading has failed for good; NULL: it has not */
-    uint32_t housekeeping;       /* bytes read since the application got one */
+    struct task task;                 /* sends what is left in `out`; then the owner is woken */
+    struct task *owner;               /* ... of `under` too while `out` is empty */
+    struct chain in;                  /* records not yet given to OpenSSL; empty whenever it asks for more */
+    struct chain out;                 /* records not yet taken by `under` */
+    struct tls_server_counts *counts; /* server: of this worker */
+    struct tls_early *early;          /* server: until early data is over; NULL: there can be none */
+    const struct error *failure;      /* why reading has failed for good; NULL: it has not */
+    uint32_t housekeeping;            /* bytes read since the application got one */
     /* For facts: bytes made since the start, here and at the last turn from reading to writing. */
     uint64_t plain_out, cipher_out, plain_at_turn, cipher_at_turn, cipher_lost, cipher_given;
     bool server;      /* our role */
+    bool looked;      /* server: what came first was looked at */
+    bool plain_http;  /* ... and is HTTP without TLS */
+    bool counted;     /* server: the handshake's failure was */
     bool turned;      /* the next write begins a new turn */
     bool first;       /* as set_owner was told */
     bool hooked;      /* `under` wakes our task, not the owner */
@@ -67,6 +72,7 @@ enum io tls_stream_settle(struct tls_stream *tls, int returned);
 void tls_failure(const struct tls_stream *tls, struct error *err);
 
 /* bio.c: how OpenSSL reads and writes; data is the struct tls_stream. */
-BIO *tls_bio_new(struct tls_stream *tls); /* NULL: no memory */
+BIO *tls_bio_new(struct tls_stream *tls);  /* NULL: no memory */
+bool tls_bio_fill(struct tls_stream *tls); /* one read of `under` into `in`; false: nothing came */
 
 #endif

@@ -202,3 +202,29 @@ TEST(the_environment_is_visited_entry_by_entry)
     unsetenv("HOLDFAST_TEST_EMPTY");
     CHECK(environment_get("HOLDFAST_TEST_ENTRY") == NULL);
 }
+
+TEST(file_look_tells_when_a_file_was_written_or_replaced)
+{
+    char path[TEMPORARY_PATH_BYTES], other[TEMPORARY_PATH_BYTES];
+    struct temporary folder;
+    struct file_stamp first, second, third;
+
+    temporary_open(&folder);
+    temporary_path(&folder, "a", path);
+    temporary_path(&folder, "b", other);
+    first = file_look(path);
+    CHECK_EQ(first.inode, 0);
+    CHECK_EQ(first.size, 0);
+    temporary_write(&folder, "a", "one");
+    first = file_look(path);
+    CHECK_EQ(first.size, 3);
+    temporary_write(&folder, "a", "two more");
+    second = file_look(path);
+    CHECK_EQ(second.inode, first.inode);
+    CHECK(second.size != first.size && second.written_ns >= first.written_ns);
+    temporary_write(&folder, "b", "two more");
+    CHECK_INT(rename(other, path), 0);
+    third = file_look(path);
+    CHECK(third.inode != second.inode);
+    temporary_close(&folder);
+}

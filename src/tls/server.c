@@ -1,0 +1,229 @@
+/* server.c: a secured listener over its life: the reading that counts, and the next one when files have changed.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "base/log.h"
+#include "config/problems.h"
+#include "os/file.h"
+#include "tls/server_internal.h"
+
+#include <openssl/err.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+static const char area[] = "SERVICE: TLS";
+
+struct watched {
+    struct str path;
+    struct file_stamp stamp;
+};
+
+struct tls_server {
+    struct tls_server_start start;
+    pthread_mutex_t lock; /* guards profile: the pointer and the first reference */
+    struct tls_server_profile *profile;
+    struct watched *files;
+    size_t file_count;
+    bool *staple_told; /* of each certificate: that its staple is over was logged */
+    uint64_t reloads_ok, reloads_failed;
+};
+
+static void add_file(struct tls_server *server, struct str path)
+{
+    server->files[server->file_count++].path = path;
+}
+
+static bool list_files(struct tls_server *server)
+{
+    const struct tls_server_options *options = server->start.options;
+    const struct tls_server_tuning *tuning = server->start.tuning;
+    const struct tls_staple_file *staples = tuning->ocsp_staples.items;
+    const struct tls_server_key *keys = options->keys.items;
+    size_t count = 2 * options->keys.count + options->ca_certs.count + tuning->ocsp_staples.count;
+
+    server->files = calloc(count + 1, sizeof(*server->files));
+    server->staple_told = calloc(options->keys.count + 1, sizeof(*server->staple_told));
+    if (!server->files || !server->staple_told)
+        return false;
+    for (size_t i = 0; i < options->keys.count; i++) {
+        add_file(server, keys[i].public_key);
+        add_file(server, keys[i].private_key);
+    }
+    for (size_t i = 0; i < options->ca_certs.count; i++)
+        add_file(server, options->ca_certs.items[i]);
+    for (size_t i = 0; i < tuning->ocsp_staples.count; i++)
+        add_file(server, staples[i].response);
+    return true;
+}
+
+/* Whether any file is not what it was. */
+static bool look(struct tls_server *server)
+{
+    char name[TLS_PATH_BYTES_MAX];
+    bool changed = false;
+
+    for (size_t i = 0; i < server->file_count; i++) {
+        struct file_stamp now = {0};
+
+        if (str_to_cstr(server->files[i].path, name, sizeof(name)))
+            now = file_look(name);
+        changed |= !file_stamp_eq(&now, &server->files[i].stamp);
+        server->files[i].stamp = now;
+    }
+    return changed;
+}
+
+static void report_trouble(const struct tls_server_start *start, const struct tls_trouble *trouble,
+                           struct report *report)
+{
+    report_add(report, SEVERITY_ERROR, PROBLEM_TLS_FILE, trouble->place, NULL, "%s: %s", start->path,
+               trouble->err.text);
+}
+
+static void warn_of_versions(const struct tls_server *server, struct report *report)
+{
+    const struct tls_server_key *keys = server->start.options->keys.items;
+
+    if (server->profile->base.impossible)
+        report_add(report, SEVERITY_WARNING, PROBLEM_TLS_VERSIONS, keys->public_place,
+                   "min_version is TLS13 unless it is given",
+                   "%s: min_version is above max_version: every handshake will fail", server->start.path);
+}
+
+struct tls_server *tls_server_new(const struct tls_server_start *start, struct report *report)
+{
+    struct tls_server *server = calloc(1, sizeof(*server));
+    struct tls_trouble trouble;
+
+    if (!server || pthread_mutex_init(&server->lock, NULL) != 0) {
+        free(server);
+        server = NULL;
+    }
+    if (server)
+        server->start = *start;
+    if (!server || !list_files(server)) {
+        report_add(report, SEVERITY_ERROR, PROBLEM_OUT_OF_MEMORY, (struct place){0}, NULL, "no memory for TLS");
+        tls_server_free(server);
+        return NULL;
+    }
+    (void)look(server); /* before they are read: what is written meanwhile is read again */
+    server->profile = tls_server_profile_new(start, &trouble);
+    if (server->profile) {
+        warn_of_versions(server, report);
+        return server;
+    }
+    report_trouble(start, &trouble, report);
+    tls_server_free(server);
+    return NULL;
+}
+
+void tls_server_free(struct tls_server *server)
+{
+    if (!server)
+        return;
+    if (server->profile)
+        tls_profile_unref(&server->profile->base);
+    pthread_mutex_destroy(&server->lock);
+    free(server->files);
+    free(server->staple_told);
+    free(server);
+}
+
+struct tls_server_profile *tls_server_hold(struct tls_server *server)
+{
+    struct tls_server_profile *profile;
+
+    pthread_mutex_lock(&server->lock);
+    profile = server->profile;
+    tls_profile_ref(&profile->base);
+    pthread_mutex_unlock(&server->lock);
+    return profile;
+}
+
+static void take_over(struct tls_server *server, struct tls_server_profile *profile)
+{
+    struct tls_server_profile *old;
+
+    pthread_mutex_lock(&server->lock);
+    old = server->profile;
+    server->profile = profile;
+    pthread_mutex_unlock(&server->lock);
+    tls_profile_unref(&old->base);
+    memset(server->staple_told, 0, profile->count * sizeof(*server->staple_told));
+}
+
+static void read_again(struct tls_server *server)
+{
+    struct tls_trouble trouble;
+    struct tls_server_profile *profile = tls_server_profile_new(&server->start, &trouble);
+
+    if (profile) {
+        take_over(server, profile);
+        server->reloads_ok++;
+        LOG(LOG_INFO, area, "%s: files were read again, %zu certificate%s", server->start.path, profile->count,
+            profile->count == 1 ? "" : "s");
+    } else {
+        server->reloads_failed++;
+        LOG(LOG_ERROR, area, "%s: the old certificates stay: %s", server->start.path, trouble.err.text);
+    }
+}
+
+/* A staple whose time is over is not given any more; that is told once. */
+static void tell_of_staples(struct tls_server *server)
+{
+    const struct tls_server_key *keys = server->start.options->keys.items;
+    const struct tls_server_profile *profile = server->profile;
+
+    for (size_t i = 0; i < profile->count; i++) {
+        const struct tls_staple *staple = &profile->identities[i].staple;
+
+        if (server->staple_told[i] || staple->size == 0 || tls_staple_is_fresh(staple))
+            continue;
+        server->staple_told[i] = true;
+        LOG(LOG_WARNING, area, "%.*s goes without a staple: its OCSP response has expired",
+            STR_ARG(keys[i].public_key));
+    }
+}
+
+void tls_server_refresh(struct tls_server *server)
+{
+    if (look(server))
+        read_again(server);
+    tell_of_staples(server);
+}
+
+void tls_server_facts(struct tls_server *server, struct tls_server_facts *facts)
+{
+    *facts = (struct tls_server_facts){
+        .reloads_ok = server->reloads_ok,
+        .reloads_failed = server->reloads_failed,
+        .certificates = server->profile->count,
+    };
+}
+
+static int64_t seconds_of(const ASN1_TIME *time)
+{
+    ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
+    int days = 0, seconds = 0;
+
+    if (!epoch || ASN1_TIME_diff(&days, &seconds, epoch, time) != 1)
+        ERR_clear_error();
+    ASN1_TIME_free(epoch);
+    return (int64_t)days * 86400 + seconds;
+}
+
+void tls_server_certificate(struct tls_server *server, size_t index, struct tls_certificate_facts *facts)
+{
+    const struct tls_server_key *keys = server->start.options->keys.items;
+    const struct tls_identity *identity = &server->profile->identities[index];
+
+    ASSERT(index < server->profile->count);
+    *facts = (struct tls_certificate_facts){
+        .path = keys[index].public_key,
+        .expires_s = seconds_of(X509_get0_notAfter(identity->certificate)),
+        .stapled = tls_staple_is_fresh(&identity->staple),
+    };
+}
+
+const struct tls_server_tuning *tls_server_tuning(const struct tls_server *server)
+{
+    return server->start.tuning;
+}

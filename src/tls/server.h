@@ -1,0 +1,64 @@
+/* server.h: secured listeners: certificates and settings that clients meet, read again when their files change.
+ *
+ * A tls_shared is for the whole process: what lets clients resume, whichever worker and listener they come to. A
+ * tls_server is for one listener; all workers use it. Both are refreshed by one thread, now and then.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_TLS_SERVER_H
+#define HOLDFAST_TLS_SERVER_H
+
+#include "base/error.h"
+#include "tls/server_options.h"
+
+struct tls_shared;
+struct tls_server;
+
+/* Ticket keys, session cache, marks against replay. `tuning` is borrowed for life. NULL: a problem was added. */
+struct tls_shared *tls_shared_new(const struct tls_server_tuning *tuning, uint64_t seed, uint64_t now_ns,
+                                  struct report *report);
+void tls_shared_free(struct tls_shared *shared); /* NULL is fine; when no server is left */
+
+/* Ticket keys: by the clock, or from files that changed. */
+void tls_shared_refresh(struct tls_shared *shared, uint64_t now_ns);
+
+struct tls_shared_facts {
+    size_t ticket_keys;        /* that decrypt */
+    size_t cached_sessions;    /* of TLS 1.2 */
+    uint64_t ticket_rotations; /* keys that were made or read since the start */
+    uint64_t reloads_failed;   /* of ticket files */
+};
+void tls_shared_facts(struct tls_shared *shared, struct tls_shared_facts *facts);
+
+struct tls_server_start {
+    const struct tls_server_options *options; /* borrowed for life, as are the others */
+    const struct tls_server_tuning *tuning;
+    struct tls_shared *shared;
+    const struct str *protocols; /* ALPN, the best first */
+    size_t protocol_count;
+    const char *path; /* of the options, in messages: "tls" */
+};
+
+/* Reads all files. NULL: problems were added, with OpenSSL's reasons. As KrakenD has it, CA files that cannot be read
+ * are told and passed over, and versions that leave nothing only make every handshake fail. */
+struct tls_server *tls_server_new(const struct tls_server_start *start, struct report *report);
+void tls_server_free(struct tls_server *server); /* NULL is fine; streams keep what they need */
+
+/* Reads all files again when any has changed; what is wrong with them is logged, and the old ones stay. */
+void tls_server_refresh(struct tls_server *server);
+
+struct tls_server_facts {
+    uint64_t reloads_ok, reloads_failed;
+    size_t certificates;
+};
+void tls_server_facts(struct tls_server *server, struct tls_server_facts *facts);
+
+/* The certificate of an index: its file, when it ends (seconds since 1970), and whether a staple goes with it now. */
+struct tls_certificate_facts {
+    struct str path;
+    int64_t expires_s;
+    bool stapled;
+};
+void tls_server_certificate(struct tls_server *server, size_t index, struct tls_certificate_facts *facts);
+
+const struct tls_server_tuning *tls_server_tuning(const struct tls_server *server);
+
+#endif
