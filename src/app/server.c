@@ -190,17 +190,26 @@ struct addr server_address(const struct server *server, size_t index)
     return server->addresses[index];
 }
 
+static uint64_t positive(int64_t duration_ns)
+{
+    return duration_ns > 0 ? (uint64_t)duration_ns : 0;
+}
+
 void server_drain(struct server *server)
 {
     const struct service *service = server->service;
-    int64_t limit_ns =
-        service->max_shutdown_wait_time_ns > 0 ? service->max_shutdown_wait_time_ns : service->server.drain_limit_ns;
+    uint64_t limit_ns = positive(service->max_shutdown_wait_time_ns > 0 ? service->max_shutdown_wait_time_ns
+                                                                        : service->server.drain_limit_ns);
+    uint64_t window_ns = positive(service->server.drain_window_ns);
 
     if (server->draining)
         return;
     server->draining = true;
+    /* Idle connections close by themselves a little before the limit would cut them. */
+    if (limit_ns > 0 && window_ns > limit_ns / 4 * 3)
+        window_ns = limit_ns / 4 * 3;
     for (unsigned i = 0; i < server->worker_count; i++)
-        worker_drain(server->workers[i], limit_ns > 0 ? (uint64_t)limit_ns : 0);
+        worker_drain(server->workers[i], window_ns, limit_ns);
 }
 
 void server_cut(struct server *server)

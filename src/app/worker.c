@@ -7,6 +7,7 @@
 #include "os/mailbox.h"
 #include "os/thread.h"
 #include "upstream/handoff.h"
+#include "upstream/warm_floor.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,14 +27,15 @@ struct worker {
     struct frontend *frontend;
     struct thread *thread;
     struct letter drain_letter, cut_letter; /* each is posted at most once */
-    uint64_t drain_limit_ns;
+    uint64_t drain_window_ns, drain_limit_ns;
 };
 
 static void start_drain(struct worker *worker)
 {
     if (worker->drain_limit_ns)
         timer_set(worker->loop, &worker->limit, loop_now_ns(worker->loop) + worker->drain_limit_ns);
-    frontend_drain(worker->frontend, &worker->drained_task);
+    pool_cool(worker->pool);
+    frontend_drain(worker->frontend, worker->drain_window_ns, &worker->drained_task);
 }
 
 static void run_mail(struct task *task)
@@ -98,7 +100,8 @@ static bool build(struct worker *worker, struct error *err)
             .worker = options->index,
             .workers = options->workers,
         });
-    return worker->frontend || error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a worker");
+    return (worker->frontend && generation_keep_warm(options->generation, worker->pool)) ||
+           error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a worker");
 }
 
 struct worker *worker_new(const struct worker_options *options, struct error *err)
@@ -146,8 +149,9 @@ bool worker_start(struct worker *worker, struct error *err)
     return worker->thread != NULL;
 }
 
-void worker_drain(struct worker *worker, uint64_t limit_ns)
+void worker_drain(struct worker *worker, uint64_t window_ns, uint64_t limit_ns)
 {
+    worker->drain_window_ns = window_ns;
     worker->drain_limit_ns = limit_ns;
     mailbox_post(worker->mailbox, &worker->drain_letter);
 }

@@ -18,6 +18,7 @@ struct answer_input {
     const struct service *service;
     const struct http_head *request; /* NULL when the head could not be read */
     uint64_t wall_ns, uptime_ns;
+    bool draining; /* health: not ready for newcomers */
     /* The request that went to a backend, when one failed: KrakenD's texts name it. NULL: none, or not known. */
     const struct http_head *call;
     const struct host *host;

@@ -57,8 +57,12 @@ static void answer_health(const struct answer_input *input, struct answer *out)
     char text[TIME_TEXT_BYTES];
     struct str now = go_time(input->wall_ns, input->uptime_ns, text);
 
-    answer_json(input, arena_format(input->arena, "{\"agents\":{},\"now\":\"%.*s\",\"status\":\"ok\"}", STR_ARG(now)),
+    answer_json(input,
+                arena_format(input->arena, "{\"agents\":{},\"now\":\"%.*s\",\"status\":\"%s\"}", STR_ARG(now),
+                             input->draining ? "draining" : "ok"),
                 out);
+    if (input->draining)
+        out->head.status = 503;
 }
 
 /* A name with one of its values; sorted, they make Go's map of lists. */

@@ -1,10 +1,8 @@
-/* frontend.c: accepted sockets to conns, their new streams to exchanges; drain. Start with run_door and run_client.
+/* frontend.c: listeners, and what the settings are for the connections that come in by them. Start with run_door.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "gateway/frontend.h"
-
 #include "base/assert.h"
 #include "base/log.h"
-#include "gateway/exchange.h"
+#include "gateway/frontend_internal.h"
 
 #include <stdlib.h>
 
@@ -20,20 +18,14 @@ enum { ACCEPT_BATCH = 64, HEAD_SLACK_BYTES = 4096 };
 #define WARNING_EVERY_NS UINT64_C(10000000000)
 #define IDLE_GRACE_NS    1000000000u /* the promise counts whole seconds, and travels */
 
-static void tell_if_drained(struct frontend *frontend)
-{
-    if (frontend->draining && list_is_empty(&frontend->clients))
-        task_wake(frontend->loop, frontend->drained);
-}
-
-static bool is_full(const struct frontend *frontend)
+bool frontend_is_full(const struct frontend *frontend)
 {
     return frontend->clients_max > 0 && frontend->clients.count >= frontend->clients_max;
 }
 
 /* A descriptor, or a place under the cap, is free again: whoever waits for it may go on. The listeners take turns at
  * being first. */
-static void resume_doors(struct frontend *frontend, bool was_full)
+void frontend_resume_doors(struct frontend *frontend, bool was_full)
 {
     struct list_node *first = list_pop_front(&frontend->doors);
 
@@ -48,66 +40,6 @@ static void resume_doors(struct frontend *frontend, bool was_full)
     }
 }
 
-static void client_close(struct client *client)
-{
-    struct frontend *frontend = client->frontend;
-    bool was_full = is_full(frontend);
-
-    ASSERT(list_is_empty(&client->exchanges));
-    http_close(client->conn);
-    task_forget(frontend->loop, &client->task);
-    list_remove(&frontend->clients, &client->node);
-    host_count_add(&frontend->counts.connections_closed, 1);
-    free(client);
-    resume_doors(frontend, was_full);
-    tell_if_drained(frontend);
-}
-
-static void run_client(struct task *task)
-{
-    struct client *client = container_of(task, struct client, task);
-
-    for (;;) {
-        struct http_stream *stream = NULL;
-        struct error err = {0};
-        enum io io = http_accept(client->conn, &stream, &err);
-
-        if (io == IO_WAIT)
-            return;
-        if (io != IO_OK) {
-            /* Exchanges that are still open learn of it from their streams; the last one wakes us. */
-            client->over = true;
-            if (list_is_empty(&client->exchanges))
-                client_close(client);
-            return;
-        }
-        exchange_start(client, stream);
-    }
-}
-
-static void client_new(struct frontend *frontend, struct stream *stream)
-{
-    struct client *client = calloc(1, sizeof(*client));
-    struct error err = {0};
-
-    if (!client) {
-        stream_close(stream, true);
-        return;
-    }
-    client->frontend = frontend;
-    client->task.run = run_client;
-    client->peer = stream->peer;
-    list_init(&client->exchanges);
-    client->conn = h1_server_new(stream, &frontend->conn_options, &client->task, &err);
-    if (!client->conn) {
-        LOG(LOG_WARNING, "SERVICE: HTTP Server", "a connection was refused: %s", err.text);
-        free(client);
-        return;
-    }
-    list_push_back(&frontend->clients, &client->node);
-    host_count_add(&frontend->counts.connections_opened, 1);
-}
-
 /* A pause is tried again ten times a second, which is no news ten times a second. */
 static void tell_of_pause(struct frontend *frontend, const struct error *err)
 {
@@ -119,26 +51,42 @@ static void tell_of_pause(struct frontend *frontend, const struct error *err)
     LOG(LOG_WARNING, "SERVICE: HTTP Server", "accepting pauses: %s", err->text);
 }
 
+/* False: nobody waits, or there is no room. */
+static bool accept_one(struct door *door)
+{
+    struct stream *stream = NULL;
+    struct error err = {0};
+    enum io io;
+
+    if (frontend_is_full(door->frontend))
+        return false; /* who comes waits in the kernel's queue; a client that leaves wakes us */
+    io = listener_accept(door->listener, &stream, &err);
+    if (io == IO_OK)
+        client_new(door->frontend, stream);
+    if (io == IO_FAIL)
+        tell_of_pause(door->frontend, &err);
+    return io != IO_WAIT;
+}
+
 static void run_door(struct task *task)
 {
     struct door *door = container_of(task, struct door, task);
 
-    for (int i = 0; i < ACCEPT_BATCH; i++) {
-        struct stream *stream = NULL;
-        struct error err = {0};
-        enum io io;
-
-        if (is_full(door->frontend))
-            return; /* who comes waits in the kernel's queue; a client that leaves wakes us */
-        io = listener_accept(door->listener, &stream, &err);
-        if (io == IO_WAIT)
+    for (int i = 0; i < ACCEPT_BATCH; i++)
+        if (!accept_one(door))
             return;
-        if (io == IO_OK)
-            client_new(door->frontend, stream);
-        else
-            tell_of_pause(door->frontend, &err);
-    }
     task_wake(door->frontend->loop, task); /* let others run between batches */
+}
+
+void frontend_accept_all(struct frontend *frontend)
+{
+    for (struct list_node *node = list_first(&frontend->doors); node; node = list_next(&frontend->doors, node)) {
+        struct door *door = container_of(node, struct door, node);
+
+        listener_look(door->listener);
+        while (accept_one(door))
+            ;
+    }
 }
 
 static uint64_t positive(int64_t duration_ns)
@@ -205,12 +153,13 @@ struct frontend *frontend_new(const struct frontend_options *options)
     frontend->started_ns = loop_now_ns(options->loop);
     frontend->conn_options = conn_options_of(generation_service(options->generation));
     frontend->clients_max = clients_max(&generation_service(options->generation)->server, options->workers);
+    drain_init(frontend);
     list_init(&frontend->doors);
     list_init(&frontend->clients);
     return frontend;
 }
 
-static void close_doors(struct frontend *frontend)
+void frontend_close_doors(struct frontend *frontend)
 {
     for (struct list_node *node; (node = list_pop_front(&frontend->doors));) {
         struct door *door = container_of(node, struct door, node);
@@ -225,8 +174,9 @@ void frontend_free(struct frontend *frontend)
 {
     if (!frontend)
         return;
-    close_doors(frontend);
+    frontend_close_doors(frontend);
     frontend_cut(frontend);
+    drain_free(frontend);
     for (uint32_t i = 0; i < generation_endpoint_count(frontend->generation); i++)
         free(frontend->requests_by_status[i]);
     free(frontend->requests_by_status);
@@ -253,16 +203,6 @@ bool frontend_listen(struct frontend *frontend, struct addr *addr, const struct 
     return true;
 }
 
-void frontend_drain(struct frontend *frontend, struct task *drained)
-{
-    frontend->draining = true;
-    frontend->drained = drained;
-    close_doors(frontend);
-    for (struct list_node *node = list_first(&frontend->clients); node; node = list_next(&frontend->clients, node))
-        (void)http_close_idle(container_of(node, struct client, node)->conn, HTTP_END_DRAIN);
-    tell_if_drained(frontend);
-}
-
 bool frontend_is_empty(const struct frontend *frontend)
 {
     return list_is_empty(&frontend->clients);
@@ -270,13 +210,8 @@ bool frontend_is_empty(const struct frontend *frontend)
 
 void frontend_cut(struct frontend *frontend)
 {
-    for (struct list_node *node; (node = list_first(&frontend->clients));) {
-        struct client *client = container_of(node, struct client, node);
-
-        for (struct list_node *open; (open = list_first(&client->exchanges));)
-            exchange_cut(container_of(open, struct exchange, node));
-        client_close(client);
-    }
+    for (struct list_node *node; (node = list_first(&frontend->clients));)
+        client_cut(container_of(node, struct client, node), HTTP_END_CUT);
 }
 
 /* The endpoint's numbers by status; the admin page may read them from another thread as soon as they are there. */

@@ -10,6 +10,7 @@
 
 struct access_log;
 
+enum { CLIENT_REQUESTS_BOUNDS = 8, CLIENT_DWELL_BOUNDS = 8 };
 enum { FRONTEND_STATUS_SLOTS = 1000 }; /* a status has three digits (RFC 9110 15) */
 
 /* Numbers of one worker, written by it alone, read by anybody. */
@@ -18,6 +19,25 @@ struct frontend_counts {
     _Atomic uint64_t connections_closed;
     _Atomic uint64_t requests;
     _Atomic uint64_t exchanges; /* now */
+    /* Of those that have closed: by reason, by requests and by seconds (client_request_bounds ...), and the sums. */
+    _Atomic uint64_t closes_by[HTTP_ENDS];
+    _Atomic uint64_t requests_by[CLIENT_REQUESTS_BOUNDS + 1], dwell_by[CLIENT_DWELL_BOUNDS + 1];
+    _Atomic uint64_t requests_on_closed, dwell_seconds;
+    _Atomic uint64_t races;             /* a request arrived at a connection that we had just closed */
+    _Atomic uint64_t told, told_served; /* that the next answer is the last; and had one more */
+};
+
+/* Upper bounds of the slots; the last slot is for all beyond. */
+const uint32_t *client_request_bounds(void);
+const uint32_t *client_dwell_bounds(void);
+
+/* The end of a worker's client side (drain.c). */
+struct drain {
+    struct task task, *ended;
+    struct timer timer;
+    uint64_t started_ns, window_ns;
+    uint64_t clients; /* at its beginning */
+    bool windowed;    /* the window is not over */
 };
 
 struct frontend {
@@ -27,10 +47,10 @@ struct frontend {
     struct access_log *access_log; /* NULL: none is written */
     struct http_conn_options conn_options;
     struct list doors;    /* listeners */
-    struct list clients;  /* open client connections */
+    struct list clients;  /* open client connections, in the order in which they came until a drain begins */
     uint64_t clients_max; /* this worker's share of max_connections; 0: as many as descriptors allow */
-    struct task *drained; /* woken when draining and no client is left */
-    bool draining;
+    struct drain drain;
+    bool draining; /* not ready for newcomers: health says so */
     uint64_t started_ns;
     unsigned worker;
     uint64_t next_warning_ns; /* not before this is it told again that accepting pauses */
@@ -54,9 +74,9 @@ void frontend_free(struct frontend *frontend); /* cuts what is still open. NULL 
 bool frontend_listen(struct frontend *frontend, struct addr *addr, const struct listen_options *options,
                      struct error *err) MUST_USE;
 
-/* Stops accepting; every connection gets its answer in hand, or one more, with Connection: close; idle ones close.
- * `drained` is woken when none is left (maybe at once). */
-void frontend_drain(struct frontend *frontend, struct task *drained);
+/* Ends the client side gently: over the window every connection is told by an answer with Connection: close, at its end
+ * listeners and idle connections close. `ended` is woken when none is left (maybe soon). */
+void frontend_drain(struct frontend *frontend, uint64_t window_ns, struct task *ended);
 bool frontend_is_empty(const struct frontend *frontend);
 void frontend_cut(struct frontend *frontend); /* the hard limit: what is still open is closed without a clean end */
 
@@ -66,8 +86,10 @@ struct client {
     struct frontend *frontend;
     struct task task;
     struct list_node node;
-    struct list exchanges; /* open ones */
-    bool over;             /* the conn has ended; the last exchange closes the client */
+    struct list exchanges;  /* open ones */
+    bool over;              /* the conn has ended; the last exchange closes the client */
+    uint8_t told;           /* enum http_end: why the next answer is the last */
+    uint32_t told_messages; /* requests before it was told */
     struct addr peer;
 };
 

@@ -106,7 +106,6 @@ static const struct later_key server_later[] = {
     {"max_connections_per_ip", "0", NULL, false},
     {"proxy_protocol", "off", NULL, true},
     {"proxy_protocol_from", "", NULL, false},
-    {"drain_window", "30s", NULL, false},
 };
 
 static const struct later_key listener_later[] = {

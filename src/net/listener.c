@@ -48,6 +48,11 @@ enum io listener_accept(struct listener *listener, struct stream **stream, struc
     return io;
 }
 
+void listener_look(struct listener *listener)
+{
+    listener->watch.ready |= READY_READ;
+}
+
 void listener_resume(struct listener *listener)
 {
     if (!listener->paused)

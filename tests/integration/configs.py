@@ -2,8 +2,9 @@
 
 
 def service(endpoints, server=None, extra=None, **root):
-    """A configuration on a free loopback port, one worker, short drain; `server` adds to holdfast/server."""
-    holdfast = {"listeners": [{"listen": "127.0.0.1:0"}], "workers": 1, "drain_limit": "3s", **(server or {})}
+    """A configuration on a free loopback port, one worker, drain without a window; `server` adds to holdfast/server."""
+    holdfast = {"listeners": [{"listen": "127.0.0.1:0"}], "workers": 1, "drain_window": "0s", "drain_limit": "3s",
+                **(server or {})}
     return {"version": 3, **root, "endpoints": endpoints, "extra_config": {"holdfast/server": holdfast, **(extra or {})}}
 
 

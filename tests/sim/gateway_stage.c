@@ -123,10 +123,10 @@ void gateway_open(struct gateway_stage *stage, struct sim *sim, const char *conf
     sim_add_check(sim, check_gateway, stage);
 }
 
-void gateway_drain(struct gateway_stage *stage)
+void gateway_drain(struct gateway_stage *stage, uint64_t window_ns)
 {
     for (unsigned i = 0; i < stage->worker_count; i++)
-        frontend_drain(stage->workers[i].frontend, &stage->workers[i].drained);
+        frontend_drain(stage->workers[i].frontend, window_ns, &stage->workers[i].drained);
 }
 
 bool gateway_is_empty(const struct gateway_stage *stage)

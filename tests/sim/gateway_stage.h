@@ -31,7 +31,7 @@ struct gateway_stage {
 void gateway_open(struct gateway_stage *stage, struct sim *sim, const char *config, unsigned workers);
 
 /* Starts the drain of all workers. */
-void gateway_drain(struct gateway_stage *stage);
+void gateway_drain(struct gateway_stage *stage, uint64_t window_ns);
 bool gateway_is_empty(const struct gateway_stage *stage); /* no client connection is left */
 
 /* Frees everything; what is left over (blocks, pages, descriptors, lent connections) fails the run. */

@@ -271,7 +271,7 @@ SCENARIO(gateway_drains)
     play_open(&play, sim, &origin, some_transport(sim));
     add_clients(&play, &client);
     (void)sim_run(sim, all_done, &play, sim_between(sim, 0, 300 * SIM_MS));
-    gateway_drain(&play.gateway);
+    gateway_drain(&play.gateway, sim_between(sim, 0, 2 * SIM_SECOND));
     if (!sim_run(sim, gateway_has_no_clients, &play, 60 * SIM_SECOND))
         sim_fail(sim, "the drain does not end: %s", sim_verdict(sim));
     play_close(&play);

@@ -434,8 +434,6 @@ static const struct {
     {ROOT("\"extra_config\": {\"router\": {\"return_error_mgs\": true}}"),
      "warning: extra_config.router: unknown key \"return_error_mgs\" [HF0101]\n"},
     {ROOT("\"extra_config\": {\"holdfast/server\": {\"drain_window\": \"30s\", \"max_connections\": 5}}"), ""},
-    {ROOT("\"extra_config\": {\"holdfast/server\": {\"drain_window\": \"100ms\"}}"),
-     "warning: extra_config.holdfast/server.drain_window: has no effect yet [HF0316]\n"},
     {ROOT("\"extra_config\": {\"router\": {\"auto_options\": \"yes\"}}"),
      "warning: extra_config.router.auto_options: wants true or false; as in KrakenD, most of this block is ignored "
      "because of "

@@ -1,0 +1,144 @@
+/* client.c: one client connection: its streams become exchanges, and its end is counted. Start with run_client.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "base/assert.h"
+#include "base/log.h"
+#include "gateway/exchange.h"
+#include "gateway/frontend_internal.h"
+
+#include <stdlib.h>
+
+/* The first bound that the number does not exceed; the last slot is for all beyond. */
+static size_t slot_of(uint64_t number, const uint32_t *bounds, size_t count)
+{
+    size_t slot = 0;
+
+    while (slot < count && number > bounds[slot])
+        slot++;
+    return slot;
+}
+
+static const uint32_t request_bounds[CLIENT_REQUESTS_BOUNDS] = {0, 1, 2, 5, 10, 100, 1000, 10000};
+static const uint32_t dwell_bounds[CLIENT_DWELL_BOUNDS] = {1, 5, 15, 60, 300, 900, 3600, 14400};
+
+const uint32_t *client_request_bounds(void)
+{
+    return request_bounds;
+}
+
+const uint32_t *client_dwell_bounds(void)
+{
+    return dwell_bounds;
+}
+
+/* Only we know why we asked for the end; the conn knows all other reasons, and those that came first. */
+static enum http_end reason_of(const struct client *client, const struct http_conn_facts *facts)
+{
+    if (facts->end == HTTP_END_DRAIN && client->told != HTTP_END_NONE)
+        return (enum http_end)client->told;
+    return facts->end != HTTP_END_NONE ? facts->end : HTTP_END_CUT;
+}
+
+static void count_end(struct client *client)
+{
+    struct frontend_counts *counts = &client->frontend->counts;
+    struct http_conn_facts facts;
+    enum http_end end;
+    uint64_t dwell_s;
+
+    http_facts(client->conn, &facts);
+    end = reason_of(client, &facts);
+    dwell_s = (loop_now_ns(client->frontend->loop) - facts.opened_ns) / 1000000000u;
+    host_count_add(&counts->closes_by[end], 1);
+    host_count_add(&counts->requests_by[slot_of(facts.messages, request_bounds, COUNT_OF(request_bounds))], 1);
+    host_count_add(&counts->dwell_by[slot_of(dwell_s, dwell_bounds, COUNT_OF(dwell_bounds))], 1);
+    host_count_add(&counts->requests_on_closed, facts.messages);
+    host_count_add(&counts->dwell_seconds, (int64_t)dwell_s);
+    if (facts.raced)
+        host_count_add(&counts->races, 1);
+    if (client->told != HTTP_END_NONE && facts.messages > client->told_messages)
+        host_count_add(&counts->told_served, 1);
+    host_count_add(&counts->connections_closed, 1);
+}
+
+static void client_close(struct client *client)
+{
+    struct frontend *frontend = client->frontend;
+    bool was_full = frontend_is_full(frontend);
+
+    ASSERT(list_is_empty(&client->exchanges));
+    count_end(client);
+    http_close(client->conn);
+    task_forget(frontend->loop, &client->task);
+    list_remove(&frontend->clients, &client->node);
+    free(client);
+    frontend_resume_doors(frontend, was_full);
+    drain_notice_end(frontend);
+}
+
+static void run_client(struct task *task)
+{
+    struct client *client = container_of(task, struct client, task);
+
+    for (;;) {
+        struct http_stream *stream = NULL;
+        struct error err = {0};
+        enum io io = http_accept(client->conn, &stream, &err);
+
+        if (io == IO_WAIT)
+            return;
+        if (io != IO_OK) {
+            /* Exchanges that are still open learn of it from their streams; the last one wakes us. */
+            client->over = true;
+            if (list_is_empty(&client->exchanges))
+                client_close(client);
+            return;
+        }
+        exchange_start(client, stream);
+    }
+}
+
+void client_new(struct frontend *frontend, struct stream *stream)
+{
+    struct client *client = calloc(1, sizeof(*client));
+    struct error err = {0};
+
+    if (!client) {
+        stream_close(stream, true);
+        return;
+    }
+    client->frontend = frontend;
+    client->task.run = run_client;
+    client->peer = stream->peer;
+    list_init(&client->exchanges);
+    client->conn = h1_server_new(stream, &frontend->conn_options, &client->task, &err);
+    if (!client->conn) {
+        LOG(LOG_WARNING, "SERVICE: HTTP Server", "a connection was refused: %s", err.text);
+        free(client);
+        return;
+    }
+    list_push_back(&frontend->clients, &client->node);
+    host_count_add(&frontend->counts.connections_opened, 1);
+    drain_welcome(frontend, client);
+}
+
+void client_tell(struct client *client, enum http_end why)
+{
+    struct http_conn_facts facts;
+
+    if (client->told != HTTP_END_NONE)
+        return;
+    http_facts(client->conn, &facts);
+    client->told = (uint8_t)why;
+    client->told_messages = facts.messages;
+    http_drain(client->conn);
+    host_count_add(&client->frontend->counts.told, 1);
+}
+
+void client_cut(struct client *client, enum http_end why)
+{
+    if (client->told == HTTP_END_NONE)
+        client->told = (uint8_t)why;
+    for (struct list_node *open; (open = list_first(&client->exchanges));)
+        exchange_cut(container_of(open, struct exchange, node));
+    client_close(client);
+}

@@ -1,0 +1,27 @@
+/* frontend_internal.h: what the files of the client side share: frontend.c (listeners and settings), client.c
+ * (connections), drain.c (the end). SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_GATEWAY_FRONTEND_INTERNAL_H
+#define HOLDFAST_GATEWAY_FRONTEND_INTERNAL_H
+
+#include "gateway/frontend.h"
+
+/* frontend.c: a descriptor, or a place under the cap, is free again. */
+void frontend_resume_doors(struct frontend *frontend, bool was_full);
+bool frontend_is_full(const struct frontend *frontend);
+/* frontend.c: takes all who wait in the kernel's queues, as far as there is room. */
+void frontend_accept_all(struct frontend *frontend);
+void frontend_close_doors(struct frontend *frontend);
+
+/* client.c */
+void client_new(struct frontend *frontend, struct stream *stream); /* takes the stream */
+void client_cut(struct client *client, enum http_end why);         /* with its exchanges, at once */
+/* Its next answer, or the one in hand, says Connection: close; once. */
+void client_tell(struct client *client, enum http_end why);
+
+/* drain.c */
+void drain_init(struct frontend *frontend);
+void drain_free(struct frontend *frontend);
+void drain_welcome(struct frontend *frontend, struct client *client); /* one that comes during the drain */
+void drain_notice_end(struct frontend *frontend);                     /* a client has gone */
+
+#endif
