@@ -101,6 +101,7 @@ static enum io handshake_failed(struct connecting *connecting)
     connecting->facts.tls_ns = lap_ns(connecting);
     if (connecting->options.counts)
         host_count_add(&connecting->options.counts->handshake_failures, 1);
+    error_context(&connecting->failure, "TLS with %.*s", STR_ARG(connecting->options.server_name));
     return fail(connecting);
 }
 

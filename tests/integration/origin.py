@@ -224,6 +224,8 @@ def by_path(handlers, other=answers_ok):
 
 
 class Origin:
+    connection_class = Connection
+
     def __init__(self, handler=answers_ok, address=("127.0.0.1", 0), receive_buffer=None):
         self.handler = handler
         self.requests = []  # heads, in order of arrival over all connections
@@ -246,7 +248,7 @@ class Origin:
             except OSError:
                 return
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            conn = Connection(sock, len(self.connections), self)
+            conn = self.connection_class(sock, len(self.connections), self)
             self.connections.append(conn)
             threading.Thread(target=conn.serve, daemon=True).start()
 
