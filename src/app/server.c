@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "app/server.h"
 
+#include "app/tls_refresh.h"
 #include "app/trim.h"
 #include "os/mailbox.h"
 #include "os/process.h"
@@ -30,6 +31,7 @@ struct server {
     struct mailbox *mailbox;
     struct task mail_task;
     struct trim trim;
+    struct tls_refresh tls_refresh;
     bool draining, cutting;
 };
 
@@ -102,7 +104,8 @@ static bool build_worker(struct server *server, unsigned index, struct error *er
     server->frontends[index] = worker_frontend(server->workers[index]);
     for (size_t i = 0; i < server->address_count; i++)
         if (worker_shares(&server->addresses[i], index) &&
-            !worker_listen(server->workers[index], &server->addresses[i], &listen, err))
+            !worker_listen(server->workers[index], &server->addresses[i], &listen,
+                           generation_secured(server->start.generation)->servers[i], err))
             return error_context(err, "listen %.*s", STR_ARG(addr_format(&server->addresses[i], text)));
     return true;
 }
@@ -176,6 +179,7 @@ struct server *server_new(const struct server_start *start, struct error *err)
         server_free(server);
         return NULL;
     }
+    tls_refresh_start(&server->tls_refresh, start->loop, generation_secured(start->generation));
     trim_start(&server->trim, start->loop, server->frontends, server->worker_count);
     return server;
 }
@@ -193,6 +197,11 @@ struct addr server_address(const struct server *server, size_t index)
 static uint64_t positive(int64_t duration_ns)
 {
     return duration_ns > 0 ? (uint64_t)duration_ns : 0;
+}
+
+bool server_is_secured(const struct server *server, size_t index)
+{
+    return generation_secured(server->start.generation)->servers[index];
 }
 
 void server_drain(struct server *server)
@@ -236,6 +245,7 @@ void server_free(struct server *server)
     if (!server)
         return;
     trim_stop(&server->trim);
+    tls_refresh_stop(&server->tls_refresh);
     for (unsigned i = 0; server->workers && i < server->worker_count; i++)
         worker_join(server->workers[i]);
     for (unsigned i = 0; server->workers && i < server->worker_count; i++)

@@ -26,6 +26,7 @@ struct server *server_new(const struct server_start *start, struct error *err);
 /* The addresses that are listened on, one for each configured listener. */
 size_t server_address_count(const struct server *server);
 struct addr server_address(const struct server *server, size_t index);
+bool server_is_secured(const struct server *server, size_t index); /* by TLS */
 
 void server_drain(struct server *server); /* by the service's drain_limit or max_shutdown_wait_time */
 void server_cut(struct server *server);   /* ends at once */

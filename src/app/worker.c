@@ -126,9 +126,10 @@ struct worker *worker_new(const struct worker_options *options, struct error *er
     return worker;
 }
 
-bool worker_listen(struct worker *worker, struct addr *addr, const struct listen_options *options, struct error *err)
+bool worker_listen(struct worker *worker, struct addr *addr, const struct listen_options *options,
+                   struct tls_server *tls, struct error *err)
 {
-    return frontend_listen(worker->frontend, addr, options, err);
+    return frontend_listen(worker->frontend, addr, options, tls, err);
 }
 
 static void run_thread(void *arg)

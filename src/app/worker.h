@@ -20,9 +20,9 @@ struct worker_options {
 /* A worker, not running yet. NULL with *err. */
 struct worker *worker_new(const struct worker_options *options, struct error *err);
 
-/* Before the start: adds a listener; *addr gets the address taken. False: *err. */
+/* Before the start: adds a listener, secured by `tls` unless that is NULL; *addr gets the address taken. False: *err. */
 bool worker_listen(struct worker *worker, struct addr *addr, const struct listen_options *options,
-                   struct error *err) MUST_USE;
+                   struct tls_server *tls, struct error *err) MUST_USE;
 
 bool worker_start(struct worker *worker, struct error *err) MUST_USE;
 

@@ -44,6 +44,7 @@ static int check(const struct check_values *values)
 {
     struct arena *arena = arena_new(NULL, SIZE_MAX);
     struct hosts *hosts = hosts_new(1);
+    struct generation *generation;
     struct report report;
     bool ok;
 
@@ -56,7 +57,8 @@ static int check(const struct check_values *values)
     report_init(&report, arena);
     report.strict = values->strict;
     print(2, "Parsing configuration file: %s\n", values->config);
-    ok = load(values, arena, hosts, &report) && report.errors == 0;
+    generation = load(values, arena, hosts, &report);
+    ok = generation && report.errors == 0;
     if (wants_json(values))
         print_json(&report, arena);
     else
@@ -65,8 +67,10 @@ static int check(const struct check_values *values)
         print(2, "Syntax OK!\n");
     else
         print(2, "ERROR parsing the configuration file:\t%u problem%s\n", report.errors, report.errors == 1 ? "" : "s");
-    /* The generation stands in the arena; nothing else of it needs an end. */
-    arena_free(arena);
+    if (generation)
+        generation_release(generation); /* with the arena */
+    else
+        arena_free(arena);
     hosts_free(hosts);
     return ok ? EXIT_OK : EXIT_ERROR;
 }

@@ -86,12 +86,13 @@ static bool start_admin(struct serving *serving, const struct service *service, 
 }
 
 /* "http://127.0.0.1:8080", "unix:/path" */
-static struct str url_of(struct arena *arena, const struct addr *addr)
+static struct str url_of(struct arena *arena, const struct addr *addr, bool secured)
 {
     char out[ADDR_TEXT_BYTES];
     struct str text = addr_format(addr, out);
+    const char *scheme = secured ? "https://" : "http://";
 
-    return arena_format(arena, "%s%.*s", addr->family == ADDR_UNIX ? "" : "http://", STR_ARG(text));
+    return arena_format(arena, "%s%.*s", addr->family == ADDR_UNIX ? "" : scheme, STR_ARG(text));
 }
 
 /* "ready: http://127.0.0.1:8080 (http/1.1), admin http://127.0.0.1:9901, 2 workers, 3 ms" */
@@ -105,13 +106,13 @@ static struct str ready_line(const struct serving *serving, struct arena *arena)
     for (size_t i = 0; i < server_address_count(server); i++) {
         struct addr addr = server_address(server, i);
 
-        url = url_of(arena, &addr);
+        url = url_of(arena, &addr, server_is_secured(server, i));
         line = arena_format(arena, "%.*s%.*s (http/1.1), ", STR_ARG(line), STR_ARG(url));
     }
     if (serving->admin) {
         struct addr addr = admin_addr(serving->admin);
 
-        url = url_of(arena, &addr);
+        url = url_of(arena, &addr, false);
         line = arena_format(arena, "%.*sadmin %.*s, ", STR_ARG(line), STR_ARG(url));
     }
     return arena_format(arena, "%.*s%u worker%s, %u ms\n", STR_ARG(line), workers, workers == 1 ? "" : "s",

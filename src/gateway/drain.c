@@ -64,9 +64,9 @@ static void end_window(struct frontend *frontend)
 /* The last ones in the kernel's queue would be reset with the listener. */
 static void end_if_empty(struct frontend *frontend)
 {
-    if (list_is_empty(&frontend->clients))
+    if (frontend_is_empty(frontend))
         frontend_accept_all(frontend);
-    if (!list_is_empty(&frontend->clients))
+    if (!frontend_is_empty(frontend))
         return;
     frontend_close_doors(frontend);
     task_wake(frontend->loop, frontend->drain.ended);
@@ -117,7 +117,7 @@ void drain_welcome(struct frontend *frontend, struct client *client)
 
 void drain_notice_end(struct frontend *frontend)
 {
-    if (frontend->draining && list_is_empty(&frontend->clients))
+    if (frontend->draining && frontend_is_empty(frontend))
         task_wake(frontend->loop, &frontend->drain.task);
 }
 

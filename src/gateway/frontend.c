@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
 #include "base/log.h"
+#include "gateway/arrival.h"
 #include "gateway/frontend_internal.h"
 
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 /* A listener with its task. */
 struct door {
     struct listener *listener;
+    struct tls_server *tls; /* NULL: plain */
     struct frontend *frontend;
     struct task task;
     struct list_node node;
@@ -20,7 +22,7 @@ enum { ACCEPT_BATCH = 64, HEAD_SLACK_BYTES = 4096 };
 
 bool frontend_is_full(const struct frontend *frontend)
 {
-    return frontend->clients_max > 0 && frontend->clients.count >= frontend->clients_max;
+    return frontend->clients_max > 0 && frontend->clients.count + frontend->arrivals.count >= frontend->clients_max;
 }
 
 /* A descriptor, or a place under the cap, is free again: whoever waits for it may go on. The listeners take turns at
@@ -61,7 +63,9 @@ static bool accept_one(struct door *door)
     if (frontend_is_full(door->frontend))
         return false; /* who comes waits in the kernel's queue; a client that leaves wakes us */
     io = listener_accept(door->listener, &stream, &err);
-    if (io == IO_OK)
+    if (io == IO_OK && door->tls)
+        arrival_new(door->frontend, stream, door->tls);
+    else if (io == IO_OK)
         client_new(door->frontend, stream);
     if (io == IO_FAIL)
         tell_of_pause(door->frontend, &err);
@@ -156,6 +160,7 @@ struct frontend *frontend_new(const struct frontend_options *options)
     drain_init(frontend);
     list_init(&frontend->doors);
     list_init(&frontend->clients);
+    list_init(&frontend->arrivals);
     return frontend;
 }
 
@@ -185,13 +190,14 @@ void frontend_free(struct frontend *frontend)
 }
 
 bool frontend_listen(struct frontend *frontend, struct addr *addr, const struct listen_options *options,
-                     struct error *err)
+                     struct tls_server *tls, struct error *err)
 {
     struct door *door = calloc(1, sizeof(*door));
 
     if (!door)
         return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a listener");
     door->frontend = frontend;
+    door->tls = tls;
     door->task.run = run_door;
     door->listener = listener_new(frontend->loop, addr, options, &door->task, err);
     if (!door->listener) {
@@ -205,11 +211,12 @@ bool frontend_listen(struct frontend *frontend, struct addr *addr, const struct 
 
 bool frontend_is_empty(const struct frontend *frontend)
 {
-    return list_is_empty(&frontend->clients);
+    return list_is_empty(&frontend->clients) && list_is_empty(&frontend->arrivals);
 }
 
 void frontend_cut(struct frontend *frontend)
 {
+    arrivals_cut(frontend);
     for (struct list_node *node; (node = list_first(&frontend->clients));)
         client_cut(container_of(node, struct client, node), HTTP_END_CUT);
 }

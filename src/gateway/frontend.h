@@ -6,6 +6,7 @@
 #include "gateway/generation.h"
 #include "http/conn.h"
 #include "net/listener.h"
+#include "tls/server_stream.h"
 #include "upstream/pool.h"
 
 struct access_log;
@@ -48,6 +49,9 @@ struct frontend {
     struct http_conn_options conn_options;
     struct list doors;    /* listeners */
     struct list clients;  /* open client connections, in the order in which they came until a drain begins */
+    struct list arrivals; /* connections whose TLS handshake is not done, oldest first (arrival.c) */
+    uint64_t step_turn;   /* the loop's turn in which `steps` of handshakes were taken */
+    unsigned steps;
     uint64_t clients_max; /* this worker's share of max_connections; 0: as many as descriptors allow */
     struct drain drain;
     bool draining; /* not ready for newcomers: health says so */
@@ -55,6 +59,7 @@ struct frontend {
     unsigned worker;
     uint64_t next_warning_ns; /* not before this is it told again that accepting pauses */
     struct frontend_counts counts;
+    struct tls_server_counts tls_counts;
     _Atomic(_Atomic uint64_t *) *requests_by_status; /* by endpoint index: numbers by status, made on first use */
 };
 
@@ -70,9 +75,10 @@ struct frontend_options {
 struct frontend *frontend_new(const struct frontend_options *options);
 void frontend_free(struct frontend *frontend); /* cuts what is still open. NULL is fine */
 
-/* Adds a listener. *addr gets the address taken (port 0: which). False: *err. */
+/* Adds a listener. *addr gets the address taken (port 0: which). `tls`: how it is secured (borrowed); NULL: not at all.
+ * False: *err. */
 bool frontend_listen(struct frontend *frontend, struct addr *addr, const struct listen_options *options,
-                     struct error *err) MUST_USE;
+                     struct tls_server *tls, struct error *err) MUST_USE;
 
 /* Ends the client side gently: over the window every connection is told by an answer with Connection: close, at its end
  * listeners and idle connections close. `ended` is woken when none is left (maybe soon). */

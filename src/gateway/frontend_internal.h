@@ -1,4 +1,4 @@
-/* frontend_internal.h: what the files of the client side share: frontend.c (listeners and settings), client.c
+/* frontend_internal.h: what the files of the client side share: frontend.c (listeners and settings), arrival.c (handshakes), client.c
  * (connections), drain.c (the end). SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_GATEWAY_FRONTEND_INTERNAL_H
 #define HOLDFAST_GATEWAY_FRONTEND_INTERNAL_H

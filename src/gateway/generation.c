@@ -13,6 +13,7 @@ struct generation {
     struct router *router;
     struct endpoint *endpoints;
     uint32_t count, room;
+    struct secured secured;
 };
 
 static const char *const all_methods[] = {"GET",     "POST",   "PUT",     "PATCH", "HEAD",
@@ -160,7 +161,11 @@ struct generation *generation_build(struct arena *arena, const struct service *s
     ok &= add_endpoints(generation, hosts, report);
     ok &= add_options(generation, report);
     add_builtin(generation, ENDPOINT_ANSWER, STR("unrouted"));
-    return ok ? generation : NULL;
+    ok &= secured_build(&generation->secured, arena, service, report);
+    if (ok)
+        return generation;
+    secured_end(&generation->secured);
+    return NULL;
 }
 
 struct generation *generation_hold(struct generation *generation)
@@ -171,8 +176,15 @@ struct generation *generation_hold(struct generation *generation)
 
 void generation_release(struct generation *generation)
 {
-    if (generation && atomic_fetch_sub_explicit(&generation->holders, 1, memory_order_acq_rel) == 1)
-        arena_free(generation->arena);
+    if (!generation || atomic_fetch_sub_explicit(&generation->holders, 1, memory_order_acq_rel) > 1)
+        return;
+    secured_end(&generation->secured);
+    arena_free(generation->arena);
+}
+
+struct secured *generation_secured(struct generation *generation)
+{
+    return &generation->secured;
 }
 
 const struct service *generation_service(const struct generation *generation)

@@ -6,6 +6,7 @@
 
 #include "gateway/endpoint.h"
 #include "gateway/router.h"
+#include "gateway/secured.h"
 
 struct generation;
 
@@ -19,6 +20,9 @@ void generation_release(struct generation *generation); /* the last one frees it
 
 const struct service *generation_service(const struct generation *generation);
 const struct router *generation_router(const struct generation *generation);
+
+/* TLS of the listeners: shared by all workers, refreshed by one thread. */
+struct secured *generation_secured(struct generation *generation);
 
 /* Endpoints by their index, for counters and dumps; built-in ones included. The last one, which no route leads to,
  * stands for requests that matched nothing. */

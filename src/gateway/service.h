@@ -8,7 +8,7 @@
 #include "base/addr.h"
 #include "config/schema.h"
 #include "gateway/shape.h"
-#include "tls/options.h"
+#include "tls/server_options.h"
 #include "upstream/transport.h"
 
 enum encoding {
@@ -120,6 +120,7 @@ struct router_options {
 /* holdfast/server. Durations in nanoseconds. */
 struct listener_options {
     struct str listen; /* "IP:PORT", "unix:PATH" */
+    const struct tls_server_options *tls; /* NULL: plain. The service's where a TCP listener has none of its own */
     struct place place;
 };
 
@@ -150,6 +151,8 @@ struct service {
     bool use_h2c, sequential_start; /* read, without effect in this version */
     int64_t dns_cache_ttl_ns;                                   /* the same */
     struct transport transport;
+    struct tls_server_options tls;
+    struct tls_server_tuning tls_tuning; /* holdfast/tls */
     struct tls_client_options client_tls;
     bool allow_insecure_connections; /* the same as that of client_tls */
     struct endpoint_options *endpoints;

@@ -19,7 +19,7 @@ static void check_root(struct service *service, const struct node *root, struct 
 }
 
 /* As in KrakenD, the old key makes a block where there is none, with all that comes of it (TLS 1.3 only). */
-static void settle_tls(struct service *service)
+static void settle_client_tls(struct service *service)
 {
     if (!service->allow_insecure_connections)
         return;
@@ -44,6 +44,22 @@ static void settle_clocks(struct service *service)
         service->read_header_timeout_ns = SECONDS(10);
     if (service->transport.max_idle_connections_per_host == 0)
         service->transport.max_idle_connections_per_host = TRANSPORT_IDLE_PER_HOST_DEFAULT;
+}
+
+/* The root's block is for every TCP listener that has none: what was meant to be secured is not served plain because
+ * it was listed. A Unix socket is plain unless it says otherwise. */
+static void settle_tls(struct service *service)
+{
+    struct server_options *server = &service->server;
+
+    for (size_t i = 0; i < server->listener_count; i++) {
+        struct listener_options *listener = &server->listeners[i];
+
+        if (!listener->tls && !str_starts(listener->listen, STR("unix:")))
+            listener->tls = &service->tls;
+        if (listener->tls && !tls_server_is_on(listener->tls))
+            listener->tls = NULL;
+    }
 }
 
 /* Without listeners of ours there is KrakenD's one. */
@@ -236,8 +252,9 @@ void service_settle(struct service *service, const struct node *root, struct rep
     ours_read(service, report);
     check_root(service, root, report);
     settle_clocks(service);
-    settle_tls(service);
+    settle_client_tls(service);
     settle_listener(service, root, report);
+    settle_tls(service);
     sanitize_hosts(&service->host, false, "", report);
     for (size_t i = 0; i < service->endpoint_count; i++)
         settle_endpoint(service, i, root, report);

@@ -82,6 +82,7 @@ static const struct {
     {"backend/http/client", VERDICT_READ, AT_BACKEND},
     {"holdfast/server", VERDICT_READ, AT_ROOT},
     {"holdfast/admin", VERDICT_READ, AT_ROOT},
+    {"holdfast/tls", VERDICT_READ, AT_ROOT},
     {"holdfast/upstream", VERDICT_READ, AT_ROOT | AT_BACKEND},
     {"holdfast/answer", VERDICT_READ, AT_ENDPOINT},
     {"telemetry/", VERDICT_NOTE, AT_ALL},
@@ -105,7 +106,7 @@ static const struct {
 
 static const char *const own_names[] = {
     "router",         "proxy",           "backend/http",      "backend/http/client", "holdfast/server",
-    "holdfast/admin", "holdfast/answer", "holdfast/upstream", "telemetry/logging",   "telemetry/metrics",
+    "holdfast/admin", "holdfast/tls", "holdfast/answer", "holdfast/upstream", "telemetry/logging",   "telemetry/metrics",
 };
 
 static bool is_comment(struct str name)

@@ -118,15 +118,6 @@ static void check_discovery(const struct node *backend, const char *prefix, stru
                    "%ssd: \"%.*s\" is no discovery that is known: taken as \"static\"", prefix, STR_ARG(sd->text));
 }
 
-static void check_tls(const struct node *root, struct report *report)
-{
-    const struct node *tls = node_member(root, STR("tls"));
-
-    if (node_is_given(tls) && !node_is_given(node_member(tls, STR("disabled"))))
-        report_add(report, SEVERITY_ERROR, PROBLEM_UNSUPPORTED, tls->place, "\"disabled\": true serves without TLS",
-                   "tls: %s", later);
-}
-
 void keys_check(enum level level, const struct node *node, const char *prefix, bool no_op, struct report *report)
 {
     for (size_t i = 0; i < COUNT_OF(rules); i++)
@@ -134,6 +125,4 @@ void keys_check(enum level level, const struct node *node, const char *prefix, b
             judge(&rules[i], node_member(node, str_from(rules[i].key)), prefix, no_op, report);
     if (level == LEVEL_BACKEND)
         check_discovery(node, prefix, report);
-    if (level == LEVEL_ROOT)
-        check_tls(node, report);
 }

@@ -1,5 +1,5 @@
-/* service_ours.c: our own service-wide settings: holdfast/server and holdfast/admin. Options whose engine comes later
- * are known here, so that a file written for it loads, and say that they have no effect yet.
+/* service_ours.c: our own service-wide settings: holdfast/server, holdfast/admin and holdfast/tls. Options whose engine
+ * comes later are known here, so that a file written for it loads, and say that they have no effect yet.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "base/text.h"
 #include "gateway/service_internal.h"
@@ -15,6 +15,7 @@ static const char *const error_status_names[] = {"krakend", "precise", NULL};
 /* What the tables bind to beside server_options. */
 struct listener_block {
     struct listener_options options;
+    struct tls_server_options tls;
     const struct node *node;
 };
 
@@ -42,7 +43,7 @@ static void remember_listener(void *bound, const struct node *node, const char *
 static const struct option listener_rows[] = {
     OPTION_STRING(struct listener_block, "listen", options.listen, OPTION_PLACE(struct listener_block, options.place),
                   .required = true, .help = "IP:PORT, :PORT or unix:PATH."),
-    OPTION_IGNORED("tls", .help = "Certificates of this listener."),
+    OPTION_OBJECT(struct listener_block, "tls", tls, .schema = &tls_server_schema, .help = "TLS of this listener; that of the root when absent."),
     OPTION_IGNORED("protocols", .help = "http/1.1, h2."),
     OPTION_IGNORED("proxy_protocol", .help = "off, accept, require."),
 };
@@ -109,7 +110,6 @@ static const struct later_key server_later[] = {
 };
 
 static const struct later_key listener_later[] = {
-    {"tls", "", NULL, true},
     {"protocols", "http/1.1", NULL, true},
     {"proxy_protocol", "off", NULL, true},
 };
@@ -186,6 +186,7 @@ static void take_listeners(struct server_options *server, const struct list_of *
         struct str prefix = arena_format(report->arena, "extra_config.holdfast/server.listeners[%zu].", i);
 
         server->listeners[i] = blocks[i].options;
+        server->listeners[i].tls = blocks[i].tls.given ? &blocks[i].tls : NULL;
         server->listener_count++;
         if (blocks[i].options.listen.len > 0)
             check_address(&server->listeners[i], i, report);
@@ -232,6 +233,8 @@ void ours_read(struct service *service, struct report *report)
 
     read_server(service, component_find(extra_config, "holdfast/server"), report);
     read_admin(service, component_find(extra_config, "holdfast/admin"), report);
+    (void)schema_bind(&tls_tuning_schema, component_find(extra_config, "holdfast/tls"), "extra_config.holdfast/tls",
+                      &service->tls_tuning, report->arena, report);
     service->transport.max_decoded_bytes = TRANSPORT_DECODED_BYTES_MAX;
     service->transport.max_connection_age_ns = MAX_CONNECTION_AGE_NS;
     service->transport.queue_timeout_ns = QUEUE_TIMEOUT_NS;

@@ -129,7 +129,7 @@ static const struct option root_rows[] = {
                     .help = "From the sent request to the answer's head; 0: none."),
     OPTION_DURATION(struct service, "expect_continue_timeout", transport.expect_continue_timeout_ns,
                     .help = "How long a body waits for 100 Continue; 0: not at all."),
-    OPTION_IGNORED("tls", .help = "Certificates of the listener."),
+    OPTION_OBJECT(struct service, "tls", tls, .schema = &tls_server_schema, .help = "Clients are served over TLS only."),
     OPTION_OBJECT(struct service, "client_tls", client_tls, .schema = &tls_client_schema, .help = "TLS to hosts."),
     OPTION_BOOL(struct service, "allow_insecure_connections", allow_insecure_connections, .help = "TLS to hosts without checking who they are."),
     OPTION_BOOL(struct service, "use_h2c", use_h2c, .help = "HTTP/2 without TLS."),

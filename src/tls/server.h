@@ -13,8 +13,7 @@ struct tls_shared;
 struct tls_server;
 
 /* Ticket keys, session cache, marks against replay. `tuning` is borrowed for life. NULL: a problem was added. */
-struct tls_shared *tls_shared_new(const struct tls_server_tuning *tuning, uint64_t seed, uint64_t now_ns,
-                                  struct report *report);
+struct tls_shared *tls_shared_new(const struct tls_server_tuning *tuning, struct report *report);
 void tls_shared_free(struct tls_shared *shared); /* NULL is fine; when no server is left */
 
 /* Ticket keys: by the clock, or from files that changed. */

@@ -10,6 +10,7 @@
 #ifndef HOLDFAST_TLS_SERVER_INTERNAL_H
 #define HOLDFAST_TLS_SERVER_INTERNAL_H
 
+#include "base/assert.h"
 #include "base/map.h"
 #include "tls/profile_internal.h"
 #include "tls/server.h"

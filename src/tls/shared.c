@@ -18,7 +18,7 @@ static void report_tickets(const struct tls_server_tuning *tuning, size_t bad, c
                err->text);
 }
 
-static bool make_tickets(struct tls_shared *shared, uint64_t now_ns, struct report *report)
+static bool make_tickets(struct tls_shared *shared, struct report *report)
 {
     const struct tls_server_tuning *tuning = shared->tuning;
     struct tls_tickets_options options = {
@@ -31,38 +31,39 @@ static bool make_tickets(struct tls_shared *shared, uint64_t now_ns, struct repo
 
     if (!tuning->session_tickets)
         return true;
-    shared->tickets = tls_tickets_new(&options, now_ns, &bad, &err);
+    shared->tickets = tls_tickets_new(&options, 0, &bad, &err);
     shared->rotations = shared->tickets != NULL;
     if (!shared->tickets)
         report_tickets(tuning, bad, &err, report);
     return shared->tickets;
 }
 
-static bool make_stores(struct tls_shared *shared, uint64_t seed)
+static bool make_stores(struct tls_shared *shared)
 {
     const struct tls_server_tuning *tuning = shared->tuning;
+    uint64_t seed = 0;
 
+    if (RAND_bytes(shared->node, sizeof(shared->node)) != 1 || RAND_bytes((unsigned char *)&seed, sizeof(seed)) != 1)
+        return false;
     if (tuning->session_cache_size > 0)
         shared->cache = tls_session_cache_new((size_t)tuning->session_cache_size, seed);
     if (tuning->early_data)
         shared->strikes = tls_strikes_new(STRIKES_MAX);
-    return (shared->cache || tuning->session_cache_size == 0) && (shared->strikes || !tuning->early_data) &&
-           RAND_bytes(shared->node, sizeof(shared->node)) == 1;
+    return (shared->cache || tuning->session_cache_size == 0) && (shared->strikes || !tuning->early_data);
 }
 
-struct tls_shared *tls_shared_new(const struct tls_server_tuning *tuning, uint64_t seed, uint64_t now_ns,
-                                  struct report *report)
+struct tls_shared *tls_shared_new(const struct tls_server_tuning *tuning, struct report *report)
 {
     struct tls_shared *shared = calloc(1, sizeof(*shared));
     bool stored;
 
     if (shared)
         shared->tuning = tuning;
-    stored = shared && make_stores(shared, seed);
+    stored = shared && make_stores(shared);
     if (!stored)
         report_add(report, SEVERITY_ERROR, PROBLEM_OUT_OF_MEMORY, (struct place){0}, NULL,
                    "no memory for TLS sessions");
-    if (stored && make_tickets(shared, now_ns, report))
+    if (stored && make_tickets(shared, report))
         return shared;
     tls_shared_free(shared);
     return NULL;

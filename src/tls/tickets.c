@@ -198,6 +198,8 @@ static bool rotate(struct tls_tickets *tickets, uint64_t now_ns, bool *changed, 
 {
     struct keys keys = {.count = 1};
 
+    if (tickets->made_ns == 0)
+        tickets->made_ns = now_ns;
     if (now_ns - tickets->made_ns < tickets->options.rotation_ns)
         return true;
     if (!make_key(&keys.items[0]))

@@ -19,7 +19,8 @@ struct tls_tickets_options {
     uint64_t rotation_ns;    /* how long a made key encrypts, and any key decrypts after it was the newest */
 };
 
-/* NULL with *err: out_of_memory, system, or what is wrong with the file of the index *bad (when not NULL). */
+/* now_ns 0: the clock starts at the first refresh. NULL with *err: out_of_memory, system, or what is wrong with the
+ * file of the index *bad (when not NULL). */
 struct tls_tickets *tls_tickets_new(const struct tls_tickets_options *options, uint64_t now_ns, size_t *bad,
                                     struct error *err);
 void tls_tickets_free(struct tls_tickets *tickets); /* NULL is fine */

@@ -17,7 +17,7 @@ from waiting import eventually
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 READY = re.compile(r"ready:.*")
-ADDRESS = re.compile(r"http://(\[[0-9a-fA-F:]+\]|[0-9A-Za-z.-]+):(\d+)")
+ADDRESS = re.compile(r"https?://(\[[0-9a-fA-F:]+\]|[0-9A-Za-z.-]+):(\d+)")
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|WARNING: \w+Sanitizer|SUMMARY: \w+Sanitizer|runtime error:")
 
 START_SECONDS = 15

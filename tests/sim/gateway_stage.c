@@ -108,7 +108,7 @@ static void open_worker(struct gateway_stage *stage, unsigned index)
                                                                .worker = index,
                                                                .workers = stage->worker_count});
     ASSERT(worker->frontend);
-    if (!frontend_listen(worker->frontend, &any, &listen, &err))
+    if (!frontend_listen(worker->frontend, &any, &listen, NULL, &err))
         sim_fail(stage->sim, "listen: %s", err.text);
 }
 

@@ -187,7 +187,7 @@ static void build_worker(void *arg)
                                        &err);
 
     CHECK_INT(worker == NULL, err.fault != FAULT_NONE);
-    if (worker && !worker_listen(worker, &addr, &(struct listen_options){.backlog = 1}, &err))
+    if (worker && !worker_listen(worker, &addr, &(struct listen_options){.backlog = 1}, NULL, &err))
         CHECK(err.fault != FAULT_NONE);
     worker_free(worker);
 }

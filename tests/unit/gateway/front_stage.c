@@ -82,7 +82,7 @@ struct addr front_listen(struct front_stage *stage, uint16_t port)
     struct addr addr = sim_addr(stage->sim, "gateway", port);
     struct error err;
 
-    CHECK(frontend_listen(stage->frontend, &addr, &(struct listen_options){.backlog = 64}, &err));
+    CHECK(frontend_listen(stage->frontend, &addr, &(struct listen_options){.backlog = 64}, NULL, &err));
     return addr;
 }
 

@@ -105,7 +105,7 @@ static void stage_open(struct memory_stage *stage)
         .loop = stage->loop, .pool = stage->pool, .generation = stage->generation, .workers = 1});
     CHECK(stage->frontend != NULL);
     CHECK(addr_parse(STR("127.0.0.1:0"), &stage->addr, &err));
-    CHECK(frontend_listen(stage->frontend, &stage->addr, &listen, &err));
+    CHECK(frontend_listen(stage->frontend, &stage->addr, &listen, NULL, &err));
     connect_client(stage);
 }
 

@@ -1,0 +1,36 @@
+/* tls_refresh.c: see the header. Files are looked at rather than watched: a secret that an orchestrator swaps is a link
+ * to a link, which a watch of the kernel follows badly. SPDX-License-Identifier: Apache-2.0 */
+#include "app/tls_refresh.h"
+
+static void set_timer(struct tls_refresh *refresh)
+{
+    timer_set(refresh->loop, &refresh->timer, loop_now_ns(refresh->loop) + refresh->secured->refresh_ns);
+}
+
+static void run_refresh(struct task *task)
+{
+    struct tls_refresh *refresh = container_of(task, struct tls_refresh, task);
+
+    if (!refresh->timer.fired)
+        return;
+    secured_refresh(refresh->secured, loop_now_ns(refresh->loop));
+    set_timer(refresh);
+}
+
+void tls_refresh_start(struct tls_refresh *refresh, struct loop *loop, struct secured *secured)
+{
+    if (!secured->shared)
+        return;
+    *refresh = (struct tls_refresh){.loop = loop, .secured = secured, .task.run = run_refresh};
+    refresh->timer = (struct timer){.at_ns = TIMER_OFF, .task = &refresh->task};
+    secured_refresh(secured, loop_now_ns(loop)); /* the clock of the ticket keys starts */
+    set_timer(refresh);
+}
+
+void tls_refresh_stop(struct tls_refresh *refresh)
+{
+    if (!refresh->loop)
+        return;
+    timer_clear(refresh->loop, &refresh->timer);
+    task_forget(refresh->loop, &refresh->task);
+}

@@ -1,0 +1,27 @@
+/* secured.h: the TLS of a configuration's listeners, made when it is loaded, for all workers.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_GATEWAY_SECURED_H
+#define HOLDFAST_GATEWAY_SECURED_H
+
+#include "gateway/service.h"
+#include "tls/server.h"
+
+struct secured { /* zeroed: no listener has TLS */
+    struct tls_shared *shared;
+    struct tls_server **servers; /* by listener; NULL: plain. Listeners with the same block share one */
+    size_t count;
+    uint64_t refresh_ns; /* how often secured_refresh is due */
+};
+
+/* Reads certificates and keys. False: problems were added. Service and arena must outlive it. */
+bool secured_build(struct secured *secured, struct arena *arena, const struct service *service,
+                   struct report *report) MUST_USE;
+void secured_end(struct secured *secured);
+
+/* Files that have changed, and ticket keys whose time has come. By one thread. */
+void secured_refresh(struct secured *secured, uint64_t now_ns);
+
+/* Whether the server of this listener stands at an earlier one already. */
+bool secured_is_repeated(const struct secured *secured, size_t listener);
+
+#endif
