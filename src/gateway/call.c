@@ -6,21 +6,6 @@
 #include "gateway/exchange_internal.h"
 #include "gateway/render.h"
 
-/* NULL: there is none, or none is left. */
-static struct host *pick_host(struct exchange *x)
-{
-    struct loop *loop = exchange_loop(x);
-    const struct balance_input input = {
-        .worker = pool_worker(x->client->frontend->pool),
-        .now_ns = loop_now_ns(loop),
-        .rng = loop_rng(loop),
-        .tried = x->call.tried,
-        .tried_count = x->call.tried_count,
-    };
-
-    return balance_pick(x->call.backend->balance, x->call.backend->set, &input);
-}
-
 static bool build_head(struct exchange *x)
 {
     struct forward_input input = {
@@ -39,12 +24,6 @@ static bool build_head(struct exchange *x)
     return !x->call.asks_for_gzip || forward_ask_for_gzip(x->arena, &x->call.head, &x->error);
 }
 
-/* The only host of a backend never rests: there is nothing to gain. */
-static uint32_t eject_after(const struct backend *backend)
-{
-    return backend->set->host_count > 1 ? (uint32_t)backend->options->transport.eject_after : 0;
-}
-
 /* Asks x->call.host. */
 static enum progress ask_host(struct exchange *x)
 {
@@ -56,54 +35,39 @@ static enum progress ask_host(struct exchange *x)
                                     .host = x->call.host,
                                     .transport = &x->call.backend->options->transport,
                                     .head = &x->call.head,
-                                    .eject_after = eject_after(x->call.backend),
+                                    .privates = &x->client->privates,
+                                    .eject_after = x->call.eject_after,
                                 },
                                 &x->task);
     if (!x->call.fetch) {
         error_set(&x->error, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a backend request");
         return exchange_fail(x);
     }
-    return go_to(x, EXCHANGE_CALL);
+    return MORE;
 }
 
 enum progress call_start(struct exchange *x)
 {
     x->call.backend = &x->endpoint->backends[0];
-    x->call.host = pick_host(x);
-    if (x->call.host)
-        return ask_host(x);
-    error_set(&x->error, FAULT_UPSTREAM, ERROR_NO_HOSTS, "no hosts available");
-    return exchange_fail(x);
+    return go_to(x, EXCHANGE_CALL);
 }
 
-static bool may_fail_over(struct exchange *x)
+static enum progress choose_host(struct exchange *x)
 {
-    const struct host_set *set = x->call.backend->set;
-    enum failover decision;
+    enum io io = call_pick_host(x);
 
-    if (x->error.fault == FAULT_CLIENT || x->call.tried_count == BALANCE_TRIED_MAX || set->host_count < 2)
-        return false;
-    decision = fetch_hand_over(x->call.fetch, &x->request_body);
-    if (decision != FAILOVER_SENT)
-        return decision == FAILOVER_NEVER_SENT;
-    return failover_take(&x->call.backend->balance->budget, balance_requests(set), loop_now_ns(exchange_loop(x)));
+    if (io == IO_WAIT)
+        return PAUSE;
+    return io == IO_OK ? ask_host(x) : exchange_fail(x);
 }
 
 /* The host has failed it before any byte of an answer: each other host may have it once, when that does no harm. */
 static enum progress fail_over(struct exchange *x)
 {
-    struct host *failed = x->call.host, *next = NULL;
-
-    if (may_fail_over(x)) {
-        x->call.tried[x->call.tried_count++] = failed;
-        next = pick_host(x);
-    }
-    if (!next)
+    if (!call_next_host(x))
         return exchange_fail(x);
     fetch_end(x->call.fetch, HTTP_CANCEL_GONE);
     x->call.fetch = NULL;
-    host_count_add(&pool_counts(x->client->frontend->pool, failed)->failovers, 1);
-    x->call.host = next;
     x->request_sent = false;
     x->error.fault = FAULT_NONE;
     return ask_host(x);

@@ -68,6 +68,7 @@ static void client_close(struct client *client)
     ASSERT(list_is_empty(&client->exchanges));
     count_end(client);
     http_close(client->conn);
+    private_end(&client->privates);
     task_forget(frontend->loop, &client->task);
     list_remove(&frontend->clients, &client->node);
     free(client);
@@ -110,6 +111,7 @@ void client_new(struct frontend *frontend, struct stream *stream)
     client->task.run = run_client;
     client->peer = stream->peer;
     list_init(&client->exchanges);
+    private_init(&client->privates);
     client->conn = h1_server_new(stream, &frontend->conn_options, &client->task, &err);
     if (!client->conn) {
         LOG(LOG_WARNING, "SERVICE: HTTP Server", "a connection was refused: %s", err.text);

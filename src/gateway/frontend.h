@@ -8,6 +8,7 @@
 #include "net/listener.h"
 #include "tls/server_stream.h"
 #include "upstream/pool.h"
+#include "upstream/private.h"
 
 struct access_log;
 
@@ -93,6 +94,7 @@ struct client {
     struct task task;
     struct list_node node;
     struct list exchanges;  /* open ones */
+    struct private_conns privates;
     bool over;              /* the conn has ended; the last exchange closes the client */
     uint8_t told;           /* enum http_end: why the next answer is the last */
     uint32_t told_messages; /* requests before it was told */

@@ -49,7 +49,9 @@ static void let_go_of_stream(struct fetch *fetch)
 void fetch_release(struct fetch *fetch)
 {
     let_go_of_stream(fetch);
-    if (fetch->pooled)
+    if (fetch->pooled && UNLIKELY(fetch->pooled->bound))
+        private_keep(fetch->options.privates, fetch->pooled, fetch->options.transport);
+    else if (fetch->pooled)
         pool_return(fetch->pooled, fetch->options.transport);
     fetch->pooled = NULL;
 }
@@ -106,6 +108,7 @@ static enum io send_request(struct fetch *fetch, struct error *err)
     http_facts(fetch->pooled->conn, &facts);
     fetch->in_before = facts.bytes_in;
     fetch->out_before = facts.bytes_out;
+    fetch->pooled->bound |= private_is_bound_by(head);
     fetch->pooled->conn->ask_keep_alive = asks_for_hint(fetch);
     if (http_send_head(fetch->stream, head, head->body_bytes == 0, err) != IO_OK)
         return IO_FAIL;
@@ -319,6 +322,7 @@ enum io fetch_head(struct fetch *fetch, struct arena *arena, struct http_head **
             return io;
     }
     pool_survived(fetch->pooled);
+    fetch->pooled->bound |= private_is_bound_by(*head);
     flight_over(pool_flights(fetch->options.pool), &fetch->flight, true);
     fetch_answered(fetch);
     fetch->state = FETCH_ANSWER;

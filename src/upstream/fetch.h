@@ -9,6 +9,7 @@
 
 #include "upstream/failover.h"
 #include "upstream/pool.h"
+#include "upstream/private.h"
 
 struct fetch;
 
@@ -17,6 +18,7 @@ struct fetch_options {
     struct host *host;
     const struct transport *transport; /* borrowed for the fetch's life */
     const struct http_head *head;      /* borrowed for the fetch's life; authority is what Host says */
+    struct private_conns *privates;    /* of the client connection; NULL: it keeps none */
     uint32_t eject_after;              /* failures in a row until the host rests (eject.h); 0: never */
 };
 

@@ -44,6 +44,16 @@ static bool take_idle(struct fetch *fetch)
     return fetch->pooled;
 }
 
+/* One that is bound to this request's client connection. */
+static bool take_private(struct fetch *fetch)
+{
+    if (may_be_kept(fetch))
+        fetch->pooled = private_take(fetch->options.privates, fetch->options.host);
+    if (fetch->pooled)
+        fetch->state = FETCH_GIVE;
+    return fetch->pooled;
+}
+
 static bool ask_others(struct fetch *fetch)
 {
     fetch->wish.task = fetch->waiter;
@@ -171,7 +181,7 @@ static enum io dial_or_queue(struct fetch *fetch, struct error *err)
 
 static enum io pick(struct fetch *fetch, struct error *err)
 {
-    if (is_turn(fetch) && take_idle(fetch))
+    if (take_private(fetch) || (is_turn(fetch) && take_idle(fetch)))
         return IO_OK;
     demand_miss(fetch->options.host, loop_now_ns(fetch_loop(fetch)));
     if (!is_turn(fetch) || !ask_others(fetch))

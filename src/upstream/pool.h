@@ -25,16 +25,18 @@ struct pooled {
     struct list_node by_host; /* in the host's stack while idle */
     struct list_node by_age;  /* in the pool's list while idle, oldest first */
     uint64_t opened_ns, idle_since_ns, idle_turn;
-    uint64_t idle_from_ns;    /* when the host may have begun to count: before its last byte was read here */
-    uint64_t used_at_idle_ns; /* how long it had been idle when it was last lent */
-    uint64_t survived_ns;     /* the longest idle time after which it still answered */
-    uint32_t generation;      /* of the host, when it became idle */
-    bool learned;             /* its idle limit is the host's, not a configured one */
-    bool sentinel;            /* kept only to see when the host closes it; in no stack */
-    uint64_t old_at_ns;       /* not used again from then on; UINT64_MAX: never */
-    uint64_t idle_limit_ns;   /* how long it may stay idle */
-    uint32_t uses;            /* requests it was lent for */
-    bool warm;                /* made for a request that did not need it in the end */
+    uint64_t idle_from_ns;       /* when the host may have begun to count: before its last byte was read here */
+    uint64_t used_at_idle_ns;    /* how long it had been idle when it was last lent */
+    uint64_t survived_ns;        /* the longest idle time after which it still answered */
+    uint32_t generation;         /* of the host, when it became idle */
+    bool learned;                /* its idle limit is the host's, not a configured one */
+    bool sentinel;               /* kept only to see when the host closes it; in no stack */
+    uint64_t old_at_ns;          /* not used again from then on; UINT64_MAX: never */
+    uint64_t idle_limit_ns;      /* how long it may stay idle */
+    uint32_t uses;               /* requests it was lent for */
+    bool warm;                   /* made for a request that did not need it in the end */
+    bool bound;                  /* the host has an identity bound to it: never lent to anybody else (private.h) */
+    struct private_conns *owner; /* of a bound one while it is idle */
 };
 
 /* Was a lent connection idle before this use? */
@@ -51,7 +53,8 @@ void pool_free(struct pool *pool);
 
 struct loop *pool_loop(const struct pool *pool);
 unsigned pool_worker(const struct pool *pool);
-struct flights *pool_flights(struct pool *pool); /* requests under way (flight.h) */
+struct discoveries *pool_discoveries(const struct pool *pool); /* its hosts by SRV records (discover.h) */
+struct flights *pool_flights(struct pool *pool);                                   /* requests under way (flight.h) */
 struct host_counts *pool_counts(const struct pool *pool, const struct host *host); /* this worker's numbers */
 
 /* An idle connection to host that is alive, lent to the caller: the one used last, or under pick_fifo the one idle for

@@ -183,6 +183,15 @@ def stale_in_use(stage):
     stage.get()
 
 
+@covers("private", new={"cold": 1, "private": 1}, closes={"private": "ours"})
+def private(stage):
+    stage.handlers["/ntlm"] = lambda conn, _: conn.send(reply(status="401 Unauthorized", fields=[("WWW-Authenticate", "NTLM")]))
+    stage.start()
+    stage.get("/ntlm", status=401)
+    stage.wait_pool(open=0)
+    stage.get()
+
+
 @covers("resend", new={"cold": 1, "resend": 1, "pool_empty_burst": 1}, closes={"stale_in_use": "peer"})
 def resend(stage):
     """The death explains the re-send, and nothing after it."""

@@ -1,0 +1,141 @@
+/* private.c: see the header. SPDX-License-Identifier: Apache-2.0 */
+#include "upstream/private.h"
+
+#include "http/head.h"
+
+void private_init(struct private_conns *conns)
+{
+    list_init(&conns->list);
+}
+
+static struct pooled *first_of(const struct private_conns *conns)
+{
+    struct list_node *node = list_first(&conns->list);
+
+    return node ? container_of(node, struct pooled, by_host) : NULL;
+}
+
+static void forget(struct pooled *pooled)
+{
+    list_remove(&pooled->owner->list, &pooled->by_host);
+    pooled->owner = NULL;
+    http_set_idle(pooled->conn, NULL);
+    task_forget(pool_loop(pooled->pool), &pooled->task);
+}
+
+void private_end(struct private_conns *conns)
+{
+    struct pooled *pooled;
+
+    while ((pooled = first_of(conns)) != NULL) {
+        forget(pooled);
+        pool_discard(pooled, REASON_PRIVATE, SIDE_OURS);
+    }
+}
+
+/* "NTLM", "Negotiate", and both with something behind. */
+static bool is_binding_scheme(struct str text)
+{
+    static const struct str schemes[] = {STR_INIT("NTLM"), STR_INIT("Negotiate")};
+
+    for (size_t i = 0; i < COUNT_OF(schemes); i++)
+        if (str_starts_fold(text, schemes[i]) && (text.len == schemes[i].len || text.data[schemes[i].len] == ' '))
+            return true;
+    return false;
+}
+
+/* A field of challenges is a list, in which parameters stand beside schemes; one of credentials has one. */
+static bool names_binding_scheme(struct str value)
+{
+    struct str part;
+
+    while (str_split(&value, ',', &part))
+        if (is_binding_scheme(str_trim(part)))
+            return true;
+    return false;
+}
+
+static bool is_field_of(const struct http_head *head, uint16_t id)
+{
+    if (head->status == 0)
+        return id == HEADER_AUTHORIZATION || id == HEADER_PROXY_AUTHORIZATION;
+    return id == HEADER_WWW_AUTHENTICATE || id == HEADER_PROXY_AUTHENTICATE;
+}
+
+bool private_is_bound_by(const struct http_head *head)
+{
+    if (head->status != 0 && head->status != 401 && head->status != 407)
+        return false;
+    for (size_t i = 0; i < head->headers.count; i++)
+        if (is_field_of(head, head->headers.fields[i].id) && names_binding_scheme(head->headers.fields[i].value))
+            return true;
+    return false;
+}
+
+static void close_dead(struct pooled *pooled, enum io news, enum reason reason)
+{
+    pool_discard(pooled, news == IO_OK ? REASON_STRAY_BYTES : reason, news == IO_OK ? SIDE_OURS : SIDE_PEER);
+}
+
+static void run_news(struct task *task)
+{
+    struct pooled *pooled = container_of(task, struct pooled, task);
+    enum io news = http_check_idle(pooled->conn, false);
+
+    if (news == IO_WAIT)
+        return;
+    forget(pooled);
+    close_dead(pooled, news, REASON_PEER_CLOSE_IDLE);
+}
+
+static struct pooled *find(const struct private_conns *conns, const struct host *host)
+{
+    for (struct list_node *node = list_first(&conns->list); node; node = list_next(&conns->list, node)) {
+        struct pooled *pooled = container_of(node, struct pooled, by_host);
+
+        if (pooled->host == host)
+            return pooled;
+    }
+    return NULL;
+}
+
+struct pooled *private_take(struct private_conns *conns, const struct host *host)
+{
+    struct pooled *pooled;
+
+    while (conns && (pooled = find(conns, host)) != NULL) {
+        enum io news = http_check_idle(pooled->conn, true);
+
+        forget(pooled);
+        if (news == IO_WAIT) {
+            pooled->used_at_idle_ns = loop_now_ns(pool_loop(pooled->pool)) - pooled->idle_since_ns;
+            pooled->uses++;
+            return pooled;
+        }
+        close_dead(pooled, news, REASON_STALE_AT_CHECK);
+    }
+    return NULL;
+}
+
+void private_keep(struct private_conns *conns, struct pooled *pooled, const struct transport *transport)
+{
+    if (http_room(pooled->conn) == 0 || transport->disable_keep_alives) {
+        pool_return(pooled, transport); /* which closes it, and knows why */
+        return;
+    }
+    if (!conns) {
+        pool_discard(pooled, REASON_PRIVATE, SIDE_OURS);
+        return;
+    }
+    if (conns->list.count == PRIVATE_MAX) {
+        struct pooled *oldest = first_of(conns);
+
+        forget(oldest);
+        pool_discard(oldest, REASON_PRIVATE, SIDE_OURS);
+    }
+    pooled->owner = conns;
+    pooled->idle_since_ns = loop_now_ns(pool_loop(pooled->pool));
+    pooled->task.run = run_news;
+    list_push_back(&conns->list, &pooled->by_host);
+    http_set_idle(pooled->conn, &pooled->task);
+}

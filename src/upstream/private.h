@@ -1,0 +1,28 @@
+/* private.h: connections to which hosts bind an identity: NTLM and Negotiate (RFC 4559 6) authenticate the connection,
+ * not the request. Whoever is sent over it later is that user, so it belongs to one client connection until that ends:
+ * it is lent to no other, handed to no other worker, and does not stand in the pool.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_UPSTREAM_PRIVATE_H
+#define HOLDFAST_UPSTREAM_PRIVATE_H
+
+#include "upstream/pool.h"
+
+enum { PRIVATE_MAX = 5 }; /* idle ones of one client connection; the oldest yields */
+
+struct private_conns { /* of one client connection, all of one worker; they count as lent */
+    struct list list;
+};
+
+void private_init(struct private_conns *conns);
+void private_end(struct private_conns *conns); /* closes what is there */
+
+/* Does this head, a request's or an answer's, bind the connection? */
+bool private_is_bound_by(const struct http_head *head);
+
+/* Its idle connection to the host, alive; NULL: none. */
+struct pooled *private_take(struct private_conns *conns, const struct host *host);
+
+/* A lent connection that is bound is kept, if it is fit for another request, or closed; always when conns is NULL. */
+void private_keep(struct private_conns *conns, struct pooled *pooled, const struct transport *transport);
+
+#endif
