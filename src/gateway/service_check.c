@@ -146,7 +146,8 @@ static void settle_backend(const struct spot *spot, struct backend_options *back
         backend->host = service->host;
     else
         sanitize_hosts(&backend->host, backend->disable_host_sanitize, spot->prefix, spot->report);
-    if (backend->host.count == 0)
+    discovery_check(spot, backend);
+    if (backend->host.count == 0 && !backend->discovered)
         report_add(spot->report, SEVERITY_WARNING, PROBLEM_HOST_NONE, backend->place,
                    "add \"host\" here or at the root", "%shost: there is none: every request will fail", spot->prefix);
     canonical_names(&backend->input_headers, "input_headers", spot);

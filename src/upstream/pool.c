@@ -5,11 +5,15 @@
  * back is pool_return.c. SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/pool.h"
 
+#include "upstream/addresses.h"
+#include "upstream/discover.h"
 #include "upstream/pool_internal.h"
 #include "upstream/warm_floor.h"
 #include "upstream/watch.h"
 
 #include <stdlib.h>
+
+#define LOOK_AFTER_NS 1000000u
 
 struct loop *pool_loop(const struct pool *pool)
 {
@@ -19,6 +23,11 @@ struct loop *pool_loop(const struct pool *pool)
 struct flights *pool_flights(struct pool *pool)
 {
     return &pool->flights;
+}
+
+struct discoveries *pool_discoveries(const struct pool *pool)
+{
+    return pool->discoveries;
 }
 
 unsigned pool_worker(const struct pool *pool)
@@ -257,11 +266,14 @@ struct pool *pool_new(struct loop *loop, struct resolver *resolver, struct hosts
     pool->expiry_task.run = run_expiry;
     pool->expiry = (struct timer){.at_ns = TIMER_OFF, .task = &pool->expiry_task};
     list_init(&pool->by_age);
+    list_init(&pool->addresses);
     flights_init(&pool->flights, loop);
     pool_open_floors(pool);
     pool->records = slab_new(sizeof(struct pooled), 1024);
     pool->gate = gate_new(loop);
-    if (!pool_open_mail(pool) || !pool->records || !pool->gate) {
+    pool->discoveries = discoveries_new(pool);
+    if (!pool_open_mail(pool) || !pool->records || !pool->gate || !pool->discoveries) {
+        discoveries_end(pool->discoveries);
         pool_free_mail(pool);
         slab_free(pool->records);
         gate_free(pool->gate);
@@ -278,6 +290,8 @@ void pool_free(struct pool *pool)
     ASSERT(pool->lent == 0);
     pool_end(pool);
     pool_flush(pool);
+    discoveries_end(pool->discoveries);
+    addresses_end(pool);
     pool_free_mail(pool);
     pool_cool(pool);
     flights_end(&pool->flights);
@@ -302,10 +316,13 @@ bool pool_is_old(const struct pooled *pooled)
 }
 
 /* Is it still good? Readiness up to the last wait was handled by the first pass; a connection that was idle for longer
- * than a turn may have got a FIN since, so the kernel is asked. */
+ * than a turn may have got a FIN since, so the kernel is asked. So it is when this worker slept or was held up
+ * meanwhile: the wait may have ended long before its news was handled. */
 static enum io look_at(struct pooled *pooled)
 {
-    bool look = loop_stats(pooled->pool->loop)->turns - pooled->idle_turn > 1;
+    struct loop *loop = pooled->pool->loop;
+    bool look = loop_stats(loop)->turns - pooled->idle_turn > 1 ||
+                loop_now_ns(loop) - loop_turned_ns(loop) > LOOK_AFTER_NS;
 
     return http_check_idle(pooled->conn, look);
 }

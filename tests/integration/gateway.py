@@ -87,6 +87,15 @@ class Process:
         self.told_to_end = self.told_to_end or number in (signal.SIGTERM, signal.SIGINT)
         self.child.send_signal(number)
 
+    def freeze(self):
+        """Stops all threads; true at the return. Goes on with SIGCONT."""
+        def states():
+            return {path.read_text().rsplit(")", 1)[1].split()[0]
+                    for path in pathlib.Path(f"/proc/{self.pid}/task").glob("*/stat")}
+
+        self.send_signal(signal.SIGSTOP)
+        eventually(lambda: states() == {"T"}, what="all threads stopped")
+
     def wait(self, seconds=STOP_SECONDS):
         """The exit code; the process is killed and the test fails when it does not end."""
         try:

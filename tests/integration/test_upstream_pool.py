@@ -163,7 +163,7 @@ def test_an_idle_connection_ended_while_the_gateway_could_not_look(make, method)
     running = make.gateway(proxy(upstream))
     client = make.client(running)
     assert client.get().status == 200
-    running.send_signal(signal.SIGSTOP)
+    running.freeze()
     try:
         upstream.connections[0].close()
         client.send_request(method, "/", body=b"hi" if method == "POST" else None)

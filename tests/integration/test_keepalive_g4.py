@@ -1,0 +1,303 @@
+"""test_keepalive_g4.py: idle, close and race towards hosts: items 68 to 93 of the test matrix (G.4), as far as a socket can show them.
+
+Elsewhere: 71, 74 and 91 (tests/unit/upstream), 88 to 90 with a clock that the test turns (tests/unit/upstream/test_idle_limit*.c),
+92 (test_dead_path.py), 94 to 99 (test_upstream_tls.py). SPDX-License-Identifier: Apache-2.0
+"""
+import json
+import signal
+import threading
+import time
+
+import pytest
+from configs import proxy
+from origin import Origin, answers_ok, by_path, reply
+from rawhttp import fetch
+from waiting import eventually
+
+ADMIN = {"holdfast/admin": {"listen": "127.0.0.1:0"}}
+
+
+class Stage:
+    """A gateway in front of one origin, and what it tells of its pool."""
+
+    def __init__(self, make, handler=answers_ok, upstream=None, **root):
+        self.origin = make.origin(handler)
+        self.gateway = make.gateway(proxy(self.origin, extra={**ADMIN, "holdfast/upstream": upstream or {}}, **root))
+        self.client = make.client(self.gateway)
+
+    @property
+    def pool(self):
+        return json.loads(fetch(self.gateway.addresses[-1], "/v1/pools").body)["hosts"][0]
+
+    def await_pool(self, holds, what):
+        return eventually(lambda: holds(self.pool), what=what)
+
+    def closes(self, reason):
+        return self.pool["closes"].get(reason, {"ours": 0, "peer": 0})
+
+
+class DiesOnSecond:
+    """Answers the first request; reads the second one on that connection and ends it as told."""
+
+    def __init__(self, end="close", part=b"", deaths=1, read=True):
+        self.end, self.part, self.deaths, self.read, self.executed = end, part, deaths, read, []
+
+    def __call__(self, conn, request):
+        if request.target == "/first":
+            conn.send(reply())
+            return
+        body = conn.body() if self.read else None
+        self.executed.append((request.method, body, request.get("idempotency-key")))
+        if len(self.executed) > self.deaths:
+            conn.send(reply(b"%d" % len(conn.body())))
+            return
+        if self.part:
+            conn.send(self.part)
+        getattr(conn, self.end)()
+
+
+def race(make, handler, method, body=None, fields=(), resend=None):
+    stage = Stage(make, handler, {"resend": resend} if resend else None)
+    assert stage.client.get("/first").status == 200
+    return stage, stage.client.request(method, "/second", fields, body)
+
+
+def ends_idle(end, seconds):
+    """Answers, and ends the connection so many seconds later by itself."""
+    def handler(conn, _):
+        conn.send(reply())
+        time.sleep(seconds)
+        getattr(conn, end)()
+
+    return handler
+
+
+@pytest.mark.parametrize("number, end", [(68, "close"), (69, "reset")], ids=["68_fin", "69_rst"])
+def test_68_69_the_end_of_an_idle_connection(make, number, end):
+    stage = Stage(make, ends_idle(end, 0.05))
+    assert stage.client.get().status == 200
+    stage.await_pool(lambda pool: pool["open"] == 0, "the idle connection closed")
+    assert stage.closes("peer_close_idle") == {"ours": 0, "peer": 1}
+    assert stage.client.get().status == 200
+    assert [request.conn.number for request in stage.origin.requests] == [0, 1]
+    assert stage.pool["resends"] == 0
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("first", ["end", "request"])
+def test_70_the_end_and_the_next_request_in_one_batch(make, first, method):
+    """The process is stopped, both come in either order, the process goes on: the end is seen before the request takes it."""
+    stage = Stage(make)
+    body = b"hi" if method == "POST" else None
+    assert stage.client.get().status == 200
+    stage.gateway.freeze()
+    try:
+        if first == "end":
+            stage.origin.connections[0].close()
+        stage.client.send_request(method, "/", body=body)
+        if first == "request":
+            stage.origin.connections[0].close()
+        time.sleep(0.1)
+    finally:
+        stage.gateway.send_signal(signal.SIGCONT)
+    assert stage.client.read_final(method).status == 200
+    assert [request.conn.number for request in stage.origin.requests] == [0, 1]
+    assert stage.pool["resends"] == 0
+
+
+@pytest.mark.parametrize("end", ["close", "reset"])
+def test_72_a_get_that_met_the_end_is_sent_once_more(make, end):
+    handler = DiesOnSecond(end)
+    stage, response = race(make, handler, "GET")
+    assert (response.status, len(handler.executed)) == (200, 2)
+    assert stage.pool["resends_by"] == {"idempotent": 1}
+
+
+def test_73_a_post_that_met_the_end_is_not(make):
+    handler = DiesOnSecond()
+    stage, response = race(make, handler, "POST", b"pay 5")
+    assert (response.status, handler.executed) == (502, [("POST", b"pay 5", None)])
+    assert stage.pool["resends_refused_by"] == {"not_idempotent": 1}
+
+
+@pytest.mark.parametrize("resend, why", [("off", "resend_off"), ("idempotent", "not_idempotent"), ("unacked", "reset_unproven")])
+def test_75_what_the_host_read_before_it_closed_is_not_sent_again(make, resend, why):
+    handler = DiesOnSecond()
+    stage, response = race(make, handler, "POST", b"pay 5", resend=resend)
+    assert (response.status, len(handler.executed)) == (502, 1)
+    assert stage.pool["resends_refused_by"] == {why: 1}
+
+
+@pytest.mark.parametrize("name", ["Idempotency-Key", "X-Idempotency-Key"])
+def test_76_a_post_with_a_key_is_sent_again_with_the_same_bytes(make, name):
+    handler = DiesOnSecond()
+    stage, response = race(make, handler, "POST", b"pay 5", [(name, "42")])
+    assert response.status == 200
+    first, second = stage.origin.requests[1:]
+    assert (first.raw_head, first.body) == (second.raw_head, second.body)
+    assert [body for _, body, _ in handler.executed] == [b"pay 5", b"pay 5"]
+
+
+@pytest.mark.parametrize("method, body", [("PUT", b"x" * 5000), ("DELETE", None)])
+def test_77_put_and_delete_are_sent_once_more(make, method, body):
+    handler = DiesOnSecond()
+    _, response = race(make, handler, method, body)
+    assert (response.status, len(handler.executed)) == (200, 2)
+
+
+def test_78_a_body_that_outgrew_the_replay_buffer_is_not_sent_again(make):
+    def dies_in_the_middle(conn, request):
+        if request.target == "/first":
+            conn.send(reply())
+            return
+        conn._take(1 << 20)
+        conn.reset()
+
+    stage, response = race(make, dies_in_the_middle, "PUT", b"x" * (10 << 20))
+    assert response.status == 502
+    assert len(stage.origin.requests) == 2
+    assert stage.pool["resends_refused_by"] == {"body_not_replayable": 1}
+
+
+def test_79_a_fresh_connection_that_ends_is_no_race(make):
+    def dies(conn, _):
+        conn.body()
+        conn.close()
+
+    stage = Stage(make, dies)
+    assert stage.client.get().status == 502
+    assert len(stage.origin.requests) == 1
+    assert stage.pool["resends_refused_by"] == {"fresh_connection": 1}
+
+
+def test_80_a_resend_is_not_sent_again(make):
+    handler = DiesOnSecond(deaths=9)
+    stage, response = race(make, handler, "GET")
+    assert (response.status, len(handler.executed)) == (502, 2)
+    assert stage.pool["resends_refused_by"] == {"already_resent": 1}
+
+
+@pytest.mark.parametrize("number, part", [(81, b"HTTP/1.1 100 Continue\r\n\r\n"), (82, b"HTTP/1.1 20")], ids=["81_interim", "82_half"])
+def test_81_82_a_byte_of_an_answer_forbids_it(make, number, part):
+    handler = DiesOnSecond(part=part)
+    stage, response = race(make, handler, "GET")
+    assert (response.status, len(handler.executed)) == (502, 1)
+    assert stage.pool["resends_refused_by"] == {"answer_begun": 1}
+
+
+TIMEOUT = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+def test_83_a_408_on_an_idle_connection_is_for_nobody(make):
+    stage = Stage(make)
+    assert stage.client.get().status == 200
+    stage.origin.connections[0].send(TIMEOUT)
+    stage.origin.connections[0].close()
+    stage.await_pool(lambda pool: pool["open"] == 0, "the connection closed")
+    assert stage.client.get().status == 200
+    assert [request.conn.number for request in stage.origin.requests] == [0, 1]
+
+
+def test_84_a_line_end_on_an_idle_connection(make):
+    stage = Stage(make)
+    assert stage.client.get().status == 200
+    stage.origin.connections[0].send(b"\r\n")
+    time.sleep(0.05)
+    response = stage.client.get("/next")
+    assert (response.status, response.body) == (200, b"OK")
+
+
+@pytest.mark.parametrize("delay", [0, 0.001, 0.01, 0.2])
+def test_85_an_answer_that_nobody_asked_for(make, delay):
+    def says_more(conn, _):
+        conn.send(reply(b"first") + (reply(b"EVIL") if delay == 0 else b""))
+        if delay:
+            time.sleep(delay)
+            conn.send(reply(b"EVIL"))
+
+    stage = Stage(make, by_path({"/more": says_more}))
+    assert stage.client.get("/more").body == b"first"
+    time.sleep(delay + 0.1)
+    assert stage.client.get("/next").body == b"OK"
+    assert stage.closes("stray_bytes")["peer"] == 1
+
+
+HINTS = [("timeout=0", False), ("max=0", False), ("timeout=-1", True), ("timeout=abc", True), ('Timeout = "20"', True),
+         ("timeout=100000000000000000000", True), ("timeout=20, timeout=0", False)]
+
+
+@pytest.mark.parametrize("hint, kept", HINTS, ids=[hint for hint, _ in HINTS])
+def test_86_hints_at_their_edges(make, hint, kept):
+    def hints(conn, _):
+        conn.send(reply(fields=[("Connection", "keep-alive"), ("Keep-Alive", hint)]))
+
+    stage = Stage(make, hints)
+    for _ in range(3):
+        assert stage.client.get().status == 200
+    assert len(stage.origin.connections) == (1 if kept else 3)
+
+
+def test_86_a_hint_of_a_second_is_obeyed_with_a_margin(make):
+    def hints(conn, _):
+        conn.send(reply(fields=[("Keep-Alive", "timeout=1")]))
+
+    stage = Stage(make, hints)
+    for pause in (0.3, 0.98, 0):
+        assert stage.client.get().status == 200
+        time.sleep(pause)
+    assert [request.conn.number for request in stage.origin.requests] == [0, 0, 1]
+
+
+def test_87_a_hint_needs_no_connection_field(make):
+    """On HTTP/1.1 it is a hint all the same, and never an instruction."""
+    def hints(conn, _):
+        conn.send(reply(fields=[("Keep-Alive", "timeout=0")]))
+
+    stage = Stage(make, hints)
+    for _ in range(2):
+        assert stage.client.get().status == 200
+    assert len(stage.origin.connections) == 2
+
+
+def together(stage, count):
+    """So many requests at the same time, each on a connection of its own."""
+    stage.gate = threading.Barrier(count, timeout=20)
+    crowd = [threading.Thread(target=fetch, args=(stage.gateway.address, "/gate")) for _ in range(count)]
+    for thread in crowd:
+        thread.start()
+    for thread in crowd:
+        thread.join()
+
+
+def test_89_a_restarted_host(make):
+    """Idle connections of all ages end at once: one event, of which nothing is learned; no request fails."""
+    def gated(conn, request):
+        if request.path == "/gate":
+            stage.gate.wait()
+        answers_ok(conn, request)
+
+    stage = Stage(make, gated)
+    together(stage, 40)
+    time.sleep(0.4)
+    together(stage, 20)
+    stage.await_pool(lambda pool: pool["idle"] == 40, "all idle")
+    address = stage.origin.address
+    stage.origin.close()
+    stage.await_pool(lambda pool: pool["open"] == 0, "all closed")
+    closes = stage.pool["closes"]
+    with Origin(answers_ok, address) as again:
+        assert [fetch(stage.gateway.address).status for _ in range(5)] == [200] * 5
+        assert len(again.requests) == 5
+    assert closes["restart"]["peer"] >= 20
+    assert sum(sides["peer"] for sides in closes.values()) == 40
+
+
+def test_93_a_reset_at_one_age_is_learned_as_the_limit(make):
+    """As a NAT box does it: no FIN, a reset for what is sent too late. Nothing reaches the client, and the limit is found."""
+    limit = 0.1
+    stage = Stage(make, ends_idle("reset", limit))
+    for _ in range(12):
+        assert stage.client.get().status == 200
+        time.sleep(limit * 1.5)
+    assert stage.pool["resends_refused_by"] == {}
+    assert stage.closes("peer_close_idle")["peer"] + stage.closes("learned_expired")["ours"] >= 11
