@@ -2,13 +2,14 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "admin/admin.h"
 
+#include "admin/conservation.h"
 #include "admin/pages.h"
 
 #include <stdlib.h>
 
 enum {
     ADMIN_CONNECTIONS_MAX = 64,
-    ADMIN_ARENA_BYTES = 64 << 20, /* a page of some ten thousand hosts */
+    ADMIN_ARENA_BYTES = 256 << 20, /* a page of some ten thousand hosts */
 };
 #define ADMIN_TIMEOUT_NS 10000000000u
 
@@ -177,11 +178,13 @@ struct admin *admin_new(struct loop *loop, const struct addr *addr, const struct
     }
     admin->loop = loop;
     admin->view = *view;
+    admin->view.conservation = conservation_new(); /* without memory nobody checks */
     admin->task.run = run_admin;
     admin->started_ns = loop_now_ns(loop);
     list_init(&admin->visitors);
     admin->listener = listener_new(loop, addr, &(struct listen_options){.backlog = 64}, &admin->task, err);
     if (!admin->listener) {
+        conservation_free(admin->view.conservation);
         free(admin);
         return NULL;
     }
@@ -201,5 +204,6 @@ void admin_free(struct admin *admin)
         visitor_close(container_of(node, struct visitor, node));
     listener_free(admin->listener);
     task_forget(admin->loop, &admin->task);
+    conservation_free(admin->view.conservation);
     free(admin);
 }

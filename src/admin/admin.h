@@ -5,6 +5,8 @@
 
 #include "gateway/frontend.h"
 
+struct conservation;
+
 /* What the pages are made from; all borrowed, read while workers run. */
 struct admin_view {
     struct hosts *hosts;
@@ -12,6 +14,7 @@ struct admin_view {
     const struct frontend *const *frontends; /* one for each worker */
     unsigned workers;
     const bool *draining;
+    struct conservation *conservation; /* set by admin_new; NULL: nobody checks */
 };
 
 struct admin;

@@ -3,65 +3,17 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "admin/metrics.h"
 
+#include "admin/conservation.h"
+#include "admin/metrics_text.h"
+#include "admin/reuse_metrics.h"
 #include "admin/totals.h"
 #include "base/text.h"
 #include "os/process.h"
 #include "upstream/resend.h"
 
-struct label {
-    const char *name;
-    struct str value;
-};
-
 static void put(struct json_writer *writer, const char *text)
 {
     json_write_raw(writer, str_from(text));
-}
-
-static void write_family(struct json_writer *writer, const char *name, const char *type, const char *help)
-{
-    put(writer, "# TYPE ");
-    put(writer, name);
-    put(writer, " ");
-    put(writer, type);
-    put(writer, "\n# HELP ");
-    put(writer, name);
-    put(writer, " ");
-    put(writer, help);
-    put(writer, "\n");
-}
-
-/* A label's value: quotes, backslashes and line feeds are escaped. */
-static void write_value(struct json_writer *writer, struct str value)
-{
-    size_t from = 0;
-
-    for (size_t i = 0; i < value.len; i++) {
-        char c = value.data[i];
-
-        if (c != '"' && c != '\\' && c != '\n')
-            continue;
-        json_write_raw(writer, str_first(str_from_offset(value, from), i - from));
-        put(writer, c == '\n' ? "\\n" : c == '"' ? "\\\"" : "\\\\");
-        from = i + 1;
-    }
-    json_write_raw(writer, str_from_offset(value, from));
-}
-
-static void write_sample(struct json_writer *writer, const char *name, const struct label *labels, size_t count,
-                         uint64_t number)
-{
-    put(writer, name);
-    for (size_t i = 0; i < count; i++) {
-        put(writer, i == 0 ? "{" : ",");
-        put(writer, labels[i].name);
-        put(writer, "=\"");
-        write_value(writer, labels[i].value);
-        put(writer, "\"");
-    }
-    put(writer, count > 0 ? "} " : " ");
-    json_write_u64(writer, number);
-    put(writer, "\n");
 }
 
 /* The method that a route is for; "*" stands for all. */
@@ -103,13 +55,13 @@ static void write_endpoint(struct json_writer *writer, const struct admin_view *
                                  {"status", str_of(digits, text_from_u64(status, digits))}};
 
         if (sums[status] > 0)
-            write_sample(writer, "holdfast_requests_total", labels, COUNT_OF(labels), sums[status]);
+            metrics_sample(writer, "holdfast_requests_total", labels, COUNT_OF(labels), sums[status]);
     }
 }
 
 static void write_requests(struct json_writer *writer, const struct admin_view *view)
 {
-    write_family(writer, "holdfast_requests", "counter", "Client requests by endpoint and answer.");
+    metrics_family(writer, "holdfast_requests", "counter", "Client requests by endpoint and answer.");
     for (uint32_t i = 0; i < generation_endpoint_count(view->generation); i++)
         write_endpoint(writer, view, i);
 }
@@ -132,6 +84,11 @@ static const struct host_row host_rows[] = {
     {GAUGE("connections"), "Upstream connections now.", {"state", STR_INIT("idle")}, TOTAL(idle)},
     {GAUGE("connections"), NULL, {"state", STR_INIT("active")}, TOTAL(active)},
     {GAUGE("connections"), NULL, {"state", STR_INIT("dialing")}, TOTAL(dialing)},
+    {GAUGE("warming"), "Dials that no request waits for any more; they count as dialing too.", {NULL, STR_INIT("")}, TOTAL(warming)},
+    {GAUGE("waiting_requests"), "Requests without a connection: at the cap of the host, or in a race of a dial with what becomes idle.", {"for", STR_INIT("cap")}, TOTAL(waiting)},
+    {GAUGE("waiting_requests"), NULL, {"for", STR_INIT("race")}, TOTAL(racing)},
+    {COUNTER("moved_connections"), "Idle connections that one worker gave to another.", {NULL, STR_INIT("")}, TOTAL(moved)},
+    {COUNTER("warm_requests"), "Of the reused: on a connection that no request had used before.", {NULL, STR_INIT("")}, TOTAL(requests_warm)},
     {COUNTER("connections_opened"), "Upstream connections made.", {NULL, STR_INIT("")}, TOTAL(connections_opened)},
     {COUNTER("connections_closed"), "Upstream connections closed by either side.", {NULL, STR_INIT("")}, TOTAL(connections_closed)},
     {COUNTER("dial_failures"), "Connections that could not be made.", {NULL, STR_INIT("")}, TOTAL(dial_failures)},
@@ -155,7 +112,7 @@ static void write_host(struct json_writer *writer, const struct host_row *row, s
     uint64_t number;
 
     memcpy(&number, (const char *)totals + row->offset, sizeof(number));
-    write_sample(writer, row->sample, labels, row->label.name ? 2 : 1, number);
+    metrics_sample(writer, row->sample, labels, row->label.name ? 2 : 1, number);
 }
 
 /* The ledger's numbers of a host: only those that ever moved. */
@@ -165,7 +122,7 @@ static void write_new(struct json_writer *writer, struct str url, const struct h
         struct label labels[] = {{"host", url}, {"reason", str_from(reason_name((enum reason)reason))}};
 
         if (totals->new_by[reason] > 0)
-            write_sample(writer, "holdfast_upstream_new_connections_total", labels, COUNT_OF(labels),
+            metrics_sample(writer, "holdfast_upstream_new_connections_total", labels, COUNT_OF(labels),
                          totals->new_by[reason]);
     }
 }
@@ -179,7 +136,7 @@ static void write_closes(struct json_writer *writer, struct str url, const struc
                                      {"side", str_from(side_name((enum side)side))}};
 
             if (totals->closes_by[reason][side] > 0)
-                write_sample(writer, "holdfast_upstream_closes_total", labels, COUNT_OF(labels),
+                metrics_sample(writer, "holdfast_upstream_closes_total", labels, COUNT_OF(labels),
                              totals->closes_by[reason][side]);
         }
 }
@@ -190,7 +147,7 @@ static void write_resends(struct json_writer *writer, struct str url, const stru
         struct label labels[] = {{"host", url}, {"evidence", str_from(resend_name((enum resend)rung))}};
 
         if (totals->resends_by[rung] > 0)
-            write_sample(writer, "holdfast_upstream_resends_total", labels, COUNT_OF(labels), totals->resends_by[rung]);
+            metrics_sample(writer, "holdfast_upstream_resends_total", labels, COUNT_OF(labels), totals->resends_by[rung]);
     }
 }
 
@@ -200,7 +157,7 @@ static void write_refused(struct json_writer *writer, struct str url, const stru
         struct label labels[] = {{"host", url}, {"reason", str_from(resend_refusal_name((enum resend_refusal)refusal))}};
 
         if (totals->refused_by[refusal] > 0)
-            write_sample(writer, "holdfast_upstream_resends_refused_total", labels, COUNT_OF(labels),
+            metrics_sample(writer, "holdfast_upstream_resends_refused_total", labels, COUNT_OF(labels),
                          totals->refused_by[refusal]);
     }
 }
@@ -220,7 +177,7 @@ static void write_ledgers(struct json_writer *writer, const struct admin_view *v
                           uint32_t count)
 {
     for (size_t i = 0; i < COUNT_OF(ledger_families); i++) {
-        write_family(writer, ledger_families[i].family, "counter", ledger_families[i].help);
+        metrics_family(writer, ledger_families[i].family, "counter", ledger_families[i].help);
         for (uint32_t host = 0; host < count; host++)
             ledger_families[i].write(writer, hosts_at(view->hosts, host)->label, &totals[host]);
     }
@@ -239,7 +196,7 @@ static void write_hosts(struct json_writer *writer, const struct admin_view *vie
     for (uint32_t i = 0; i < count; i++)
         host_totals_read(hosts_at(view->hosts, i), &totals[i]);
     for (size_t row = 0, next; row < COUNT_OF(host_rows); row = next) {
-        write_family(writer, host_rows[row].family, host_rows[row].type, host_rows[row].help);
+        metrics_family(writer, host_rows[row].family, host_rows[row].type, host_rows[row].help);
         for (next = row; next < COUNT_OF(host_rows) && (next == row || !host_rows[next].help); next++)
             for (uint32_t i = 0; i < count; i++)
                 write_host(writer, &host_rows[next], hosts_at(view->hosts, i)->label, &totals[i]);
@@ -253,32 +210,35 @@ static void write_clients(struct json_writer *writer, const struct admin_view *v
     struct client_totals totals;
 
     client_totals_read(view, &totals);
-    write_family(writer, "holdfast_client_connections", "gauge", "Client connections now.");
-    write_sample(writer, "holdfast_client_connections", &open, 1, totals.open);
-    write_family(writer, "holdfast_client_connections_opened", "counter", "Client connections accepted.");
-    write_sample(writer, "holdfast_client_connections_opened_total", NULL, 0, totals.opened);
-    write_family(writer, "holdfast_client_connections_closed", "counter", "Client connections closed by either side.");
-    write_sample(writer, "holdfast_client_connections_closed_total", NULL, 0, totals.closed);
+    metrics_family(writer, "holdfast_client_connections", "gauge", "Client connections now.");
+    metrics_sample(writer, "holdfast_client_connections", &open, 1, totals.open);
+    metrics_family(writer, "holdfast_client_connections_opened", "counter", "Client connections accepted.");
+    metrics_sample(writer, "holdfast_client_connections_opened_total", NULL, 0, totals.opened);
+    metrics_family(writer, "holdfast_client_connections_closed", "counter", "Client connections closed by either side.");
+    metrics_sample(writer, "holdfast_client_connections_closed_total", NULL, 0, totals.closed);
 }
 
 static void write_process(struct json_writer *writer, const struct admin_view *view, uint64_t uptime_ns)
 {
     struct label version = {"version", STR(HOLDFAST_VERSION)};
 
-    write_family(writer, "holdfast_build", "info", "The version that runs.");
-    write_sample(writer, "holdfast_build_info", &version, 1, 1);
-    write_family(writer, "holdfast_workers", "gauge", "Worker threads.");
-    write_sample(writer, "holdfast_workers", NULL, 0, view->workers);
-    write_family(writer, "holdfast_uptime_seconds", "gauge", "Since the start.");
-    write_sample(writer, "holdfast_uptime_seconds", NULL, 0, uptime_ns / 1000000000u);
-    write_family(writer, "process_resident_memory_bytes", "gauge", "Memory in use.");
-    write_sample(writer, "process_resident_memory_bytes", NULL, 0, process_resident_bytes());
+    metrics_family(writer, "holdfast_build", "info", "The version that runs.");
+    metrics_sample(writer, "holdfast_build_info", &version, 1, 1);
+    metrics_family(writer, "holdfast_workers", "gauge", "Worker threads.");
+    metrics_sample(writer, "holdfast_workers", NULL, 0, view->workers);
+    metrics_family(writer, "holdfast_uptime_seconds", "gauge", "Since the start.");
+    metrics_sample(writer, "holdfast_uptime_seconds", NULL, 0, uptime_ns / 1000000000u);
+    metrics_family(writer, "process_resident_memory_bytes", "gauge", "Memory in use.");
+    metrics_sample(writer, "process_resident_memory_bytes", NULL, 0, process_resident_bytes());
+    metrics_family(writer, "holdfast_ledger_mismatches", "counter", "Sums of the ledger that did not add up.");
+    metrics_sample(writer, "holdfast_ledger_mismatches_total", NULL, 0, conservation_mismatches(view->conservation));
 }
 
 void metrics_write(struct json_writer *writer, const struct admin_view *view, uint64_t uptime_ns)
 {
     write_requests(writer, view);
     write_hosts(writer, view);
+    reuse_metrics_write(writer, view);
     write_clients(writer, view);
     write_process(writer, view, uptime_ns);
     put(writer, "# EOF\n");

@@ -2,9 +2,12 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "admin/pages.h"
 
+#include "admin/conservation.h"
 #include "admin/live.h"
 #include "admin/metrics.h"
+#include "admin/reuse.h"
 #include "admin/totals.h"
+#include "base/assert.h"
 #include "upstream/resend.h"
 
 #include "json/write.h"
@@ -129,6 +132,11 @@ static void write_pool(struct json_writer *writer, const struct host *host)
     write_member(writer, "idle", totals.idle);
     write_member(writer, "active", totals.active);
     write_member(writer, "dialing", totals.dialing);
+    write_member(writer, "warming", totals.warming);
+    write_member(writer, "waiting", totals.waiting);
+    write_member(writer, "racing", totals.racing);
+    write_member(writer, "moved", totals.moved);
+    write_member(writer, "warm", totals.requests_warm);
     write_member(writer, "reused", totals.requests_reused);
     write_member(writer, "new", totals.requests_new);
     write_member(writer, "stale", totals.stale);
@@ -147,6 +155,7 @@ static void write_pool(struct json_writer *writer, const struct host *host)
     write_new_by(writer, &totals);
     write_closes(writer, &totals);
     write_resends_by(writer, &totals);
+    reuse_write(writer, host);
     write_refused_by(writer, &totals);
     json_write_raw(writer, STR("}"));
 }
@@ -163,8 +172,16 @@ static void make_pools(struct json_writer *writer, const struct admin_view *view
     json_write_raw(writer, STR("]}\n"));
 }
 
+static void make_whatif(struct json_writer *writer, const struct admin_view *view, uint64_t uptime_ns)
+{
+    (void)uptime_ns;
+    whatif_write(writer, view);
+}
+
 static void make_metrics(struct json_writer *writer, const struct admin_view *view, uint64_t uptime_ns)
 {
+    conservation_check(view->conservation, view->hosts, view->workers, uptime_ns);
+    ASSERT_SLOW(conservation_mismatches(view->conservation) == 0);
     metrics_write(writer, view, uptime_ns);
 }
 
@@ -182,6 +199,7 @@ static const struct {
     {STR_INIT("/"), STR_INIT("text/html; charset=utf-8"), make_live},
     {STR_INIT("/v1/status"), STR_INIT("application/json"), make_status},
     {STR_INIT("/v1/pools"), STR_INIT("application/json"), make_pools},
+    {STR_INIT("/v1/whatif"), STR_INIT("application/json"), make_whatif},
     {STR_INIT("/metrics"), STR_INIT("application/openmetrics-text; version=1.0.0; charset=utf-8"), make_metrics},
     {STR_INIT("/livez"), STR_INIT("text/plain; charset=utf-8"), make_ok},
     {STR_INIT("/readyz"), STR_INIT("text/plain; charset=utf-8"), make_ok},
@@ -198,7 +216,7 @@ void page_make(struct arena *arena, const struct admin_view *view, const struct 
     struct str path = str_first(request->path, str_find_char(request->path, '?'));
     struct json_writer writer = {.arena = arena};
 
-    plain(page, 404, STR("no such page; see / /metrics /v1/status /v1/pools /livez /readyz\n"));
+    plain(page, 404, STR("no such page; see / /metrics /v1/status /v1/pools /v1/whatif /livez /readyz\n"));
     if (!str_eq(request->method, STR("GET")) && !str_eq(request->method, STR("HEAD"))) {
         plain(page, 405, STR("only GET and HEAD\n"));
         page->allow = STR("GET, HEAD");

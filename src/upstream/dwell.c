@@ -91,7 +91,7 @@ uint64_t dwell_quantile(const struct dwell_view *view, double share)
 {
     uint64_t seen = 0;
 
-    for (unsigned i = 0; i < DWELL_BUCKETS; i++) {
+    for (unsigned i = 0; view->count > 0 && i < DWELL_BUCKETS; i++) {
         seen += view->buckets[i];
         if (view->buckets[i] > 0 && (double)seen >= share * (double)view->count)
             return edge_of(i) + (edge_of(i + 1) - edge_of(i)) / 2;

@@ -369,6 +369,8 @@ void host_totals(const struct host *host, struct host_totals *totals)
         totals->dialing += count_of(&counts->dialing);
         totals->failures += count_of(&counts->failures);
         totals->warming += count_of(&counts->warming);
+        totals->waiting += count_of(&counts->waiting);
+        totals->racing += count_of(&counts->racing);
         totals->requests_warm += count_of(&counts->requests_warm);
         totals->moved += count_of(&counts->moved_out);
         totals->failovers += count_of(&counts->failovers);

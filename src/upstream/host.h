@@ -42,6 +42,7 @@ struct host_counts {
     _Atomic uint64_t dialing;
     _Atomic uint64_t warming;             /* of the dialing: what nobody waits for any more */
     _Atomic uint64_t waiting;             /* requests in the queue at the host's cap */
+    _Atomic uint64_t racing;              /* requests that wait for a dial of theirs or for what becomes idle before */
     _Atomic uint64_t requests_warm;       /* of the reused: on a connection that no request had used */
     _Atomic uint64_t moved_in, moved_out; /* idle connections that changed workers (handoff.h): for each worker
                                              opened + moved_in = closed + idle + active + moved_out */
@@ -124,7 +125,7 @@ static inline void host_count_add(_Atomic uint64_t *count, int64_t change)
 struct host_totals {
     uint64_t requests_reused, requests_new, connections_opened, connections_closed, dial_failures, handshakes_full,
         handshakes_resumed, handshake_failures, handshake_ns, stale, closed_idle, resends, idle, active, dialing,
-        failures, warming, requests_warm, moved, failovers;
+        failures, warming, requests_warm, moved, waiting, racing, failovers;
     uint64_t ejections, resting; /* rests begun ever; 1 while it rests */
     uint64_t new_by[REASONS], closes_by[REASONS][SIDE_COUNT], resends_by[8], refused_by[REFUSALS];
 };

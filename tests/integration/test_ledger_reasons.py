@@ -198,6 +198,7 @@ def resend(stage):
     stage.handlers["/die"] = lambda conn, _: conn.close() if conn.number == 0 else conn.send(reply())
     stage.start()
     stage.get()
+    time.sleep(0.9)
     stage.get("/die")
     stage.together_now()
 

@@ -34,7 +34,8 @@ static void read_type(struct reader *reader, struct str line, struct str rest)
 
     if (!str_split(&rest, ' ', &name) || !is_name(name))
         refuse(line, "no name");
-    if (!str_eq(rest, STR("counter")) && !str_eq(rest, STR("gauge")) && !str_eq(rest, STR("info")))
+    if (!str_eq(rest, STR("counter")) && !str_eq(rest, STR("gauge")) && !str_eq(rest, STR("info")) &&
+        !str_eq(rest, STR("histogram")))
         refuse(line, "no type that we use");
     if (str_eq(rest, STR("counter")) && str_ends(name, STR("_total")))
         refuse(line, "a counter's family has _total in its name");
@@ -93,23 +94,39 @@ static struct str read_labels(struct str line, struct str text)
     return str_from_offset(text, 1);
 }
 
-static struct str suffix_of(struct str type)
+static struct str suffix_of(struct str type, struct str name)
 {
+    static const struct str parts[] = {STR_INIT("_bucket"), STR_INIT("_count"), STR_INIT("_sum")};
+
+    if (str_eq(type, STR("histogram")))
+        for (size_t i = 0; i < COUNT_OF(parts); i++)
+            if (str_ends(name, parts[i]))
+                return parts[i];
     return str_eq(type, STR("counter")) ? STR("_total") : str_eq(type, STR("info")) ? STR("_info") : STR("");
+}
+
+/* Sums of times may have digits behind the point; what counts is whole. */
+static bool is_number(struct str name, struct str text)
+{
+    uint64_t number;
+    double seconds;
+
+    if (str_find(name, STR("_seconds")) < name.len || str_ends(name, STR("_sum")))
+        return text_to_double(text, &seconds);
+    return text_to_u64(text, &number);
 }
 
 static void read_sample(struct reader *reader, struct str line)
 {
     size_t space = str_find_char(line, ' '), brace = str_find_char(line, '{');
     struct str name = str_first(line, size_min(space, brace)), rest = str_from_offset(line, name.len);
-    uint64_t number;
+    struct str suffix = suffix_of(reader->type, name);
 
-    if (name.len != reader->family.len + suffix_of(reader->type).len || !str_starts(name, reader->family) ||
-        !str_ends(name, suffix_of(reader->type)))
+    if (name.len != reader->family.len + suffix.len || !str_starts(name, reader->family) || !str_ends(name, suffix))
         refuse(line, "a sample outside its family, or with the wrong suffix");
     if (rest.len > 0 && rest.data[0] == '{')
         rest = read_labels(line, rest);
-    if (rest.len < 2 || rest.data[0] != ' ' || !text_to_u64(str_from_offset(rest, 1), &number))
+    if (rest.len < 2 || rest.data[0] != ' ' || !is_number(name, str_from_offset(rest, 1)))
         refuse(line, "no number");
     if (map_get(reader->series, str_first(line, line.len - rest.len)))
         refuse(line, "a series comes twice");
