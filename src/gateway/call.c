@@ -15,6 +15,7 @@ static bool build_head(struct exchange *x)
         .host = x->call.host,
         .request = x->request,
         .match = x->match,
+        .early = x->early,
         .client_ip = forward_client_ip(x->arena, &exchange_service(x)->router, x->request, &x->client->peer),
     };
 
@@ -124,7 +125,7 @@ enum progress call_run(struct exchange *x)
     enum io io = fetch_head(x->call.fetch, x->arena, &x->call.answer, &x->error);
 
     if (io == IO_OK)
-        return take_answer(x);
+        return early_is_refused(x) ? early_retry(x) : take_answer(x);
     if (io != IO_FAIL)
         io = call_pump_request(x);
     return io == IO_FAIL ? fail_over(x) : PAUSE;

@@ -82,7 +82,7 @@ static enum progress take_request(struct exchange *x)
     if (x->endpoint->kind != ENDPOINT_PROXY)
         return go_to(x, EXCHANGE_REQUEST);
     start_deadline(x);
-    return call_start(x);
+    return early_begin(x);
 }
 
 static enum progress serve_endpoint(struct exchange *x)
@@ -188,6 +188,7 @@ static void exchange_free(struct exchange *x)
     struct client *client = x->client;
     struct generation *generation = x->generation;
 
+    early_end(x);
     timer_clear(client->frontend->loop, &x->deadline);
     task_forget(client->frontend->loop, &x->task);
     fetch_end(x->call.fetch, HTTP_CANCEL_GONE);
@@ -228,6 +229,9 @@ static void exchange_run(struct task *task)
             break;
         case EXCHANGE_REQUEST:
             progress = collect_request(x);
+            break;
+        case EXCHANGE_EARLY:
+            progress = early_run(x);
             break;
         case EXCHANGE_CALL:
             progress = call_run(x);

@@ -14,6 +14,7 @@ enum exchange_state {
     EXCHANGE_HEAD,    /* the request's head is awaited */
     EXCHANGE_ROUTE,   /* which endpoint? */
     EXCHANGE_REQUEST, /* the whole request body is collected (built-in endpoints only) */
+    EXCHANGE_EARLY,   /* the TLS handshake is not done, and the request must not go on before it is */
     EXCHANGE_CALL,    /* the request goes to the backend, its answer's head is awaited */
     EXCHANGE_RELAY,   /* no-op: both bodies stream */
     EXCHANGE_COLLECT, /* decoded: the backend's body is collected and rendered */
@@ -29,6 +30,7 @@ struct exchange {
     bool request_ended; /* the client's body is complete here */
     bool request_sent;  /* and all of it was passed on */
     bool answer_ended;  /* the backend's body is complete here */
+    bool early;         /* sent to the backend with Early-Data: 1 */
     bool head_sent;     /* a final head went to the client: errors can only cut from here */
     uint16_t status;    /* of the answer, for the log */
     struct arena *arena;

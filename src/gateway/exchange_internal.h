@@ -31,6 +31,13 @@ bool call_begin_body(struct exchange *exchange) MUST_USE;
 /* The same: body of the answer to the end of response_body, unpacked, a piece at a time; answers as fetch_body. */
 enum io call_body(struct exchange *exchange);
 
+/* early.c: requests before the end of the TLS handshake: call_start, now or later */
+enum progress early_begin(struct exchange *exchange);
+enum progress early_run(struct exchange *exchange);
+bool early_is_refused(const struct exchange *exchange); /* the backend's answer: not before the handshake is done */
+enum progress early_retry(struct exchange *exchange);
+void early_end(struct exchange *exchange);
+
 /* request_log.c: the access line of a request that is over; the whole request on the log, for /__debug/ */
 void log_access(struct exchange *exchange);
 void log_request(const struct exchange *exchange, struct str body);

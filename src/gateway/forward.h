@@ -15,6 +15,7 @@ struct forward_input {
     const struct http_head *request; /* the client's */
     const struct route_match *match;
     struct str client_ip; /* forward_client_ip's answer */
+    bool early;           /* the client's TLS handshake is not done: Early-Data: 1 says so (RFC 8470 5.1) */
 };
 
 /* The backend request's head in the arena: method, authority, path with query, headers, body framing (body_bytes: the

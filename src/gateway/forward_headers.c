@@ -55,8 +55,8 @@ static struct str canonical(struct arena *arena, const struct http_field *field)
     return is_canonical(field->name) ? field->name : header_canonical(arena, field->name);
 }
 
-/* X-Forwarded-For, -Host, User-Agent or -Via and Go's own; the last is for Accept-Encoding (forward.c). */
-enum { OWN_FIELDS_MAX = 5 };
+/* Early-Data, X-Forwarded-For, -Host, User-Agent or -Via and Go's own; the last is for Accept-Encoding (forward.c). */
+enum { OWN_FIELDS_MAX = 6 };
 
 struct copying {
     struct arena *arena;
@@ -84,8 +84,9 @@ static bool copy(struct copying *copying, const struct http_field *field)
     enum header_id id = (enum header_id)field->id;
     struct str name;
 
-    if (!endpoint_passes(copying->input, field->name, id) || !backend_passes(copying->input, field->name) ||
-        is_replaced(copying, id))
+    /* Whoever hides that a request may be a replay would answer for it (RFC 8470 5.1). */
+    if (id != HEADER_EARLY_DATA && (!endpoint_passes(copying->input, field->name, id) ||
+                                    !backend_passes(copying->input, field->name) || is_replaced(copying, id)))
         return true;
     if (id == HEADER_CONTENT_LENGTH) {
         copying->passes_length = true; /* The connection writes it, from body_bytes. */
@@ -101,6 +102,8 @@ static void add_own(struct copying *copying)
 {
     const struct forward_input *input = copying->input;
 
+    if (input->early && headers_get_id(&input->request->headers, HEADER_EARLY_DATA).data == NULL)
+        *copying->next++ = (struct http_field){header_name(HEADER_EARLY_DATA), STR("1"), (uint16_t)HEADER_EARLY_DATA};
     if (input->client_ip.len > 0)
         add(copying, HEADER_X_FORWARDED_FOR, input->client_ip);
     add(copying, HEADER_X_FORWARDED_HOST, input->request->authority.len > 0 ? input->request->authority : STR(""));

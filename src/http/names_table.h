@@ -49,6 +49,7 @@ static const uint8_t name_slots[NAME_SLOTS] = {
     [214] = HEADER_LOCATION,
     [221] = HEADER_VARY,
     [229] = HEADER_X_FORWARDED_FOR,
+    [247] = HEADER_EARLY_DATA,
     [250] = HEADER_SERVER,
     [254] = HEADER_CONTENT_LENGTH,
     [255] = HEADER_ETAG,

@@ -264,8 +264,10 @@ enum io tls_await_handshake(struct stream *stream, struct task *waiter)
     if (stream->ops != &early_ops)
         return IO_OK;
     tls = tls_of(stream);
-    if (tls->shaken || tls->failure)
+    if (tls->shaken)
         return IO_OK;
+    if (tls->failure)
+        return IO_FAIL;
     tls->early->waiter = waiter;
     return IO_WAIT;
 }
