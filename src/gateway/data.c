@@ -213,6 +213,55 @@ bool data_unique(struct arena *arena, struct data *data)
     return true;
 }
 
+/* The members all[0..count) of one name as one. */
+static bool gather_equals(struct arena *arena, struct data_node *node, const struct ordered *all, size_t count)
+{
+    struct data array;
+
+    if (count == 1) {
+        link_last(node, all[0].member);
+        return true;
+    }
+    array = data_new(arena, DATA_ARRAY);
+    if (array.kind == DATA_NULL || !data_add(arena, node, all[0].member->name, array))
+        return false;
+    array.node->born_empty = false;
+    for (size_t i = 0; i < count; i++)
+        link_last(array.node, all[i].member);
+    return true;
+}
+
+bool data_gather(struct arena *arena, struct data *data)
+{
+    struct ordered *all = list_all(arena, data);
+    struct data_node gathered = {.born_empty = data->node->born_empty};
+    size_t count = data->node->count;
+
+    for (size_t i = 0, end; all && i < count; i = end) {
+        for (end = i + 1; end < count && str_eq(all[i].member->name, all[end].member->name);)
+            end++;
+        if (!gather_equals(arena, &gathered, all + i, end - i))
+            return false;
+    }
+    *data->node = gathered;
+    return all != NULL;
+}
+
+bool data_unwrap(struct arena *arena, struct data *data)
+{
+    static const struct json_options options = {.utf8_repaired = true};
+    struct json_doc *doc;
+    struct json_error err;
+
+    if (data->kind != DATA_RAW)
+        return true;
+    doc = arena_make(arena, struct json_doc);
+    if (!doc || !json_parse(arena, data->text, &options, doc, &err))
+        return false;
+    *data = data_of(json_root(doc));
+    return true;
+}
+
 bool data_open(struct arena *arena, struct data *data)
 {
     enum json_type type = data_type(data);

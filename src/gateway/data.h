@@ -69,6 +69,12 @@ void data_join(struct data_node *to, struct data_node *from);
 /* Takes members out of an object's node that a later one of the same name stands for. False: no room. */
 bool data_unique(struct arena *arena, struct data *data) MUST_USE;
 
+/* Makes one array of all members of an object's node that have a name in common. False: no room. */
+bool data_gather(struct arena *arena, struct data *data) MUST_USE;
+
+/* Ready-made JSON becomes a slice, so that one can look inside; all else stays. False: no room. */
+bool data_unwrap(struct arena *arena, struct data *data) MUST_USE;
+
 /* An index as the name of an element. data NULL: no room. */
 struct str data_index(struct arena *arena, uint32_t index);
 

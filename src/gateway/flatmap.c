@@ -3,10 +3,15 @@
  * number they had as their name. Start with flatmap_apply. SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/flatmap.h"
 
-/* A value that a path leads to, and the names on the way. */
+/* A value that a path leads to, and what was met on the way. */
+struct met {
+    struct str label;
+    struct data *value;
+};
+
 struct place {
     struct data *value;
-    struct str *labels; /* as many as the path has parts */
+    struct met *met; /* one for each part of the path */
 };
 
 struct places {
@@ -97,28 +102,35 @@ static bool make_node(struct arena *arena, struct data *data)
     return true;
 }
 
-static bool add_place(struct arena *arena, struct places *places, struct data *value, const struct place *parent,
-                      size_t depth, struct str label)
+static bool make_room(struct arena *arena, struct places *places)
 {
-    struct str *labels = arena_alloc(arena, (depth + 1) * sizeof(*labels), _Alignof(struct str));
+    size_t room = places->room * 2 + 4;
+    struct place *items;
 
-    if (!labels)
+    if (places->count < places->room)
+        return true;
+    items = arena_alloc(arena, room * sizeof(*items), _Alignof(struct place));
+    if (!items)
         return false;
-    if (places->count == places->room) {
-        size_t room = places->room * 2 + 4;
-        struct place *items = arena_alloc(arena, room * sizeof(*items), _Alignof(struct place));
+    if (places->count > 0)
+        memcpy(items, places->items, places->count * sizeof(*items));
+    places->items = items;
+    places->room = room;
+    return true;
+}
 
-        if (!items)
-            return false;
-        if (places->count > 0)
-            memcpy(items, places->items, places->count * sizeof(*items));
-        places->items = items;
-        places->room = room;
-    }
+/* A child of `parent`, which `depth` parts led to. */
+static bool add_place(struct arena *arena, struct places *places, const struct place *parent, size_t depth,
+                      struct data_member *member)
+{
+    struct met *met = arena_alloc(arena, (depth + 1) * sizeof(*met), _Alignof(struct met));
+
+    if (!met || !make_room(arena, places))
+        return false;
     if (depth > 0)
-        memcpy(labels, parent->labels, depth * sizeof(*labels));
-    labels[depth] = label;
-    places->items[places->count++] = (struct place){value, labels};
+        memcpy(met, parent->met, depth * sizeof(*met));
+    met[depth] = (struct met){member->name, &member->value};
+    places->items[places->count++] = (struct place){&member->value, met};
     return true;
 }
 
@@ -134,7 +146,7 @@ static bool step(struct arena *arena, const struct place *from, size_t depth, st
     for (struct data_member *member = data->node->first; member; member = member->next) {
         if (!is_star(part) && !str_eq(member->name, part))
             continue;
-        if (!add_place(arena, to, &member->value, from, depth, member->name))
+        if (!add_place(arena, to, from, depth, member))
             return false;
         if (!is_star(part))
             return true;
@@ -145,8 +157,9 @@ static bool step(struct arena *arena, const struct place *from, size_t depth, st
 /* What the first `count` parts lead to. */
 static bool collect(struct arena *arena, struct data *root, const struct str *parts, size_t count, struct places *found)
 {
-    if (!add_place(arena, found, root, NULL, 0, STR("")))
+    if (!make_room(arena, found))
         return false;
+    found->items[found->count++] = (struct place){root, NULL};
     for (size_t depth = 0; depth < count; depth++) {
         struct places next = {0};
 
@@ -188,17 +201,30 @@ static void relabel(const struct places *parents, struct str from, struct str to
     }
 }
 
-/* Under the deepest value from the root on that is there; a star in the path is what was met at that depth. */
-static bool promote(struct arena *arena, struct data *root, const struct cut *cut, const struct flatmap_path *to)
+/* How many parts two paths have in common, at most `count`. */
+static size_t in_common(const struct flatmap_path *a, const struct flatmap_path *b, size_t count)
 {
-    struct data *parent = root;
+    size_t i = 0;
 
-    for (size_t i = 0; i + 1 < to->count; i++) {
+    while (i < count && str_eq(a->parts[i], b->parts[i]))
+        i++;
+    return i;
+}
+
+/* Under the deepest value from the root on that is there; a star in the path is what was met at that depth. As far as
+ * both paths go the same way, it is known already. */
+static bool promote(struct arena *arena, struct data *root, const struct flatmap_path *from, const struct cut *cut,
+                    const struct flatmap_path *to)
+{
+    size_t known = in_common(from, to, to->count - 1);
+    struct data *parent = known > 0 ? cut->parent.met[known - 1].value : root;
+
+    for (size_t i = known; i + 1 < to->count; i++) {
         struct data_member *next;
 
         if (!data_open(arena, parent))
             return false;
-        next = child(parent, is_star(to->parts[i]) ? cut->parent.labels[i] : to->parts[i]);
+        next = child(parent, is_star(to->parts[i]) ? cut->parent.met[i].label : to->parts[i]);
         if (!next)
             break;
         parent = &next->value;
@@ -253,23 +279,25 @@ static bool move(struct arena *arena, struct data *root, const struct flatmap_pa
     if (!cut_children(arena, &parents, last, &cuts, &count))
         return false;
     for (size_t i = 0; i < count; i++)
-        if (from->count > to->count ? !promote(arena, root, &cuts[i], to)
+        if (from->count > to->count ? !promote(arena, root, from, &cuts[i], to)
                                     : !embed(arena, &cuts[i], to->parts + from->count - 1, to->count - from->count + 1))
             return false;
     return true;
 }
 
-/* The value at a path whose stars are what was met at that depth. *value NULL: there is none. */
-static bool find_at(struct arena *arena, struct data *root, const struct flatmap_path *path, const struct place *met,
-                    size_t met_count, struct data **value)
+/* The value at `to`, whose stars are what the way along `from` met at that depth. *value NULL: there is none. */
+static bool find_at(struct arena *arena, struct data *root, const struct flatmap_path *from, const struct place *parent,
+                    const struct flatmap_path *to, struct data **value)
 {
-    *value = root;
-    for (size_t i = 0; i < path->count && *value; i++) {
+    size_t met_count = from->count - 1, known = in_common(from, to, size_min(met_count, to->count));
+
+    *value = known > 0 ? parent->met[known - 1].value : root;
+    for (size_t i = known; i < to->count && *value; i++) {
         struct data_member *member;
 
         if (!data_open(arena, *value))
             return false;
-        member = child(*value, is_star(path->parts[i]) && i < met_count ? met->labels[i] : path->parts[i]);
+        member = child(*value, is_star(to->parts[i]) && i < met_count ? parent->met[i].label : to->parts[i]);
         *value = member ? &member->value : NULL;
     }
     return !*value || data_open(arena, *value);
@@ -290,7 +318,7 @@ static bool append(struct arena *arena, struct data *root, const struct flatmap_
 
         if (!source)
             continue;
-        if (!data_open(arena, &source->value) || !find_at(arena, root, to, parent, from->count - 1, &target))
+        if (!data_open(arena, &source->value) || !find_at(arena, root, from, parent, to, &target))
             return false;
         if (!target || target->kind != DATA_ARRAY || source->value.kind != DATA_ARRAY || target == &source->value)
             continue;

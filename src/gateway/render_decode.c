@@ -1,5 +1,6 @@
 /* render_decode.c: from a backend's answer to Data: KrakenD's rules for statuses and its decoders (spec 4.3, 4.5). What
  * the client gets of it is in render.c. Start with render_decode. SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/decode_xml.h"
 #include "gateway/gunzip.h"
 #include "gateway/render.h"
 
@@ -120,6 +121,25 @@ static bool decode_json(struct decoding *decoding, struct str body)
                                                      : decode_object(decoding, value);
 }
 
+/* A collection of XML is the whole of it under that name. */
+static bool decode_markup(struct decoding *decoding, struct str body)
+{
+    const struct backend_options *options = decoding->backend->options;
+    struct data data;
+    bool ok = options->encoding == ENCODING_XML ? decode_xml(decoding->arena, body, &data, decoding->err)
+                                                : decode_feed(decoding->arena, body, &data, decoding->err);
+
+    if (!ok) {
+        *decoding->error_body = arena_copy(decoding->arena, str_from(decoding->err->text));
+        return false;
+    }
+    if (options->encoding == ENCODING_XML && options->is_collection)
+        return wrap(decoding, STR("collection"), data);
+    decoding->out->data = data;
+    decoding->out->complete = true;
+    return true;
+}
+
 static bool decode_body(struct decoding *decoding, struct str body)
 {
     size_t bytes_max = (size_t)decoding->backend->options->transport.max_decoded_bytes;
@@ -129,9 +149,21 @@ static bool decode_body(struct decoding *decoding, struct str body)
         *decoding->error_body = arena_copy(decoding->arena, str_from(decoding->err->text));
         return false;
     }
-    if (decoding->backend->options->encoding != ENCODING_STRING)
-        return decode_json(decoding, body);
-    return wrap(decoding, STR("content"), data_text(body));
+    switch (decoding->backend->options->encoding) {
+    case ENCODING_STRING:
+        return wrap(decoding, STR("content"), data_text(body));
+    case ENCODING_XML:
+    case ENCODING_RSS:
+        return decode_markup(decoding, body);
+    case ENCODING_JSON:
+    case ENCODING_JSON_COLLECTION:
+    case ENCODING_SAFEJSON:
+    case ENCODING_YAML:
+    case ENCODING_NO_OP:
+    case ENCODING_NEGOTIATE:
+        break;
+    }
+    return decode_json(decoding, body);
 }
 
 /* return_error_details: not an error, but Data that tells of one. */

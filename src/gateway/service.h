@@ -16,8 +16,11 @@ enum encoding {
     ENCODING_JSON_COLLECTION, /* output only */
     ENCODING_SAFEJSON,        /* input only */
     ENCODING_STRING,
+    ENCODING_XML,
+    ENCODING_RSS,  /* input only; Atom too */
+    ENCODING_YAML, /* output only */
     ENCODING_NO_OP,
-    ENCODING_NEGOTIATE, /* output only; JSON, or the format asked for as far as it is built */
+    ENCODING_NEGOTIATE, /* output only; what Accept asks for: JSON, XML or YAML */
 };
 
 enum profile { PROFILE_SAFE, PROFILE_KRAKEND };
@@ -67,8 +70,8 @@ struct backend_options {
     int64_t shadow_timeout_ns;       /* the endpoint's timeout when none is given */
     struct str return_error_details; /* backend/http */
     bool return_error_code;
-    const struct node *node;    /* the backend's object */
-    struct transport transport; /* the service's, with what holdfast/upstream says here */
+    const struct node *node;              /* the backend's object */
+    struct transport transport;           /* the service's, with what holdfast/upstream says here */
     struct tls_client_options client_tls; /* the service's, unless backend/http/client has one */
     const struct node *extra_config;
     struct place place; /* of the backend's object */
@@ -149,7 +152,7 @@ struct service {
     int64_t max_shutdown_wait_time_ns;
     bool disable_rest, debug_endpoint, echo_endpoint;
     bool use_h2c, sequential_start; /* read, without effect in this version */
-    int64_t dns_cache_ttl_ns;                                   /* the same */
+    int64_t dns_cache_ttl_ns;       /* the same */
     struct transport transport;
     struct tls_server_options tls;
     struct tls_server_tuning tls_tuning; /* holdfast/tls */

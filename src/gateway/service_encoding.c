@@ -7,9 +7,15 @@ static const struct {
     enum encoding encoding;
     bool output, input;
 } encodings[] = {
-    {"json", ENCODING_JSON, true, true},          {"json-collection", ENCODING_JSON_COLLECTION, true, false},
-    {"safejson", ENCODING_SAFEJSON, false, true}, {"string", ENCODING_STRING, true, true},
-    {"no-op", ENCODING_NO_OP, true, true},        {"negotiate", ENCODING_NEGOTIATE, true, false},
+    {"json", ENCODING_JSON, true, true},
+    {"json-collection", ENCODING_JSON_COLLECTION, true, false},
+    {"safejson", ENCODING_SAFEJSON, false, true},
+    {"string", ENCODING_STRING, true, true},
+    {"no-op", ENCODING_NO_OP, true, true},
+    {"negotiate", ENCODING_NEGOTIATE, true, false},
+    {"xml", ENCODING_XML, true, true},
+    {"rss", ENCODING_RSS, false, true},
+    {"yaml", ENCODING_YAML, true, false},
 };
 
 static bool find_output(struct str name, enum encoding *encoding)
@@ -61,19 +67,12 @@ void settle_output(const struct spot *spot, const struct node *root)
         *name = STR("json");
     if (!find_output(*name, &endpoint->output_encoding)) {
         endpoint->output_encoding = output_of_backend(endpoint);
-        if (str_eq(*name, STR("xml")) || str_eq(*name, STR("yaml")))
-            report_add(spot->report, SEVERITY_ERROR, PROBLEM_UNSUPPORTED, output_place(spot, root), NULL,
-                       "%soutput_encoding: \"%.*s\" is not supported yet in this version", spot->prefix,
-                       STR_ARG(*name));
-        else if (!str_eq(*name, STR("fast-json")))
+        if (!str_eq(*name, STR("fast-json")))
             report_add(
                 spot->report, SEVERITY_WARNING, PROBLEM_ENCODING, output_place(spot, root), NULL,
                 "%soutput_encoding: \"%.*s\" is not known: as in KrakenD, the backend's encoding is taken, or json",
                 spot->prefix, STR_ARG(*name));
     }
-    if (endpoint->output_encoding == ENCODING_NEGOTIATE)
-        report_add(spot->report, SEVERITY_WARNING, PROBLEM_NO_EFFECT, output_place(spot, root), NULL,
-                   "%soutput_encoding: negotiate gives JSON to everybody in this version", spot->prefix);
 }
 
 void settle_input(const struct spot *spot, struct backend_options *backend)
@@ -87,10 +86,7 @@ void settle_input(const struct spot *spot, struct backend_options *backend)
     backend->encoding = ENCODING_JSON;
     if (name.len == 0)
         return;
-    if (str_eq_fold(name, STR("xml")) || str_eq_fold(name, STR("rss")))
-        report_add(spot->report, SEVERITY_ERROR, PROBLEM_UNSUPPORTED, node_place(backend->node, "encoding"), NULL,
-                   "%sencoding: \"%.*s\" is not supported yet in this version", spot->prefix, STR_ARG(name));
-    else if (!find_input(name, &backend->encoding) && !str_eq_fold(name, STR("fast-json")))
+    if (!find_input(name, &backend->encoding) && !str_eq_fold(name, STR("fast-json")))
         report_add(spot->report, SEVERITY_WARNING, PROBLEM_ENCODING, node_place(backend->node, "encoding"), NULL,
                    "%sencoding: \"%.*s\" is not known: as in KrakenD, it is taken as json", spot->prefix,
                    STR_ARG(name));

@@ -47,7 +47,7 @@ static const struct option backend_rows[] = {
                   .help = "Path and query at the backend, with {placeholders} of the endpoint's path."),
     OPTION_STRINGS(struct backend_options, "host", host, .help = "Hosts that serve this backend; the root's when empty."),
     OPTION_STRING(struct backend_options, "method", method, .help = "Method sent to the backend; the endpoint's when empty."),
-    OPTION_STRING(struct backend_options, "encoding", encoding_name, .help = "How the answer is decoded: json, safejson, string or no-op."),
+    OPTION_STRING(struct backend_options, "encoding", encoding_name, .help = "How the answer is decoded: json, safejson, string, xml, rss or no-op."),
     OPTION_BOOL(struct backend_options, "is_collection", is_collection, .help = "The answer is an array."),
     OPTION_BOOL(struct backend_options, "disable_host_sanitize", disable_host_sanitize, .help = "Hosts are taken as they are written."),
     OPTION_STRINGS(struct backend_options, "input_headers", input_headers,
@@ -83,7 +83,7 @@ static const struct option endpoint_rows[] = {
     OPTION_STRINGS(struct endpoint_options, "input_query_strings", input_query_strings,
                    .help = "Query parameters that reach backends; a star for all."),
     OPTION_STRING(struct endpoint_options, "output_encoding", output_encoding_name,
-                  .help = "json, json-collection, string, negotiate or no-op; the root's when empty."),
+                  .help = "json, json-collection, string, xml, yaml, negotiate or no-op; the root's when empty."),
     OPTION_INT(struct endpoint_options, "concurrent_calls", concurrent_calls, .help = "Equal calls to each backend, of which the first answer counts."),
     OPTION_NODE(struct endpoint_options, "extra_config", extra_config, .help = "Components of this endpoint."),
 };

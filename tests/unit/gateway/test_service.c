@@ -336,10 +336,6 @@ static const struct {
     {BACKEND("\"sd\": \"static\""), ""},
     {BACKEND("\"sd\": \"dns-shared\""), "warning: endpoints[0].backend[0].sd: \"dns-shared\" is no discovery that "
                                         "is known: taken as \"static\" [HF0316]\n"},
-    {BACKEND("\"encoding\": \"xml\""),
-     "error: endpoints[0].backend[0].encoding: \"xml\" is not supported yet in this version [HF0315]\n"},
-    {BACKEND("\"encoding\": \"RSS\""),
-     "error: endpoints[0].backend[0].encoding: \"RSS\" is not supported yet in this version [HF0315]\n"},
     {BACKEND("\"encoding\": \"csv\""), "warning: endpoints[0].backend[0].encoding: \"csv\" is not known: as in "
                                        "KrakenD, it is taken as json [HF0314]\n"},
     {BACKEND("\"encoding\": \"no-op\""),
@@ -377,11 +373,7 @@ static const struct {
     {ENDPOINT("\"concurrent_calls\": 2, \"backend\": [{}]"),
      "error: endpoints[0].concurrent_calls: above 1 is not supported yet in this version [HF0315]\n"},
     {ENDPOINT("\"concurrent_calls\": 1, \"backend\": [{}]"), ""},
-    {ENDPOINT("\"output_encoding\": \"yaml\", \"backend\": [{}]"),
-     "error: endpoints[0].output_encoding: \"yaml\" is not supported yet in this version [HF0315]\n"},
     {ENDPOINT("\"output_encoding\": \"fast-json\", \"backend\": [{}]"), ""},
-    {ENDPOINT("\"output_encoding\": \"negotiate\", \"backend\": [{}]"),
-     "warning: endpoints[0].output_encoding: negotiate gives JSON to everybody in this version [HF0316]\n"},
     {ENDPOINT("\"timeout\": \"-1s\", \"backend\": [{}]"),
      "warning: endpoints[0].timeout: is negative: every request will be too late [HF0322]\n"},
     {ENDPOINT("\"input_headers\": [\"X Y\", \"*\"], \"backend\": [{}]"),

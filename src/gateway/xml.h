@@ -1,0 +1,41 @@
+/* xml.h: an XML document as a tree, for the decoders of xml and rss.
+ *
+ * expat reads it; nothing is ever fetched, and documents that declare entities are refused, so that none can blow up.
+ * Depth, elements and bytes are bounded. The tree lives in the arena; text is UTF-8.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_GATEWAY_XML_H
+#define HOLDFAST_GATEWAY_XML_H
+
+#include "base/arena.h"
+#include "base/error.h"
+
+enum { XML_DEPTH_MAX = 512, XML_NODES_MAX = 1 << 20, XML_ATTRIBUTES_MAX = 1024 };
+
+struct xml_attribute {
+    struct xml_attribute *next;
+    struct str prefix, name, value;
+};
+
+/* An element, or a run of text between two marks (a comment or the border of a CDATA section ends one, too). */
+struct xml_node {
+    struct xml_node *next;
+    bool is_text;
+    struct str prefix, name; /* "media", "content" of media:content */
+    struct str text;
+    struct xml_attribute *attributes;
+    struct xml_node *children, *last;
+};
+
+/* The root of the first element in `text`; what stands behind it is not looked at. NULL: bad_body with the words of a
+ * parser ("XML syntax error on line 3: ..."; "EOF" when there is no element), body_too_large past a bound, or
+ * out_of_memory. */
+struct xml_node *xml_parse(struct arena *arena, struct str text, struct error *err);
+
+/* The first child element of that name; NULL: there is none. */
+struct xml_node *xml_child(const struct xml_node *node, struct str name);
+/* The next sibling of that name. */
+struct xml_node *xml_again(const struct xml_node *node);
+/* An attribute's value; data NULL: there is none. */
+struct str xml_attribute(const struct xml_node *node, struct str name);
+
+#endif
