@@ -1,0 +1,75 @@
+"""crowd.py: many keep-alive clients at once, in one event loop, each noting what it was told and how it ended.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import asyncio
+import collections
+import random
+import re
+
+REQUEST = b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n"
+LENGTH = re.compile(rb"content-length: *(\d+)", re.I)
+CLOSE = re.compile(rb"^connection: *close\r$", re.I | re.M)
+
+
+class Crowd:
+    """`count` clients that ask again and again, with a pause between, until they are told that an answer is the last.
+
+    `ends`: how each ended: "told" (an answer said close, then FIN), or what went wrong. `announcements`: answers that
+    said close. `told_at`: when, in seconds since `begin()`."""
+
+    def __init__(self, address, count, pause=(0.1, 0.5), target=b"/", seconds=40):
+        self.address, self.count, self.pause, self.target, self.seconds = address, count, pause, target, seconds
+        self.ends, self.answers, self.announcements, self.told_at = collections.Counter(), 0, 0, []
+        self.statuses = collections.Counter()
+        self.began = None
+
+    def begin(self):
+        self.began = asyncio.get_running_loop().time()
+
+    async def run(self, when_all_are_open):
+        """Calls when_all_are_open() once each client has had an answer; returns when all have ended."""
+        self.open = asyncio.Semaphore(0)
+        tasks = [asyncio.create_task(self._client(random.Random(i))) for i in range(self.count)]
+        for _ in range(self.count):
+            await asyncio.wait_for(self.open.acquire(), self.seconds)
+        self.begin()
+        when_all_are_open()
+        for end in await asyncio.wait_for(asyncio.gather(*tasks), self.seconds):
+            self.ends[end] += 1
+
+    async def _client(self, rng):
+        await asyncio.sleep(rng.uniform(0, 1))
+        try:
+            reader, writer = await asyncio.open_connection(*self.address)
+        except OSError as error:
+            self.open.release()
+            return f"connect: {error}"
+        first = True
+        try:
+            while True:
+                writer.write(REQUEST % self.target)
+                close = await self._answer(reader)
+                if first:
+                    self.open.release()
+                first = False
+                if close:
+                    return "told" if await reader.read(1) == b"" else "bytes behind the last answer"
+                await asyncio.sleep(rng.uniform(*self.pause))
+        except (OSError, asyncio.IncompleteReadError) as error:
+            if first:
+                self.open.release()
+            return f"failed: {type(error).__name__}"
+        finally:
+            writer.close()
+
+    async def _answer(self, reader):
+        head = await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(int(LENGTH.search(head)[1]))
+        self.answers += 1
+        self.statuses[head[9:12].decode()] += 1
+        if not CLOSE.search(head):
+            return False
+        self.announcements += 1
+        self.told_at.append(asyncio.get_running_loop().time() - self.began if self.began else 0)
+        return True
