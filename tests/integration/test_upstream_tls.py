@@ -3,6 +3,7 @@
 SPDX-License-Identifier: Apache-2.0
 """
 import json
+import math
 import threading
 import time
 
@@ -313,3 +314,41 @@ def test_nginx_keeps_and_resumes(make, tmp_path, authority, certificate, version
                        server.log.read_text().splitlines())
     assert len({line.split()[0] for line in lines}) == 3
     assert [line.split()[2] for line in lines] == ["resumed=."] * 4 + ["resumed=r"] * 8
+
+
+def test_eight_workers_need_hardly_more_connections_than_requests_at_once(make, tls_origin, authority, note):
+    """Sentence 2 of the reuse engine: at most 1.2 times the peak of concurrency, rounded up, at 100 requests a second."""
+    def slow(conn, request):
+        time.sleep(0.05)
+        conn.send(reply())
+
+    upstream = tls_origin(slow)
+    running = make.gateway(proxy(upstream, {"workers": 8}, ADMIN, client_tls=trust(authority), timeout="20s"))
+    statuses, flying, lock, start, seconds, rate = [], [0, 0], threading.Lock(), time.monotonic(), 6, 100
+
+    def ask():
+        with lock:
+            flying[0] += 1
+            flying[1] = max(flying)
+        status = fetch(running.address).status
+        with lock:
+            flying[0] -= 1
+            statuses.append(status)
+
+    threads = []
+    open_max = 0
+    for number in range(seconds * rate):
+        time.sleep(max(0, start + number / rate - time.monotonic()))
+        threads.append(threading.Thread(target=ask))
+        threads[-1].start()
+        if number > rate * 2 and number % 10 == 0:  # behind the first rush
+            open_max = max(open_max, len(upstream.open_connections()))
+    for thread in threads:
+        thread.join()
+    assert statuses == [200] * (seconds * rate)
+    allowed = math.ceil(1.2 * flying[1])
+    pool = pool_of(running)
+    note("TLS, 8 workers, 50 ms", f"{open_max} connections open at most, {flying[1]} requests at once, {allowed} allowed; "
+         f"{pool['new']} of {len(statuses)} requests on new connections")
+    assert open_max <= allowed
+    assert pool["reused"] > 0.9 * len(statuses)
