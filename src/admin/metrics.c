@@ -6,6 +6,7 @@
 #include "admin/conservation.h"
 #include "admin/metrics_text.h"
 #include "admin/reuse_metrics.h"
+#include "admin/tls_metrics.h"
 #include "admin/totals.h"
 #include "base/text.h"
 #include "os/process.h"
@@ -240,6 +241,7 @@ void metrics_write(struct json_writer *writer, const struct admin_view *view, ui
     write_hosts(writer, view);
     reuse_metrics_write(writer, view);
     write_clients(writer, view);
+    tls_metrics_write(writer, view);
     write_process(writer, view, uptime_ns);
     put(writer, "# EOF\n");
 }

@@ -13,7 +13,7 @@ struct generation {
     struct router *router;
     struct endpoint *endpoints;
     uint32_t count, room;
-    struct secured secured;
+    struct secured *secured;
 };
 
 static const char *const all_methods[] = {"GET",     "POST",   "PUT",     "PATCH", "HEAD",
@@ -155,16 +155,17 @@ struct generation *generation_build(struct arena *arena, const struct service *s
     generation->room = (uint32_t)(2 * service->endpoint_count + 4);
     generation->endpoints = arena_array(arena, struct endpoint, generation->room);
     generation->router = router_new(arena, &rules);
-    if (!generation->endpoints || !generation->router)
+    generation->secured = arena_make(arena, struct secured);
+    if (!generation->endpoints || !generation->router || !generation->secured)
         return NULL;
     ok = add_builtins(generation, report);
     ok &= add_endpoints(generation, hosts, report);
     ok &= add_options(generation, report);
     add_builtin(generation, ENDPOINT_ANSWER, STR("unrouted"));
-    ok &= secured_build(&generation->secured, arena, service, report);
+    ok &= secured_build(generation->secured, arena, service, report);
     if (ok)
         return generation;
-    secured_end(&generation->secured);
+    secured_end(generation->secured);
     return NULL;
 }
 
@@ -178,13 +179,13 @@ void generation_release(struct generation *generation)
 {
     if (!generation || atomic_fetch_sub_explicit(&generation->holders, 1, memory_order_acq_rel) > 1)
         return;
-    secured_end(&generation->secured);
+    secured_end(generation->secured);
     arena_free(generation->arena);
 }
 
-struct secured *generation_secured(struct generation *generation)
+struct secured *generation_secured(const struct generation *generation)
 {
-    return &generation->secured;
+    return generation->secured;
 }
 
 const struct service *generation_service(const struct generation *generation)

@@ -22,7 +22,7 @@ const struct service *generation_service(const struct generation *generation);
 const struct router *generation_router(const struct generation *generation);
 
 /* TLS of the listeners: shared by all workers, refreshed by one thread. */
-struct secured *generation_secured(struct generation *generation);
+struct secured *generation_secured(const struct generation *generation);
 
 /* Endpoints by their index, for counters and dumps; built-in ones included. The last one, which no route leads to,
  * stands for requests that matched nothing. */
