@@ -70,6 +70,19 @@ static void run_limit(struct task *task)
     }
 }
 
+/* The configuration's name servers, when it has any. */
+static bool use_servers(struct worker *worker, struct error *err)
+{
+    struct str servers = generation_service(worker->options.generation)->server.resolver;
+    char text[1024];
+
+    if (servers.len == 0)
+        return true;
+    if (str_to_cstr(servers, text, sizeof(text)) && resolver_cares_use_servers(worker->resolver, text))
+        return true;
+    return error_set(err, FAULT_CONFIG, ERROR_ADDRESS_INVALID, "resolver: \"%.*s\" is not understood", STR_ARG(servers));
+}
+
 /* The parts, lowest first. */
 static bool build(struct worker *worker, struct error *err)
 {
@@ -85,6 +98,8 @@ static bool build(struct worker *worker, struct error *err)
         return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a worker");
     worker->resolver = resolver_cares_new(worker->loop, err);
     if (!worker->resolver)
+        return false;
+    if (!use_servers(worker, err))
         return false;
     worker->resolver = resolver_cache_new(worker->resolver);
     if (worker->resolver)

@@ -122,7 +122,11 @@ static enum progress take_answer(struct exchange *x)
 
 enum progress call_run(struct exchange *x)
 {
-    enum io io = fetch_head(x->call.fetch, x->arena, &x->call.answer, &x->error);
+    enum io io;
+
+    if (!x->call.fetch)
+        return choose_host(x);
+    io = fetch_head(x->call.fetch, x->arena, &x->call.answer, &x->error);
 
     if (io == IO_OK)
         return early_is_refused(x) ? early_retry(x) : take_answer(x);

@@ -50,6 +50,8 @@ static struct host *find_host(struct compiling *compiling, struct str origin, si
         key.tls = profiles_get(compiling->profiles, &options->client_tls, &err);
     if (key.tls || !str_starts_fold(origin, STR("https://")))
         host = hosts_intern(compiling->hosts, &key, &err);
+    if (host)
+        atomic_store_explicit(&host->configured, true, memory_order_relaxed);
     if (!host)
         report_add(compiling->report, SEVERITY_ERROR, PROBLEM_HOST, place,
                    "write \"http://name:port\" or \"https://name:port\"", "host \"%.*s\": %s",
@@ -87,14 +89,39 @@ static bool make_balance(struct compiling *compiling)
     if (!memory || !backend->balance)
         return no_memory(compiling);
     backend->set = host_set_fill(memory, backend->hosts, count);
-    balance_init(backend->balance, backend->options->transport.balance, count ? backend->hosts[0]->workers : 1);
+    balance_init(backend->balance, backend->options->transport.balance, hosts_workers(compiling->hosts));
     return true;
+}
+
+/* sd: dns. The first host is the name of the SRV records, as KrakenD has it. */
+static bool make_discovery(struct compiling *compiling)
+{
+    const struct backend_options *options = compiling->backend->options;
+    struct discovery *discovery = arena_make(compiling->arena, struct discovery);
+    struct error err = {0};
+
+    if (!discovery)
+        return no_memory(compiling);
+    discovery->name = options->host.items[0];
+    discovery->scheme = options->sd_scheme;
+    discovery->pool = options->transport.pool;
+    discovery->refresh_ns = options->sd_refresh_ns;
+    if (str_eq(discovery->scheme, STR("https")))
+        discovery->tls = profiles_get(compiling->profiles, &options->client_tls, &err);
+    if (err.fault != FAULT_NONE) {
+        report_add(compiling->report, SEVERITY_ERROR, PROBLEM_HOST, options->place, NULL, "sd_scheme: %s", err.text);
+        return false;
+    }
+    discovery->key = discovery_key(compiling->arena, discovery);
+    compiling->backend->discovery = discovery;
+    return discovery->key.data || no_memory(compiling);
 }
 
 static bool intern_hosts(struct compiling *compiling)
 {
-    size_t count = compiling->backend->options->host.count;
-    bool ok = true;
+    bool discovered = compiling->backend->options->discovered;
+    size_t count = discovered ? 0 : compiling->backend->options->host.count;
+    bool ok = !discovered || make_discovery(compiling);
 
     compiling->backend->hosts = arena_array(compiling->arena, struct host *, count + 1);
     if (!compiling->backend->hosts)

@@ -4,7 +4,7 @@
 
 #include "gateway/profiles.h"
 #include "gateway/service.h"
-#include "upstream/balance.h"
+#include "upstream/discover.h"
 
 /* A url_pattern cut into literals and parameters: "/u/{id}?x={y}" is "/u/" {id}, "?x=" {y}. */
 struct pattern_part {
@@ -19,6 +19,7 @@ struct backend {
     struct host **hosts; /* as they are listed */
     size_t host_count;
     struct host_set *set;    /* the same, to choose from */
+    struct discovery *discovery; /* NULL: the set; else hosts are looked up, and the set is empty */
     struct balance *balance; /* how; the one part that changes while requests are served */
     struct pattern_part *parts;
     size_t part_count;

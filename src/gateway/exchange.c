@@ -16,6 +16,7 @@ enum progress exchange_fail(struct exchange *x)
         (x->error.code == ERROR_CLOSED || x->error.code == ERROR_RESET || x->error.code == ERROR_CLIENT_GONE);
 
     timer_clear(exchange_loop(x), &x->deadline);
+    discover_quit(&x->call.waiter);
     fetch_end(x->call.fetch, x->error.code == ERROR_DEADLINE ? HTTP_CANCEL_DEADLINE : HTTP_CANCEL_GONE);
     x->call.fetch = NULL;
     chain_clear(&x->call.packed);

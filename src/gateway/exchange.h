@@ -50,6 +50,8 @@ struct exchange {
         struct fetch *fetch;
         struct host *tried[BALANCE_TRIED_MAX]; /* hosts that have failed it */
         unsigned tried_count;
+        uint32_t eject_after;           /* of this try, as in fetch.h */
+        struct discovery_waiter waiter; /* while its hosts are looked up */
         bool asks_for_gzip;           /* by our own wish: nobody behind us sees that the answer was packed */
         struct gunzip_stream *gunzip; /* the answer is being unpacked */
         struct chain packed;          /* body that has not been unpacked yet */

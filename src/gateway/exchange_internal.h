@@ -38,6 +38,11 @@ bool early_is_refused(const struct exchange *exchange); /* the backend's answer:
 enum progress early_retry(struct exchange *exchange);
 void early_end(struct exchange *exchange);
 
+/* call_hosts.c: sets call.host. IO_WAIT: its name is being looked up; IO_FAIL: exchange->error. */
+enum io call_pick_host(struct exchange *exchange);
+/* The fetch has failed. True: call.host is another host, that may be asked with what request_body holds now. */
+bool call_next_host(struct exchange *exchange);
+
 /* request_log.c: the access line of a request that is over; the whole request on the log, for /__debug/ */
 void log_access(struct exchange *exchange);
 void log_request(const struct exchange *exchange, struct str body);

@@ -71,19 +71,17 @@ static bool add_builtins(struct generation *generation, struct report *report)
 static bool add_endpoints(struct generation *generation, struct hosts *hosts, struct report *report)
 {
     const struct service *service = generation->service;
-    struct profiles profiles = {.arena = generation->arena};
     bool ok = true;
 
     for (size_t i = 0; i < service->endpoint_count; i++) {
         const struct endpoint_options *options = &service->endpoints[i];
         struct endpoint *endpoint = next_endpoint(generation);
 
-        if (!endpoint_compile(generation->arena, service, options, hosts, &profiles, endpoint, report))
+        if (!endpoint_compile(generation->arena, service, options, hosts, &generation->profiles, endpoint, report))
             ok = false;
         else
             ok &= route(generation, options->method, endpoint, endpoint->path, options->place, report);
     }
-    profiles_end(&profiles);
     return ok;
 }
 
@@ -152,6 +150,7 @@ struct generation *generation_build(struct arena *arena, const struct service *s
     generation->arena = arena;
     generation->service = service;
     generation->holders = 1;
+    generation->profiles.arena = arena;
     generation->room = (uint32_t)(2 * service->endpoint_count + 4);
     generation->endpoints = arena_array(arena, struct endpoint, generation->room);
     generation->router = router_new(arena, &rules);

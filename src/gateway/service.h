@@ -61,6 +61,9 @@ struct backend_options {
     struct str encoding_name;
     enum encoding encoding;
     bool is_collection, disable_host_sanitize;
+    struct str sd, sd_scheme; /* "static" or "dns"; "http" or "https" */
+    bool discovered;          /* sd is "dns": host[0] is the name of SRV records */
+    uint64_t sd_refresh_ns;   /* how often they are asked for */
     struct str_list input_headers, input_query_strings; /* second filters */
     bool input_headers_given, input_query_strings_given;
     struct str_list allow, deny;
@@ -138,6 +141,7 @@ struct server_options {
     int64_t body_gap_timeout_ns;
     int64_t max_body_bytes; /* cap of a request's body; 0: none on no-op */
     int64_t drain_window_ns, drain_limit_ns;
+    struct str resolver;     /* "127.0.0.1:53,[::1]:53"; empty: those of resolv.conf */
     struct str admin_listen; /* holdfast/admin "listen"; empty: no admin listener */
 };
 

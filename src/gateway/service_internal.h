@@ -58,6 +58,8 @@ struct spot {
 };
 
 /* Encodings by name, with KrakenD's fallbacks; backend/http. */
+/* sd: is there a name to look up? */
+void discovery_check(const struct spot *spot, struct backend_options *backend);
 void settle_output(const struct spot *spot, const struct node *root);
 void settle_input(const struct spot *spot, struct backend_options *backend);
 void read_backend_http(struct backend_options *backend);

@@ -109,11 +109,7 @@ static void check_discovery(const struct node *backend, const char *prefix, stru
 {
     const struct node *sd = node_member(backend, STR("sd"));
 
-    if (!node_is_given(sd) || str_eq(sd->text, STR("static")))
-        return;
-    if (str_eq(sd->text, STR("dns")))
-        report_add(report, SEVERITY_ERROR, PROBLEM_UNSUPPORTED, sd->place, NULL, "%ssd: \"dns\" %s", prefix, later);
-    else
+    if (node_is_given(sd) && !str_eq(sd->text, STR("static")) && !str_eq(sd->text, STR("dns")))
         report_add(report, SEVERITY_WARNING, PROBLEM_NO_EFFECT, sd->place, NULL,
                    "%ssd: \"%.*s\" is no discovery that is known: taken as \"static\"", prefix, STR_ARG(sd->text));
 }

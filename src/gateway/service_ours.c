@@ -21,6 +21,7 @@ struct listener_block {
 
 struct server_block {
     struct server_options options;
+    struct place resolver_place;
     struct list_of listeners; /* struct listener_block */
     bool body_gap_given;
 };
@@ -78,6 +79,8 @@ static const struct option server_rows[] = {
     OPTION_IGNORED("max_connection_age_hard", .help = "Age at which a client connection is cut."),
     OPTION_IGNORED("idle_timeout_min", .help = "Shortest adaptive idle timeout."),
     OPTION_IGNORED("idle_timeout_max", .help = "Longest adaptive idle timeout."),
+    OPTION_STRING(struct server_block, "resolver", options.resolver, OPTION_PLACE(struct server_block, resolver_place),
+                  .help = "DNS servers, \"IP:PORT\" with commas between; those of resolv.conf when empty."),
     OPTION_IGNORED("max_streams_per_ip", .help = "Long-lived streams for each client address."),
     OPTION_IGNORED("max_connections_per_ip", .help = "Connections for each client address."),
     OPTION_IGNORED("proxy_protocol", .help = "off, accept, require."),
@@ -195,6 +198,21 @@ static void take_listeners(struct server_options *server, const struct list_of *
     }
 }
 
+/* Name servers are addresses: a name would have to be looked up first. */
+static void check_resolver(const struct server_block *block, struct report *report)
+{
+    struct str rest = block->options.resolver, part;
+    struct addr addr;
+    struct error err;
+
+    while (rest.len > 0 && str_split(&rest, ',', &part))
+        if (!addr_parse_ip(part, &addr) &&
+            (!addr_parse(part, &addr, &err) || addr.family == ADDR_UNIX || addr.port == 0))
+            report_add(report, SEVERITY_ERROR, PROBLEM_BAD_CHOICE, block->resolver_place,
+                       "write addresses such as \"127.0.0.1:53\", with commas between",
+                       "extra_config.holdfast/server.resolver: \"%.*s\" is no address", STR_ARG(part));
+}
+
 static void read_server(struct service *service, const struct node *block, struct report *report)
 {
     static const char prefix[] = "extra_config.holdfast/server";
@@ -204,6 +222,7 @@ static void read_server(struct service *service, const struct node *block, struc
     (void)schema_bind(&server_schema, block, prefix, &server, report->arena, report);
     if (server.options.profile == PROFILE_KRAKEND && !server.body_gap_given)
         server.options.body_gap_timeout_ns = 0;
+    check_resolver(&server, report);
     take_listeners(&server.options, &server.listeners, report);
     if (block)
         later_check(server_later, COUNT_OF(server_later), block, "extra_config.holdfast/server.", report);

@@ -61,8 +61,8 @@ static const struct option backend_rows[] = {
     OPTION_STRINGS(struct backend_options, "deny", deny, .help = "These fields of the answer go; dotted paths."),
     OPTION_NODE(struct backend_options, "mapping", mapping, .help = "Fields of the answer to rename."),
     OPTION_STRING(struct backend_options, "group", shape.group, .help = "Field under which the answer is put."),
-    OPTION_IGNORED("sd", .help = "Service discovery: static."),
-    OPTION_IGNORED("sd_scheme", .help = "Scheme of discovered hosts."),
+    OPTION_STRING(struct backend_options, "sd", sd, .preset_text = "static", .help = "Service discovery: static, or dns: host is the name of SRV records."),
+    OPTION_STRING(struct backend_options, "sd_scheme", sd_scheme, .preset_text = "http", .help = "Scheme of discovered hosts."),
     OPTION_IGNORED("timeout", .help = "Not read here: the endpoint's timeout counts."),
     OPTION_IGNORED("concurrent_calls", .help = "Not read here: the endpoint's value counts."),
 };

@@ -3,7 +3,7 @@
  *
  * It asks the backend at most once for a name at a time, whoever waits; a query that nobody waits for any more goes on,
  * as its answer is of use to the next one. Start with cache_start. SPDX-License-Identifier: Apache-2.0 */
-#include "net/resolve.h"
+#include "net/resolve_srv.h"
 
 #include "base/map.h"
 
@@ -13,6 +13,7 @@
 #define TTL_MIN_NS   SECOND_NS
 #define TTL_MAX_NS   (3600 * SECOND_NS)
 #define FAILURE_NS   SECOND_NS         /* how long a failure is believed */
+#define PATIENCE_NS  (3 * SECOND_NS / 10) /* how long an answer is awaited before a stale one is used (RFC 8767 5) */
 #define STALE_MAX_NS (300 * SECOND_NS) /* how long past its TTL an answer is still used when asking anew fails */
 
 enum {
@@ -34,6 +35,8 @@ struct entry {
     struct task task;    /* the backend's query has ended */
     struct resolve_query query;
     bool asking;
+    bool slow; /* ... for longer than there is patience */
+    struct timer patience;
     bool has_answer;
     struct resolved answer;
     uint64_t expires_ns; /* of the answer */
@@ -66,6 +69,22 @@ static void finish_with_answer(struct cache *cache, struct resolve_query *query,
     finish(cache, query);
 }
 
+/* What is left of its time; a stale answer has none. */
+static uint64_t ttl_left_ns(const struct entry *entry)
+{
+    uint64_t at_ns = now_ns(entry->cache);
+
+    return at_ns < entry->expires_ns ? entry->expires_ns - at_ns : 0;
+}
+
+static void finish_with_entry(struct entry *entry, struct resolve_query *query)
+{
+    struct resolved answer = entry->answer;
+
+    answer.ttl_ns = ttl_left_ns(entry);
+    finish_with_answer(entry->cache, query, &answer);
+}
+
 static void finish_with_error(struct cache *cache, struct resolve_query *query, const struct error *err)
 {
     query->err = *err;
@@ -87,8 +106,8 @@ static bool answer_from(struct entry *entry, struct resolve_query *query)
 {
     bool failed_lately = entry->has_failure && now_ns(entry->cache) < entry->retry_ns;
 
-    if (is_fresh(entry) || (failed_lately && is_usable_when_stale(entry)))
-        finish_with_answer(entry->cache, query, &entry->answer);
+    if (is_fresh(entry) || ((failed_lately || entry->slow) && is_usable_when_stale(entry)))
+        finish_with_entry(entry, query);
     else if (failed_lately)
         finish_with_error(entry->cache, query, &entry->failure);
     else
@@ -116,18 +135,10 @@ static void keep_failure(struct entry *entry, const struct error *err)
     entry->has_failure = true;
 }
 
-static void run_entry(struct task *task)
+static void answer_waiters(struct entry *entry)
 {
-    struct entry *entry = container_of(task, struct entry, task);
     struct list_node *node;
 
-    if (!entry->asking || !entry->query.done)
-        return;
-    entry->asking = false;
-    if (entry->query.err.fault == FAULT_NONE)
-        keep_answer(entry, &entry->query.answer);
-    else
-        keep_failure(entry, &entry->query.err);
     while ((node = list_pop_front(&entry->waiters))) {
         bool answered = answer_from(entry, container_of(node, struct resolve_query, node));
 
@@ -135,10 +146,30 @@ static void run_entry(struct task *task)
     }
 }
 
+static void run_entry(struct task *task)
+{
+    struct entry *entry = container_of(task, struct entry, task);
+
+    if (entry->asking && entry->query.done) {
+        entry->asking = entry->slow = false;
+        timer_clear(entry->cache->resolver.loop, &entry->patience);
+        if (entry->query.err.fault == FAULT_NONE)
+            keep_answer(entry, &entry->query.answer);
+        else
+            keep_failure(entry, &entry->query.err);
+        answer_waiters(entry);
+    } else if (entry->patience.fired && entry->asking && is_usable_when_stale(entry)) {
+        entry->slow = true;
+        answer_waiters(entry);
+    }
+}
+
 static void ask_backend(struct entry *entry)
 {
     entry->query = (struct resolve_query){.name = str_from(entry->name), .task = &entry->task};
     entry->asking = true;
+    if (is_usable_when_stale(entry))
+        timer_set(entry->cache->resolver.loop, &entry->patience, now_ns(entry->cache) + PATIENCE_NS);
     resolve_start(entry->cache->backend, &entry->query);
     if (entry->query.done)
         run_entry(&entry->task);
@@ -151,6 +182,7 @@ static void free_entry(struct entry *entry)
     ASSERT(list_is_empty(&entry->waiters));
     if (entry->asking)
         resolve_cancel(cache->backend, &entry->query);
+    timer_clear(cache->resolver.loop, &entry->patience);
     task_forget(cache->resolver.loop, &entry->task);
     map_take(cache->names, str_from(entry->name));
     list_remove(&cache->recent, &entry->node);
@@ -179,6 +211,7 @@ static struct entry *add_entry(struct cache *cache, const char *name)
         return NULL;
     entry->cache = cache;
     entry->task.run = run_entry;
+    entry->patience = (struct timer){.at_ns = TIMER_OFF, .task = &entry->task};
     list_init(&entry->waiters);
     memcpy(entry->name, name, sizeof(entry->name));
     if (!map_put(cache->names, str_from(entry->name), entry)) {
@@ -249,7 +282,7 @@ static void cache_start(struct resolver *resolver, struct resolve_query *query)
         refuse(cache, query, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory");
         return;
     }
-    if (!entry->asking && answer_from(entry, query))
+    if ((!entry->asking || entry->slow) && answer_from(entry, query))
         return;
     query->backend = entry;
     list_push_back(&entry->waiters, &query->node);
@@ -278,9 +311,21 @@ static void cache_free(struct resolver *resolver)
     free(cache);
 }
 
+static void cache_start_srv(struct resolver *resolver, struct srv_query *query)
+{
+    resolve_srv_start(cache_of(resolver)->backend, query);
+}
+
+static void cache_cancel_srv(struct resolver *resolver, struct srv_query *query)
+{
+    resolve_srv_cancel(cache_of(resolver)->backend, query);
+}
+
 static const struct resolver_ops cache_ops = {
     .start = cache_start,
     .cancel = cache_cancel,
+    .start_srv = cache_start_srv,
+    .cancel_srv = cache_cancel_srv,
     .free = cache_free,
 };
 

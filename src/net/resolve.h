@@ -26,10 +26,15 @@ struct resolve_query {
     struct list_node node;  /* the cache's own */
 };
 
+struct srv_query;
+
 struct resolver_ops {
     /* Starts asking for A and AAAA. May complete at once. */
     void (*start)(struct resolver *resolver, struct resolve_query *query);
     void (*cancel)(struct resolver *resolver, struct resolve_query *query); /* forgets it; no wake comes any more */
+    /* The same for SRV records (resolve_srv.h); NULL: it knows none. */
+    void (*start_srv)(struct resolver *resolver, struct srv_query *query);
+    void (*cancel_srv)(struct resolver *resolver, struct srv_query *query);
     void (*free)(struct resolver *resolver);
 };
 
@@ -42,9 +47,12 @@ struct resolver {
  * honoured. NULL with *err. */
 struct resolver *resolver_cares_new(struct loop *loop, struct error *err);
 
+/* Asks these servers from now on, not those of resolv.conf: "127.0.0.1:5353,[::1]:53". False: not understood. */
+bool resolver_cares_use_servers(struct resolver *resolver, const char *servers) MUST_USE;
+
 /* A cache over `backend` (taken over, also when it fails): literal addresses are answered at once; answers are kept for
  * their TTL (at least 1 s, at most 1 h), failures for 1 s; a stale answer is used for up to 5 min when asking anew
- * fails; equal queries under way are joined into one. NULL: no memory. */
+ * fails, or takes longer than 300 ms; an answer tells what is left of its TTL; equal queries under way are joined into one. NULL: no memory. */
 struct resolver *resolver_cache_new(struct resolver *backend);
 
 static inline void resolve_start(struct resolver *resolver, struct resolve_query *query)

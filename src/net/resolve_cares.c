@@ -4,8 +4,7 @@
  * its own resolver). It tells which ones through a callback; each becomes a watch, and a task lets c-ares read and
  * write. Its other callback, the answer, only fills the query and wakes. Start with run_cares.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "net/cares_compat.h"
-#include "net/resolve_internal.h"
+#include "net/cares_srv.h"
 
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -36,7 +35,8 @@ struct cares_socket {
 struct question {
     struct list_node node;
     struct cares *cares;
-    struct resolve_query *query; /* NULL: cancelled */
+    struct resolve_query *query; /* NULL: cancelled, or for SRV records */
+    struct srv_query *srv;       /* NULL: cancelled, or for addresses */
     char name[NAME_BYTES_MAX];
 };
 
@@ -264,6 +264,60 @@ static void refuse(struct cares *cares, struct resolve_query *query, enum fault 
     task_wake(cares->resolver.loop, query->task);
 }
 
+static void finish_srv(struct cares *cares, struct srv_query *query, int status)
+{
+    if (status != ARES_SUCCESS)
+        error_set(&query->err, FAULT_UPSTREAM,
+                  status == ARES_ETIMEOUT ? ERROR_RESOLVE_TIMEOUT : ERROR_RESOLVE_FAILED,
+                  "resolving SRV records of %.*s: %s", STR_ARG(str_first(query->name, NAME_BYTES_MAX)),
+                  ares_strerror(status));
+    query->done = true;
+    query->backend = NULL;
+    task_wake(cares->resolver.loop, query->task);
+}
+
+static void on_srv(void *arg, int status, struct srv_answer *answer)
+{
+    struct question *question = arg;
+
+    if (question->srv) {
+        question->srv->answer = answer;
+        finish_srv(question->cares, question->srv, status);
+    } else {
+        free(answer);
+    }
+    list_remove(&question->cares->questions, &question->node);
+    free(question);
+}
+
+static void cares_start_srv(struct resolver *resolver, struct srv_query *query)
+{
+    struct cares *cares = cares_of(resolver);
+    struct question *question = calloc(1, sizeof(*question));
+
+    if (!question || query->name.len == 0 || !str_to_cstr(query->name, question->name, sizeof(question->name))) {
+        finish_srv(cares, query, question ? ARES_EBADNAME : ARES_ENOMEM);
+        free(question);
+        return;
+    }
+    query->backend = question;
+    question->cares = cares;
+    question->srv = query;
+    list_push_back(&cares->questions, &question->node);
+    if (!cares_srv_ask(cares->channel, question->name, on_srv, question))
+        on_srv(question, ARES_ENOMEM, NULL);
+    set_timer(cares);
+}
+
+static void cares_cancel_srv(struct resolver *resolver, struct srv_query *query)
+{
+    struct question *question = query->backend;
+
+    (void)resolver;
+    if (!query->done && question)
+        question->srv = NULL;
+}
+
 static void cares_start(struct resolver *resolver, struct resolve_query *query)
 {
     static const struct ares_addrinfo_hints both = {.ai_family = AF_UNSPEC, .ai_flags = ARES_AI_NOSORT};
@@ -312,6 +366,8 @@ static void cares_free(struct resolver *resolver)
 static const struct resolver_ops cares_ops = {
     .start = cares_start,
     .cancel = cares_cancel,
+    .start_srv = cares_start_srv,
+    .cancel_srv = cares_cancel_srv,
     .free = cares_free,
 };
 

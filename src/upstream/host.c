@@ -278,6 +278,11 @@ struct host *hosts_intern(struct hosts *hosts, const struct host_key *key, struc
     return host;
 }
 
+unsigned hosts_workers(const struct hosts *hosts)
+{
+    return hosts->workers;
+}
+
 uint32_t hosts_count(struct hosts *hosts)
 {
     uint32_t count;

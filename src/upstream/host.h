@@ -52,6 +52,7 @@ struct host_counts {
     _Atomic uint64_t failovers;           /* requests that went on to another host */
     _Atomic uint64_t awaited;             /* requests sent whose answer has not begun */
     _Atomic uint64_t progress_ns;         /* when an answer began last, or one was awaited where none was before */
+    struct addresses *addresses;          /* what DNS says, for that worker alone (addresses.h); NULL: not asked */
     struct ledger ledger;
     _Atomic(struct watch_stats *) watch; /* histograms and what-if (watch.h); NULL: nothing to tell yet */
 };
@@ -79,6 +80,7 @@ struct host {
     struct port_budget ports;      /* local ports towards it */
     _Atomic uint32_t floor;        /* min_idle_per_host (warm_floor.h) */
     struct health health;          /* is it in use, or does it rest? */
+    _Atomic bool configured;       /* a configuration names it, not only SRV records */
     struct idle_limit *idle_limit; /* how long it keeps idle connections, as far as we know */
     unsigned workers;
     struct host_counts *counts; /* one for each worker */
@@ -103,6 +105,7 @@ struct host *hosts_intern(struct hosts *hosts, const struct host_key *key, struc
 /* Is it a URL that a key can have? False: *err, as above. */
 bool host_url_check(struct str url, struct error *err) MUST_USE;
 
+unsigned hosts_workers(const struct hosts *hosts);
 uint32_t hosts_count(struct hosts *hosts);
 struct host *hosts_at(struct hosts *hosts, uint32_t index); /* NULL past the end */
 _Atomic uint64_t *hosts_idle_total(struct hosts *hosts);    /* idle connections of the process */

@@ -1,5 +1,6 @@
 /* pool_dial.c: where a pool's connections come from: dials, and the records of fresh streams.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "upstream/addresses.h"
 #include "upstream/pool_internal.h"
 
 static struct socket_options socket_options(const struct transport *transport)
@@ -97,6 +98,7 @@ struct pooled *pool_make(struct pool *pool, struct host *host, const struct tran
         return NULL;
     }
     host_count_add(&pool_counts(pool, host)->connections_opened, 1);
+    addresses_begin(pool, host);
     path_connected(&host->path, loop_now_ns(pool->loop));
     return pooled;
 }

@@ -32,6 +32,8 @@ struct pool {
     struct list wishes;     /* that letters are under way for */
     struct list warm_dials; /* that nobody waits for */
     struct flights flights;
+    struct list addresses; /* addresses.c */
+    struct discoveries *discoveries;
     struct list floors; /* warm_floor.c */
     struct task floor_task;
     struct timer floor_timer;

@@ -1,6 +1,7 @@
 /* pool_return.c: what becomes of a connection that was lent: idle again, within the caps of the process and as long as
  * its host keeps it, or closed, with the reason. Start with pool_return. SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
+#include "upstream/addresses.h"
 #include "upstream/pool_internal.h"
 #include "upstream/watch.h"
 
@@ -176,6 +177,8 @@ static enum reason reason_of(const struct pooled *pooled, const struct transport
         return REASON_COUNT;
     if (transport->disable_keep_alives)
         return REASON_KEEP_ALIVE_OFF;
+    if (addresses_has_left(pooled))
+        return REASON_ADDRESS_GONE;
     if (quarantine_holds(&pooled->host->quarantine, loop_now_ns(pooled->pool->loop)))
         return REASON_QUARANTINE;
     return wanted ? REASON_CAP_EVICTED : REASON_LEARNED_EXPIRED;
@@ -195,7 +198,7 @@ void pool_settle(struct pooled *pooled, const struct transport *transport)
 {
     struct list *stack = pool_stack(pooled->pool, pooled->host);
     bool fit = !transport->disable_keep_alives && http_room(pooled->conn) > 0 && !pool_is_old(pooled) &&
-               !is_used_up(pooled, transport);
+               !is_used_up(pooled, transport) && !addresses_has_left(pooled);
     bool wanted = fit && host_keeps_it(pooled, transport);
     enum reason reason;
     enum side side;

@@ -1,6 +1,6 @@
 /* test_resolve_cares.c: c-ares on our loop: the hosts file, and a DNS server of a few lines on loopback.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "net/resolve_internal.h"
+#include "net/resolve_srv.h"
 #include "net_stage.h"
 
 #include <arpa/inet.h>

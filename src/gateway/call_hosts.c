@@ -1,0 +1,76 @@
+/* call_hosts.c: which host of its backend an exchange asks, and which one after that has failed it.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/exchange_internal.h"
+
+/* IO_WAIT: the name of the hosts is being looked up. */
+static enum io find_set(struct exchange *x, const struct host_set **set)
+{
+    const struct backend *backend = x->call.backend;
+
+    *set = backend->set;
+    if (!backend->discovery)
+        return IO_OK;
+    x->call.waiter.task = &x->task;
+    return discover(pool_discoveries(x->client->frontend->pool), backend->discovery, &x->call.waiter, set);
+}
+
+/* NULL: there is none, or none is left. */
+static struct host *pick(struct exchange *x, const struct host_set *set)
+{
+    struct loop *loop = exchange_loop(x);
+    const struct balance_input input = {
+        .worker = pool_worker(x->client->frontend->pool),
+        .now_ns = loop_now_ns(loop),
+        .rng = loop_rng(loop),
+        .tried = x->call.tried,
+        .tried_count = x->call.tried_count,
+    };
+
+    /* The only host never rests: there would be nothing to gain. */
+    x->call.eject_after = set->host_count > 1 ? (uint32_t)x->call.backend->options->transport.eject_after : 0;
+    return balance_pick(x->call.backend->balance, set, &input);
+}
+
+enum io call_pick_host(struct exchange *x)
+{
+    const struct host_set *set = NULL;
+    enum io io = find_set(x, &set);
+
+    if (io == IO_FAIL)
+        error_set(&x->error, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory to look up hosts");
+    if (io != IO_OK)
+        return io;
+    x->call.host = pick(x, set);
+    if (x->call.host)
+        return IO_OK;
+    error_set(&x->error, FAULT_UPSTREAM, ERROR_NO_HOSTS, "no hosts available");
+    return IO_FAIL;
+}
+
+static bool may_fail_over(struct exchange *x, const struct host_set *set)
+{
+    enum failover decision;
+
+    if (x->error.fault == FAULT_CLIENT || x->call.tried_count == BALANCE_TRIED_MAX || set->host_count < 2)
+        return false;
+    decision = fetch_hand_over(x->call.fetch, &x->request_body);
+    if (decision != FAILOVER_SENT)
+        return decision == FAILOVER_NEVER_SENT;
+    return failover_take(&x->call.backend->balance->budget, balance_requests(set), loop_now_ns(exchange_loop(x)));
+}
+
+bool call_next_host(struct exchange *x)
+{
+    struct host *failed = x->call.host, *next;
+    const struct host_set *set = NULL;
+
+    if (find_set(x, &set) != IO_OK || !may_fail_over(x, set))
+        return false;
+    x->call.tried[x->call.tried_count++] = failed;
+    next = pick(x, set);
+    if (!next)
+        return false;
+    x->call.host = next;
+    host_count_add(&pool_counts(x->client->frontend->pool, failed)->failovers, 1);
+    return true;
+}

@@ -1,0 +1,225 @@
+/* addresses.c: see the header. Start with take_answer. SPDX-License-Identifier: Apache-2.0 */
+#include "upstream/addresses.h"
+
+#include "base/log.h"
+#include "upstream/pool_internal.h"
+
+#include <stdlib.h>
+
+#define ASK_MIN_NS UINT64_C(1000000000)
+
+struct addresses {
+    struct list_node node;
+    struct pool *pool;
+    struct host *host;
+    struct task task;
+    struct timer timer; /* when to ask next; off: nobody needs to know */
+    struct resolve_query query;
+    bool asking;
+    bool watched; /* it is a name, and asked for */
+    struct resolved seen, believed;
+    uint32_t named_by; /* SRV names */
+    bool discovered;   /* it came from SRV records */
+};
+
+static struct addresses *find(const struct pool *pool, const struct host *host)
+{
+    return host->counts[pool->worker].addresses;
+}
+
+/* Ports do not count: answers have none. */
+static bool is_same_ip(const struct addr *a, const struct addr *b)
+{
+    return a->family == b->family && memcmp(a->ip, b->ip, a->family == ADDR_IPV4 ? 4 : sizeof(a->ip)) == 0;
+}
+
+static bool lists(const struct resolved *answer, const struct addr *addr)
+{
+    for (unsigned i = 0; i < answer->count; i++)
+        if (is_same_ip(&answer->addrs[i], addr))
+            return true;
+    return false;
+}
+
+/* In whatever order. */
+static bool is_same(const struct resolved *a, const struct resolved *b)
+{
+    for (unsigned i = 0; i < a->count; i++)
+        if (!lists(b, &a->addrs[i]))
+            return false;
+    return a->count == b->count;
+}
+
+static bool is_gone(const struct addresses *addresses)
+{
+    return addresses->discovered && addresses->named_by == 0 &&
+           !atomic_load_explicit(&addresses->host->configured, memory_order_relaxed);
+}
+
+/* An answer that is full may not name all there are. */
+static bool is_left(const struct addresses *addresses, const struct pooled *pooled)
+{
+    const struct resolved *believed = &addresses->believed;
+    const struct addr *peer = &pooled->conn->stream->peer;
+
+    if (is_gone(addresses))
+        return true;
+    return peer->family != ADDR_NONE && believed->count > 0 && believed->count < RESOLVE_ADDRS_MAX &&
+           !lists(believed, peer);
+}
+
+bool addresses_has_left(const struct pooled *pooled)
+{
+    const struct addresses *addresses = find(pooled->pool, pooled->host);
+
+    return addresses && is_left(addresses, pooled);
+}
+
+/* What is idle goes now; what is lent when it comes back (pool_settle). */
+static void leave(struct addresses *addresses)
+{
+    struct list *stack = pool_stack(addresses->pool, addresses->host);
+    unsigned closed = 0;
+
+    for (struct list_node *node = stack ? list_first(stack) : NULL, *next; node; node = next) {
+        struct pooled *pooled = container_of(node, struct pooled, by_host);
+
+        next = list_next(stack, node);
+        if (!is_left(addresses, pooled))
+            continue;
+        pool_retire(pooled, REASON_ADDRESS_GONE);
+        closed++;
+    }
+    if (closed > 0)
+        LOG(LOG_INFO, "UPSTREAM", "%.*s: %u idle connections to what DNS names no more are closed",
+            STR_ARG(addresses->host->url), closed);
+}
+
+static bool is_of_use(const struct addresses *addresses)
+{
+    const struct host_counts *counts = pool_counts(addresses->pool, addresses->host);
+
+    return atomic_load_explicit(&counts->idle, memory_order_relaxed) > 0 ||
+           atomic_load_explicit(&counts->active, memory_order_relaxed) > 0;
+}
+
+static void ask_later(struct addresses *addresses, uint64_t wait_ns)
+{
+    struct loop *loop = addresses->pool->loop;
+
+    timer_set(loop, &addresses->timer, loop_now_ns(loop) + (wait_ns > ASK_MIN_NS ? wait_ns : ASK_MIN_NS));
+}
+
+static void take_answer(struct addresses *addresses)
+{
+    const struct resolved *answer = &addresses->query.answer;
+    bool confirmed;
+
+    addresses->asking = false;
+    if (addresses->query.err.fault != FAULT_NONE) {
+        ask_later(addresses, ASK_MIN_NS);
+        return;
+    }
+    confirmed = is_same(answer, &addresses->seen);
+    addresses->seen = *answer;
+    ask_later(addresses, answer->ttl_ns);
+    if (!confirmed || is_same(answer, &addresses->believed))
+        return;
+    addresses->believed = *answer;
+    leave(addresses);
+}
+
+static void ask(struct addresses *addresses)
+{
+    addresses->query = (struct resolve_query){.name = addresses->host->name, .task = &addresses->task};
+    addresses->asking = true;
+    resolve_start(addresses->pool->resolver, &addresses->query);
+    if (addresses->query.done)
+        take_answer(addresses);
+}
+
+static void run(struct task *task)
+{
+    struct addresses *addresses = container_of(task, struct addresses, task);
+
+    if (addresses->asking && addresses->query.done)
+        take_answer(addresses);
+    if (!addresses->timer.fired || addresses->asking)
+        return;
+    timer_clear(addresses->pool->loop, &addresses->timer);
+    if (is_of_use(addresses)) {
+        ask(addresses);
+    } else {
+        addresses->watched = false;
+        addresses->seen.count = addresses->believed.count = 0;
+    }
+}
+
+static struct addresses *find_or_add(struct pool *pool, struct host *host)
+{
+    struct addresses *addresses = find(pool, host);
+
+    if (addresses)
+        return addresses;
+    addresses = calloc(1, sizeof(*addresses));
+    if (!addresses)
+        return NULL;
+    addresses->pool = pool;
+    addresses->host = host;
+    addresses->task.run = run;
+    addresses->timer = (struct timer){.at_ns = TIMER_OFF, .task = &addresses->task};
+    list_push_back(&pool->addresses, &addresses->node);
+    pool_counts(pool, host)->addresses = addresses;
+    return addresses;
+}
+
+/* Literal addresses, Unix sockets, and names that a proxy looks up do not change here. */
+static bool is_looked_up(const struct pool *pool, const struct host *host)
+{
+    struct addr literal;
+
+    return pool->resolver && host->unix_addr.family != ADDR_UNIX && host->proxy.len == 0 &&
+           !addr_parse_ip(host->name, &literal);
+}
+
+void addresses_begin(struct pool *pool, struct host *host)
+{
+    struct addresses *addresses = find(pool, host);
+
+    if ((addresses && addresses->watched) || !is_looked_up(pool, host))
+        return;
+    addresses = find_or_add(pool, host);
+    if (!addresses || addresses->watched)
+        return;
+    addresses->watched = true;
+    if (!addresses->asking)
+        ask(addresses);
+}
+
+void addresses_name(struct pool *pool, struct host *host, int change)
+{
+    struct addresses *addresses = find_or_add(pool, host);
+
+    if (!addresses)
+        return;
+    addresses->discovered = true;
+    addresses->named_by += (uint32_t)change;
+    if (is_gone(addresses))
+        leave(addresses);
+}
+
+void addresses_end(struct pool *pool)
+{
+    struct list_node *node;
+
+    while ((node = list_pop_front(&pool->addresses))) {
+        struct addresses *addresses = container_of(node, struct addresses, node);
+
+        if (addresses->asking && !addresses->query.done)
+            resolve_cancel(pool->resolver, &addresses->query);
+        timer_clear(pool->loop, &addresses->timer);
+        task_forget(pool->loop, &addresses->task);
+        pool_counts(pool, addresses->host)->addresses = NULL;
+        free(addresses);
+    }
+}
