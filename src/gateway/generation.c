@@ -14,6 +14,7 @@ struct generation {
     struct endpoint *endpoints;
     uint32_t count, room;
     struct secured *secured;
+    struct profiles profiles; /* of TLS to hosts; held for those that are still to be discovered */
 };
 
 static const char *const all_methods[] = {"GET",     "POST",   "PUT",     "PATCH", "HEAD",
@@ -165,6 +166,7 @@ struct generation *generation_build(struct arena *arena, const struct service *s
     if (ok)
         return generation;
     secured_end(generation->secured);
+    profiles_end(&generation->profiles);
     return NULL;
 }
 
@@ -179,6 +181,7 @@ void generation_release(struct generation *generation)
     if (!generation || atomic_fetch_sub_explicit(&generation->holders, 1, memory_order_acq_rel) > 1)
         return;
     secured_end(generation->secured);
+    profiles_end(&generation->profiles);
     arena_free(generation->arena);
 }
 
