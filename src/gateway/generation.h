@@ -30,4 +30,8 @@ uint32_t generation_endpoint_count(const struct generation *generation);
 const struct endpoint *generation_endpoint(const struct generation *generation, uint32_t index);
 const struct endpoint *generation_unrouted(const struct generation *generation);
 
+/* Has the worker's pool keep min_idle_per_host connections to the generation's hosts ready, and no others. False: no
+ * memory for all of them. */
+bool generation_keep_warm(const struct generation *generation, struct pool *pool);
+
 #endif

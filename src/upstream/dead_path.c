@@ -11,6 +11,7 @@ enum {
 #define LOOK_MIN_NS     UINT64_C(10000000)
 #define LOOK_MAX_NS     UINT64_C(100000000)
 #define SILENCE_MIN_NS  UINT64_C(200000000)
+#define SYN_RETRY_NS    UINT64_C(1000000000)
 
 static uint64_t get(const _Atomic uint64_t *number)
 {
@@ -22,6 +23,11 @@ static void put(_Atomic uint64_t *number, uint64_t value)
     atomic_store_explicit(number, value, memory_order_relaxed);
 }
 
+static uint64_t longer(uint64_t a_ns, uint64_t b_ns)
+{
+    return a_ns > b_ns ? a_ns : b_ns;
+}
+
 static uint64_t clamp_ns(uint64_t ns)
 {
     if (ns < LOOK_MIN_NS)
@@ -31,15 +37,20 @@ static uint64_t clamp_ns(uint64_t ns)
 
 static bool loses_segments(const struct path *path, uint64_t now_ns)
 {
-    return now_ns - get(&path->losses_since_ns) < PATH_LOSS_WINDOW_NS &&
+    return now_ns < get(&path->losses_since_ns) + PATH_LOSS_WINDOW_NS &&
            atomic_load_explicit(&path->losses, memory_order_relaxed) >= LOSSES_ORDINARY;
 }
 
+/* The windows' numbers fade rather than end: a lossy path stays one. */
 static void note_loss(struct path *path, uint64_t now_ns)
 {
-    if (now_ns - get(&path->losses_since_ns) >= PATH_LOSS_WINDOW_NS) {
+    uint32_t losses = atomic_load_explicit(&path->losses, memory_order_relaxed);
+    uint64_t since_ns = get(&path->losses_since_ns);
+
+    if (now_ns >= since_ns + PATH_LOSS_WINDOW_NS) {
+        losses = now_ns < since_ns + 2 * PATH_LOSS_WINDOW_NS ? losses / 2 : 0;
         put(&path->losses_since_ns, now_ns);
-        atomic_store_explicit(&path->losses, 0, memory_order_relaxed);
+        atomic_store_explicit(&path->losses, losses, memory_order_relaxed);
     }
     atomic_fetch_add_explicit(&path->losses, 1, memory_order_relaxed);
 }
@@ -51,13 +62,10 @@ static void forget_doubt(struct path *path, struct path_doubt *doubt)
     *doubt = (struct path_doubt){0};
 }
 
-/* Any thread may hear of the host; while nobody doubts, this writes nothing. */
 static void note_life(struct path *path, uint64_t now_ns)
 {
-    if (atomic_load_explicit(&path->doubtful, memory_order_relaxed) > 0 || get(&path->suspect_ns) != 0) {
-        put(&path->heard_ns, now_ns);
-        put(&path->suspect_ns, 0);
-    }
+    put(&path->heard_ns, now_ns);
+    put(&path->suspect_ns, 0);
 }
 
 static void note_wall(struct path *path, uint64_t idle_ns, uint64_t now_ns)
@@ -73,50 +81,51 @@ static void note_wall(struct path *path, uint64_t idle_ns, uint64_t now_ns)
     put(&path->wall_until_ns, now_ns + (PATH_WALL_KEEP_NS << (hits < WALL_DOUBLINGS_MAX ? hits : WALL_DOUBLINGS_MAX)));
 }
 
-static enum path_verdict dead(struct path *path, const struct path_flight *flight, bool alone)
+/* Two or more are in the same doubt, or were, and the host was heard of by nobody for as long as an answer to a
+ * retransmission would have taken. */
+static bool all_are_silent(const struct path *path, uint64_t answered_ns, uint64_t silence_ns, uint64_t now_ns)
 {
-    atomic_fetch_add_explicit(&path->dead, 1, memory_order_relaxed);
-    if (alone) {
-        note_wall(path, flight->idle_ns, flight->now_ns);
-    } else if (get(&path->suspect_ns) == 0) {
-        put(&path->condemned_ns, flight->now_ns);
-        put(&path->suspect_ns, flight->now_ns);
-        put(&path->next_try_ns, 0);
-        atomic_fetch_add_explicit(&path->suspected, 1, memory_order_relaxed);
-    }
-    return PATH_DEAD;
+    uint64_t heard_ns = longer(get(&path->heard_ns), answered_ns);
+
+    return now_ns >= heard_ns + silence_ns &&
+           (atomic_load_explicit(&path->doubtful, memory_order_relaxed) >= DOUBTFUL_TOGETHER ||
+            get(&path->suspect_ns) != 0);
 }
 
-/* Two or more are in the same doubt, and none has heard of the host since this one's doubt began; or that was found
- * earlier, and this one was sent before. */
-static bool all_are_silent(const struct path *path, const struct path_doubt *doubt)
+static void count_doubt(struct path *path, struct path_doubt *doubt)
 {
-    if (get(&path->heard_ns) >= doubt->since_ns)
-        return false;
-    return atomic_load_explicit(&path->doubtful, memory_order_relaxed) >= DOUBTFUL_TOGETHER ||
-           get(&path->suspect_ns) != 0;
+    if (!doubt->counted)
+        atomic_fetch_add_explicit(&path->doubtful, 1, memory_order_relaxed);
+    doubt->counted = true;
+}
+
+static void condemn(struct path *path, uint64_t now_ns)
+{
+    if (get(&path->suspect_ns) != 0)
+        return;
+    put(&path->condemned_ns, now_ns);
+    put(&path->suspect_ns, now_ns);
+    atomic_fetch_add_explicit(&path->suspected, 1, memory_order_relaxed);
 }
 
 /* The retransmission seen at an earlier look was not answered either. */
 static enum path_verdict judge(struct path *path, struct path_doubt *doubt, const struct path_flight *flight)
 {
     uint32_t more = loses_segments(path, flight->now_ns) ? 1 : 0, seen_before = doubt->retransmits;
-    uint64_t silence_ns = 3 * flight->facts.rto_ns;
+    uint64_t silence_ns = longer(3 * flight->facts.rto_ns, SILENCE_MIN_NS);
 
     doubt->retransmits = flight->facts.retransmits;
     if (seen_before < more)
         return PATH_WAIT;
-    if (!doubt->counted) {
-        doubt->counted = true;
-        atomic_fetch_add_explicit(&path->doubtful, 1, memory_order_relaxed);
-    }
-    if (all_are_silent(path, doubt))
-        return dead(path, flight, false);
-    if (silence_ns < SILENCE_MIN_NS)
-        silence_ns = SILENCE_MIN_NS;
-    if (seen_before >= TIMEOUTS_ALONE + more && flight->now_ns - flight->sent_at_ns >= silence_ns)
-        return dead(path, flight, true);
-    return PATH_WAIT;
+    count_doubt(path, doubt);
+    if (all_are_silent(path, flight->answered_ns, flight->facts.rto_ns, flight->now_ns))
+        condemn(path, flight->now_ns);
+    else if (seen_before >= TIMEOUTS_ALONE + more && flight->now_ns - flight->sent_at_ns >= silence_ns)
+        note_wall(path, flight->idle_ns, flight->now_ns);
+    else
+        return PATH_WAIT;
+    atomic_fetch_add_explicit(&path->dead, 1, memory_order_relaxed);
+    return PATH_DEAD;
 }
 
 enum path_verdict path_look(struct path *path, struct path_doubt *doubt, const struct path_flight *flight,
@@ -126,10 +135,16 @@ enum path_verdict path_look(struct path *path, struct path_doubt *doubt, const s
     uint64_t answer_ns = facts->rtt_ns + ANSWER_SLACK_NS;
 
     if (facts->closed || facts->unacked == 0) {
+        if (!facts->closed) {
+            put(&path->rtt_ns, longer(facts->rtt_ns, 1));
+            note_life(path, flight->now_ns);
+        }
         path_over(path, doubt, !facts->closed, flight->now_ns);
         return PATH_FINE;
     }
-    *next_ns = flight->now_ns + clamp_ns(answer_ns);
+    put(&path->rtt_ns, longer(facts->rtt_ns, 1));
+    /* What was sent again just now gets the time to be answered. */
+    *next_ns = flight->now_ns + (facts->retransmits > doubt->retransmits ? answer_ns : clamp_ns(answer_ns));
     if (facts->resent == 0 && facts->retransmits == 0)
         return PATH_WAIT;
     if (doubt->since_ns == 0) {
@@ -141,11 +156,34 @@ enum path_verdict path_look(struct path *path, struct path_doubt *doubt, const s
     return judge(path, doubt, flight);
 }
 
+/* Where segments get lost, a SYN does too, and comes again after a second. */
+enum path_verdict path_look_at_dial(struct path *path, struct path_doubt *doubt, uint64_t began_ns,
+                                    uint64_t answered_ns, uint64_t now_ns)
+{
+    uint64_t rtt_ns = get(&path->rtt_ns);
+    uint64_t silence_ns = longer(3 * rtt_ns, SILENCE_MIN_NS) + (loses_segments(path, now_ns) ? SYN_RETRY_NS : 0);
+
+    if (path_is_suspect(path, now_ns))
+        return PATH_DEAD;
+    if (rtt_ns == 0 || now_ns - began_ns < silence_ns)
+        return PATH_WAIT;
+    if (!doubt->counted) {
+        doubt->since_ns = now_ns;
+        count_doubt(path, doubt);
+        return PATH_WAIT;
+    }
+    if (!all_are_silent(path, answered_ns, silence_ns, now_ns))
+        return PATH_WAIT;
+    condemn(path, now_ns);
+    return PATH_DEAD;
+}
+
 void path_over(struct path *path, struct path_doubt *doubt, bool heard, uint64_t now_ns)
 {
     if (heard && doubt->since_ns != 0)
         note_loss(path, now_ns);
-    if (heard)
+    /* Every answer comes by here: while nobody doubts, nothing is written. */
+    if (heard && (doubt->since_ns != 0 || get(&path->suspect_ns) != 0))
         note_life(path, now_ns);
     forget_doubt(path, doubt);
 }
@@ -160,15 +198,6 @@ bool path_is_suspect(const struct path *path, uint64_t now_ns)
     uint64_t since_ns = get(&path->suspect_ns);
 
     return since_ns != 0 && now_ns < since_ns + PATH_SUSPECT_KEEP_NS;
-}
-
-bool path_may_try(struct path *path, uint64_t now_ns)
-{
-    uint64_t next_ns = get(&path->next_try_ns);
-
-    return now_ns >= next_ns &&
-           atomic_compare_exchange_strong_explicit(&path->next_try_ns, &next_ns, now_ns + PATH_TRY_EVERY_NS,
-                                                   memory_order_relaxed, memory_order_relaxed);
 }
 
 uint64_t path_idle_max_ns(const struct path *path, uint64_t now_ns)

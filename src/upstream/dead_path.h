@@ -7,7 +7,7 @@
  *     answered. Other connections to the host may be well: a middlebox has forgotten this one. The idle age that it had
  *     is the wall: none that is idle for 60 % of it is used again.
  *   - Two at once need one retransmission each, while nothing was heard from the host: then the whole path is suspect,
- *     and no connection that was idle at that moment is used again.
+ *     and no connection that was idle at that moment is used again. A dial without an answer counts as one of them.
  *   - Where retransmissions are ordinary, because the path loses segments, both take one time-out more.
  * Missing acknowledgements may have been lost on their way back: a dead path proves nothing about what the host has
  * done (keepalive F-9). Any thread. SPDX-License-Identifier: Apache-2.0 */
@@ -22,19 +22,18 @@
 #define PATH_WALL_MIN_NS     UINT64_C(1000000000)   /* a younger victim tells of no wall */
 #define PATH_WALL_KEEP_NS    UINT64_C(600000000000) /* doubles each time the wall is met again */
 #define PATH_SUSPECT_KEEP_NS UINT64_C(10000000000)
-#define PATH_TRY_EVERY_NS    UINT64_C(1000000000)
 #define PATH_LOSS_WINDOW_NS  UINT64_C(60000000000)
 
 /* Of one host; zeroed: nothing is known. */
 struct path {
-    _Atomic uint64_t heard_ns;      /* the last sign of life while there was doubt */
+    _Atomic uint64_t heard_ns;      /* the last sign of life that a look or a dial found */
     _Atomic uint64_t condemned_ns;  /* what was idle then is not used again; 0: never happened */
     _Atomic uint64_t suspect_ns;    /* since when the whole path is; 0: it is not */
-    _Atomic uint64_t next_try_ns;   /* of a suspect path */
     _Atomic uint64_t wall_ns;       /* idle age of the youngest victim; 0: none is known */
     _Atomic uint64_t wall_until_ns; /* when it is forgotten */
     _Atomic uint32_t wall_hits;
-    _Atomic uint32_t doubtful; /* connections now whose retransmission was not answered either */
+    _Atomic uint32_t doubtful; /* connections now whose retransmission was not answered either, and dials */
+    _Atomic uint64_t rtt_ns;   /* of the last look; 0: never connected */
     _Atomic uint32_t losses;   /* retransmissions that were acknowledged, in the window */
     _Atomic uint64_t losses_since_ns;
     _Atomic uint64_t dead, suspected; /* connections given up, times the whole path was */
@@ -49,7 +48,8 @@ struct path_doubt {
 
 struct path_flight {
     uint64_t now_ns, sent_at_ns;
-    uint64_t idle_ns; /* how long the connection had been idle before; 0: it is fresh */
+    uint64_t idle_ns;     /* how long the connection had been idle before; 0: it is fresh */
+    uint64_t answered_ns; /* when the host last answered any request; 0: never */
     struct tcp_facts facts;
 };
 
@@ -62,16 +62,19 @@ enum path_verdict {
 enum path_verdict path_look(struct path *path, struct path_doubt *doubt, const struct path_flight *flight,
                             uint64_t *next_ns);
 
-/* Once for each flight, when it is over. `heard`: the host has answered. */
+/* A dial that has had no answer yet: the second witness, where the host had been reached before. PATH_DEAD: the whole
+ * path is silent. */
+enum path_verdict path_look_at_dial(struct path *path, struct path_doubt *doubt, uint64_t began_ns,
+                                    uint64_t answered_ns, uint64_t now_ns);
+
+/* Once for each flight or dial, when it is over. `heard`: the host has answered, or the dial
+ * has come through. */
 void path_over(struct path *path, struct path_doubt *doubt, bool heard, uint64_t now_ns);
 
 /* A connection to the host was made. */
 void path_connected(struct path *path, uint64_t now_ns);
 
 bool path_is_suspect(const struct path *path, uint64_t now_ns);
-
-/* May this request be the one that finds out whether a suspect path is well again? Says yes once a second. */
-bool path_may_try(struct path *path, uint64_t now_ns);
 
 /* Is a connection, idle since then, of a path that was found dead? */
 bool path_forbids(const struct path *path, uint64_t idle_since_ns, uint64_t now_ns);

@@ -5,7 +5,7 @@
 static bool fell_silent(const struct error *failure)
 {
     return failure->code == ERROR_NO_ANSWER || failure->code == ERROR_RESET || failure->code == ERROR_CLOSED ||
-           failure->code == ERROR_RESPONSE_HEADER_TIMEOUT;
+           failure->code == ERROR_RESPONSE_HEADER_TIMEOUT || failure->code == ERROR_DEAD_PATH;
 }
 
 bool failover_blames_host(const struct error *failure)

@@ -317,7 +317,7 @@ enum io fetch_head(struct fetch *fetch, struct arena *arena, struct http_head **
         if (io == IO_WAIT && fetch->head_timer.fired)
             return head_timed_out(fetch, err);
         if (io == IO_WAIT && UNLIKELY(fetch->flight.dead))
-            io = fetch_lost_path(fetch);
+            io = fetch_lost_path(fetch, err);
         if (io != IO_OK)
             return io;
     }

@@ -4,6 +4,8 @@
 #include "upstream/fetch_internal.h"
 #include "upstream/pool_room.h"
 
+#define DIAL_LOOK_NS 30000000u
+
 static void end_dial(struct fetch *fetch, enum dial_end end)
 {
     connect_free(fetch->dial);
@@ -88,6 +90,22 @@ static bool win_race(struct fetch *fetch)
 static enum io start_dial(struct fetch *fetch, struct error *err)
 {
     const struct fetch_options *options = &fetch->options;
+/* A dial that takes long is left to the pool when the host is found silent meanwhile and others can have the request.
+ */
+static void begin_dial_doubt(struct fetch *fetch)
+{
+    fetch->dial_began_ns = loop_now_ns(fetch_loop(fetch));
+    fetch->dial_doubt = (struct path_doubt){0};
+    if (fetch_has_others(fetch))
+        timer_set(fetch_loop(fetch), &fetch->queue_timer, fetch->dial_began_ns + PATH_FIRST_LOOK_NS);
+}
+
+static void end_dial_doubt(struct fetch *fetch, bool connected)
+{
+    timer_clear(fetch_loop(fetch), &fetch->queue_timer);
+    path_over(&fetch->options.host->path, &fetch->dial_doubt, connected, loop_now_ns(fetch_loop(fetch)));
+}
+
     struct error failure;
 
     /* The connection that died under it is explained by the re-send: its note is used up too. */
@@ -100,6 +118,7 @@ static enum io start_dial(struct fetch *fetch, struct error *err)
         join_race(fetch);
         return IO_OK;
     }
+        begin_dial_doubt(fetch);
     leave_race(fetch);
     error_set(&failure, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory to dial %.*s", STR_ARG(options->host->url));
     return fetch_fail(fetch, &failure, err);
@@ -126,6 +145,8 @@ static enum io queue_failed(struct fetch *fetch, struct error *err)
     if (fetch->lack != ERROR_NONE) {
         error_set(&failure, FAULT_SYSTEM, fetch->lack, "%.*s: no %s for a new connection",
                   STR_ARG(fetch->options.host->url),
+    if (fetch->lack == ERROR_NONE && fetch->options.transport->max_connections_per_host <= 0)
+        fetch->lack = pool_lack(fetch->options.pool); /* it stood behind others who waited for that */
                   fetch->lack == ERROR_PRESSURE_FD ? "descriptor is left" : "local port is left");
         pool_shed(fetch->options.host, fetch->lack);
     } else {
@@ -244,6 +265,7 @@ static enum io leave_dial(struct fetch *fetch)
     return IO_OK;
 }
 
+    end_dial_doubt(fetch, false);
 /* For want of descriptors or ports: the queue is the place to wait for them. */
 static enum io dial_failed(struct fetch *fetch, const struct error *failure, struct error *err)
 {
@@ -258,12 +280,35 @@ static enum io dial_failed(struct fetch *fetch, const struct error *failure, str
 static enum io finish_dial(struct fetch *fetch, struct error *err)
 {
     const struct fetch_options *options = &fetch->options;
+static enum io doubt_dial(struct fetch *fetch, struct error *err)
+{
+    struct host *host = fetch->options.host;
+    uint64_t now_ns = loop_now_ns(fetch_loop(fetch));
+    struct error failure;
+
+    if (!fetch->queue_timer.fired)
+        return IO_WAIT;
+    if (path_look_at_dial(&host->path, &fetch->dial_doubt, fetch->dial_began_ns, flight_host_answered_ns(host),
+                          now_ns) != PATH_DEAD) {
+        timer_set(fetch_loop(fetch), &fetch->queue_timer, now_ns + DIAL_LOOK_NS);
+        return IO_WAIT;
+    }
+    leave_race(fetch);
+    pool_stop_asking(fetch->options.pool, &fetch->wish);
+    (void)leave_dial(fetch);
+    (void)eject_failed(&host->health, 1, now_ns);
+    error_set(&failure, FAULT_UPSTREAM, ERROR_DEAD_PATH, "%.*s: the path is silent", STR_ARG(host->url));
+    failure.retry_safe = true;
+    return fetch_fail(fetch, &failure, err);
+}
+
     struct stream *stream = NULL;
     struct error failure;
     enum io io = connect_result(fetch->dial, &stream, &failure);
 
     if (io == IO_WAIT)
-        return win_race(fetch) ? leave_dial(fetch) : IO_WAIT;
+        return win_race(fetch) ? leave_dial(fetch) : doubt_dial(fetch, err);
+    end_dial_doubt(fetch, io == IO_OK);
     if (io == IO_OK)
         fetch->pooled = pool_adopt(options->pool, options->host, options->transport, stream, &failure);
     end_dial(fetch, io != IO_OK ? DIAL_FAILED : fetch->pooled ? DIAL_ADOPTED : DIAL_GIVEN_UP);
@@ -303,6 +348,7 @@ void fetch_stop_connecting(struct fetch *fetch, enum dial_end end)
     if (fetch->dial)
         end_dial(fetch, end);
     leave_queue(fetch);
+    end_dial_doubt(fetch, false);
     leave_race(fetch);
     pool_stop_asking(fetch->options.pool, &fetch->wish);
 }

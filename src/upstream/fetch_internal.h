@@ -37,6 +37,8 @@ struct fetch {
     uint64_t queue_end_ns;          /* when it gives up; 0: it was not in the queue */
     enum error_code lack;           /* why it may not dial: pressure_fd, pressure_port, or none */
     struct timer head_timer, continue_timer, proof_timer;
+    struct path_doubt dial_doubt; /* in DIAL */
+    uint64_t dial_began_ns;
     struct flight flight;     /* in SENT, until the answer's head is here */
     struct timer queue_timer; /* in QUEUE: looks again; in ASK: dials */
     struct chain replay;      /* a copy of the body so far, while it is kept */
@@ -72,6 +74,12 @@ static inline struct host_counts *fetch_counts(const struct fetch *fetch)
     return pool_counts(fetch->options.pool, fetch->options.host);
 }
 
+/* May the request go to another host of its set when this one fails it? */
+static inline bool fetch_has_others(const struct fetch *fetch)
+{
+    return fetch->options.eject_after > 0 && fetch->options.transport->failover != FAILOVER_OFF;
+}
+
 /* fetch.c */
 enum io fetch_fail(struct fetch *fetch, const struct error *failure, struct error *err);
 void fetch_release(struct fetch *fetch); /* the connection goes back to the pool, if it is fit */
@@ -94,8 +102,9 @@ void fetch_answered(struct fetch *fetch); /* an answer's head is here */
 void fetch_blame_host(struct fetch *fetch, const struct error *failure);
 void fetch_blame_deadline(struct fetch *fetch); /* the request's time is up */
 void fetch_look_back(struct fetch *fetch);      /* before a connection goes: may the host have read the request? */
-/* The path drops what was sent. IO_WAIT: the request must not be sent again, so it goes on waiting. */
-enum io fetch_lost_path(struct fetch *fetch);
+/* The path drops what was sent. IO_OK: go on with a fresh connection; IO_WAIT: the request must not be sent again, so
+ * it goes on waiting; IO_FAIL: another host should have it. */
+enum io fetch_lost_path(struct fetch *fetch, struct error *err);
 enum reason fetch_reason_of_death(const struct fetch *fetch); /* of a connection that failed under this request */
 
 #endif

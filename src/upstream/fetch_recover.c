@@ -136,7 +136,19 @@ enum io fetch_prove(struct fetch *fetch, struct error *err)
     return decide(fetch, proof == PROOF_UNREAD ? PROOF_UNREAD : PROOF_NONE, &failure, err);
 }
 
-enum io fetch_lost_path(struct fetch *fetch)
+/* The whole path is silent, not this connection alone: another host can do better than a fresh connection to this one,
+ * which rests. */
+static enum io leave_host(struct fetch *fetch, const struct error *failure, struct error *err)
+{
+    struct host *host = fetch->options.host;
+
+    (void)eject_failed(&host->health, 1, loop_now_ns(fetch_loop(fetch)));
+    fetch_look_back(fetch);
+    fetch_drop(fetch, REASON_MIDDLEBOX, SIDE_OURS);
+    return fetch_fail(fetch, failure, err);
+}
+
+enum io fetch_lost_path(struct fetch *fetch, struct error *err)
 {
     struct resend_evidence evidence = gather(fetch, PROOF_NONE);
     struct error failure;
@@ -149,5 +161,7 @@ enum io fetch_lost_path(struct fetch *fetch)
         flight_over(pool_flights(fetch->options.pool), &fetch->flight, false);
         return IO_WAIT;
     }
+    if (fetch_has_others(fetch) && path_is_suspect(&fetch->options.host->path, loop_now_ns(fetch_loop(fetch))))
+        return leave_host(fetch, &failure, err);
     return start_over(fetch, rung, REASON_MIDDLEBOX, SIDE_OURS);
 }

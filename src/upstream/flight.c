@@ -26,12 +26,26 @@ static void tell(const struct flight *flight, const struct path_flight *look)
         (unsigned)look->facts.retransmits, (unsigned long long)(look->idle_ns / 1000000000));
 }
 
+/* The latest moment at which any worker got an answer. */
+uint64_t flight_host_answered_ns(const struct host *host)
+{
+    uint64_t latest_ns = 0;
+
+    for (unsigned i = 0; i < host->workers; i++) {
+        uint64_t at_ns = atomic_load_explicit(&host->counts[i].progress_ns, memory_order_relaxed);
+
+        latest_ns = at_ns > latest_ns ? at_ns : latest_ns;
+    }
+    return latest_ns;
+}
+
 static void look_at(struct flights *flights, struct flight *flight)
 {
     struct path_flight look = {
         .now_ns = loop_now_ns(flights->loop),
         .sent_at_ns = flight->sent_at_ns,
         .idle_ns = pooled_was_idle(flight->pooled) ? flight->pooled->used_at_idle_ns : 0,
+        .answered_ns = flight_host_answered_ns(flight->pooled->host),
     };
 
     if (!stream_facts(flight->pooled->conn->stream, &look.facts)) {

@@ -33,6 +33,9 @@ void flights_end(struct flights *flights); /* none may be under way */
 /* A request's head has been given to a lent connection; `flight` is zeroed. */
 void flight_begin(struct flights *flights, struct flight *flight, struct pooled *pooled, struct task *task);
 
+/* When the host last answered any worker's request; 0: never. */
+uint64_t flight_host_answered_ns(const struct host *host);
+
 /* The answer's head is here (`heard`), or the connection is let go. One that is not under way is fine. */
 void flight_over(struct flights *flights, struct flight *flight, bool heard);
 

@@ -199,7 +199,8 @@ void pool_settle(struct pooled *pooled, const struct transport *transport)
     struct list *stack = pool_stack(pooled->pool, pooled->host);
     bool fit = !transport->disable_keep_alives && http_room(pooled->conn) > 0 && !pool_is_old(pooled) &&
                !is_used_up(pooled, transport) && !addresses_has_left(pooled);
-    bool wanted = fit && host_keeps_it(pooled, transport);
+    bool wanted = fit && !quarantine_holds(&pooled->host->quarantine, loop_now_ns(pooled->pool->loop)) &&
+                  host_keeps_it(pooled, transport);
     enum reason reason;
     enum side side;
 
@@ -213,6 +214,8 @@ void pool_settle(struct pooled *pooled, const struct transport *transport)
     }
     reason = reason_of(pooled, transport, wanted, &side);
     pool_destroy(pooled, reason, side);
+    if (reason == REASON_STRAY_BYTES)
+        pool_note_stray(pooled, STRAY_BEHIND_ANSWER);
 }
 
 /* Now and then the kernel is asked for the round trip to the host: the learner's margin depends on it. */

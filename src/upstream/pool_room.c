@@ -57,6 +57,11 @@ enum error_code pool_make_room(struct pool *pool, struct host *host, bool patien
     return ERROR_NONE;
 }
 
+enum error_code pool_lack(const struct pool *pool)
+{
+    return files_of(pool) >= PRESSURE_STRETCH ? ERROR_PRESSURE_FD : ERROR_PRESSURE_PORT;
+}
+
 bool pool_dial_refused(struct pool *pool, struct host *host, const struct error *failure)
 {
     uint64_t now_ns = loop_now_ns(pool->loop);

@@ -12,6 +12,9 @@ bool pool_is_stretched(const struct pool *pool, const struct host *host);
  * it may dial where ports grow short. */
 enum error_code pool_make_room(struct pool *pool, struct host *host, bool patient);
 
+/* What a request waits for in the queue of a host without a cap. */
+enum error_code pool_lack(const struct pool *pool);
+
 /* A dial failed for want of descriptors or ports: believed for a moment. False: it failed for another reason. */
 bool pool_dial_refused(struct pool *pool, struct host *host, const struct error *failure);
 

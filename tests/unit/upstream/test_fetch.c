@@ -170,6 +170,7 @@ static unsigned fill_backlog(const struct fetch_stage *stage, int fds[BACKLOG_MA
 TEST(what_has_become_idle_is_taken_when_a_dial_fails)
 {
     struct fetch_stage stage;
+    struct chain none = {NULL, NULL, 0};
     struct fetch *first;
     int fds[BACKLOG_MAX];
     unsigned count;
@@ -189,7 +190,7 @@ TEST(what_has_become_idle_is_taken_when_a_dial_fails)
     origin_says(&stage, "HTTP/1.1 204 No Content\r\n\r\n");
     net_stage_for(&stage.net, 1000000);
     CHECK_EQ(fetch_head(first, test_arena(), &stage.answer, &stage.err), IO_OK);
-    CHECK_EQ(fetch_body(first, NULL, SIZE_MAX, &stage.err), IO_END);
+    CHECK_EQ(fetch_body(first, &none, SIZE_MAX, &stage.err), IO_END);
     fetch_end(first, HTTP_CANCEL_GONE);
     CHECK_EQ(totals_of(&stage).idle, 1);
     drive(&stage);
