@@ -2,8 +2,10 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "admin/admin.h"
 
+#include "admin/conns.h"
 #include "admin/conservation.h"
 #include "admin/pages.h"
+#include "os/mailbox.h"
 
 #include <stdlib.h>
 
@@ -17,7 +19,8 @@ struct admin {
     struct loop *loop;
     struct admin_view view;
     struct listener *listener;
-    struct task task;
+    struct task task, mail_task;
+    struct mailbox *mailbox; /* answers of workers */
     struct list visitors;
     uint64_t started_ns;
 };
@@ -28,7 +31,9 @@ struct visitor {
     struct http_conn *conn;
     struct http_stream *stream; /* NULL between requests */
     struct arena *arena;
-    struct chain body; /* what is left to send */
+    struct http_head *request; /* NULL until it is here */
+    struct inquiry *inquiry;   /* what workers are asked for it; NULL: nothing */
+    struct chain body;         /* what is left to send */
     bool answered;
     struct task task;
     struct list_node node;
@@ -40,6 +45,9 @@ static void end_request(struct visitor *visitor)
         http_done(visitor->stream);
     visitor->stream = NULL;
     visitor->answered = false;
+    inquiry_end(visitor->inquiry);
+    visitor->inquiry = NULL;
+    visitor->request = NULL;
     chain_clear(&visitor->body);
     arena_free(visitor->arena);
     visitor->arena = NULL;
@@ -54,32 +62,82 @@ static void visitor_close(struct visitor *visitor)
     free(visitor);
 }
 
-/* IO_OK: the page to answer with; the request is NULL when what came is none. */
-static enum io make_page(struct visitor *visitor, struct http_head **request, struct page *page, struct error *err)
+static struct str path_of(const struct http_head *request)
+{
+    return str_first(request->path, str_find_char(request->path, '?'));
+}
+
+/* A page that workers must be asked for is under way from here. False: the page is made, and refuses. */
+static bool ask_workers(struct visitor *visitor, struct page *page)
+{
+    const struct http_head *request = visitor->request;
+    struct str query = str_from_offset(request->path, path_of(request).len);
+    const char *problem = NULL;
+    struct inquiry_options options = {
+        .view = &visitor->admin->view,
+        .home = visitor->admin->mailbox,
+        .loop = visitor->admin->loop,
+        .waiter = &visitor->task,
+    };
+
+    if (query.len > 0)
+        query = str_from_offset(query, 1);
+    if (page_is_conns(request))
+        visitor->inquiry = inquiry_conns(&options, query.len > 0 ? query : STR_EMPTY, &problem);
+    else if (page_is_flush(request))
+        visitor->inquiry = inquiry_flush(&options);
+    else
+        return true;
+    if (!visitor->inquiry)
+        page_refuse_asking(page, problem);
+    return visitor->inquiry;
+}
+
+/* IO_OK: what was asked of workers is a page. */
+static enum io make_asked_page(struct visitor *visitor, struct page *page)
+{
+    struct json_writer writer = {.arena = visitor->arena};
+
+    if (!inquiry_is_over(visitor->inquiry))
+        return IO_WAIT;
+    inquiry_write(visitor->inquiry, &writer);
+    page_take(page, json_written(&writer));
+    return IO_OK;
+}
+
+/* IO_OK: the page to answer with; visitor->request is NULL when what came is none. */
+static enum io make_page(struct visitor *visitor, struct page *page, struct error *err)
 {
     struct admin *admin = visitor->admin;
-    enum io io = http_recv_head(visitor->stream, visitor->arena, request, err);
 
-    if (io == IO_OK)
-        page_make(visitor->arena, &admin->view, *request, loop_now_ns(admin->loop) - admin->started_ns, page);
-    if (io != IO_FAIL)
-        return io;
-    *request = NULL;
-    page_refuse(page);
+    if (!visitor->request) {
+        enum io io = http_recv_head(visitor->stream, visitor->arena, &visitor->request, err);
+
+        if (io == IO_FAIL) {
+            visitor->request = NULL;
+            page_refuse(page);
+            return IO_OK;
+        }
+        if (io != IO_OK || !ask_workers(visitor, page))
+            return io;
+    }
+    if (visitor->inquiry)
+        return make_asked_page(visitor, page);
+    page_make(visitor->arena, &admin->view, visitor->request, loop_now_ns(admin->loop) - admin->started_ns, page);
     return IO_OK;
 }
 
 /* IO_OK: the answer's head is on its way and its body in the chain. */
 static enum io answer(struct visitor *visitor, struct error *err)
 {
-    struct http_head head = {.announced_bytes = -1}, *request;
+    struct http_head head = {.announced_bytes = -1};
     struct page page;
-    enum io io = make_page(visitor, &request, &page, err);
+    enum io io = make_page(visitor, &page, err);
 
     if (io != IO_OK)
         return io;
     head.status = page.status;
-    if (request && str_eq(request->method, STR("HEAD")))
+    if (visitor->request && str_eq(visitor->request->method, STR("HEAD")))
         head.announced_bytes = (int64_t)page.body.len;
     else
         head.body_bytes = (int64_t)page.body.len;
@@ -158,6 +216,11 @@ static void visitor_new(struct admin *admin, struct stream *stream)
     list_push_back(&admin->visitors, &visitor->node);
 }
 
+static void run_mail(struct task *task)
+{
+    inquiry_receive(mailbox_take(container_of(task, struct admin, mail_task)->mailbox));
+}
+
 static void run_admin(struct task *task)
 {
     struct admin *admin = container_of(task, struct admin, task);
@@ -166,6 +229,15 @@ static void run_admin(struct task *task)
 
     while (listener_accept(admin->listener, &stream, &err) == IO_OK)
         visitor_new(admin, stream);
+}
+
+static void free_admin(struct admin *admin)
+{
+    task_forget(admin->loop, &admin->task);
+    task_forget(admin->loop, &admin->mail_task);
+    mailbox_free(admin->mailbox);
+    conservation_free(admin->view.conservation);
+    free(admin);
 }
 
 struct admin *admin_new(struct loop *loop, const struct addr *addr, const struct admin_view *view, struct error *err)
@@ -182,10 +254,14 @@ struct admin *admin_new(struct loop *loop, const struct addr *addr, const struct
     admin->task.run = run_admin;
     admin->started_ns = loop_now_ns(loop);
     list_init(&admin->visitors);
-    admin->listener = listener_new(loop, addr, &(struct listen_options){.backlog = 64}, &admin->task, err);
+    admin->mail_task.run = run_mail;
+    admin->mailbox = mailbox_new(loop, &admin->mail_task);
+    if (admin->mailbox)
+        admin->listener = listener_new(loop, addr, &(struct listen_options){.backlog = 64}, &admin->task, err);
+    else
+        error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for the admin listener");
     if (!admin->listener) {
-        conservation_free(admin->view.conservation);
-        free(admin);
+        free_admin(admin);
         return NULL;
     }
     return admin;
@@ -203,7 +279,6 @@ void admin_free(struct admin *admin)
     for (struct list_node *node; (node = list_first(&admin->visitors));)
         visitor_close(container_of(node, struct visitor, node));
     listener_free(admin->listener);
-    task_forget(admin->loop, &admin->task);
-    conservation_free(admin->view.conservation);
-    free(admin);
+    inquiry_receive(mailbox_take(admin->mailbox));
+    free_admin(admin);
 }

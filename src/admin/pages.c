@@ -205,6 +205,11 @@ static const struct {
     {STR_INIT("/readyz"), STR_INIT("text/plain; charset=utf-8"), make_ok},
 };
 
+static struct str path_of(const struct http_head *request)
+{
+    return str_first(request->path, str_find_char(request->path, '?'));
+}
+
 static void plain(struct page *page, uint16_t status, struct str text)
 {
     *page = (struct page){.status = status, .type = STR("text/plain; charset=utf-8"), .body = text};
@@ -213,7 +218,7 @@ static void plain(struct page *page, uint16_t status, struct str text)
 void page_make(struct arena *arena, const struct admin_view *view, const struct http_head *request, uint64_t uptime_ns,
                struct page *page)
 {
-    struct str path = str_first(request->path, str_find_char(request->path, '?'));
+    struct str path = path_of(request);
     struct json_writer writer = {.arena = arena};
 
     plain(page, 404, STR("no such page; see / /metrics /v1/status /v1/pools /v1/whatif /livez /readyz\n"));
@@ -232,6 +237,35 @@ void page_make(struct arena *arena, const struct admin_view *view, const struct 
         plain(page, 503, STR("draining\n"));
     if (!page->body.data)
         plain(page, 500, STR("no memory for the page\n"));
+}
+
+static bool is_get(const struct http_head *request)
+{
+    return str_eq(request->method, STR("GET")) || str_eq(request->method, STR("HEAD"));
+}
+
+bool page_is_conns(const struct http_head *request)
+{
+    return is_get(request) && str_eq(path_of(request), STR("/v1/conns"));
+}
+
+/* A browser names the page that made it ask: no page but ours may, and ours does not. */
+bool page_is_flush(const struct http_head *request)
+{
+    return str_eq(request->method, STR("POST")) && str_eq(path_of(request), STR("/v1/pools:flush")) &&
+           headers_get(&request->headers, STR("Origin")).len == 0;
+}
+
+void page_take(struct page *page, struct str body)
+{
+    plain(page, 500, STR("no memory for the page\n"));
+    if (body.data)
+        *page = (struct page){.status = 200, .type = STR("application/json"), .body = body};
+}
+
+void page_refuse_asking(struct page *page, const char *problem)
+{
+    plain(page, problem ? 400 : 500, problem ? str_from(problem) : STR("no memory for the page\n"));
 }
 
 void page_refuse(struct page *page)

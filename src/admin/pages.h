@@ -14,6 +14,12 @@ struct page {
 void page_make(struct arena *arena, const struct admin_view *view, const struct http_head *request, uint64_t uptime_ns,
                struct page *page);
 
+/* Pages that workers must be asked for: /v1/conns, and POST /v1/pools:flush. */
+bool page_is_conns(const struct http_head *request);
+bool page_is_flush(const struct http_head *request);
+void page_take(struct page *page, struct str body);              /* JSON that was made elsewhere; no data: 500 */
+void page_refuse_asking(struct page *page, const char *problem); /* 400; NULL: there is no memory, 500 */
+
 /* 400: what came is no request. */
 void page_refuse(struct page *page);
 

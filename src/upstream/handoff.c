@@ -9,7 +9,7 @@
 
 #define WARM_DIAL_NS UINT64_C(10000000000) /* a lost dial holds a slot of the host no longer */
 
-enum letter_kind { LETTER_WANT, LETTER_GIVE, LETTER_NONE };
+enum letter_kind { LETTER_WANT, LETTER_GIVE, LETTER_NONE, LETTER_VISIT };
 
 /* A WANT that comes home as GIVE or NONE. */
 struct handoff {
@@ -223,16 +223,27 @@ static void come_home(struct pool *pool, struct handoff *handoff)
     free(handoff);
 }
 
+bool pool_visit(struct pool *pool, struct pool_visit *visit)
+{
+    visit->letter.kind = LETTER_VISIT;
+    return mailbox_offer(pool->mailbox, &visit->letter);
+}
+
+static void receive_visit(struct pool *pool, struct pool_visit *visit)
+{
+    visit->run(visit, pool);
+}
+
 static void read_letters(struct pool *pool, struct letter *letter)
 {
     for (struct letter *next; letter; letter = next) {
-        struct handoff *handoff = container_of(letter, struct handoff, letter);
-
         next = letter->next;
-        if (letter->kind == LETTER_WANT)
-            answer(pool, handoff);
+        if (letter->kind == LETTER_VISIT)
+            receive_visit(pool, container_of(letter, struct pool_visit, letter));
+        else if (letter->kind == LETTER_WANT)
+            answer(pool, container_of(letter, struct handoff, letter));
         else
-            come_home(pool, handoff);
+            come_home(pool, container_of(letter, struct handoff, letter));
     }
 }
 

@@ -11,6 +11,7 @@
 #ifndef HOLDFAST_UPSTREAM_HANDOFF_H
 #define HOLDFAST_UPSTREAM_HANDOFF_H
 
+#include "os/mailbox.h"
 #include "upstream/pool.h"
 
 /* How long a request waits for the answer of another worker before it dials too. The answer comes in tens of
@@ -35,6 +36,14 @@ struct dial_gate *pool_racers(const struct pool *pool);
 
 /* A dial (pool_dial) that nobody needs any more: taken, and its connection is kept. */
 void pool_keep_dial(struct pool *pool, struct host *host, const struct transport *transport, struct connecting *dial);
+
+/* Somebody else's letter that has something done on the worker's own thread, for dumps and commands. `run` may look at
+ * all that the worker has; from then on the visit is its own again. */
+struct pool_visit {
+    struct letter letter;
+    void (*run)(struct pool_visit *visit, struct pool *pool);
+};
+bool pool_visit(struct pool *pool, struct pool_visit *visit) MUST_USE; /* any thread. False: the worker has ended */
 
 /* When the worker's loop has ended, on its thread: closes what is idle and takes no letters any more, so that other
  * workers neither wait for it nor find the caps full. All pools must have ended before any is freed. */

@@ -266,6 +266,7 @@ struct pool *pool_new(struct loop *loop, struct resolver *resolver, struct hosts
     pool->expiry_task.run = run_expiry;
     pool->expiry = (struct timer){.at_ns = TIMER_OFF, .task = &pool->expiry_task};
     list_init(&pool->by_age);
+    list_init(&pool->lent_conns);
     list_init(&pool->addresses);
     flights_init(&pool->flights, loop);
     pool_open_floors(pool);
@@ -335,6 +336,7 @@ struct pooled *pool_lend(struct pooled *pooled)
     pooled->idle_from_ns = loop_now_ns(pooled->pool->loop);
     pooled->uses++;
     pooled->pool->lent++;
+    list_push_back(&pooled->pool->lent_conns, &pooled->by_age);
     host_count_add(&counts->active, 1);
     return pooled;
 }

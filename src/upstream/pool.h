@@ -23,7 +23,7 @@ struct pooled {
     struct host *host;
     struct task task;         /* news while idle */
     struct list_node by_host; /* in the host's stack while idle */
-    struct list_node by_age;  /* in the pool's list while idle, oldest first */
+    struct list_node by_age;  /* in the pool's list while idle, oldest first; while lent, in that of the lent ones */
     uint64_t opened_ns, idle_since_ns, idle_turn;
     uint64_t idle_from_ns;       /* when the host may have begun to count: before its last byte was read here */
     uint64_t used_at_idle_ns;    /* how long it had been idle when it was last lent */
@@ -31,11 +31,12 @@ struct pooled {
     uint32_t generation;         /* of the host, when it became idle */
     bool learned;                /* its idle limit is the host's, not a configured one */
     bool sentinel;               /* kept only to see when the host closes it; in no stack */
+    bool warm;                   /* made for a request that did not need it in the end */
+    bool bound;                  /* the host has an identity bound to it: never lent to anybody else (private.h) */
     uint64_t old_at_ns;          /* not used again from then on; UINT64_MAX: never */
     uint64_t idle_limit_ns;      /* how long it may stay idle */
     uint32_t uses;               /* requests it was lent for */
-    bool warm;                   /* made for a request that did not need it in the end */
-    bool bound;                  /* the host has an identity bound to it: never lent to anybody else (private.h) */
+    uint32_t id;                 /* for people: of the worker that made it, counted from 1; times 256, and the worker */
     struct private_conns *owner; /* of a bound one while it is idle */
 };
 
@@ -87,6 +88,23 @@ void pool_was_stale(struct pooled *pooled);
 /* Takes a lent connection back: it becomes idle if it is fit and the caps allow, else it is closed. */
 void pool_return(struct pooled *pooled, const struct transport *transport);
 void pool_discard(struct pooled *pooled, enum reason reason, enum side side); /* closes a lent connection */
+
+enum { POOL_LIST_MAX = 1000 };
+
+/* A connection of this worker, for people. */
+struct pool_row {
+    uint32_t id;
+    struct host *host;
+    enum pool_row_state { POOL_ROW_IDLE, POOL_ROW_ACTIVE, POOL_ROW_SENTINEL } state;
+    bool warm, bound, tls;
+    uint32_t uses;
+    uint64_t age_ns, idle_ns; /* idle_ns: when active, before this use */
+    uint64_t bytes_in, bytes_out, rtt_ns;
+};
+
+/* Fills rows with those connections whose id is above `after`, by id, `count` and POOL_LIST_MAX at most; how many. On the worker's thread
+ * (pool_visit in handoff.h). */
+size_t pool_list(struct pool *pool, uint32_t after, struct pool_row *rows, size_t count);
 
 /* Closes all idle connections, and dials that nobody waits for (drain, flush). */
 void pool_flush(struct pool *pool);

@@ -91,6 +91,7 @@ struct pooled *pool_make(struct pool *pool, struct host *host, const struct tran
                               .host = host,
                               .task = {.run = pool_run_idle_news},
                               .opened_ns = loop_now_ns(pool->loop),
+                              .id = ++pool->made << 8 | (pool->worker & 0xff),
                               .old_at_ns = old_at_ns(pool, transport)};
     pooled->conn = h1_client_new(stream, &options, NULL, err);
     if (!pooled->conn) {

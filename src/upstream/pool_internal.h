@@ -24,6 +24,8 @@ struct pool {
     struct dial_gate *gate;
     struct dial_gate *racers; /* fetches that wait for a connection of their own, or for whichever comes first */
     uint64_t lent;
+    struct list lent_conns; /* the same ones */
+    uint32_t made;          /* connections ever */
     bool refused; /* the last take found only what was too risky for it: */
     enum reason refusal;
     bool ended;

@@ -119,6 +119,7 @@ static void take_back(struct pooled *pooled)
 {
     ASSERT(pooled->pool->lent > 0);
     pooled->pool->lent--;
+    list_remove(&pooled->pool->lent_conns, &pooled->by_age);
     host_count_add(&pool_counts(pooled->pool, pooled->host)->active, -1);
 }
 

@@ -1,0 +1,322 @@
+/* conns.c: questions to workers and what they answered. Start with inquiry_conns, then run_visit (on the worker), then
+ * inquiry_receive (at home). SPDX-License-Identifier: Apache-2.0 */
+#include "admin/conns.h"
+
+#include "admin/members.h"
+#include "base/text.h"
+#include "upstream/handoff.h"
+
+#include <stdlib.h>
+
+enum question { ASK_UPSTREAM, ASK_CLIENTS, ASK_FLUSH };
+
+struct client_row {
+    uint64_t id; /* when it was opened, of the machine's clock: rises with each */
+    struct addr peer;
+    bool active;
+    uint32_t requests;
+    uint64_t age_ns, idle_ns, bytes_in, bytes_out;
+};
+
+/* One worker's letter. */
+struct part {
+    struct pool_visit visit;
+    struct inquiry *inquiry;
+    unsigned worker;
+    struct pool_row *rows;
+    struct client_row *clients;
+    size_t count;
+};
+
+struct inquiry {
+    struct inquiry_options options;
+    const struct frontend *const *frontends;
+    enum question question;
+    uint64_t after;
+    size_t limit;
+    unsigned workers, under_way;
+    bool left; /* nobody waits any more */
+    struct part parts[];
+};
+
+static void free_inquiry(struct inquiry *inquiry)
+{
+    for (unsigned i = 0; i < inquiry->workers; i++) {
+        free(inquiry->parts[i].rows);
+        free(inquiry->parts[i].clients);
+    }
+    free(inquiry);
+}
+
+/* The oldest first: clients stand in the order in which they came. */
+static void list_clients(struct part *part)
+{
+    const struct inquiry *inquiry = part->inquiry;
+    const struct frontend *frontend = inquiry->frontends[part->worker];
+    uint64_t now_ns = loop_now_ns(frontend->loop);
+
+    for (struct list_node *node = list_first(&frontend->clients); node && part->count < inquiry->limit;
+         node = list_next(&frontend->clients, node)) {
+        const struct client *client = container_of(node, struct client, node);
+        struct http_conn_facts facts;
+
+        http_facts(client->conn, &facts);
+        if (facts.opened_ns <= inquiry->after)
+            continue;
+        part->clients[part->count++] = (struct client_row){
+            .id = facts.opened_ns,
+            .peer = client->peer,
+            .active = !list_is_empty(&client->exchanges),
+            .requests = facts.messages,
+            .age_ns = now_ns - facts.opened_ns,
+            .idle_ns = now_ns > facts.last_used_ns ? now_ns - facts.last_used_ns : 0,
+            .bytes_in = facts.bytes_in,
+            .bytes_out = facts.bytes_out,
+        };
+    }
+}
+
+/* On the worker's thread. */
+static void run_visit(struct pool_visit *visit, struct pool *pool)
+{
+    struct part *part = container_of(visit, struct part, visit);
+    struct inquiry *inquiry = part->inquiry;
+
+    switch (inquiry->question) {
+    case ASK_UPSTREAM:
+        part->count = pool_list(pool, inquiry->after < UINT32_MAX ? (uint32_t)inquiry->after : UINT32_MAX, part->rows,
+                                inquiry->limit);
+        break;
+    case ASK_CLIENTS:
+        list_clients(part);
+        break;
+    case ASK_FLUSH:
+        pool_flush(pool);
+        break;
+    }
+    mailbox_post(inquiry->options.home, &visit->letter);
+}
+
+static bool make_rows(struct part *part)
+{
+    switch (part->inquiry->question) {
+    case ASK_UPSTREAM:
+        part->rows = calloc(part->inquiry->limit, sizeof(*part->rows));
+        return part->rows;
+    case ASK_CLIENTS:
+        part->clients = calloc(part->inquiry->limit, sizeof(*part->clients));
+        return part->clients;
+    case ASK_FLUSH:
+        break;
+    }
+    return true;
+}
+
+static struct inquiry *inquiry_new(const struct inquiry_options *options, enum question question, uint64_t after,
+                                   size_t limit)
+{
+    unsigned workers = options->view->workers;
+    struct inquiry *inquiry = calloc(1, sizeof(*inquiry) + workers * sizeof(inquiry->parts[0]));
+
+    if (!inquiry)
+        return NULL;
+    inquiry->options = *options;
+    inquiry->frontends = options->view->frontends;
+    inquiry->question = question;
+    inquiry->after = after;
+    inquiry->limit = limit;
+    inquiry->workers = workers;
+    for (unsigned i = 0; i < workers; i++) {
+        inquiry->parts[i] = (struct part){.visit = {.run = run_visit}, .inquiry = inquiry, .worker = i};
+        if (!make_rows(&inquiry->parts[i])) {
+            free_inquiry(inquiry);
+            return NULL;
+        }
+    }
+    return inquiry;
+}
+
+/* Workers that have ended have nothing to tell. */
+static struct inquiry *send(struct inquiry *inquiry)
+{
+    for (unsigned i = 0; inquiry && i < inquiry->workers; i++) {
+        struct pool *pool = hosts_pool(inquiry->options.view->hosts, i);
+
+        if (pool && pool_visit(pool, &inquiry->parts[i].visit))
+            inquiry->under_way++;
+    }
+    return inquiry;
+}
+
+/* One "name=value" of a query. False: it makes no sense. */
+static bool read_pair(struct str pair, enum question *question, uint64_t *after, uint64_t *limit)
+{
+    struct str name;
+
+    if (!str_split(&pair, '=', &name))
+        return false;
+    if (str_eq(name, STR("after")))
+        return text_to_u64(pair, after);
+    if (str_eq(name, STR("limit")))
+        return text_to_u64(pair, limit) && *limit > 0 && *limit <= POOL_LIST_MAX;
+    *question = str_eq(pair, STR("client")) ? ASK_CLIENTS : ASK_UPSTREAM;
+    return str_eq(name, STR("side")) && (*question == ASK_CLIENTS || str_eq(pair, STR("upstream")));
+}
+
+struct inquiry *inquiry_conns(const struct inquiry_options *options, struct str query, const char **problem)
+{
+    enum question question = ASK_UPSTREAM;
+    uint64_t after = 0, limit = CONNS_DEFAULT;
+    struct inquiry *inquiry;
+    struct str pair;
+
+    *problem = "side is upstream or client, after an id, limit 1 to 1000\n";
+    while (str_split(&query, '&', &pair))
+        if (!read_pair(pair, &question, &after, &limit))
+            return NULL;
+    *problem = NULL;
+    inquiry = inquiry_new(options, question, after, (size_t)limit);
+    return send(inquiry);
+}
+
+struct inquiry *inquiry_flush(const struct inquiry_options *options)
+{
+    return send(inquiry_new(options, ASK_FLUSH, 0, 0));
+}
+
+void inquiry_receive(struct letter *letters)
+{
+    for (struct letter *next; letters; letters = next) {
+        struct pool_visit *visit = container_of(letters, struct pool_visit, letter);
+        struct inquiry *inquiry = container_of(visit, struct part, visit)->inquiry;
+
+        next = letters->next;
+        if (--inquiry->under_way > 0)
+            continue;
+        if (inquiry->left)
+            free_inquiry(inquiry);
+        else
+            task_wake(inquiry->options.loop, inquiry->options.waiter);
+    }
+}
+
+bool inquiry_is_over(const struct inquiry *inquiry)
+{
+    return inquiry->under_way == 0;
+}
+
+void inquiry_end(struct inquiry *inquiry)
+{
+    if (!inquiry)
+        return;
+    inquiry->left = true;
+    if (inquiry->under_way == 0)
+        free_inquiry(inquiry);
+}
+
+static const char *state_name(enum pool_row_state state)
+{
+    switch (state) {
+    case POOL_ROW_IDLE:
+        return "idle";
+    case POOL_ROW_ACTIVE:
+        return "active";
+    case POOL_ROW_SENTINEL:
+        break;
+    }
+    return "sentinel";
+}
+
+static void write_upstream(struct json_writer *writer, const struct pool_row *row, unsigned worker)
+{
+    bool first = true;
+
+    json_write_raw(writer, STR("{"));
+    member_u64(writer, &first, "id", row->id);
+    member_name(writer, &first, "host");
+    json_write_string(writer, row->host->label);
+    member_u64(writer, &first, "worker", worker);
+    member_text(writer, &first, "state", state_name(row->state));
+    member_bool(writer, &first, "tls", row->tls);
+    member_bool(writer, &first, "warm", row->warm);
+    member_bool(writer, &first, "private", row->bound);
+    member_u64(writer, &first, "requests", row->uses);
+    member_seconds(writer, &first, "age_seconds", row->age_ns, UINT64_MAX);
+    member_seconds(writer, &first, "idle_seconds", row->idle_ns, UINT64_MAX);
+    member_u64(writer, &first, "bytes_in", row->bytes_in);
+    member_u64(writer, &first, "bytes_out", row->bytes_out);
+    member_seconds(writer, &first, "rtt_seconds", row->rtt_ns, 0);
+    json_write_raw(writer, STR("}"));
+}
+
+static void write_client(struct json_writer *writer, const struct client_row *row, unsigned worker)
+{
+    char text[ADDR_TEXT_BYTES];
+    bool first = true;
+
+    json_write_raw(writer, STR("{"));
+    member_u64(writer, &first, "id", row->id);
+    member_name(writer, &first, "peer");
+    json_write_string(writer, addr_format(&row->peer, text));
+    member_u64(writer, &first, "worker", worker);
+    member_text(writer, &first, "state", row->active ? "active" : "idle");
+    member_u64(writer, &first, "requests", row->requests);
+    member_seconds(writer, &first, "age_seconds", row->age_ns, UINT64_MAX);
+    member_seconds(writer, &first, "idle_seconds", row->active ? 0 : row->idle_ns, UINT64_MAX);
+    member_u64(writer, &first, "bytes_in", row->bytes_in);
+    member_u64(writer, &first, "bytes_out", row->bytes_out);
+    json_write_raw(writer, STR("}"));
+}
+
+static uint64_t id_of(const struct part *part, size_t i)
+{
+    return part->rows ? part->rows[i].id : part->clients[i].id;
+}
+
+/* The part with the lowest id that is not written yet; NULL: all are. */
+static const struct part *next_part(const struct inquiry *inquiry, const size_t *written)
+{
+    const struct part *lowest = NULL;
+
+    for (unsigned i = 0; i < inquiry->workers; i++) {
+        const struct part *part = &inquiry->parts[i];
+
+        if (written[i] < part->count && (!lowest || id_of(part, written[i]) < id_of(lowest, written[lowest->worker])))
+            lowest = part;
+    }
+    return lowest;
+}
+
+static void write_conns(const struct inquiry *inquiry, struct json_writer *writer)
+{
+    size_t written[WORKERS_MAX] = {0}, count = 0;
+    const struct part *part;
+    uint64_t last = 0;
+    bool first = true;
+
+    json_write_raw(writer, STR("{\"connections\":["));
+    for (; count < inquiry->limit && (part = next_part(inquiry, written)); count++) {
+        size_t i = written[part->worker]++;
+
+        last = id_of(part, i);
+        member_name(writer, &first, NULL);
+        if (part->rows)
+            write_upstream(writer, &part->rows[i], part->worker);
+        else
+            write_client(writer, &part->clients[i], part->worker);
+    }
+    json_write_raw(writer, STR("],\"next\":"));
+    if (count == inquiry->limit)
+        json_write_u64(writer, last);
+    else
+        json_write_raw(writer, STR("null"));
+    json_write_raw(writer, STR("}\n"));
+}
+
+void inquiry_write(const struct inquiry *inquiry, struct json_writer *writer)
+{
+    if (inquiry->question == ASK_FLUSH)
+        json_write_raw(writer, STR("{\"flushed\":true}\n"));
+    else
+        write_conns(inquiry, writer);
+}

@@ -1,0 +1,177 @@
+"""test_admin_conns.py: what the admin listener tells of a running gateway's connections, and its commands.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import json
+import threading
+import time
+
+import pytest
+from configs import proxy
+from origin import answers_ok, by_path, reply
+from rawhttp import fetch
+from waiting import eventually
+
+ADMIN = {"holdfast/admin": {"listen": "127.0.0.1:0"}}
+
+
+def ask(running, path):
+    response = fetch(running.addresses[-1], path)
+    assert response.status == 200, response.body
+    return json.loads(response.body)
+
+
+def pool_of(running):
+    return ask(running, "/v1/pools")["hosts"][0]
+
+
+class Crowd:
+    """A handler that holds requests back until it is told."""
+
+    def __init__(self):
+        self.go = threading.Event()
+
+    def __call__(self, conn, _):
+        self.go.wait(20)
+        conn.send(reply())
+
+
+def crowd_of(make, count, **server):
+    """A gateway with so many upstream connections in use; let them go by crowd.go.set()."""
+    crowd = Crowd()
+    upstream = make.origin(by_path({"/held": crowd}))
+    running = make.gateway(proxy(upstream, server, ADMIN))
+    clients = [make.client(running) for _ in range(count)]
+    for client in clients:
+        client.send_request("GET", "/held")
+    upstream.wait_requests(count)
+    return running, upstream, crowd, clients
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_every_upstream_connection_is_told_once_over_all_pages(make, workers):
+    running, upstream, crowd, clients = crowd_of(make, 23, workers=workers)
+    crowd.go.set()
+    for client in clients:
+        assert client.read_final().status == 200
+    eventually(lambda: pool_of(running)["idle"] == 23)
+    rows, after = [], 0
+    while after is not None:
+        page = ask(running, f"/v1/conns?limit=7&after={after}")
+        assert len(page["connections"]) <= 7
+        rows += page["connections"]
+        after = page["next"]
+    ids = [row["id"] for row in rows]
+    assert len(set(ids)) == 23 and ids == sorted(ids)
+    for row in rows:
+        assert (row["host"], row["state"], row["requests"], row["tls"]) == (upstream.url, "idle", 1, False)
+        assert row["bytes_in"] > 30 and row["bytes_out"] > 30 and 0 <= row["idle_seconds"] <= row["age_seconds"]
+
+
+def test_connections_in_use_and_clients_are_told(make):
+    running, _, crowd, clients = crowd_of(make, 3)
+    assert [row["state"] for row in ask(running, "/v1/conns?side=upstream")["connections"]] == ["active"] * 3
+    rows = ask(running, "/v1/conns?side=client")["connections"]
+    assert [row["state"] for row in rows] == ["active"] * 3
+    ports = {client.sock.getsockname()[1] for client in clients}
+    assert {int(row["peer"].rpartition(":")[2]) for row in rows} == ports
+    crowd.go.set()
+    for client in clients:
+        client.read_final()
+    eventually(lambda: [row["state"] for row in ask(running, "/v1/conns?side=client")["connections"]] == ["idle"] * 3)
+
+
+@pytest.mark.parametrize("query", ["side=left", "limit=0", "limit=1001", "after=x", "after", "colour=red"])
+def test_a_query_that_makes_no_sense_is_refused(make, query):
+    running = make.gateway(proxy(make.origin(), None, ADMIN))
+    assert fetch(running.addresses[-1], f"/v1/conns?{query}").status == 400
+
+
+def test_pools_are_flushed(make):
+    upstream = make.origin()
+    running = make.gateway(proxy(upstream, {"workers": 2}, ADMIN))
+    admin = running.addresses[-1]
+    fetch(running.address)
+    assert fetch(admin, "/v1/pools:flush").status != 200, "a GET changes nothing"
+    assert fetch(admin, "/v1/pools:flush", "POST", [("Origin", "http://elsewhere.test")], body=b"").status != 200
+    assert len(upstream.open_connections()) == 1
+    assert fetch(admin, "/v1/pools:flush", "POST", body=b"").status == 200
+    upstream.wait_open(0)
+    assert pool_of(running)["closes"] == {"drain": {"ours": 1, "peer": 0}}
+
+
+def test_pages_are_given_to_many_who_ask_at_once_and_leave(make):
+    """Who leaves before the workers have answered takes nothing with him."""
+    running, _, crowd, clients = crowd_of(make, 2, workers=2)
+    for _ in range(30):
+        with make.client(running.addresses[-1]) as visitor:
+            visitor.send_request("GET", "/v1/conns")
+            visitor.reset()
+    assert len(ask(running, "/v1/conns")["connections"]) == 2
+    crowd.go.set()
+    for client in clients:
+        client.read_final()
+
+
+def test_a_host_whose_limit_is_unknown_is_asked_for_a_hint_once_for_each_connection(make):
+    def hints(conn, request):
+        conn.send(reply(fields=[("Keep-Alive", "timeout=20")] if request.path == "/hint" else []))
+
+    upstream = make.origin(hints)
+    running = make.gateway(proxy(upstream, None, ADMIN))
+    for target in ("/1", "/2", "/hint"):
+        fetch(running.address, target)
+    upstream.connections[0].close()
+    eventually(lambda: pool_of(running)["closed_idle"] == 1)
+    fetch(running.address, "/3")
+    asked = [request.get("connection") for request in upstream.requests]
+    assert asked == ["keep-alive", None, None, None], "once, and no more since it is known"
+    learner = pool_of(running)["learner"]
+    assert (learner["hint_seconds"], learner["hint_trusted"]) == (20, True)
+
+
+def test_dwell_times_are_told(make):
+    upstream = make.origin()
+    running = make.gateway(proxy(upstream, None, ADMIN))
+    for _ in range(4):
+        fetch(running.address)
+        time.sleep(0.1)
+    upstream.connections[0].close()
+    eventually(lambda: pool_of(running)["closed_idle"] == 1)
+    dwell = pool_of(running)["dwell"]
+    assert {name: part["count"] for name, part in dwell.items()} == {
+        "idle_at_reuse": 3, "idle_at_close_ours": 0, "idle_at_close_peer": 1, "connection_age": 1, "connection_requests": 1}
+    assert 0.08 < dwell["idle_at_reuse"]["p50"] < 5
+    assert abs(dwell["connection_requests"]["p50"] - 4) < 0.2
+    metrics = fetch(running.addresses[-1], "/metrics").body.decode()
+    assert f'holdfast_upstream_idle_at_reuse_seconds_bucket{{host="{upstream.url}",le="+Inf"}} 3\n' in metrics
+    assert "holdfast_ledger_mismatches_total 0\n" in metrics
+
+
+def play(make, trace, **root):
+    """The same arrivals against a gateway with these settings: its reuse ratio, and what it foretells."""
+    upstream = make.origin(answers_ok)
+    running = make.gateway(proxy(upstream, None, ADMIN, **root))
+    for count, pause in trace:
+        gate = threading.Barrier(count, timeout=20)
+        upstream.handler = lambda conn, _, gate=gate: (gate.wait(), conn.send(reply()))
+        crowd = [threading.Thread(target=fetch, args=(running.address,)) for _ in range(count)]
+        for thread in crowd:
+            thread.start()
+        for thread in crowd:
+            thread.join()
+        eventually(lambda: pool_of(running)["active"] == 0)
+        time.sleep(pause)
+    return pool_of(running)
+
+
+def test_what_other_caps_and_timeouts_would_give_is_foretold(make):
+    """F-3: one run foretells the runs with other settings."""
+    trace = [(1, 0.05), (4, 0.05), (2, 0.05), (8, 0.7), (3, 0.05), (8, 0.05), (4, 0.7), (2, 0.05), (1, 0.05), (6, 0.05)] * 2
+    table = play(make, trace, idle_connection_timeout="1h")["what_if"]
+    assert table["requests"] == sum(count for count, _ in trace)
+    for cap, timeout in ((1, None), (4, None), (8, 0.5), (2, 0.5)):
+        foretold = table["reuse_ratio"][table["caps"].index(cap)][table["idle_seconds"].index(timeout)]
+        real = play(make, trace, max_idle_connections_per_host=cap,
+                    idle_connection_timeout=f"{timeout}s" if timeout else "1h")["reuse_ratio"]
+        assert abs(foretold - real) <= 0.03, (cap, timeout)
