@@ -2,8 +2,8 @@
  * for a request.
  *
  * Hosts that rest (eject.h) are passed over, and so are hosts that this worker hears nothing of while several of its
- * requests wait there. When that leaves none, the latter are taken again, then all of them. SPDX-License-Identifier:
- * Apache-2.0 */
+ * requests wait there. When that leaves none, the latter are taken again, then all of them.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_UPSTREAM_BALANCE_H
 #define HOLDFAST_UPSTREAM_BALANCE_H
 

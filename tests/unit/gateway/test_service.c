@@ -332,7 +332,10 @@ static const struct {
     {ENDPOINT("\"output_encoding\": \"no-op\", \"backend\": [{\"allow\": [\"x\"]}]"),
      "warning: endpoints[0].backend[0].allow: has no effect with no-op [HF0316]\n"},
     {BACKEND("\"sd\": \"dns\""),
-     "error: endpoints[0].backend[0].sd: \"dns\" is not supported yet in this version [HF0315]\n"},
+     "error: endpoints[0].backend[0].host[0]: \"http://h\" is no name of SRV records (sd: \"dns\") [HF0308]\n"},
+    {BACKEND("\"sd\": \"dns\", \"disable_host_sanitize\": true, \"host\": [\"_http._tcp.users.example\"]"), ""},
+    {BACKEND("\"sd\": \"dns\", \"disable_host_sanitize\": true, \"host\": [\"users\"], \"sd_scheme\": \"ftp\""),
+     "error: endpoints[0].backend[0].sd_scheme: \"ftp\" is none of what it can be [HF0111]\n"},
     {BACKEND("\"sd\": \"static\""), ""},
     {BACKEND("\"sd\": \"dns-shared\""), "warning: endpoints[0].backend[0].sd: \"dns-shared\" is no discovery that "
                                         "is known: taken as \"static\" [HF0316]\n"},
@@ -357,8 +360,8 @@ static const struct {
     {BACKEND("\"extra_config\": {\"qos/circuit-breaker\": {}}"),
      "error: endpoints[0].backend[0].extra_config: \"qos/circuit-breaker\" is not supported yet in this version "
      "[HF0315]\n"},
-    {BACKEND("\"extra_config\": {\"holdfast/upstream\": {\"balance\": \"p2c\", \"pick\": \"lifo\"}}"),
-     "warning: endpoints[0].backend[0].extra_config.holdfast/upstream.balance: has no effect yet [HF0316]\n"},
+    {BACKEND("\"extra_config\": {\"holdfast/upstream\": {\"class\": \"stream\", \"balance\": \"p2c\"}}"),
+     "warning: endpoints[0].backend[0].extra_config.holdfast/upstream.class: has no effect yet [HF0316]\n"},
     {BACKEND("\"extra_config\": {\"holdfast/upstream\": {\"protocol\": \"h2c\"}}"),
      "error: endpoints[0].backend[0].extra_config.holdfast/upstream.protocol: other than \"auto\" is not supported "
      "yet in "
