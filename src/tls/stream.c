@@ -266,6 +266,38 @@ static void begin_turn(struct tls_stream *tls)
     tls->cipher_at_turn = tls->cipher_out;
 }
 
+static bool has_unread(const struct tls_stream *tls)
+{
+    return tls->in.size > 0 || SSL_pending(tls->ssl) > 0;
+}
+
+/* Lets OpenSSL look at what is here. */
+static enum io look(struct tls_stream *tls)
+{
+    uint8_t byte;
+    size_t got;
+    int returned;
+    enum io io;
+
+    ERR_clear_error();
+    returned = SSL_peek_ex(tls->ssl, &byte, sizeof(byte), &got);
+    io = returned == 1 ? IO_OK : tls_stream_settle(tls, returned);
+    tidy_up(tls);
+    if (io == IO_FAIL && tls->failure->code == ERROR_TLS_TRUNCATED)
+        return IO_END;
+    return io;
+}
+
+/* A peer that closes says why first: its alert lies here unread, and tells more than the reset behind it. */
+static enum io tell_why(struct tls_stream *tls, struct error *err)
+{
+    if (!tls->failure && !tls->ended && (has_unread(tls) || stream_peek(tls->under) == IO_OK))
+        (void)!look(tls);
+    if (tls->failure && tls->failure->code == ERROR_TLS_ALERT)
+        return tls_stream_fail(tls, err);
+    return IO_FAIL;
+}
+
 static enum io tls_writev(struct stream *stream, const struct iovec *parts, int count, size_t *sent, struct error *err)
 {
     struct tls_stream *tls = tls_of(stream);
@@ -288,7 +320,7 @@ static enum io tls_writev(struct stream *stream, const struct iovec *parts, int 
     }
     /* Whoever asks whether a request may have been seen must count what left before the failure, and only then. */
     if (io == IO_FAIL && tls->cipher_given == given)
-        return IO_FAIL;
+        return tell_why(tls, err);
     return *sent > 0 ? IO_OK : io;
 }
 
@@ -308,28 +340,6 @@ static void tls_shutdown_write(struct stream *stream)
 
     say_goodbye(tls);
     (void)tls_stream_flush(tls, NULL);
-}
-
-static bool has_unread(const struct tls_stream *tls)
-{
-    return tls->in.size > 0 || SSL_pending(tls->ssl) > 0;
-}
-
-/* Lets OpenSSL look at what is here. */
-static enum io look(struct tls_stream *tls)
-{
-    uint8_t byte;
-    size_t got;
-    int returned;
-    enum io io;
-
-    ERR_clear_error();
-    returned = SSL_peek_ex(tls->ssl, &byte, sizeof(byte), &got);
-    io = returned == 1 ? IO_OK : tls_stream_settle(tls, returned);
-    tidy_up(tls);
-    if (io == IO_FAIL && tls->failure->code == ERROR_TLS_TRUNCATED)
-        return IO_END;
-    return io;
 }
 
 static enum io tls_peek(struct stream *stream)
