@@ -102,6 +102,12 @@ static const struct host_row host_rows[] = {
     {COUNTER("failures"), "Requests that ended in an upstream error.", {NULL, STR_INIT("")}, TOTAL(failures)},
     {COUNTER("failovers"), "Requests that a host failed and another one was given.", {NULL, STR_INIT("")}, TOTAL(failovers)},
     {COUNTER("ejections"), "Rests that hosts began after failures in a row.", {NULL, STR_INIT("")}, TOTAL(ejections)},
+    {COUNTER("dead_paths"), "Connections given up because nothing that was sent was acknowledged.", {NULL, STR_INIT("")}, TOTAL(dead_paths)},
+    {COUNTER("silences"), "Times that the whole path to a host was silent.", {NULL, STR_INIT("")}, TOTAL(silences)},
+    {COUNTER("stray_bytes"), "Kept connections on which bytes came that nobody had asked for.", {NULL, STR_INIT("")}, TOTAL(strays)},
+    {COUNTER("quarantines"), "Times that such bytes made a host's connections single-use for a while.", {NULL, STR_INIT("")}, TOTAL(quarantines)},
+    {COUNTER("shed"), "Requests refused for want of what a new connection takes.", {"reason", STR_INIT("pressure_fd")}, TOTAL(shed_by_fd)},
+    {COUNTER("shed"), NULL, {"reason", STR_INIT("pressure_port")}, TOTAL(shed_by_port)},
     {GAUGE("resting"), "1 while a host rests.", {NULL, STR_INIT("")}, TOTAL(resting)},
 };
 /* clang-format on */
@@ -219,6 +225,21 @@ static void write_clients(struct json_writer *writer, const struct admin_view *v
     metrics_sample(writer, "holdfast_client_connections_closed_total", NULL, 0, totals.closed);
 }
 
+/* Descriptors in use are counted as they come and go, besides those that were open at the start. */
+static void write_budget(struct json_writer *writer, const struct budget *budget)
+{
+    struct label used = {"kind", STR("used")}, limit = {"kind", STR("limit")}, time_wait = {"state", STR("time_wait")};
+
+    metrics_family(writer, "holdfast_file_descriptors", "gauge", "Descriptors in use, and the limit on them.");
+    metrics_sample(writer, "holdfast_file_descriptors", &used, 1, budget_files_used(budget));
+    metrics_sample(writer, "holdfast_file_descriptors", &limit, 1, budget->files_limit);
+    metrics_family(writer, "holdfast_file_evictions", "counter", "Idle connections closed to make room for others.");
+    metrics_sample(writer, "holdfast_file_evictions_total", NULL, 0,
+                   atomic_load_explicit(&budget->evictions, memory_order_relaxed));
+    metrics_family(writer, "holdfast_tcp_sockets", "gauge", "TCP connections of the machine, or its namespace, by state.");
+    metrics_sample(writer, "holdfast_tcp_sockets", &time_wait, 1, process_time_waits());
+}
+
 static void write_process(struct json_writer *writer, const struct admin_view *view, uint64_t uptime_ns)
 {
     struct label version = {"version", STR(HOLDFAST_VERSION)};
@@ -229,6 +250,7 @@ static void write_process(struct json_writer *writer, const struct admin_view *v
     metrics_sample(writer, "holdfast_workers", NULL, 0, view->workers);
     metrics_family(writer, "holdfast_uptime_seconds", "gauge", "Since the start.");
     metrics_sample(writer, "holdfast_uptime_seconds", NULL, 0, uptime_ns / 1000000000u);
+    write_budget(writer, hosts_budget(view->hosts));
     metrics_family(writer, "process_resident_memory_bytes", "gauge", "Memory in use.");
     metrics_sample(writer, "process_resident_memory_bytes", NULL, 0, process_resident_bytes());
     metrics_family(writer, "holdfast_ledger_mismatches", "counter", "Sums of the ledger that did not add up.");

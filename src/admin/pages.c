@@ -149,6 +149,12 @@ static void write_pool(struct json_writer *writer, const struct host *host)
     write_member(writer, "failures", totals.failures);
     write_member(writer, "failovers", totals.failovers);
     write_member(writer, "ejections", totals.ejections);
+    write_member(writer, "dead_paths", totals.dead_paths);
+    write_member(writer, "silences", totals.silences);
+    write_member(writer, "stray_bytes", totals.strays);
+    write_member(writer, "quarantines", totals.quarantines);
+    write_member(writer, "shed_by_fd", totals.shed_by_fd);
+    write_member(writer, "shed_by_port", totals.shed_by_port);
     write_health(writer, host);
     json_write_raw(writer, STR(",\"reuse_ratio\":"));
     json_write_double(writer, all ? (double)totals.requests_reused / (double)all : 0.0);

@@ -383,5 +383,11 @@ void host_totals(const struct host *host, struct host_totals *totals)
     }
     totals->idle += totals->moved - moved_in;
     totals->ejections = count_of(&host->health.ejections);
+    totals->dead_paths = count_of(&host->path.dead);
+    totals->silences = count_of(&host->path.suspected);
+    totals->strays = count_of(&host->quarantine.strays);
+    totals->quarantines = count_of(&host->quarantine.times);
+    totals->shed_by_fd = count_of(&host->ports.sheds_by_fd);
+    totals->shed_by_port = count_of(&host->ports.sheds_by_port);
     totals->resting = !eject_is_in_use(&host->health);
 }

@@ -289,8 +289,24 @@ def quarantine(stage):
     stage.get("/stray")
     stage.get()
     stage.get()
-    assert [request.get("connection") for request in stage.origin.requests] == [None, "close", "close"]
+    assert [request.get("connection") for request in stage.origin.requests] == ["keep-alive", "close", "close"]
     assert stage.pool()["quarantines"] == 1
+
+
+@covers("pressure_fd", new={"cold": 1, "pressure_fd": 1}, closes={"pressure_fd": "ours"})
+def pressure_fd(stage):
+    """Near the end of the descriptors, a dial to one host takes the place of an idle connection to another."""
+    other = stage.make.origin()
+    stage.origin = stage.make.origin(stage.answer)
+    extra = {"holdfast/admin": {"listen": "127.0.0.1:0"}}
+    config = service([forward_all(stage.origin, "/a/*"), forward_all(other, "/b/*")], extra=extra)
+    stage.gateway = stage.make.gateway(config, open_files=96)
+    stage.address, stage.admin = stage.gateway.address, stage.gateway.addresses[-1]
+    stage.get("/a/1")
+    while stage.gateway.open_descriptors() < 82:
+        stage.make.client(stage.gateway).get("/a/1")
+    stage.get("/b/1")
+    stage.get("/a/2")
 
 
 @covers("middlebox", new={"cold": 1, "resend": 1}, closes={"middlebox": "ours"})
