@@ -137,7 +137,7 @@ static struct inquiry *inquiry_new(const struct inquiry_options *options, enum q
 }
 
 /* Workers that have ended have nothing to tell. */
-static struct inquiry *send(struct inquiry *inquiry)
+static struct inquiry *send_letters(struct inquiry *inquiry)
 {
     for (unsigned i = 0; inquiry && i < inquiry->workers; i++) {
         struct pool *pool = hosts_pool(inquiry->options.view->hosts, i);
@@ -176,12 +176,12 @@ struct inquiry *inquiry_conns(const struct inquiry_options *options, struct str 
             return NULL;
     *problem = NULL;
     inquiry = inquiry_new(options, question, after, (size_t)limit);
-    return send(inquiry);
+    return send_letters(inquiry);
 }
 
 struct inquiry *inquiry_flush(const struct inquiry_options *options)
 {
-    return send(inquiry_new(options, ASK_FLUSH, 0, 0));
+    return send_letters(inquiry_new(options, ASK_FLUSH, 0, 0));
 }
 
 void inquiry_receive(struct letter *letters)
