@@ -3,18 +3,17 @@
  *
  * It asks the backend at most once for a name at a time, whoever waits; a query that nobody waits for any more goes on,
  * as its answer is of use to the next one. Start with cache_start. SPDX-License-Identifier: Apache-2.0 */
-#include "net/resolve_srv.h"
-
 #include "base/map.h"
+#include "net/resolve_srv.h"
 
 #include <stdlib.h>
 
 #define SECOND_NS    UINT64_C(1000000000)
 #define TTL_MIN_NS   SECOND_NS
 #define TTL_MAX_NS   (3600 * SECOND_NS)
-#define FAILURE_NS   SECOND_NS         /* how long a failure is believed */
+#define FAILURE_NS   SECOND_NS            /* how long a failure is believed */
 #define PATIENCE_NS  (3 * SECOND_NS / 10) /* how long an answer is awaited before a stale one is used (RFC 8767 5) */
-#define STALE_MAX_NS (300 * SECOND_NS) /* how long past its TTL an answer is still used when asking anew fails */
+#define STALE_MAX_NS (300 * SECOND_NS)    /* how long past its TTL an answer is still used when asking anew fails */
 
 enum {
     ENTRIES_MAX = 1024,   /* names kept; the least recently used goes first */

@@ -267,8 +267,7 @@ static void refuse(struct cares *cares, struct resolve_query *query, enum fault 
 static void finish_srv(struct cares *cares, struct srv_query *query, int status)
 {
     if (status != ARES_SUCCESS)
-        error_set(&query->err, FAULT_UPSTREAM,
-                  status == ARES_ETIMEOUT ? ERROR_RESOLVE_TIMEOUT : ERROR_RESOLVE_FAILED,
+        error_set(&query->err, FAULT_UPSTREAM, status == ARES_ETIMEOUT ? ERROR_RESOLVE_TIMEOUT : ERROR_RESOLVE_FAILED,
                   "resolving SRV records of %.*s: %s", STR_ARG(str_first(query->name, NAME_BYTES_MAX)),
                   ares_strerror(status));
     query->done = true;
