@@ -1,0 +1,189 @@
+"""test_tls_files.py: certificates, keys and staples that change while the gateway runs.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import datetime
+import os
+import shutil
+import ssl
+import subprocess
+import time
+
+import pytest
+from certificates import Authority, Certificate, run_openssl
+from tls_front import connect, context_of, metrics, s_client, secured, tls_block
+from waiting import eventually
+
+FAST = {"reload_interval": "100ms"}
+
+
+@pytest.fixture
+def authority(tmp_path):
+    return Authority(tmp_path / "certificates")
+
+
+def put(certificate, folder, name="live"):
+    """Copies of the files, each of which takes its place at once."""
+    live = Certificate(str(folder / f"{name}.pem"), str(folder / f"{name}.key"))
+    for source, target in ((certificate.key, live.key), (certificate.certificate, live.certificate)):
+        shutil.copy(source, target + ".new")
+        os.rename(target + ".new", target)
+    return live
+
+
+def subject(running, name="localhost"):
+    out = s_client(running, "-servername", name)
+    return next((line for line in out.splitlines() if line.startswith("subject=")), out)
+
+
+def test_a_new_certificate_is_shown_without_a_restart(make, authority, tmp_path):
+    live = put(authority.issue("first"), tmp_path)
+    running = make.gateway(secured(make.origin(), tls_block(live), FAST))
+    context = context_of(authority)
+    old = connect(make, running, context)
+    assert old.get().status == 200 and subject(running) == "subject=CN = first"
+    put(authority.issue("second"), tmp_path)
+    eventually(lambda: subject(running) == "subject=CN = second", what="the new certificate")
+    assert old.get().status == 200  # connections stay
+    assert metrics(running)['holdfast_tls_reloads_total{what="certificates",outcome="ok"}'] >= 1
+
+
+def test_every_handshake_succeeds_while_certificates_change(make, authority, tmp_path):
+    pairs = [authority.issue(name) for name in ("one", "two")]
+    live = put(pairs[0], tmp_path)
+    running = make.gateway(secured(make.origin(), tls_block(live), {"reload_interval": "10ms"}, {"workers": 2}))
+    context, shown = context_of(authority), set()
+    for turn in range(60):
+        put(pairs[turn % 2], tmp_path)
+        client = connect(make, running, context)
+        shown.add(client.sock.getpeercert()["subject"][0][0][1])
+        assert client.get().status == 200
+        client.close()
+    assert shown == {"one", "two"}
+
+
+def test_the_old_certificate_stays_when_the_new_one_is_bad(make, authority, tmp_path):
+    live = put(authority.issue("first"), tmp_path)
+    running = make.gateway(secured(make.origin(), tls_block(live), FAST))
+    stranger = authority.issue("stranger")
+    shutil.copy(stranger.key, live.key)
+    running.wait_output("the old certificates stay: .*live.key: is not the key of .*live.pem: key values mismatch")
+    assert subject(running) == "subject=CN = first"
+    assert metrics(running)['holdfast_tls_reloads_total{what="certificates",outcome="failed"}'] >= 1
+    os.unlink(live.certificate)
+    running.wait_output("the old certificates stay: .*live.pem: no such file")
+    assert subject(running) == "subject=CN = first"
+    put(stranger, tmp_path)
+    eventually(lambda: subject(running) == "subject=CN = stranger", what="the pair that fits again")
+
+
+def test_the_authorities_of_clients_are_read_again(make, authority, tmp_path):
+    clients, others = Authority(tmp_path / "clients", "clients"), Authority(tmp_path / "others", "others")
+    trusted = tmp_path / "trusted.pem"
+    shutil.copy(clients.certificate, trusted)
+    tls = tls_block(authority.issue("server"), enable_mtls=True, disable_system_ca_pool=True, ca_certs=[str(trusted)])
+    running = make.gateway(secured(make.origin(), tls, FAST))
+    first, second = (context_of(authority, "TLS13", each.issue("client")) for each in (clients, others))
+    client = connect(make, running, first)
+    assert client.get().status == 200
+    session = client.sock.session
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        connect(make, running, second).get()
+    shutil.copy(others.certificate, trusted)
+    running.wait_output("files were read again")
+    assert connect(make, running, second).get().status == 200
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        connect(make, running, first, session=session).get()  # not by its session either
+
+
+def test_when_a_certificate_ends_is_in_the_metrics(make, authority, tmp_path):
+    live = put(authority.issue("first"), tmp_path)
+    running = make.gateway(secured(make.origin(), tls_block(live)))
+    out = subprocess.run(["openssl", "x509", "-in", live.certificate, "-noout", "-enddate"], capture_output=True, text=True,
+                         check=True).stdout
+    ends = datetime.datetime.strptime(out.strip(), "notAfter=%b %d %H:%M:%S %Y GMT").replace(tzinfo=datetime.timezone.utc)
+    numbers = metrics(running)
+    assert numbers[f'holdfast_tls_certificate_expiry_timestamp_seconds{{file="{live.certificate}"}}'] == ends.timestamp()
+
+
+class Responder:
+    """Signs OCSP responses with the authority's key."""
+
+    def __init__(self, authority, folder):
+        self.authority, self.folder = authority, folder
+
+    def answer(self, certificate, path, status="V", seconds=3600):
+        """A response for the certificate, good (V) or revoked (R), that is valid for so long."""
+        serial = subprocess.run(["openssl", "x509", "-in", certificate.certificate, "-noout", "-serial"], text=True,
+                                capture_output=True, check=True).stdout.strip().split("=")[1]
+        revoked = "240101000000Z" if status == "R" else ""
+        index = self.folder / "index.txt"
+        index.write_text(f"{status}\t401231000000Z\t{revoked}\t{serial}\tunknown\t/CN=x\n")
+        request = self.folder / "request.der"
+        run_openssl("ocsp", "-issuer", self.authority.certificate, "-cert", certificate.certificate, "-reqout", request)
+        new = f"{path}.new"
+        run_openssl("ocsp", "-index", index, "-rsigner", self.authority.certificate, "-rkey", self.authority.key, "-CA",
+                    self.authority.certificate, "-reqin", request, "-respout", new, "-ndays" if seconds > 60 else "-nmin",
+                    30 if seconds > 60 else 1)
+        os.rename(new, path)
+
+
+def stapled(running, name="localhost"):
+    return "OCSP Response Status: successful" in s_client(running, "-status", "-servername", name)
+
+
+def test_a_staple_goes_with_its_certificate_and_is_read_again(make, authority, tmp_path):
+    responder = Responder(authority, tmp_path)
+    first, second = authority.issue("first", "DNS:localhost"), authority.issue("second", "DNS:second.test")
+    staple = tmp_path / "first.ocsp"
+    tuning = {"ocsp_staples": [{"public_key": first.certificate, "response": str(staple)}], **FAST}
+    running = make.gateway(secured(make.origin(), tls_block(first, second), tuning))
+    running.wait_output("first.pem goes without a staple: .*no such file")
+    assert not stapled(running)
+    responder.answer(first, staple)
+    eventually(lambda: stapled(running), what="the staple")
+    assert not stapled(running, "second.test")
+    assert "Cert Status: good" in s_client(running, "-status", "-tls1_2", "-servername", "localhost")
+    numbers = metrics(running)
+    assert numbers[f'holdfast_tls_certificate_stapled{{file="{first.certificate}"}}'] == 1
+    assert numbers[f'holdfast_tls_certificate_stapled{{file="{second.certificate}"}}'] == 0
+    assert numbers["holdfast_tls_staples_total"] >= 2
+    cases = {"is about another certificate": lambda: responder.answer(second, staple),
+             "does not say that the certificate is good": lambda: responder.answer(first, staple, "R"),
+             "is none, in DER": lambda: staple.write_bytes(b"garbage"),
+             "larger than": lambda: staple.write_bytes(bytes(1 << 20))}
+    for reason, change in cases.items():
+        change()
+        running.wait_output(f"first.pem goes without a staple: .*{reason}")
+        assert not stapled(running), reason
+    responder.answer(first, staple)
+    eventually(lambda: stapled(running), what="the staple again")
+
+
+def test_a_staple_that_expires_is_left_out(make, authority, tmp_path):
+    x509 = pytest.importorskip("cryptography.x509")
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.x509 import ocsp
+    certificate, staple = authority.issue("first"), tmp_path / "first.ocsp"
+    leaf = x509.load_pem_x509_certificate(open(certificate.certificate, "rb").read())
+    issuer = x509.load_pem_x509_certificate(open(authority.certificate, "rb").read())
+    key = serialization.load_pem_private_key(open(authority.key, "rb").read(), None)
+    now = datetime.datetime.utcnow()
+    answer = ocsp.OCSPResponseBuilder().add_response(
+        leaf, issuer, hashes.SHA256(), ocsp.OCSPCertStatus.GOOD, now - datetime.timedelta(hours=1),
+        now + datetime.timedelta(seconds=3), None, None).responder_id(ocsp.OCSPResponderEncoding.HASH, issuer)
+    staple.write_bytes(answer.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER))
+    tuning = {"ocsp_staples": [{"public_key": certificate.certificate, "response": str(staple)}], **FAST}
+    running = make.gateway(secured(make.origin(), tls_block(certificate), tuning))
+    assert stapled(running)
+    running.wait_output("first.pem goes without a staple: its OCSP response has expired", 10)
+    assert not stapled(running)
+    time.sleep(0.3)
+    assert running.output.count("has expired") == 1
+
+
+def test_a_staple_for_no_certificate_is_told(make, authority, tmp_path):
+    certificate = authority.issue("first")
+    tuning = {"ocsp_staples": [{"public_key": "other.pem", "response": "other.ocsp"}]}
+    running = make.gateway(secured(make.origin(), tls_block(certificate), tuning))
+    assert 'ocsp_staples[0].public_key: no listener shows "other.pem"' in running.output

@@ -1,0 +1,78 @@
+"""tls_front.py: gateways that speak TLS to clients, and such clients: Python's ssl and openssl s_client.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import re
+import ssl
+import subprocess
+
+import rawhttp
+from configs import proxy
+from rawhttp import fetch
+
+VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
+
+
+def tls_block(*certificates, **keys):
+    """KrakenD's `tls` with TLS 1.2 and 1.3, and the curves that clients like."""
+    pairs = [{"public_key": each.certificate, "private_key": each.key} for each in certificates]
+    return {"keys": pairs, "min_version": "TLS12", "curve_preferences": [29, 23], **keys}
+
+
+def secured(upstream, tls, tuning=None, server=None):
+    """A plain reverse proxy over TLS, with an admin listener."""
+    extra = {"holdfast/admin": {"listen": "127.0.0.1:0"}, "holdfast/tls": tuning or {}}
+    return proxy(upstream, server, extra, tls=tls)
+
+
+def context_of(authority, version=None, certificate=None, protocols=("http/1.1",)):
+    context = ssl.create_default_context(cafile=str(authority.certificate))
+    if version:
+        context.minimum_version = context.maximum_version = VERSIONS[version]
+    if certificate:
+        context.load_cert_chain(certificate.certificate, certificate.key)
+    if protocols:
+        context.set_alpn_protocols(list(protocols))
+    return context
+
+
+class TlsClient(rawhttp.Client):
+    """A client of rawhttp.py over TLS."""
+
+    def __init__(self, address, context, name="localhost", session=None, **options):
+        super().__init__(address, **options)
+        self.raw = self.sock
+        try:
+            self.sock = context.wrap_socket(self.sock, server_hostname=name, session=session)
+        except BaseException:
+            self.raw.close()
+            raise
+
+
+def connect(make, running, context, **options):
+    return make.stack.enter_context(TlsClient(running.address, context, **options))
+
+
+def s_client(running, *arguments, text="", seconds=20):
+    """What `openssl s_client` prints."""
+    command = ["openssl", "s_client", "-connect", f"127.0.0.1:{running.address[1]}", *map(str, arguments)]
+    done = subprocess.run(command, input=text.encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          timeout=seconds, check=False)
+    return done.stdout.decode(errors="replace")
+
+
+def metrics(running):
+    """Samples of /metrics: {'name{labels}': number}."""
+    text = fetch(running.addresses[-1], "/metrics").body.decode()
+    return {name: float(number) for name, number in re.findall(r"^([^#\s]\S*(?: \S+=\S+)*) (\S+)$", text, re.M)}
+
+
+def handshakes(running):
+    """(full, resumed) so far."""
+    numbers = metrics(running)
+    return tuple(int(numbers[f'holdfast_tls_handshakes_total{{side="client",resumed="{resumed}"}}'])
+                 for resumed in ("false", "true"))
+
+
+def failures(running, reason):
+    return metrics(running)[f'holdfast_tls_handshake_failures_total{{side="client",reason="{reason}"}}']
