@@ -114,6 +114,7 @@ static bool build(struct worker *worker, struct error *err)
             .access_log = worker->access_log,
             .worker = options->index,
             .workers = options->workers,
+            .budget = hosts_budget(options->hosts),
         });
     return (worker->frontend && generation_keep_warm(options->generation, worker->pool)) ||
            error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a worker");

@@ -33,9 +33,11 @@ const uint32_t *client_dwell_bounds(void)
 /* Only we know why we asked for the end; the conn knows all other reasons, and those that came first. */
 static enum http_end reason_of(const struct client *client, const struct http_conn_facts *facts)
 {
+    if (client->cut != HTTP_END_NONE)
+        return (enum http_end)client->cut;
     if (facts->end == HTTP_END_DRAIN && client->told != HTTP_END_NONE)
         return (enum http_end)client->told;
-    return facts->end != HTTP_END_NONE ? facts->end : HTTP_END_CUT;
+    return facts->end != HTTP_END_NONE ? facts->end : HTTP_END_FAILED;
 }
 
 static void count_end(struct client *client)
@@ -120,6 +122,7 @@ void client_new(struct frontend *frontend, struct stream *stream)
     }
     list_push_back(&frontend->clients, &client->node);
     host_count_add(&frontend->counts.connections_opened, 1);
+    keep_notice_client(frontend);
     drain_welcome(frontend, client);
 }
 
@@ -138,8 +141,7 @@ void client_tell(struct client *client, enum http_end why)
 
 void client_cut(struct client *client, enum http_end why)
 {
-    if (client->told == HTTP_END_NONE)
-        client->told = (uint8_t)why;
+    client->cut = (uint8_t)why;
     for (struct list_node *open; (open = list_first(&client->exchanges));)
         exchange_cut(container_of(open, struct exchange, node));
     client_close(client);

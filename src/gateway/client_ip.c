@@ -2,39 +2,11 @@
  * have noted. KrakenD trusts everybody by default, so that a client can choose what is believed of it.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/forward.h"
-
-static bool is_in(const struct addr *addr, const struct ip_network *network)
-{
-    unsigned bytes = network->bits / 8, left = network->bits % 8;
-
-    if (addr->family != network->base.family || memcmp(addr->ip, network->base.ip, bytes) != 0)
-        return false;
-    return left == 0 || (addr->ip[bytes] ^ network->base.ip[bytes]) >> (8 - left) == 0;
-}
-
-/* ::ffff:10.0.0.1 is 10.0.0.1. */
-static struct addr unmapped(const struct addr *addr)
-{
-    static const uint8_t prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-    struct addr plain = *addr;
-
-    if (addr->family == ADDR_IPV6 && memcmp(addr->ip, prefix, sizeof prefix) == 0) {
-        plain.family = ADDR_IPV4;
-        memcpy(plain.ip, addr->ip + 12, 4);
-    }
-    return plain;
-}
+#include "gateway/network.h"
 
 static bool is_trusted(const struct router_options *router, const struct addr *addr)
 {
-    struct addr plain = unmapped(addr);
-
-    if (router->trusted_proxies.count == 0)
-        return true;
-    for (size_t i = 0; i < router->trusted_count; i++)
-        if (is_in(&plain, &router->trusted[i]))
-            return true;
-    return false;
+    return router->trusted_proxies.count == 0 || networks_have(router->trusted, router->trusted_count, addr);
 }
 
 /* All values of a header, joined by commas; empty when there is none, or no room. */

@@ -60,8 +60,10 @@ static bool accept_one(struct door *door)
     struct error err = {0};
     enum io io;
 
-    if (frontend_is_full(door->frontend))
+    if (frontend_is_full(door->frontend)) {
+        keep_notice_pressure(door->frontend);
         return false; /* who comes waits in the kernel's queue; a client that leaves wakes us */
+    }
     io = listener_accept(door->listener, &stream, &err);
     if (io == IO_OK && door->tls)
         arrival_new(door->frontend, stream, door->tls);
@@ -69,6 +71,8 @@ static bool accept_one(struct door *door)
         client_new(door->frontend, stream);
     if (io == IO_FAIL)
         tell_of_pause(door->frontend, &err);
+    if (io != IO_WAIT)
+        keep_notice_pressure(door->frontend);
     return io != IO_WAIT;
 }
 
@@ -121,7 +125,11 @@ static struct http_conn_options conn_options_of(const struct service *service)
         .head_timeout_ns = positive(service->read_header_timeout_ns),
         .read_timeout_ns = positive(service->read_timeout_ns),
         .write_timeout_ns = positive(service->write_timeout_ns),
+        .fields_max = clamped(service->server.clients.fields_max),
         .body_gap_ns = positive(service->server.body_gap_timeout_ns),
+        .body_rate = positive(service->server.clients.body_rate_min),
+        .send_gap_ns = positive(service->server.clients.send_gap_ns),
+        .send_rate = positive(service->server.clients.send_rate_min),
         .requests_max = clamped(service->server.max_requests_per_connection),
         .keep_alive_header = service->server.keep_alive_header,
     };
@@ -157,7 +165,9 @@ struct frontend *frontend_new(const struct frontend_options *options)
     frontend->started_ns = loop_now_ns(options->loop);
     frontend->conn_options = conn_options_of(generation_service(options->generation));
     frontend->clients_max = clients_max(&generation_service(options->generation)->server, options->workers);
+    frontend->budget = options->budget;
     drain_init(frontend);
+    keep_init(frontend, &generation_service(options->generation)->server.clients);
     list_init(&frontend->doors);
     list_init(&frontend->clients);
     list_init(&frontend->arrivals);
@@ -182,6 +192,7 @@ void frontend_free(struct frontend *frontend)
     frontend_close_doors(frontend);
     frontend_cut(frontend);
     drain_free(frontend);
+    keep_free(frontend);
     for (uint32_t i = 0; i < generation_endpoint_count(frontend->generation); i++)
         free(frontend->requests_by_status[i]);
     free(frontend->requests_by_status);

@@ -11,6 +11,7 @@
 #include "upstream/private.h"
 
 struct access_log;
+struct budget;
 
 enum { CLIENT_REQUESTS_BOUNDS = 8, CLIENT_DWELL_BOUNDS = 8 };
 enum { FRONTEND_STATUS_SLOTS = 1000 }; /* a status has three digits (RFC 9110 15) */
@@ -42,6 +43,15 @@ struct drain {
     bool windowed;    /* the window is not over */
 };
 
+/* How long connections are kept (keep.c). */
+struct keeper {
+    struct task task;
+    struct timer timer;
+    bool adapts;
+    uint64_t idle_min_ns, idle_max_ns, age_ns, age_hard_ns; /* 0: none */
+    uint64_t next_evict_ns;
+};
+
 struct frontend {
     struct loop *loop;
     struct pool *pool;
@@ -55,7 +65,9 @@ struct frontend {
     unsigned steps;
     uint64_t clients_max; /* this worker's share of max_connections; 0: as many as descriptors allow */
     struct drain drain;
-    bool draining; /* not ready for newcomers: health says so */
+    struct keeper keeper;
+    const struct budget *budget; /* descriptors of the process; NULL: not watched */
+    bool draining;               /* not ready for newcomers: health says so */
     uint64_t started_ns;
     unsigned worker;
     uint64_t next_warning_ns; /* not before this is it told again that accepting pauses */
@@ -69,7 +81,8 @@ struct frontend_options {
     struct pool *pool;
     struct generation *generation;
     struct access_log *access_log;
-    unsigned worker, workers; /* its number, and how many there are */
+    unsigned worker, workers;    /* its number, and how many there are */
+    const struct budget *budget; /* of descriptors; NULL: they are not watched */
 };
 
 /* The client side of a worker; no listener yet. NULL: no memory. */
@@ -93,10 +106,12 @@ struct client {
     struct frontend *frontend;
     struct task task;
     struct list_node node;
-    struct list exchanges;  /* open ones */
+    struct list exchanges; /* open ones */
     struct private_conns privates;
     bool over;              /* the conn has ended; the last exchange closes the client */
+    bool evicted;           /* to make room; its end is on its way */
     uint8_t told;           /* enum http_end: why the next answer is the last */
+    uint8_t cut;            /* enum http_end: why it is cut off */
     uint32_t told_messages; /* requests before it was told */
     struct addr peer;
 };

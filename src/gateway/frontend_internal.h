@@ -1,5 +1,5 @@
-/* frontend_internal.h: what the files of the client side share: frontend.c (listeners and settings), arrival.c (handshakes), client.c
- * (connections), drain.c (the end). SPDX-License-Identifier: Apache-2.0 */
+/* frontend_internal.h: what the files of the client side share: frontend.c (listeners and settings), arrival.c
+ * (handshakes), client.c (connections), drain.c (the end). SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_GATEWAY_FRONTEND_INTERNAL_H
 #define HOLDFAST_GATEWAY_FRONTEND_INTERNAL_H
 
@@ -17,6 +17,14 @@ void client_new(struct frontend *frontend, struct stream *stream); /* takes the 
 void client_cut(struct client *client, enum http_end why);         /* with its exchanges, at once */
 /* Its next answer, or the one in hand, says Connection: close; once. */
 void client_tell(struct client *client, enum http_end why);
+
+/* keep.c */
+void keep_init(struct frontend *frontend, const struct client_rules *rules);
+void keep_free(struct frontend *frontend);
+void keep_notice_client(struct frontend *frontend);   /* one more is in the list */
+void keep_notice_pressure(struct frontend *frontend); /* descriptors may have become short: now, and not in a second */
+/* The adaptive idle timeout with so much of what there is in use. */
+uint64_t keep_idle_ns(uint64_t min_ns, uint64_t max_ns, unsigned permille);
 
 /* drain.c */
 void drain_init(struct frontend *frontend);

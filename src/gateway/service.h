@@ -123,14 +123,34 @@ struct router_options {
     struct str error_body_404, error_body_405; /* JSON text; data NULL: not set */
 };
 
+enum proxy_rule { PROXY_OFF, PROXY_ACCEPT, PROXY_REQUIRE };
 /* holdfast/server. Durations in nanoseconds. */
 struct listener_options {
+    enum proxy_rule proxy_protocol;
+    bool proxy_given;
     struct str listen; /* "IP:PORT", "unix:PATH" */
     const struct tls_server_options *tls; /* NULL: plain. The service's where a TCP listener has none of its own */
     struct place place;
 };
 
+/* holdfast/server: what clients may do, and how long their connections live. */
+enum refusal { REFUSE_BY_RESET, REFUSE_BY_503 };
+struct client_rules {
+    int64_t body_rate_min, send_gap_ns, send_rate_min; /* slow senders and readers */
+    int64_t max_age_ns, max_age_hard_ns;
+    int64_t idle_min_ns, idle_max_ns;
+    bool idle_adapts;                                        /* idle_timeout was not set: it moves between the two */
+    int64_t max_per_address, ipv4_prefix_bits, ipv6_prefix_bits; /* an address stands for its network of so many bits */
+    enum refusal refusal;
+    int64_t fields_max;
+    enum proxy_rule proxy_protocol; /* where a listener says nothing else */
+    struct str_list proxy_networks;
+    struct ip_network *proxies; /* the same, parsed */
+    size_t proxy_count;
+};
+
 struct server_options {
+    struct client_rules clients;
     int64_t workers;
     struct listener_options *listeners; /* at least one: listen_ip and port when none is given */
     size_t listener_count;

@@ -38,8 +38,10 @@ static void settle_clocks(struct service *service)
         service->idle_timeout_ns = service->read_timeout_ns;
     if (service->read_header_timeout_ns == 0)
         service->read_header_timeout_ns = service->read_timeout_ns;
-    if (service->idle_timeout_ns == 0 && safe)
-        service->idle_timeout_ns = SECONDS(75);
+    if (service->idle_timeout_ns == 0 && safe) {
+        service->server.clients.idle_adapts = true;
+        service->idle_timeout_ns = service->server.clients.idle_max_ns;
+    }
     if (service->read_header_timeout_ns == 0 && safe)
         service->read_header_timeout_ns = SECONDS(10);
     if (service->transport.max_idle_connections_per_host == 0)
@@ -84,6 +86,7 @@ static void settle_listener(struct service *service, const struct node *root, st
     if (!server->listeners)
         return;
     server->listener_count = 1;
+    server->listeners->proxy_protocol = server->clients.proxy_protocol;
     server->listeners->listen = arena_format(arena, brackets ? "[%.*s]:%lld" : "%.*s:%lld", STR_ARG(service->listen_ip),
                                              (long long)service->port);
 }

@@ -94,4 +94,7 @@ const struct node *node_keep(const struct node *node, struct report *report);
 bool node_is_given(const struct node *node);
 struct place node_place(const struct node *object, const char *name); /* of the member's value, else of the object */
 
+/* service_clients.c: checks what depends on more than one key, and parses the networks. */
+void clients_settle(struct client_rules *clients, const struct node *block, struct report *report);
+
 #endif

@@ -10,6 +10,8 @@
 #define TCP_USER_TIMEOUT_NS   SECONDS(15)
 
 static const char *const profile_names[] = {"safe", "krakend", NULL};
+static const char *const proxy_names[] = {"off", "accept", "require", NULL};
+static const char *const refusal_names[] = {"reset", "503", NULL};
 static const char *const error_status_names[] = {"krakend", "precise", NULL};
 
 /* What the tables bind to beside server_options. */
@@ -23,7 +25,7 @@ struct server_block {
     struct server_options options;
     struct place resolver_place;
     struct list_of listeners; /* struct listener_block */
-    bool body_gap_given;
+    bool body_gap_given, body_rate_given, send_gap_given, send_rate_given, age_given;
 };
 
 struct admin_block {
@@ -46,7 +48,8 @@ static const struct option listener_rows[] = {
                   .required = true, .help = "IP:PORT, :PORT or unix:PATH."),
     OPTION_OBJECT(struct listener_block, "tls", tls, .schema = &tls_server_schema, .help = "TLS of this listener; that of the root when absent."),
     OPTION_IGNORED("protocols", .help = "http/1.1, h2."),
-    OPTION_IGNORED("proxy_protocol", .help = "off, accept, require."),
+    OPTION_ENUM(struct listener_block, "proxy_protocol", options.proxy_protocol, .names = proxy_names, .preset_text = "off",
+                OPTION_SEEN(struct listener_block, options.proxy_given), .help = "off, accept, require; that of the block when absent."),
 };
 
 static const struct schema listener_schema = {
@@ -54,6 +57,7 @@ static const struct schema listener_schema = {
     .check = remember_listener,
 };
 
+#define CLIENTS(field) options.clients.field
 static const struct option server_rows[] = {
     OPTION_INT(struct server_block, "workers", options.workers, .max = 256, .help = "Worker threads; 0: one for each core."),
     OPTION_LIST(struct server_block, "listeners", listeners, .schema = &listener_schema, .help = "Where to listen."),
@@ -74,17 +78,36 @@ static const struct option server_rows[] = {
                     .help = "How long connections are ended gently when the gateway stops."),
     OPTION_DURATION(struct server_block, "drain_limit", options.drain_limit_ns, .preset = SECONDS(60), .max = INT64_MAX,
                     .help = "When a drain ends at the latest."),
-    OPTION_IGNORED("max_connection_age", .help = "Age at which a client connection is ended gently."),
-    OPTION_IGNORED("min_body_rate", .help = "Bytes per second that a request's body must have."),
-    OPTION_IGNORED("max_connection_age_hard", .help = "Age at which a client connection is cut."),
-    OPTION_IGNORED("idle_timeout_min", .help = "Shortest adaptive idle timeout."),
-    OPTION_IGNORED("idle_timeout_max", .help = "Longest adaptive idle timeout."),
+    OPTION_DURATION(struct server_block, "max_connection_age", CLIENTS(max_age_ns), .preset = SECONDS(14400), .max = INT64_MAX,
+                    OPTION_SEEN(struct server_block, age_given), .help = "Age at which an answer says Connection: close, with 10 % jitter; 0: none."),
+    OPTION_DURATION(struct server_block, "max_connection_age_hard", CLIENTS(max_age_hard_ns), .max = INT64_MAX,
+                    .help = "Age at which a client connection is cut, with an audit line; 0: none."),
+    OPTION_INT(struct server_block, "min_body_rate", CLIENTS(body_rate_min), .preset = 240, .max = UINT32_MAX,
+               OPTION_SEEN(struct server_block, body_rate_given), .help = "Bytes per second that a request's body must come to; 0: any."),
+    OPTION_DURATION(struct server_block, "send_gap_timeout", CLIENTS(send_gap_ns), .preset = SECONDS(30), .max = INT64_MAX,
+                    OPTION_SEEN(struct server_block, send_gap_given), .help = "Longest time in which a client takes nothing of a waiting answer; 0: no limit."),
+    OPTION_INT(struct server_block, "min_send_rate", CLIENTS(send_rate_min), .preset = 240, .max = UINT32_MAX,
+               OPTION_SEEN(struct server_block, send_rate_given), .help = "Bytes per second that a client must take of one; 0: any."),
+    OPTION_DURATION(struct server_block, "idle_timeout_min", CLIENTS(idle_min_ns), .preset = SECONDS(5), .min = 1, .max = INT64_MAX,
+                    .help = "Shortest adaptive idle timeout."),
+    OPTION_DURATION(struct server_block, "idle_timeout_max", CLIENTS(idle_max_ns), .preset = SECONDS(75), .min = 1, .max = INT64_MAX,
+                    .help = "Longest adaptive idle timeout."),
+    OPTION_INT(struct server_block, "max_header_fields", CLIENTS(fields_max), .preset = 256, .min = 1, .max = 10000,
+               .help = "Fields of a request's head."),
     OPTION_STRING(struct server_block, "resolver", options.resolver, OPTION_PLACE(struct server_block, resolver_place),
                   .help = "DNS servers, \"IP:PORT\" with commas between; those of resolv.conf when empty."),
     OPTION_IGNORED("max_streams_per_ip", .help = "Long-lived streams for each client address."),
-    OPTION_IGNORED("max_connections_per_ip", .help = "Connections for each client address."),
-    OPTION_IGNORED("proxy_protocol", .help = "off, accept, require."),
-    OPTION_IGNORED("proxy_protocol_from", .help = "Networks that may send it."),
+    OPTION_INT(struct server_block, "max_connections_per_ip", CLIENTS(max_per_address), .max = UINT32_MAX,
+               .help = "Connections for each client address; 0: no limit."),
+    OPTION_INT(struct server_block, "ipv4_prefix", CLIENTS(ipv4_prefix_bits), .preset = 32, .min = 1, .max = 32,
+               .help = "Bits of an IPv4 address that count as one client."),
+    OPTION_INT(struct server_block, "ipv6_prefix", CLIENTS(ipv6_prefix_bits), .preset = 64, .min = 1, .max = 128,
+               .help = "Bits of an IPv6 address that count as one client."),
+    OPTION_ENUM(struct server_block, "refuse_with", CLIENTS(refusal), .names = refusal_names, .preset_text = "reset",
+                .help = "What a connection over that limit gets: reset, 503."),
+    OPTION_ENUM(struct server_block, "proxy_protocol", CLIENTS(proxy_protocol), .names = proxy_names, .preset_text = "off",
+                .help = "off, accept, require: PROXY headers on all listeners that say nothing else."),
+    OPTION_STRINGS(struct server_block, "proxy_protocol_from", CLIENTS(proxy_networks), .help = "Networks that send them."),
 };
 
 static const struct schema server_schema = {
@@ -101,20 +124,11 @@ static const struct schema admin_schema = {
 };
 
 static const struct later_key server_later[] = {
-    {"max_connection_age", "4h", NULL, false},
-    {"min_body_rate", "240", NULL, false},
-    {"max_connection_age_hard", "0", NULL, true},
-    {"idle_timeout_min", "5s", NULL, false},
-    {"idle_timeout_max", "75s", NULL, false},
     {"max_streams_per_ip", "0", NULL, false},
-    {"max_connections_per_ip", "0", NULL, false},
-    {"proxy_protocol", "off", NULL, true},
-    {"proxy_protocol_from", "", NULL, false},
 };
 
 static const struct later_key listener_later[] = {
     {"protocols", "http/1.1", NULL, true},
-    {"proxy_protocol", "off", NULL, true},
 };
 /* clang-format on */
 
@@ -189,6 +203,8 @@ static void take_listeners(struct server_options *server, const struct list_of *
         struct str prefix = arena_format(report->arena, "extra_config.holdfast/server.listeners[%zu].", i);
 
         server->listeners[i] = blocks[i].options;
+        if (!blocks[i].options.proxy_given)
+            server->listeners[i].proxy_protocol = server->clients.proxy_protocol;
         server->listeners[i].tls = blocks[i].tls.given ? &blocks[i].tls : NULL;
         server->listener_count++;
         if (blocks[i].options.listen.len > 0)
@@ -213,6 +229,23 @@ static void check_resolver(const struct server_block *block, struct report *repo
                        "extra_config.holdfast/server.resolver: \"%.*s\" is no address", STR_ARG(part));
 }
 
+/* KrakenD has none of these: they hold only when they were given. */
+static void forget_limits(struct server_block *server)
+{
+    struct client_rules *clients = &server->options.clients;
+
+    if (!server->body_gap_given)
+        server->options.body_gap_timeout_ns = 0;
+    if (!server->body_rate_given)
+        clients->body_rate_min = 0;
+    if (!server->send_gap_given)
+        clients->send_gap_ns = 0;
+    if (!server->send_rate_given)
+        clients->send_rate_min = 0;
+    if (!server->age_given)
+        clients->max_age_ns = 0;
+}
+
 static void read_server(struct service *service, const struct node *block, struct report *report)
 {
     static const char prefix[] = "extra_config.holdfast/server";
@@ -220,8 +253,9 @@ static void read_server(struct service *service, const struct node *block, struc
 
     /* What did not bind holds its default, so that the rest can be checked too. */
     (void)schema_bind(&server_schema, block, prefix, &server, report->arena, report);
-    if (server.options.profile == PROFILE_KRAKEND && !server.body_gap_given)
-        server.options.body_gap_timeout_ns = 0;
+    if (server.options.profile == PROFILE_KRAKEND)
+        forget_limits(&server);
+    clients_settle(&server.options.clients, block, report);
     check_resolver(&server, report);
     take_listeners(&server.options, &server.listeners, report);
     if (block)

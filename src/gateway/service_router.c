@@ -2,6 +2,7 @@
  * switches most of it off without a word. The same happens here, with a warning that says so.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "base/text.h"
+#include "gateway/network.h"
 #include "gateway/service_internal.h"
 
 #include "json/write.h"
@@ -170,24 +171,6 @@ static bool check_types(const struct node *block, struct report *report)
     return fine;
 }
 
-static bool parse_network(struct str text, struct ip_network *network)
-{
-    size_t slash = str_find_char(text, '/');
-    unsigned bits_max;
-    uint64_t bits;
-
-    if (!addr_parse_ip(str_first(text, slash), &network->base))
-        return false;
-    bits_max = network->base.family == ADDR_IPV4 ? 32 : 128;
-    network->bits = bits_max;
-    if (slash == text.len)
-        return true;
-    if (!text_to_u64(str_from_offset(text, slash + 1), &bits) || bits > bits_max)
-        return false;
-    network->bits = (unsigned)bits;
-    return true;
-}
-
 /* A bad entry ends the list, as it does in KrakenD: those before it stay. */
 static void parse_proxies(struct router_options *options, struct report *report)
 {
@@ -195,7 +178,7 @@ static void parse_proxies(struct router_options *options, struct report *report)
 
     options->trusted = arena_array(report->arena, struct ip_network, list->count + 1);
     for (size_t i = 0; options->trusted && i < list->count; i++) {
-        if (!parse_network(list->items[i], &options->trusted[i])) {
+        if (!network_parse(list->items[i], &options->trusted[i])) {
             report_add(report, SEVERITY_WARNING, PROBLEM_TRUSTED_PROXY, list->places[i], NULL,
                        "extra_config.router.trusted_proxies[%zu]: \"%.*s\" is no address or network: it and all behind "
                        "it are not trusted",

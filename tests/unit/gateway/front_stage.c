@@ -152,6 +152,19 @@ bool caller_has_heard(struct caller *caller, const char *text)
     return str_find(heard, str_from(text)) < heard.len;
 }
 
+bool caller_is_left(struct caller *caller)
+{
+    char bytes[1024];
+    struct iovec part = {bytes, sizeof(bytes)};
+    enum io io = IO_OK;
+    struct error err;
+    size_t got;
+
+    while (io == IO_OK)
+        io = stream_readv(caller->stream, &part, 1, &got, &err);
+    return io == IO_END;
+}
+
 void caller_close(struct caller *caller)
 {
     stream_close(caller->stream, false);

@@ -49,6 +49,7 @@ struct caller {
 void caller_open(struct caller *caller, struct front_stage *stage, struct addr addr);
 void caller_say(struct caller *caller, const char *text);
 bool caller_has_heard(struct caller *caller, const char *text);
+bool caller_is_left(struct caller *caller); /* reads all there is: does FIN stand behind it? */
 void caller_close(struct caller *caller);
 
 #endif

@@ -1,0 +1,210 @@
+/* keep.c: how long a worker's client connections are kept: their age, and their idle time by how short descriptors and
+ * places are. Looks once a second while there are clients. Start with run_keeper.
+ *
+ * Under half of what there is everybody may be idle for idle_timeout_max, at nine tenths for idle_timeout_min, and in
+ * between for something in between. That goes into promises that are made from now on; those that were made are kept.
+ * Only beyond nine tenths connections end before their time: those that have been idle for longest, and not before
+ * idle_timeout_min, unless there is next to nothing left. SPDX-License-Identifier: Apache-2.0 */
+#include "base/log.h"
+#include "gateway/frontend_internal.h"
+#include "upstream/budget.h"
+
+#define LOOK_EVERY_NS  UINT64_C(1000000000)
+#define EVICT_EVERY_NS UINT64_C(50000000)
+
+enum {
+    CALM_PERMILLE = 500,
+    TIGHT_PERMILLE = 900,
+    CRITICAL_PERMILLE = 980,
+    VICTIMS_MAX = 32, /* at a time */
+};
+
+/* What people count in whole seconds is promised in whole seconds. */
+uint64_t keep_idle_ns(uint64_t min_ns, uint64_t max_ns, unsigned permille)
+{
+    uint64_t idle_ns;
+
+    if (permille <= CALM_PERMILLE)
+        return max_ns;
+    if (permille >= TIGHT_PERMILLE)
+        return min_ns;
+    idle_ns = max_ns - (max_ns - min_ns) / (TIGHT_PERMILLE - CALM_PERMILLE) * (permille - CALM_PERMILLE);
+    return idle_ns > 2000000000u ? idle_ns / 1000000000u * 1000000000u : idle_ns;
+}
+
+static unsigned share(uint64_t used, uint64_t max)
+{
+    if (max == 0)
+        return 0;
+    return used >= max ? 1000 : (unsigned)((double)used / (double)max * 1000.0);
+}
+
+/* How much is used of what is shortest. */
+static unsigned pressure_permille(const struct frontend *frontend)
+{
+    unsigned places = share(frontend->clients.count, frontend->clients_max), files = 0;
+
+    if (frontend->budget)
+        files = share(budget_files_used(frontend->budget), frontend->budget->files_max);
+    return places > files ? places : files;
+}
+
+/* Those idle for longest so far, the longest first. */
+struct victims {
+    struct client *clients[VICTIMS_MAX];
+    uint64_t used_ns[VICTIMS_MAX];
+    size_t count;
+};
+
+static void consider(struct victims *victims, struct client *client, uint64_t used_ns)
+{
+    size_t at = victims->count;
+
+    if (at == VICTIMS_MAX && used_ns >= victims->used_ns[at - 1])
+        return;
+    if (at < VICTIMS_MAX)
+        victims->count++;
+    else
+        at--;
+    for (; at > 0 && victims->used_ns[at - 1] > used_ns; at--) {
+        victims->clients[at] = victims->clients[at - 1];
+        victims->used_ns[at] = victims->used_ns[at - 1];
+    }
+    victims->clients[at] = client;
+    victims->used_ns[at] = used_ns;
+}
+
+/* Closes the idlest, as long as they have been idle for so long. */
+static void evict(struct frontend *frontend, uint64_t idle_min_ns)
+{
+    uint64_t now_ns = loop_now_ns(frontend->loop);
+    struct victims victims = {.count = 0};
+
+    for (struct list_node *node = list_first(&frontend->clients); node; node = list_next(&frontend->clients, node)) {
+        struct client *client = container_of(node, struct client, node);
+        struct http_conn_facts facts;
+
+        if (!list_is_empty(&client->exchanges) || client->evicted)
+            continue;
+        http_facts(client->conn, &facts);
+        if (facts.end == HTTP_END_NONE && now_ns - facts.last_used_ns >= idle_min_ns)
+            consider(&victims, client, facts.last_used_ns);
+    }
+    for (size_t i = 0; i < victims.count; i++) {
+        victims.clients[i]->evicted = true;
+        (void)http_close_idle(victims.clients[i]->conn, HTTP_END_PRESSURE);
+    }
+}
+
+void keep_notice_pressure(struct frontend *frontend)
+{
+    struct keeper *keeper = &frontend->keeper;
+    uint64_t now_ns = loop_now_ns(frontend->loop);
+    unsigned permille = pressure_permille(frontend);
+    uint64_t idle_min_ns = keeper->idle_min_ns;
+
+    if (keeper->adapts)
+        frontend->conn_options.idle_timeout_ns = keep_idle_ns(idle_min_ns, keeper->idle_max_ns, permille);
+    if (permille < TIGHT_PERMILLE || now_ns < keeper->next_evict_ns)
+        return;
+    keeper->next_evict_ns = now_ns + EVICT_EVERY_NS;
+    evict(frontend, permille < CRITICAL_PERMILLE || !frontend->budget ? idle_min_ns : 0);
+}
+
+/* Give or take 10 %, the same for the whole life of a connection, so that those that came together do not go together.
+ */
+static uint64_t own_age_ns(const struct client *client, uint64_t age_ns)
+{
+    uint64_t spread = ((uint64_t)(uintptr_t)client >> 4) * UINT64_C(0x9e3779b97f4a7c15) >> 54;
+
+    return age_ns - age_ns / 10 + age_ns / 5 / 1024 * spread;
+}
+
+static void audit(const struct client *client, const struct http_conn_facts *facts, uint64_t age_ns)
+{
+    char text[ADDR_TEXT_BYTES];
+
+    LOG(LOG_INFO, "AUDIT",
+        "client connection cut at max_connection_age_hard: peer %.*s, age %llu s, requests %u, in use: %s",
+        STR_ARG(addr_format(&client->peer, text)), (unsigned long long)(age_ns / 1000000000u), facts->messages,
+        list_is_empty(&client->exchanges) ? "no" : "yes");
+}
+
+/* False: it is not old yet, and those who came later are not either. */
+static bool check_age(struct frontend *frontend, struct client *client)
+{
+    const struct keeper *keeper = &frontend->keeper;
+    struct http_conn_facts facts;
+    uint64_t age_ns;
+
+    http_facts(client->conn, &facts);
+    age_ns = loop_now_ns(frontend->loop) - facts.opened_ns;
+    if (keeper->age_hard_ns > 0 && age_ns >= keeper->age_hard_ns) {
+        audit(client, &facts, age_ns);
+        client_cut(client, HTTP_END_AGE_HARD);
+        return true;
+    }
+    if (keeper->age_ns == 0 || age_ns < keeper->age_ns - keeper->age_ns / 10)
+        return false;
+    if (age_ns >= own_age_ns(client, keeper->age_ns))
+        client_tell(client, HTTP_END_AGE);
+    return true;
+}
+
+static void check_ages(struct frontend *frontend)
+{
+    struct list_node *next;
+
+    if (frontend->keeper.age_ns == 0 && frontend->keeper.age_hard_ns == 0)
+        return;
+    for (struct list_node *node = list_first(&frontend->clients); node; node = next) {
+        next = list_next(&frontend->clients, node);
+        /* A drain brings them out of their order. */
+        if (!check_age(frontend, container_of(node, struct client, node)) && !frontend->draining)
+            return;
+    }
+}
+
+static void run_keeper(struct task *task)
+{
+    struct frontend *frontend = container_of(task, struct frontend, keeper.task);
+
+    if (list_is_empty(&frontend->clients))
+        return; /* the next client starts it again */
+    keep_notice_pressure(frontend);
+    check_ages(frontend);
+    timer_set(frontend->loop, &frontend->keeper.timer, loop_now_ns(frontend->loop) + LOOK_EVERY_NS);
+}
+
+void keep_notice_client(struct frontend *frontend)
+{
+    if (frontend->clients.count == 1)
+        task_wake(frontend->loop, &frontend->keeper.task);
+}
+
+static uint64_t positive(int64_t duration_ns)
+{
+    return duration_ns > 0 ? (uint64_t)duration_ns : 0;
+}
+
+void keep_init(struct frontend *frontend, const struct client_rules *rules)
+{
+    struct keeper *keeper = &frontend->keeper;
+
+    keeper->task.run = run_keeper;
+    keeper->timer = (struct timer){.at_ns = TIMER_OFF, .task = &keeper->task};
+    keeper->adapts = rules->idle_adapts;
+    keeper->idle_min_ns = positive(rules->idle_min_ns);
+    keeper->idle_max_ns = positive(rules->idle_max_ns);
+    keeper->age_ns = positive(rules->max_age_ns);
+    keeper->age_hard_ns = positive(rules->max_age_hard_ns);
+    /* Who is to be cut is told before. */
+    if (keeper->age_hard_ns > 0 && (keeper->age_ns == 0 || keeper->age_ns > keeper->age_hard_ns / 10 * 8))
+        keeper->age_ns = keeper->age_hard_ns / 10 * 8;
+}
+
+void keep_free(struct frontend *frontend)
+{
+    timer_clear(frontend->loop, &frontend->keeper.timer);
+    task_forget(frontend->loop, &frontend->keeper.task);
+}

@@ -1,0 +1,33 @@
+/* service_clients.c: what holdfast/server says of clients, as far as it depends on more than one key.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/network.h"
+#include "gateway/service_internal.h"
+
+static const char prefix[] = "extra_config.holdfast/server";
+
+static void take_networks(struct client_rules *clients, const struct node *block, struct report *report)
+{
+    const struct str_list *list = &clients->proxy_networks;
+
+    clients->proxies = arena_array(report->arena, struct ip_network, list->count + 1);
+    for (size_t i = 0; clients->proxies && i < list->count; i++) {
+        if (network_parse(list->items[i], &clients->proxies[clients->proxy_count]))
+            clients->proxy_count++;
+        else
+            report_add(report, SEVERITY_ERROR, PROBLEM_BAD_CHOICE, node_place(block, "proxy_protocol_from"),
+                       "write \"10.0.0.0/8\" or \"192.0.2.7\"", "%s.proxy_protocol_from[%zu]: \"%.*s\" is no network",
+                       prefix, i, STR_ARG(list->items[i]));
+    }
+}
+
+void clients_settle(struct client_rules *clients, const struct node *block, struct report *report)
+{
+    take_networks(clients, block, report);
+    if (clients->idle_min_ns > clients->idle_max_ns)
+        report_add(report, SEVERITY_ERROR, PROBLEM_BAD_CHOICE, node_place(block, "idle_timeout_min"), NULL,
+                   "%s.idle_timeout_min: is longer than idle_timeout_max", prefix);
+    if (clients->proxy_protocol == PROXY_ACCEPT && clients->proxy_networks.count == 0)
+        report_add(report, SEVERITY_ERROR, PROBLEM_BAD_CHOICE, node_place(block, "proxy_protocol"),
+                   "name the networks of the proxies in proxy_protocol_from, or write \"require\"",
+                   "%s.proxy_protocol: \"accept\" takes headers only from proxy_protocol_from, which is empty", prefix);
+}

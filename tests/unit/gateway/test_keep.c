@@ -1,0 +1,216 @@
+/* test_keep.c: how long client connections are kept, how they are told to end, and who goes first when room is short.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "front_stage.h"
+#include "gateway/frontend_internal.h"
+#include "harness/test.h"
+#include "upstream/budget.h"
+
+#define SECOND UINT64_C(1000000000)
+
+TEST(the_idle_timeout_follows_the_pressure)
+{
+    static const struct {
+        unsigned permille;
+        uint64_t seconds;
+    } cases[] = {{0, 75}, {500, 75}, {501, 74}, {600, 57}, {700, 40}, {899, 5}, {900, 5}, {1000, 5}};
+
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        test_case_is("%u", cases[i].permille);
+        CHECK_EQ(keep_idle_ns(5 * SECOND, 75 * SECOND, cases[i].permille), cases[i].seconds * SECOND);
+    }
+    CHECK_EQ(keep_idle_ns(SECOND / 10, SECOND, 700), SECOND / 10 + SECOND * 9 / 20); /* short ones keep their parts */
+    CHECK_EQ(keep_idle_ns(7 * SECOND, 7 * SECOND, 700), 7 * SECOND);
+}
+
+static void ask(struct caller *caller, struct front_stage *stage)
+{
+    caller->len = 0;
+    caller_say(caller, "GET /__health HTTP/1.1\r\nHost: a\r\n\r\n");
+    front_run(stage, SIM_MS);
+}
+
+static uint64_t closes(const struct front_stage *stage, enum http_end end)
+{
+    return stage->frontend->counts.closes_by[end];
+}
+
+TEST(promises_shrink_under_pressure_and_grow_again)
+{
+    struct budget budget = {.files_max = 100};
+    struct front_stage stage;
+    struct caller caller;
+
+    front_open(&stage, &(struct front_settings){0});
+    stage.frontend->budget = &budget;
+    caller_open(&caller, &stage, front_listen(&stage, 80));
+    ask(&caller, &stage);
+    CHECK(caller_has_heard(&caller, "Keep-Alive: timeout=75\r\n"));
+    budget.sockets = 70;
+    front_run(&stage, 2 * SIM_SECOND);
+    ask(&caller, &stage);
+    CHECK(caller_has_heard(&caller, "Keep-Alive: timeout=40\r\n"));
+    budget.sockets = 10;
+    front_run(&stage, 2 * SIM_SECOND);
+    ask(&caller, &stage);
+    CHECK(caller_has_heard(&caller, "Keep-Alive: timeout=75\r\n"));
+    caller_close(&caller);
+    front_close(&stage);
+}
+
+TEST(a_fixed_idle_timeout_stays)
+{
+    struct budget budget = {.files_max = 100, .sockets = 80};
+    struct front_stage stage;
+    struct caller caller;
+
+    front_open(&stage, &(struct front_settings){.root = "\"idle_timeout\": \"20s\", "});
+    stage.frontend->budget = &budget;
+    caller_open(&caller, &stage, front_listen(&stage, 80));
+    front_run(&stage, 2 * SIM_SECOND);
+    ask(&caller, &stage);
+    CHECK(caller_has_heard(&caller, "Keep-Alive: timeout=20\r\n"));
+    caller_close(&caller);
+    front_close(&stage);
+}
+
+/* 40 clients, each idle for a second less than the one before; 32 may go at a time. */
+TEST(the_idlest_go_first)
+{
+    enum { CALLERS = 40 };
+    struct budget budget = {.files_max = 1000};
+    struct caller callers[CALLERS];
+    struct front_stage stage;
+    struct addr addr;
+
+    front_open(&stage, &(struct front_settings){.root = "\"read_header_timeout\": \"100s\", "});
+    stage.frontend->budget = &budget;
+    addr = front_listen(&stage, 80);
+    for (int i = 0; i < CALLERS; i++)
+        caller_open(&callers[i], &stage, addr);
+    for (int i = 0; i < CALLERS; i++) {
+        ask(&callers[CALLERS - 1 - i], &stage);
+        front_run(&stage, SIM_SECOND);
+    }
+    CHECK_EQ(closes(&stage, HTTP_END_PRESSURE), 0);
+    budget.sockets = 920;
+    keep_notice_pressure(stage.frontend);
+    budget.sockets = 500;
+    front_run(&stage, 500 * SIM_MS);
+    for (int i = 0; i < CALLERS; i++) {
+        test_case_is("caller %d", i);
+        CHECK_INT(caller_is_left(&callers[i]), i >= CALLERS - 32);
+        caller_close(&callers[i]);
+    }
+    front_run(&stage, SIM_SECOND);
+    CHECK_EQ(closes(&stage, HTTP_END_PRESSURE), 32);
+    front_close(&stage);
+}
+
+/* Before idle_timeout_min nobody goes, unless next to nothing is left. */
+TEST(who_is_hardly_idle_goes_last)
+{
+    struct budget budget = {.files_max = 1000, .sockets = 950};
+    struct front_stage stage;
+    struct caller caller;
+
+    front_open(&stage, &(struct front_settings){.server = "\"idle_timeout_min\": \"3s\""});
+    caller_open(&caller, &stage, front_listen(&stage, 80));
+    ask(&caller, &stage);
+    stage.frontend->budget = &budget;
+    front_run(&stage, 2 * SIM_SECOND);
+    CHECK(!caller_is_left(&caller));
+    budget.sockets = 990;
+    front_run(&stage, 1100 * SIM_MS);
+    CHECK(caller_is_left(&caller));
+    caller_close(&caller);
+    front_close(&stage);
+}
+
+/* 10 s give or take 10 %: told with the next answer, and not before 9 s. */
+TEST(old_age_is_announced)
+{
+    struct front_stage stage;
+    struct caller caller;
+    int seconds = 0;
+
+    front_open(&stage, &(struct front_settings){.server = "\"max_connection_age\": \"10s\""});
+    caller_open(&caller, &stage, front_listen(&stage, 80));
+    do {
+        ask(&caller, &stage);
+        CHECK(caller_has_heard(&caller, "HTTP/1.1 200 OK\r\n"));
+        front_run(&stage, SIM_SECOND);
+        seconds++;
+    } while (!caller_has_heard(&caller, "Connection: close\r\n") && seconds < 20);
+    CHECK(seconds >= 9 && seconds <= 14);
+    CHECK(caller_is_left(&caller));
+    CHECK_EQ(stage.frontend->counts.told, 1);
+    caller_close(&caller);
+    front_run(&stage, SIM_SECOND);
+    CHECK_EQ(closes(&stage, HTTP_END_AGE), 1);
+    CHECK_EQ(stage.frontend->counts.told_served, 1);
+    front_close(&stage);
+}
+
+/* An idle one that is old is not closed for it: its idle timeout comes. */
+TEST(old_age_is_no_surprise)
+{
+    struct front_stage stage;
+    struct caller caller;
+
+    front_open(&stage, &(struct front_settings){.server = "\"max_connection_age\": \"5s\""});
+    caller_open(&caller, &stage, front_listen(&stage, 80));
+    ask(&caller, &stage);
+    front_run(&stage, 60 * SIM_SECOND);
+    CHECK(!caller_is_left(&caller));
+    ask(&caller, &stage);
+    CHECK(caller_has_heard(&caller, "Connection: close\r\n"));
+    caller_close(&caller);
+    front_close(&stage);
+}
+
+TEST(the_hard_age_cuts_whatever_happens)
+{
+    struct front_stage stage;
+    struct caller busy, idle;
+    struct addr addr;
+
+    front_open(&stage, &(struct front_settings){.server = "\"max_connection_age_hard\": \"10s\""});
+    addr = front_listen(&stage, 80);
+    caller_open(&busy, &stage, addr);
+    caller_open(&idle, &stage, addr);
+    ask(&idle, &stage);
+    caller_say(&busy, "POST /__echo/cut HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe");
+    front_run(&stage, 9500 * SIM_MS);
+    CHECK_EQ(stage.frontend->clients.count, 2);
+    front_run(&stage, 1600 * SIM_MS);
+    CHECK_EQ(stage.frontend->clients.count, 0);
+    CHECK_EQ(closes(&stage, HTTP_END_AGE_HARD), 2);
+    caller_close(&busy);
+    caller_close(&idle);
+    front_close(&stage);
+}
+
+TEST(each_close_is_counted_by_reason_requests_and_seconds)
+{
+    struct front_stage stage;
+    struct caller caller;
+    uint64_t sum = 0;
+
+    front_open(&stage, &(struct front_settings){0});
+    caller_open(&caller, &stage, front_listen(&stage, 80));
+    ask(&caller, &stage);
+    ask(&caller, &stage);
+    front_run(&stage, 20 * SIM_SECOND);
+    CHECK(!caller_is_left(&caller));
+    caller_close(&caller);
+    front_run(&stage, SIM_SECOND);
+    CHECK_EQ(closes(&stage, HTTP_END_CLOSED), 1);
+    CHECK_EQ(stage.frontend->counts.requests_on_closed, 2);
+    CHECK_EQ(stage.frontend->counts.requests_by[2], 1); /* 0, 1, 2 */
+    CHECK_EQ(stage.frontend->counts.dwell_seconds, 20);
+    CHECK_EQ(stage.frontend->counts.dwell_by[3], 1); /* up to a minute */
+    for (int end = 0; end < HTTP_ENDS; end++)
+        sum += stage.frontend->counts.closes_by[end];
+    CHECK_EQ(sum, stage.frontend->counts.connections_closed);
+    front_close(&stage);
+}
