@@ -87,6 +87,57 @@ TEST(options_are_set_in_the_kernels_units)
     linux_world_free(world);
 }
 
+TEST(keep_alive_has_an_interval_and_a_count_of_its_own)
+{
+    static const struct {
+        struct socket_options options;
+        int interval_seconds, count;
+    } cases[] = {
+        {{.keep_alive_ns = 60000000000, .keep_alive_interval_ns = 10000000000, .keep_alive_count = 6}, 10, 6},
+        {{.keep_alive_ns = 60000000000, .keep_alive_count = 1}, 60, 1},
+        {{.keep_alive_ns = 60000000000, .keep_alive_count = 1000000}, 60, 127},
+    };
+    struct error err;
+    struct world *world = linux_world_new(&err);
+
+    CHECK(world != NULL);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct socket_options options = cases[i].options;
+        int fd;
+
+        options.family = ADDR_IPV4;
+        fd = world->ops->socket(world, &options, &err);
+        CHECK(fd != -1);
+        CHECK_INT(option_of(fd, IPPROTO_TCP, TCP_KEEPIDLE), 60);
+        CHECK_INT(option_of(fd, IPPROTO_TCP, TCP_KEEPINTVL), cases[i].interval_seconds);
+        CHECK_INT(option_of(fd, IPPROTO_TCP, TCP_KEEPCNT), cases[i].count);
+        world->ops->close(world, fd);
+    }
+    linux_world_free(world);
+}
+
+TEST(open_sockets_are_counted)
+{
+    struct socket_options options = {.kind = SOCKET_STREAM, .family = ADDR_IPV4};
+    struct addr any = {.family = ADDR_IPV6};
+    _Atomic int64_t sockets = 0;
+    struct error err;
+    struct world *world = linux_world_new(&err);
+    int fd, listener;
+
+    CHECK(world != NULL);
+    world->sockets = &sockets;
+    fd = world->ops->socket(world, &options, &err);
+    listener = world->ops->listen(world, &any, &(struct listen_options){.backlog = 1}, &err);
+    CHECK(fd != -1);
+    CHECK(listener != -1);
+    CHECK_EQ(sockets, 2);
+    world->ops->reset(world, fd);
+    world->ops->close(world, listener);
+    CHECK_EQ(sockets, 0);
+    linux_world_free(world);
+}
+
 TEST(tcp_options_do_not_hinder_a_unix_socket)
 {
     struct socket_options options = {
