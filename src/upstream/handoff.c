@@ -327,8 +327,9 @@ static void run_warm_dial(struct task *task)
 
 void pool_keep_dial(struct pool *pool, struct host *host, const struct transport *transport, struct connecting *dial)
 {
-    struct warm_dial *warm = calloc(1, sizeof(*warm));
+    struct warm_dial *warm = is_surplus(pool, host, NULL) ? NULL : calloc(1, sizeof(*warm));
 
+    /* Without memory, or without a use for it. */
     if (!warm) {
         connect_free(dial);
         pool_dial_ended(pool, host, DIAL_GIVEN_UP);

@@ -34,7 +34,8 @@ void pool_stop_asking(struct pool *pool, struct pool_wish *wish); /* the answer 
  */
 struct dial_gate *pool_racers(const struct pool *pool);
 
-/* A dial (pool_dial) that nobody needs any more: taken, and its connection is kept. */
+/* A dial (pool_dial) that nobody needs any more: taken, and its connection is kept, or broken off when enough are open.
+ */
 void pool_keep_dial(struct pool *pool, struct host *host, const struct transport *transport, struct connecting *dial);
 
 /* Somebody else's letter that has something done on the worker's own thread, for dumps and commands. `run` may look at
