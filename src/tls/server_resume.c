@@ -48,7 +48,10 @@ static SSL_TICKET_RETURN judge_ticket(SSL *ssl, SSL_SESSION *session, const unsi
         return SSL_TICKET_RETURN_IGNORE;
     if (is_expired(session))
         return SSL_TICKET_RETURN_IGNORE_RENEW;
-    return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+    /* Tickets of TLS 1.3 are used once (RFC 8446 C.4): who comes back gets the next one. */
+    if (status == SSL_TICKET_SUCCESS_RENEW || SSL_SESSION_get_protocol_version(session) >= TLS1_3_VERSION)
+        return SSL_TICKET_RETURN_USE_RENEW;
+    return SSL_TICKET_RETURN_USE;
 }
 
 static int keep_session(SSL *ssl, SSL_SESSION *session)

@@ -1,0 +1,177 @@
+/* test_tls_server.c: our server stream against our client stream: names, resumption, re-reading, memory at rest.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "server_stage.h"
+
+static const char *const versions[] = {"TLS12", "TLS13"};
+
+/* Of the server's end alone the client's is subtracted by counting one kind of connection many times. */
+TEST(server_stream_carries_bytes_and_comes_back_by_ticket)
+{
+    for (size_t i = 0; i < COUNT_OF(versions); i++) {
+        struct server_stage stage;
+
+        test_case_is("%s", versions[i]);
+        server_stage_open(&stage);
+        stage.options.min_version = stage.options.max_version = str_from(versions[i]);
+        server_stage_start(&stage);
+        CHECK(!server_stage_visit(&stage));
+        CHECK(server_stage_visit(&stage));
+        CHECK(server_stage_visit(&stage));
+        CHECK_EQ(stage.counts.counts[TLS_COUNT_FULL], 1);
+        CHECK_EQ(stage.counts.counts[TLS_COUNT_RESUMED], 2);
+        server_stage_close(&stage);
+    }
+}
+
+TEST(server_ticket_keys_change_and_the_one_before_decrypts)
+{
+    struct server_stage stage;
+    uint64_t hour_ns = UINT64_C(3600000000000);
+
+    server_stage_open(&stage);
+    stage.tuning.ticket_rotation_ns = (int64_t)hour_ns;
+    server_stage_start(&stage);
+    CHECK(!server_stage_visit(&stage));
+    tls_shared_refresh(stage.shared, loop_now_ns(stage.loop) + hour_ns);
+    CHECK(server_stage_visit(&stage)); /* under the old key, and gets a ticket of the new one */
+    tls_shared_refresh(stage.shared, loop_now_ns(stage.loop) + 2 * hour_ns);
+    tls_shared_refresh(stage.shared, loop_now_ns(stage.loop) + 3 * hour_ns);
+    CHECK(!server_stage_visit(&stage)); /* two changes on */
+    server_stage_close(&stage);
+}
+
+TEST(server_name_chooses_the_certificate)
+{
+    static const struct {
+        const char *name;
+        bool trusted; /* the certificate that is shown is for it */
+    } cases[] = {{"origin.test", true}, {"a.wild.test", true},  {"exact.wild.test", true}, {"x.a.wild.test", false},
+                 {"wild.test", false},  {"nobody.test", false}, {"UPPER.test", true},      {"origin.test.", true}};
+    struct server_stage stage;
+
+    server_stage_open(&stage);
+    server_stage_add_key(&stage, "wild", "DNS:*.wild.test,DNS:upper.TEST");
+    server_stage_add_key(&stage, "exact", "DNS:exact.wild.test");
+    server_stage_start(&stage);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        enum io io;
+
+        test_case_is("%s", cases[i].name);
+        server_stage_connect(&stage, cases[i].name);
+        io = server_stage_shake(&stage);
+        CHECK_EQ(io, cases[i].trusted ? IO_OK : IO_FAIL);
+        if (!cases[i].trusted)
+            CHECK_EQ(stage.far_err.code, ERROR_TLS_ALERT);
+        server_stage_disconnect(&stage);
+    }
+    server_stage_close(&stage);
+}
+
+TEST(server_reads_its_files_again_when_they_change)
+{
+    struct tls_server_facts facts;
+    struct server_stage stage;
+    char path[TEMPORARY_PATH_BYTES];
+
+    server_stage_open(&stage);
+    server_stage_start(&stage);
+    tls_server_refresh(stage.server);
+    tls_server_facts(stage.server, &facts);
+    CHECK_EQ(facts.reloads_ok + facts.reloads_failed, 0);
+    temporary_write(&stage.folder, "own.key", "garbage");
+    tls_server_refresh(stage.server);
+    tls_server_refresh(stage.server); /* the same change is told once */
+    tls_server_facts(stage.server, &facts);
+    CHECK_EQ(facts.reloads_failed, 1);
+    CHECK(!server_stage_visit(&stage)); /* by the old one */
+    stage.options.keys.count = 0;
+    server_stage_add_key(&stage, "own", "DNS:origin.test");
+    CHECK_STR(stage.keys[0].public_key, str_from(temporary_path(&stage.folder, "own.pem", path)));
+    tls_server_refresh(stage.server);
+    tls_server_facts(stage.server, &facts);
+    CHECK_EQ(facts.reloads_ok, 1);
+    CHECK(server_stage_visit(&stage)); /* tickets are not bound to the certificate */
+    server_stage_close(&stage);
+}
+
+TEST(server_tells_http_from_tls)
+{
+    static const struct {
+        const char *bytes;
+        bool http;
+    } cases[] = {{"GET / HTTP/1.1\r\n\r\n", true},        {"OPTIONS * HTTP/1.1\r\n\r\n", true},
+                 {"POST /x HTTP/1.0\r\n\r\n", true},      {"SSH-2.0-OpenSSH\r\n", false},
+                 {"\x16\x03\x01\x00\x02\x01\x00", false}, {"\x80\x2e\x01\x00\x02", false}};
+
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        for (size_t cut = 1; cut < strlen(cases[i].bytes) || cut == 1; cut++) {
+            struct iovec first = {(char *)(uintptr_t)cases[i].bytes, size_min(cut, strlen(cases[i].bytes))};
+            struct iovec rest = {(char *)(uintptr_t)cases[i].bytes + first.iov_len,
+                                 strlen(cases[i].bytes) - first.iov_len};
+            struct server_stage stage;
+            struct stream *under;
+            size_t sent;
+
+            test_case_is("%zu cut at %zu", i, cut);
+            server_stage_open(&stage);
+            server_stage_start(&stage);
+            server_stage_connect(&stage, "origin.test");
+            CHECK_EQ(stream_writev(stage.client_under, &first, 1, &sent, &stage.client_err), IO_OK);
+            server_stage_turn(&stage);
+            (void)tls_server_handshake(stage.far, &stage.far_err);
+            if (rest.iov_len > 0)
+                CHECK_EQ(stream_writev(stage.client_under, &rest, 1, &sent, &stage.client_err), IO_OK);
+            stream_shutdown_write(stage.client_under);
+            server_stage_turn(&stage);
+            CHECK_EQ(tls_server_handshake(stage.far, &stage.far_err), IO_FAIL);
+            CHECK_EQ(stage.far_err.fault, FAULT_CLIENT);
+            CHECK_INT(tls_client_spoke_http(stage.far), cases[i].http);
+            if (cases[i].http) {
+                under = tls_server_unwrap(stage.far);
+                CHECK(under == stage.far_under);
+                stage.far = under;
+            }
+            server_stage_close(&stage);
+            cut += 4;
+        }
+}
+
+#if OPENSSL_VERSION_NUMBER >= 0x30200000L
+enum { REST_BYTES_MAX = 20 * 1024 }; /* OpenSSL 3.5 has larger objects */
+#else
+enum { REST_BYTES_MAX = 14 * 1024 };
+#endif
+
+/* With X25519: what OpenSSL keeps of a key exchange on a NIST curve is almost 2 KiB more. */
+TEST(server_at_rest_holds_no_buffer_and_little_memory)
+{
+    enum { CONNS = 8 };
+    static struct stream *clients[CONNS], *servers[CONNS];
+    uint16_t curve = 29;
+    struct server_stage stage;
+    size_t before, each;
+
+    server_stage_open(&stage);
+    stage.options.curve_preferences = (struct tls_numbers){&curve, 1};
+    server_stage_start(&stage);
+    CHECK(!server_stage_visit(&stage)); /* what OpenSSL keeps once for all */
+    tls_sessions_free(stage.sessions);
+    stage.sessions = NULL;
+    before = openssl_bytes();
+    for (size_t i = 0; i < CONNS; i++) {
+        server_stage_connect(&stage, "origin.test");
+        CHECK_EQ(server_stage_shake(&stage), IO_OK);
+        clients[i] = stage.client;
+        servers[i] = stage.far;
+    }
+    for (size_t i = 0; i < CONNS; i++) /* What is left belongs to the servers. */
+        stream_close(clients[i], true);
+    stage.client = stage.far = NULL;
+    each = (openssl_bytes() - before) / CONNS;
+    if (each > REST_BYTES_MAX)
+        test_fail(__FILE__, __LINE__, "%zu bytes for a connection at rest", each);
+    CHECK_EQ(block_pool_out(loop_blocks(stage.loop)), 0);
+    for (size_t i = 0; i < CONNS; i++)
+        stream_close(servers[i], true);
+    server_stage_close(&stage);
+}
