@@ -66,14 +66,17 @@ static bool ask_others(struct fetch *fetch)
 static void join_race(struct fetch *fetch)
 {
     fetch->race_waiter.task = fetch->waiter;
-    if (may_be_kept(fetch) && !list_holds(&fetch->race_waiter.node))
-        (void)!gate_wait(pool_racers(fetch->options.pool), fetch->options.host, &fetch->race_waiter);
+    if (may_be_kept(fetch) && !list_holds(&fetch->race_waiter.node) &&
+        gate_wait(pool_racers(fetch->options.pool), fetch->options.host, &fetch->race_waiter))
+        host_count_add(&fetch_counts(fetch)->racing, 1);
 }
 
 static void leave_race(struct fetch *fetch)
 {
-    if (list_holds(&fetch->race_waiter.node))
-        gate_quit(pool_racers(fetch->options.pool), fetch->options.host, &fetch->race_waiter);
+    if (!list_holds(&fetch->race_waiter.node))
+        return;
+    gate_quit(pool_racers(fetch->options.pool), fetch->options.host, &fetch->race_waiter);
+    host_count_add(&fetch_counts(fetch)->racing, -1);
 }
 
 /* In the race: takes what has become idle, when it is our turn. */
@@ -87,9 +90,6 @@ static bool win_race(struct fetch *fetch)
     return true;
 }
 
-static enum io start_dial(struct fetch *fetch, struct error *err)
-{
-    const struct fetch_options *options = &fetch->options;
 /* A dial that takes long is left to the pool when the host is found silent meanwhile and others can have the request.
  */
 static void begin_dial_doubt(struct fetch *fetch)
@@ -106,6 +106,9 @@ static void end_dial_doubt(struct fetch *fetch, bool connected)
     path_over(&fetch->options.host->path, &fetch->dial_doubt, connected, loop_now_ns(fetch_loop(fetch)));
 }
 
+static enum io start_dial(struct fetch *fetch, struct error *err)
+{
+    const struct fetch_options *options = &fetch->options;
     struct error failure;
 
     /* The connection that died under it is explained by the re-send: its note is used up too. */
@@ -115,10 +118,10 @@ static void end_dial_doubt(struct fetch *fetch, bool connected)
     fetch->dial = pool_dial(options->pool, options->host, options->transport, fetch->waiter);
     fetch->state = FETCH_DIAL;
     if (fetch->dial) {
+        begin_dial_doubt(fetch);
         join_race(fetch);
         return IO_OK;
     }
-        begin_dial_doubt(fetch);
     leave_race(fetch);
     error_set(&failure, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory to dial %.*s", STR_ARG(options->host->url));
     return fetch_fail(fetch, &failure, err);
@@ -142,11 +145,11 @@ static enum io queue_failed(struct fetch *fetch, struct error *err)
 {
     struct error failure;
 
+    if (fetch->lack == ERROR_NONE && fetch->options.transport->max_connections_per_host <= 0)
+        fetch->lack = pool_lack(fetch->options.pool); /* it stood behind others who waited for that */
     if (fetch->lack != ERROR_NONE) {
         error_set(&failure, FAULT_SYSTEM, fetch->lack, "%.*s: no %s for a new connection",
                   STR_ARG(fetch->options.host->url),
-    if (fetch->lack == ERROR_NONE && fetch->options.transport->max_connections_per_host <= 0)
-        fetch->lack = pool_lack(fetch->options.pool); /* it stood behind others who waited for that */
                   fetch->lack == ERROR_PRESSURE_FD ? "descriptor is left" : "local port is left");
         pool_shed(fetch->options.host, fetch->lack);
     } else {
@@ -262,10 +265,10 @@ static enum io leave_dial(struct fetch *fetch)
 
     pool_keep_dial(options->pool, options->host, options->transport, fetch->dial);
     fetch->dial = NULL;
+    end_dial_doubt(fetch, false);
     return IO_OK;
 }
 
-    end_dial_doubt(fetch, false);
 /* For want of descriptors or ports: the queue is the place to wait for them. */
 static enum io dial_failed(struct fetch *fetch, const struct error *failure, struct error *err)
 {
@@ -277,9 +280,6 @@ static enum io dial_failed(struct fetch *fetch, const struct error *failure, str
     return IO_OK;
 }
 
-static enum io finish_dial(struct fetch *fetch, struct error *err)
-{
-    const struct fetch_options *options = &fetch->options;
 static enum io doubt_dial(struct fetch *fetch, struct error *err)
 {
     struct host *host = fetch->options.host;
@@ -302,6 +302,9 @@ static enum io doubt_dial(struct fetch *fetch, struct error *err)
     return fetch_fail(fetch, &failure, err);
 }
 
+static enum io finish_dial(struct fetch *fetch, struct error *err)
+{
+    const struct fetch_options *options = &fetch->options;
     struct stream *stream = NULL;
     struct error failure;
     enum io io = connect_result(fetch->dial, &stream, &failure);
@@ -345,10 +348,10 @@ enum io fetch_connect(struct fetch *fetch, struct error *err)
 
 void fetch_stop_connecting(struct fetch *fetch, enum dial_end end)
 {
+    end_dial_doubt(fetch, false);
     if (fetch->dial)
         end_dial(fetch, end);
     leave_queue(fetch);
-    end_dial_doubt(fetch, false);
     leave_race(fetch);
     pool_stop_asking(fetch->options.pool, &fetch->wish);
 }
