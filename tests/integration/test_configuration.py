@@ -7,6 +7,7 @@ import re
 import socket
 
 import pytest
+from certificates import EC_KEY, run_openssl
 from configs import backend, endpoint, forward_all, proxy, service
 from gateway import ROOT, Process, binary_path, run_to_end
 
@@ -201,10 +202,12 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.json")) or [None]
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path and path.name)
-def test_the_examples_load(example):
+def test_the_examples_load(example, tmp_path):
     if not example:
         pytest.skip("there is no examples/*.json")
-    code, out, err = run_to_end(["check", "-c", example])
+    run_openssl("req", "-x509", *EC_KEY, "-keyout", tmp_path / "server.key", "-out", tmp_path / "server.pem", "-subj",
+                "/CN=localhost")
+    code, out, err = run_to_end(["check", "-c", example], cwd=tmp_path)
     assert code == 0 and "Syntax OK!" in err, err + out
     assert "error:" not in err and "warning:" not in err, err
 
