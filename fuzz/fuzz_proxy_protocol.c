@@ -29,13 +29,13 @@ static bool same(struct str a, struct str b)
 static void check_written(const struct proxy_header *header)
 {
     uint8_t out[PROXY_BYTES_MAX];
-    size_t size = proxy_write(header, out, sizeof(out));
+    size_t size = proxy_header_write(header, out, sizeof(out));
     struct proxy_header again;
     struct error err;
     bool good;
 
     ASSERT(size > 0);
-    good = proxy_read(str_of((const char *)out, size), &again, &err);
+    good = proxy_header_read(str_of((const char *)out, size), &again, &err);
     ASSERT(good);
     /* IPv4 in IPv6 is written as IPv4, or as unknown when only one side is. */
     ASSERT(again.local || header->source.family == ADDR_IPV6 || addr_eq(&again.source, &header->source));
@@ -55,8 +55,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     collect(&whole, data, size, SIZE_MAX);
     collect(&bytewise, data, size, 1); /* of a wrong one it takes less */
-    good = proxy_read(str_of((const char *)bytewise.bytes, bytewise.size), &header, &err);
-    if (!proxy_read(str_of((const char *)whole.bytes, whole.size), &header, &err)) {
+    good = proxy_header_read(str_of((const char *)bytewise.bytes, bytewise.size), &header, &err);
+    if (!proxy_header_read(str_of((const char *)whole.bytes, whole.size), &header, &err)) {
         ASSERT(!good);
         ASSERT(err.code == ERROR_BAD_PROXY_HEADER);
         return 0;

@@ -4,6 +4,7 @@
 
 #include "app/tls_refresh.h"
 #include "app/trim.h"
+#include "gateway/crowd.h"
 #include "os/mailbox.h"
 #include "os/process.h"
 #include "os/thread.h"
@@ -30,6 +31,7 @@ struct server {
     size_t address_count;
     struct mailbox *mailbox;
     struct task mail_task;
+    struct crowd *crowd; /* NULL: no limit by address */
     struct trim trim;
     struct tls_refresh tls_refresh;
     bool draining, cutting;
@@ -95,6 +97,7 @@ static bool build_worker(struct server *server, unsigned index, struct error *er
             .generation = server->start.generation,
             .hosts = server->start.hosts,
             .access_log = !server->service->router.disable_access_log,
+            .crowd = server->crowd,
             .ended = worker_ended,
             .arg = &server->letters[index],
         },
@@ -102,11 +105,14 @@ static bool build_worker(struct server *server, unsigned index, struct error *er
     if (!server->workers[index])
         return false;
     server->frontends[index] = worker_frontend(server->workers[index]);
-    for (size_t i = 0; i < server->address_count; i++)
+    for (size_t i = 0; i < server->address_count; i++) {
+        struct door_options door = {.tls = generation_secured(server->start.generation)->servers[i],
+                                    .proxy_protocol = server->service->server.listeners[i].proxy_protocol};
+
         if (worker_shares(&server->addresses[i], index) &&
-            !worker_listen(server->workers[index], &server->addresses[i], &listen,
-                           generation_secured(server->start.generation)->servers[i], err))
+            !worker_listen(server->workers[index], &server->addresses[i], &listen, &door, err))
             return error_context(err, "listen %.*s", STR_ARG(addr_format(&server->addresses[i], text)));
+    }
     return true;
 }
 
@@ -138,6 +144,8 @@ static bool build(struct server *server, struct error *err)
     server->letters = calloc(server->worker_count, sizeof(*server->letters));
     server->mailbox = mailbox_new(server->start.loop, &server->mail_task);
     if (!server->workers || !server->frontends || !server->letters || !server->mailbox)
+        return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for workers");
+    if (server->service->server.clients.max_per_address > 0 && !(server->crowd = crowd_new()))
         return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for workers");
     if (!parse_listeners(server, err) || !addresses_are_free(server, err))
         return false;
@@ -258,6 +266,7 @@ void server_free(struct server *server)
     free(server->frontends);
     free(server->letters);
     free(server->addresses);
+    crowd_free(server->crowd);
     free(server);
 }
 

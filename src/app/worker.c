@@ -80,7 +80,8 @@ static bool use_servers(struct worker *worker, struct error *err)
         return true;
     if (str_to_cstr(servers, text, sizeof(text)) && resolver_cares_use_servers(worker->resolver, text))
         return true;
-    return error_set(err, FAULT_CONFIG, ERROR_ADDRESS_INVALID, "resolver: \"%.*s\" is not understood", STR_ARG(servers));
+    return error_set(err, FAULT_CONFIG, ERROR_ADDRESS_INVALID, "resolver: \"%.*s\" is not understood",
+                     STR_ARG(servers));
 }
 
 /* The parts, lowest first. */
@@ -115,6 +116,7 @@ static bool build(struct worker *worker, struct error *err)
             .worker = options->index,
             .workers = options->workers,
             .budget = hosts_budget(options->hosts),
+            .crowd = options->crowd,
         });
     return (worker->frontend && generation_keep_warm(options->generation, worker->pool)) ||
            error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a worker");
@@ -143,9 +145,9 @@ struct worker *worker_new(const struct worker_options *options, struct error *er
 }
 
 bool worker_listen(struct worker *worker, struct addr *addr, const struct listen_options *options,
-                   struct tls_server *tls, struct error *err)
+                   const struct door_options *door, struct error *err)
 {
-    return frontend_listen(worker->frontend, addr, options, tls, err);
+    return frontend_listen(worker->frontend, addr, options, door, err);
 }
 
 static void run_thread(void *arg)

@@ -13,6 +13,7 @@ struct worker_options {
     struct generation *generation; /* held by the worker */
     struct hosts *hosts;           /* borrowed */
     bool access_log;
+    struct crowd *crowd;      /* borrowed; NULL: no limit by address */
     void (*ended)(void *arg); /* called on the worker's thread when its loop has ended; must only post */
     void *arg;
 };
@@ -20,9 +21,10 @@ struct worker_options {
 /* A worker, not running yet. NULL with *err. */
 struct worker *worker_new(const struct worker_options *options, struct error *err);
 
-/* Before the start: adds a listener, secured by `tls` unless that is NULL; *addr gets the address taken. False: *err. */
+/* Before the start: adds a listener; `door`: what is due on it before HTTP. *addr gets the address taken. False: *err.
+ */
 bool worker_listen(struct worker *worker, struct addr *addr, const struct listen_options *options,
-                   struct tls_server *tls, struct error *err) MUST_USE;
+                   const struct door_options *door, struct error *err) MUST_USE;
 
 bool worker_start(struct worker *worker, struct error *err) MUST_USE;
 

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "gateway/frontend_internal.h"
+#include "gateway/greeting.h"
 
 #include <stdlib.h>
 
@@ -41,6 +42,7 @@ static void arrival_close(struct arrival *arrival)
     struct frontend *frontend = arrival->frontend;
     bool was_full = frontend_is_full(frontend);
 
+    greeting_leave(frontend, &arrival->stream->peer);
     stream_close(arrival->stream, false);
     arrival_free(arrival);
     frontend_resume_doors(frontend, was_full);
@@ -161,10 +163,12 @@ void arrival_new(struct frontend *frontend, struct stream *stream, struct tls_se
 {
     int64_t timeout_ns = tuning_of(frontend)->handshake_timeout_ns;
     struct arrival *arrival = calloc(1, sizeof(*arrival));
+    struct addr peer = stream->peer;
     struct error err;
 
     make_room(frontend);
     if (!arrival) {
+        greeting_leave(frontend, &peer);
         stream_close(stream, true);
         return;
     }
@@ -172,6 +176,7 @@ void arrival_new(struct frontend *frontend, struct stream *stream, struct tls_se
     arrival->stream = tls_server_stream(stream, server, &frontend->tls_counts, &arrival->task, &err);
     if (!arrival->stream) {
         LOG(LOG_WARNING, "SERVICE: TLS", "a connection was refused: %s", err.text);
+        greeting_leave(frontend, &peer);
         free(arrival);
         return;
     }

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "gateway/exchange.h"
 #include "gateway/frontend_internal.h"
+#include "gateway/greeting.h"
 
 #include <stdlib.h>
 
@@ -69,6 +70,7 @@ static void client_close(struct client *client)
 
     ASSERT(list_is_empty(&client->exchanges));
     count_end(client);
+    greeting_leave(frontend, &client->peer);
     http_close(client->conn);
     private_end(&client->privates);
     task_forget(frontend->loop, &client->task);
@@ -106,6 +108,7 @@ void client_new(struct frontend *frontend, struct stream *stream)
     struct error err = {0};
 
     if (!client) {
+        greeting_leave(frontend, &stream->peer);
         stream_close(stream, true);
         return;
     }
@@ -117,6 +120,7 @@ void client_new(struct frontend *frontend, struct stream *stream)
     client->conn = h1_server_new(stream, &frontend->conn_options, &client->task, &err);
     if (!client->conn) {
         LOG(LOG_WARNING, "SERVICE: HTTP Server", "a connection was refused: %s", err.text);
+        greeting_leave(frontend, &client->peer);
         free(client);
         return;
     }

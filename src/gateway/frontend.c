@@ -4,13 +4,14 @@
 #include "base/log.h"
 #include "gateway/arrival.h"
 #include "gateway/frontend_internal.h"
+#include "gateway/greeting.h"
 
 #include <stdlib.h>
 
 /* A listener with its task. */
 struct door {
     struct listener *listener;
-    struct tls_server *tls; /* NULL: plain */
+    struct door_options options;
     struct frontend *frontend;
     struct task task;
     struct list_node node;
@@ -22,7 +23,8 @@ enum { ACCEPT_BATCH = 64, HEAD_SLACK_BYTES = 4096 };
 
 bool frontend_is_full(const struct frontend *frontend)
 {
-    return frontend->clients_max > 0 && frontend->clients.count + frontend->arrivals.count >= frontend->clients_max;
+    return frontend->clients_max > 0 &&
+           frontend->clients.count + frontend->arrivals.count + frontend->greetings.count >= frontend->clients_max;
 }
 
 /* A descriptor, or a place under the cap, is free again: whoever waits for it may go on. The listeners take turns at
@@ -65,10 +67,8 @@ static bool accept_one(struct door *door)
         return false; /* who comes waits in the kernel's queue; a client that leaves wakes us */
     }
     io = listener_accept(door->listener, &stream, &err);
-    if (io == IO_OK && door->tls)
-        arrival_new(door->frontend, stream, door->tls);
-    else if (io == IO_OK)
-        client_new(door->frontend, stream);
+    if (io == IO_OK)
+        greeting_new(door->frontend, stream, &door->options);
     if (io == IO_FAIL)
         tell_of_pause(door->frontend, &err);
     if (io != IO_WAIT)
@@ -166,6 +166,8 @@ struct frontend *frontend_new(const struct frontend_options *options)
     frontend->conn_options = conn_options_of(generation_service(options->generation));
     frontend->clients_max = clients_max(&generation_service(options->generation)->server, options->workers);
     frontend->budget = options->budget;
+    frontend->crowd = options->crowd;
+    list_init(&frontend->greetings);
     drain_init(frontend);
     keep_init(frontend, &generation_service(options->generation)->server.clients);
     list_init(&frontend->doors);
@@ -201,14 +203,15 @@ void frontend_free(struct frontend *frontend)
 }
 
 bool frontend_listen(struct frontend *frontend, struct addr *addr, const struct listen_options *options,
-                     struct tls_server *tls, struct error *err)
+                     const struct door_options *door_options, struct error *err)
 {
     struct door *door = calloc(1, sizeof(*door));
 
     if (!door)
         return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a listener");
     door->frontend = frontend;
-    door->tls = tls;
+    if (door_options)
+        door->options = *door_options;
     door->task.run = run_door;
     door->listener = listener_new(frontend->loop, addr, options, &door->task, err);
     if (!door->listener) {
@@ -222,12 +225,14 @@ bool frontend_listen(struct frontend *frontend, struct addr *addr, const struct 
 
 bool frontend_is_empty(const struct frontend *frontend)
 {
-    return list_is_empty(&frontend->clients) && list_is_empty(&frontend->arrivals);
+    return list_is_empty(&frontend->clients) && list_is_empty(&frontend->arrivals) &&
+           list_is_empty(&frontend->greetings);
 }
 
 void frontend_cut(struct frontend *frontend)
 {
     arrivals_cut(frontend);
+    greetings_cut(frontend);
     for (struct list_node *node; (node = list_first(&frontend->clients));)
         client_cut(container_of(node, struct client, node), HTTP_END_CUT);
 }

@@ -11,6 +11,7 @@
 #include "upstream/private.h"
 
 struct access_log;
+struct crowd;
 struct budget;
 
 enum { CLIENT_REQUESTS_BOUNDS = 8, CLIENT_DWELL_BOUNDS = 8 };
@@ -58,10 +59,13 @@ struct frontend {
     struct generation *generation; /* held */
     struct access_log *access_log; /* NULL: none is written */
     struct http_conn_options conn_options;
-    struct list doors;    /* listeners */
-    struct list clients;  /* open client connections, in the order in which they came until a drain begins */
-    struct list arrivals; /* connections whose TLS handshake is not done, oldest first (arrival.c) */
-    uint64_t step_turn;   /* the loop's turn in which `steps` of handshakes were taken */
+    struct list doors;     /* listeners */
+    struct list clients;   /* open client connections, in the order in which they came until a drain begins */
+    struct list arrivals;  /* connections whose TLS handshake is not done, oldest first (arrival.c) */
+    struct list greetings; /* connections of which no more is known than that they were accepted (greeting.c) */
+    unsigned refused;      /* those among them that are only to hear why */
+    struct crowd *crowd;   /* connections by address, of all workers; NULL: no limit */
+    uint64_t step_turn;    /* the loop's turn in which `steps` of handshakes were taken */
     unsigned steps;
     uint64_t clients_max; /* this worker's share of max_connections; 0: as many as descriptors allow */
     struct drain drain;
@@ -83,16 +87,22 @@ struct frontend_options {
     struct access_log *access_log;
     unsigned worker, workers;    /* its number, and how many there are */
     const struct budget *budget; /* of descriptors; NULL: they are not watched */
+    struct crowd *crowd;         /* for max_connections_per_ip, of all workers; NULL: no limit */
 };
 
 /* The client side of a worker; no listener yet. NULL: no memory. */
 struct frontend *frontend_new(const struct frontend_options *options);
 void frontend_free(struct frontend *frontend); /* cuts what is still open. NULL is fine */
 
-/* Adds a listener. *addr gets the address taken (port 0: which). `tls`: how it is secured (borrowed); NULL: not at all.
- * False: *err. */
+/* What is due on a listener's connections before HTTP. */
+struct door_options {
+    struct tls_server *tls; /* borrowed; NULL: plain */
+    enum proxy_rule proxy_protocol;
+};
+
+/* Adds a listener. *addr gets the address taken (port 0: which). `door` NULL: plain HTTP. False: *err. */
 bool frontend_listen(struct frontend *frontend, struct addr *addr, const struct listen_options *options,
-                     struct tls_server *tls, struct error *err) MUST_USE;
+                     const struct door_options *door, struct error *err) MUST_USE;
 
 /* Ends the client side gently: over the window every connection is told by an answer with Connection: close, at its end
  * listeners and idle connections close. `ended` is woken when none is left (maybe soon). */

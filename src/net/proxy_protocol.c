@@ -1,6 +1,6 @@
 /* proxy_protocol.c: reading PROXY headers; writing is proxy_write.c. A reader never asks for more bytes than the
  * shortest header that begins like what it has: so nothing of what follows is taken, and it can be handed to TLS as it
- * is. Start with proxy_reader_wants and proxy_read. SPDX-License-Identifier: Apache-2.0 */
+ * is. Start with proxy_reader_wants and proxy_header_read. SPDX-License-Identifier: Apache-2.0 */
 #include "base/text.h"
 #include "net/proxy_protocol_internal.h"
 
@@ -308,7 +308,7 @@ static bool read_block(struct str bytes, struct proxy_header *header, struct err
     return take_tlvs(bytes, str_from_offset(bytes, PROXY_V2_HEAD_BYTES + address_bytes(family)), header, err);
 }
 
-bool proxy_read(struct str bytes, struct proxy_header *header, struct error *err)
+bool proxy_header_read(struct str bytes, struct proxy_header *header, struct error *err)
 {
     struct str mark = str_of((const char *)signature, sizeof(signature));
 

@@ -42,17 +42,17 @@ struct proxy_reader {
 void proxy_reader_init(struct proxy_reader *reader);
 
 /* So many bytes more belong to the header for certain: read them to reader->bytes + size, then call proxy_reader_got.
- * 0: it is whole, or wrong: proxy_read tells. */
+ * 0: it is whole, or wrong: proxy_header_read tells. */
 size_t proxy_reader_wants(const struct proxy_reader *reader);
 void proxy_reader_got(struct proxy_reader *reader, size_t size);
 
 /* The whole header. False: *err (bad_proxy_header), and the connection is of no use: what stands behind a header that
  * is not understood must not be read. */
-bool proxy_read(struct str bytes, struct proxy_header *header, struct error *err) MUST_USE;
+bool proxy_header_read(struct str bytes, struct proxy_header *header, struct error *err) MUST_USE;
 
 /* Writes version 1 or 2. Addresses of different families, or none, are UNKNOWN (LOCAL if header->local). Text of TLVs
  * that is too long for them is left out. Returns the bytes written; 0: there is not room enough. */
-size_t proxy_write(const struct proxy_header *header, uint8_t *out, size_t room);
+size_t proxy_header_write(const struct proxy_header *header, uint8_t *out, size_t room);
 
 /* CRC32c (Castagnoli), for the checksum: of more bytes behind those that `crc` is of; 0 at the start. */
 uint32_t proxy_crc32c(uint32_t crc, const uint8_t *bytes, size_t size);

@@ -200,7 +200,7 @@ static void write_line(struct proxy_writer *writer, const struct proxy_header *h
     put(writer, line, (size_t)len);
 }
 
-size_t proxy_write(const struct proxy_header *header, uint8_t *out, size_t room)
+size_t proxy_header_write(const struct proxy_header *header, uint8_t *out, size_t room)
 {
     struct proxy_writer writer = {.out = out, .room = room};
 

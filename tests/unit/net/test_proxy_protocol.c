@@ -80,7 +80,7 @@ static void judge_end(void *arg)
     bool good;
 
     CHECK_EQ(proxy_reader_wants(reader), 0);
-    good = proxy_read(guard_copy(str_of((const char *)reader->bytes, reader->size)), &header, &err);
+    good = proxy_header_read(guard_copy(str_of((const char *)reader->bytes, reader->size)), &header, &err);
     CHECK_INT(good, row->source != NULL);
     if (!good) {
         CHECK_EQ(err.code, ERROR_BAD_PROXY_HEADER);
@@ -224,7 +224,7 @@ TEST(parts_of_a_header_are_found)
     struct proxy_header header;
     struct error err;
 
-    CHECK(proxy_read(guard_copy(bytes), &header, &err));
+    CHECK(proxy_header_read(guard_copy(bytes), &header, &err));
     CHECK_TEXT(header.alpn, "h2");
     CHECK_TEXT(header.authority, "example.test");
     CHECK_TEXT(header.unique_id, "abc");
@@ -265,13 +265,13 @@ static struct addr address(const char *text)
 static struct str written(const struct proxy_header *header)
 {
     uint8_t *out = arena_alloc(test_arena(), PROXY_BYTES_MAX, 1);
-    size_t size = proxy_write(header, out, PROXY_BYTES_MAX);
+    size_t size = proxy_header_write(header, out, PROXY_BYTES_MAX);
 
     CHECK(size > 0);
     for (size_t room = 0; room < size; room++) {
         struct str tight = guard_copy(str_of((const char *)out, room));
 
-        CHECK_EQ(proxy_write(header, (uint8_t *)(uintptr_t)tight.data, room), 0);
+        CHECK_EQ(proxy_header_write(header, (uint8_t *)(uintptr_t)tight.data, room), 0);
     }
     return str_of((const char *)out, size);
 }
@@ -350,13 +350,13 @@ TEST(what_is_written_is_read_as_the_same)
         struct error err;
 
         test_case_is("%zu", i);
-        CHECK(proxy_read(guard_copy(bytes), &header, &err));
+        CHECK(proxy_header_read(guard_copy(bytes), &header, &err));
         check_same(&headers[i], &header);
         for (size_t at = 0; headers[i].checked && at < bytes.len; at++) { /* no bit of it may be another */
             char *copy = (char *)(uintptr_t)arena_copy(test_arena(), bytes).data;
 
             copy[at] = (char)(copy[at] ^ (1 << (at % 8)));
-            CHECK(!proxy_read(str_of(copy, bytes.len), &header, &err) || header.local || !header.checked);
+            CHECK(!proxy_header_read(str_of(copy, bytes.len), &header, &err) || header.local || !header.checked);
         }
     }
 }
@@ -372,10 +372,10 @@ TEST(text_that_is_too_long_is_left_out)
     struct proxy_header read;
     struct error err;
 
-    CHECK(proxy_read(written(&header), &read, &err));
+    CHECK(proxy_header_read(written(&header), &read, &err));
     CHECK(!read.unique_id.data);
     CHECK_TEXT(read.alpn, "h2");
     header.unique_id.len = PROXY_UNIQUE_ID_MAX;
-    CHECK(proxy_read(written(&header), &read, &err));
+    CHECK(proxy_header_read(written(&header), &read, &err));
     CHECK_EQ(read.unique_id.len, PROXY_UNIQUE_ID_MAX);
 }

@@ -1,0 +1,274 @@
+/* greeting.c: see the header. What a listener expects is fixed: no header is guessed from bytes. With "require" every
+ * connection has one, and who is not in proxy_protocol_from is refused; with "accept" those in proxy_protocol_from have
+ * one, and nobody else. Start with greeting_new. SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/greeting.h"
+
+#include "base/log.h"
+#include "gateway/arrival.h"
+#include "gateway/crowd.h"
+#include "gateway/frontend_internal.h"
+#include "gateway/network.h"
+#include "net/proxy_protocol.h"
+
+#include <stdlib.h>
+
+#define HEADER_NS  UINT64_C(10000000000) /* without a read_header_timeout */
+#define REFUSED_NS UINT64_C(1000000000)  /* how long a refused client may go on talking, so that it sees why */
+enum { REFUSED_MAX = 64 };               /* who get that time; others are reset */
+
+struct greeting {
+    struct frontend *frontend;
+    struct stream *stream;
+    struct door_options door;
+    struct task task;
+    struct timer timer;
+    struct list_node node;       /* in the frontend's greetings */
+    struct proxy_reader *reader; /* NULL: it is refused, and what still comes is thrown away */
+};
+
+static const struct client_rules *rules_of(const struct frontend *frontend)
+{
+    return &generation_service(frontend->generation)->server.clients;
+}
+
+/* Refused ones are opened and closed too, so that the numbers add up. */
+static void count_refused(struct frontend *frontend, enum http_end end)
+{
+    host_count_add(&frontend->counts.connections_opened, 1);
+    host_count_add(&frontend->counts.closes_by[end], 1);
+    host_count_add(&frontend->counts.connections_closed, 1);
+}
+
+static void greeting_free(struct greeting *greeting)
+{
+    struct frontend *frontend = greeting->frontend;
+
+    timer_clear(frontend->loop, &greeting->timer);
+    task_forget(frontend->loop, &greeting->task);
+    list_remove(&frontend->greetings, &greeting->node);
+    free(greeting->reader);
+    free(greeting);
+}
+
+static void greeting_close(struct greeting *greeting, bool reset)
+{
+    struct frontend *frontend = greeting->frontend;
+    bool was_full = frontend_is_full(frontend);
+
+    stream_close(greeting->stream, reset);
+    greeting_free(greeting);
+    frontend_resume_doors(frontend, was_full);
+    drain_notice_end(frontend);
+}
+
+/* A Unix socket's other end is a process of this machine: it has no address, and its connections are not counted. */
+static struct addr crowd_address(const struct frontend *frontend, const struct addr *peer)
+{
+    const struct client_rules *rules = rules_of(frontend);
+    struct addr plain = network_unmapped(peer);
+
+    if (plain.family == ADDR_IPV4)
+        return network_of(&plain, (unsigned)rules->ipv4_prefix_bits);
+    if (plain.family == ADDR_IPV6)
+        return network_of(&plain, (unsigned)rules->ipv6_prefix_bits);
+    return (struct addr){.family = ADDR_NONE};
+}
+
+static bool has_room(struct frontend *frontend, const struct addr *peer)
+{
+    struct addr addr = crowd_address(frontend, peer);
+
+    return !frontend->crowd || addr.family == ADDR_NONE ||
+           crowd_enter(frontend->crowd, &addr, (uint32_t)rules_of(frontend)->max_per_address);
+}
+
+void greeting_leave(struct frontend *frontend, const struct addr *peer)
+{
+    struct addr addr = crowd_address(frontend, peer);
+
+    if (frontend->crowd && addr.family != ADDR_NONE)
+        crowd_leave(frontend->crowd, &addr);
+}
+
+static void run_greeting(struct task *task);
+
+/* NULL: no memory, and the stream is closed. */
+static struct greeting *make(struct frontend *frontend, struct stream *stream, const struct door_options *door)
+{
+    struct greeting *greeting = calloc(1, sizeof(*greeting));
+
+    if (!greeting) {
+        stream_close(stream, true);
+        return NULL;
+    }
+    *greeting = (struct greeting){.frontend = frontend, .stream = stream, .door = *door, .task.run = run_greeting};
+    greeting->timer = (struct timer){.at_ns = TIMER_OFF, .task = &greeting->task};
+    list_push_back(&frontend->greetings, &greeting->node);
+    stream_set_owner(stream, &greeting->task, false);
+    task_wake(frontend->loop, &greeting->task);
+    return greeting;
+}
+
+/* Behind TLS the answer would be no answer. */
+static void refuse_crowd(struct frontend *frontend, struct stream *stream, const struct door_options *door)
+{
+    static char answer[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    struct iovec part = {answer, sizeof(answer) - 1};
+    struct greeting *greeting;
+    struct error err;
+    size_t sent;
+
+    count_refused(frontend, HTTP_END_CROWD);
+    if (rules_of(frontend)->refusal == REFUSE_BY_RESET || door->tls || frontend->refused >= REFUSED_MAX) {
+        stream_close(stream, true);
+        return;
+    }
+    greeting = make(frontend, stream, door);
+    if (!greeting)
+        return;
+    frontend->refused++;
+    timer_set(frontend->loop, &greeting->timer, loop_now_ns(frontend->loop) + REFUSED_NS);
+    if (stream_writev(stream, &part, 1, &sent, &err) == IO_OK)
+        stream_shutdown_write(stream);
+}
+
+static void go_on(struct frontend *frontend, struct stream *stream, const struct door_options *door)
+{
+    if (!has_room(frontend, &stream->peer))
+        refuse_crowd(frontend, stream, door);
+    else if (door->tls)
+        arrival_new(frontend, stream, door->tls);
+    else
+        client_new(frontend, stream);
+}
+
+/* Closing with bytes unread would send a reset, which could overtake the answer. */
+static void throw_away(struct greeting *greeting)
+{
+    char bytes[4096];
+    struct iovec part = {bytes, sizeof(bytes)};
+    struct error err;
+    enum io io = IO_OK;
+    size_t got;
+
+    while (io == IO_OK)
+        io = stream_readv(greeting->stream, &part, 1, &got, &err);
+    if (io == IO_WAIT && !greeting->timer.fired)
+        return;
+    greeting->frontend->refused--;
+    greeting_close(greeting, false);
+}
+
+/* IO_OK: the header is whole. */
+static enum io read_header(struct greeting *greeting, struct error *err)
+{
+    struct proxy_reader *reader = greeting->reader;
+
+    for (size_t wants; (wants = proxy_reader_wants(reader)) > 0;) {
+        struct iovec part = {reader->bytes + reader->size, wants};
+        size_t got;
+        enum io io = stream_readv(greeting->stream, &part, 1, &got, err);
+
+        if (io == IO_WAIT && greeting->timer.fired) {
+            error_set(err, FAULT_CLIENT, ERROR_HEAD_TIMEOUT, "the PROXY header did not come in time");
+            return IO_FAIL;
+        }
+        if (io != IO_OK)
+            return io;
+        proxy_reader_got(reader, got);
+    }
+    return IO_OK;
+}
+
+/* Checks of health connect and say nothing: no news. */
+static void give_up(struct greeting *greeting, const struct error *err)
+{
+    char text[ADDR_TEXT_BYTES];
+
+    LOG(LOG_DEBUG, "SERVICE: HTTP Server", "connection from %.*s refused: %s",
+        STR_ARG(addr_format(&greeting->stream->peer, text)), err->text);
+    count_refused(greeting->frontend, HTTP_END_PROXY);
+    greeting_close(greeting, true);
+}
+
+static void use_header(struct greeting *greeting)
+{
+    struct frontend *frontend = greeting->frontend;
+    struct proxy_reader *reader = greeting->reader;
+    struct stream *stream = greeting->stream;
+    struct door_options door = greeting->door;
+    struct proxy_header header;
+    struct error err;
+
+    if (!proxy_header_read(str_of((const char *)reader->bytes, reader->size), &header, &err)) {
+        give_up(greeting, &err);
+        return;
+    }
+    if (!header.local && !header.datagram)
+        stream->peer = header.source;
+    stream_set_owner(stream, NULL, false);
+    greeting_free(greeting);
+    go_on(frontend, stream, &door);
+    drain_notice_end(frontend);
+}
+
+static void run_greeting(struct task *task)
+{
+    struct greeting *greeting = container_of(task, struct greeting, task);
+    struct error err = {.text = "closed inside the PROXY header"};
+
+    if (!greeting->reader) {
+        throw_away(greeting);
+        return;
+    }
+    switch (read_header(greeting, &err)) {
+    case IO_OK:
+        use_header(greeting);
+        return;
+    case IO_WAIT:
+        return;
+    case IO_END:
+    case IO_FAIL:
+        give_up(greeting, &err);
+        return;
+    }
+}
+
+static void await_header(struct frontend *frontend, struct stream *stream, const struct door_options *door)
+{
+    uint64_t limit_ns = frontend->conn_options.head_timeout_ns;
+    struct greeting *greeting = make(frontend, stream, door);
+
+    if (!greeting)
+        return;
+    greeting->reader = malloc(sizeof(*greeting->reader));
+    if (!greeting->reader) {
+        greeting_close(greeting, true);
+        return;
+    }
+    proxy_reader_init(greeting->reader);
+    timer_set(frontend->loop, &greeting->timer,
+              loop_now_ns(frontend->loop) + (limit_ns > 0 && limit_ns < HEADER_NS ? limit_ns : HEADER_NS));
+}
+
+void greeting_new(struct frontend *frontend, struct stream *stream, const struct door_options *door)
+{
+    const struct client_rules *rules = rules_of(frontend);
+    bool is_proxy = networks_have(rules->proxies, rules->proxy_count, &stream->peer);
+
+    if (door->proxy_protocol == PROXY_OFF || (door->proxy_protocol == PROXY_ACCEPT && !is_proxy)) {
+        go_on(frontend, stream, door);
+    } else if (!is_proxy && rules->proxy_count > 0 && stream->peer.family != ADDR_UNIX) {
+        count_refused(frontend, HTTP_END_PROXY);
+        stream_close(stream, true);
+    } else {
+        await_header(frontend, stream, door);
+    }
+}
+
+void greetings_cut(struct frontend *frontend)
+{
+    for (struct list_node *node; (node = list_first(&frontend->greetings));)
+        greeting_close(container_of(node, struct greeting, node), true);
+    frontend->refused = 0;
+}

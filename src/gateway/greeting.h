@@ -1,0 +1,16 @@
+/* greeting.h: what an accepted connection goes through first: its PROXY header, if its listener wants one, and whether
+ * its address has room for one more. SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_GATEWAY_GREETING_H
+#define HOLDFAST_GATEWAY_GREETING_H
+
+#include "gateway/frontend.h"
+
+/* Takes the stream, which goes on to TLS (`tls` not NULL) or becomes a client, or is refused and counted. */
+void greeting_new(struct frontend *frontend, struct stream *stream, const struct door_options *door);
+
+void greetings_cut(struct frontend *frontend); /* closes all */
+
+/* A connection that entered has closed: its address has room again. */
+void greeting_leave(struct frontend *frontend, const struct addr *peer);
+
+#endif

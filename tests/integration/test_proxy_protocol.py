@@ -1,0 +1,186 @@
+"""test_proxy_protocol.py: PROXY headers from the proxies in front of us (items 151 to 158 of the keep-alive matrix; the
+PROXY cases of the catalogue are in tests/unit/net). SPDX-License-Identifier: Apache-2.0"""
+import shutil
+import socket
+import struct
+import subprocess
+import time
+
+import pytest
+from configs import proxy
+from rawhttp import Client, Cut, fetch
+from waiting import Stopwatch, eventually
+
+SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+LINE = b"PROXY TCP4 203.0.113.9 192.0.2.1 1000 80\r\n"
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+def crc32c(data):
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
+
+
+def block(source="203.0.113.9", port=1000, command=0x21, family=0x11, tlvs=b"", checksum=False, wrong=False):
+    body = socket.inet_aton(source) + socket.inet_aton("192.0.2.1") + struct.pack("!HH", port, 80) + tlvs
+    if checksum:
+        body += b"\x03\0\x04\0\0\0\0"
+    head = SIGNATURE + bytes([command, family]) + struct.pack("!H", len(body))
+    if checksum:
+        crc = crc32c(head + body) ^ (1 if wrong else 0)
+        body = body[:-4] + struct.pack("!I", crc)
+    return head + body
+
+
+@pytest.fixture
+def front(make):
+    """(origin, gateway) with a listener that wants a header."""
+    def build(rule="require", networks=(), **server):
+        upstream = make.origin()
+        settings = {"proxy_protocol": rule, "proxy_protocol_from": list(networks), **server}
+        return upstream, make.gateway(proxy(upstream, settings))
+    return build
+
+
+def seen_ip(upstream):
+    return upstream.requests[-1].get("x-forwarded-for")
+
+
+@pytest.mark.parametrize("header,ip", [
+    (LINE, "203.0.113.9"), (b"PROXY TCP6 2001:db8::9 ::1 1000 80\r\n", "2001:db8::9"),
+    (b"PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n", "127.0.0.1"), (block(), "203.0.113.9"),
+    (block(command=0x20), "127.0.0.1"), (block(checksum=True), "203.0.113.9"),
+    (block(tlvs=b"\x01\0\x02h2\x02\0\x01a\x04\0\0\xee\0\x01x"), "203.0.113.9")])
+def test_the_client_is_who_the_header_says(front, make, header, ip):
+    upstream, running = front()
+    client = make.client(running)
+    client.send(header + GET)
+    assert client.read_response().status == 200
+    assert seen_ip(upstream) == ip
+    assert client.get().status == 200, "one header for the whole connection"
+    running.wait_output(ip.replace(".", r"\."))
+
+
+@pytest.mark.parametrize("header", [LINE, block(checksum=True)])
+def test_151_a_header_in_pieces(front, header):
+    upstream, running = front()
+    for cut in range(1, len(header) + 3, 3):
+        with Client(running.address) as client:
+            whole = header + GET
+            client.send(whole[:cut])
+            time.sleep(0.005)
+            client.send(whole[cut:])
+            assert client.read_response().status == 200
+    assert seen_ip(upstream) == "203.0.113.9"
+
+
+@pytest.mark.parametrize("header", [
+    b"PROXY TCP4 203.0.113.9 192.0.2.1 1000 80\n", b"PROXY TCP4 203.0.113.9 192.0.2.1 01000 80\r\n",
+    b"PROXY TCP4 203.0.113.9 192.0.2.1 65536 80\r\n", b"PROXY TCP4 " + b"1" * 200,
+    block(command=0x31), block(command=0x22), block(family=0x41), block(checksum=True, wrong=True),
+    SIGNATURE + b"\x21\x11\0\x04abcd", b""])
+def test_152_to_158_what_is_no_header_ends_the_connection(front, header):
+    upstream, running = front()
+    with Client(running.address) as client:
+        client.send(header + GET)
+        with pytest.raises((ConnectionError, Cut)):
+            client.read_response()
+    assert upstream.requests == []
+
+
+def test_158_a_header_that_nobody_expects_is_no_request(front, make):
+    _, running = front("off")
+    client = make.client(running)
+    client.send(LINE + GET)
+    assert client.read_response().status == 400
+    assert client.ended()
+
+
+def test_silence_does_not_last(make):
+    running = make.gateway(proxy(make.origin(), {"proxy_protocol": "require"}, read_header_timeout="500ms"))
+    client = make.client(running)
+    client.send(SIGNATURE[:5])
+    watch = Stopwatch()
+    with pytest.raises((ConnectionError, Cut)):
+        client.read_response()
+    assert 0.3 < watch.seconds < 5
+
+
+def test_only_the_networks_of_proxies_may_send_one(front):
+    _, running = front("require", ["10.0.0.0/8"])
+    with Client(running.address) as client, pytest.raises((ConnectionError, Cut)):
+        client.send(LINE + GET)
+        client.read_response()
+
+
+def test_accept_takes_it_from_proxies_and_plain_requests_from_others(front):
+    upstream, running = front("accept", ["127.0.0.0/8"])
+    with Client(running.address) as client:
+        client.send(LINE + GET)
+        assert client.read_response().status == 200
+        assert seen_ip(upstream) == "203.0.113.9"
+    upstream, running = front("accept", ["10.0.0.0/8"])
+    assert fetch(running.address).status == 200
+    assert seen_ip(upstream) == "127.0.0.1"
+
+
+def test_a_listener_has_its_own_rule(make):
+    listeners = [{"listen": "127.0.0.1:0"}, {"listen": "127.0.0.1:0", "proxy_protocol": "require"}]
+    running = make.gateway(proxy(make.origin(), {"listeners": listeners}))
+    assert fetch(running.addresses[0]).status == 200
+    with Client(running.addresses[1]) as client:
+        client.send(LINE + GET)
+        assert client.read_response().status == 200
+
+
+def test_curl_sends_one(front):
+    curl = shutil.which("curl")
+    if not curl:
+        pytest.skip("no curl")
+    upstream, running = front()
+    done = subprocess.run([curl, "-sS", "--haproxy-protocol", running.url], capture_output=True, timeout=20, check=False)
+    assert (done.stdout, done.returncode) == (b"OK", 0)
+    assert seen_ip(upstream) == "127.0.0.1"
+
+
+@pytest.mark.parametrize("option", ["send-proxy", "send-proxy-v2", "send-proxy-v2 proxy-v2-options crc32c,unique-id"])
+def test_haproxy_sends_one(front, make, tmp_path, option):
+    haproxy = shutil.which("haproxy")
+    if not haproxy:
+        pytest.skip("no haproxy")
+    upstream, running = front()
+    port = socket.create_server(("127.0.0.1", 0)).getsockname()[1]
+    config = tmp_path / "haproxy.cfg"
+    config.write_text(f"""defaults
+    mode http
+    timeout connect 5s
+    timeout client 5s
+    timeout server 5s
+frontend f
+    bind 127.0.0.1:{port}
+    unique-id-format %[uuid()]
+    default_backend b
+backend b
+    server s {running.address[0]}:{running.address[1]} {option}
+""")
+    child = subprocess.Popen([haproxy, "-db", "-f", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        eventually(lambda: can_connect(("127.0.0.1", port)), what="haproxy")
+        for _ in range(3):
+            assert fetch(("127.0.0.1", port)).status == 200
+        assert seen_ip(upstream) == "127.0.0.1"
+    finally:
+        child.terminate()
+        child.wait(10)
+
+
+def can_connect(address):
+    try:
+        socket.create_connection(address, 1).close()
+    except OSError:
+        return False
+    return True
