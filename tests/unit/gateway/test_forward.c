@@ -383,8 +383,15 @@ TEST(forward_bears_arenas_of_every_size)
     struct endpoint *endpoint = gateway_endpoint(service);
     struct http_head *request = gateway_request("GET", "/a/x%20y?b=1&a=%20", "accept: 1\nx-other: 2");
     struct route_match match = {.kind = ROUTE_FOUND, .param_count = 1, .params = {{STR_INIT("id"), STR_INIT("x y")}}};
-    struct forward_input input = {service, endpoint, &endpoint->backends[0], endpoint->backends[0].hosts[0],
-                                  request, &match,   STR("1.1.1.1")};
+    struct forward_input input = {
+        .service = service,
+        .endpoint = endpoint,
+        .backend = &endpoint->backends[0],
+        .host = endpoint->backends[0].hosts[0],
+        .request = request,
+        .match = &match,
+        .client_ip = STR("1.1.1.1"),
+    };
     unsigned failures = 0, successes = 0;
 
     for (size_t bytes = 256; bytes < 8192; bytes += 32) {

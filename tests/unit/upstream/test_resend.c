@@ -66,7 +66,7 @@ static const struct {
     {"a long body", STR_INIT("PUT"), {.reused = true, .bytes_sent = 100}, ERROR_NO_ANSWER, REFUSAL_BODY_NOT_REPLAYABLE},
     {"too late", STR_INIT("GET"), {KEPT}, ERROR_RESPONSE_HEADER_TIMEOUT, REFUSAL_NOT_A_CLOSE},
     {"a new connection", STR_INIT("GET"), {.replayable = true, .bytes_sent = 100}, ERROR_NO_ANSWER, REFUSAL_FRESH_CONNECTION},
-    {"turned off", STR_INIT("GET"), {KEPT, .policy = RESEND_OFF}, ERROR_NO_ANSWER, REFUSAL_RESEND_OFF},
+    {"turned off", STR_INIT("GET"), {.reused = true, .bytes_sent = 100, .replayable = true, .policy = RESEND_OFF}, ERROR_NO_ANSWER, REFUSAL_RESEND_OFF},
     {"no proof", STR_INIT("POST"), {UNACKED}, ERROR_RESET, REFUSAL_RESET_UNPROVEN},
     {"the kernel is still asked", STR_INIT("POST"), {UNACKED}, ERROR_NO_ANSWER, REFUSAL_RESET_UNPROVEN},
     {"a POST", STR_INIT("POST"), {KEPT}, ERROR_NO_ANSWER, REFUSAL_NOT_IDEMPOTENT},
