@@ -173,10 +173,11 @@ void pool_share(struct pooled *pooled)
         free(handoff);
 }
 
-/* Nobody here waits for a connection, and the host's requests need no more of them. */
+/* Nobody here waits for a connection, and the host's requests need no more of them. Twice the warm floor is not too
+ * many: an old connection and the one that will replace it. */
 static bool is_surplus(const struct pool *pool, struct host *host, const struct pool_wish *wish)
 {
-    return !wish && atomic_load_explicit(&host->idle, memory_order_relaxed) >= host->floor &&
+    return !wish && atomic_load_explicit(&host->idle, memory_order_relaxed) >= 2 * host->floor &&
            !gate_is_waited_for(pool->racers, host) && !gate_is_waited_for(pool->gate, host) &&
            demand_is_exceeded(host, loop_now_ns(pool->loop));
 }

@@ -43,6 +43,16 @@ static int64_t leaving_soon(const struct warm_floor *floor)
     return count;
 }
 
+/* A host that closes idle connections at once would only be dialed over and over. */
+static bool is_worth_while(const struct warm_floor *floor)
+{
+    const struct transport *transport = &floor->transport;
+    bool learned = transport->idle_connection_timeout_ns <= 0 && transport->idle_policy == IDLE_LEARNED &&
+                   !transport->ignore_learned;
+
+    return !learned || idle_limit_retire_after_ns(floor->host->idle_limit) >= WARM_LIFE_MIN_NS;
+}
+
 static int64_t missing(const struct warm_floor *floor)
 {
     const struct host *host = floor->host;
@@ -89,7 +99,7 @@ static bool dial_one(struct warm_floor *floor)
 /* While dials fail one at a time is enough to find out. */
 static void see_to(struct warm_floor *floor)
 {
-    int64_t count = missing(floor);
+    int64_t count = is_worth_while(floor) ? missing(floor) : 0;
     bool may = may_dial(floor);
     int64_t most = floor->backoff_ns > 0 ? 1 : DIALS_AT_ONCE;
 

@@ -11,6 +11,7 @@
 #include "upstream/pool.h"
 
 #define WARM_LOOK_NS        UINT64_C(250000000)
+#define WARM_LIFE_MIN_NS    UINT64_C(1000000000) /* hosts that keep idle connections for less are not kept warm */
 #define WARM_BACKOFF_MIN_NS UINT64_C(500000000)
 #define WARM_BACKOFF_MAX_NS UINT64_C(30000000000)
 

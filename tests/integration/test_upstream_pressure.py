@@ -87,14 +87,15 @@ def test_stray_bytes_make_a_hosts_connections_single_use(make):
 
 def test_connections_are_kept_ready(make):
     upstream = make.origin()
-    gateway = make.gateway(proxy(upstream, {"workers": 2}, {**ADMIN, "holdfast/upstream": {"min_idle_per_host": 3}}))
+    gateway = make.gateway(proxy(upstream, {"workers": 2}, {**ADMIN, "holdfast/upstream": {"min_idle_per_host": 3,
+                                                                                             "idle_timeout": "30s"}}))
     upstream.wait_open(3)
     assert upstream.requests == []
     assert fetch(gateway.address).status == 200
     told = pool(gateway)
     assert (told["new"], told["reused"], told["warm"]) == (0, 1, 1)
     for conn in upstream.open_connections():
-        conn.reset()
+        conn.close()
     eventually(lambda: len(upstream.connections) >= 6, what="replaced")
     upstream.wait_open(3)
 
