@@ -1,8 +1,8 @@
 /* early.c: requests that came in early data of TLS 1.3, which anybody who saw them can send again (RFC 8470).
  *
  * One that is safe and has no body goes to the backend at once, with Early-Data: 1; a backend that answers 425 gets it
- * again when the handshake is done. All others wait for that. Start with early_begin. SPDX-License-Identifier:
- * Apache-2.0 */
+ * again when the handshake is done. All others wait for that. Start with early_begin.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/exchange_internal.h"
 
 static struct stream *stream_of(const struct exchange *x)

@@ -1,8 +1,8 @@
 /* tickets.h: the keys that session tickets are encrypted with (RFC 5077 4, RFC 8446 4.6.1), for all workers.
  *
  * Made in memory and changed by the clock, or read from files, so that several nodes resume each other's sessions. The
- * newest key encrypts; older ones still decrypt, and lead to a new ticket. Any thread. SPDX-License-Identifier:
- * Apache-2.0 */
+ * newest key encrypts; older ones still decrypt, and lead to a new ticket. Any thread.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_TLS_TICKETS_H
 #define HOLDFAST_TLS_TICKETS_H
 

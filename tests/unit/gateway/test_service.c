@@ -404,8 +404,11 @@ static const struct {
      "[HF0320]\n"},
     {ENDPOINT("\"backend\": [{}], \"extra_config\": {\"holdfast/answer\": {}}"),
      "warning: endpoints[0].backend: has no effect beside holdfast/answer [HF0316]\n"},
-    {ROOT("\"tls\": {\"keys\": [1]}"), "error: tls: is not supported yet in this version [HF0315]\n"},
-    {ROOT("\"tls\": {\"keys\": [1], \"disabled\": true}"), ""},
+    {ROOT("\"tls\": {\"keys\": []}"), "error: tls: has no certificate to show [HF0330]\n"},
+    {ROOT("\"tls\": {\"keys\": [{\"public_key\": \"a\"}]}"),
+     "error: tls.keys[0]: private_key is not defined [HF0330]\n"},
+    {ROOT("\"tls\": {\"private_key\": \"a\"}"), "error: tls.keys[0]: public_key is not defined [HF0330]\n"},
+    {ROOT("\"tls\": {\"keys\": [], \"disabled\": true}"), ""},
     {ROOT("\"use_h2c\": true"), "error: use_h2c: is not supported yet in this version [HF0315]\n"},
     {ROOT("\"use_h2c\": \"false\", \"dns_cache_ttl\": \"10s\", \"sequential_start\": true, \"name\": \"x\", "
           "\"$schema\": \"y\""),
@@ -449,8 +452,7 @@ static const struct {
      "error: extra_config.holdfast/server.listeners[0].protocols: other than \"http/1.1\" is not supported yet in "
      "this version "
      "[HF0315]\n"
-     "error: extra_config.holdfast/server.listeners[0].tls: other than \"\" is not supported yet in this version "
-     "[HF0315]\n"},
+     "error: extra_config.holdfast/server.listeners[0].tls: has no certificate to show [HF0330]\n"},
     {ROOT("\"extra_config\": {\"holdfast/admin\": {\"listen\": \"x\", \"token_file\": \"/t\"}}"),
      "error: extra_config.holdfast/admin.listen: \"x\" is no address to listen on [HF0302]\n"
      "error: extra_config.holdfast/admin.token_file: is not supported yet in this version [HF0315]\n"},
