@@ -49,6 +49,8 @@ static enum progress ask_host(struct exchange *x)
 
 enum progress call_start(struct exchange *x)
 {
+    if (compose_wanted(x))
+        return compose_begin(x);
     x->call.backend = &x->endpoint->backends[0];
     return go_to(x, EXCHANGE_CALL);
 }
@@ -97,6 +99,8 @@ static bool client_has_failed(const struct exchange *x)
 {
     struct http_conn_facts facts;
 
+    if (!x->stream)
+        return false;
     http_facts(x->client->conn, &facts);
     return facts.last_error.fault != FAULT_NONE;
 }
@@ -145,10 +149,7 @@ static enum progress render(struct exchange *x, struct str body)
     if (!render_decode(x->arena, x->call.backend, x->call.head.method, url, x->call.answer, body, &decoded, &status,
                        &x->error, &error_body, &error_type))
         return reply_error(x, status, error_body, error_type);
-    if (!render_answer(x->arena, exchange_service(x), x->endpoint, x->request, &decoded, &x->answer.head,
-                       &x->answer.body, &x->error))
-        return exchange_fail(x);
-    return reply(x);
+    return x->leg ? leg_take(x, &decoded, body) : settle_decoded(x, &decoded);
 }
 
 enum progress call_collect(struct exchange *x)

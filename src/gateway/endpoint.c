@@ -5,6 +5,7 @@
 #include "config/problems.h"
 #include "gateway/escape.h"
 #include "gateway/pattern.h"
+#include "gateway/sequence.h"
 
 /* One backend being compiled. */
 struct compiling {
@@ -236,6 +237,35 @@ static bool lists_star(const struct str_list *list)
     return false;
 }
 
+/* Shadows become an endpoint of their own, whose timeout is the longest of theirs. */
+static bool split_shadows(struct arena *arena, struct endpoint *endpoint)
+{
+    struct backend *backends = arena_array(arena, struct backend, endpoint->backend_count + 1);
+    struct endpoint *shadow = arena_make(arena, struct endpoint);
+    size_t kept = 0, shadows = 0;
+
+    if (!backends || !shadow)
+        return false;
+    *shadow = *endpoint;
+    shadow->backends = backends;
+    shadow->timeout_ns = 0;
+    for (size_t i = 0; i < endpoint->backend_count; i++) {
+        const struct backend_options *options = endpoint->backends[i].options;
+
+        if (!options->shadow) {
+            endpoint->backends[kept++] = endpoint->backends[i];
+            continue;
+        }
+        backends[shadows++] = endpoint->backends[i];
+        if (options->shadow_timeout_ns > shadow->timeout_ns)
+            shadow->timeout_ns = options->shadow_timeout_ns;
+    }
+    endpoint->backend_count = kept;
+    shadow->backend_count = shadows;
+    endpoint->shadow = shadows > 0 ? shadow : NULL;
+    return shadows == 0 || sequence_compile(arena, shadow);
+}
+
 bool endpoint_compile(struct arena *arena, const struct service *service, const struct endpoint_options *options,
                       struct hosts *hosts, struct profiles *profiles, struct endpoint *endpoint, struct report *report)
 {
@@ -250,6 +280,7 @@ bool endpoint_compile(struct arena *arena, const struct service *service, const 
     endpoint->no_op = options->output_encoding == ENCODING_NO_OP && !options->answer_given;
     endpoint->all_headers = lists_star(&options->input_headers);
     endpoint->all_query = lists_star(&options->input_query_strings);
+    endpoint->tries = options->concurrent_calls > 1 && !endpoint->no_op ? (unsigned)options->concurrent_calls : 1;
     endpoint->backends = arena_array(arena, struct backend, options->backend_count + 1);
     if (!endpoint->backends) {
         report_add(report, SEVERITY_ERROR, PROBLEM_OUT_OF_MEMORY, options->place, NULL, "no memory");
@@ -258,5 +289,9 @@ bool endpoint_compile(struct arena *arena, const struct service *service, const 
     endpoint->backend_count = options->answer_given ? 0 : options->backend_count;
     for (size_t i = 0; i < endpoint->backend_count; i++)
         ok &= compile_backend(arena, options, &options->backends[i], hosts, profiles, &endpoint->backends[i], report);
+    if (!split_shadows(arena, endpoint) || !sequence_compile(arena, endpoint)) {
+        report_add(report, SEVERITY_ERROR, PROBLEM_OUT_OF_MEMORY, options->place, NULL, "no memory");
+        return false;
+    }
     return ok;
 }

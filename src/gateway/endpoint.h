@@ -18,15 +18,26 @@ struct backend {
     const struct backend_options *options;
     struct host **hosts; /* as they are listed */
     size_t host_count;
-    struct host_set *set;    /* the same, to choose from */
+    struct host_set *set;        /* the same, to choose from */
     struct discovery *discovery; /* NULL: the set; else hosts are looked up, and the set is empty */
-    struct balance *balance; /* how; the one part that changes while requests are served */
+    struct balance *balance;     /* how; the one part that changes while requests are served */
     struct pattern_part *parts;
     size_t part_count;
     bool is_fixed; /* no parameters: the only part's literal is the path and query as they are sent */
     bool pattern_has_query;
     bool subtree; /* ends in a slash and a star: the matched rest of the path and the query follow as they came */
     struct str internal; /* "/u/{{.Id}}" as KrakenD shows it in error texts */
+};
+
+/* What one backend of a sequence wants of the answers before it: Resp0_a.b (sequence.h). */
+struct sequence_value {
+    uint32_t backend;
+    struct str name, path; /* "Resp0_a.b", "a.b"; an empty path: the whole body */
+};
+
+struct sequence {
+    struct sequence_value *values;
+    size_t count;
 };
 
 enum endpoint_kind {
@@ -46,10 +57,13 @@ struct endpoint {
     int64_t timeout_ns;
     bool no_op;
     bool all_headers, all_query; /* "*" is listed */
-    struct backend *backends;
+    struct backend *backends;    /* without shadows */
     size_t backend_count;
-    struct str allow; /* ENDPOINT_OPTIONS */
-    uint32_t index;   /* place in the generation, for counters */
+    unsigned tries;            /* of each backend, at once: concurrent_calls */
+    struct sequence *sequence; /* one for each backend */
+    struct endpoint *shadow;   /* the same with only its shadows for backends; NULL: there are none */
+    struct str allow;          /* ENDPOINT_OPTIONS */
+    uint32_t index;            /* place in the generation, for counters */
 };
 
 /* Compiles one endpoint: cuts patterns, interns hosts. Adds problems to the report. `path` is options->route, which the

@@ -3,6 +3,7 @@
 #include "gateway/exchange.h"
 
 #include "base/assert.h"
+#include "gateway/compose.h"
 #include "gateway/exchange_internal.h"
 
 #define EXCHANGE_ARENA_BYTES ((size_t)256 << 20)
@@ -17,6 +18,7 @@ enum progress exchange_fail(struct exchange *x)
 
     timer_clear(exchange_loop(x), &x->deadline);
     discover_quit(&x->call.waiter);
+    composition_end(x->composition);
     fetch_end(x->call.fetch, x->error.code == ERROR_DEADLINE ? HTTP_CANCEL_DEADLINE : HTTP_CANCEL_GONE);
     x->call.fetch = NULL;
     chain_clear(&x->call.packed);
@@ -44,7 +46,7 @@ enum io exchange_recv_body(struct exchange *x)
 {
     uint64_t bytes_max = body_bytes_max(x);
     size_t before = x->request_body.size;
-    enum io io = http_recv_body(x->stream, &x->request_body, PIECE_BYTES, &x->error);
+    enum io io = x->stream ? http_recv_body(x->stream, &x->request_body, PIECE_BYTES, &x->error) : IO_END;
 
     x->request_bytes += x->request_body.size - before;
     return bytes_max && x->request_bytes > bytes_max ? body_too_large(x, bytes_max) : io;
@@ -147,31 +149,36 @@ static enum progress find_endpoint(struct exchange *x)
     return reply(x);
 }
 
-/* Built-in endpoints that show the request want its body. */
+static enum progress answer_with_request(struct exchange *x)
+{
+    struct answer_input input = reply_input(x);
+
+    if (x->endpoint->kind == ENDPOINT_DEBUG)
+        log_request(x, x->body);
+    answer_builtin(&input, x->endpoint, x->body, &x->answer);
+    return reply(x);
+}
+
+/* Built-in endpoints that show the request want its body, and so does who sends it more than once. */
 static enum progress collect_request(struct exchange *x)
 {
-    struct answer_input input;
-    struct str body;
+    bool proxied = x->endpoint->kind == ENDPOINT_PROXY;
+    size_t bytes_max = proxied ? COPIED_BODY_MAX_BYTES : REQUEST_BODY_MAX_BYTES;
     enum io io = IO_OK;
 
     while (io == IO_OK)
-        io = x->request_body.size > REQUEST_BODY_MAX_BYTES ? body_too_large(x, REQUEST_BODY_MAX_BYTES)
-                                                           : exchange_recv_body(x);
+        io = x->request_body.size > bytes_max ? body_too_large(x, bytes_max) : exchange_recv_body(x);
     if (io == IO_WAIT)
         return PAUSE;
     if (io == IO_FAIL)
         return exchange_fail(x);
-    body = chain_copy(&x->request_body, x->arena);
+    x->body = chain_copy(&x->request_body, x->arena);
     chain_clear(&x->request_body);
-    if (!body.data) {
+    if (!x->body.data) {
         error_set(&x->error, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a request's body");
         return exchange_fail(x);
     }
-    if (x->endpoint->kind == ENDPOINT_DEBUG)
-        log_request(x, body);
-    input = reply_input(x);
-    answer_builtin(&input, x->endpoint, body, &x->answer);
-    return reply(x);
+    return proxied ? compose_begin(x) : answer_with_request(x);
 }
 
 static enum progress finish(struct exchange *x)
@@ -190,6 +197,7 @@ static void exchange_free(struct exchange *x)
     struct generation *generation = x->generation;
 
     early_end(x);
+    composition_end(x->composition);
     timer_clear(client->frontend->loop, &x->deadline);
     task_forget(client->frontend->loop, &x->task);
     fetch_end(x->call.fetch, HTTP_CANCEL_GONE);
@@ -242,6 +250,9 @@ static void exchange_run(struct task *task)
             break;
         case EXCHANGE_COLLECT:
             progress = call_collect(x);
+            break;
+        case EXCHANGE_COMPOSE:
+            progress = compose_run(x);
             break;
         case EXCHANGE_SEND:
             progress = reply_run(x);

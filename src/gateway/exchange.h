@@ -13,14 +13,18 @@
 enum exchange_state {
     EXCHANGE_HEAD,    /* the request's head is awaited */
     EXCHANGE_ROUTE,   /* which endpoint? */
-    EXCHANGE_REQUEST, /* the whole request body is collected (built-in endpoints only) */
+    EXCHANGE_REQUEST, /* the whole request body is collected (built-in endpoints, several calls) */
     EXCHANGE_EARLY,   /* the TLS handshake is not done, and the request must not go on before it is */
     EXCHANGE_CALL,    /* the request goes to the backend, its answer's head is awaited */
     EXCHANGE_RELAY,   /* no-op: both bodies stream */
     EXCHANGE_COLLECT, /* decoded: the backend's body is collected and rendered */
+    EXCHANGE_COMPOSE, /* several calls are under way (compose.h) */
     EXCHANGE_SEND,    /* an answer of our own is sent */
     EXCHANGE_FINISH,  /* log, count, let go */
 };
+
+struct composition;
+struct leg;
 
 struct exchange {
     struct task task;
@@ -35,7 +39,10 @@ struct exchange {
     uint16_t status;    /* of the answer, for the log */
     struct arena *arena;
     struct client *client;
-    struct http_stream *stream;
+    struct http_stream *stream; /* NULL in a try of a composition: it has no client of its own */
+    struct leg *leg;            /* of such a try: whom it tells what has come of it */
+    struct composition *composition;
+    struct str body;                 /* COMPOSE: the client's, whole; data NULL: not collected */
     struct generation *generation;   /* held */
     const struct endpoint *endpoint; /* NULL until routed */
     struct http_head *request;       /* NULL until read */
@@ -52,9 +59,9 @@ struct exchange {
         unsigned tried_count;
         uint32_t eject_after;           /* of this try, as in fetch.h */
         struct discovery_waiter waiter; /* while its hosts are looked up */
-        bool asks_for_gzip;           /* by our own wish: nobody behind us sees that the answer was packed */
-        struct gunzip_stream *gunzip; /* the answer is being unpacked */
-        struct chain packed;          /* body that has not been unpacked yet */
+        bool asks_for_gzip;             /* by our own wish: nobody behind us sees that the answer was packed */
+        struct gunzip_stream *gunzip;   /* the answer is being unpacked */
+        struct chain packed;            /* body that has not been unpacked yet */
     } call;
     struct error error; /* why it failed; fault NONE when it did not */
     uint64_t started_ns;

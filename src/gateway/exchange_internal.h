@@ -4,6 +4,7 @@
 #define HOLDFAST_GATEWAY_EXCHANGE_INTERNAL_H
 
 #include "gateway/exchange.h"
+#include "gateway/outcome.h"
 
 /* What a step of the switch says: go on with the state it has set, wait for a wake, or the exchange is over. */
 enum progress { MORE, PAUSE, OVER };
@@ -11,6 +12,7 @@ enum progress { MORE, PAUSE, OVER };
 enum {
     PIECE_BYTES = 262144,             /* body moved at a time: four large buffers */
     REQUEST_BODY_MAX_BYTES = 1048576, /* of requests that we answer ourselves with their body */
+    COPIED_BODY_MAX_BYTES = 67108864, /* of requests that go to several backends */
 };
 
 /* exchange.c: request body from the client, within max_body_bytes; answers as http_recv_body. */
@@ -42,6 +44,21 @@ void early_end(struct exchange *exchange);
 enum io call_pick_host(struct exchange *exchange);
 /* The fetch has failed. True: call.host is another host, that may be asked with what request_body holds now. */
 bool call_next_host(struct exchange *exchange);
+
+/* leg.c: what a try of a composition has come to. */
+enum progress leg_take(struct exchange *attempt, const struct decoded *decoded, struct str body);
+enum progress leg_fail(struct exchange *attempt, uint16_t status, struct str body, struct str type);
+
+/* settle.c: whether an endpoint takes more than one call; then compose_begin stands for call_start. */
+bool compose_wanted(const struct exchange *exchange);
+enum progress compose_begin(struct exchange *exchange);
+enum progress compose_run(struct exchange *exchange);
+/* What the backend, or the backends, have come to: static data, flatmap, and the answer. */
+enum progress settle(struct exchange *exchange, struct outcome *outcome);
+enum progress settle_decoded(struct exchange *exchange, const struct decoded *decoded);
+/* exchange->error: does static data make an answer of it? Then settle_rescued sends it. */
+bool settle_rescues(struct exchange *exchange, struct outcome *outcome);
+enum progress settle_rescued(struct exchange *exchange, const struct outcome *outcome);
 
 /* request_log.c: the access line of a request that is over; the whole request on the log, for /__debug/ */
 void log_access(struct exchange *exchange);

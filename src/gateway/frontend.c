@@ -5,6 +5,7 @@
 #include "gateway/arrival.h"
 #include "gateway/frontend_internal.h"
 #include "gateway/greeting.h"
+#include "gateway/shadow.h"
 
 #include <stdlib.h>
 
@@ -172,6 +173,7 @@ struct frontend *frontend_new(const struct frontend_options *options)
     keep_init(frontend, &generation_service(options->generation)->server.clients);
     list_init(&frontend->doors);
     list_init(&frontend->clients);
+    list_init(&frontend->shadows);
     list_init(&frontend->arrivals);
     return frontend;
 }
@@ -193,6 +195,7 @@ void frontend_free(struct frontend *frontend)
         return;
     frontend_close_doors(frontend);
     frontend_cut(frontend);
+    shadows_end(frontend);
     drain_free(frontend);
     keep_free(frontend);
     for (uint32_t i = 0; i < generation_endpoint_count(frontend->generation); i++)

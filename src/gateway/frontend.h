@@ -61,6 +61,8 @@ struct frontend {
     struct http_conn_options conn_options;
     struct list doors;     /* listeners */
     struct list clients;   /* open client connections, in the order in which they came until a drain begins */
+    struct list shadows;   /* requests whose answers nobody waits for (shadow.h) */
+    uint32_t shadow_count;
     struct list arrivals;  /* connections whose TLS handshake is not done, oldest first (arrival.c) */
     struct list greetings; /* connections of which no more is known than that they were accepted (greeting.c) */
     unsigned refused;      /* those among them that are only to hear why */

@@ -65,7 +65,12 @@ enum progress reply_run(struct exchange *x)
 enum progress reply_error(struct exchange *x, uint16_t status, struct str body, struct str type)
 {
     struct answer_input input = reply_input(x);
+    struct outcome rescued;
 
+    if (x->leg)
+        return leg_fail(x, status, body, type);
+    if (settle_rescues(x, &rescued))
+        return settle_rescued(x, &rescued);
     if (x->endpoint)
         LOG(x->error.fault == FAULT_CLIENT ? LOG_WARNING : LOG_ERROR, "", "[ENDPOINT: %.*s] %s",
             STR_ARG(x->endpoint->path), x->error.text);

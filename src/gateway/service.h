@@ -87,7 +87,7 @@ struct endpoint_options {
     struct str method;   /* upper case; "*" matches every method */
     int64_t timeout_ns;  /* the root's when 0 */
     int64_t cache_ttl_ns;
-    int64_t concurrent_calls; /* more than 1 is refused in this version */
+    int64_t concurrent_calls; /* 0: 1 */
     struct str_list input_headers, input_query_strings;
     struct str output_encoding_name;
     enum encoding output_encoding;

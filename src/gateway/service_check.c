@@ -182,9 +182,9 @@ static void check_backend_count(const struct spot *spot)
     if (count > 1 && endpoint->output_encoding == ENCODING_NO_OP)
         report_add(spot->report, SEVERITY_ERROR, PROBLEM_BACKEND_MANY, node_place(endpoint->node, "backend"), NULL,
                    "%sbackend: no-op takes exactly one backend, here are %zu", spot->prefix, count);
-    else if (count > 1)
-        report_add(spot->report, SEVERITY_ERROR, PROBLEM_UNSUPPORTED, node_place(endpoint->node, "backend"), NULL,
-                   "%sbackend: more than one backend is not supported yet in this version", spot->prefix);
+    if (endpoint->concurrent_calls > 1 && endpoint->output_encoding == ENCODING_NO_OP)
+        report_add(spot->report, SEVERITY_WARNING, PROBLEM_NO_EFFECT, node_place(endpoint->node, "concurrent_calls"),
+                   NULL, "%sconcurrent_calls: has no effect with no-op", spot->prefix);
 }
 
 static void settle_times(const struct spot *spot)

@@ -105,8 +105,17 @@ static const struct {
 };
 
 static const char *const own_names[] = {
-    "router",         "proxy",           "backend/http",      "backend/http/client", "holdfast/server",
-    "holdfast/admin", "holdfast/tls", "holdfast/answer", "holdfast/upstream", "telemetry/logging",   "telemetry/metrics",
+    "router",
+    "proxy",
+    "backend/http",
+    "backend/http/client",
+    "holdfast/server",
+    "holdfast/admin",
+    "holdfast/tls",
+    "holdfast/answer",
+    "holdfast/upstream",
+    "telemetry/logging",
+    "telemetry/metrics",
 };
 
 static bool is_comment(struct str name)
@@ -166,23 +175,6 @@ static void check_member(enum level level, const struct node *member, const char
     }
 }
 
-/* Members of "proxy" that would change what one backend answers. */
-static void check_proxy(enum level level, const struct node *extra_config, const char *prefix, struct report *report)
-{
-    static const char *const refused[][2] = {[LEVEL_ROOT] = {NULL, NULL},
-                                             [LEVEL_ENDPOINT] = {"static", NULL},
-                                             [LEVEL_BACKEND] = {"shadow", NULL}};
-    const struct node *proxy = component_find(extra_config, "proxy");
-
-    for (size_t i = 0; proxy && i < 2 && refused[level][i]; i++) {
-        const struct node *member = node_member(proxy, str_from(refused[level][i]));
-
-        if (node_is_given(member))
-            report_add(report, SEVERITY_ERROR, PROBLEM_UNSUPPORTED, member->name_place, NULL,
-                       "%sextra_config.proxy: \"%s\" is not supported yet in this version", prefix, refused[level][i]);
-    }
-}
-
 void components_check(enum level level, const struct node *extra_config, const char *prefix, struct report *report)
 {
     if (!extra_config || extra_config->type == JSON_NULL)
@@ -195,5 +187,4 @@ void components_check(enum level level, const struct node *extra_config, const c
     for (const struct node *member = extra_config->children; member; member = member->next)
         if (!is_comment(member->name) && member->type != JSON_NULL)
             check_member(level, member, prefix, report);
-    check_proxy(level, extra_config, prefix, report);
 }

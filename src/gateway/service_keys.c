@@ -59,7 +59,6 @@ static const struct key_rule rules[] = {
     {LEVEL_BACKEND, "group", HARM_SHAPE, NULL, NULL},
     {LEVEL_BACKEND, "timeout", HARM_NONE, NULL, "is not read at a backend: the endpoint's timeout counts"},
     {LEVEL_BACKEND, "concurrent_calls", HARM_NONE, "1", "is not read at a backend: the endpoint's value counts"},
-    {LEVEL_ENDPOINT, "concurrent_calls", HARM_ANSWERS, "1", "above 1 is not supported yet in this version"},
     {LEVEL_ROOT, "use_h2c", HARM_ANSWERS, NULL, later},
     {LEVEL_ROOT, "async_agent", HARM_ANSWERS, NULL, later},
     {LEVEL_ROOT, "plugin", HARM_LITTLE, NULL, "has no effect: Go plugins cannot be loaded"},

@@ -2,6 +2,7 @@
  * whether all routes can stand beside each other. SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/pattern.h"
 #include "gateway/router.h"
+#include "gateway/sequence.h"
 #include "gateway/service_internal.h"
 
 static enum placeholder_rule path_rule(const struct service *service)
@@ -64,6 +65,19 @@ static struct place name_place(const struct backend_options *backend, struct str
     return at < text.len ? (struct place){place.source, place.at + (uint32_t)at, (uint32_t)braced.len} : place;
 }
 
+/* {respN_...} behind backend N of a sequence. Shadows are no part of it. */
+static bool is_filled_by_sequence(const struct spot *spot, const struct backend_options *backend, struct str name)
+{
+    uint32_t wanted, index = 0;
+    struct str path;
+
+    if (!spot->endpoint->proxy.sequential || !sequence_name(name, &wanted, &path))
+        return false;
+    for (const struct backend_options *before = spot->endpoint->backends; before < backend; before++)
+        index += !before->shadow;
+    return wanted < index;
+}
+
 static void check_name(const struct spot *spot, const struct backend_options *backend, const struct str_list *defined,
                        struct str name)
 {
@@ -71,6 +85,8 @@ static void check_name(const struct spot *spot, const struct backend_options *ba
     const char **names = arena_array(spot->report->arena, const char *, defined->count + 1), *near = NULL;
     struct str hint = STR_EMPTY;
 
+    if (placeholder_is_special(name) && is_filled_by_sequence(spot, backend, name))
+        return;
     if (placeholder_is_special(name)) {
         report_add(spot->report, SEVERITY_WARNING, PROBLEM_PLACEHOLDER_NEVER, place, NULL,
                    "%surl_pattern: nothing fills {%.*s} in this version", spot->prefix, STR_ARG(name));

@@ -40,6 +40,9 @@ static void remember_endpoint(void *bound, const struct node *node, const char *
         endpoint->place = node->place;
 }
 
+/* KrakenD has no bound, its schema says 5. */
+#define CONCURRENT_CALLS_MAX 64
+
 /* clang-format off */
 static const struct option backend_rows[] = {
     OPTION_STRING(struct backend_options, "url_pattern", url_pattern, .preset_text = "/",
@@ -84,7 +87,7 @@ static const struct option endpoint_rows[] = {
                    .help = "Query parameters that reach backends; a star for all."),
     OPTION_STRING(struct endpoint_options, "output_encoding", output_encoding_name,
                   .help = "json, json-collection, string, xml, yaml, negotiate or no-op; the root's when empty."),
-    OPTION_INT(struct endpoint_options, "concurrent_calls", concurrent_calls, .help = "Equal calls to each backend, of which the first answer counts."),
+    OPTION_INT(struct endpoint_options, "concurrent_calls", concurrent_calls, .min = INT64_MIN, .max = CONCURRENT_CALLS_MAX, .help = "Equal calls to each backend, of which the first answer counts."),
     OPTION_NODE(struct endpoint_options, "extra_config", extra_config, .help = "Components of this endpoint."),
 };
 

@@ -187,6 +187,10 @@ def stage_conformance(run, log):
     return run_pytest(run, log, "tests/conformance", ["debug"])
 
 
+def stage_krakend(run, log):
+    return run_pytest(run, log, "tests/krakend", ["debug"])
+
+
 def without_address_randomisation():
     """ThreadSanitizer of gcc 12 and clang 14 does not bear the wide randomisation of newer kernels."""
     prefix = ["setarch", os.uname().machine, "-R"]
@@ -230,12 +234,13 @@ STAGES = (
     ("tools", stage_tools, "tests of tools/"),
     ("release", stage_release, "build as shipped, warnings are errors"),
     ("integration", stage_integration, "in front of real servers"),
+    ("krakend", stage_krakend, "configurations with the answers that KrakenD gives"),
     ("conformance", stage_conformance, "wire cases, both directions"),
     ("tsan", stage_tsan, "what threads share, under ThreadSanitizer"),
     ("fuzz", stage_fuzz, f"clang build, each target {FUZZ_SECONDS} s"),
 )
 BUILDS = ("debug", "release")
-FILTERED = ("debug", "unit", "tools", "release", "integration", "conformance")
+FILTERED = ("debug", "unit", "tools", "release", "integration", "krakend", "conformance")
 
 
 def chosen(keyword):
@@ -245,7 +250,7 @@ def chosen(keyword):
         return names
     if keyword in names:
         needs = {"unit": ["debug"], "sim": ["debug"], "corpora": ["debug"], "integration": ["debug", "release"],
-                 "conformance": ["debug"]}
+                 "krakend": ["debug"], "conformance": ["debug"]}
         return needs.get(keyword, []) + [keyword]
     return list(FILTERED)
 

@@ -40,7 +40,14 @@ static const char config[] =
     "\"endpoints\": ["
     "{\"endpoint\": \"/noop/{x}\", \"method\": \"POST\", \"output_encoding\": \"no-op\", \"input_headers\": [\"*\"],"
     " \"backend\": [{\"url_pattern\": \"/{x}\", \"encoding\": \"no-op\"}]},"
-    "{\"endpoint\": \"/json/{x}\", \"input_query_strings\": [\"*\"], \"backend\": [{\"url_pattern\": \"/{x}\"}]}]}";
+    "{\"endpoint\": \"/json/{x}\", \"input_query_strings\": [\"*\"], \"backend\": [{\"url_pattern\": \"/{x}\"}]},"
+    "{\"endpoint\": \"/two/{x}\", \"method\": \"POST\", \"extra_config\": {\"proxy\": {\"sequential\": true, "
+    "\"static\": "
+    "{\"strategy\": \"complete\", \"data\": {\"s\": 1}}, \"flatmap_filter\": [{\"type\": \"move\", \"args\": [\"g.b\", "
+    "\"z\"]}]}},"
+    " \"backend\": [{\"url_pattern\": \"/{x}\", \"allow\": [\"b\"]}, {\"url_pattern\": \"/{resp0_b}\", \"group\": "
+    "\"g\", \"deny\": "
+    "[\"x\"]}]}]}";
 
 static void set_nonblocking_listener(struct memory_stage *stage, uint16_t *port)
 {
@@ -210,6 +217,10 @@ static const struct {
      "GET /json/a?q=1 HTTP/1.1\r\nHost: a\r\n\r\n",
      "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{\"b\": [1]}\n",
      {"X-Krakend-Completed: true\r\n", "{\"b\":[1]}"}},
+    {"two backends, one after the other",
+     "POST /two/a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
+     "HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{\"b\":[1],\"x\":2}",
+     {"X-Krakend-Completed: true\r\n", "{\"b\":[1],\"g\":null,\"s\":1,\"z\":[1]}"}},
     {"echo",
      "POST /__echo/x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
      "",
@@ -254,8 +265,17 @@ static unsigned status_of(const struct peer *client)
     return status;
 }
 
+/* Of several backends one may be given up for want of memory: the answer says so. */
+static bool is_honest_part(const struct memory_stage *stage, size_t i)
+{
+    return str_starts(str_from(cases[i].name), STR("two backends")) &&
+           has_heard(&stage->client, "X-Krakend-Completed: false\r\n") && str_ends(heard_by(&stage->client), STR("}"));
+}
+
 static bool is_whole(const struct memory_stage *stage, size_t i)
 {
+    if (is_honest_part(stage, i))
+        return true;
     return has_heard(&stage->client, cases[i].whole[0]) &&
            str_ends(heard_by(&stage->client), str_from(cases[i].whole[1]));
 }

@@ -304,6 +304,8 @@ static struct str first_lines(const char *text)
     return all;
 }
 
+#define PROXY(block) ENDPOINT("\"extra_config\": {\"proxy\": {" block "}}, \"backend\": [{}]")
+
 static const struct {
     const char *text, *lines;
 } refused[] = {
@@ -354,9 +356,7 @@ static const struct {
     {BACKEND("\"url_pattern\": \"/x/*\""), "warning: endpoints[0].backend[0].url_pattern: the star is sent as it "
                                            "is, because the endpoint is no subtree [HF0321]\n"},
     {BACKEND("\"extra_config\": {\"proxy\": {\"shadow\": true}}"),
-     "warning: endpoints[0].backend: all are shadows: every request will fail [HF0310]\n"
-     "error: endpoints[0].backend[0].extra_config.proxy: \"shadow\" is not supported yet in this version "
-     "[HF0315]\n"},
+     "warning: endpoints[0].backend: all are shadows: every request will fail [HF0310]\n"},
     {BACKEND("\"extra_config\": {\"qos/circuit-breaker\": {}}"),
      "error: endpoints[0].backend[0].extra_config: \"qos/circuit-breaker\" is not supported yet in this version "
      "[HF0315]\n"},
@@ -368,13 +368,15 @@ static const struct {
      "this version [HF0315]\n"},
     {BACKEND("\"extra_config\": {\"holdfast/upstream\": {\"protocol\": \"http/1.1\", \"blance\": 1}}"),
      "warning: endpoints[0].backend[0].extra_config.holdfast/upstream: unknown key \"blance\" [HF0101]\n"},
-    {ENDPOINT("\"backend\": [{}, {}]"),
-     "error: endpoints[0].backend: more than one backend is not supported yet in this version [HF0315]\n"},
+    {ENDPOINT("\"backend\": [{}, {}]"), ""},
     {ENDPOINT("\"output_encoding\": \"no-op\", \"backend\": [{}, {}]"),
      "error: endpoints[0].backend: no-op takes exactly one backend, here are 2 [HF0311]\n"},
     {ENDPOINT("\"backend\": []"), "error: endpoints[0].backend: there is none [HF0310]\n"},
-    {ENDPOINT("\"concurrent_calls\": 2, \"backend\": [{}]"),
-     "error: endpoints[0].concurrent_calls: above 1 is not supported yet in this version [HF0315]\n"},
+    {ENDPOINT("\"concurrent_calls\": 64, \"backend\": [{}]"), ""},
+    {ENDPOINT("\"concurrent_calls\": 65, \"backend\": [{}]"),
+     "error: endpoints[0].concurrent_calls: 65 is more than 64 [HF0104]\n"},
+    {ENDPOINT("\"concurrent_calls\": 2, \"output_encoding\": \"no-op\", \"backend\": [{}]"),
+     "warning: endpoints[0].concurrent_calls: has no effect with no-op [HF0316]\n"},
     {ENDPOINT("\"concurrent_calls\": 1, \"backend\": [{}]"), ""},
     {ENDPOINT("\"output_encoding\": \"fast-json\", \"backend\": [{}]"), ""},
     {ENDPOINT("\"timeout\": \"-1s\", \"backend\": [{}]"),
@@ -386,8 +388,16 @@ static const struct {
      "error: endpoints[0].extra_config: \"validation/cel\" is not supported yet in this version [HF0315]\n"},
     {ENDPOINT("\"extra_config\": {\"github.com/devopsfaith/krakend-jose/validator\": {}}, \"backend\": [{}]"),
      "error: endpoints[0].extra_config: \"auth/validator\" is not supported yet in this version [HF0315]\n"},
-    {ENDPOINT("\"extra_config\": {\"proxy\": {\"static\": {\"data\": {}}}}, \"backend\": [{}]"),
-     "error: endpoints[0].extra_config.proxy: \"static\" is not supported yet in this version [HF0315]\n"},
+    {PROXY("\"static\": {\"data\": {}}"), ""},
+    {PROXY("\"static\": {\"strategy\": \"never\", \"data\": {}}"),
+     "warning: endpoints[0].extra_config.proxy.static.strategy: \"never\" is not known: as in KrakenD, it means "
+     "\"always\" [HF0316]\n"},
+    {PROXY("\"static\": {\"data\": [1]}"),
+     "warning: endpoints[0].extra_config.proxy.static: has no effect: its \"data\" is no object [HF0316]\n"},
+    {PROXY("\"sequential\": true, \"combiner\": \"other\", \"sequential_propagated_params\": [1]"),
+     "warning: endpoints[0].extra_config.proxy.sequential: has no effect with one backend [HF0316]\n"
+     "warning: endpoints[0].extra_config.proxy.combiner: is not known: the default one is taken [HF0316]\n"
+     "error: endpoints[0].extra_config.proxy.sequential_propagated_params: wants strings [HF0103]\n"},
     {ENDPOINT("\"extra_config\": {\"holdfast/answer\": {\"status\": 99}}"),
      "error: endpoints[0].extra_config.holdfast/answer.status: 99 is less than 200 [HF0104]\n"},
     {ENDPOINT("\"extra_config\": {\"holdfast/answer\": {\"headers\": {\"a b\": \"c\", \"Content-Length\": \"1\", "
