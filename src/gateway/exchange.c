@@ -200,6 +200,7 @@ static void exchange_free(struct exchange *x)
     composition_end(x->composition);
     timer_clear(client->frontend->loop, &x->deadline);
     task_forget(client->frontend->loop, &x->task);
+    discover_quit(&x->call.waiter);
     fetch_end(x->call.fetch, HTTP_CANCEL_GONE);
     chain_clear(&x->request_body);
     chain_clear(&x->response_body);
