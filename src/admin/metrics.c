@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "admin/metrics.h"
 
+#include "admin/client_metrics.h"
 #include "admin/conservation.h"
 #include "admin/metrics_text.h"
 #include "admin/reuse_metrics.h"
@@ -130,7 +131,7 @@ static void write_new(struct json_writer *writer, struct str url, const struct h
 
         if (totals->new_by[reason] > 0)
             metrics_sample(writer, "holdfast_upstream_new_connections_total", labels, COUNT_OF(labels),
-                         totals->new_by[reason]);
+                           totals->new_by[reason]);
     }
 }
 
@@ -144,7 +145,7 @@ static void write_closes(struct json_writer *writer, struct str url, const struc
 
             if (totals->closes_by[reason][side] > 0)
                 metrics_sample(writer, "holdfast_upstream_closes_total", labels, COUNT_OF(labels),
-                             totals->closes_by[reason][side]);
+                               totals->closes_by[reason][side]);
         }
 }
 
@@ -154,18 +155,20 @@ static void write_resends(struct json_writer *writer, struct str url, const stru
         struct label labels[] = {{"host", url}, {"evidence", str_from(resend_name((enum resend)rung))}};
 
         if (totals->resends_by[rung] > 0)
-            metrics_sample(writer, "holdfast_upstream_resends_total", labels, COUNT_OF(labels), totals->resends_by[rung]);
+            metrics_sample(writer, "holdfast_upstream_resends_total", labels, COUNT_OF(labels),
+                           totals->resends_by[rung]);
     }
 }
 
 static void write_refused(struct json_writer *writer, struct str url, const struct host_totals *totals)
 {
     for (int refusal = 0; refusal < REFUSALS; refusal++) {
-        struct label labels[] = {{"host", url}, {"reason", str_from(resend_refusal_name((enum resend_refusal)refusal))}};
+        struct label labels[] = {{"host", url},
+                                 {"reason", str_from(resend_refusal_name((enum resend_refusal)refusal))}};
 
         if (totals->refused_by[refusal] > 0)
             metrics_sample(writer, "holdfast_upstream_resends_refused_total", labels, COUNT_OF(labels),
-                         totals->refused_by[refusal]);
+                           totals->refused_by[refusal]);
     }
 }
 
@@ -221,7 +224,8 @@ static void write_clients(struct json_writer *writer, const struct admin_view *v
     metrics_sample(writer, "holdfast_client_connections", &open, 1, totals.open);
     metrics_family(writer, "holdfast_client_connections_opened", "counter", "Client connections accepted.");
     metrics_sample(writer, "holdfast_client_connections_opened_total", NULL, 0, totals.opened);
-    metrics_family(writer, "holdfast_client_connections_closed", "counter", "Client connections closed by either side.");
+    metrics_family(writer, "holdfast_client_connections_closed", "counter",
+                   "Client connections closed by either side.");
     metrics_sample(writer, "holdfast_client_connections_closed_total", NULL, 0, totals.closed);
 }
 
@@ -236,7 +240,8 @@ static void write_budget(struct json_writer *writer, const struct budget *budget
     metrics_family(writer, "holdfast_file_evictions", "counter", "Idle connections closed to make room for others.");
     metrics_sample(writer, "holdfast_file_evictions_total", NULL, 0,
                    atomic_load_explicit(&budget->evictions, memory_order_relaxed));
-    metrics_family(writer, "holdfast_tcp_sockets", "gauge", "TCP connections of the machine, or its namespace, by state.");
+    metrics_family(writer, "holdfast_tcp_sockets", "gauge",
+                   "TCP connections of the machine, or its namespace, by state.");
     metrics_sample(writer, "holdfast_tcp_sockets", &time_wait, 1, process_time_waits());
 }
 
@@ -263,6 +268,7 @@ void metrics_write(struct json_writer *writer, const struct admin_view *view, ui
     write_hosts(writer, view);
     reuse_metrics_write(writer, view);
     write_clients(writer, view);
+    client_metrics_write(writer, view);
     tls_metrics_write(writer, view);
     write_process(writer, view, uptime_ns);
     put(writer, "# EOF\n");

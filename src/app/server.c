@@ -2,9 +2,11 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "app/server.h"
 
+#include "app/kernel_report.h"
 #include "app/tls_refresh.h"
 #include "app/trim.h"
 #include "gateway/crowd.h"
+#include "os/kernel.h"
 #include "os/mailbox.h"
 #include "os/process.h"
 #include "os/thread.h"
@@ -32,6 +34,7 @@ struct server {
     struct mailbox *mailbox;
     struct task mail_task;
     struct crowd *crowd; /* NULL: no limit by address */
+    uint64_t overflows_at_start;
     struct trim trim;
     struct tls_refresh tls_refresh;
     bool draining, cutting;
@@ -168,6 +171,13 @@ static bool start_workers(struct server *server, struct error *err)
     return true;
 }
 
+static uint64_t overflows(void)
+{
+    struct kernel_listen counts;
+
+    return kernel_listen_read(&counts) ? counts.overflows : 0;
+}
+
 struct server *server_new(const struct server_start *start, struct error *err)
 {
     struct server *server = calloc(1, sizeof(*server));
@@ -188,6 +198,8 @@ struct server *server_new(const struct server_start *start, struct error *err)
         return NULL;
     }
     tls_refresh_start(&server->tls_refresh, start->loop, generation_secured(start->generation));
+    server->overflows_at_start = overflows();
+    kernel_report(server->service, LISTEN_BACKLOG, process_file_limit());
     trim_start(&server->trim, start->loop, server->frontends, server->worker_count);
     return server;
 }
@@ -283,5 +295,6 @@ struct admin_view server_view(const struct server *server)
         .frontends = server->frontends,
         .workers = server->worker_count,
         .draining = &server->draining,
+        .overflows_at_start = server->overflows_at_start,
     };
 }

@@ -270,15 +270,24 @@ static bool check_host(struct message *message)
     return true;
 }
 
-static bool expects_continue(const struct http_headers *headers)
+/* RFC 9110 10.1.1: what is expected instead of 100-continue cannot be fulfilled, which is said as Go's server does.
+ * HTTP/1.0 expects nothing. */
+static bool check_expectations(struct message *message)
 {
+    struct http_head *head = message->head;
     struct header_list cursor = {0};
     struct str element;
+    bool others = false;
 
-    while (headers_list_next(headers, HEADER_EXPECT, &cursor, &element))
-        if (str_eq_fold(element, STR("100-continue")))
-            return true;
-    return false;
+    while (head->version_minor > 0 && headers_list_next(&head->headers, HEADER_EXPECT, &cursor, &element)) {
+        bool known = str_eq_fold(element, STR("100-continue"));
+
+        head->expect_continue |= known;
+        others |= !known;
+    }
+    if (others && !head->expect_continue)
+        return refuse(message, ERROR_BAD_EXPECTATION, "something other than 100-continue is expected");
+    return true;
 }
 
 bool semantics_request(struct http_head *head, struct http_framing *framing, struct error *err)
@@ -296,8 +305,7 @@ bool semantics_request(struct http_head *head, struct http_framing *framing, str
     else
         head->body_bytes = reading->lengths > 0 ? reading->length_number : 0;
     drop_fields(&message);
-    head->expect_continue = head->version_minor > 0 && expects_continue(&head->headers);
-    return true;
+    return check_expectations(&message);
 }
 
 bool semantics_response(struct http_head *head, bool no_body, struct http_framing *framing, struct error *err)

@@ -5,7 +5,7 @@ import time
 import pytest
 from configs import proxy
 from rawhttp import BadAnswer, Client, Cut, fetch
-from waiting import Stopwatch
+from waiting import Stopwatch, eventually
 
 
 def ends_with_408_or_silently(client):
@@ -96,3 +96,133 @@ def test_the_head_limit_has_krakends_slack(make):
 
 def test_a_tiny_head_limit_does_not_refuse_small_requests(make):
     assert fetch(make.gateway(proxy(make.origin(), max_header_bytes=1)).address).status == 200
+
+
+def crowd_of(make, limit, **server):
+    return make.gateway(proxy(make.origin(), {"max_connections_per_ip": limit, "workers": 2, **server}))
+
+
+@pytest.mark.parametrize("limit", [10, 50])
+def test_107_one_connection_too_many_of_an_address(make, limit):
+    """The limits of the seeds: 10, and 50 connections for each address; over both workers."""
+    running = crowd_of(make, limit)
+    inside = [make.client(running) for _ in range(limit)]
+    assert {each.get().status for each in inside} == {200}
+    with Client(running.address) as outside, pytest.raises((Cut, ConnectionError)):
+        outside.get()
+    assert {each.get().status for each in inside} == {200}, "the others are unharmed"
+    inside[0].close()
+    eventually(lambda: is_served(running.address), what="room again")
+
+
+def is_served(address):
+    try:
+        return fetch(address).status == 200
+    except (Cut, ConnectionError):
+        return False
+
+
+def test_107_or_told_with_503(make):
+    running = crowd_of(make, 1, refuse_with="503")
+    first = make.client(running)
+    assert first.get().status == 200
+    second = make.client(running)
+    response = second.get()
+    assert (response.status, response.says_close) == (503, True)
+    assert second.ended()
+    assert first.get().status == 200
+
+
+def test_addresses_count_apart_and_networks_together(make):
+    """By PROXY headers, which say any address."""
+    running = crowd_of(make, 1, proxy_protocol="require", ipv4_prefix=24, ipv6_prefix=56)
+
+    def enters(address):
+        client = make.client(running)
+        kind = "TCP6" if ":" in address else "TCP4"
+        other = "::1" if ":" in address else "192.0.2.1"
+        client.send(f"PROXY {kind} {address} {other} 1 2\r\n".encode() + b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        try:
+            return client.read_response().status == 200
+        except (Cut, ConnectionError):
+            return False
+
+    assert enters("198.51.100.1")
+    assert not enters("198.51.100.200")
+    assert enters("198.51.101.1")
+    assert enters("2001:db8:0:100::1")
+    assert not enters("2001:db8:0:1ff::2")
+    assert enters("2001:db8:0:200::1")
+
+
+@pytest.mark.parametrize("server", [{"min_body_rate": 1000, "body_gap_timeout": "1s"}])
+def test_105_a_trickling_body_is_answered_408(make, server):
+    upstream = make.origin()
+    client = make.client(make.gateway(proxy(upstream, server, timeout="60s")))
+    client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n")
+    watch = Stopwatch()
+    while client.silent(0.2) and watch.seconds < 20:
+        client.send(b"a")
+    assert client.read_response().status == 408
+    assert 3 < watch.seconds < 15
+    assert client.ended()
+
+
+def test_106_a_reader_that_takes_nothing_frees_the_upstream(make):
+    body = b"a" * (20 << 20)
+    upstream = make.origin(lambda conn, _: conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body))
+    running = make.gateway(proxy(upstream, {"send_gap_timeout": "1s", "min_send_rate": 0}, timeout="60s"))
+    client = make.client(running)
+    client.send_request("GET", "/")
+    watch = Stopwatch()
+    running.wait_output(r'\| 200 \|.*"/"', 20)
+    assert 0.7 < watch.seconds < 15
+    with pytest.raises((Cut, ConnectionError)):
+        client.read_response()
+
+
+def test_too_many_fields(make):
+    running = make.gateway(proxy(make.origin(), {"max_header_fields": 20}))
+    assert fetch(running.address, fields=[("X-A", "a")] * 15).status == 200
+    assert fetch(running.address, fields=[("X-A", "a")] * 30).status == 431
+
+
+@pytest.mark.parametrize("raw,status", [
+    (b"GET / HTTP/1.1\r\nHost: a\r\nExpect: more\r\n\r\n", 417),
+    (b"GET /" + b"a" * 70000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+    (b"GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505),
+    (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nX-A: " + b"a" * 2_000_000, 431),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400)])
+def test_statuses_of_what_is_refused(make, raw, status):
+    client = make.client(make.gateway(proxy(make.origin())))
+    try:
+        client.send(raw)
+    except OSError:
+        pass
+    response = client.read_response()
+    assert (response.status, response.says_close) == (status, True)
+    assert b"aaaa" not in response.body, "nothing of the request comes back"
+
+
+def test_a_client_may_shorten_its_idle_timeout(make):
+    client = make.client(make.gateway(proxy(make.origin())))
+    assert client.get(fields=[("Keep-Alive", "timeout=1, max=5")]).get("keep-alive").startswith("timeout=1")
+    assert client.ended(6)
+
+
+def test_age_is_announced(make):
+    client = make.client(make.gateway(proxy(make.origin(), {"max_connection_age": "1s"})))
+    watch = Stopwatch()
+    while not (response := client.get()).says_close and watch.seconds < 10:
+        time.sleep(0.1)
+    assert response.says_close and response.status == 200
+    assert client.ended()
+
+
+def test_the_hard_age_has_an_audit_line(make):
+    running = make.gateway(proxy(make.origin(), {"max_connection_age_hard": "1s"}))
+    client = make.client(running)
+    assert client.get().status == 200
+    running.wait_output(r"AUDIT.*max_connection_age_hard: peer 127\.0\.0\.1:\d+, age \d+ s, requests 1", 8)
+    assert client.ended()

@@ -3,7 +3,7 @@
 #include "talker.h"
 #include "view_stage.h"
 
-enum { SMALL_BYTES = 16 << 10, LARGE_BYTES = 16 << 20 };
+enum { SMALL_BYTES = 16 << 10, LARGE_BYTES = 32 << 20 };
 
 struct talk {
     struct net_stage net;

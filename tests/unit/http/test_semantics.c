@@ -113,7 +113,7 @@ static const struct request_row requests[] = {
 
     {"Host: a\nExpect: 100-continue\nContent-Length: 5", EXPECTS, ERROR_NONE, 5, 5, "a", "Expect Content-Length "},
     {"Host: a\nExpect: foo, 100-Continue", EXPECTS, ERROR_NONE, 0, -1, "a", "Expect "},
-    {"Host: a\nExpect: the-spanish-inquisition", 0, ERROR_NONE, 0, -1, "a", "Expect "},
+    {"Host: a\nExpect: the-spanish-inquisition", 0, ERROR_BAD_EXPECTATION, 0, 0, NULL, NULL},
     {"Host: a\nExpect: 100-continue\nContent-Length: 5", OLD, ERROR_NONE, 5, 5, "a", "Content-Length "},
     /* clang-format on */
 };

@@ -1,0 +1,114 @@
+/* client_metrics.c: reasons appear with their first close; the histograms are always there. Start with
+ * client_metrics_write. SPDX-License-Identifier: Apache-2.0 */
+#include "admin/client_metrics.h"
+
+#include "admin/metrics_text.h"
+#include "base/text.h"
+#include "os/kernel.h"
+
+static uint64_t read_count(const _Atomic uint64_t *number)
+{
+    return atomic_load_explicit(number, memory_order_relaxed);
+}
+
+/* The sum over the workers of the number that stands `offset` bytes into their counts. */
+static uint64_t sum_at(const struct admin_view *view, size_t offset)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < view->workers; i++) {
+        const char *counts = (const char *)&view->frontends[i]->counts;
+
+        sum += read_count((const _Atomic uint64_t *)(const void *)(counts + offset));
+    }
+    return sum;
+}
+
+#define SUM(view, field) sum_at((view), offsetof(struct frontend_counts, field))
+
+static void write_closes(struct json_writer *writer, const struct admin_view *view)
+{
+    metrics_family(writer, "holdfast_client_closes", "counter", "Client connections closed, by why and by whom.");
+    for (int end = 1; end < HTTP_ENDS; end++) {
+        uint64_t number = sum_at(view, offsetof(struct frontend_counts, closes_by) + (size_t)end * sizeof(uint64_t));
+        struct label labels[] = {{"reason", str_from(http_end_name((enum http_end)end))},
+                                 {"side", http_end_is_by_client((enum http_end)end) ? STR("client") : STR("ours")}};
+
+        if (number > 0)
+            metrics_sample(writer, "holdfast_client_closes_total", labels, COUNT_OF(labels), number);
+    }
+}
+
+struct buckets {
+    const char *family, *bucket, *count, *sum, *help;
+    const uint32_t *bounds;
+    size_t bound_count, slots_at, sum_at;
+};
+
+/* Upper bounds are inclusive; the slots are not cumulative, the lines are. */
+static void write_buckets(struct json_writer *writer, const struct admin_view *view, const struct buckets *buckets)
+{
+    uint64_t total = 0;
+
+    metrics_family(writer, buckets->family, "histogram", buckets->help);
+    for (size_t i = 0; i <= buckets->bound_count; i++) {
+        char digits[NUMBER_TEXT_BYTES];
+        struct label label = {"le", STR("+Inf")};
+
+        if (i < buckets->bound_count)
+            label.value = str_of(digits, text_from_u64(buckets->bounds[i], digits));
+        total += sum_at(view, buckets->slots_at + i * sizeof(uint64_t));
+        metrics_sample(writer, buckets->bucket, &label, 1, total);
+    }
+    metrics_sample(writer, buckets->count, NULL, 0, total);
+    metrics_sample(writer, buckets->sum, NULL, 0, sum_at(view, buckets->sum_at));
+}
+
+#define FAMILY(name_) name_, name_ "_bucket", name_ "_count", name_ "_sum"
+
+static void write_histograms(struct json_writer *writer, const struct admin_view *view)
+{
+    const struct buckets rows[] = {
+        {FAMILY("holdfast_client_connection_requests"), "How many requests closed client connections had carried.",
+         client_request_bounds(), CLIENT_REQUESTS_BOUNDS, offsetof(struct frontend_counts, requests_by),
+         offsetof(struct frontend_counts, requests_on_closed)},
+        {FAMILY("holdfast_client_connection_seconds"), "How long closed client connections had been open.",
+         client_dwell_bounds(), CLIENT_DWELL_BOUNDS, offsetof(struct frontend_counts, dwell_by),
+         offsetof(struct frontend_counts, dwell_seconds)},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        write_buckets(writer, view, &rows[i]);
+}
+
+static void write_counter(struct json_writer *writer, const char *family, const char *sample, const char *help,
+                          uint64_t number)
+{
+    metrics_family(writer, family, "counter", help);
+    metrics_sample(writer, sample, NULL, 0, number);
+}
+
+/* The kernel counts for the whole network namespace. */
+static void write_overflows(struct json_writer *writer, const struct admin_view *view)
+{
+    struct kernel_listen now;
+
+    if (!kernel_listen_read(&now))
+        return;
+    write_counter(writer, "holdfast_accept_queue_overflows", "holdfast_accept_queue_overflows_total",
+                  "Connections that found an accept queue full since the start.",
+                  now.overflows >= view->overflows_at_start ? now.overflows - view->overflows_at_start : 0);
+}
+
+void client_metrics_write(struct json_writer *writer, const struct admin_view *view)
+{
+    write_closes(writer, view);
+    write_histograms(writer, view);
+    write_counter(writer, "holdfast_client_races", "holdfast_client_races_total",
+                  "Requests that arrived at a connection which was just closed as idle.", SUM(view, races));
+    write_counter(writer, "holdfast_client_told", "holdfast_client_told_total",
+                  "Connections that were to end with their next answer.", SUM(view, told));
+    write_counter(writer, "holdfast_client_told_served", "holdfast_client_told_served_total",
+                  "Those that had one more request.", SUM(view, told_served));
+    write_overflows(writer, view);
+}

@@ -1,0 +1,45 @@
+/* kernel_report.c: see the header. A line for each thing; nothing when all is well. SPDX-License-Identifier: Apache-2.0
+ */
+#include "app/kernel_report.h"
+
+#include "base/log.h"
+#include "os/kernel.h"
+
+#define TITLE "SERVICE: Kernel"
+
+/* Bursts that come while a worker is busy wait in the accept queue; a full one drops them, and the client tries again a
+ * second later. */
+static void report_backlog(unsigned backlog)
+{
+    uint64_t max = kernel_somaxconn(), syn_max = kernel_syn_backlog();
+
+    if (max > 0 && max < backlog)
+        LOG(LOG_INFO, TITLE, "accept queues hold %llu connections each (net.core.somaxconn), %u were asked for",
+            (unsigned long long)max, backlog);
+    if (max > 0 && syn_max > 0 && syn_max < max)
+        LOG(LOG_INFO, TITLE,
+            "%llu half-open connections (net.ipv4.tcp_max_syn_backlog) are fewer than an accept queue holds (%llu)",
+            (unsigned long long)syn_max, (unsigned long long)max);
+}
+
+/* A request that is passed on needs one descriptor for the client and one for the host. */
+static void report_files(const struct service *service, uint64_t files)
+{
+    uint64_t wanted = (uint64_t)service->server.max_connections;
+
+    if (files == 0)
+        LOG(LOG_WARNING, TITLE, "the limit of descriptors cannot be read: running short of them is not foreseen");
+    else if (wanted > 0 && wanted > files / 2)
+        LOG(LOG_WARNING, TITLE,
+            "max_connections is %llu, but %llu descriptors (ulimit -n, the hard limit) serve about %llu clients",
+            (unsigned long long)wanted, (unsigned long long)files, (unsigned long long)(files / 2));
+    else if (files < 4096)
+        LOG(LOG_INFO, TITLE, "%llu descriptors (ulimit -n, the hard limit) serve about %llu clients at once",
+            (unsigned long long)files, (unsigned long long)(files / 2));
+}
+
+void kernel_report(const struct service *service, unsigned backlog, uint64_t files)
+{
+    report_backlog(backlog);
+    report_files(service, files);
+}

@@ -1,0 +1,11 @@
+/* kernel_report.h: start-up lines for what the system gives less of than was asked for. SPDX-License-Identifier:
+ * Apache-2.0 */
+#ifndef HOLDFAST_APP_KERNEL_REPORT_H
+#define HOLDFAST_APP_KERNEL_REPORT_H
+
+#include "gateway/service.h"
+
+/* `backlog`: asked for by each listener; `files`: the limit of descriptors in force. */
+void kernel_report(const struct service *service, unsigned backlog, uint64_t files);
+
+#endif

@@ -1,0 +1,72 @@
+/* kernel.c: see the header. SPDX-License-Identifier: Apache-2.0 */
+#include "os/kernel.h"
+
+#include "base/text.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+enum { NETSTAT_BYTES = 16384 };
+
+static struct str read_file(const char *path, char *text, size_t room)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t size;
+
+    if (fd == -1)
+        return STR_EMPTY;
+    size = read(fd, text, room);
+    close(fd);
+    return size > 0 ? str_of(text, (size_t)size) : STR_EMPTY;
+}
+
+static uint64_t read_number(const char *path)
+{
+    char text[64];
+    struct str line = read_file(path, text, sizeof(text));
+    uint64_t number;
+
+    return text_to_u64(str_first(line, str_find_char(line, '\n')), &number) ? number : 0;
+}
+
+uint64_t kernel_somaxconn(void)
+{
+    return read_number("/proc/sys/net/core/somaxconn");
+}
+
+uint64_t kernel_syn_backlog(void)
+{
+    return read_number("/proc/sys/net/ipv4/tcp_max_syn_backlog");
+}
+
+/* The names of a group stand in one line, their numbers in the next. */
+static bool find(struct str names, struct str numbers, struct str name, uint64_t *number)
+{
+    struct str each, value;
+
+    while (str_split(&names, ' ', &each) && str_split(&numbers, ' ', &value))
+        if (str_eq(each, name))
+            return text_to_u64(value, number);
+    return false;
+}
+
+bool kernel_listen_parse(struct str text, struct kernel_listen *out)
+{
+    struct str names, numbers;
+
+    while (str_split(&text, '\n', &names)) {
+        if (!str_starts(names, STR("TcpExt:")))
+            continue;
+        return str_split(&text, '\n', &numbers) && str_starts(numbers, STR("TcpExt:")) &&
+               find(names, numbers, STR("ListenOverflows"), &out->overflows) &&
+               find(names, numbers, STR("ListenDrops"), &out->drops);
+    }
+    return false;
+}
+
+bool kernel_listen_read(struct kernel_listen *out)
+{
+    char text[NETSTAT_BYTES];
+
+    return kernel_listen_parse(read_file("/proc/net/netstat", text, sizeof(text)), out);
+}
