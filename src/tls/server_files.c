@@ -79,7 +79,7 @@ static bool read_key(struct arena *arena, struct str path, struct tls_identity *
 bool tls_identity_load(struct arena *arena, const struct tls_server_key *key, struct tls_identity *identity,
                        struct tls_trouble *trouble)
 {
-    *identity = (struct tls_identity){NULL};
+    *identity = (struct tls_identity){.certificate = NULL};
     trouble->place = key->public_place;
     if (!read_certificate(arena, key->public_key, identity, trouble))
         return false;
