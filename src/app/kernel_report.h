@@ -1,5 +1,5 @@
-/* kernel_report.h: start-up lines for what the system gives less of than was asked for. SPDX-License-Identifier:
- * Apache-2.0 */
+/* kernel_report.h: start-up lines for what the system gives less of than was asked for.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_APP_KERNEL_REPORT_H
 #define HOLDFAST_APP_KERNEL_REPORT_H
 

@@ -1,5 +1,5 @@
-/* proxy_protocol_internal.h: numbers of the PROXY protocol, for reading and writing it. SPDX-License-Identifier:
- * Apache-2.0 */
+/* proxy_protocol_internal.h: numbers of the PROXY protocol, for reading and writing it.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_NET_PROXY_PROTOCOL_INTERNAL_H
 #define HOLDFAST_NET_PROXY_PROTOCOL_INTERNAL_H
 

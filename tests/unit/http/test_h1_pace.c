@@ -1,5 +1,5 @@
-/* test_h1_pace.c: how slow is too slow: the purse of time, alone and on a connection. SPDX-License-Identifier:
- * Apache-2.0 */
+/* test_h1_pace.c: how slow is too slow: the purse of time, alone and on a connection.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "h1_stage.h"
 #include "http/h1/pace.h"
 
