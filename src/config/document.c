@@ -1,9 +1,8 @@
 /* document.c: texts to trees of nodes, and back. Overrides from the environment are in override.c, meaning is in
  * schema.c. Start with document_load. SPDX-License-Identifier: Apache-2.0 */
-#include "config/document.h"
-
 #include "base/assert.h"
 #include "base/text.h"
+#include "config/document_internal.h"
 #include "config/problems.h"
 #include "os/file.h"
 
@@ -11,12 +10,6 @@
 #include <stdlib.h>
 
 enum { FILE_BYTES_MAX = 64 << 20 };
-
-struct builder {
-    struct arena *arena;
-    const struct source *source;
-    struct report *report;
-};
 
 static struct node *build(struct builder *builder, struct json value);
 
@@ -86,8 +79,7 @@ static void unlink_dropped(struct node *object)
     }
 }
 
-/* Of members with one name only the last stays. False: no memory. */
-static bool drop_duplicates(struct builder *builder, struct node *object)
+bool document_drop_duplicates(struct builder *builder, struct node *object)
 {
     struct node **sorted;
     size_t length = 0;
@@ -129,7 +121,7 @@ static struct node *build(struct builder *builder, struct json value)
     node->place = place_of(builder, value);
     switch (node->type) {
     case JSON_OBJECT:
-        return build_children(builder, value, node) && drop_duplicates(builder, node) ? node : NULL;
+        return build_children(builder, value, node) && document_drop_duplicates(builder, node) ? node : NULL;
     case JSON_ARRAY:
         return build_children(builder, value, node) ? node : NULL;
     case JSON_STRING:
@@ -177,19 +169,9 @@ struct node *document_parse(struct arena *arena, const struct source *source, st
     return root;
 }
 
-/* The format that a file's name stands for; NULL: JSON. */
-static const char *other_format(struct str path)
+static bool is_yaml(struct str path)
 {
-    static const struct {
-        struct str ending;
-        const char *format;
-    } formats[] = {{STR_INIT(".yaml"), "YAML"}, {STR_INIT(".yml"), "YAML"}, {STR_INIT(".toml"), "TOML"}};
-
-    for (size_t i = 0; i < COUNT_OF(formats); i++) {
-        if (str_ends(path, formats[i].ending))
-            return formats[i].format;
-    }
-    return NULL;
+    return str_ends(path, STR(".yaml")) || str_ends(path, STR(".yml"));
 }
 
 /* An error's text without the path that it starts with: the place of the problem names it already. */
@@ -202,7 +184,6 @@ static const char *without_path(const char *text, const char *path)
 
 struct node *document_load(struct arena *arena, const char *path, struct report *report)
 {
-    const char *format = other_format(str_from(path));
     struct source *source = arena_make(arena, struct source);
     struct error err;
 
@@ -212,9 +193,9 @@ struct node *document_load(struct arena *arena, const char *path, struct report 
     }
     struct place start = {.source = source};
 
-    if (format) {
-        report_add(report, SEVERITY_ERROR, PROBLEM_FORMAT_UNSUPPORTED, start, "convert the file to JSON",
-                   "%s configuration is not supported yet", format);
+    if (str_ends(str_from(path), STR(".toml"))) {
+        report_add(report, SEVERITY_ERROR, PROBLEM_FORMAT_UNSUPPORTED, start, "convert the file to JSON or YAML",
+                   "configuration in TOML is not supported yet: it comes in a later version");
         return NULL;
     }
     if (!file_read(arena, path, FILE_BYTES_MAX, &source->text, &err)) {
@@ -222,7 +203,7 @@ struct node *document_load(struct arena *arena, const char *path, struct report 
                    without_path(err.text, path));
         return NULL;
     }
-    return document_parse(arena, source, report);
+    return is_yaml(str_from(path)) ? yaml_parse(arena, source, report) : document_parse(arena, source, report);
 }
 
 struct node *node_member(const struct node *object, struct str name)

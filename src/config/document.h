@@ -1,5 +1,4 @@
-/* document.h: a configuration file (or another text) as a tree with positions. Today JSON; YAML fills the same tree
- * later.
+/* document.h: a configuration file (or another text) as a tree with positions, from JSON or YAML.
  *
  * Nodes are the tree that schemas bind; environment overrides are grafted onto it so that binding knows only one form.
  * SPDX-License-Identifier: Apache-2.0 */
@@ -25,8 +24,9 @@ struct node {
  * member names: the last wins, the earlier are dropped with a warning. */
 struct node *document_parse(struct arena *arena, const struct source *source, struct report *report);
 
-/* Reads the file and parses it by its extension: .yaml/.yml/.toml say clearly that they come later; all else is JSON.
- * NULL: the report says why (also for a file that cannot be read). */
+/* Reads the file and parses it by its extension: .yaml and .yml; .toml says that it comes later; all else is JSON. In
+ * YAML aliases share their nodes, merge keys ("<<") are understood, and all aliases together may stand for some million
+ * nodes. NULL: the report says why (also for a file that cannot be read). */
 struct node *document_load(struct arena *arena, const char *path, struct report *report);
 
 /* Puts KRAKEND_<KEY>=value over the root's members, as spec 1.2 has it: prefix stripped, lower-cased, the value a

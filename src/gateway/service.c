@@ -17,10 +17,25 @@ static void override(void *arg, struct str name, struct str value)
         document_override(overriding->arena, overriding->root, name, value, overriding->report);
 }
 
+/* The file would be a template: what it says as it stands is not what is meant. */
+static bool asks_for_templates(const struct service_sources *sources)
+{
+    const char *enabled = sources->environment ? environment_get("FC_ENABLE") : NULL;
+
+    return enabled && enabled[0] != '\0';
+}
+
 static struct node *load(struct arena *arena, const struct service_sources *sources, struct report *report)
 {
     struct source *source;
 
+    if (asks_for_templates(sources)) {
+        report_add(
+            report, SEVERITY_ERROR, PROBLEM_FORMAT_UNSUPPORTED, (struct place){0},
+            "let KrakenD render it once: FC_OUT=out.json krakend check -c FILE; then unset FC_ENABLE and use out.json",
+            "FC_ENABLE: flexible configuration (templates) is not supported yet: it comes in a later version");
+        return NULL;
+    }
     if (!sources->text)
         return document_load(arena, sources->path, report);
     source = arena_make(arena, struct source);
