@@ -23,6 +23,11 @@
 #define sub_ok(out, a, b) (!__builtin_sub_overflow((a), (b), (out)))
 #define mul_ok(out, a, b) (!__builtin_mul_overflow((a), (b), (out)))
 
+static inline uint64_t u64_min(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 static inline size_t size_min(size_t a, size_t b)
 {
     return a < b ? a : b;

@@ -112,6 +112,7 @@ static enum io send_request(struct fetch *fetch, struct error *err)
     fetch->pooled->conn->ask_keep_alive = asks_for_hint(fetch);
     if (http_send_head(fetch->stream, head, head->body_bytes == 0, err) != IO_OK)
         return IO_FAIL;
+    pool_sent(fetch->pooled);
     fetch->state = FETCH_SENT;
     fetch->sent_at_ns = loop_now_ns(fetch_loop(fetch));
     fetch_start_awaiting(fetch);

@@ -36,8 +36,8 @@ void idle_limit_free(struct idle_limit *limit); /* NULL is fine */
 struct idle_limit_options {
     uint64_t timeout_ns; /* the operator's own idle timeout; 0: learn */
     /* Idempotent requests are sent again when they meet a close: of a short limit, of which the margin would take more
-     * than an eighth, they may then use all of it, until the peer closes. A stale hit costs less there than a dial for
-     * every request that comes a little later. Others keep the margin. */
+     * than an eighth, they may then use all of it and more, until the peer closes. A stale hit costs less there than a
+     * dial for every request that comes a little later. Others keep the margin. */
     bool eager;
 };
 
@@ -78,9 +78,9 @@ bool idle_limit_hint(struct idle_limit *limit, int64_t timeout_s, int64_t reques
 /* Nothing is known of the host's limit: it is worth asking for a hint. */
 bool idle_limit_is_unknown(const struct idle_limit *limit);
 
-/* For the margin: a round trip to the host as TCP measured it; the lag of this worker's loop. Where the pool looks at a
- * connection right before use, a FIN that waits in the kernel is found, so the lag is the time from that look to the
- * write; else the time from readiness to handling. */
+/* For the margin: a round trip to the host as TCP measured it; the time from the look at a connection to the write on
+ * it. How late answers and ends are read is no part of it: closes and stale hits bring idle ages by the host's clock.
+ */
 void idle_limit_rtt(struct idle_limit *limit, unsigned worker, uint64_t rtt_ns);
 void idle_limit_lag(struct idle_limit *limit, unsigned worker, uint64_t lag_ns);
 

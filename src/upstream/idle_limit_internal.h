@@ -17,6 +17,8 @@ enum {
     CONTRADICTIONS_MAX = 3,
     HINT_RAISES = 16,
     LEARN_CLOSES = 8,
+    EAGER_LIMITS =
+        4, /* so many limits long idempotent requests use a connection of an eager host, or a sentinel lives */
     REQUESTS_PROBE = 64, /* one connection in so many may pass the request limit */
 };
 #define HINT_NONE UINT64_MAX

@@ -143,9 +143,11 @@ void pool_retire(struct pooled *pooled, enum reason reason)
     close_idle(pooled, reason, SIDE_OURS);
 }
 
+/* By the host's clock it was idle for as long as this, or less: were it counted by ours, an answer that was read late
+ * would make the limit look lower than it is. */
 static enum reason reason_of_close(struct pooled *pooled, enum reason found)
 {
-    struct idle_end end = idle_end_of(pooled, idle_ns(pooled));
+    struct idle_end end = idle_end_of(pooled, idle_ns(pooled) + pooled->unsure_ns);
 
     switch (idle_limit_closed(pooled->host->idle_limit, &end)) {
     case CLOSE_REQUESTS:
@@ -322,8 +324,8 @@ bool pool_is_old(const struct pooled *pooled)
 static enum io look_at(struct pooled *pooled)
 {
     struct loop *loop = pooled->pool->loop;
-    bool look = loop_stats(loop)->turns - pooled->idle_turn > 1 ||
-                loop_now_ns(loop) - loop_turned_ns(loop) > LOOK_AFTER_NS;
+    bool look =
+        loop_stats(loop)->turns - pooled->idle_turn > 1 || loop_now_ns(loop) - loop_turned_ns(loop) > LOOK_AFTER_NS;
 
     return http_check_idle(pooled->conn, look);
 }
@@ -333,7 +335,7 @@ struct pooled *pool_lend(struct pooled *pooled)
     struct host_counts *counts = pool_counts(pooled->pool, pooled->host);
 
     http_set_idle(pooled->conn, NULL);
-    pooled->idle_from_ns = loop_now_ns(pooled->pool->loop);
+    pooled->lent_ns = loop_clock_ns(pooled->pool->loop);
     pooled->uses++;
     pooled->pool->lent++;
     list_push_back(&pooled->pool->lent_conns, &pooled->by_age);
@@ -347,7 +349,7 @@ enum taking { TAKEN, GONE, NOT_FOR_THIS, NONE_LEFT };
  * machine the two clocks are milliseconds apart. */
 static uint64_t risky_idle_ns(const struct pooled *pooled)
 {
-    return loop_clock_ns(pooled->pool->loop) - pooled->idle_from_ns;
+    return loop_clock_ns(pooled->pool->loop) - pooled->idle_since_ns + pooled->unsure_ns;
 }
 
 /* Whether it is too old for all is not for a risky request to say. */
@@ -463,6 +465,7 @@ void pool_was_stale(struct pooled *pooled)
 {
     struct idle_end end = end_of_use(pooled);
 
+    end.idle_ns += pooled->unsure_ns;
     idle_limit_stale(pooled->host->idle_limit, &end);
 }
 

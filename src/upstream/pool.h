@@ -25,7 +25,7 @@ struct pooled {
     struct list_node by_host; /* in the host's stack while idle */
     struct list_node by_age;  /* in the pool's list while idle, oldest first; while lent, in that of the lent ones */
     uint64_t opened_ns, idle_since_ns, idle_turn;
-    uint64_t idle_from_ns;       /* when the host may have begun to count: before its last byte was read here */
+    uint64_t lent_ns;            /* when it was last lent */
     uint64_t used_at_idle_ns;    /* how long it had been idle when it was last lent */
     uint64_t survived_ns;        /* the longest idle time after which it still answered */
     uint32_t generation;         /* of the host, when it became idle */
@@ -36,6 +36,7 @@ struct pooled {
     uint64_t old_at_ns;          /* not used again from then on; UINT64_MAX: never */
     uint64_t idle_limit_ns;      /* how long it may stay idle */
     uint32_t uses;               /* requests it was lent for */
+    uint32_t unsure_ns;          /* so much earlier the host may have begun to count than its last byte was read */
     uint32_t id;                 /* for people: of the worker that made it, counted from 1; times 256, and the worker */
     struct private_conns *owner; /* of a bound one while it is idle */
 };
@@ -55,7 +56,7 @@ void pool_free(struct pool *pool);
 struct loop *pool_loop(const struct pool *pool);
 unsigned pool_worker(const struct pool *pool);
 struct discoveries *pool_discoveries(const struct pool *pool); /* its hosts by SRV records (discover.h) */
-struct flights *pool_flights(struct pool *pool);                                   /* requests under way (flight.h) */
+struct flights *pool_flights(struct pool *pool);               /* requests under way (flight.h) */
 struct host_counts *pool_counts(const struct pool *pool, const struct host *host); /* this worker's numbers */
 
 /* An idle connection to host that is alive, lent to the caller: the one used last, or under pick_fifo the one idle for
@@ -81,6 +82,9 @@ struct pooled *pool_adopt(struct pool *pool, struct host *host, const struct tra
 enum dial_end { DIAL_ADOPTED, DIAL_FAILED, DIAL_GIVEN_UP };
 void pool_dial_ended(struct pool *pool, struct host *host, enum dial_end end);
 
+/* The request's head was written to a lent connection. */
+void pool_sent(struct pooled *pooled);
+
 /* What became of the last use of a lent connection that had been idle: it answered, or it was dead already. */
 void pool_survived(struct pooled *pooled);
 void pool_was_stale(struct pooled *pooled);
@@ -102,8 +106,8 @@ struct pool_row {
     uint64_t bytes_in, bytes_out, rtt_ns;
 };
 
-/* Fills rows with those connections whose id is above `after`, by id, `count` and POOL_LIST_MAX at most; how many. On the worker's thread
- * (pool_visit in handoff.h). */
+/* Fills rows with those connections whose id is above `after`, by id, `count` and POOL_LIST_MAX at most; how many. On
+ * the worker's thread (pool_visit in handoff.h). */
 size_t pool_list(struct pool *pool, uint32_t after, struct pool_row *rows, size_t count);
 
 /* Closes all idle connections, and dials that nobody waits for (drain, flush). */

@@ -76,13 +76,14 @@ static void announce(struct pooled *pooled)
 }
 
 /* The answer's end came after the request went, and after the wait began that brought it. */
-static uint64_t idle_from_ns(const struct pooled *pooled)
+static uint32_t unsure_ns(const struct pooled *pooled)
 {
     uint64_t turned_ns = loop_turned_ns(pooled->pool->loop);
-    uint64_t from_ns = turned_ns > pooled->idle_from_ns ? turned_ns : pooled->idle_from_ns;
-    uint64_t latest_ns = pooled->idle_since_ns - IDLE_UNSURE_MAX_NS;
+    uint64_t from_ns = turned_ns > pooled->lent_ns ? turned_ns : pooled->lent_ns;
 
-    return pooled->idle_since_ns > IDLE_UNSURE_MAX_NS && from_ns < latest_ns ? latest_ns : from_ns;
+    if (from_ns >= pooled->idle_since_ns)
+        return 0;
+    return (uint32_t)u64_min(pooled->idle_since_ns - from_ns, IDLE_UNSURE_MAX_NS);
 }
 
 static void make_idle(struct pooled *pooled, struct list *stack, const struct transport *transport)
@@ -90,7 +91,7 @@ static void make_idle(struct pooled *pooled, struct list *stack, const struct tr
     struct pool *pool = pooled->pool;
 
     pooled->idle_since_ns = loop_now_ns(pool->loop);
-    pooled->idle_from_ns = idle_from_ns(pooled);
+    pooled->unsure_ns = unsure_ns(pooled);
     pooled->idle_turn = loop_stats(pool->loop)->turns;
     pooled->idle_limit_ns = idle_limit_ns(transport);
     pooled->learned = learns(transport);
@@ -214,9 +215,9 @@ void pool_settle(struct pooled *pooled, const struct transport *transport)
         return;
     }
     reason = reason_of(pooled, transport, wanted, &side);
-    pool_destroy(pooled, reason, side);
     if (reason == REASON_STRAY_BYTES)
         pool_note_stray(pooled, STRAY_BEHIND_ANSWER);
+    pool_destroy(pooled, reason, side);
 }
 
 /* Now and then the kernel is asked for the round trip to the host: the learner's margin depends on it. */
@@ -228,20 +229,18 @@ static void sample_rtt(const struct pooled *pooled)
         idle_limit_rtt(pooled->host->idle_limit, pooled->pool->worker, facts.rtt_ns);
 }
 
-/* ... and the clock for how far the loop is behind what it has heard of: as long a request may wait between a look at
- * its connection and the write. */
-static void sample_lag(const struct pooled *pooled)
+/* ... and the clock for how long a request waits between the look at its connection and the write: so much older the
+ * connection is when the bytes leave. */
+void pool_sent(struct pooled *pooled)
 {
-    struct loop *loop = pooled->pool->loop;
-
     if (pooled->uses % LAG_EVERY_USES == 1)
-        idle_limit_lag(pooled->host->idle_limit, pooled->pool->worker, loop_clock_ns(loop) - loop_now_ns(loop));
+        idle_limit_lag(pooled->host->idle_limit, pooled->pool->worker,
+                       loop_clock_ns(pooled->pool->loop) - pooled->lent_ns);
 }
 
 void pool_return(struct pooled *pooled, const struct transport *transport)
 {
     sample_rtt(pooled);
-    sample_lag(pooled);
     take_back(pooled);
     pool_settle(pooled, transport);
 }
