@@ -16,7 +16,7 @@ static bool read_op(struct arena *arena, struct str text, struct flatmap_op *op)
     op->args = arena_array(arena, struct flatmap_path, ARGS_MAX);
     op->arg_count = 0;
     while (op->args && op->arg_count < ARGS_MAX && str_split(&rest, ' ', &path))
-        if (!flatmap_path(arena, path, &op->args[op->arg_count++]))
+        if (!flatmap_path(arena, path, &op->args[op->arg_count]) || op->args[op->arg_count++].count > FLATMAP_PARTS_MAX)
             return false;
     return op->args && op->arg_count >= (op->kind == FLATMAP_DEL ? 1u : 2u);
 }

@@ -5,6 +5,8 @@
 
 #include "gateway/data.h"
 
+enum { FLATMAP_PARTS_MAX = 64 }; /* of a path, so that what is moved down cannot be nested without end */
+
 enum flatmap_kind { FLATMAP_MOVE, FLATMAP_APPEND, FLATMAP_DEL };
 
 struct flatmap_path {

@@ -76,8 +76,14 @@ static bool read_args(const struct spot *spot, const struct node *args, struct f
                        "%sextra_config.proxy.flatmap_filter: an argument is a path as a string", spot->prefix);
             return false;
         }
-        if (!flatmap_path(arena, arg->text, &op->args[op->arg_count++]))
+        if (!flatmap_path(arena, arg->text, &op->args[op->arg_count]))
             return no_memory(spot);
+        if (op->args[op->arg_count++].count > FLATMAP_PARTS_MAX) {
+            report_add(spot->report, SEVERITY_ERROR, PROBLEM_OUT_OF_RANGE, arg->place, NULL,
+                       "%sextra_config.proxy.flatmap_filter: a path has at most %d parts", spot->prefix,
+                       FLATMAP_PARTS_MAX);
+            return false;
+        }
     }
     return true;
 }

@@ -372,7 +372,6 @@ static const struct {
     {ENDPOINT("\"output_encoding\": \"no-op\", \"backend\": [{}, {}]"),
      "error: endpoints[0].backend: no-op takes exactly one backend, here are 2 [HF0311]\n"},
     {ENDPOINT("\"backend\": []"), "error: endpoints[0].backend: there is none [HF0310]\n"},
-    {ENDPOINT("\"concurrent_calls\": 64, \"backend\": [{}]"), ""},
     {ENDPOINT("\"concurrent_calls\": 65, \"backend\": [{}]"),
      "error: endpoints[0].concurrent_calls: 65 is more than 64 [HF0104]\n"},
     {ENDPOINT("\"concurrent_calls\": 2, \"output_encoding\": \"no-op\", \"backend\": [{}]"),
