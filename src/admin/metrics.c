@@ -94,6 +94,7 @@ static const struct host_row host_rows[] = {
     {COUNTER("connections_opened"), "Upstream connections made.", {NULL, STR_INIT("")}, TOTAL(connections_opened)},
     {COUNTER("connections_closed"), "Upstream connections closed by either side.", {NULL, STR_INIT("")}, TOTAL(connections_closed)},
     {COUNTER("dial_failures"), "Connections that could not be made.", {NULL, STR_INIT("")}, TOTAL(dial_failures)},
+    {COUNTER("proxy_failures"), "Failures at the forward proxy on the way to the host.", {NULL, STR_INIT("")}, TOTAL(proxy_failures)},
     {COUNTER("tls_handshakes"), "TLS handshakes with hosts, by how they ended.", {"kind", STR_INIT("full")}, TOTAL(handshakes_full)},
     {COUNTER("tls_handshakes"), NULL, {"kind", STR_INIT("resumed")}, TOTAL(handshakes_resumed)},
     {COUNTER("tls_handshakes"), NULL, {"kind", STR_INIT("failed")}, TOTAL(handshake_failures)},

@@ -143,6 +143,7 @@ static void write_pool(struct json_writer *writer, const struct host *host)
     write_member(writer, "closed_idle", totals.closed_idle);
     write_member(writer, "resends", totals.resends);
     write_member(writer, "dial_failures", totals.dial_failures);
+    write_member(writer, "proxy_failures", totals.proxy_failures);
     write_member(writer, "tls_full", totals.handshakes_full);
     write_member(writer, "tls_resumed", totals.handshakes_resumed);
     write_member(writer, "tls_failures", totals.handshake_failures);

@@ -117,8 +117,23 @@ enum io call_pump_request(struct exchange *x)
     return io;
 }
 
+/* It can only be the proxy's own: our password is wrong, and no client has another. */
+static bool proxy_refuses(struct exchange *x)
+{
+    const struct forward_proxy *proxy = x->call.host->forward;
+
+    if (!proxy || x->call.host->tls || x->call.answer->status != 407)
+        return false;
+    host_count_add(&pool_counts(x->client->frontend->pool, x->call.host)->proxy_failures, 1);
+    error_set(&x->error, FAULT_UPSTREAM, ERROR_PROXY_REFUSED, "proxy %.*s: 407 Proxy Authentication Required",
+              STR_ARG(proxy->shown));
+    return true;
+}
+
 static enum progress take_answer(struct exchange *x)
 {
+    if (proxy_refuses(x))
+        return exchange_fail(x);
     if (!call_begin_body(x))
         return exchange_fail(x);
     return go_to(x, x->endpoint->no_op ? EXCHANGE_RELAY : EXCHANGE_COLLECT);

@@ -15,6 +15,7 @@ struct compiling {
     struct report *report;
     struct hosts *hosts;
     struct profiles *profiles;
+    const struct forward_rules *proxies;
     struct str base; /* path that hosts were written with; goes before the pattern */
 };
 
@@ -44,9 +45,17 @@ static struct host *find_host(struct compiling *compiling, struct str origin, si
     const struct backend_options *options = compiling->backend->options;
     struct place place = options->host.places ? options->host.places[i] : options->place;
     struct host_key key = {.url = origin, .pool = options->transport.pool};
+    const struct forward_proxy *proxy;
     struct host *host = NULL;
     struct error err;
 
+    if (!host_url_proxy(compiling->proxies, origin, &proxy, &err)) {
+        report_add(compiling->report, SEVERITY_ERROR, PROBLEM_HOST, place, NULL, "host \"%.*s\": %s",
+                   STR_ARG(options->host.items[i]), err.text);
+        return NULL;
+    }
+    if (proxy)
+        key.proxy = proxy->url;
     if (str_starts_fold(origin, STR("https://")))
         key.tls = profiles_get(compiling->profiles, &options->client_tls, &err);
     if (key.tls || !str_starts_fold(origin, STR("https://")))
@@ -221,9 +230,9 @@ static bool cut_pattern(struct compiling *compiling)
 
 static bool compile_backend(struct arena *arena, const struct endpoint_options *endpoint,
                             const struct backend_options *options, struct hosts *hosts, struct profiles *profiles,
-                            struct backend *backend, struct report *report)
+                            const struct forward_rules *proxies, struct backend *backend, struct report *report)
 {
-    struct compiling compiling = {arena, endpoint, backend, report, hosts, profiles, STR_EMPTY};
+    struct compiling compiling = {arena, endpoint, backend, report, hosts, profiles, proxies, STR_EMPTY};
 
     backend->options = options;
     return intern_hosts(&compiling) && make_internal(&compiling, options->url_pattern) && cut_pattern(&compiling);
@@ -271,7 +280,6 @@ bool endpoint_compile(struct arena *arena, const struct service *service, const 
 {
     bool ok = true;
 
-    (void)service;
     endpoint->kind = options->answer_given ? ENDPOINT_ANSWER : ENDPOINT_PROXY;
     endpoint->options = options;
     endpoint->path = options->route;
@@ -288,7 +296,8 @@ bool endpoint_compile(struct arena *arena, const struct service *service, const 
     }
     endpoint->backend_count = options->answer_given ? 0 : options->backend_count;
     for (size_t i = 0; i < endpoint->backend_count; i++)
-        ok &= compile_backend(arena, options, &options->backends[i], hosts, profiles, &endpoint->backends[i], report);
+        ok &= compile_backend(arena, options, &options->backends[i], hosts, profiles, service->proxies,
+                              &endpoint->backends[i], report);
     if (!split_shadows(arena, endpoint) || !sequence_compile(arena, endpoint)) {
         report_add(report, SEVERITY_ERROR, PROBLEM_OUT_OF_MEMORY, options->place, NULL, "no memory");
         return false;

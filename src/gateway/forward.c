@@ -11,6 +11,18 @@ static bool no_room(struct error *err)
     return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a head");
 }
 
+/* What is for the proxy goes in absolute form, with the proxy's password and never with the client's. */
+static bool address_proxy(struct arena *arena, const struct host *host, struct http_head *out)
+{
+    struct str password = host->forward->authorization;
+
+    headers_remove_id(&out->headers, HEADER_PROXY_AUTHORIZATION);
+    if (host->tls)
+        return true;
+    out->scheme = STR("http");
+    return password.len == 0 || headers_add_id(&out->headers, arena, HEADER_PROXY_AUTHORIZATION, password);
+}
+
 bool forward_request(struct arena *arena, const struct forward_input *input, struct http_head *out, struct error *err)
 {
     struct str method = input->backend->options->method;
@@ -22,7 +34,9 @@ bool forward_request(struct arena *arena, const struct forward_input *input, str
         .version_minor = 1,
         .announced_bytes = -1,
     };
-    return (out->path.data && forward_headers(arena, input, out)) || no_room(err);
+    return (out->path.data && forward_headers(arena, input, out) &&
+            (!input->host->forward || address_proxy(arena, input->host, out))) ||
+           no_room(err);
 }
 
 bool forward_may_ask_for_gzip(const struct backend *backend, const struct http_head *head)

@@ -3,6 +3,7 @@
 #include "gateway/generation.h"
 
 #include "base/assert.h"
+#include "gateway/proxies.h"
 
 #include <stdatomic.h>
 
@@ -83,6 +84,7 @@ static bool add_endpoints(struct generation *generation, struct hosts *hosts, st
         else
             ok &= route(generation, options->method, endpoint, endpoint->path, options->place, report);
     }
+    proxies_tell(generation->endpoints, generation->count, report);
     return ok;
 }
 

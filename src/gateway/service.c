@@ -1,5 +1,6 @@
 /* service.c: from a configuration file and the environment to struct service. Start with service_load; the steps it
  * takes are in the service_*.c files. SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/proxies.h"
 #include "gateway/service_internal.h"
 #include "os/file.h"
 
@@ -72,6 +73,8 @@ struct service *service_load(struct arena *arena, const struct service_sources *
     if (!schema_bind(&service_schema, root, "", service, arena, report) && root->type != JSON_OBJECT)
         return NULL;
     apply_command_line(service, sources);
+    if (sources->environment)
+        service->proxies = proxies_read(arena, report);
     service_settle(service, root, report);
     return report->errors == errors_before ? service : NULL;
 }

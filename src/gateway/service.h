@@ -9,6 +9,7 @@
 #include "config/schema.h"
 #include "gateway/shape.h"
 #include "tls/server_options.h"
+#include "upstream/forward_proxy.h"
 #include "upstream/transport.h"
 
 enum encoding {
@@ -187,11 +188,12 @@ struct service {
     struct router_options router;
     struct server_options server;
     const struct node *extra_config;
+    const struct forward_rules *proxies; /* of the environment; NULL: none */
 };
 
 struct service_sources {
     const char *path; /* the configuration file; "-": standard input */
-    bool environment; /* apply KRAKEND_* */
+    bool environment; /* apply KRAKEND_*, and use the forward proxies it names */
     int64_t port;     /* run -p; 0: not given */
     bool debug;       /* run -d */
     const char *text; /* instead of a file: configuration text of our own (demo, --to), named `path` in messages */

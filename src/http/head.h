@@ -31,7 +31,7 @@ struct http_headers {
 
 struct http_head {
     struct str method;     /* request */
-    struct str scheme;     /* request: of an absolute-form target, else empty */
+    struct str scheme;     /* request: of an absolute-form target, else empty; the client role writes "http" */
     struct str authority;  /* request: Host, or that of an absolute-form target (which wins, RFC 9112 3.2.2) */
     struct str path;       /* request: path and query as sent, begins with '/', or "*" (OPTIONS) or empty (CONNECT) */
     uint16_t status;       /* response; 0 in a request and in trailers */

@@ -6,8 +6,11 @@
 
 #include <stdlib.h>
 
+#define TUNNEL_LIMIT_NS UINT64_C(60000000000)
+
 enum connect_state {
     CONNECT_DIAL,      /* no stream yet */
+    CONNECT_TUNNEL,    /* `stream` is connected to the proxy */
     CONNECT_HANDSHAKE, /* `stream` is TLS and not secured yet */
     CONNECT_DONE,      /* `stream` is ready */
     CONNECT_FAILED,    /* `failure` tells why */
@@ -18,10 +21,11 @@ struct connecting {
     struct connect_options options;
     enum connect_state state;
     struct dial *dial;     /* in DIAL */
-    struct stream *stream; /* from HANDSHAKE to DONE, until it is taken */
+    struct tunnel *tunnel; /* in TUNNEL */
+    struct stream *stream; /* from TUNNEL to DONE, until it is taken */
     struct task *owner;
     struct task task;
-    struct timer limit; /* of the handshake */
+    struct timer limit; /* of the tunnel or the handshake */
     uint64_t step_began_ns;
     struct connect_facts facts;
     struct error failure;
@@ -84,6 +88,68 @@ static enum io begin_handshake(struct connecting *connecting)
     return IO_OK;
 }
 
+/* What is left of the dial's time, or as long as Go gives it. */
+static uint64_t tunnel_limit_ns(const struct connecting *connecting)
+{
+    uint64_t limit_ns = connecting->options.dial.timeout_ns, used_ns = connecting->facts.dial_ns;
+
+    if (limit_ns == 0)
+        return TUNNEL_LIMIT_NS;
+    return limit_ns > used_ns ? limit_ns - used_ns : 1;
+}
+
+static enum io begin_tunnel(struct connecting *connecting)
+{
+    if (connecting->options.tunnel.target.len == 0)
+        return begin_handshake(connecting);
+    connecting->tunnel = tunnel_new(&connecting->options.tunnel);
+    if (!connecting->tunnel) {
+        error_set(&connecting->failure, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a tunnel");
+        return fail(connecting);
+    }
+    stream_set_owner(connecting->stream, &connecting->task, false);
+    set_limit(connecting, tunnel_limit_ns(connecting));
+    connecting->state = CONNECT_TUNNEL;
+    return IO_OK;
+}
+
+static enum io tunnel_failed(struct connecting *connecting)
+{
+    if (connecting->options.counts)
+        host_count_add(&connecting->options.counts->proxy_failures, 1);
+    return fail(connecting);
+}
+
+static enum io tunnel_expired(struct connecting *connecting)
+{
+    error_set(&connecting->failure, FAULT_UPSTREAM, ERROR_PROXY_TIMEOUT,
+              "proxy %.*s: no answer to CONNECT within %llu ms", STR_ARG(connecting->options.tunnel.proxy),
+              (unsigned long long)(tunnel_limit_ns(connecting) / 1000000));
+    connecting->failure.retry_safe = true;
+    return tunnel_failed(connecting);
+}
+
+static enum io finish_tunnel(struct connecting *connecting)
+{
+    enum io io = tunnel_step(connecting->tunnel, &connecting->stream, &connecting->failure);
+
+    if (io == IO_WAIT)
+        return connecting->limit.fired ? tunnel_expired(connecting) : IO_WAIT;
+    connecting->facts.tunnel_ns = lap_ns(connecting);
+    tunnel_free(connecting->tunnel);
+    connecting->tunnel = NULL;
+    timer_clear(connecting->loop, &connecting->limit);
+    return io == IO_OK ? begin_handshake(connecting) : tunnel_failed(connecting);
+}
+
+static enum io dial_failed(struct connecting *connecting)
+{
+    if (connecting->options.tunnel.proxy.len == 0)
+        return fail(connecting);
+    error_context(&connecting->failure, "proxy %.*s", STR_ARG(connecting->options.tunnel.proxy));
+    return tunnel_failed(connecting);
+}
+
 static enum io finish_dial(struct connecting *connecting)
 {
     enum io io = dial_result(connecting->dial, &connecting->stream, &connecting->failure);
@@ -93,7 +159,7 @@ static enum io finish_dial(struct connecting *connecting)
     connecting->facts.dial_ns = lap_ns(connecting);
     dial_free(connecting->dial);
     connecting->dial = NULL;
-    return io == IO_OK ? begin_handshake(connecting) : fail(connecting);
+    return io == IO_OK ? begin_tunnel(connecting) : dial_failed(connecting);
 }
 
 static enum io handshake_failed(struct connecting *connecting)
@@ -145,6 +211,8 @@ static enum io step(struct connecting *connecting)
     switch (connecting->state) {
     case CONNECT_DIAL:
         return finish_dial(connecting);
+    case CONNECT_TUNNEL:
+        return finish_tunnel(connecting);
     case CONNECT_HANDSHAKE:
         return finish_handshake(connecting);
     case CONNECT_DONE:
@@ -222,6 +290,7 @@ void connect_free(struct connecting *connecting)
     if (!connecting)
         return;
     dial_free(connecting->dial);
+    tunnel_free(connecting->tunnel);
     stream_close(connecting->stream, true);
     timer_clear(connecting->loop, &connecting->limit);
     task_forget(connecting->loop, &connecting->task);

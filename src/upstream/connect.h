@@ -1,14 +1,17 @@
-/* connect.h: from a name and port to a stream that requests can go over: the dial (net/dial.h) and, for https:// hosts,
- * the TLS handshake. SPDX-License-Identifier: Apache-2.0 */
+/* connect.h: from a name and port to a stream that requests can go over: the dial (net/dial.h), for https:// hosts
+ * behind a forward proxy the way through it (tunnel.h), and for all https:// hosts the TLS handshake.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_UPSTREAM_CONNECT_H
 #define HOLDFAST_UPSTREAM_CONNECT_H
 
 #include "net/dial.h"
 #include "tls/stream.h"
 #include "upstream/host.h"
+#include "upstream/tunnel.h"
 
 struct connect_options {
-    struct dial_options dial;
+    struct dial_options dial;        /* of the host, or of the proxy that leads there */
+    struct tunnel_options tunnel;    /* `proxy` empty: there is none; `target` empty: nothing to be asked of it here */
     struct tls_profile *tls;         /* NULL: cleartext */
     struct str server_name;          /* whom the certificate must be for */
     struct tls_sessions *sessions;   /* NULL: never resume; must outlive the stream */
@@ -19,8 +22,8 @@ struct connect_options {
 
 /* What it took. */
 struct connect_facts {
-    uint64_t dial_ns, tls_ns; /* 0: that step was not begun */
-    bool resumed;             /* the handshake was a short one */
+    uint64_t dial_ns, tunnel_ns, tls_ns; /* 0: that step was not begun */
+    bool resumed;                        /* the handshake was a short one */
 };
 
 struct connecting;
@@ -30,8 +33,9 @@ struct connecting;
 struct connecting *connect_start(struct loop *loop, struct resolver *resolver, const struct connect_options *options,
                                  struct task *owner);
 
-/* IO_OK: *stream is ready for the first byte of a request, and the caller's; IO_WAIT; IO_FAIL: *err is dial_result's or
- * tls_handshake's, or tls_timeout; all but those of our own making are retry_safe. */
+/* IO_OK: *stream is ready for the first byte of a request, and the caller's; IO_WAIT; IO_FAIL: *err is dial_result's,
+ * tunnel_step's or tls_handshake's, or proxy_timeout, or tls_timeout; all but those of our own making are retry_safe.
+ */
 enum io connect_result(struct connecting *connecting, struct stream **stream, struct error *err);
 
 void connect_set_owner(struct connecting *connecting, struct task *owner); /* NULL: nobody is woken */

@@ -165,6 +165,23 @@ bool host_url_check(struct str url, struct error *err)
     return parse_url(&host, err);
 }
 
+static bool is_secure(struct str url)
+{
+    return str_starts_fold(url, STR("https://"));
+}
+
+bool host_url_proxy(const struct forward_rules *rules, struct str url, const struct forward_proxy **proxy,
+                    struct error *err)
+{
+    struct host host = {.url = url};
+
+    *proxy = NULL;
+    if (!parse_url(&host, err))
+        return false;
+    return host.unix_addr.family == ADDR_UNIX ||
+           forward_rules_find(rules, is_secure(url), host.name, host.port, proxy, err);
+}
+
 static struct host_counts *counts_new(unsigned workers)
 {
     struct host_counts *counts = aligned_alloc(_Alignof(struct host_counts), workers * sizeof(*counts));
@@ -185,11 +202,6 @@ static bool list_grow(struct hosts *hosts)
         hosts->room = room;
     hosts->list = list;
     return true;
-}
-
-static bool is_secure(struct str url)
-{
-    return str_starts_fold(url, STR("https://"));
 }
 
 /* Each part with its length, so that no two keys look alike. */
@@ -245,12 +257,29 @@ static bool fill(struct hosts *hosts, struct host *host)
     return false;
 }
 
+/* Requests to cleartext hosts are given to the proxy itself. */
+static bool fill_proxy(struct hosts *hosts, struct host *host, struct error *err)
+{
+    bool bare = str_find_char(host->name, ':') == host->name.len;
+
+    if (host->proxy.len == 0)
+        return true;
+    host->forward = arena_make(hosts->arena, struct forward_proxy);
+    if (host->forward && !forward_proxy_parse(hosts->arena, host->proxy, host->forward, err))
+        return false;
+    if (is_secure(host->url))
+        host->tunnel =
+            arena_format(hosts->arena, bare ? "%.*s:%u" : "[%.*s]:%u", STR_ARG(host->name), (unsigned)host->port);
+    return (host->forward && (host->tunnel.data || !is_secure(host->url))) ||
+           error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a host");
+}
+
 static struct host *host_make(struct hosts *hosts, const struct host_key *key, struct str text, struct error *err)
 {
     struct host *host = arena_make(hosts->arena, struct host);
     bool room = host && text.data && list_grow(hosts) && fill_texts(hosts, host, key, text);
 
-    if (room && !parse_url(host, err))
+    if (room && (!parse_url(host, err) || !fill_proxy(hosts, host, err)))
         return NULL;
     if (!room || !fill(hosts, host)) {
         error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a host");
@@ -362,6 +391,7 @@ void host_totals(const struct host *host, struct host_totals *totals)
         totals->connections_opened += count_of(&counts->connections_opened);
         totals->connections_closed += count_of(&counts->connections_closed);
         totals->dial_failures += count_of(&counts->dial_failures);
+        totals->proxy_failures += count_of(&counts->proxy_failures);
         totals->handshakes_full += count_of(&counts->handshakes_full);
         totals->handshakes_resumed += count_of(&counts->handshakes_resumed);
         totals->handshake_failures += count_of(&counts->handshake_failures);

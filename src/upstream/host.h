@@ -15,6 +15,7 @@
 #include "upstream/dead_path.h"
 #include "upstream/demand.h"
 #include "upstream/eject.h"
+#include "upstream/forward_proxy.h"
 #include "upstream/idle_limit.h"
 #include "upstream/ledger.h"
 #include "upstream/quarantine.h"
@@ -33,6 +34,7 @@ struct host_counts {
     _Atomic uint64_t connections_opened;
     _Atomic uint64_t connections_closed;
     _Atomic uint64_t dial_failures;
+    _Atomic uint64_t proxy_failures;                                          /* at the forward proxy */
     _Atomic uint64_t handshakes_full, handshakes_resumed, handshake_failures; /* of TLS */
     _Atomic uint64_t handshake_ns;                                            /* what the first two took in all */
     _Atomic uint64_t stale;       /* kept connections found dead right before use */
@@ -69,6 +71,8 @@ struct host {
     struct str name;      /* "api.example.com", or the literal without brackets */
     uint16_t port;
     struct addr unix_addr;         /* family ADDR_UNIX for "unix:/path" hosts */
+    struct forward_proxy *forward; /* what `proxy` says; NULL: none */
+    struct str tunnel;             /* "name:port", what CONNECT asks it for; empty: no tunnel */
     struct tls_profile *tls;       /* of "https://" hosts, with a reference; NULL: cleartext */
     uint32_t index;                /* place in the table: pools keep an array by it */
     _Atomic uint32_t open;         /* connections and dials in all workers, for max_connections_per_host */
@@ -99,11 +103,15 @@ struct host_key {
 };
 
 /* The host of a key, made when it is new; lives as long as the table. NULL with *err: address_invalid (another scheme,
- * path, bad port), out_of_memory. Any thread. */
+ * path, bad port; of the proxy as forward_proxy_parse), out_of_memory. Any thread. */
 struct host *hosts_intern(struct hosts *hosts, const struct host_key *key, struct error *err);
 
 /* Is it a URL that a key can have? False: *err, as above. */
 bool host_url_check(struct str url, struct error *err) MUST_USE;
+
+/* The proxy on the way to a URL that a key can have, as forward_rules_find; none leads to a Unix path. */
+bool host_url_proxy(const struct forward_rules *rules, struct str url, const struct forward_proxy **proxy,
+                    struct error *err) MUST_USE;
 
 unsigned hosts_workers(const struct hosts *hosts);
 uint32_t hosts_count(struct hosts *hosts);
@@ -126,9 +134,9 @@ static inline void host_count_add(_Atomic uint64_t *count, int64_t change)
 
 /* The sum over all workers, read while they run. What is between two workers counts as idle. */
 struct host_totals {
-    uint64_t requests_reused, requests_new, connections_opened, connections_closed, dial_failures, handshakes_full,
-        handshakes_resumed, handshake_failures, handshake_ns, stale, closed_idle, resends, idle, active, dialing,
-        failures, warming, requests_warm, moved, waiting, racing, failovers;
+    uint64_t requests_reused, requests_new, connections_opened, connections_closed, dial_failures, proxy_failures,
+        handshakes_full, handshakes_resumed, handshake_failures, handshake_ns, stale, closed_idle, resends, idle,
+        active, dialing, failures, warming, requests_warm, moved, waiting, racing, failovers;
     uint64_t ejections, resting; /* rests begun ever; 1 while it rests */
     uint64_t dead_paths, silences, strays, quarantines, shed_by_fd, shed_by_port;
     uint64_t new_by[REASONS], closes_by[REASONS][SIDE_COUNT], resends_by[8], refused_by[REFUSALS];

@@ -27,6 +27,17 @@ static void set_tls(struct connect_options *options, const struct pool *pool, co
     options->tls_handshake_limit_ns = (uint64_t)transport->tls_handshake_timeout_ns;
 }
 
+static void set_proxy(struct connect_options *options, const struct host *host)
+{
+    options->dial.name = host->forward->name;
+    options->dial.port = host->forward->port;
+    options->tunnel = (struct tunnel_options){
+        .target = host->tunnel,
+        .authorization = host->forward->authorization,
+        .proxy = host->forward->shown,
+    };
+}
+
 struct connecting *pool_dial(struct pool *pool, struct host *host, const struct transport *transport,
                              struct task *owner)
 {
@@ -41,6 +52,8 @@ struct connecting *pool_dial(struct pool *pool, struct host *host, const struct 
     };
     struct connecting *connecting;
 
+    if (host->forward)
+        set_proxy(&options, host);
     if (host->tls)
         set_tls(&options, pool, host, transport);
     connecting = connect_start(pool->loop, pool->resolver, &options, owner);

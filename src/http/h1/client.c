@@ -71,6 +71,12 @@ static enum io refuse_head(struct error *err, const char *text)
     return IO_FAIL;
 }
 
+static bool write_line(struct h1_writer *writer, const struct http_head *head)
+{
+    return head->scheme.len > 0 ? h1_write_absolute_line(writer, head->method, head->authority, head->path)
+                                : h1_write_request_line(writer, head->method, head->path);
+}
+
 static enum io client_send_head(struct http_stream *stream, const struct http_head *head, bool end, struct error *err)
 {
     struct h1_conn *conn = h1_of_stream(stream);
@@ -86,7 +92,7 @@ static enum io client_send_head(struct http_stream *stream, const struct http_he
     if (conn->in.size > 0 || conn->unfit == HTTP_UNFIT_SURPLUS)
         return fail_unsent(conn, err);
     h1_write_start(&writer, &conn->out, h1_blocks(conn));
-    if (!h1_write_request_line(&writer, head->method, head->path))
+    if (!write_line(&writer, head))
         return refuse_head(err, "method or path cannot stand in a request line");
     if (!authority_is_valid(head->authority))
         return refuse_head(err, "the authority is not a host and a port");

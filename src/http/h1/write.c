@@ -117,6 +117,19 @@ bool h1_write_request_line(struct h1_writer *writer, struct str method, struct s
     return true;
 }
 
+bool h1_write_absolute_line(struct h1_writer *writer, struct str method, struct str origin, struct str path)
+{
+    if (!header_name_is_valid(method) || path.len == 0 || words_find(origin, breaks) || words_find(path, breaks))
+        return false;
+    put(writer, method);
+    put(writer, STR(" http://"));
+    put(writer, origin);
+    if (path.data[0] == '/')
+        put(writer, path);
+    put(writer, STR(" HTTP/1.1\r\n"));
+    return true;
+}
+
 void h1_write_status_line(struct h1_writer *writer, uint16_t status)
 {
     char digits[NUMBER_TEXT_BYTES];

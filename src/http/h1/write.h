@@ -22,6 +22,9 @@ void h1_write_start(struct h1_writer *writer, struct chain *chain, struct block_
 
 /* False, with nothing written: method or path have bytes that would end them. An empty path is not allowed. */
 bool h1_write_request_line(struct h1_writer *writer, struct str method, struct str path) MUST_USE;
+/* For a forward proxy, in absolute form (RFC 9112 3.2.2): "GET http://origin/path"; a path of "*" is left out (3.2.4).
+ */
+bool h1_write_absolute_line(struct h1_writer *writer, struct str method, struct str origin, struct str path) MUST_USE;
 void h1_write_status_line(struct h1_writer *writer, uint16_t status);
 
 void h1_write_field(struct h1_writer *writer, const struct http_field *field);

@@ -79,6 +79,47 @@ TEST(forward_headers_by_the_rules)
     }
 }
 
+TEST(forward_addresses_proxies)
+{
+    static const char client[] = "Proxy-Authorization: Basic forged\nAccept: a";
+    static const struct {
+        const char *authorization;
+        bool secure;
+        const char *scheme, *last;
+    } rows[] = {
+        {"", false, "http", "X-Forwarded-Host: front.example\nUser-Agent: " VIA "\n"},
+        {"Basic YTpi", false, "http",
+         "X-Forwarded-Host: front.example\nUser-Agent: " VIA "\nProxy-Authorization: Basic YTpi\n"},
+        {"Basic YTpi", true, "", "X-Forwarded-Host: front.example\nUser-Agent: " VIA "\n"},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        const struct service *service = gateway_service_of(
+            "{\"endpoint\": \"/a\", \"input_headers\": [\"Proxy-Authorization\"], \"backend\": [{}]}");
+        struct forward_proxy proxy = {.authorization = str_from(rows[i].authorization)};
+        struct endpoint *endpoint = gateway_endpoint(service);
+        struct host host = *endpoint->backends[0].hosts[0];
+        struct route_match match = {0};
+        struct http_head out;
+        struct error err;
+
+        test_case_is("row %zu", i);
+        host.forward = &proxy;
+        host.tls = rows[i].secure ? (struct tls_profile *)&proxy : NULL; /* only looked at for being there */
+        CHECK(forward_request(test_arena(),
+                              &(struct forward_input){.service = service,
+                                                      .endpoint = endpoint,
+                                                      .backend = &endpoint->backends[0],
+                                                      .host = &host,
+                                                      .request = gateway_request("GET", "/a", client),
+                                                      .match = &match},
+                              &out, &err));
+        CHECK_STR(out.scheme, str_from(rows[i].scheme));
+        CHECK_STR(gateway_fields(&out.headers), str_from(rows[i].last));
+        gateway_forget();
+    }
+}
+
 TEST(forward_asks_for_gzip_where_go_does)
 {
     static const struct {

@@ -54,6 +54,32 @@ TEST(heads_are_written)
     CHECK_TEXT(sheet_close(&sheet), "HTTP/1.1 999 \r\n\r\n");
 }
 
+TEST(request_lines_for_proxies_are_absolute)
+{
+    static const struct {
+        struct str method, origin, path;
+        const char *line; /* empty: refused */
+    } rows[] = {
+        {STR_INIT("GET"), STR_INIT("a.test:8080"), STR_INIT("/a?b"), "GET http://a.test:8080/a?b HTTP/1.1\r\n"},
+        {STR_INIT("OPTIONS"), STR_INIT("[::1]"), STR_INIT("*"), "OPTIONS http://[::1] HTTP/1.1\r\n"},
+        {STR_INIT("GET"), STR_INIT("a.test"), STR_INIT(""), ""},
+        {STR_INIT("GET"), STR_INIT("a.test"), STR_INIT("/a b"), ""},
+        {STR_INIT("GET"), STR_INIT("a.te st"), STR_INIT("/"), ""},
+        {STR_INIT("GET"), STR_INIT("a\r\nX: y"), STR_INIT("/"), ""},
+        {STR_INIT("GE T"), STR_INIT("a.test"), STR_INIT("/"), ""},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct str line = str_from(rows[i].line);
+        struct sheet sheet;
+
+        test_case_is("row %zu", i);
+        sheet_open(&sheet);
+        CHECK_EQ(h1_write_absolute_line(&sheet.writer, rows[i].method, rows[i].origin, rows[i].path), line.len > 0);
+        CHECK_STR(sheet_close(&sheet), arena_format(test_arena(), "%.*s\r\n", STR_ARG(line)));
+    }
+}
+
 TEST(request_lines_that_would_split_are_not_written)
 {
     static const struct {

@@ -102,6 +102,40 @@ TEST(what_is_no_host_is_refused_with_its_text)
     tls_profile_unref(profile);
 }
 
+TEST(a_host_knows_the_way_through_its_proxy)
+{
+    static const struct {
+        const char *url, *tunnel;
+    } rows[] = {
+        {"http://a", ""},
+        {"https://a", "a:443"},
+        {"https://a:8443", "a:8443"},
+        {"https://[2001:db8::1]", "[2001:db8::1]:443"},
+    };
+    struct hosts *hosts = hosts_new(1);
+    struct tls_profile *profile = NULL;
+    struct error err;
+
+    profile = tls_profile_new(&(struct tls_client_options){0}, &err);
+    CHECK(hosts && profile);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct host_key key = {
+            .url = str_from(rows[i].url), .proxy = STR("http://me:secret@p:3128"), .tls = profile};
+        struct host *host = hosts_intern(hosts, &key, &err);
+
+        test_case_is("%s", rows[i].url);
+        CHECK(host && host->forward);
+        CHECK_TEXT(host->forward->name, "p");
+        CHECK_EQ(host->forward->port, 3128);
+        CHECK_STR(host->tunnel, str_from(rows[i].tunnel));
+        CHECK_STR(host->label, str_from(rows[i].url));
+    }
+    CHECK(!hosts_intern(hosts, &(struct host_key){.url = STR("http://a"), .proxy = STR("http://")}, &err));
+    CHECK_EQ(err.code, ERROR_ADDRESS_INVALID);
+    tls_profile_unref(profile);
+    hosts_free(hosts);
+}
+
 TEST(each_part_of_the_key_makes_a_host_of_its_own)
 {
     struct hosts *hosts = hosts_new(1);
