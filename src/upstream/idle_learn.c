@@ -122,12 +122,13 @@ static uint64_t limit_of(struct idle_limit *limit)
     return limit->kind == IDLE_LIMIT_HINT ? limit->hint_ns : 0;
 }
 
-/* How far idempotent requests may go. An end that the host announces is seen before use, and one that crosses a request
- * costs a re-send; to keep off a limit that is known from a few late looks would cost a dial each time. */
+/* How far idempotent requests may go: until the host closes. An end that the host announces is seen before use, and one
+ * that crosses a request costs a re-send; to keep off a limit that is known from a few late looks would cost a dial
+ * each time. */
 static uint64_t eager_ns(const struct idle_limit *limit, uint64_t limit_ns, uint64_t strict_ns)
 {
     if (limit->eager && limit->kind == IDLE_LIMIT_LEARNED && limit->margin_ns > limit_ns / 8)
-        return EAGER_LIMITS * limit_ns;
+        return limit_ns + EAGER_NS;
     return strict_ns;
 }
 
@@ -159,10 +160,11 @@ static void publish(struct idle_limit *limit)
         limit->kind = IDLE_LIMIT_CONFIGURED;
     }
     store_u64(&limit->usable_ns, usable_ns);
+    store_u64(&limit->refresh_ns, usable_ns > strict_ns ? strict_ns : 0);
     store_u64(&limit->strict_ns, strict_ns);
     store_u64(&limit->any_ns, least(any_ns, strict_ns));
     store_u64(&limit->probe_ns, probe_ns);
-    store_u64(&limit->sentinel_until_ns, limit->configured_ns ? 0 : least(EAGER_LIMITS * limit_ns, IDLE_CEILING_NS));
+    store_u64(&limit->sentinel_until_ns, limit->configured_ns ? 0 : least(4 * limit_ns, IDLE_CEILING_NS));
 }
 
 /* A connection went past the learned request limit: there is none, or a higher one. */

@@ -286,6 +286,11 @@ uint64_t idle_limit_retire_after_ns(const struct idle_limit *limit)
     return load_u64(&limit->usable_ns);
 }
 
+uint64_t idle_limit_refresh_ns(const struct idle_limit *limit)
+{
+    return load_u64(&limit->refresh_ns);
+}
+
 uint64_t idle_limit_sentinel_until_ns(const struct idle_limit *limit)
 {
     return load_u64(&limit->sentinel_until_ns);

@@ -102,6 +102,11 @@ enum idle_use idle_limit_may_use(const struct idle_limit *limit, const struct id
 /* The idle age at which a connection is closed or made a sentinel. 0: do not pool at all. */
 uint64_t idle_limit_retire_after_ns(const struct idle_limit *limit);
 
+/* For an eager host with a short limit: below this idle age the connection that was idle for longest is the best one
+ * for an idempotent request. What is not used is lost within milliseconds, and the next rush would have to dial. 0: use
+ * the last used one, so that the surplus dies of itself. */
+uint64_t idle_limit_refresh_ns(const struct idle_limit *limit);
+
 /* Takes a sentinel's place for a connection at its retire point; false: close it. The connection must then end by
  * idle_limit_closed or idle_limit_retired with `sentinel` set, the latter at idle_limit_sentinel_until_ns at last. */
 bool idle_limit_wants_sentinel(struct idle_limit *limit) MUST_USE;

@@ -17,11 +17,10 @@ enum {
     CONTRADICTIONS_MAX = 3,
     HINT_RAISES = 16,
     LEARN_CLOSES = 8,
-    EAGER_LIMITS =
-        4, /* so many limits long idempotent requests use a connection of an eager host, or a sentinel lives */
     REQUESTS_PROBE = 64, /* one connection in so many may pass the request limit */
 };
 #define HINT_NONE UINT64_MAX
+#define EAGER_NS  UINT64_C(1000000000) /* past the limit of an eager host, which closes long before */
 
 /* Three closes at about one age: has the limit come down? */
 struct idle_suspect {
@@ -33,6 +32,7 @@ struct idle_suspect {
 struct idle_limit {
     /* Published: read on every pick and survival. */
     _Alignas(64) _Atomic uint64_t usable_ns, any_ns;
+    _Atomic uint64_t refresh_ns;
     _Atomic uint64_t strict_ns; /* the limit less the margin: past it, stale hits are no surprise */
     _Atomic uint64_t herd_ns;   /* connections of older generations, from this age on, carry idempotent requests only */
     _Atomic uint64_t probe_ns;  /* survivals from here on count for growth */

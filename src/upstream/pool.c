@@ -13,6 +13,7 @@
 
 #include <stdlib.h>
 
+enum { REFRESH_LOOKS = 8 };
 #define LOOK_AFTER_NS 1000000u
 
 struct loop *pool_loop(const struct pool *pool)
@@ -417,13 +418,37 @@ static struct list_node *oldest_usable(const struct list *stack)
     return node;
 }
 
+/* The one that was idle for longest of those that are younger than refresh_ns; NULL: none among the oldest few. */
+static struct list_node *oldest_below(const struct list *stack, uint64_t refresh_ns)
+{
+    struct list_node *node = oldest_usable(stack);
+
+    for (int looks = 0; node && looks < REFRESH_LOOKS; looks++) {
+        if (idle_ns(container_of(node, struct pooled, by_host)) < refresh_ns)
+            return node;
+        node = node->prev == &stack->head ? NULL : node->prev;
+    }
+    return NULL;
+}
+
+static struct list_node *best_of(const struct list *stack, const struct host *host, const struct transport *transport,
+                                 bool repeatable)
+{
+    uint64_t refresh_ns = repeatable ? idle_limit_refresh_ns(host->idle_limit) : 0;
+    struct list_node *oldest = UNLIKELY(refresh_ns > 0) ? oldest_below(stack, refresh_ns) : NULL;
+
+    if (transport->pick_fifo)
+        return oldest_usable(stack);
+    return oldest ? oldest : list_first(stack);
+}
+
 struct pooled *pool_take(struct pool *pool, struct host *host, const struct transport *transport, bool repeatable)
 {
     struct list *stack = pool_stack(pool, host);
     struct list_node *node = NULL;
     enum taking taking = GONE;
 
-    while (taking == GONE && stack && (node = transport->pick_fifo ? oldest_usable(stack) : list_first(stack)))
+    while (taking == GONE && stack && (node = best_of(stack, host, transport, repeatable)))
         taking = try_to_use(container_of(node, struct pooled, by_host), repeatable);
     pool->refused = taking == NOT_FOR_THIS;
     return taking == TAKEN ? lend_idle(container_of(node, struct pooled, by_host)) : NULL;

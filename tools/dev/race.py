@@ -19,7 +19,7 @@ from pathlib import Path
 
 import build
 from common import BUILD, Failed, environment, say, stop_group
-from race_peers import HOLDFAST, PEERS
+from race_peers import HOLDFAST, PEERS, free_port
 
 RESULTS = BUILD / "bench/race.json"
 REQUESTS_MAX = 10_000_000  # the ledger tells 2^24 numbers apart
@@ -49,12 +49,6 @@ def read_arguments(words):
     if unknown:
         raise Failed(f"race: no peer is called {', '.join(unknown)}; there are {', '.join(PEERS)}")
     return options
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def wait_for_port(process, port, name):
@@ -97,14 +91,38 @@ def run_clients(client, options, port, method, requests):
     return json.loads(done.stdout)
 
 
-def run_method(client, options, port, origin, method, requests):
+WHY = {"new_by": "new connections", "closes_by": "closes", "resends_by": "sent again", "resends_refused_by": "not sent again"}
+
+
+def reasons_of(work):
+    """Holdfast's own ledger, flat: {("new_by", "cold"): 3}; of peers nothing."""
+    address = work / "admin"
+    if not address.exists():
+        return {}
+    connection = http.client.HTTPConnection("127.0.0.1", int(address.read_text()), timeout=10)
+    try:
+        connection.request("GET", "/v1/pools")
+        pool = next(iter(json.loads(connection.getresponse().read())["hosts"]), {})
+    finally:
+        connection.close()
+    pool["closes_by"] = {f"{reason} ({side})": sides[side] for reason, sides in pool.get("closes", {}).items()
+                         for side in sides}
+    return {(group, reason): count for group in WHY for reason, count in pool.get(group, {}).items()}
+
+
+def run_method(client, options, work, port, origin, method, requests):
     """What the clients saw and what the origin counted, raw."""
     ledger(origin, "DELETE")
+    before = reasons_of(work)
     seen = run_clients(client, options, port, method, requests)
     time.sleep(0.1)  # what is still under way at the origin
     counted = ledger(origin)
+    why = {group: {} for group in WHY}
+    for (group, reason), count in reasons_of(work).items():
+        if count > before.get((group, reason), 0):
+            why[group][reason] = count - before.get((group, reason), 0)
     return {**seen, "doubled": counted["doubled"], "executed": counted["distinct"], "executions": counted["requests"],
-            "origin_connections": counted["connections"]}
+            "origin_connections": counted["connections"], "why": why}
 
 
 def run_peer(client, options, name, requests):
@@ -118,7 +136,7 @@ def run_peer(client, options, name, requests):
         origin_command = [HOLDFAST, "origin", "--listen", f"127.0.0.1:{origin}", "--close-idle-after", options.idle,
                           "--close-by", options.close_by, *options.fault.split()]
         with running(origin_command, origin, "the origin"), running(command, port, name):
-            return {method: run_method(client, options, port, origin, method, requests) for method in METHODS}
+            return {method: run_method(client, options, work, port, origin, method, requests) for method in METHODS}
 
 
 def run_rounds(client, options):
@@ -137,14 +155,21 @@ def run_rounds(client, options):
     return rounds
 
 
+def merged(counts):
+    """Dictionaries of counts, added."""
+    total = {}
+    for each in counts:
+        for name, count in each.items():
+            total[name] = total.get(name, 0) + count
+    return total
+
+
 def total_of(rows):
     """One row of a table from the raw rows of all rounds: counts are added, of latencies the median is taken."""
-    total = {key: sum(row[key] for row in rows) for key in rows[0] if key != "status" and not key.endswith("_ms")}
+    total = {key: sum(row[key] for row in rows) for key in rows[0] if key not in ("status", "why") and not key.endswith("_ms")}
     total.update({key: statistics.median(row[key] for row in rows) for key in rows[0] if key.endswith("_ms")})
-    total["status"] = {}
-    for row in rows:
-        for status, count in row["status"].items():
-            total["status"][status] = total["status"].get(status, 0) + count
+    total["status"] = merged(row["status"] for row in rows)
+    total["why"] = {group: merged(row["why"][group] for row in rows) for group in WHY}
     per_100k = 100_000 / max(total["completed"], 1)
     total["status_errors_per_100k"] = sum(total["status"].values()) * per_100k
     total["cut_per_100k"] = (total["cut"] + total["timeouts"] + total["connect_failures"]) * per_100k
@@ -159,6 +184,10 @@ def show(name, method, row):
     cells = (f"{row['completed']:,}", f"{row['status_errors_per_100k']:.1f}", f"{row['cut_per_100k']:.1f}", row["doubled"],
              row["misdelivered"], f"{100 * row['reuse']:.2f} %", f"{row['p50_ms']:.2f}", f"{row['p99_ms']:.2f}")
     say(f"{name:17} {method:5}" + "".join(f"{cell:>13}" for cell in cells))
+    for group, reasons in row["why"].items():
+        if reasons:
+            listed = ", ".join(f"{reason} {count:,}" for reason, count in sorted(reasons.items(), key=lambda pair: -pair[1]))
+            say(f"{'':23}{WHY[group]}: {listed}")
 
 
 def race(arguments):

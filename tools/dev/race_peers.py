@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0"""
 import json
 import os
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
@@ -76,6 +77,12 @@ ProxyPass "/" "http://127.0.0.1:{origin}/" enablereuse=on keepalive=On max=256
 """
 
 
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 def find(name):
     return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
 
@@ -83,6 +90,9 @@ def find(name):
 def holdfast(resend=None):
     def command(work, port, origin):
         ours = {"server": {"workers": 1, "error_status": "precise", "listeners": [{"listen": f"127.0.0.1:{port}"}]}}
+        admin = free_port()
+        ours["admin"] = {"listen": f"127.0.0.1:{admin}"}
+        (work / "admin").write_text(str(admin))
         if resend:
             ours["upstream"] = {"resend": resend}
         config = {
