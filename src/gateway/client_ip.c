@@ -1,12 +1,15 @@
 /* client_ip.c: whose request it is: the peer's address, or, when the peer is trusted, the one that proxies before it
- * have noted. KrakenD trusts everybody by default, so that a client can choose what is believed of it.
+ * have noted. KrakenD trusts everybody by default, so that a client can choose what is believed of it;
+ * forwarded_from_anybody turns that off.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/forward.h"
 #include "gateway/network.h"
 
 static bool is_trusted(const struct router_options *router, const struct addr *addr)
 {
-    return router->trusted_proxies.count == 0 || networks_have(router->trusted, router->trusted_count, addr);
+    if (router->trusted_proxies.count == 0)
+        return !router->trusts_nobody;
+    return networks_have(router->trusted, router->trusted_count, addr);
 }
 
 /* All values of a header, joined by commas; empty when there is none, or no room. */

@@ -3,8 +3,8 @@
  *
  * Under half of what there is everybody may be idle for idle_timeout_max, at nine tenths for idle_timeout_min, and in
  * between for something in between. That goes into promises that are made from now on; those that were made are kept.
- * Only beyond nine tenths connections end before their time: those that have been idle for longest, and not before
- * idle_timeout_min, unless there is next to nothing left. SPDX-License-Identifier: Apache-2.0 */
+ * Only beyond nine tenths connections end before their time: those that have been idle for longest, and nobody before
+ * idle_timeout_min. SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 #include "gateway/frontend_internal.h"
 #include "upstream/budget.h"
@@ -15,7 +15,6 @@
 enum {
     CALM_PERMILLE = 500,
     TIGHT_PERMILLE = 900,
-    CRITICAL_PERMILLE = 980,
     VICTIMS_MAX = 32, /* at a time */
 };
 
@@ -49,7 +48,7 @@ static unsigned pressure_permille(const struct frontend *frontend)
     return places > files ? places : files;
 }
 
-/* Those idle for longest so far, the longest first. */
+/* Those idle for longest so far, the longest first; before them those who have never asked for anything. */
 struct victims {
     struct client *clients[VICTIMS_MAX];
     uint64_t used_ns[VICTIMS_MAX];
@@ -88,7 +87,7 @@ static void evict(struct frontend *frontend, uint64_t idle_min_ns)
             continue;
         http_facts(client->conn, &facts);
         if (facts.end == HTTP_END_NONE && now_ns - facts.last_used_ns >= idle_min_ns)
-            consider(&victims, client, facts.last_used_ns);
+            consider(&victims, client, facts.messages > 0 ? facts.last_used_ns : 0);
     }
     for (size_t i = 0; i < victims.count; i++) {
         victims.clients[i]->evicted = true;
@@ -101,14 +100,13 @@ void keep_notice_pressure(struct frontend *frontend)
     struct keeper *keeper = &frontend->keeper;
     uint64_t now_ns = loop_now_ns(frontend->loop);
     unsigned permille = pressure_permille(frontend);
-    uint64_t idle_min_ns = keeper->idle_min_ns;
 
     if (keeper->adapts)
-        frontend->conn_options.idle_timeout_ns = keep_idle_ns(idle_min_ns, keeper->idle_max_ns, permille);
+        frontend->conn_options.idle_timeout_ns = keep_idle_ns(keeper->idle_min_ns, keeper->idle_max_ns, permille);
     if (permille < TIGHT_PERMILLE || now_ns < keeper->next_evict_ns)
         return;
     keeper->next_evict_ns = now_ns + EVICT_EVERY_NS;
-    evict(frontend, permille < CRITICAL_PERMILLE || !frontend->budget ? idle_min_ns : 0);
+    evict(frontend, keeper->idle_min_ns);
 }
 
 /* Give or take 10 %, the same for the whole life of a connection, so that those that came together do not go together.

@@ -117,6 +117,7 @@ struct router_options {
     bool remove_extra_slash, auto_options, return_error_msg, disable_health, disable_path_decoding;
     bool hide_version_header, disable_access_log;
     bool app_engine;            /* X-Appengine-Remote-Addr is the client's address */
+    bool trusts_nobody;         /* without trusted_proxies (holdfast/server "forwarded_from_anybody" off) */
     struct ip_network *trusted; /* trusted_proxies, parsed; all are trusted when trusted_proxies is empty */
     size_t trusted_count;
     struct str_list logger_skip_paths;
@@ -144,6 +145,7 @@ struct client_rules {
     int64_t max_per_address, ipv4_prefix_bits, ipv6_prefix_bits; /* an address stands for its network of so many bits */
     enum refusal refusal;
     int64_t fields_max;
+    bool forwarded_from_anybody;    /* without trusted_proxies everybody may say whose request it is, as in KrakenD */
     enum proxy_rule proxy_protocol; /* where a listener says nothing else */
     struct str_list proxy_networks;
     struct ip_network *proxies; /* the same, parsed */

@@ -42,6 +42,8 @@ static void settle_clocks(struct service *service)
         service->server.clients.idle_adapts = true;
         service->idle_timeout_ns = service->server.clients.idle_max_ns;
     }
+    service->router.trusts_nobody =
+        !service->server.clients.forwarded_from_anybody && service->router.trusted_proxies.count == 0;
     if (service->read_header_timeout_ns == 0 && safe)
         service->read_header_timeout_ns = SECONDS(10);
     if (service->transport.max_idle_connections_per_host == 0)

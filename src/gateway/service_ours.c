@@ -105,6 +105,8 @@ static const struct option server_rows[] = {
                .help = "Bits of an IPv6 address that count as one client."),
     OPTION_ENUM(struct server_block, "refuse_with", CLIENTS(refusal), .names = refusal_names, .preset_text = "reset",
                 .help = "What a connection over that limit gets: reset, 503."),
+    OPTION_BOOL(struct server_block, "forwarded_from_anybody", CLIENTS(forwarded_from_anybody), .preset = 1,
+                .help = "Without trusted_proxies, believe X-Forwarded-For of everybody, as KrakenD does."),
     OPTION_ENUM(struct server_block, "proxy_protocol", CLIENTS(proxy_protocol), .names = proxy_names, .preset_text = "off",
                 .help = "off, accept, require: PROXY headers on all listeners that say nothing else."),
     OPTION_STRINGS(struct server_block, "proxy_protocol_from", CLIENTS(proxy_networks), .help = "Networks that send them."),

@@ -173,7 +173,8 @@ class TestDescriptors:
 
     @pytest.fixture
     def running(self, make):
-        return make.gateway(proxy(make.origin()), open_files=64)
+        # Those who wait say nothing meanwhile: they are not to be taken for idle ones, or for slow ones.
+        return make.gateway(proxy(make.origin(), {"idle_timeout_min": "60s"}, read_header_timeout="60s"), open_files=64)
 
     def test_open_connections_go_on(self, running, make):
         first = make.client(running)

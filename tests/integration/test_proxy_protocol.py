@@ -184,3 +184,24 @@ def can_connect(address):
     except OSError:
         return False
     return True
+
+
+@pytest.mark.parametrize("server,router,ip", [
+    ({}, {}, "198.51.100.7"), ({"forwarded_from_anybody": False}, {}, "127.0.0.1"),
+    ({"forwarded_from_anybody": False}, {"trusted_proxies": ["127.0.0.0/8"]}, "198.51.100.7"),
+    ({}, {"trusted_proxies": ["10.0.0.0/8"]}, "127.0.0.1")])
+def test_who_may_say_whose_request_it_is(make, server, router, ip):
+    upstream = make.origin()
+    running = make.gateway(proxy(upstream, server, {"router": router} if router else None))
+    assert fetch(running.address, fields=[("X-Forwarded-For", "198.51.100.7")]).status == 200
+    running.wait_output(rf"\| +{ip.replace('.', '[.]')} \|")
+
+
+def test_a_header_names_who_is_asked_about_trust(make):
+    """The proxy that sent the header is not the peer any more: its client is."""
+    running = make.gateway(proxy(make.origin(), {"proxy_protocol": "require"},
+                                 {"router": {"trusted_proxies": ["203.0.113.0/24"]}}))
+    with Client(running.address) as client:
+        client.send(LINE + b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 198.51.100.7\r\n\r\n")
+        assert client.read_response().status == 200
+    running.wait_output(r"\| +198[.]51[.]100[.]7 \|")

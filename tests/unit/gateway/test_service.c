@@ -448,11 +448,9 @@ static const struct {
     {ROOT("\"extra_config\": {\"holdfast/server\": {\"max_connection_age\": \"4h\", \"proxy_protocol\": \"off\", "
           "\"min_body_rate\": 240}}"),
      ""},
-    {ROOT("\"extra_config\": {\"holdfast/server\": {\"max_connection_age\": \"1h\", \"proxy_protocol\": "
-          "\"accept\"}}"),
-     "warning: extra_config.holdfast/server.max_connection_age: has no effect yet [HF0316]\n"
-     "error: extra_config.holdfast/server.proxy_protocol: other than \"off\" is not supported yet in this version "
-     "[HF0315]\n"},
+    {ROOT("\"extra_config\": {\"holdfast/server\": {\"proxy_protocol\": \"accept\"}}"),
+     "error: extra_config.holdfast/server.proxy_protocol: \"accept\" takes headers only from proxy_protocol_from, "
+     "which is empty [HF0111]\n"},
     {ROOT("\"port\": 1, \"extra_config\": {\"holdfast/server\": {\"listeners\": [{\"listen\": \"nowhere\", "
           "\"protocols\": "
           "[\"h2\"], \"tls\": {\"keys\": []}}]}}"),

@@ -1,0 +1,84 @@
+"""test_keepalive_g5.py: how client connections end when they are idle or slow, items 100 to 109 of the keep-alive test matrix (G.5); 103
+is TLS's, 105 to 107 are in test_client_limits.py, 108 in tests/unit/gateway/test_keep.c. SPDX-License-Identifier: Apache-2.0"""
+import re
+import time
+import urllib.request
+
+from configs import proxy
+from rawhttp import Client
+from waiting import Stopwatch, eventually
+
+
+def metric(running, name):
+    text = urllib.request.urlopen(f"http://{running.addresses[1][0]}:{running.addresses[1][1]}/metrics", timeout=5).read().decode()
+    found = re.search(rf"^{re.escape(name)} (\d+)", text, re.M)
+    return int(found[1]) if found else 0
+
+
+def watched(make, handler=None, server=None, **root):
+    origin = make.origin(handler) if handler else make.origin()
+    return make.gateway(proxy(origin, server, {"holdfast/admin": {"listen": "127.0.0.1:0"}}, **root))
+
+
+def test_100_idle_time_and_grace_pass_without_a_word(make):
+    running = watched(make, idle_timeout="1s")
+    client = make.client(running)
+    assert client.get().get("keep-alive") == "timeout=1"
+    watch = Stopwatch()
+    assert client.ended(8)
+    assert watch.seconds > 1.5, "the promise and a second of grace"
+    eventually(lambda: metric(running, 'holdfast_client_closes_total{reason="idle",side="ours"}') == 1, what="the ledger")
+
+
+def test_101_a_request_that_crosses_the_close_is_counted(make):
+    running = watched(make, idle_timeout="1s", server={"keep_alive_header": False})
+    raced = 0
+    for _ in range(5):
+        with Client(running.address) as client:
+            assert client.get().status == 200
+            assert client.ended(8)
+            try:
+                client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            except OSError:
+                pass
+            time.sleep(0.2)
+        raced = metric(running, "holdfast_client_races_total")
+        if raced:
+            break
+    assert raced > 0
+
+
+def test_102_the_answer_arrives_though_the_client_still_uploads(make):
+    big = b"a" * 300_000
+    running = watched(make, lambda conn, _: conn.send(
+        b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(big) + big), timeout="10s")
+    client = make.client(running)
+    client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n" + b"b" * 100_000)
+    response = client.read_response()
+    assert (response.status, len(response.body)) == (403, len(big))
+
+
+def test_104_a_byte_a_second_ends_at_the_deadline(make):
+    running = watched(make, read_header_timeout="2s")
+    client = make.client(running)
+    watch = Stopwatch()
+    for byte in b"GET / HTTP/1.1\r\nHost: a\r\nX-":
+        client.send(bytes([byte]))
+        if not client.silent(0.3):
+            break
+    assert client.read_response().status == 408
+    assert 1.5 < watch.seconds < 7
+    assert client.ended()
+    eventually(lambda: metric(running, 'holdfast_client_closes_total{reason="head_timeout",side="ours"}') == 1,
+               what="the ledger")
+
+
+def test_109_a_request_at_the_last_moment_is_served(make):
+    """Sent at the end of what was promised: it never meets a close."""
+    running = watched(make, idle_timeout="1s")
+    for early in (0.3, 0.1, 0.02, 0.0):
+        client = make.client(running)
+        assert client.get().status == 200
+        time.sleep(1.0 - early)
+        assert client.get().status == 200
+        client.close()
