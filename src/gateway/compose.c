@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/compose.h"
 
+#include "base/assert.h"
 #include "gateway/leg.h"
 #include "gateway/sequence.h"
 
@@ -92,8 +93,10 @@ static const struct leg *find_arrived(const struct composition *c, uint32_t arri
 static void step(struct composition *c)
 {
     const struct leg *leg = find_arrived(c, c->merged);
-    bool good = leg->outcome.error.fault == FAULT_NONE && leg->outcome.answer.complete;
+    bool good;
 
+    ASSERT(leg != NULL);
+    good = leg->outcome.error.fault == FAULT_NONE && leg->outcome.answer.complete;
     if (!merge_leg(c, leg)) {
         no_memory(c);
         return;

@@ -1,5 +1,6 @@
 /* render_decode.c: from a backend's answer to Data: KrakenD's rules for statuses and its decoders (spec 4.3, 4.5). What
  * the client gets of it is in render.c. Start with render_decode. SPDX-License-Identifier: Apache-2.0 */
+#include "base/log.h"
 #include "gateway/decode_xml.h"
 #include "gateway/gunzip.h"
 #include "gateway/render.h"
@@ -14,6 +15,7 @@ struct decoding {
     struct decoded *out;
     struct error *err;
     struct str *error_body;
+    struct str url;
 };
 
 /* Fails with a text that may be longer than an error holds. */
@@ -67,6 +69,13 @@ static bool wrong_type(struct decoding *decoding, enum json_type type, const cha
         arena_format(decoding->arena, "json: cannot unmarshal %s into Go value of type %s", go_kind(type), wanted));
 }
 
+/* What KrakenD's words do not say: whose answer it was, and where. */
+static void tell_offset(const struct decoding *decoding, const struct json_error *err)
+{
+    LOG(LOG_WARNING, "", "[BACKEND: %.*s] the answer of %.*s is no JSON at byte %u: %s",
+        STR_ARG(decoding->backend->internal), STR_ARG(decoding->url), (unsigned)err->at, err->text);
+}
+
 /* The first value of the body; whatever stands behind it is not looked at. */
 static bool parse(struct decoding *decoding, struct str body, struct json *value)
 {
@@ -76,8 +85,10 @@ static bool parse(struct decoding *decoding, struct str body, struct json *value
 
     if (!doc)
         return no_memory(decoding);
-    if (!json_parse(decoding->arena, body, &options, doc, &err))
+    if (!json_parse(decoding->arena, body, &options, doc, &err)) {
+        tell_offset(decoding, &err);
         return fail(decoding, ERROR_BAD_BODY, arena_copy(decoding->arena, str_from(err.go)));
+    }
     *value = json_root(doc);
     return true;
 }
@@ -203,7 +214,7 @@ bool render_decode(struct arena *arena, const struct backend *backend, struct st
                    const struct http_head *answer, struct str body, struct decoded *out, uint16_t *status,
                    struct error *err, struct str *error_body, struct str *error_type)
 {
-    struct decoding decoding = {arena, backend, answer, out, err, error_body};
+    struct decoding decoding = {arena, backend, answer, out, err, error_body, url};
 
     *out = (struct decoded){0};
     *status = 0;

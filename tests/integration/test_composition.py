@@ -160,3 +160,10 @@ def test_errors_are_told_one_by_one(make):
     assert fetch(gateway.address, "/x").status == 200
     gateway.wait_output(r"\[ENDPOINT: /x\] Error #0: ")
     gateway.wait_output(r"\[ENDPOINT: /x\] Error #1: ")
+
+
+def test_where_json_breaks_is_on_the_log(make):
+    upstream = make.origin(lambda conn, _: conn.send(reply('{"a":1,]')))
+    gateway = make.gateway(service([endpoint("/x", backend(upstream, "/b"))]))
+    assert fetch(gateway.address, "/x").status == 500
+    gateway.wait_output(r"\[BACKEND: /b\] the answer of http://127\.0\.0\.1:\d+/b is no JSON at byte 7: ")

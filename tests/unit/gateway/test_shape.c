@@ -282,3 +282,55 @@ TEST(shape_bears_arenas_of_every_size)
     CHECK(made > 0);
     CHECK(refused > 0);
 }
+
+/* A random value; objects have equal names now and then. */
+static void make(struct json_writer *out, unsigned depth)
+{
+    static const char *const scalars[] = {"null", "true", "1.0", "-0", "1e5", "\"a<\\u0041\\n\"", "\"\"", "[]", "{}"};
+    struct rng *rng = test_rng();
+    uint64_t count = rng_below(rng, 5);
+    bool object = rng_below(rng, 2) == 0;
+
+    if (depth == 0 || rng_below(rng, 4) == 0) {
+        json_write_raw(out, str_from(scalars[rng_below(rng, COUNT_OF(scalars))]));
+        return;
+    }
+    json_write_raw(out, object ? STR("{ ") : STR("["));
+    for (uint64_t i = 0; i < count; i++) {
+        json_write_raw(out, i > 0 ? STR(" ,") : STR(""));
+        if (object)
+            json_write_raw(out, arena_format(test_arena(), "\"%c\" : ", (int)('a' + rng_below(rng, 6))));
+        make(out, depth - 1);
+    }
+    json_write_raw(out, object ? STR("}") : STR(" ]"));
+}
+
+static void open_all(struct data *data)
+{
+    CHECK(data_open(test_arena(), data));
+    if (data->kind != DATA_OBJECT && data->kind != DATA_ARRAY)
+        return;
+    for (struct data_member *member = data->node->first; member; member = member->next)
+        open_all(&member->value);
+}
+
+/* Looking inside changes nothing: nodes are written as the slices they were. */
+TEST(data_is_written_alike_as_slices_and_as_nodes)
+{
+    for (unsigned round = 0; round < 2000; round++) {
+        struct json_writer text = {.arena = test_arena()}, slices = {.arena = test_arena()},
+                           nodes = {.arena = test_arena()};
+        struct json_error err;
+        struct json_doc doc;
+        struct data data;
+
+        make(&text, 5);
+        CHECK(json_parse(test_arena(), json_written(&text), &(struct json_options){0}, &doc, &err));
+        data = data_of(json_root(&doc));
+        data_write(&slices, &data);
+        open_all(&data);
+        data_write(&nodes, &data);
+        test_case_is("%.*s", STR_ARG(json_written(&text)));
+        CHECK_STR(json_written(&nodes), json_written(&slices));
+    }
+}
