@@ -166,6 +166,8 @@ static void settle_backend(const struct spot *spot, struct backend_options *back
     backend->client_tls = service->client_tls;
     client_read(backend, spot->prefix, spot->report);
     upstream_read(&backend->transport, backend->extra_config, spot->prefix, spot->report);
+    if (backend->shadow && backend->transport.pool.len == 0)
+        backend->transport.pool = STR("shadow"); /* copies take no connection from what somebody waits for */
     check_pattern(spot, backend);
 }
 

@@ -133,6 +133,16 @@ def test_a_shadow_outlives_its_client(make):
     eventually(lambda: done == ["/s"], 5, "the shadow's answer")
 
 
+def test_shadows_have_connections_of_their_own(make):
+    upstream = make.origin(gives({"a": 1}))
+    client = make.client(make.gateway(service([endpoint("/x", backend(upstream, "/a"), backend(upstream, "/s", **SHADOW))])))
+    for number in range(1, 21):
+        assert client.get("/x").body == b'{"a":1}'
+        upstream.wait_requests(2 * number)
+    used = {(id(request.conn), request.target) for request in upstream.requests}
+    assert len(upstream.connections) == len(used) == 2
+
+
 def test_shadows_end_with_the_gateway(make):
     upstream, shadow = make.origin(gives({"a": 1})), make.origin(silent)
     gateway = make.gateway(service([endpoint("/x", backend(upstream, "/a"), backend(shadow, "/s", **SHADOW), timeout="60s")]))
