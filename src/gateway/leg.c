@@ -51,7 +51,8 @@ enum progress leg_take(struct exchange *x, const struct decoded *decoded, struct
 
     leg->outcome.answered = true;
     leg->outcome.answer = *decoded;
-    leg->body = body;
+    if (leg->backend->options->encoding == ENCODING_NO_OP)
+        leg->body = body;
     if (decoded->complete)
         leg->outcome.error.fault = FAULT_NONE;
     return close_try(leg, x, decoded->complete);

@@ -100,13 +100,14 @@ static bool keep_from_tape(struct arena *arena, struct shape_rule *rules, struct
     for (struct json at = json_first(object); json_exists(at); at = json_after(object, at)) {
         struct str name = json_string(arena, json_name(at));
         struct shape_rule *rule = find_rule(rules, name);
-        struct data value = data_of(at);
+        struct data value;
         bool keep;
 
         if (!name.data)
             return false;
         if (!rule)
             continue;
+        value = data_of(at);
         if (!keep_member(arena, rule, &value, &keep))
             return false;
         data_remove(kept, name); /* of equal names the last counts, even when it does not stay */
