@@ -14,7 +14,7 @@ struct admin_view {
     const struct frontend *const *frontends; /* one for each worker */
     unsigned workers;
     const bool *draining;
-    uint64_t overflows_at_start; /* of accept queues, as the kernel counts them */
+    uint64_t overflows_at_start;       /* of accept queues, as the kernel counts them */
     struct conservation *conservation; /* set by admin_new; NULL: nobody checks */
 };
 

@@ -45,8 +45,8 @@ static void tell_some(struct frontend *frontend)
 
     for (struct list_node *node = list_first(&frontend->clients); node; node = list_next(&frontend->clients, node))
         untold += client_of(node)->told == HTTP_END_NONE;
-    for (; untold > left; untold--)
-        tell(frontend, client_of(list_first(&frontend->clients)));
+    for (struct list_node *first; untold > left && (first = list_first(&frontend->clients)); untold--)
+        tell(frontend, client_of(first));
 }
 
 /* Nobody is asked to leave who came just now: a request of theirs is on its way. */

@@ -59,9 +59,9 @@ struct frontend {
     struct generation *generation; /* held */
     struct access_log *access_log; /* NULL: none is written */
     struct http_conn_options conn_options;
-    struct list doors;     /* listeners */
-    struct list clients;   /* open client connections, in the order in which they came until a drain begins */
-    struct list shadows;   /* requests whose answers nobody waits for (shadow.h) */
+    struct list doors;   /* listeners */
+    struct list clients; /* open client connections, in the order in which they came until a drain begins */
+    struct list shadows; /* requests whose answers nobody waits for (shadow.h) */
     uint32_t shadow_count;
     struct list arrivals;  /* connections whose TLS handshake is not done, oldest first (arrival.c) */
     struct list greetings; /* connections of which no more is known than that they were accepted (greeting.c) */

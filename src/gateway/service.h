@@ -62,9 +62,9 @@ struct backend_options {
     struct str encoding_name;
     enum encoding encoding;
     bool is_collection, disable_host_sanitize;
-    struct str sd, sd_scheme; /* "static" or "dns"; "http" or "https" */
-    bool discovered;          /* sd is "dns": host[0] is the name of SRV records */
-    uint64_t sd_refresh_ns;   /* how often they are asked for */
+    struct str sd, sd_scheme;                           /* "static" or "dns"; "http" or "https" */
+    bool discovered;                                    /* sd is "dns": host[0] is the name of SRV records */
+    uint64_t sd_refresh_ns;                             /* how often they are asked for */
     struct str_list input_headers, input_query_strings; /* second filters */
     bool input_headers_given, input_query_strings_given;
     struct str_list allow, deny;
@@ -116,6 +116,9 @@ struct router_options {
     struct str_list remote_ip_headers, trusted_proxies;
     bool remove_extra_slash, auto_options, return_error_msg, disable_health, disable_path_decoding;
     bool hide_version_header, disable_access_log;
+    int64_t max_multipart_memory; /* read, without effect */
+    bool use_h2c;                 /* the same */
+    const struct node *error_body;
     bool app_engine;            /* X-Appengine-Remote-Addr is the client's address */
     bool trusts_nobody;         /* without trusted_proxies (holdfast/server "forwarded_from_anybody" off) */
     struct ip_network *trusted; /* trusted_proxies, parsed; all are trusted when trusted_proxies is empty */
@@ -130,7 +133,7 @@ enum proxy_rule { PROXY_OFF, PROXY_ACCEPT, PROXY_REQUIRE };
 struct listener_options {
     enum proxy_rule proxy_protocol;
     bool proxy_given;
-    struct str listen; /* "IP:PORT", "unix:PATH" */
+    struct str listen;                    /* "IP:PORT", "unix:PATH" */
     const struct tls_server_options *tls; /* NULL: plain. The service's where a TCP listener has none of its own */
     struct place place;
 };
@@ -141,7 +144,7 @@ struct client_rules {
     int64_t body_rate_min, send_gap_ns, send_rate_min; /* slow senders and readers */
     int64_t max_age_ns, max_age_hard_ns;
     int64_t idle_min_ns, idle_max_ns;
-    bool idle_adapts;                                        /* idle_timeout was not set: it moves between the two */
+    bool idle_adapts; /* idle_timeout was not set: it moves between the two */
     int64_t max_per_address, ipv4_prefix_bits, ipv6_prefix_bits; /* an address stands for its network of so many bits */
     enum refusal refusal;
     int64_t fields_max;

@@ -165,7 +165,7 @@ static void write_block(struct proxy_writer *writer, const struct proxy_header *
     uint8_t transport = header->datagram ? PROXY_TRANSPORT_DATAGRAM : PROXY_TRANSPORT_STREAM;
 
     put(writer, signature, sizeof(signature));
-    put_u8(writer, header->local ? 0x20 | PROXY_COMMAND_LOCAL : 0x20 | PROXY_COMMAND_PROXY);
+    put_u8(writer, (uint8_t)(0x20 | (header->local ? PROXY_COMMAND_LOCAL : PROXY_COMMAND_PROXY)));
     put_u8(writer, family == PROXY_FAMILY_UNSPEC ? 0 : (uint8_t)(family << 4 | transport));
     put_u16(writer, 0);
     put_addresses(writer, family, header, &source, &destination);

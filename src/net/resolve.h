@@ -52,7 +52,8 @@ bool resolver_cares_use_servers(struct resolver *resolver, const char *servers) 
 
 /* A cache over `backend` (taken over, also when it fails): literal addresses are answered at once; answers are kept for
  * their TTL (at least 1 s, at most 1 h), failures for 1 s; a stale answer is used for up to 5 min when asking anew
- * fails, or takes longer than 300 ms; an answer tells what is left of its TTL; equal queries under way are joined into one. NULL: no memory. */
+ * fails, or takes longer than 300 ms; an answer tells what is left of its TTL; equal queries under way are joined into
+ * one. NULL: no memory. */
 struct resolver *resolver_cache_new(struct resolver *backend);
 
 static inline void resolve_start(struct resolver *resolver, struct resolve_query *query)

@@ -50,11 +50,12 @@ struct host_counts {
                                              opened + moved_in = closed + idle + active + moved_out */
     _Atomic uint64_t failures;            /* requests that ended in an upstream error */
     _Atomic uint64_t resends_by[8];       /* by enum resend */
-    _Atomic uint64_t refused_by[REFUSALS]; /* requests that died with their connection, by why they were not sent again */
-    _Atomic uint64_t failovers;           /* requests that went on to another host */
-    _Atomic uint64_t awaited;             /* requests sent whose answer has not begun */
-    _Atomic uint64_t progress_ns;         /* when an answer began last, or one was awaited where none was before */
-    struct addresses *addresses;          /* what DNS says, for that worker alone (addresses.h); NULL: not asked */
+    _Atomic uint64_t
+        refused_by[REFUSALS];     /* requests that died with their connection, by why they were not sent again */
+    _Atomic uint64_t failovers;   /* requests that went on to another host */
+    _Atomic uint64_t awaited;     /* requests sent whose answer has not begun */
+    _Atomic uint64_t progress_ns; /* when an answer began last, or one was awaited where none was before */
+    struct addresses *addresses;  /* what DNS says, for that worker alone (addresses.h); NULL: not asked */
     struct ledger ledger;
     _Atomic(struct watch_stats *) watch; /* histograms and what-if (watch.h); NULL: nothing to tell yet */
 };
@@ -118,7 +119,7 @@ uint32_t hosts_count(struct hosts *hosts);
 struct host *hosts_at(struct hosts *hosts, uint32_t index); /* NULL past the end */
 _Atomic uint64_t *hosts_idle_total(struct hosts *hosts);    /* idle connections of the process */
 struct budget *hosts_budget(struct hosts *hosts);
-struct tls_sessions *hosts_sessions(struct hosts *hosts);   /* what the process can resume TLS with */
+struct tls_sessions *hosts_sessions(struct hosts *hosts); /* what the process can resume TLS with */
 
 /* Where the workers' pools find each other. Any thread. */
 struct pool;

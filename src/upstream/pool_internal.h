@@ -26,7 +26,7 @@ struct pool {
     uint64_t lent;
     struct list lent_conns; /* the same ones */
     uint32_t made;          /* connections ever */
-    bool refused; /* the last take found only what was too risky for it: */
+    bool refused;           /* the last take found only what was too risky for it: */
     enum reason refusal;
     bool ended;
     struct mailbox *mailbox; /* letters of other workers */
@@ -58,8 +58,8 @@ void pool_link(struct pooled *pooled, struct list *stack);
 void pool_run_idle_news(struct task *task);
 uint64_t pool_expires_ns(const struct pooled *pooled);
 bool pool_is_old(const struct pooled *pooled);
-void pool_note_stray(struct pooled *pooled, enum stray stray);       /* a sign for quarantine.h */
-void pool_retire(struct pooled *pooled, enum reason reason); /* we end an idle period, for a reason of ours */
+void pool_note_stray(struct pooled *pooled, enum stray stray); /* a sign for quarantine.h */
+void pool_retire(struct pooled *pooled, enum reason reason);   /* we end an idle period, for a reason of ours */
 
 /* warm_floor.c */
 void pool_open_floors(struct pool *pool);

@@ -23,18 +23,28 @@ def test_senseless_arguments_are_refused(words):
         race.read_arguments(words)
 
 
-def raw_row(monkeypatch, **seen):
+def raw_row(monkeypatch, work, **seen):
     monkeypatch.setattr(race, "run_clients", lambda *_: {**SEEN, **seen})
     monkeypatch.setattr(race, "ledger", lambda port, method="GET": COUNTED)
-    return race.run_method("client", race.read_arguments([]), 1, 2, "GET", 1000)
+    return race.run_method("client", race.read_arguments([]), work, 1, 2, "GET", 1000)
 
 
-def test_rounds_are_added_up(monkeypatch):
-    rows = [raw_row(monkeypatch), raw_row(monkeypatch, p50_ms=0.3, status={"502": 5})]
+def test_rounds_are_added_up(monkeypatch, tmp_path):
+    rows = [raw_row(monkeypatch, tmp_path), raw_row(monkeypatch, tmp_path, p50_ms=0.3, status={"502": 5})]
     total = race.total_of(rows)
     assert (total["completed"], total["doubled"], total["executed"], total["reuse"]) == (2000, 10, 1990, 0.95)
     assert total["status"] == {"502": 8, "504": 1} and total["status_errors_per_100k"] == 450
     assert total["cut_per_100k"] == 600 and abs(total["p50_ms"] - 0.2) < 1e-9
+
+
+def test_reasons_are_those_of_the_round(monkeypatch, tmp_path):
+    """What the ledger told before is taken off; a gateway that tells none has none."""
+    told = iter([{("new_by", "cold"): 2, ("closes_by", "age (ours)"): 1}, {("new_by", "cold"): 5, ("closes_by", "age (ours)"): 1}])
+    monkeypatch.setattr(race, "reasons_of", lambda _: next(told))
+    row = raw_row(monkeypatch, tmp_path)
+    assert row["why"] == {"new_by": {"cold": 3}, "closes_by": {}, "resends_by": {}, "resends_refused_by": {}}
+    monkeypatch.undo()
+    assert race.reasons_of(tmp_path) == {}
 
 
 def test_requests_are_dealt_to_the_rounds(monkeypatch):

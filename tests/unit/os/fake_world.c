@@ -78,7 +78,7 @@ void fake_world_init(struct fake_world *fake)
         .wake = fake_wake,
     };
 
-    *fake = (struct fake_world){.world = {&ops}, .now_ns = 1000, .wall_ns = 5000};
+    *fake = (struct fake_world){.world = {.ops = &ops}, .now_ns = 1000, .wall_ns = 5000};
 }
 
 void fake_world_ready(struct fake_world *fake, struct watch *watch)

@@ -119,8 +119,7 @@ TEST(a_host_knows_the_way_through_its_proxy)
     profile = tls_profile_new(&(struct tls_client_options){0}, &err);
     CHECK(hosts && profile);
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        struct host_key key = {
-            .url = str_from(rows[i].url), .proxy = STR("http://me:secret@p:3128"), .tls = profile};
+        struct host_key key = {.url = str_from(rows[i].url), .proxy = STR("http://me:secret@p:3128"), .tls = profile};
         struct host *host = hosts_intern(hosts, &key, &err);
 
         test_case_is("%s", rows[i].url);
