@@ -35,7 +35,7 @@ void fuzz_open(struct fuzz_stage *stage, const struct fuzz_way *way)
     static const struct world_ops ops = {
         .now_ns = world_time, .wall_ns = world_time, .random = world_random, .wait = world_wait};
 
-    *stage = (struct fuzz_stage){.world = {&ops}, .nagging = way->nagging};
+    *stage = (struct fuzz_stage){.world = {.ops = &ops}, .nagging = way->nagging};
     stage->loop = loop_new(&stage->world);
     stage->arena = arena_new(NULL, ARENA_BYTES);
     stage->record = open_memstream(&stage->text, &stage->len);

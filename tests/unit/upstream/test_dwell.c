@@ -28,7 +28,7 @@ TEST(quantiles_are_right_within_two_percent)
     static const uint64_t gaps_ns[] = {100000, 10 * MS, SEC, 1234567891, 30 * SEC, 7200 * SEC};
 
     for (size_t i = 0; i < COUNT_OF(gaps_ns); i++) {
-        struct dwell dwell = {0};
+        struct dwell dwell = {.sum = 0}; /* clang 14 takes no 0 for an atomic pointer */
         struct dwell_view *view;
 
         for (int n = 0; n < 100; n++)
@@ -46,7 +46,7 @@ TEST(quantiles_are_right_within_two_percent)
 
 TEST(quantiles_of_a_mix_tell_its_parts)
 {
-    struct dwell dwell = {0};
+    struct dwell dwell = {.sum = 0};
     struct dwell_view *view;
 
     for (uint64_t i = 1; i <= 1000; i++)
@@ -64,7 +64,7 @@ TEST(quantiles_of_a_mix_tell_its_parts)
 
 TEST(small_counts_are_told_exactly)
 {
-    struct dwell dwell = {0};
+    struct dwell dwell = {.sum = 0};
     struct dwell_view *view;
 
     for (uint64_t requests = 1; requests <= 63; requests++)
@@ -78,7 +78,7 @@ TEST(small_counts_are_told_exactly)
 
 TEST(what_is_out_of_range_counts_at_its_edge)
 {
-    struct dwell dwell = {0};
+    struct dwell dwell = {.sum = 0};
     struct dwell_view *view;
 
     dwell_note(&dwell, DWELL_REUSE, 0);
