@@ -24,7 +24,7 @@ struct sim_origin {
     struct task task; /* accepts */
     struct watch watch;
     struct list visitors;
-    unsigned conns, requests;
+    unsigned conns, requests, closes;
 };
 
 struct visitor {
@@ -39,6 +39,7 @@ struct visitor {
     struct sim_body body;
     struct sim_job *job;
     unsigned requests;
+    bool half_closed; /* nothing can be said any more */
 };
 
 NORETURN static void accuse(const struct visitor *visitor, const char *what, const char *detail)
@@ -59,6 +60,18 @@ static void remove_visitor(struct visitor *visitor, bool reset)
     free(visitor);
 }
 
+/* It is the origin that ends the connection. */
+static void end_visitor(struct visitor *visitor, bool reset)
+{
+    visitor->origin->closes++;
+    remove_visitor(visitor, reset);
+}
+
+static bool origin_chance(struct sim_origin *origin, uint32_t percent)
+{
+    return percent > 0 && rng_below(sim_rng(origin->sim), 100) < percent;
+}
+
 static void set_timer(struct visitor *visitor, uint64_t delay_ns)
 {
     timer_set(visitor->origin->loop, &visitor->timer, loop_now_ns(visitor->origin->loop) + delay_ns);
@@ -66,11 +79,16 @@ static void set_timer(struct visitor *visitor, uint64_t delay_ns)
 
 static void wait_for_request(struct visitor *visitor)
 {
+    const struct sim_origin_options *options = &visitor->origin->options;
+
     visitor->state = VISITOR_HEAD;
     visitor->job = NULL;
     timer_clear(visitor->origin->loop, &visitor->timer);
-    if (visitor->origin->options.idle_close_ns > 0)
-        set_timer(visitor, visitor->origin->options.idle_close_ns + (visitor->requests == 0 ? FIRST_REQUEST_NS : 0));
+    if (options->idle_close_ns > 0)
+        set_timer(visitor, options->idle_close_ns + (visitor->requests == 0 ? FIRST_REQUEST_NS : 0) +
+                               (options->close_jitter_ns > 0
+                                    ? rng_below(sim_rng(visitor->origin->sim), options->close_jitter_ns + 1)
+                                    : 0));
 }
 
 /* "POST /any/path/17 HTTP/1.1": the job's number stands last in the path. */
@@ -290,10 +308,10 @@ static bool end_answer(struct visitor *visitor)
         wait_for_request(visitor);
         return true;
     case AFTER_CLOSE:
-        remove_visitor(visitor, false);
+        end_visitor(visitor, false);
         return false;
     case AFTER_RESET:
-        remove_visitor(visitor, true);
+        end_visitor(visitor, true);
         return false;
     case AFTER_SILENCE:
         visitor->state = VISITOR_SILENT;
@@ -313,6 +331,10 @@ static bool step(struct visitor *visitor)
     case VISITOR_THINK:
         if (!visitor->timer.fired)
             return false;
+        if (visitor->half_closed) {
+            visitor->state = VISITOR_SILENT;
+            return true;
+        }
         answer(visitor);
         sim_wire_pump(&visitor->wire);
         return true;
@@ -322,6 +344,23 @@ static bool step(struct visitor *visitor)
         return false;
     }
     return false;
+}
+
+/* The connection has idled for long enough. False: the visitor is gone. */
+static bool idle_close(struct visitor *visitor)
+{
+    struct sim_origin *origin = visitor->origin;
+    bool reset = origin_chance(origin, origin->options.reset_percent);
+
+    if (reset || !origin_chance(origin, origin->options.half_percent)) {
+        end_visitor(visitor, reset);
+        return false;
+    }
+    timer_clear(origin->loop, &visitor->timer);
+    loop_world(origin->loop)->ops->shutdown_write(loop_world(origin->loop), visitor->wire.watch.fd);
+    visitor->half_closed = true;
+    origin->closes++;
+    return true;
 }
 
 static void run_visitor(struct task *task)
@@ -334,10 +373,8 @@ static void run_visitor(struct task *task)
         remove_visitor(visitor, false);
         return;
     }
-    if (visitor->state == VISITOR_HEAD && visitor->timer.fired && visitor->wire.in.len == 0) {
-        remove_visitor(visitor, false);
+    if (visitor->state == VISITOR_HEAD && visitor->timer.fired && visitor->wire.in.len == 0 && !idle_close(visitor))
         return;
-    }
     while (step(visitor))
         continue;
 }
@@ -408,4 +445,9 @@ unsigned sim_origin_conns(const struct sim_origin *origin)
 unsigned sim_origin_requests(const struct sim_origin *origin)
 {
     return origin->requests;
+}
+
+unsigned sim_origin_closes(const struct sim_origin *origin)
+{
+    return origin->closes;
 }

@@ -10,12 +10,13 @@
 #include <unistd.h>
 
 enum {
+    TALLIES_MAX = 8,
     SECONDS_MAX = 120,       /* of real time for one run: more is a hang */
     FIRST_DEFAULT = 1000001, /* no number that looks like a count */
 };
 
 struct options {
-    uint64_t first, count;
+    uint64_t first, count, until;
     const char *only; /* NULL: all */
     bool traces, twice;
 };
@@ -26,6 +27,29 @@ static struct scenario *scenarios; /* in no order until sort_scenarios */
 static const char *running_name;
 static uint64_t running_seed;
 static unsigned running_number; /* TAP's */
+
+/* What the running scenario has counted, over all its seeds. */
+static struct tally {
+    const char *what;
+    uint64_t number;
+} tallies[TALLIES_MAX];
+
+void scenario_count(const char *what, uint64_t number)
+{
+    unsigned i = 0;
+
+    while (i < TALLIES_MAX && tallies[i].what && strcmp(tallies[i].what, what) != 0)
+        i++;
+    ASSERT(i < TALLIES_MAX);
+    tallies[i].what = what;
+    tallies[i].number += number;
+}
+
+static void print_tallies(void)
+{
+    for (unsigned i = 0; i < TALLIES_MAX && tallies[i].what; i++)
+        printf("# %s: %llu\n", tallies[i].what, (unsigned long long)tallies[i].number);
+}
 
 void scenario_register(struct scenario *scenario)
 {
@@ -84,18 +108,32 @@ static uint64_t run_once(const struct scenario *scenario, uint64_t seed, bool tr
     return hash;
 }
 
+/* A scenario that counts nothing is not run for ever. */
+static bool wants_more(const struct options *options, uint64_t runs)
+{
+    if (options->until > 0 && runs > 0 && tallies[0].number > 0)
+        return tallies[0].number < options->until;
+    return runs < options->count;
+}
+
 static void run_scenario(const struct scenario *scenario, const struct options *options)
 {
+    uint64_t runs = 0;
+
     running_number++;
-    for (uint64_t i = 0; i < options->count; i++) {
+    memset(tallies, 0, sizeof(tallies));
+    for (; wants_more(options, runs); runs++) {
+        uint64_t i = runs;
+
         uint64_t hash = run_once(scenario, options->first + i, options->traces);
 
         if (options->twice && run_once(scenario, options->first + i, false) != hash)
             fail(NULL, "two runs with one seed differ: something is decided by memory addresses, time or threads");
     }
     running_name = NULL;
-    printf("ok %u - %s, %llu seeds from %llu\n", running_number, scenario->name, (unsigned long long)options->count,
+    printf("ok %u - %s, %llu seeds from %llu\n", running_number, scenario->name, (unsigned long long)runs,
            (unsigned long long)options->first);
+    print_tallies();
     fflush(stdout);
 }
 
@@ -106,9 +144,9 @@ static bool is_chosen(const struct options *options, const struct scenario *scen
 
 static int usage(void)
 {
-    fprintf(stderr,
-            "usage: test_sim --count N [--first SEED|random] | --seed SEED [--trace]  [--scenario TEXT] [--twice] "
-            "[--list]\n");
+    fprintf(stderr, "usage: test_sim --count N [--first SEED|random] | --seed SEED [--trace]  [--until NUMBER] "
+                    "[--scenario TEXT] [--twice] "
+                    "[--list]\n");
     return 2;
 }
 
@@ -129,6 +167,8 @@ static int read_option(struct options *options, const char *name, const char *va
     }
     if (strcmp(name, "--count") == 0)
         return text_to_u64(str_from(value), &options->count) ? 2 : 0;
+    if (strcmp(name, "--until") == 0)
+        return text_to_u64(str_from(value), &options->until) ? 2 : 0;
     if (strcmp(name, "--first") == 0 && strcmp(value, "random") == 0)
         return getrandom(&options->first, 4, 0) == 4 ? 2 : 0;
     if (strcmp(name, "--first") == 0 || strcmp(name, "--seed") == 0)

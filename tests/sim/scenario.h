@@ -7,6 +7,7 @@
  *
  *   test_sim --count N [--first SEED]   every scenario with N seeds; "--first random" for new ones
  *   test_sim --seed SEED [--trace]      every scenario with this seed, with a trace of packets and peers
+ *   --until NUMBER                      as many seeds as it takes until the first count (scenario_count) is so high
  *   --scenario TEXT                     only those whose name holds TEXT
  *   --twice                             each run twice, which must come out the same
  *
@@ -31,6 +32,9 @@ void scenario_register(struct scenario *scenario);
         scenario_register(&scenario);                                                                                  \
     }                                                                                                                  \
     static void scenario_##name_(struct sim *sim)
+
+/* Adds to a count of the scenario, which is told when it has passed. `what` is a literal. */
+void scenario_count(const char *what, uint64_t number);
 
 /* A number in [low, high], decided by the seed. */
 static inline uint64_t sim_between(struct sim *sim, uint64_t low, uint64_t high)

@@ -10,6 +10,7 @@ import sys
 import bench
 import build
 import demo
+import faults
 import fresh
 import fuzz
 import race
@@ -28,6 +29,7 @@ HELP = """usage: ./dev WORD
   fuzz TARGET [SECONDS] libFuzzer on one engine, 60 s by default
   bench [CASE...]       measure, paired with the peers installed; writes build/bench/*.json
   race [--requests N]   the idle-close race: Holdfast, nginx, HAProxy and Apache side by side; more: race --help
+  faults [--faults F]   origins that close, reset, cut, stall and fall silent: Holdfast, nginx and HAProxy; faults --help
   tidy                  layers, banned calls, lengths, format
   fmt [--check]         format C with clang-format 14
   fresh RELEASE         bookworm or trixie: demo --once and test in a bare Debian (root; needs the network)
@@ -81,6 +83,7 @@ WORDS = {
     "fuzz": fuzz.fuzz,
     "bench": bench.bench,
     "race": race.race,
+    "faults": faults.faults,
     "tidy": style.tidy,
     "fmt": style.fmt,
     "fresh": fresh.fresh,
