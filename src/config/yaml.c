@@ -1,7 +1,7 @@
 /* yaml.c: texts in YAML to the tree that JSON gives, with the same places. libyaml makes the events; anchors, merge
  * keys and their limits are ours: an alias shares what it stands for, and what all aliases stand for together is
- * bounded, so that a few lines cannot make a tree of billions. Start with yaml_parse. SPDX-License-Identifier:
- * Apache-2.0 */
+ * bounded, so that a few lines cannot make a tree of billions. Start with yaml_parse.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "config/document_internal.h"
 #include "config/problems.h"
 

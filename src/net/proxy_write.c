@@ -166,7 +166,7 @@ static void write_block(struct proxy_writer *writer, const struct proxy_header *
 
     put(writer, signature, sizeof(signature));
     put_u8(writer, (uint8_t)(0x20 | (header->local ? PROXY_COMMAND_LOCAL : PROXY_COMMAND_PROXY)));
-    put_u8(writer, family == PROXY_FAMILY_UNSPEC ? 0 : (uint8_t)(family << 4 | transport));
+    put_u8(writer, (uint8_t)(family == PROXY_FAMILY_UNSPEC ? 0 : family << 4 | transport));
     put_u16(writer, 0);
     put_addresses(writer, family, header, &source, &destination);
     if (family != PROXY_FAMILY_UNSPEC) {

@@ -8,6 +8,8 @@
 #define MS  UINT64_C(1000000)
 #define SEC (1000 * MS)
 
+static const struct dwell empty; /* clang 14 takes no {0} where an atomic pointer is first */
+
 static struct dwell_view *view_of(const struct dwell *dwell, enum dwell_kind kind)
 {
     struct dwell_view *view = calloc(1, sizeof(*view));
@@ -28,7 +30,7 @@ TEST(quantiles_are_right_within_two_percent)
     static const uint64_t gaps_ns[] = {100000, 10 * MS, SEC, 1234567891, 30 * SEC, 7200 * SEC};
 
     for (size_t i = 0; i < COUNT_OF(gaps_ns); i++) {
-        struct dwell dwell = {.sum = 0}; /* clang 14 takes no 0 for an atomic pointer */
+        struct dwell dwell = empty;
         struct dwell_view *view;
 
         for (int n = 0; n < 100; n++)
@@ -46,7 +48,7 @@ TEST(quantiles_are_right_within_two_percent)
 
 TEST(quantiles_of_a_mix_tell_its_parts)
 {
-    struct dwell dwell = {.sum = 0};
+    struct dwell dwell = empty;
     struct dwell_view *view;
 
     for (uint64_t i = 1; i <= 1000; i++)
@@ -64,7 +66,7 @@ TEST(quantiles_of_a_mix_tell_its_parts)
 
 TEST(small_counts_are_told_exactly)
 {
-    struct dwell dwell = {.sum = 0};
+    struct dwell dwell = empty;
     struct dwell_view *view;
 
     for (uint64_t requests = 1; requests <= 63; requests++)
@@ -78,7 +80,7 @@ TEST(small_counts_are_told_exactly)
 
 TEST(what_is_out_of_range_counts_at_its_edge)
 {
-    struct dwell dwell = {.sum = 0};
+    struct dwell dwell = empty;
     struct dwell_view *view;
 
     dwell_note(&dwell, DWELL_REUSE, 0);
@@ -93,7 +95,7 @@ TEST(what_is_out_of_range_counts_at_its_edge)
 
 TEST(workers_add_up_and_kinds_stay_apart)
 {
-    struct dwell dwells[2] = {0};
+    struct dwell dwells[2] = {empty, empty};
     struct dwell_view *view = calloc(1, sizeof(*view));
 
     dwell_note(&dwells[0], DWELL_CLOSE_OURS, SEC);
