@@ -115,6 +115,7 @@ static bool make_discovery(struct compiling *compiling)
     discovery->name = options->host.items[0];
     discovery->scheme = options->sd_scheme;
     discovery->pool = options->transport.pool;
+    discovery->proxies = compiling->proxies;
     discovery->refresh_ns = options->sd_refresh_ns;
     if (str_eq(discovery->scheme, STR("https")))
         discovery->tls = profiles_get(compiling->profiles, &options->client_tls, &err);

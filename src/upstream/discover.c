@@ -65,12 +65,16 @@ static struct host *host_of(const struct watched_name *name, const struct srv_re
 {
     struct host_key key = {.pool = name->what.pool, .tls = name->what.tls};
     char url[SRV_TARGET_BYTES + 32];
+    const struct forward_proxy *proxy;
+    struct host *host = NULL;
     struct error err;
-    struct host *host;
 
     snprintf(url, sizeof(url), "%.*s://%s:%u", STR_ARG(name->what.scheme), record->target, record->port);
     key.url = str_from(url);
-    host = hosts_intern(name->owner->pool->hosts, &key, &err);
+    if (host_url_proxy(name->what.proxies, key.url, &proxy, &err)) {
+        key.proxy = proxy ? proxy->url : STR_EMPTY;
+        host = hosts_intern(name->owner->pool->hosts, &key, &err);
+    }
     if (!host)
         LOG(LOG_WARNING, "UPSTREAM", "SRV records of %.*s: %s", STR_ARG(name->what.name), err.text);
     return host;
@@ -176,12 +180,15 @@ static void run_name(struct task *task)
 /* The configuration may go before the name does. */
 static bool copy_what(struct watched_name *name, const struct discovery *what)
 {
+    bool ok;
+
     name->what = *what;
+    name->what.proxies = forward_rules_copy(name->arena, what->proxies, &ok);
     name->what.name = arena_copy(name->arena, what->name);
     name->what.scheme = arena_copy(name->arena, what->scheme);
     name->what.pool = arena_copy(name->arena, what->pool);
     name->what.key = arena_copy(name->arena, what->key);
-    return name->what.name.data && name->what.scheme.data && name->what.key.data;
+    return ok && name->what.name.data && name->what.scheme.data && name->what.key.data;
 }
 
 static struct watched_name *name_new(struct discoveries *owner, const struct discovery *what)

@@ -35,6 +35,9 @@ struct forward_rules;
 /* Lives in the arena and keeps copies. NULL: no memory. */
 const struct forward_rules *forward_rules_new(struct arena *arena, const struct forward_proxy_variables *variables);
 
+/* The same rules in another arena; NULL for NULL. *ok false: no memory. */
+const struct forward_rules *forward_rules_copy(struct arena *arena, const struct forward_rules *rules, bool *ok);
+
 /* The proxy on the way to a host; *proxy NULL: none. False: there should be one, but its URL is of no use, or
  * HTTP_PROXY cannot be trusted (cgi): *err, fault CONFIG, names the variable. NULL for rules is none at all. */
 bool forward_rules_find(const struct forward_rules *rules, bool secure, struct str name, uint16_t port,

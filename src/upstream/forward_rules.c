@@ -32,6 +32,7 @@ struct forward_rules {
     struct matcher *matchers;
     size_t matcher_count;
     bool cgi;
+    struct forward_proxy_variables source; /* copies, for forward_rules_copy */
 };
 
 static bool is_space(char c)
@@ -184,7 +185,21 @@ const struct forward_rules *forward_rules_new(struct arena *arena, const struct 
         !parse_way(arena, &rules->https, "HTTPS_PROXY", variables->https))
         return NULL;
     rules->cgi = variables->cgi;
-    return rules;
+    rules->source = (struct forward_proxy_variables){
+        .http = arena_copy(arena, variables->http),
+        .https = arena_copy(arena, variables->https),
+        .none = arena_copy(arena, variables->none),
+        .cgi = variables->cgi,
+    };
+    return rules->source.http.data && rules->source.https.data && rules->source.none.data ? rules : NULL;
+}
+
+const struct forward_rules *forward_rules_copy(struct arena *arena, const struct forward_rules *rules, bool *ok)
+{
+    const struct forward_rules *copy = rules ? forward_rules_new(arena, &rules->source) : NULL;
+
+    *ok = copy || !rules;
+    return copy;
 }
 
 static bool network_holds(const struct matcher *network, const struct addr *addr)

@@ -8,6 +8,7 @@ import time
 
 import pytest
 from configs import forward_all, service
+from forward_proxy import ForwardProxy
 from gateway import run_to_end
 from nameserver import NameServer, find_dnsmasq
 from origin import answers, reply
@@ -69,6 +70,14 @@ def test_hosts_of_the_best_priority_are_used_by_their_weight(make, dns):
     gateway = make.gateway(discovered(server, {"balance": "round_robin"}))
     assert tally(gateway, 30) == {"a": 20, "b": 10}
     assert a.last.get("host") == f"a.test.:{a.address[1]}"  # with the dot, as KrakenD sends it
+
+
+def test_hosts_behind_a_forward_proxy(make, dns):
+    upstream, between = make.origin(named("a")), make.stack.enter_context(ForwardProxy())
+    server = dns(*srv(upstream, "a.test"))
+    gateway = make.gateway(discovered(server), environment={"HTTP_PROXY": between.url})
+    assert tally(gateway, 3) == {"a": 3}
+    assert between.lines == [f"GET http://a.test.:{upstream.address[1]}/"] * 3
 
 
 def test_weights_of_zero_serve_nobody(make, dns):

@@ -122,6 +122,22 @@ TEST(forward_rules_by_scheme)
     CHECK_TEXT(find(NULL, false, "a.example", 80), "");
 }
 
+TEST(forward_rules_copied_are_the_same)
+{
+    struct forward_proxy_variables variables = {.http = STR("p:1"), .none = STR("direct.example")};
+    struct arena *arena = arena_new(NULL, SIZE_MAX);
+    const struct forward_rules *copy;
+    bool ok = false;
+
+    copy = forward_rules_copy(test_arena(), forward_rules_new(arena, &variables), &ok);
+    arena_free(arena);
+    CHECK(ok && copy);
+    CHECK_TEXT(find(copy, false, "a.example", 80), "p");
+    CHECK_TEXT(find(copy, false, "direct.example", 80), "");
+    CHECK_TEXT(find(copy, true, "a.example", 443), "");
+    CHECK(!forward_rules_copy(test_arena(), NULL, &ok) && ok);
+}
+
 static const struct {
     const char *list, *name;
     uint16_t port;
