@@ -44,10 +44,13 @@ struct option {
     int64_t preset, min, max;    /* numbers, durations, sizes; both 0: no range; max below min: no upper limit */
     const char *preset_text;     /* strings; enums: the name */
     const char *const *names;    /* enums: NULL-terminated */
-    const struct schema *schema; /* objects and list elements */
+    const struct schema *schema; /* objects and list elements; of a free form: what its members are, for documents */
     bool required;
     const char *help; /* one sentence */
     const char *note; /* ignored options: what to tell, as a note; NULL: silent */
+    /* For the JSON Schema only, all of them JSON text: the default that holds when the preset stands for another; an
+     * example; members that say what a free form is (of any type: they are added). NULL: none. */
+    const char *shown, *example, *form;
 };
 
 struct schema {

@@ -1,6 +1,6 @@
 /* service_internal.h: the parts that a configuration goes through between its text and struct service.
  *
- * service_schema.c binds tables, service_keys.c and service_components.c say what this version cannot do,
+ * service_schema.c binds tables, service_keys.c and service_missing.c say what this version cannot do,
  * service_router.c, service_ours.c and service_upstream.c read blocks of extra_config, service_check.c settles defaults
  * and checks what tables cannot, service_encoding.c and service_routes.c are parts of that.
  * SPDX-License-Identifier: Apache-2.0 */
@@ -22,10 +22,12 @@ void keys_check(enum level level, const struct node *node, const char *prefix, b
 /* The same for the components under extra_config. */
 void components_check(enum level level, const struct node *extra_config, const char *prefix, struct report *report);
 
-/* A component by its short name or KrakenD's long one. NULL: not there, or not an object. */
+/* A component by its short name or KrakenD's long one; the short one wins. NULL: not there, or not an object. */
 const struct node *component_find(const struct node *extra_config, const char *name);
+struct str component_name(struct str name); /* the short name of a component; the name itself when it has no other */
 
 /* extra_config.router. */
+extern const struct schema router_schema;
 void router_options_read(struct router_options *options, const struct node *block, struct report *report);
 
 /* holdfast/server, holdfast/admin and holdfast/upstream of the root. */

@@ -1,5 +1,4 @@
-/* service_keys.c: keys that this version knows and does not act upon. What would change an answer or open a door if it
- * were passed over is an error that stops the start; the rest is a warning, a note, or nothing.
+/* service_keys.c: keys that this version knows and does not act upon: a warning, a note, or nothing.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/service_internal.h"
 
@@ -35,10 +34,9 @@ struct place node_place(const struct node *object, const char *name)
 
 /* What it means that a key is not acted upon. */
 enum harm {
-    HARM_ANSWERS, /* answers would differ: an error */
-    HARM_SHAPE,   /* nothing is decoded under no-op: a warning there */
-    HARM_LITTLE,  /* a warning */
-    HARM_NONE,    /* a note */
+    HARM_SHAPE,  /* nothing is decoded under no-op: a warning there */
+    HARM_LITTLE, /* a warning */
+    HARM_NONE,   /* a note */
 };
 
 struct key_rule {
@@ -49,8 +47,6 @@ struct key_rule {
     const char *text;
 };
 
-static const char later[] = "is not supported yet in this version";
-
 static const struct key_rule rules[] = {
     {LEVEL_BACKEND, "target", HARM_SHAPE, NULL, NULL},
     {LEVEL_BACKEND, "allow", HARM_SHAPE, NULL, NULL},
@@ -59,23 +55,21 @@ static const struct key_rule rules[] = {
     {LEVEL_BACKEND, "group", HARM_SHAPE, NULL, NULL},
     {LEVEL_BACKEND, "timeout", HARM_NONE, NULL, "is not read at a backend: the endpoint's timeout counts"},
     {LEVEL_BACKEND, "concurrent_calls", HARM_NONE, "1", "is not read at a backend: the endpoint's value counts"},
-    {LEVEL_ROOT, "use_h2c", HARM_ANSWERS, NULL, later},
-    {LEVEL_ROOT, "async_agent", HARM_ANSWERS, NULL, later},
+    {LEVEL_ROOT, "use_h2c", HARM_LITTLE, NULL, "is ignored: HTTP/2 comes in a later version; HTTP/1.1 is served"},
+    {LEVEL_ROOT, "async_agent", HARM_LITTLE, NULL, "is ignored: consumers of queues come in a later version"},
     {LEVEL_ROOT, "plugin", HARM_LITTLE, NULL, "has no effect: Go plugins cannot be loaded"},
 };
 
 static enum severity severity_of(enum harm harm)
 {
     switch (harm) {
-    case HARM_ANSWERS:
-        return SEVERITY_ERROR;
     case HARM_SHAPE:
     case HARM_LITTLE:
         return SEVERITY_WARNING;
     case HARM_NONE:
         return SEVERITY_NOTE;
     }
-    return SEVERITY_ERROR;
+    return SEVERITY_WARNING;
 }
 
 /* How the environment says no. */
@@ -92,15 +86,14 @@ static bool is_false_text(const struct node *node)
 static void judge(const struct key_rule *rule, const struct node *member, const char *prefix, bool no_op,
                   struct report *report)
 {
-    enum severity severity = severity_of(rule->harm);
     const char *text = rule->harm == HARM_SHAPE ? "has no effect with no-op" : rule->text;
 
     if (!node_is_given(member) || (rule->harm == HARM_SHAPE && !no_op) ||
         (rule->level == LEVEL_ROOT && is_false_text(member)) ||
         (rule->fine && str_eq(member->text, str_from(rule->fine))))
         return;
-    report_add(report, severity, severity == SEVERITY_ERROR ? PROBLEM_UNSUPPORTED : PROBLEM_NO_EFFECT, member->place,
-               NULL, "%s%s: %s", prefix, rule->key, text);
+    report_add(report, severity_of(rule->harm), PROBLEM_NO_EFFECT, member->place, NULL, "%s%s: %s", prefix, rule->key,
+               text);
 }
 
 /* Only "dns" looks anything up; every other name means the hosts as they are written. */

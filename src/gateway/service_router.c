@@ -7,52 +7,51 @@
 
 #include "json/write.h"
 
-enum want { WANT_BOOL, WANT_INT, WANT_STRING, WANT_STRINGS, WANT_ANYTHING };
-
-struct router_row {
-    const char *name;
-    enum want want;
-    bool survives; /* counts even when another value is of the wrong type */
-    size_t offset; /* 1 + place in struct router_options; 0: not kept */
+/* clang-format off */
+static const struct option rows[] = {
+    OPTION_BOOL(struct router_options, "disable_redirect_trailing_slash", disable_redirect_trailing_slash,
+                .help = "No redirect from /a/ to /a and back."),
+    OPTION_BOOL(struct router_options, "disable_redirect_fixed_path", disable_redirect_fixed_path,
+                .help = "No redirect to a path that differs in case or in extra slashes."),
+    OPTION_BOOL(struct router_options, "disable_handle_method_not_allowed", disable_handle_method_not_allowed,
+                .help = "404 instead of 405."),
+    OPTION_BOOL(struct router_options, "forwarded_by_client_ip", forwarded_by_client_ip, .preset = 1,
+                .help = "The client's address is read from headers."),
+    OPTION_STRINGS(struct router_options, "remote_ip_headers", remote_ip_headers, .shown = "[\"X-Forwarded-For\", \"X-Real-IP\"]",
+                   .help = "Headers with the client's address, in this order."),
+    OPTION_STRINGS(struct router_options, "trusted_proxies", trusted_proxies, .example = "[\"10.0.0.0/8\", \"::1\"]",
+                   .help = "Addresses and networks whose headers count; everybody when empty."),
+    OPTION_BOOL(struct router_options, "app_engine", app_engine, .help = "Believes X-Appengine-Remote-Addr."),
+    OPTION_BOOL(struct router_options, "remove_extra_slash", remove_extra_slash,
+                .help = "Double slashes and dots are cleaned before routes are searched."),
+    OPTION_STRINGS(struct router_options, "logger_skip_paths", logger_skip_paths, .example = "[\"/__health\"]",
+                   .help = "Paths without a line in the access log."),
+    OPTION_BOOL(struct router_options, "return_error_msg", return_error_msg, .help = "The text of a backend error becomes the body."),
+    OPTION_BOOL(struct router_options, "hide_version_header", hide_version_header,
+                .help = "X-Krakend says \"Version undefined\"."),
+    OPTION_BOOL(struct router_options, "disable_access_log", disable_access_log, .help = "No access lines."),
+    OPTION_BOOL(struct router_options, "disable_path_decoding", disable_path_decoding,
+                .help = "Parameters are not checked for escapes that survive decoding."),
+    OPTION_BOOL(struct router_options, "disable_health", disable_health, .help = "No health page."),
+    OPTION_STRING(struct router_options, "health_path", health_path, .preset_text = "/__health", .help = "Where the health page is."),
+    OPTION_BOOL(struct router_options, "auto_options", auto_options, .help = "Answers OPTIONS for every path, with Allow."),
+    OPTION_INT(struct router_options, "max_multipart_memory", max_multipart_memory, .help = "Without effect, as in KrakenD."),
+    OPTION_BOOL(struct router_options, "use_h2c", use_h2c, .help = "HTTP/2 without TLS; comes in a later version."),
+    OPTION_NODE(struct router_options, "error_body", error_body,
+                .form = "\"type\": \"object\", \"properties\": {\"404\": {}, \"405\": {}}",
+                .example = "{\"404\": {\"error\": \"not found\"}}", .help = "JSON bodies of 404 and 405."),
+    OPTION_IGNORED("decompress_gzip", .help = "Of KrakenD Enterprise; ignored."),
+    OPTION_IGNORED("disable_gzip", .help = "Of KrakenD Enterprise; ignored."),
+    OPTION_IGNORED("max_payload", .help = "Of KrakenD Enterprise; ignored."),
 };
+/* clang-format on */
 
-#define ROW(name_, want_, survives_)                                                                                   \
-    {                                                                                                                  \
-#name_, want_, survives_, 1 + offsetof(struct router_options, name_)                                           \
-    }
-#define ROW_UNUSED(name_, want_)                                                                                       \
-    {                                                                                                                  \
-#name_, want_, false, 0                                                                                        \
-    }
+const struct schema router_schema = {
+    .title = "router", .size = sizeof(struct router_options), .options = rows, .count = COUNT_OF(rows)};
 
-static const struct router_row rows[] = {
-    ROW(disable_redirect_trailing_slash, WANT_BOOL, false),
-    ROW(disable_redirect_fixed_path, WANT_BOOL, false),
-    ROW(disable_handle_method_not_allowed, WANT_BOOL, false),
-    ROW(forwarded_by_client_ip, WANT_BOOL, false),
-    ROW(remote_ip_headers, WANT_STRINGS, false),
-    ROW(trusted_proxies, WANT_STRINGS, false),
-    ROW(app_engine, WANT_BOOL, false),
-    ROW(remove_extra_slash, WANT_BOOL, false),
-    ROW(logger_skip_paths, WANT_STRINGS, false),
-    ROW(return_error_msg, WANT_BOOL, false),
-    ROW(hide_version_header, WANT_BOOL, false),
-    ROW(disable_access_log, WANT_BOOL, true),
-    ROW(disable_path_decoding, WANT_BOOL, true),
-    ROW(disable_health, WANT_BOOL, true),
-    ROW(health_path, WANT_STRING, true),
-    ROW(auto_options, WANT_BOOL, true),
-    ROW_UNUSED(max_multipart_memory, WANT_INT),
-    ROW_UNUSED(use_h2c, WANT_BOOL),
-    ROW_UNUSED(error_body, WANT_ANYTHING),
-    ROW_UNUSED(decompress_gzip, WANT_ANYTHING),
-    ROW_UNUSED(disable_gzip, WANT_ANYTHING),
-    ROW_UNUSED(max_payload, WANT_ANYTHING),
-};
-
-static const char *const want_texts[] = {
-    [WANT_BOOL] = "true or false",        [WANT_INT] = "a whole number", [WANT_STRING] = "a string",
-    [WANT_STRINGS] = "a list of strings", [WANT_ANYTHING] = "anything",
+/* These count even when another value is of the wrong type. */
+static const char *const survivors[] = {
+    "disable_access_log", "disable_path_decoding", "disable_health", "health_path", "auto_options",
 };
 
 static bool is_int(const struct node *node)
@@ -69,23 +68,30 @@ static bool is_strings(const struct node *node)
     return node->type == JSON_ARRAY;
 }
 
-static bool suits(const struct node *node, enum want want)
+/* What the option wants, for messages; NULL: the value is of that type. */
+static const char *wanted(const struct option *option, const struct node *node)
 {
     if (node->type == JSON_NULL)
-        return true;
-    switch (want) {
-    case WANT_BOOL:
-        return node->type == JSON_TRUE || node->type == JSON_FALSE;
-    case WANT_INT:
-        return is_int(node);
-    case WANT_STRING:
-        return node->type == JSON_STRING;
-    case WANT_STRINGS:
-        return is_strings(node);
-    case WANT_ANYTHING:
-        return true;
+        return NULL;
+    switch (option->type) {
+    case OPTION_TYPE_BOOL:
+        return node->type == JSON_TRUE || node->type == JSON_FALSE ? NULL : "true or false";
+    case OPTION_TYPE_INT:
+        return is_int(node) ? NULL : "a whole number";
+    case OPTION_TYPE_STRING:
+        return node->type == JSON_STRING ? NULL : "a string";
+    case OPTION_TYPE_STRINGS:
+        return is_strings(node) ? NULL : "a list of strings";
+    case OPTION_TYPE_DURATION:
+    case OPTION_TYPE_SIZE:
+    case OPTION_TYPE_ENUM:
+    case OPTION_TYPE_OBJECT:
+    case OPTION_TYPE_LIST:
+    case OPTION_TYPE_NODE:
+    case OPTION_TYPE_IGNORED:
+        return NULL;
     }
-    return false;
+    return NULL;
 }
 
 static void fill_strings(struct str_list *list, const struct node *node, struct report *report)
@@ -102,37 +108,53 @@ static void fill_strings(struct str_list *list, const struct node *node, struct 
     *list = filled;
 }
 
-static void fill(struct router_options *options, const struct router_row *row, const struct node *node,
+static void fill(struct router_options *options, const struct option *option, const struct node *node,
                  struct report *report)
 {
-    void *at = (char *)options + row->offset - 1;
+    void *at = (char *)options + option->offset;
 
-    if (row->offset == 0 || node->type == JSON_NULL)
+    if (node->type == JSON_NULL)
         return;
-    switch (row->want) {
-    case WANT_BOOL:
+    switch (option->type) {
+    case OPTION_TYPE_BOOL:
         *(bool *)at = node->type == JSON_TRUE;
         break;
-    case WANT_STRING:
+    case OPTION_TYPE_STRING:
         if (node->text.len > 0)
             *(struct str *)at = node->text;
         break;
-    case WANT_STRINGS:
+    case OPTION_TYPE_STRINGS:
         if (node->count > 0)
             fill_strings(at, node, report);
         break;
-    case WANT_INT:
-    case WANT_ANYTHING:
+    case OPTION_TYPE_NODE:
+        *(const struct node **)at = node;
         break;
+    case OPTION_TYPE_INT:
+    case OPTION_TYPE_DURATION:
+    case OPTION_TYPE_SIZE:
+    case OPTION_TYPE_ENUM:
+    case OPTION_TYPE_OBJECT:
+    case OPTION_TYPE_LIST:
+    case OPTION_TYPE_IGNORED:
+        break; /* nothing comes of it */
     }
 }
 
-static const struct router_row *find_row(struct str name)
+static const struct option *find_row(struct str name)
 {
     for (size_t i = 0; i < COUNT_OF(rows); i++)
         if (str_eq_fold(name, str_from(rows[i].name)))
             return &rows[i];
     return NULL;
+}
+
+static bool survives(const struct option *option)
+{
+    for (size_t i = 0; i < COUNT_OF(survivors); i++)
+        if (strcmp(option->name, survivors[i]) == 0)
+            return true;
+    return false;
 }
 
 static void report_unknown(const struct node *member, struct report *report)
@@ -157,15 +179,16 @@ static bool check_types(const struct node *block, struct report *report)
     bool fine = true;
 
     for (const struct node *member = block->children; member; member = member->next) {
-        const struct router_row *row = find_row(member->name);
+        const struct option *row = find_row(member->name);
+        const char *want = row ? wanted(row, member) : NULL;
 
         if (!row) {
             report_unknown(member, report);
-        } else if (!suits(member, row->want)) {
+        } else if (want) {
             fine = false;
             report_add(report, SEVERITY_WARNING, PROBLEM_ROUTER_BLOCK, member->place, NULL,
                        "extra_config.router.%s: wants %s; as in KrakenD, most of this block is ignored because of it",
-                       row->name, want_texts[row->want]);
+                       row->name, want);
         }
     }
     return fine;
@@ -228,14 +251,14 @@ void router_options_read(struct router_options *options, const struct node *bloc
         return;
     fine = check_types(block, report);
     for (const struct node *member = block->children; member; member = member->next) {
-        const struct router_row *row = find_row(member->name);
+        const struct option *row = find_row(member->name);
 
-        if (row && (fine || row->survives) && suits(member, row->want))
+        if (row && (fine || survives(row)) && !wanted(row, member))
             fill(options, row, member, report);
     }
-    if (fine && node_is_given(node_member(block, STR("use_h2c"))))
-        report_add(report, SEVERITY_ERROR, PROBLEM_UNSUPPORTED, node_place(block, "use_h2c"), NULL,
-                   "extra_config.router.use_h2c: is not supported yet in this version");
+    if (options->use_h2c)
+        report_add(report, SEVERITY_WARNING, PROBLEM_NO_EFFECT, node_place(block, "use_h2c"), NULL,
+                   "extra_config.router.use_h2c: is ignored: HTTP/2 comes in a later version; HTTP/1.1 is served");
     options->error_body_404 = error_body(node_member(block, STR("error_body")), "404", report);
     options->error_body_405 = error_body(node_member(block, STR("error_body")), "405", report);
     parse_proxies(options, report);

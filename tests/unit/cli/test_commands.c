@@ -35,7 +35,6 @@ static const struct {
     {"run --to http://x -p 65536", 1, "", "ERROR --port: 65536 is not a port\n"},
     {"run --to http://x -p -1", 1, "", "ERROR --port: -1 is not a port\n"},
     {"run --to http://x/base", 1, "", "ERROR --to: \"http://x/base\" "},
-    {"run --to https://x", 1, "", "ERROR --to: \"https://x\" "},
     {"run --to http://x:99999", 1, "", "ERROR --to: \"http://x:99999\" "},
     {"run --to=", 1, "", "ERROR --to: \"http://\" "},
     {"run -c /nowhere/krakend.json", 1, "", "/nowhere/krakend.json"},

@@ -358,8 +358,8 @@ static const struct {
     {BACKEND("\"extra_config\": {\"proxy\": {\"shadow\": true}}"),
      "warning: endpoints[0].backend: all are shadows: every request will fail [HF0310]\n"},
     {BACKEND("\"extra_config\": {\"qos/circuit-breaker\": {}}"),
-     "error: endpoints[0].backend[0].extra_config: \"qos/circuit-breaker\" is not supported yet in this version "
-     "[HF0315]\n"},
+     "warning: endpoints[0].backend[0].extra_config: \"qos/circuit-breaker\" is ignored: it comes in a later version; "
+     "until then requests go on when a backend fails [HF0316]\n"},
     {BACKEND("\"extra_config\": {\"holdfast/upstream\": {\"class\": \"stream\", \"balance\": \"p2c\"}}"),
      "warning: endpoints[0].backend[0].extra_config.holdfast/upstream.class: has no effect yet [HF0316]\n"},
     {BACKEND("\"extra_config\": {\"holdfast/upstream\": {\"protocol\": \"h2c\"}}"),
@@ -383,10 +383,13 @@ static const struct {
     {ENDPOINT("\"input_headers\": [\"X Y\", \"*\"], \"backend\": [{}]"),
      "warning: endpoints[0].input_headers[0]: \"X Y\" is no header name: nothing matches it [HF0323]\n"},
     {ENDPOINT("\"extra_config\": {\"auth/validator\": {}, \"validation/cel\": []}, \"backend\": [{}]"),
-     "error: endpoints[0].extra_config: \"auth/validator\" is not supported yet in this version [HF0315]\n"
-     "error: endpoints[0].extra_config: \"validation/cel\" is not supported yet in this version [HF0315]\n"},
+     "error: endpoints[0].extra_config: \"auth/validator\" is not supported yet in this version, and without it "
+     "tokens would not be checked: the gateway does not start [HF0315]\n"
+     "error: endpoints[0].extra_config: \"validation/cel\" is not supported yet in this version, and without it "
+     "what it rejects would be let through: the gateway does not start [HF0315]\n"},
     {ENDPOINT("\"extra_config\": {\"github.com/devopsfaith/krakend-jose/validator\": {}}, \"backend\": [{}]"),
-     "error: endpoints[0].extra_config: \"auth/validator\" is not supported yet in this version [HF0315]\n"},
+     "error: endpoints[0].extra_config: \"auth/validator\" is not supported yet in this version, and without it "
+     "tokens would not be checked: the gateway does not start [HF0315]\n"},
     {PROXY("\"static\": {\"data\": {}}"), ""},
     {PROXY("\"static\": {\"strategy\": \"never\", \"data\": {}}"),
      "warning: endpoints[0].extra_config.proxy.static.strategy: \"never\" is not known: as in KrakenD, it means "
@@ -418,22 +421,24 @@ static const struct {
      "error: tls.keys[0]: private_key is not defined [HF0330]\n"},
     {ROOT("\"tls\": {\"private_key\": \"a\"}"), "error: tls.keys[0]: public_key is not defined [HF0330]\n"},
     {ROOT("\"tls\": {\"keys\": [], \"disabled\": true}"), ""},
-    {ROOT("\"use_h2c\": true"), "error: use_h2c: is not supported yet in this version [HF0315]\n"},
+    {ROOT("\"use_h2c\": true"), "warning: use_h2c: is ignored: HTTP/2 comes in a later version; HTTP/1.1 is served [HF0316]\n"},
     {ROOT("\"use_h2c\": \"false\", \"dns_cache_ttl\": \"10s\", \"sequential_start\": true, \"name\": \"x\", "
           "\"$schema\": \"y\""),
      ""},
-    {ROOT("\"async_agent\": [{}]"), "error: async_agent: is not supported yet in this version [HF0315]\n"},
+    {ROOT("\"async_agent\": [{}]"), "warning: async_agent: is ignored: consumers of queues come in a later version [HF0316]\n"},
     {ROOT("\"plugin\": {\"folder\": \"/x\"}"),
      "warning: plugin: has no effect: Go plugins cannot be loaded [HF0316]\n"},
     {ROOT("\"extra_config\": {\"security/http\": {}, \"documentation/openapi\": {}, \"@note\": 1, "
           "\"holdfast/answer\": {}}"),
-     "error: extra_config: \"security/http\" is not supported yet in this version [HF0315]\n"
+     "error: extra_config: \"security/http\" is not supported yet in this version, and without it "
+     "what it forbids would be let through: the gateway does not start [HF0315]\n"
      "warning: extra_config: \"holdfast/answer\" is not read at this level [HF0317]\n"},
     {ROOT("\"extra_config\": {\"holdfast/severs\": {}}"),
      "warning: extra_config: nothing reads \"holdfast/severs\" [HF0317]\n"},
     {ROOT("\"extra_config\": []"), "error: extra_config: components are members of an object [HF0317]\n"},
     {ROOT("\"extra_config\": {\"router\": {\"use_h2c\": true}}"),
-     "error: extra_config.router.use_h2c: is not supported yet in this version [HF0315]\n"},
+     "warning: extra_config.router.use_h2c: is ignored: HTTP/2 comes in a later version; HTTP/1.1 is served "
+     "[HF0316]\n"},
     {ROOT("\"extra_config\": {\"router\": {\"trusted_proxies\": [\"10.0.0.1\", \"10.0.0.0/33\", \"::1\"]}}"),
      "warning: extra_config.router.trusted_proxies[1]: \"10.0.0.0/33\" is no address or network: it and all behind "
      "it are "
