@@ -31,6 +31,7 @@ enum http_unfit {
     HTTP_UNFIT_UNFINISHED, /* request or response was not complete when the user let go */
     HTTP_UNFIT_CLOSED,     /* the peer closed or reset it */
     HTTP_UNFIT_TIMEOUT,    /* one of our clocks ended it */
+    HTTP_UNFIT_TUNNEL,     /* it was switched to another protocol */
 };
 
 /* Why a server-role conn ends: the first reason counts. Names go into the ledger (http/end.c). */
@@ -115,6 +116,8 @@ struct http_stream {
 
 /* First member of every version's conn struct. */
 struct http_conn {
+    bool lasting; /* server role, set by the user: the answer has no end that could be waited for. write_timeout does
+                     not count, and a client that closes its side is gone: recv_body answers IO_FAIL, client_gone */
     const struct http_conn_ops *ops;
     struct loop *loop;
     struct stream *stream;
@@ -177,6 +180,10 @@ static inline enum io http_recv_body(struct http_stream *stream, struct chain *i
  * for it. IO_OK or IO_FAIL (the conn is dead, err->retry_safe when nothing of a request was sent); never IO_WAIT. */
 static inline enum io http_send_head(struct http_stream *stream, const struct http_head *head, bool end,
                                      struct error *err)
+/* Switching protocols. A request whose head has a `protocol` asks for it (no body, HTTP/1.1); an answer of status 101
+ * with one grants it. From there on recv_body and send_body carry bytes of the new protocol both ways, each direction
+ * until its own end (for HTTP/1 a FIN); no trailer follows, and the conn carries no other message. In the client role
+ * 101 is handed up only when the request asked. */
 {
     return stream->conn->ops->send_head(stream, head, end, err);
 }

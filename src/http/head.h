@@ -34,6 +34,8 @@ struct http_head {
     struct str scheme;     /* request: of an absolute-form target, else empty; the client role writes "http" */
     struct str authority;  /* request: Host, or that of an absolute-form target (which wins, RFC 9112 3.2.2) */
     struct str path;       /* request: path and query as sent, begins with '/', or "*" (OPTIONS) or empty (CONNECT) */
+    struct str protocol;   /* request: what it asks to switch to ("websocket"); answer 101: what was switched to. Fields
+                              Upgrade and Connection (HTTP/1.1), :protocol (RFC 8441) */
     uint16_t status;       /* response; 0 in a request and in trailers */
     uint8_t version_minor; /* HTTP/1.x as received; 1 for later versions */
     bool expect_continue;  /* request: has Expect: 100-continue (ignored in HTTP/1.0) */

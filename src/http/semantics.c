@@ -13,9 +13,9 @@ enum {
 
 /* What the first look at all fields found. */
 struct reading {
-    struct str host, length, coding;
-    uint32_t hosts, lengths, codings;
-    bool lengths_differ;
+    struct str host, length, coding, upgrade;
+    uint32_t hosts, lengths, codings, upgrades;
+    bool lengths_differ, switches;
     int64_t length_number;
     struct str options[OPTIONS_MAX]; /* names of Connection that are no known field */
     uint32_t option_count;
@@ -80,6 +80,8 @@ static bool take_option(struct message *message, struct str option)
         message->framing->close = true;
     else if (id == HEADER_KEEP_ALIVE)
         message->framing->keep_alive = true;
+    else if (id == HEADER_UPGRADE)
+        reading->switches = true;
     else if (message->fault == FAULT_CLIENT && guards_the_message(id))
         return refuse(message, ERROR_BAD_FRAMING, "Connection names a field that guards the message");
     else if (id == HEADER_OTHER && header_name_is_valid(option)) {
@@ -171,6 +173,9 @@ static bool take_field(struct message *message, const struct http_field *field)
     } else if (field->id == HEADER_HOST) {
         reading->hosts++;
         reading->host = field->value;
+    } else if (field->id == HEADER_UPGRADE) {
+        reading->upgrades++;
+        reading->upgrade = field->value;
     } else if (field->id == HEADER_KEEP_ALIVE) {
         take_hints(message->framing, field->value);
     }
@@ -290,6 +295,16 @@ static bool check_expectations(struct message *message)
     return true;
 }
 
+/* RFC 9110 7.8: only with Connection: upgrade, and not in HTTP/1.0. Who offers several protocols is not switched. */
+static void take_upgrade(struct message *message)
+{
+    const struct reading *reading = &message->reading;
+    bool one = reading->upgrades == 1 && str_find_char(reading->upgrade, ',') == reading->upgrade.len;
+
+    if (reading->switches && one && message->head->version_minor > 0)
+        message->head->protocol = reading->upgrade;
+}
+
 bool semantics_request(struct http_head *head, struct http_framing *framing, struct error *err)
 {
     struct message message = {.head = head, .framing = framing, .fault = FAULT_CLIENT, .err = err};
@@ -304,6 +319,7 @@ bool semantics_request(struct http_head *head, struct http_framing *framing, str
         head->body_bytes = -1;
     else
         head->body_bytes = reading->lengths > 0 ? reading->length_number : 0;
+    take_upgrade(&message);
     drop_fields(&message);
     return check_expectations(&message);
 }
@@ -326,6 +342,8 @@ bool semantics_response(struct http_head *head, bool no_body, struct http_framin
         head->body_bytes = 0;
     else
         head->body_bytes = reading->lengths > 0 ? reading->length_number : -1;
+    if (head->status == 101)
+        take_upgrade(&message);
     drop_fields(&message);
     return true;
 }

@@ -168,6 +168,8 @@ static enum reason reason_of(const struct pooled *pooled, const struct transport
         return REASON_EARLY_RESPONSE;
     case HTTP_UNFIT_TIMEOUT:
         return REASON_ANSWER_FAILED;
+    case HTTP_UNFIT_TUNNEL:
+        return REASON_TUNNEL;
     case HTTP_UNFIT_OURS:
     case HTTP_FIT:
         break;

@@ -148,6 +148,22 @@ static enum io send_interim(struct h1_conn *conn, const struct http_head *head, 
     return h1_finish_head(conn, &writer, err);
 }
 
+/* RFC 9110 15.2.2. What the client has sent behind its request is of the new protocol. */
+static enum io switch_protocols(struct h1_conn *conn, const struct http_head *head, struct error *err)
+{
+    struct h1_writer writer;
+
+    ASSERT(conn->receive == H1_RECEIVE_END);
+    ASSERT(head->protocol.len > 0);
+    h1_write_start(&writer, &conn->out, h1_blocks(conn));
+    h1_write_status_line(&writer, 101);
+    h1_write_upgrade(&writer, head->protocol);
+    h1_write_fields(&writer, &head->headers);
+    h1_note_end(conn, HTTP_END_TUNNEL);
+    h1_begin_tunnel(conn);
+    return h1_finish_head(conn, &writer, err);
+}
+
 enum io h1_server_send_head(struct http_stream *stream, const struct http_head *head, bool end, struct error *err)
 {
     struct h1_conn *conn = h1_of_stream(stream);
@@ -161,6 +177,8 @@ enum io h1_server_send_head(struct http_stream *stream, const struct http_head *
         return h1_fail(conn, err);
     ASSERT(conn->send == H1_SEND_HEAD);
     ASSERT(head->status >= 100 && head->status <= 999);
+    if (head->status == 101)
+        return switch_protocols(conn, head, err);
     if (head->status < 200)
         return send_interim(conn, head, err);
     h1_write_start(&writer, &conn->out, h1_blocks(conn));

@@ -5,7 +5,8 @@
 bool h1_is_in_body(const struct h1_conn *conn)
 {
     return conn->receive == H1_RECEIVE_LENGTH || conn->receive == H1_RECEIVE_CHUNKS ||
-           conn->receive == H1_RECEIVE_TRAILERS || conn->receive == H1_RECEIVE_UNTIL_CLOSE;
+           conn->receive == H1_RECEIVE_TRAILERS || conn->receive == H1_RECEIVE_UNTIL_CLOSE ||
+           conn->receive == H1_RECEIVE_TUNNEL;
 }
 
 bool h1_is_received(const struct h1_conn *conn)
@@ -151,6 +152,7 @@ static enum io take_body(struct h1_conn *conn, struct chain *into, size_t size_m
     case H1_RECEIVE_TRAILERS:
         return take_trailer_section(conn, err);
     case H1_RECEIVE_UNTIL_CLOSE:
+    case H1_RECEIVE_TUNNEL:
         return take_until_close(conn, into, size_max, err);
     case H1_RECEIVE_TRAILERS_READY:
     case H1_RECEIVE_END:
@@ -174,7 +176,7 @@ static enum io await_body(struct h1_conn *conn, struct error *err)
         return fail(conn, h1_peer_fault(conn), ERROR_BODY_INCOMPLETE, "closed inside a body", err);
     }
     conn->receive_waits = true;
-    if (h1_is_server(conn)) {
+    if (h1_is_server(conn) && !conn->tunnel) {
         pace_wait(&conn->coming, h1_now(conn));
         h1_server_continue(conn);
         if (h1_server_deadline(conn) != TIMER_OFF)

@@ -27,7 +27,7 @@ static enum io client_open(struct http_conn *base, struct http_stream **stream, 
     h1_begin_head(conn);
     conn->send = H1_SEND_HEAD;
     conn->interims = 0;
-    conn->keep = conn->head_only = conn->peer_is_1_0 = false;
+    conn->keep = conn->head_only = conn->peer_is_1_0 = conn->upgrading = false;
     conn->receive_waits = conn->send_waits = false;
     conn->stream_open = true;
     conn->stream.owner = NULL;
@@ -101,8 +101,12 @@ static enum io client_send_head(struct http_stream *stream, const struct http_he
     h1_write_known(&writer, HEADER_HOST, head->authority);
     h1_write_fields(&writer, &head->headers);
     write_framing(conn, &writer, head, end);
-    if (conn->single_use) {
+    conn->upgrading = head->protocol.len > 0 && conn->send == H1_SEND_END;
+    if (conn->single_use)
         h1_set_unfit(conn, HTTP_UNFIT_OURS);
+    if (conn->upgrading) {
+        h1_write_upgrade(&writer, head->protocol);
+    } else if (conn->single_use) {
         h1_write_known(&writer, HEADER_CONNECTION, STR("close"));
     } else if (conn->base.ask_keep_alive) {
         h1_write_known(&writer, HEADER_CONNECTION, STR("keep-alive"));
@@ -140,6 +144,18 @@ static void judge(struct h1_conn *conn, const struct http_head *head, const stru
         h1_set_unfit(conn, HTTP_UNFIT_CLOSED);
 }
 
+/* RFC 9110 15.2.2. What comes behind the head is of the new protocol. */
+static bool switch_protocols(struct h1_conn *conn, const struct http_head *head, const struct http_framing *framing,
+                             struct error *err)
+{
+    if (!conn->upgrading || conn->send != H1_SEND_END)
+        return error_set(err, FAULT_UPSTREAM, ERROR_BAD_UPGRADE, "an upgrade that nobody asked for");
+    if (head->protocol.len == 0 || framing->suspect)
+        return error_set(err, FAULT_UPSTREAM, ERROR_BAD_UPGRADE, "an upgrade that does not say to what");
+    h1_begin_tunnel(conn);
+    return true;
+}
+
 bool h1_client_takes(struct h1_conn *conn, struct http_head *head, struct error *err)
 {
     struct http_framing framing;
@@ -147,7 +163,7 @@ bool h1_client_takes(struct h1_conn *conn, struct http_head *head, struct error 
     if (!semantics_response(head, conn->head_only, &framing, err))
         return false;
     if (head->status == 101)
-        return error_set(err, FAULT_UPSTREAM, ERROR_BAD_UPGRADE, "an upgrade that nobody asked for");
+        return switch_protocols(conn, head, &framing, err);
     if (head->status < 200)
         return take_interim(conn, &framing, err);
     judge(conn, head, &framing);

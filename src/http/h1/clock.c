@@ -37,7 +37,10 @@ void h1_server_got_body(struct h1_conn *conn, size_t bytes)
 static uint64_t write_deadline(const struct h1_conn *conn)
 {
     struct pace_limit limit = h1_leaving_limit(conn);
-    uint64_t at_ns = after(conn->head_end_ns, conn->options->write_timeout_ns);
+    uint64_t at_ns = TIMER_OFF;
+
+    if (!conn->stream.lasting)
+        at_ns = after(conn->head_end_ns, conn->options->write_timeout_ns);
 
     return conn->out.size > 0 ? earlier(at_ns, pace_deadline(&conn->leaving, &limit)) : at_ns;
 }
@@ -88,7 +91,7 @@ static uint64_t serving_deadline(const struct h1_conn *conn)
 {
     uint64_t at_ns = TIMER_OFF;
 
-    if (h1_is_in_body(conn))
+    if (h1_is_in_body(conn) && !conn->tunnel)
         at_ns = body_deadline(conn);
     if (conn->send != H1_SEND_END || conn->out.size > 0)
         at_ns = earlier(at_ns, write_deadline(conn));

@@ -152,6 +152,7 @@ static bool has_news(const struct h1_conn *conn)
     case H1_RECEIVE_LENGTH:
     case H1_RECEIVE_CHUNKS:
     case H1_RECEIVE_UNTIL_CLOSE:
+    case H1_RECEIVE_TUNNEL:
         return conn->in.size > 0 || conn->ended || conn->broken;
     case H1_RECEIVE_TRAILERS:
         return conn->in.size > conn->seen || conn->ended || conn->broken;
@@ -205,6 +206,8 @@ void h1_run(struct task *task)
         h1_server_expire(conn);
     }
     flush(conn);
+    if (conn->tunnel && conn->send == H1_SEND_END && conn->out.size == 0 && !conn->broken)
+        h1_send_fin(conn);
     fill(conn);
     if (h1_is_server(conn))
         h1_server_step(conn);

@@ -48,6 +48,7 @@ enum h1_receive {
     H1_RECEIVE_TRAILERS,       /* a trailer section, not yet whole */
     H1_RECEIVE_TRAILERS_READY, /* one of head_bytes, checked */
     H1_RECEIVE_UNTIL_CLOSE,
+    H1_RECEIVE_TUNNEL, /* behind 101: bytes of another protocol until the peer's FIN */
     H1_RECEIVE_END,    /* nothing: the message is complete */
     H1_RECEIVE_FAILED, /* nothing: it can never be complete; `failure` tells why */
 };
@@ -58,6 +59,7 @@ enum h1_send {
     H1_SEND_LENGTH, /* send_left bytes of a body */
     H1_SEND_CHUNKS,
     H1_SEND_UNTIL_CLOSE,
+    H1_SEND_TUNNEL,  /* behind 101: the end is a FIN, at once */
     H1_SEND_NO_BODY, /* bytes are swallowed: the message can have none (HEAD, 204, 304) */
     H1_SEND_END,
     H1_SEND_FAILED, /* cut, so that the peer can tell */
@@ -106,7 +108,10 @@ struct h1_conn {
     bool granted : 1;    /* server: the idle timeout was up as a request came */
     bool idle_close : 1; /* server: it was closed while idle: bytes that come now have raced */
     bool raced : 1;
-    bool single_use : 1;    /* client: of the options */
+    bool single_use : 1; /* client: of the options */
+    bool upgrading : 1;  /* client: the request asks to switch the protocol */
+    bool tunnel : 1;     /* it was switched: nothing of HTTP comes on this conn any more */
+    bool fin_sent : 1;
     bool expects : 1;       /* server: the client waits for 100 Continue, or a final answer */
     bool ended : 1;         /* the peer's FIN was read */
     bool broken : 1;        /* no byte goes either way any more */
@@ -198,6 +203,9 @@ enum io h1_finish_head(struct h1_conn *conn, struct h1_writer *writer,
 void h1_write_fields(struct h1_writer *writer, const struct http_headers *headers); /* but those a hop writes itself */
 void h1_write_body_framing(struct h1_conn *conn, struct h1_writer *writer, int64_t body_bytes);
 enum io h1_send_trailers(struct h1_conn *conn, const struct http_head *head, struct error *err);
+void h1_write_upgrade(struct h1_writer *writer, struct str protocol); /* Connection and Upgrade */
+void h1_begin_tunnel(struct h1_conn *conn);                           /* behind a head of status 101 */
+void h1_send_fin(struct h1_conn *conn);                               /* once; what is queued has left */
 
 /* server.c */
 void h1_server_step(struct h1_conn *conn);

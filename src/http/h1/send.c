@@ -59,6 +59,29 @@ enum io h1_finish_head(struct h1_conn *conn, struct h1_writer *writer, struct er
     return IO_OK;
 }
 
+void h1_write_upgrade(struct h1_writer *writer, struct str protocol)
+{
+    h1_write_known(writer, HEADER_CONNECTION, STR("Upgrade"));
+    h1_write_known(writer, HEADER_UPGRADE, protocol);
+}
+
+void h1_begin_tunnel(struct h1_conn *conn)
+{
+    conn->tunnel = true;
+    conn->keep = false;
+    conn->receive = H1_RECEIVE_TUNNEL;
+    conn->send = H1_SEND_TUNNEL;
+    h1_set_unfit(conn, HTTP_UNFIT_TUNNEL);
+    h1_wake_self(conn);
+}
+
+void h1_send_fin(struct h1_conn *conn)
+{
+    if (!conn->fin_sent)
+        stream_shutdown_write(conn->base.stream);
+    conn->fin_sent = true;
+}
+
 static bool append(struct h1_conn *conn, struct str bytes)
 {
     conn->stream.bytes_out += bytes.len;
@@ -99,6 +122,7 @@ static enum io send_part(struct h1_conn *conn, struct chain *from, size_t size, 
     case H1_SEND_CHUNKS:
         return size == 0 || move_chunk(conn, from, size) ? IO_OK : no_memory(conn, err);
     case H1_SEND_UNTIL_CLOSE:
+    case H1_SEND_TUNNEL:
         return move(conn, from, size) ? IO_OK : no_memory(conn, err);
     case H1_SEND_NO_BODY:
         chain_clear(from);

@@ -144,7 +144,7 @@ static void finish(struct h1_conn *conn)
     throw_away(conn);
     if (conn->out.size > 0)
         return;
-    stream_shutdown_write(conn->base.stream);
+    h1_send_fin(conn);
     h1_server_enter(conn, H1_LINGER);
 }
 
@@ -156,8 +156,23 @@ static void linger(struct h1_conn *conn)
         enter_over(conn);
 }
 
+/* Nothing is on its way to a client that has closed while it waits for an answer without an end: it is not worth a
+ * connection to a host until somebody writes to it. */
+static void look_for_leaver(struct h1_conn *conn)
+{
+    struct error err;
+
+    if (!conn->ended || conn->broken || conn->tunnel || !conn->stream_open || !conn->stream.lasting ||
+        conn->send == H1_SEND_END)
+        return;
+    error_set(&err, FAULT_CLIENT, ERROR_CLIENT_GONE, "the client closed a stream");
+    h1_note_end(conn, HTTP_END_GONE);
+    h1_break(conn, &err);
+}
+
 void h1_server_step(struct h1_conn *conn)
 {
+    look_for_leaver(conn);
     if (conn->broken && !conn->stream_open && conn->phase != H1_OVER)
         enter_over(conn);
     if (conn->phase == H1_SKIP)
@@ -183,6 +198,7 @@ static enum io server_accept(struct http_conn *base, struct http_stream **stream
     conn->stream_open = true;
     conn->receive_waits = conn->send_waits = false;
     conn->stream.owner = NULL;
+    conn->stream.lasting = false;
     conn->stream.bytes_in = conn->stream.bytes_out = 0;
     *stream = &conn->stream;
     return IO_OK;
@@ -238,7 +254,7 @@ static void break_off(struct h1_conn *conn)
     if (conn->send == H1_SEND_END)
         return;
     h1_note_end(conn, HTTP_END_FAILED);
-    if (conn->send == H1_SEND_UNTIL_CLOSE)
+    if (conn->send == H1_SEND_UNTIL_CLOSE || conn->send == H1_SEND_TUNNEL)
         conn->close_by_reset = true;
     conn->send = H1_SEND_FAILED;
     conn->keep = false;

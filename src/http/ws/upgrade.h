@@ -1,0 +1,33 @@
+/* upgrade.h: the opening handshake of WebSocket (RFC 6455 4), as a proxy sees it: what the client asks for, what the
+ * host agrees to, and what both together mean for the frames. SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_HTTP_WS_UPGRADE_H
+#define HOLDFAST_HTTP_WS_UPGRADE_H
+
+#include "http/head.h"
+
+/* What the frames of both directions are like, by the extensions that were agreed upon. */
+struct ws_agreement {
+    bool compressed; /* permessage-deflate (RFC 7692) */
+    bool other_bits; /* something that we do not know */
+};
+
+enum { WS_ACCEPT_BYTES = 28, WS_KEY_BYTES = 24 };
+
+/* Does the request ask for a WebSocket at all? */
+bool ws_is_asked(const struct http_head *request);
+
+/* Checks the request of a client that does (RFC 6455 4.2.1). False: *err, fault CLIENT: bad_upgrade; bad_version when
+ * it speaks another version than 13. */
+bool ws_check_request(const struct http_head *request, struct error *err) MUST_USE;
+
+/* Checks an answer of status 101 to that request (RFC 6455 4.1). False: *err, fault UPSTREAM: bad_upgrade. */
+bool ws_check_answer(const struct http_head *request, const struct http_head *answer, struct ws_agreement *agreement,
+                     struct error *err) MUST_USE;
+
+/* Is it one of the Sec-WebSocket fields, which belong to the handshake and go with it? */
+bool ws_is_field(struct str name);
+
+/* What Sec-WebSocket-Accept must say to a key. */
+struct str ws_accept(struct str key, char out[WS_ACCEPT_BYTES + 1]);
+
+#endif
