@@ -145,7 +145,7 @@ static void run_arrival(struct task *task)
         return;
     stream_set_owner(stream, NULL, false);
     arrival_free(arrival);
-    client_new(frontend, stream);
+    client_new(frontend, stream, true);
 }
 
 /* The oldest has had its time, and a new one may be quicker. */

@@ -44,11 +44,12 @@ static enum http_end reason_of(const struct client *client, const struct http_co
 static void count_end(struct client *client)
 {
     struct frontend_counts *counts = &client->frontend->counts;
-    struct http_conn_facts facts;
+    struct http_conn_facts facts = {.opened_ns = loop_now_ns(client->frontend->loop)};
     enum http_end end;
     uint64_t dwell_s;
 
-    http_facts(client->conn, &facts);
+    if (client->conn)
+        http_facts(client->conn, &facts);
     end = reason_of(client, &facts);
     dwell_s = (loop_now_ns(client->frontend->loop) - facts.opened_ns) / 1000000000u;
     host_count_add(&counts->closes_by[end], 1);
@@ -80,10 +81,46 @@ static void client_close(struct client *client)
     drain_notice_end(frontend);
 }
 
+/* Cleartext HTTP/2 by prior knowledge. False: there is no connection any more. */
+static bool take_h2c(struct client *client)
+{
+    struct frontend *frontend = client->frontend;
+    struct chain first = {NULL, NULL, 0};
+    struct stream *stream;
+    struct error err;
+
+    if (!client->may_be_h2c || !h1_yield(client->conn, &stream, &first))
+        return true;
+    client->may_be_h2c = false;
+    client->conn = h2_server_new(stream, &first, &frontend->conn_options, &client->task, &err);
+    if (!client->conn) {
+        LOG(LOG_WARNING, "SERVICE: HTTP Server", "a connection was refused: %s", err.text);
+        client_close(client);
+        return false;
+    }
+    if (client->told != HTTP_END_NONE)
+        http_drain(client->conn);
+    return true;
+}
+
+/* Requests that came in early data wait for the end of the handshake, which wakes us. */
+static void wake_early(struct client *client)
+{
+    for (struct list_node *node = list_first(&client->exchanges); node; node = list_next(&client->exchanges, node)) {
+        struct exchange *x = container_of(node, struct exchange, node);
+
+        if (x->state == EXCHANGE_EARLY)
+            task_wake(client->frontend->loop, &x->task);
+    }
+}
+
 static void run_client(struct task *task)
 {
     struct client *client = container_of(task, struct client, task);
 
+    wake_early(client);
+    if (!take_h2c(client))
+        return;
     for (;;) {
         struct http_stream *stream = NULL;
         struct error err = {0};
@@ -98,11 +135,23 @@ static void run_client(struct task *task)
                 client_close(client);
             return;
         }
+        client->may_be_h2c = false;
         exchange_start(client, stream);
     }
 }
 
-void client_new(struct frontend *frontend, struct stream *stream)
+/* By what ALPN has chosen; without TLS the first bytes may change it (take_h2c). */
+static struct http_conn *make_conn(struct client *client, struct stream *stream, bool secured, struct error *err)
+{
+    const struct http_conn_options *options = &client->frontend->conn_options;
+
+    if (secured && str_eq(tls_server_protocol(stream), STR("h2")))
+        return h2_server_new(stream, NULL, options, &client->task, err);
+    client->may_be_h2c = !secured && client->frontend->h2c;
+    return h1_server_new(stream, options, &client->task, err);
+}
+
+void client_new(struct frontend *frontend, struct stream *stream, bool secured)
 {
     struct client *client = calloc(1, sizeof(*client));
     struct error err = {0};
@@ -117,7 +166,7 @@ void client_new(struct frontend *frontend, struct stream *stream)
     client->peer = stream->peer;
     list_init(&client->exchanges);
     private_init(&client->privates);
-    client->conn = h1_server_new(stream, &frontend->conn_options, &client->task, &err);
+    client->conn = make_conn(client, stream, secured, &err);
     if (!client->conn) {
         LOG(LOG_WARNING, "SERVICE: HTTP Server", "a connection was refused: %s", err.text);
         greeting_leave(frontend, &client->peer);

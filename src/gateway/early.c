@@ -28,7 +28,8 @@ enum progress early_begin(struct exchange *x)
 
 enum progress early_run(struct exchange *x)
 {
-    enum io io = tls_await_handshake(stream_of(x), &x->task);
+    /* One connection may have several of them: its task wakes them all. */
+    enum io io = tls_await_handshake(stream_of(x), &x->client->task);
 
     if (io == IO_WAIT)
         return PAUSE;
@@ -52,10 +53,4 @@ enum progress early_retry(struct exchange *x)
     x->call.fetch = NULL;
     x->request_sent = false;
     return go_to(x, EXCHANGE_EARLY);
-}
-
-void early_end(struct exchange *x)
-{
-    if (x->state == EXCHANGE_EARLY)
-        (void)tls_await_handshake(stream_of(x), NULL);
 }

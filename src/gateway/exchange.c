@@ -196,7 +196,6 @@ static void exchange_free(struct exchange *x)
     struct client *client = x->client;
     struct generation *generation = x->generation;
 
-    early_end(x);
     composition_end(x->composition);
     timer_clear(client->frontend->loop, &x->deadline);
     task_forget(client->frontend->loop, &x->task);

@@ -38,7 +38,6 @@ enum progress early_begin(struct exchange *exchange);
 enum progress early_run(struct exchange *exchange);
 bool early_is_refused(const struct exchange *exchange); /* the backend's answer: not before the handshake is done */
 enum progress early_retry(struct exchange *exchange);
-void early_end(struct exchange *exchange);
 
 /* call_hosts.c: sets call.host. IO_WAIT: its name is being looked up; IO_FAIL: exchange->error. */
 enum io call_pick_host(struct exchange *exchange);

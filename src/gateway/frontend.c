@@ -117,6 +117,23 @@ static uint32_t head_bytes_max(int64_t max_header_bytes)
     return max_header_bytes > 0 ? clamped((int64_t)clamped(max_header_bytes) + HEAD_SLACK_BYTES) : 0;
 }
 
+/* A head is no larger than max_header_bytes lets it be. */
+static struct h2_rules h2_rules_of(const struct service *service)
+{
+    const struct h2_settings *settings = &service->server.h2;
+    uint32_t head_max = head_bytes_max(service->max_header_bytes);
+    uint32_t h2_head_max = clamped(settings->head_bytes_max);
+
+    return (struct h2_rules){
+        .streams_max = clamped(settings->streams_max),
+        .head_bytes_max = head_max > 0 && head_max < h2_head_max ? head_max : h2_head_max,
+        .stream_window = clamped(settings->stream_window),
+        .connection_window = clamped(settings->connection_window),
+        .glitches_max = clamped(settings->glitches_max),
+        .glitches_back = clamped(settings->glitches_back),
+    };
+}
+
 static struct http_conn_options conn_options_of(const struct service *service)
 {
     return (struct http_conn_options){
@@ -165,6 +182,11 @@ struct frontend *frontend_new(const struct frontend_options *options)
     frontend->generation = generation_hold(options->generation);
     frontend->started_ns = loop_now_ns(options->loop);
     frontend->conn_options = conn_options_of(generation_service(options->generation));
+    frontend->h2_rules = h2_rules_of(generation_service(options->generation));
+    frontend->conn_options.h2 = &frontend->h2_rules;
+    frontend->conn_options.h2_counts = &frontend->h2_counts;
+    frontend->h2c =
+        generation_service(options->generation)->use_h2c || generation_service(options->generation)->router.use_h2c;
     frontend->clients_max = clients_max(&generation_service(options->generation)->server, options->workers);
     frontend->budget = options->budget;
     frontend->crowd = options->crowd;

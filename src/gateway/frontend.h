@@ -4,7 +4,7 @@
 #define HOLDFAST_GATEWAY_FRONTEND_H
 
 #include "gateway/generation.h"
-#include "http/conn.h"
+#include "http/h2/h2.h"
 #include "net/listener.h"
 #include "tls/server_stream.h"
 #include "upstream/pool.h"
@@ -59,6 +59,8 @@ struct frontend {
     struct generation *generation; /* held */
     struct access_log *access_log; /* NULL: none is written */
     struct http_conn_options conn_options;
+    struct h2_rules h2_rules;
+    bool h2c;            /* without TLS too, to who speaks it from the first byte */
     struct list doors;   /* listeners */
     struct list clients; /* open client connections, in the order in which they came until a drain begins */
     struct list shadows; /* requests whose answers nobody waits for (shadow.h) */
@@ -79,6 +81,7 @@ struct frontend {
     uint64_t next_warning_ns; /* not before this is it told again that accepting pauses */
     struct frontend_counts counts;
     struct tls_server_counts tls_counts;
+    struct h2_counts h2_counts;
     _Atomic(_Atomic uint64_t *) *requests_by_status; /* by endpoint index: numbers by status, made on first use */
 };
 
@@ -121,6 +124,7 @@ struct client {
     struct list exchanges; /* open ones */
     struct private_conns privates;
     bool over;              /* the conn has ended; the last exchange closes the client */
+    bool may_be_h2c;        /* HTTP/1, but for all we know its first bytes say something else */
     bool evicted;           /* to make room; its end is on its way */
     uint8_t told;           /* enum http_end: why the next answer is the last */
     uint8_t cut;            /* enum http_end: why it is cut off */

@@ -139,7 +139,7 @@ static void go_on(struct frontend *frontend, struct stream *stream, const struct
     else if (door->tls)
         arrival_new(frontend, stream, door->tls);
     else
-        client_new(frontend, stream);
+        client_new(frontend, stream, false);
 }
 
 /* Closing with bytes unread would send a reset, which could overtake the answer. */

@@ -6,7 +6,7 @@
 #define REFRESH_NS UINT64_C(60000000000) /* of what goes by the clock, where no files are looked at */
 
 /* What is spoken over TLS, the best first. */
-static const struct str protocols[] = {STR_INIT("http/1.1")};
+static const struct str protocols[] = {STR_INIT("h2"), STR_INIT("http/1.1")};
 
 static bool has_key(const struct tls_server_options *options, struct str public_key)
 {
@@ -49,8 +49,10 @@ static struct tls_server *server_of(struct secured *secured, struct arena *arena
     const struct tls_server_options *options = listeners[index].tls;
     struct str path = arena_format(arena, "extra_config.holdfast/server.listeners[%zu].tls", index);
 
+    size_t skipped = listeners[index].no_h2 ? 1 : 0;
+
     for (size_t i = 0; i < index; i++)
-        if (listeners[i].tls == options)
+        if (listeners[i].tls == options && listeners[i].no_h2 == listeners[index].no_h2)
             return secured->servers[i];
     if (!path.data || !make_shared(secured, service, report))
         return NULL;
@@ -59,8 +61,8 @@ static struct tls_server *server_of(struct secured *secured, struct arena *arena
             .options = options,
             .tuning = &service->tls_tuning,
             .shared = secured->shared,
-            .protocols = protocols,
-            .protocol_count = COUNT_OF(protocols),
+            .protocols = protocols + skipped,
+            .protocol_count = COUNT_OF(protocols) - skipped,
             .path = options == &service->tls ? "tls" : path.data,
         },
         report);

@@ -133,6 +133,7 @@ enum proxy_rule { PROXY_OFF, PROXY_ACCEPT, PROXY_REQUIRE };
 struct listener_options {
     enum proxy_rule proxy_protocol;
     bool proxy_given;
+    bool no_h2;                           /* "protocols" leaves it out */
     struct str listen;                    /* "IP:PORT", "unix:PATH" */
     const struct tls_server_options *tls; /* NULL: plain. The service's where a TCP listener has none of its own */
     struct place place;
@@ -155,8 +156,14 @@ struct client_rules {
     size_t proxy_count;
 };
 
+/* HTTP/2 of clients: see http/h2/h2.h. */
+struct h2_settings {
+    int64_t streams_max, head_bytes_max, stream_window, connection_window, glitches_max, glitches_back;
+};
+
 struct server_options {
     struct client_rules clients;
+    struct h2_settings h2;
     int64_t workers;
     struct listener_options *listeners; /* at least one: listen_ip and port when none is given */
     size_t listener_count;

@@ -17,6 +17,7 @@ static const char *const error_status_names[] = {"krakend", "precise", NULL};
 /* What the tables bind to beside server_options. */
 struct listener_block {
     struct listener_options options;
+    struct str_list protocols;
     struct tls_server_options tls;
     const struct node *node;
 };
@@ -47,7 +48,7 @@ static const struct option listener_rows[] = {
     OPTION_STRING(struct listener_block, "listen", options.listen, OPTION_PLACE(struct listener_block, options.place),
                   .required = true, .help = "IP:PORT, :PORT or unix:PATH."),
     OPTION_OBJECT(struct listener_block, "tls", tls, .schema = &tls_server_schema, .help = "TLS of this listener; that of the root when absent."),
-    OPTION_IGNORED("protocols", .help = "http/1.1, h2."),
+    OPTION_STRINGS(struct listener_block, "protocols", protocols, .help = "What TLS offers: http/1.1, which is always there, and h2; both when absent."),
     OPTION_ENUM(struct listener_block, "proxy_protocol", options.proxy_protocol, .names = proxy_names, .preset_text = "off",
                 OPTION_SEEN(struct listener_block, options.proxy_given), .help = "off, accept, require; that of the block when absent."),
 };
@@ -55,6 +56,25 @@ static const struct option listener_rows[] = {
 static const struct schema listener_schema = {
     .title = "listener", .size = sizeof(struct listener_block), .options = listener_rows, .count = COUNT_OF(listener_rows),
     .check = remember_listener,
+};
+
+static const struct option h2_rows[] = {
+    OPTION_INT(struct h2_settings, "max_streams", streams_max, .preset = 100, .min = 1, .max = 1000,
+               .help = "Requests of one connection at once."),
+    OPTION_SIZE(struct h2_settings, "max_header_bytes", head_bytes_max, .preset = 65536, .min = 4096, .max = 1 << 20,
+                .help = "A request's head, 32 bytes counted on top of each field; never more than max_header_bytes of the root."),
+    OPTION_SIZE(struct h2_settings, "stream_window", stream_window, .preset = 131072, .min = 1024, .max = 1 << 30,
+                .help = "Bytes of a request's body that may come before somebody reads them."),
+    OPTION_SIZE(struct h2_settings, "connection_window", connection_window, .preset = 524288, .min = 65535, .max = 1 << 30,
+                .help = "The same, of all requests of a connection."),
+    OPTION_INT(struct h2_settings, "glitch_budget", glitches_max, .preset = 1000, .max = 1000000,
+               .help = "Points that odd or costly frames may take before the connection ends; 0: any number."),
+    OPTION_INT(struct h2_settings, "glitch_refill", glitches_back, .preset = 50, .max = 1000000,
+               .help = "Points that come back each second."),
+};
+
+static const struct schema h2_schema = {
+    .title = "http2", .size = sizeof(struct h2_settings), .options = h2_rows, .count = COUNT_OF(h2_rows),
 };
 
 #define CLIENTS(field) options.clients.field
@@ -94,6 +114,7 @@ static const struct option server_rows[] = {
                     .help = "Longest adaptive idle timeout."),
     OPTION_INT(struct server_block, "max_header_fields", CLIENTS(fields_max), .preset = 256, .min = 1, .max = 10000,
                .help = "Fields of a request's head."),
+    OPTION_OBJECT(struct server_block, "http2", options.h2, .schema = &h2_schema, .help = "Limits of HTTP/2 connections."),
     OPTION_STRING(struct server_block, "resolver", options.resolver, OPTION_PLACE(struct server_block, resolver_place),
                   .help = "DNS servers, \"IP:PORT\" with commas between; those of resolv.conf when empty."),
     OPTION_IGNORED("max_streams_per_ip", .help = "Long-lived streams for each client address."),
@@ -112,7 +133,7 @@ static const struct option server_rows[] = {
     OPTION_STRINGS(struct server_block, "proxy_protocol_from", CLIENTS(proxy_networks), .help = "Networks that send them."),
 };
 
-static const struct schema server_schema = {
+const struct schema server_schema = {
     .title = "holdfast/server", .size = sizeof(struct server_block), .options = server_rows, .count = COUNT_OF(server_rows),
 };
 
@@ -121,7 +142,7 @@ static const struct option admin_rows[] = {
     OPTION_STRING(struct admin_block, "token_file", token_file, .help = "File with the token that changes need."),
 };
 
-static const struct schema admin_schema = {
+const struct schema admin_schema = {
     .title = "holdfast/admin", .size = sizeof(struct admin_block), .options = admin_rows, .count = COUNT_OF(admin_rows),
 };
 
@@ -129,9 +150,6 @@ static const struct later_key server_later[] = {
     {"max_streams_per_ip", "0", NULL, false},
 };
 
-static const struct later_key listener_later[] = {
-    {"protocols", "http/1.1", NULL, true},
-};
 /* clang-format on */
 
 /* A scalar, or the only scalar of a list, as text. data NULL: it is something else. */
@@ -196,14 +214,32 @@ static void check_address(struct listener_options *listener, size_t i, struct re
                    i, STR_ARG(listener->listen));
 }
 
+/* HTTP/1.1 cannot be left out: it is what is spoken to clients that say nothing. */
+static void take_protocols(struct listener_options *listener, const struct listener_block *block, size_t i,
+                           struct report *report)
+{
+    bool h2 = false, h1 = false;
+
+    for (size_t j = 0; j < block->protocols.count; j++) {
+        bool is_h2 = str_eq(block->protocols.items[j], STR("h2"));
+
+        h2 |= is_h2;
+        h1 |= str_eq(block->protocols.items[j], STR("http/1.1"));
+        if (!is_h2 && !h1)
+            report_add(report, SEVERITY_ERROR, PROBLEM_BAD_CHOICE, block->protocols.places[j],
+                       "write \"http/1.1\" or \"h2\"",
+                       "extra_config.holdfast/server.listeners[%zu].protocols[%zu]: \"%.*s\" is none of what it can be",
+                       i, j, STR_ARG(block->protocols.items[j]));
+    }
+    listener->no_h2 = block->protocols.count > 0 && !h2;
+}
+
 static void take_listeners(struct server_options *server, const struct list_of *list, struct report *report)
 {
     const struct listener_block *blocks = list->items;
 
     server->listeners = arena_array(report->arena, struct listener_options, list->count + 1);
     for (size_t i = 0; server->listeners && i < list->count; i++) {
-        struct str prefix = arena_format(report->arena, "extra_config.holdfast/server.listeners[%zu].", i);
-
         server->listeners[i] = blocks[i].options;
         if (!blocks[i].options.proxy_given)
             server->listeners[i].proxy_protocol = server->clients.proxy_protocol;
@@ -211,8 +247,7 @@ static void take_listeners(struct server_options *server, const struct list_of *
         server->listener_count++;
         if (blocks[i].options.listen.len > 0)
             check_address(&server->listeners[i], i, report);
-        if (prefix.data)
-            later_check(listener_later, COUNT_OF(listener_later), blocks[i].node, prefix.data, report);
+        take_protocols(&server->listeners[i], &blocks[i], i, report);
     }
 }
 

@@ -16,6 +16,8 @@
 
 struct http_conn;
 struct http_stream;
+struct h2_rules;
+struct h2_counts;
 
 enum http_role { HTTP_SERVER, HTTP_CLIENT };
 
@@ -73,7 +75,9 @@ struct http_conn_options {
     uint64_t send_rate;   /* bytes per second that it takes, the same forgiven */
     uint64_t linger_ns;   /* how long a closed sending side keeps reading so that the last answer is not lost; 0: 2 s */
     uint32_t requests_max;  /* after so many, the answer says Connection: close; 0: no limit */
-    bool keep_alive_header; /* send Keep-Alive: timeout=, max= on answers that keep the connection */
+    bool keep_alive_header;      /* send Keep-Alive: timeout=, max= on answers that keep the connection */
+    const struct h2_rules *h2;   /* HTTP/2 only (h2/h2.h), borrowed as the counts; NULL: its default */
+    struct h2_counts *h2_counts; /* NULL: nobody counts */
     /* Client role. */
     bool single_use; /* say Connection: close on the request (disable_keep_alives) */
 };
@@ -134,6 +138,10 @@ struct http_conn *h1_server_new(struct stream *stream, const struct http_conn_op
                                 struct error *err);
 struct http_conn *h1_client_new(struct stream *stream, const struct http_conn_options *options, struct task *owner,
                                 struct error *err);
+
+/* Server role of HTTP/1: when a conn that waits for its first request has HTTP/2's preface instead, the stream and the
+ * bytes that were read of it become the caller's, and the conn is gone. Ask before http_accept. */
+bool h1_yield(struct http_conn *conn, struct stream **stream, struct chain *bytes) MUST_USE;
 
 /* Server role: the next request's stream. IO_WAIT: none yet. IO_END: the conn is over (closed by either side, timed
  * out, drained and lingered): call http_close. A malformed head comes as a stream too, whose recv_head answers IO_FAIL.

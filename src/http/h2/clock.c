@@ -1,0 +1,192 @@
+/* clock.c: the clocks of a connection and of its streams. What is up is worked out anew when a timer fires.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "http/h2/h2_internal.h"
+
+static uint64_t after(uint64_t since_ns, uint64_t timeout_ns)
+{
+    uint64_t at_ns;
+
+    return timeout_ns > 0 && add_ok(&at_ns, since_ns, timeout_ns) ? at_ns : TIMER_OFF;
+}
+
+static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
+{
+    return a_ns < b_ns ? a_ns : b_ns;
+}
+
+struct pace_limit h2_coming_limit(const struct h2_conn *conn)
+{
+    return (struct pace_limit){.gap_ns = conn->options->body_gap_ns, .rate = conn->options->body_rate};
+}
+
+struct pace_limit h2_leaving_limit(const struct h2_conn *conn)
+{
+    return (struct pace_limit){.gap_ns = conn->options->send_gap_ns, .rate = conn->options->send_rate};
+}
+
+static uint64_t leaving_deadline(const struct h2_conn *conn)
+{
+    struct pace_limit limit = h2_leaving_limit(conn);
+
+    return conn->out.size > 0 ? pace_deadline(&conn->leaving, &limit) : TIMER_OFF;
+}
+
+static uint64_t head_deadline(const struct h2_conn *conn)
+{
+    if (!conn->met)
+        return after(conn->opened_ns, conn->options->head_timeout_ns);
+    return conn->block_ns > 0 ? after(conn->block_ns, conn->options->head_timeout_ns) : TIMER_OFF;
+}
+
+static uint64_t idle_deadline(const struct h2_conn *conn)
+{
+    return list_is_empty(&conn->streams) ? after(conn->last_used_ns, conn->options->idle_timeout_ns) : TIMER_OFF;
+}
+
+static uint64_t live_deadline(const struct h2_conn *conn)
+{
+    uint64_t at_ns = earlier(leaving_deadline(conn), head_deadline(conn));
+
+    if (conn->drain_ns > 0)
+        at_ns = earlier(at_ns, conn->drain_ns);
+    return conn->drained ? at_ns : earlier(at_ns, idle_deadline(conn));
+}
+
+static uint64_t deadline(const struct h2_conn *conn)
+{
+    switch ((enum h2_phase)conn->phase) {
+    case H2_LIVE:
+        return live_deadline(conn);
+    case H2_FINISH:
+        return conn->condemned || conn->ended ? conn->until_ns : leaving_deadline(conn);
+    case H2_LINGER:
+        return conn->until_ns;
+    case H2_OVER:
+        break;
+    }
+    return TIMER_OFF;
+}
+
+/* Waiting with bytes of ours, a peer takes nothing. */
+static void break_slow_reader(struct h2_conn *conn)
+{
+    struct error err;
+
+    error_set(&err, FAULT_CLIENT, ERROR_WRITE_TIMEOUT, "the response was not taken in time");
+    h2_note_end(conn, HTTP_END_WRITE_TIMEOUT);
+    h2_break(conn, &err);
+}
+
+static void expire_live(struct h2_conn *conn, uint64_t now_ns)
+{
+    if (now_ns >= leaving_deadline(conn))
+        break_slow_reader(conn);
+    else if (now_ns >= head_deadline(conn))
+        h2_condemn(conn, NGHTTP2_NO_ERROR, HTTP_END_HEAD_TIMEOUT, "a head did not come in time");
+    else if (!conn->drained && now_ns >= idle_deadline(conn))
+        (void)h2_end_idle(conn, HTTP_END_IDLE);
+}
+
+void h2_expire(struct h2_conn *conn)
+{
+    uint64_t now_ns = h2_now(conn);
+
+    if (conn->broken || now_ns < deadline(conn))
+        return;
+    switch ((enum h2_phase)conn->phase) {
+    case H2_LIVE:
+        expire_live(conn, now_ns);
+        return;
+    case H2_FINISH:
+    case H2_LINGER:
+        h2_enter(conn, H2_OVER);
+        return;
+    case H2_OVER:
+        return;
+    }
+}
+
+/* A clock that is not needed any more is left to run out, as setting it later costs nothing. */
+void h2_set_clock(struct h2_conn *conn)
+{
+    uint64_t at_ns = conn->broken ? TIMER_OFF : deadline(conn);
+
+    if (at_ns != TIMER_OFF && at_ns != conn->timer.at_ns)
+        timer_set(conn->base.loop, &conn->timer, at_ns);
+}
+
+static uint64_t receive_deadline(const struct h2_stream *stream)
+{
+    const struct h2_conn *conn = h2_conn_of(stream);
+    struct pace_limit limit = h2_coming_limit(conn);
+
+    if (!stream->open || stream->ended || stream->failed)
+        return TIMER_OFF;
+    return earlier(after(stream->begun_ns, conn->options->read_timeout_ns), pace_deadline(&stream->coming, &limit));
+}
+
+static uint64_t send_deadline(const struct h2_stream *stream)
+{
+    const struct h2_conn *conn = h2_conn_of(stream);
+    uint64_t at_ns = TIMER_OFF;
+
+    if (stream->end_sent || !stream->offered)
+        return TIMER_OFF;
+    if (stream->stalled_ns > 0)
+        at_ns = after(stream->stalled_ns, conn->options->send_gap_ns);
+    return earlier(at_ns, after(stream->head_end_ns, conn->options->write_timeout_ns));
+}
+
+void h2_stream_clock(struct h2_stream *stream)
+{
+    struct h2_conn *conn = h2_conn_of(stream);
+    uint64_t at_ns;
+
+    if (!stream->live)
+        return;
+    if (stream->out.size > 0 && stream->stalled_ns == 0)
+        stream->stalled_ns = h2_now(conn);
+    at_ns = earlier(receive_deadline(stream), send_deadline(stream));
+    if (at_ns != TIMER_OFF && at_ns != stream->timer.at_ns)
+        timer_set(conn->base.loop, &stream->timer, at_ns);
+}
+
+/* Its own window is shut, or that of all. When only its turn has not come, it is not the peer's doing. */
+static bool is_held_by_peer(const struct h2_stream *stream)
+{
+    nghttp2_session *session = h2_conn_of(stream)->session;
+
+    return nghttp2_session_get_stream_remote_window_size(session, stream->id) <= 0 ||
+           nghttp2_session_get_remote_window_size(session) <= 0;
+}
+
+static void expire_send(struct h2_stream *stream, uint64_t now_ns)
+{
+    const struct h2_conn *conn = h2_conn_of(stream);
+
+    if (now_ns < after(stream->head_end_ns, conn->options->write_timeout_ns) && !is_held_by_peer(stream)) {
+        stream->stalled_ns = now_ns;
+        return;
+    }
+    stream->write_failed = true;
+    h2_stream_reset(stream, NGHTTP2_CANCEL);
+    h2_wake_user(stream);
+}
+
+void h2_stream_run(struct task *task)
+{
+    struct h2_stream *stream = container_of(task, struct h2_stream, clock);
+    struct h2_conn *conn = h2_conn_of(stream);
+    uint64_t now_ns = h2_now(conn);
+
+    if (!stream->timer.fired || !stream->live || conn->broken)
+        return;
+    timer_clear(conn->base.loop, &stream->timer);
+    if (now_ns >= send_deadline(stream)) {
+        expire_send(stream, now_ns);
+    } else if (now_ns >= receive_deadline(stream)) {
+        stream->failed = true;
+        h2_wake_user(stream);
+    }
+    h2_stream_clock(stream);
+}

@@ -1,0 +1,150 @@
+/* send.c: bodies out. The user's bytes wait in the stream until nghttp2 has window and turn for them; then they move,
+ * uncopied, behind their frame header. SPDX-License-Identifier: Apache-2.0 */
+#include "http/h2/h2_internal.h"
+
+static enum io cut(struct h2_stream *stream, const char *text, struct error *err)
+{
+    error_set(err, FAULT_BUG, ERROR_BUG, "%s", text);
+    h2_stream_reset(stream, NGHTTP2_INTERNAL_ERROR);
+    return IO_FAIL;
+}
+
+/* How much of a stream waits here: what its window lets through soon, and little when that is shut. */
+static size_t room(const struct h2_stream *stream)
+{
+    nghttp2_session *session = h2_conn_of(stream)->session;
+    int32_t window = nghttp2_session_get_stream_remote_window_size(session, stream->id);
+    size_t most = window > H2_STREAM_OUT_MIN ? (size_t)window : H2_STREAM_OUT_MIN;
+
+    most = size_min(most, H2_STREAM_OUT_MAX);
+    return most > stream->out.size ? most - stream->out.size : 0;
+}
+
+static enum io resume(struct h2_stream *stream)
+{
+    struct h2_conn *conn = h2_conn_of(stream);
+
+    (void)nghttp2_session_resume_data(conn->session, stream->id); /* not deferred: it goes on anyway */
+    h2_wake_self(conn);
+    return IO_OK;
+}
+
+enum io h2_send_end(struct h2_stream *stream, struct error *err)
+{
+    if (stream->send == H2_SEND_BODY && stream->measured && stream->send_left > 0)
+        return cut(stream, "fewer bytes of a body than its head promised", err);
+    if (stream->send == H2_SEND_BODY) {
+        stream->last = true;
+        (void)resume(stream);
+    }
+    stream->send = H2_SEND_END;
+    return IO_OK;
+}
+
+static enum io send_some(struct h2_stream *stream, struct chain *from, struct error *err)
+{
+    size_t size = size_min(from->size, room(stream)), moved;
+
+    if (stream->measured && from->size > stream->send_left)
+        return cut(stream, "more bytes of a body than its head promised", err);
+    moved = chain_move(&stream->out, from, size);
+    stream->send_left -= stream->measured ? moved : 0;
+    if (moved > 0)
+        (void)resume(stream);
+    return moved == size ? IO_OK : cut(stream, "no memory for a body", err);
+}
+
+static enum io send_part(struct h2_stream *stream, struct chain *from, struct error *err)
+{
+    switch ((enum h2_send)stream->send) {
+    case H2_SEND_BODY:
+        return send_some(stream, from, err);
+    case H2_SEND_NO_BODY:
+        chain_clear(from);
+        return IO_OK;
+    case H2_SEND_END:
+        return from->size == 0 ? IO_OK : cut(stream, "more bytes of a body than its head promised", err);
+    case H2_SEND_HEAD: /* not reached: send_body asserts that the head was sent */
+    case H2_SEND_FAILED:
+        break;
+    }
+    return h2_stream_fail(stream, err);
+}
+
+enum io h2_send_body(struct http_stream *base, struct chain *from, bool end, struct error *err)
+{
+    struct h2_stream *stream = h2_of_stream(base);
+    struct h2_conn *conn = h2_conn_of(stream);
+    enum io io;
+
+    ASSERT(stream->open);
+    if (conn->broken || conn->condemned || !stream->live || stream->reset_by_us)
+        return h2_stream_fail(stream, err);
+    ASSERT(stream->send != H2_SEND_HEAD);
+    io = send_part(stream, from, err);
+    if (io != IO_OK)
+        return io;
+    if (from->size > 0) {
+        h2_set_send_waits(stream, true);
+        h2_stream_clock(stream);
+        return IO_WAIT;
+    }
+    return end ? h2_send_end(stream, err) : IO_OK;
+}
+
+/* nghttp2 asks how much of the stream goes into the next frame. */
+ssize_t h2_data_read(nghttp2_session *session, int32_t id, uint8_t *bytes, size_t len, uint32_t *flags,
+                     nghttp2_data_source *source, void *user)
+{
+    struct h2_stream *stream = nghttp2_session_get_stream_user_data(session, id);
+    size_t size;
+
+    (void)bytes;
+    (void)source;
+    if (!stream)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    size = size_min(len, stream->out.size);
+    if (size == 0 && !stream->last)
+        return NGHTTP2_ERR_DEFERRED;
+    if (size == len && size < H2_SMALL_DATA_BYTES && size < stream->out.size)
+        h2_glitch(user, H2_GLITCH_SMALL_WINDOW);
+    *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+    if (stream->last && size == stream->out.size)
+        *flags |= NGHTTP2_DATA_FLAG_EOF;
+    if ((*flags & NGHTTP2_DATA_FLAG_EOF) && stream->tail_out.size > 0) {
+        *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+        if (!h2_submit_trailers(stream))
+            return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
+    return (ssize_t)size;
+}
+
+static void moved(struct h2_stream *stream)
+{
+    stream->stalled_ns = 0;
+    if (!stream->send_waits || stream->out.size > H2_STREAM_OUT_MAX / 4)
+        return;
+    h2_set_send_waits(stream, false);
+    h2_wake_user(stream);
+}
+
+/* The frame that h2_data_read has announced. */
+int h2_data_send(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *header, size_t len,
+                 nghttp2_data_source *source, void *user)
+{
+    struct h2_conn *conn = user;
+    struct h2_stream *stream = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+
+    (void)source;
+    if (!stream)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    if (conn->out.size >= H2_OUT_MAX)
+        return NGHTTP2_ERR_WOULDBLOCK;
+    if (!chain_append(&conn->out, h2_blocks(conn), str_of((const char *)header, H2_HEADER_BYTES)) ||
+        chain_move(&conn->out, &stream->out, len) != len)
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    if (len > 0)
+        h2_earn(conn);
+    moved(stream);
+    return 0;
+}

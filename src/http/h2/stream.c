@@ -1,0 +1,130 @@
+/* stream.c: birth and death of a stream, and what both directions need of it. It has two holders, nghttp2 and a user;
+ * whoever lets go last frees it. SPDX-License-Identifier: Apache-2.0 */
+#include "http/h2/h2_internal.h"
+
+#include <stdlib.h>
+
+struct h2_stream *h2_stream_new(struct h2_conn *conn, int32_t id)
+{
+    struct h2_stream *stream = calloc(1, sizeof(*stream));
+    struct pace_limit limit = h2_coming_limit(conn);
+
+    if (!stream)
+        return NULL;
+    stream->base.conn = &conn->base;
+    stream->id = id;
+    stream->live = true;
+    stream->begun_ns = h2_now(conn);
+    stream->clock.run = h2_stream_run;
+    stream->timer = (struct timer){.at_ns = TIMER_OFF, .task = &stream->clock};
+    pace_begin(&stream->coming, &limit);
+    list_push_back(&conn->streams, &stream->node);
+    return stream;
+}
+
+void h2_set_send_waits(struct h2_stream *stream, bool waits)
+{
+    struct h2_conn *conn = h2_conn_of(stream);
+
+    if (stream->send_waits == waits)
+        return;
+    stream->send_waits = waits;
+    if (waits) {
+        conn->blocked++;
+        return;
+    }
+    /* Those that wait at the door may come in. */
+    if (conn->blocked-- == H2_BLOCKED_MAX && !list_is_empty(&conn->waiting))
+        task_wake(conn->base.loop, conn->base.owner);
+}
+
+void h2_stream_drop_in(struct h2_stream *stream)
+{
+    struct h2_conn *conn = h2_conn_of(stream);
+
+    if (stream->in.size > 0 && !conn->broken)
+        (void)nghttp2_session_consume_connection(conn->session, stream->in.size);
+    chain_clear(&stream->in);
+}
+
+static void leave_door(struct h2_stream *stream)
+{
+    if (list_holds(&stream->waits))
+        list_remove(&h2_conn_of(stream)->waiting, &stream->waits);
+}
+
+void h2_stream_release(struct h2_stream *stream)
+{
+    struct h2_conn *conn = h2_conn_of(stream);
+
+    if (stream->live || stream->open)
+        return;
+    leave_door(stream);
+    h2_set_send_waits(stream, false);
+    h2_stream_drop_in(stream);
+    chain_clear(&stream->out);
+    chain_clear(&stream->tail_out);
+    h2_head_clear(stream);
+    timer_clear(conn->base.loop, &stream->timer);
+    task_forget(conn->base.loop, &stream->clock);
+    list_remove(&conn->streams, &stream->node);
+    free(stream);
+    conn->last_used_ns = h2_now(conn);
+    if (list_is_empty(&conn->streams))
+        h2_wake_self(conn);
+}
+
+/* nghttp2 may have frames of it still: they find nobody. */
+void h2_stream_gone(struct h2_stream *stream)
+{
+    if (stream->live)
+        (void)nghttp2_session_set_stream_user_data(h2_conn_of(stream)->session, stream->id, NULL);
+    stream->live = false;
+    chain_clear(&stream->out);
+    if (stream->send != H2_SEND_END || !stream->end_sent)
+        stream->send = H2_SEND_FAILED;
+    h2_set_send_waits(stream, false);
+    if (stream->send == H2_SEND_FAILED || !stream->ended)
+        h2_wake_user(stream);
+    leave_door(stream);
+    h2_stream_release(stream);
+}
+
+void h2_stream_reset(struct h2_stream *stream, uint32_t error)
+{
+    struct h2_conn *conn = h2_conn_of(stream);
+
+    if (!stream->live || stream->reset_by_us || conn->broken)
+        return;
+    stream->reset_by_us = true;
+    chain_clear(&stream->out);
+    if (stream->send != H2_SEND_END || !stream->end_sent)
+        stream->send = H2_SEND_FAILED;
+    if (nghttp2_submit_rst_stream(conn->session, NGHTTP2_FLAG_NONE, stream->id, error) != 0) {
+        struct error err;
+
+        error_set(&err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory to reset a stream");
+        h2_break(conn, &err);
+    }
+    h2_wake_self(conn);
+}
+
+enum io h2_stream_fail(const struct h2_stream *stream, struct error *err)
+{
+    const struct h2_conn *conn = h2_conn_of(stream);
+
+    if (stream->reset_by_peer)
+        error_set(err, FAULT_CLIENT, ERROR_RESET, "the client reset the stream (%s)", h2_error_name(stream->error));
+    else if (stream->write_failed)
+        error_set(err, FAULT_CLIENT, ERROR_WRITE_TIMEOUT, "the response was not taken in time");
+    else if (stream->failed)
+        error_set(err, FAULT_CLIENT, ERROR_BODY_TIMEOUT, "the body did not come in time");
+    else if (conn->failure)
+        *err = *conn->failure;
+    else if (!stream->live && stream->error != NGHTTP2_NO_ERROR)
+        error_set(err, FAULT_CLIENT, ERROR_BODY_INCOMPLETE, "the stream was ended by an error (%s)",
+                  h2_error_name(stream->error));
+    else
+        error_set(err, FAULT_CLIENT, ERROR_CLOSED, "the message was broken off");
+    return IO_FAIL;
+}
