@@ -1,6 +1,7 @@
 /* check.c: `holdfast check`: everything that is wrong with a configuration, at once.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "cli/commands.h"
+#include "cli/dump.h"
 #include "cli/serve.h"
 #include "gateway/generation.h"
 #include "os/file.h"
@@ -55,7 +56,7 @@ static int check(const struct check_values *values)
         return EXIT_ERROR;
     }
     report_init(&report, arena);
-    report.strict = values->strict;
+    report.strict = values->strict || values->lint || values->lint_no_network;
     print(2, "Parsing configuration file: %s\n", values->config);
     generation = load(values, arena, hosts, &report);
     ok = generation && report.errors == 0;
@@ -63,6 +64,8 @@ static int check(const struct check_values *values)
         print_json(&report, arena);
     else
         print_report(&report, arena);
+    if (ok && values->debug > 0)
+        dump_generation(generation, arena, values->debug, values->indent);
     if (ok)
         print(2, "Syntax OK!\n");
     else
@@ -90,10 +93,15 @@ static int run(int argc, char **argv)
                  "--help\n");
         return EXIT_ERROR;
     }
-    if (values.lint || values.lint_no_network || values.lint_schema) {
+    if (values.lint + values.lint_no_network + (values.lint_schema != NULL) > 1) {
+        print(2, "Error: if any flags in the group [lint lint-schema lint-no-network] are set none of the others can "
+                 "be\n");
+        return EXIT_USAGE;
+    }
+    if (values.lint_schema) {
         print(2,
-              "ERROR linting against a JSON Schema is not supported yet; check already reports unknown keys (--strict "
-              "makes them errors)\n");
+              "ERROR linting the configuration file:\ta schema of your own cannot be used yet: --lint-no-network lints "
+              "against Holdfast's, which \"holdfast schema\" prints for other linters\n");
         return EXIT_ERROR;
     }
     return format_is_known(&values) ? check(&values) : EXIT_ERROR;
@@ -101,25 +109,26 @@ static int run(int argc, char **argv)
 
 static const struct flag check_flags[] = {
     {"config", 'c', FLAG_STRING, offsetof(struct check_values, config), "FILE", "the configuration to check"},
-    {"debug", 'd', FLAG_COUNT, offsetof(struct check_values, debug), NULL, "accepted; the dump comes later"},
+    {"debug", 'd', FLAG_COUNT, offsetof(struct check_values, debug), NULL, "shows what it means; -dd more, -ddd all"},
     {"test-gin-routes", 't', FLAG_BOOL, offsetof(struct check_values, test_routes), NULL,
-     "checks the routes too (always done here)"},
+     "builds the router too (always done here)"},
     {"strict", 0, FLAG_BOOL, offsetof(struct check_values, strict), NULL, "unknown keys are errors"},
     {"format", 0, FLAG_STRING, offsetof(struct check_values, format), "text|json",
      "json: the problems as an array on stdout"},
-    {"indent", 'i', FLAG_STRING, offsetof(struct check_values, indent), "TEXT", "accepted; for the dump"},
-    {"lint", 'l', FLAG_BOOL, offsetof(struct check_values, lint), NULL, "not supported yet: says so"},
+    {"indent", 'i', FLAG_STRING, offsetof(struct check_values, indent), "TEXT",
+     "indents the dump by this; a tab when absent"},
+    {"lint", 'l', FLAG_BOOL, offsetof(struct check_values, lint), NULL,
+     "keys that the schema of Holdfast does not have are errors; nothing is fetched"},
     {"lint-schema", 's', FLAG_STRING, offsetof(struct check_values, lint_schema), "SCHEMA",
-     "not supported yet: says so"},
-    {"lint-no-network", 'n', FLAG_BOOL, offsetof(struct check_values, lint_no_network), NULL,
-     "not supported yet: says so"},
+     "a schema of your own; not supported yet: says so"},
+    {"lint-no-network", 'n', FLAG_BOOL, offsetof(struct check_values, lint_no_network), NULL, "the same as --lint"},
 };
 
 const struct command check_command = {
     .name = "check",
     .alias = "validate",
     .summary = "Checks a configuration and shows every problem",
-    .usage = "check -c FILE [--strict] [--format text|json]",
+    .usage = "check -c FILE [-d[d[d]]] [-l | -n] [-t] [--strict] [--format text|json]",
     .text = "Prints each problem as FILE:LINE:COLUMN with the line, a caret and, where there is one, a suggestion.\n"
             "Exit code 0 when the gateway would start with it, else 1.",
     .flags = check_flags,

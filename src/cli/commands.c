@@ -5,7 +5,8 @@
 #include "base/text.h"
 
 const struct command *const all_commands[] = {
-    &run_command, &check_command, &origin_command, &verify_command, &version_command, NULL,
+    &run_command,   &check_command,   &schema_command,       &origin_command,      &verify_command,
+    &audit_command, &version_command, &check_plugin_command, &test_plugin_command, NULL,
 };
 
 static const struct command *find(struct str word)

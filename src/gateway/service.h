@@ -217,3 +217,6 @@ struct service_sources {
 struct service *service_load(struct arena *arena, const struct service_sources *sources, struct report *report);
 
 #endif
+/* The JSON Schema of all that service_load reads. data NULL: no room. */
+struct str service_json_schema(struct arena *arena);
+

@@ -10,7 +10,7 @@ static const struct option answer_rows[] = {
 };
 /* clang-format on */
 
-static const struct schema answer_schema = {
+const struct schema answer_schema = {
     .title = "holdfast/answer",
     .size = sizeof(struct answer_options),
     .options = answer_rows,

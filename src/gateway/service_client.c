@@ -15,7 +15,7 @@ static const struct option rows[] = {
     OPTION_IGNORED("proxy_address", .help = "A proxy that leads to the hosts."),
 };
 
-static const struct schema client_schema = {
+const struct schema client_schema = {
     .title = "backend/http/client", .size = sizeof(struct client_block), .options = rows, .count = COUNT_OF(rows),
 };
 

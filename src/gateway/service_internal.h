@@ -15,6 +15,10 @@ enum level { LEVEL_ROOT, LEVEL_ENDPOINT, LEVEL_BACKEND };
 /* The schema of the root; its hooks call keys_check and components_check for every level. */
 extern const struct schema service_schema;
 
+/* Components with tables, each in the file that binds it; and, for documents, which stand at which level. */
+extern const struct schema server_schema, admin_schema, upstream_schema, answer_schema, client_schema;
+extern const struct schema root_components, endpoint_components, backend_components;
+
 /* Keys that are known but do nothing in this version: an error where that would change answers, else a warning or
  * nothing. `prefix` leads the key in messages: "endpoints[2]." */
 void keys_check(enum level level, const struct node *node, const char *prefix, bool no_op, struct report *report);

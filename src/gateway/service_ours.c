@@ -146,10 +146,6 @@ const struct schema admin_schema = {
     .title = "holdfast/admin", .size = sizeof(struct admin_block), .options = admin_rows, .count = COUNT_OF(admin_rows),
 };
 
-static const struct later_key server_later[] = {
-    {"max_streams_per_ip", "0", NULL, false},
-};
-
 /* clang-format on */
 
 /* A scalar, or the only scalar of a list, as text. data NULL: it is something else. */

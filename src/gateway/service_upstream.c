@@ -73,7 +73,7 @@ static const struct option rows[] = {
                     SEEN(handshake_given), .help = "TLS handshakes with hosts; 0: the endpoint's deadline alone."),
 };
 
-static const struct schema upstream_schema = {
+const struct schema upstream_schema = {
     .title = "holdfast/upstream", .size = sizeof(struct upstream_block), .options = rows, .count = COUNT_OF(rows),
 };
 

@@ -55,6 +55,7 @@ static void check_client(void *bound, const struct node *node, const char *path,
     options->curve_preferences = tls_parse_numbers(&checking, "curve_preferences", &options->curve_preferences_text);
 }
 
+#define INTEGERS "\"type\": \"array\", \"items\": {\"type\": \"integer\"}"
 /* clang-format off */
 static const struct option key_pair_rows[] = {
     OPTION_STRING(struct tls_key_pair, "certificate", certificate, .help = "PEM file of the certificate and its chain."),
@@ -76,9 +77,9 @@ static const struct option client_rows[] = {
                   .help = "Oldest version: SSL3.0, TLS10, TLS11, TLS12 or TLS13; TLS13 when the block is there."),
     OPTION_STRING(struct tls_client_options, "max_version", max_version, .help = "Newest version; TLS13."),
     OPTION_STRINGS(struct tls_client_options, "cipher_suites", cipher_suites_text,
-                   .help = "IANA numbers of the suites up to TLS 1.2; those of 1.3 are fixed."),
+                   .form = INTEGERS, .help = "IANA numbers of the suites up to TLS 1.2; those of 1.3 are fixed."),
     OPTION_STRINGS(struct tls_client_options, "curve_preferences", curve_preferences_text,
-                   .help = "IANA numbers of key exchanges: 23, 24 and 25 when the block is there."),
+                   .form = INTEGERS, .help = "IANA numbers of key exchanges: 23, 24 and 25 when the block is there."),
     OPTION_LIST(struct tls_client_options, "client_certs", client_certs, .schema = &key_pair_schema,
                 .help = "Certificates to show to backends that ask for one."),
 };

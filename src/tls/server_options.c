@@ -78,6 +78,7 @@ static void check_server(void *bound, const struct node *node, const char *path,
         check_keys(options, &checking);
 }
 
+#define INTEGERS "\"type\": \"array\", \"items\": {\"type\": \"integer\"}"
 /* clang-format off */
 static const struct option key_rows[] = {
     OPTION_STRING(struct tls_server_key, "public_key", public_key, OPTION_PLACE(struct tls_server_key, public_place),
@@ -103,9 +104,9 @@ static const struct option server_rows[] = {
                   .help = "Oldest version: SSL3.0, TLS10, TLS11, TLS12 or TLS13; TLS13."),
     OPTION_STRING(struct tls_server_options, "max_version", max_version, .help = "Newest version; TLS13."),
     OPTION_STRINGS(struct tls_server_options, "cipher_suites", cipher_suites_text,
-                   .help = "IANA numbers of the suites up to TLS 1.2; those of 1.3 are fixed."),
+                   .form = INTEGERS, .help = "IANA numbers of the suites up to TLS 1.2; those of 1.3 are fixed."),
     OPTION_STRINGS(struct tls_server_options, "curve_preferences", curve_preferences_text,
-                   .help = "IANA numbers of key exchanges: 23, 24 and 25, without X25519 (29)."),
+                   .form = INTEGERS, .help = "IANA numbers of key exchanges: 23, 24 and 25, without X25519 (29)."),
     OPTION_IGNORED("prefer_server_cipher_suites", .help = "Accepted, as KrakenD does: the server's order always counts."),
     OPTION_BOOL(struct tls_server_options, "enable_mtls", enable_mtls, .help = "Clients must show a certificate that is trusted."),
     OPTION_STRINGS(struct tls_server_options, "ca_certs", ca_certs, .help = "PEM files of the CAs of clients."),

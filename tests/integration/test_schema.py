@@ -1,0 +1,94 @@
+"""test_schema.py: `holdfast schema`: a JSON Schema that is one, that takes all configurations of this repository, and that
+refuses what is wrong.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import json
+import re
+
+import pytest
+from gateway import ROOT, run_to_end
+
+jsonschema = pytest.importorskip("jsonschema")
+
+# Tables that hold values of the wrong type on purpose, to show what KrakenD does with them.
+WRONG_ON_PURPOSE = {"shadow.json", "static.json", "router_wrong_type.json"}
+
+
+@pytest.fixture(scope="module")
+def schema():
+    code, out, err = run_to_end(["schema"])
+    assert (code, err) == (0, "")
+    return json.loads(out)
+
+
+@pytest.fixture(scope="module")
+def validator(schema):
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+def configurations():
+    for path in sorted((ROOT / "examples").rglob("*.json")):
+        yield path, json.loads(path.read_text(encoding="utf-8"))
+    for path in sorted((ROOT / "tests" / "krakend").glob("*.json")):
+        if path.name not in WRONG_ON_PURPOSE:
+            yield path, {"version": 3, **json.loads(path.read_text(encoding="utf-8"))["config"]}
+
+
+ALL = [pytest.param(config, id=path.stem) for path, config in configurations() if isinstance(config, dict) and
+       "version" in config]
+
+
+@pytest.mark.parametrize("config", ALL)
+def test_every_configuration_here_is_valid(validator, config):
+    assert [f"{list(error.path)}: {error.message}" for error in validator.iter_errors(config)] == []
+
+
+WRONG = {
+    "a version of another kind": {"version": 2},
+    "an unknown key": {"version": 3, "timout": "1s"},
+    "a duration without a unit": {"version": 3, "timeout": "3"},
+    "a port that is none": {"version": 3, "port": 65536},
+    "an endpoint without a path": {"version": 3, "endpoints": [{"backend": []}]},
+    "a key of a backend at an endpoint": {"version": 3, "endpoints": [{"endpoint": "/a", "url_pattern": "/"}]},
+    "an unknown key of the router": {"version": 3, "extra_config": {"router": {"auto_option": True}}},
+    "a wrong choice of ours": {"version": 3, "extra_config": {"holdfast/server": {"profile": "unsafe"}}},
+    "a wrong operation": {"version": 3, "endpoints": [{"endpoint": "/a", "backend": [
+        {"extra_config": {"proxy": {"flatmap_filter": [{"type": "fly", "args": []}]}}}]}]},
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_is_refused(validator, name):
+    assert not validator.is_valid(WRONG[name])
+
+
+def test_comments_and_unknown_components_are_fine(validator):
+    assert validator.is_valid({"$schema": "x", "version": 3, "_note": 1, "#a": {}, "@b": [],
+                               "extra_config": {"somebody/else": {"a": 1}, "router": {"_why": "x"}}})
+
+
+def options(node, path=()):
+    for name, option in node.get("properties", {}).items():
+        yield (*path, name), option
+        yield from options(option, (*path, name))
+        yield from options(option.get("items", {}), (*path, name))
+
+
+def test_every_key_is_described(schema):
+    found = dict(options(schema))
+    assert len(found) > 150
+    described = [path for path, option in found.items() if not option.get("description")]
+    free = re.compile(r"^(args|type|strategy|data|404|405)$")  # parts of free forms
+    assert [path for path in described if not free.match(path[-1])] == []
+
+
+def test_every_default_and_example_is_valid(schema):
+    wrong = []
+    for path, option in options(schema):
+        check = jsonschema.Draft202012Validator(option)
+        values = option.get("examples", []) + ([option["default"]] if "default" in option else [])
+        wrong += [(path, value) for value in values if not check.is_valid(value)]
+    # An empty text is how "not given" is written for these.
+    assert [pair for pair in wrong if pair[1] != ""] == []
