@@ -31,9 +31,9 @@ enum http_unfit {
     HTTP_UNFIT_FRAMING,    /* a message that was malformed, or framed in a way that cannot be trusted */
     HTTP_UNFIT_SURPLUS,    /* bytes behind the last response, or without a request */
     HTTP_UNFIT_UNFINISHED, /* request or response was not complete when the user let go */
+    HTTP_UNFIT_TUNNEL,     /* it was switched to another protocol */
     HTTP_UNFIT_CLOSED,     /* the peer closed or reset it */
     HTTP_UNFIT_TIMEOUT,    /* one of our clocks ended it */
-    HTTP_UNFIT_TUNNEL,     /* it was switched to another protocol */
 };
 
 /* Why a server-role conn ends: the first reason counts. Names go into the ledger (http/end.c). */
@@ -74,7 +74,7 @@ struct http_conn_options {
     uint64_t send_gap_ns; /* longest time in which a client takes nothing of what waits for it */
     uint64_t send_rate;   /* bytes per second that it takes, the same forgiven */
     uint64_t linger_ns;   /* how long a closed sending side keeps reading so that the last answer is not lost; 0: 2 s */
-    uint32_t requests_max;  /* after so many, the answer says Connection: close; 0: no limit */
+    uint32_t requests_max;       /* after so many, the answer says Connection: close; 0: no limit */
     bool keep_alive_header;      /* send Keep-Alive: timeout=, max= on answers that keep the connection */
     const struct h2_rules *h2;   /* HTTP/2 only (h2/h2.h), borrowed as the counts; NULL: its default */
     struct h2_counts *h2_counts; /* NULL: nobody counts */
@@ -116,12 +116,12 @@ struct http_stream {
     struct http_conn *conn;
     struct task *owner;           /* woken by news; set by the user right after accept or open */
     uint64_t bytes_in, bytes_out; /* bytes of this message pair on the wire, heads included */
+    bool lasting; /* server role, set by the user: the answer has no end that could be waited for. write_timeout does
+                     not count, and a client that closes its side is gone: recv_body answers IO_FAIL, client_gone */
 };
 
 /* First member of every version's conn struct. */
 struct http_conn {
-    bool lasting; /* server role, set by the user: the answer has no end that could be waited for. write_timeout does
-                     not count, and a client that closes its side is gone: recv_body answers IO_FAIL, client_gone */
     const struct http_conn_ops *ops;
     struct loop *loop;
     struct stream *stream;
@@ -180,6 +180,10 @@ static inline enum io http_recv_body(struct http_stream *stream, struct chain *i
     return stream->conn->ops->recv_body(stream, into, size_max, err);
 }
 
+/* Switching protocols. A request whose head has a `protocol` asks for it (no body, HTTP/1.1); an answer of status 101
+ * with one grants it. From there on recv_body and send_body carry bytes of the new protocol both ways, each direction
+ * until its own end (for HTTP/1 a FIN); no trailer follows, and the conn carries no other message. In the client role
+ * 101 is handed up only when the request asked. */
 /* Sends a head; `end`: no body follows. The conn writes Host, framing, Connection, Keep-Alive and (server role, when
  * missing) Date itself and skips such fields of head->headers. Body framing from head->body_bytes: n: Content-Length
  * (exactly n bytes must be sent); -1: chunked, or closing for an HTTP/1.0 peer. To HEAD, and in 304, Content-Length is
@@ -188,10 +192,6 @@ static inline enum io http_recv_body(struct http_stream *stream, struct chain *i
  * for it. IO_OK or IO_FAIL (the conn is dead, err->retry_safe when nothing of a request was sent); never IO_WAIT. */
 static inline enum io http_send_head(struct http_stream *stream, const struct http_head *head, bool end,
                                      struct error *err)
-/* Switching protocols. A request whose head has a `protocol` asks for it (no body, HTTP/1.1); an answer of status 101
- * with one grants it. From there on recv_body and send_body carry bytes of the new protocol both ways, each direction
- * until its own end (for HTTP/1 a FIN); no trailer follows, and the conn carries no other message. In the client role
- * 101 is handed up only when the request asked. */
 {
     return stream->conn->ops->send_head(stream, head, end, err);
 }
