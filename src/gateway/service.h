@@ -82,6 +82,16 @@ struct backend_options {
     struct place url_pattern_place;
 };
 
+/* holdfast/stream at an endpoint, and KrakenD Enterprise's "websocket": exchanges that last. 0: no limit, never. */
+struct stream_options {
+    int64_t idle_ns;      /* longest silence */
+    int64_t heartbeat_ns; /* silence behind which we say something */
+    int64_t pong_ns;      /* how long a Ping of ours waits for an answer */
+    int64_t write_ns;     /* how long a side of a tunnel may take nothing of what waits for it */
+    int64_t message_bytes_max;
+    int64_t open_max; /* of this endpoint at once, over all workers */
+};
+
 struct endpoint_options {
     struct str endpoint; /* "/users/{id}", or a path that ends in a slash and a star */
     struct str route;    /* the same in router form: "/users/:id" */
@@ -95,6 +105,8 @@ struct endpoint_options {
     struct backend_options *backends;
     size_t backend_count;
     struct proxy_options proxy;
+    struct stream_options stream;
+    bool websocket_given; /* its block is there: no-op, and class tunnel */
     struct answer_options answer;
     bool answer_given;
     const struct node *node; /* the endpoint's object */
@@ -145,7 +157,8 @@ struct client_rules {
     int64_t body_rate_min, send_gap_ns, send_rate_min; /* slow senders and readers */
     int64_t max_age_ns, max_age_hard_ns;
     int64_t idle_min_ns, idle_max_ns;
-    bool idle_adapts; /* idle_timeout was not set: it moves between the two */
+    bool idle_adapts;            /* idle_timeout was not set: it moves between the two */
+    int64_t streams_per_address; /* that last, as in struct stream_options; 0: no limit */
     int64_t max_per_address, ipv4_prefix_bits, ipv6_prefix_bits; /* an address stands for its network of so many bits */
     enum refusal refusal;
     int64_t fields_max;

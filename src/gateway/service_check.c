@@ -168,6 +168,7 @@ static void settle_backend(const struct spot *spot, struct backend_options *back
     upstream_read(&backend->transport, backend->extra_config, spot->prefix, spot->report);
     if (backend->shadow && backend->transport.pool.len == 0)
         backend->transport.pool = STR("shadow"); /* copies take no connection from what somebody waits for */
+    stream_settle(spot, backend);
     check_pattern(spot, backend);
 }
 
@@ -216,6 +217,7 @@ static void settle_endpoint(struct service *service, size_t index, const struct 
     settle_times(&spot);
     settle_output(&spot, root);
     canonical_names(&endpoint->input_headers, "input_headers", &spot);
+    stream_read(&spot);
     answer_read(endpoint, prefix.data, report);
     proxy_read(&spot);
     check_backend_count(&spot);

@@ -79,6 +79,10 @@ void proxy_read(const struct spot *spot);
 void shadow_read(const struct spot *spot, struct backend_options *backend);
 void proxy_check(const struct spot *spot);
 
+/* holdfast/stream and websocket of an endpoint; then the class of each backend, when its transport is known. */
+void stream_read(const struct spot *spot);
+void stream_settle(const struct spot *spot, struct backend_options *backend);
+
 /* An endpoint's path (fills `endpoint` and `route`), a backend's url_pattern, and routes that cannot stand beside each
  * other. */
 void check_path(const struct spot *spot);

@@ -31,6 +31,8 @@ static const struct component_row {
     {"holdfast/tls", VERDICT_READ, AT_ROOT, NULL, NULL},
     {"holdfast/upstream", VERDICT_READ, AT_ROOT | AT_BACKEND, NULL, NULL},
     {"holdfast/answer", VERDICT_READ, AT_ENDPOINT, NULL, NULL},
+    {"holdfast/stream", VERDICT_READ, AT_ENDPOINT, NULL, NULL},
+    {"websocket", VERDICT_READ, AT_ENDPOINT, NULL, NULL},
     {"documentation/", VERDICT_SILENT, AT_ALL, NULL, NULL},
 
     {"auth/client-credentials", VERDICT_WARN, AT_ALL, "backends get no token of the gateway's own", NULL},
@@ -70,7 +72,6 @@ static const struct component_row {
     {"server/", VERDICT_WARN, AT_ALL, enterprise, NULL},
     {"governance/", VERDICT_WARN, AT_ALL, enterprise, NULL},
     {"ai/", VERDICT_WARN, AT_ALL, enterprise, NULL},
-    {"websocket", VERDICT_WARN, AT_ALL, enterprise, NULL},
     {"workflow", VERDICT_WARN, AT_ALL, enterprise, NULL},
     {"grpc", VERDICT_WARN, AT_ALL, enterprise, NULL},
     {"redis", VERDICT_WARN, AT_ALL, "no connection to it is made", NULL},

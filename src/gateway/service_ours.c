@@ -117,7 +117,8 @@ static const struct option server_rows[] = {
     OPTION_OBJECT(struct server_block, "http2", options.h2, .schema = &h2_schema, .help = "Limits of HTTP/2 connections."),
     OPTION_STRING(struct server_block, "resolver", options.resolver, OPTION_PLACE(struct server_block, resolver_place),
                   .help = "DNS servers, \"IP:PORT\" with commas between; those of resolv.conf when empty."),
-    OPTION_IGNORED("max_streams_per_ip", .help = "Long-lived streams for each client address."),
+    OPTION_INT(struct server_block, "max_streams_per_ip", CLIENTS(streams_per_address), .max = UINT32_MAX,
+               .help = "Streams and tunnels at once for each client address; 0: no limit."),
     OPTION_INT(struct server_block, "max_connections_per_ip", CLIENTS(max_per_address), .max = UINT32_MAX,
                .help = "Connections for each client address; 0: no limit."),
     OPTION_INT(struct server_block, "ipv4_prefix", CLIENTS(ipv4_prefix_bits), .preset = 32, .min = 1, .max = 32,
@@ -291,8 +292,6 @@ static void read_server(struct service *service, const struct node *block, struc
     clients_settle(&server.options.clients, block, report);
     check_resolver(&server, report);
     take_listeners(&server.options, &server.listeners, report);
-    if (block)
-        later_check(server_later, COUNT_OF(server_later), block, "extra_config.holdfast/server.", report);
     service->server = server.options;
 }
 

@@ -8,10 +8,12 @@ static const char *const resend_names[] = {"idempotent", "off", "unacked", NULL}
 static const char *const pick_names[] = {"lifo", "fifo", NULL};
 /* From BALANCE_RANDOM on. */
 static const char *const balance_names[] = {"random", "round_robin", "least_connections", "p2c", NULL};
+static const char *const class_names[] = {"short", "stream", "tunnel", NULL};
 static const char *const failover_names[] = {"idempotent", "off", NULL};
 
 struct upstream_block {
-    int resend, pick, balance, failover;
+    int resend, pick, balance, failover, traffic;
+    bool class_given;
     int64_t eject_after;
     bool balance_given, failover_given, eject_given;
     int64_t max_connection_age_ns, max_requests_per_connection, max_connections_per_host, queue_timeout_ns,
@@ -67,7 +69,8 @@ static const struct option rows[] = {
                .help = "Failures in a row until a host rests; 0: never."),
     OPTION_IGNORED("protocol", .help = "auto, http/1.1, h2, h2c."),
     OPTION_IGNORED("send_proxy_protocol", .help = "off, v1, v2."),
-    OPTION_IGNORED("class", .help = "short, stream, tunnel."),
+    OPTION_ENUM(struct upstream_block, "class", traffic, .names = class_names, .preset_text = "short", SEEN(class_given),
+                .help = "What the traffic is like: short; stream (server-sent events, long polling); tunnel (WebSocket)."),
     OPTION_STRING(struct upstream_block, "pool", pool, SEEN(pool_given), .help = "Name of a separate pool to the same hosts."),
     OPTION_DURATION(struct upstream_block, "tls_handshake_timeout", tls_handshake_timeout_ns, .preset = SECONDS(10), .max = INT64_MAX,
                     SEEN(handshake_given), .help = "TLS handshakes with hosts; 0: the endpoint's deadline alone."),
@@ -80,7 +83,6 @@ const struct schema upstream_schema = {
 static const struct later_key later[] = {
     {"protocol", "auto", "http/1.1", true},
     {"send_proxy_protocol", "off", NULL, true},
-    {"class", "short", NULL, false},
 };
 /* clang-format on */
 
@@ -125,6 +127,8 @@ static void take(struct transport *transport, const struct upstream_block *block
         transport->balance = (enum balance_policy)(BALANCE_RANDOM + block->balance);
     if (block->failover_given)
         transport->failover = (enum failover_policy)block->failover;
+    if (block->class_given)
+        transport->traffic = (enum traffic_class)block->traffic;
     if (block->eject_given)
         transport->eject_after = block->eject_after;
     if (block->floor_given)

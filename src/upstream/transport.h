@@ -29,6 +29,14 @@ enum failover_policy { FAILOVER_IDEMPOTENT, FAILOVER_OFF };
 /* holdfast/upstream "idle_timeout"; KrakenD's idle_connection_timeout other than 0 comes first. */
 enum idle_policy { IDLE_LEARNED, IDLE_NEVER, IDLE_FIXED };
 
+/* holdfast/upstream "class": what traffic is like. Streams and tunnels last: their clocks are those of holdfast/stream
+ * (gateway/service.h). */
+enum traffic_class {
+    CLASS_SHORT,
+    CLASS_STREAM, /* answers that come bit by bit: server-sent events, long polling */
+    CLASS_TUNNEL, /* clients may switch protocols: WebSocket */
+};
+
 enum { TRANSPORT_DECODED_BYTES_MAX = 64 << 20 }; /* default and most of max_decoded_bytes */
 
 struct transport {
@@ -59,6 +67,7 @@ struct transport {
     enum balance_policy balance;           /* among the hosts of a backend */
     enum failover_policy failover;         /* the same */
     int64_t eject_after;                   /* failures in a row until a host rests; 0: never */
+    enum traffic_class traffic;            /* what the requests are like */
     struct str pool;                       /* name of a separate pool to the same hosts; empty: the common one */
     bool disable_keep_alives;              /* one request for each connection */
     bool disable_compression;              /* do not ask for gzip by ourselves */
