@@ -38,6 +38,7 @@ static enum progress ask_host(struct exchange *x)
                                     .head = &x->call.head,
                                     .privates = &x->client->privates,
                                     .eject_after = x->call.eject_after,
+                                    .trail = x->trail,
                                 },
                                 &x->task);
     if (!x->call.fetch) {

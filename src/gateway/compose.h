@@ -21,6 +21,7 @@ struct composition_input {
     struct route_match *match;
     struct str body;     /* the whole of the client's */
     struct task *waiter; /* woken by news */
+    struct fetch_trail *trail;
 };
 
 /* Starts the first backends. NULL: no memory. */

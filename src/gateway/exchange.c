@@ -271,8 +271,9 @@ void exchange_start(struct client *client, struct http_stream *stream)
     struct frontend *frontend = client->frontend;
     struct arena *arena = arena_new(loop_pages(frontend->loop), EXCHANGE_ARENA_BYTES);
     struct exchange *x = arena ? arena_make(arena, struct exchange) : NULL;
+    struct fetch_trail *trail = x ? arena_make(arena, struct fetch_trail) : NULL;
 
-    if (!x) {
+    if (!trail) {
         arena_free(arena);
         http_cancel(stream, HTTP_CANCEL_ERROR);
         http_done(stream);
@@ -285,6 +286,7 @@ void exchange_start(struct client *client, struct http_stream *stream)
     x->task.run = exchange_run;
     x->deadline = (struct timer){.at_ns = TIMER_OFF, .task = &x->task};
     x->started_ns = loop_now_ns(frontend->loop);
+    x->trail = trail;
     stream->owner = &x->task;
     list_push_back(&client->exchanges, &x->node);
     host_count_add(&frontend->counts.exchanges, 1);

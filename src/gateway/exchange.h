@@ -63,7 +63,8 @@ struct exchange {
         struct gunzip_stream *gunzip;   /* the answer is being unpacked */
         struct chain packed;            /* body that has not been unpacked yet */
     } call;
-    struct error error; /* why it failed; fault NONE when it did not */
+    struct fetch_trail *trail; /* its connections to hosts, of all calls; NULL: a copy of which nobody is told */
+    struct error error;        /* why it failed; fault NONE when it did not */
     uint64_t started_ns;
     uint64_t request_bytes; /* of its body, so far */
 };

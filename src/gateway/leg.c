@@ -106,6 +106,7 @@ static bool prepare_try(struct leg *leg, struct exchange *x, uint64_t deadline_n
         .request = input->request,
         .match = input->match,
         .leg = leg,
+        .trail = input->trail,
         .call = {.backend = leg->backend},
         .started_ns = loop_now_ns(loop),
     };

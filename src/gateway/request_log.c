@@ -41,20 +41,36 @@ static bool is_skipped(struct exchange *x)
     return false;
 }
 
+/* Every request that was sent was "reused", or "new" with a reason of the ledger. */
+static void tell_conn(const struct fetch_trail *trail, struct access_entry *entry)
+{
+    if (!trail->host)
+        return;
+    entry->host = trail->host->url;
+    entry->tries = trail->tries;
+    entry->conn = trail->reason == REASONS ? "reused" : "new";
+    entry->reason = trail->reason == REASONS ? NULL : reason_name(trail->reason);
+}
+
 void log_access(struct exchange *x)
 {
     struct frontend *frontend = x->client->frontend;
 
+    struct access_entry entry;
+
     if (!frontend->access_log || !x->request || is_skipped(x))
         return;
-    access_log_write(frontend->access_log, &(struct access_entry){
-                                               .wall_ns = loop_wall_ns(frontend->loop),
-                                               .took_ns = loop_now_ns(frontend->loop) - x->started_ns,
-                                               .status = x->status,
-                                               .client_ip = forward_client_ip(x->arena, &exchange_service(x)->router,
-                                                                              x->request, &x->client->peer),
-                                               .method = x->request->method,
-                                               .target = x->request->path,
-                                               .error = x->error.fault != FAULT_NONE ? x->error.text : NULL,
-                                           });
+    entry = (struct access_entry){
+        .wall_ns = loop_wall_ns(frontend->loop),
+        .took_ns = loop_now_ns(frontend->loop) - x->started_ns,
+        .status = x->status,
+        .client_ip = forward_client_ip(x->arena, &exchange_service(x)->router, x->request, &x->client->peer),
+        .method = x->request->method,
+        .target = x->request->path,
+        .error = x->error.fault != FAULT_NONE ? x->error.text : NULL,
+        .as_json = exchange_service(x)->server.access_log == ACCESS_JSON,
+    };
+    if (entry.as_json)
+        tell_conn(x->trail, &entry);
+    access_log_write(frontend->access_log, &entry);
 }

@@ -174,6 +174,8 @@ struct h2_settings {
     int64_t streams_max, head_bytes_max, stream_window, connection_window, glitches_max, glitches_back;
 };
 
+enum access_form { ACCESS_KRAKEND, ACCESS_JSON };
+
 struct server_options {
     struct client_rules clients;
     struct h2_settings h2;
@@ -183,6 +185,7 @@ struct server_options {
     enum profile profile;
     enum error_status error_status;
     bool keep_alive_header;
+    enum access_form access_log;
     int64_t max_requests_per_connection, max_connections;
     int64_t body_gap_timeout_ns;
     int64_t max_body_bytes; /* cap of a request's body; 0: none on no-op */
@@ -229,7 +232,7 @@ struct service_sources {
  * endpoint can have are left out, with a warning. */
 struct service *service_load(struct arena *arena, const struct service_sources *sources, struct report *report);
 
-#endif
 /* The JSON Schema of all that service_load reads. data NULL: no room. */
 struct str service_json_schema(struct arena *arena);
 
+#endif

@@ -12,6 +12,7 @@
 static const char *const profile_names[] = {"safe", "krakend", NULL};
 static const char *const proxy_names[] = {"off", "accept", "require", NULL};
 static const char *const refusal_names[] = {"reset", "503", NULL};
+static const char *const access_names[] = {"krakend", "json", NULL};
 static const char *const error_status_names[] = {"krakend", "precise", NULL};
 
 /* What the tables bind to beside server_options. */
@@ -85,6 +86,8 @@ static const struct option server_rows[] = {
                 .help = "safe: finite deadlines where KrakenD has none."),
     OPTION_ENUM(struct server_block, "error_status", options.error_status, .names = error_status_names, .preset_text = "krakend",
                 .help = "precise: 502, 503, 504 by cause instead of 500."),
+    OPTION_ENUM(struct server_block, "access_log", options.access_log, .names = access_names, .preset_text = "krakend",
+                .help = "Form of access lines: krakend, or json, which also tells of the connection to the host."),
     OPTION_BOOL(struct server_block, "keep_alive_header", options.keep_alive_header, .preset = 1,
                 .help = "Tell clients how long a connection may stay quiet."),
     OPTION_INT(struct server_block, "max_requests_per_connection", options.max_requests_per_connection, .max = INT64_MAX,

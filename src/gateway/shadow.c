@@ -88,6 +88,7 @@ static bool fill(struct shadow *shadow, const struct composition_input *from, st
     input->request = &shadow->request;
     input->match = &shadow->match;
     input->waiter = &shadow->task;
+    input->trail = NULL;
     return copy_head(shadow->arena, from->request, &shadow->request) &&
            copy_match(shadow->arena, from->match, &shadow->match) && copy(shadow->arena, &input->body);
 }

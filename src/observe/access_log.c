@@ -2,6 +2,7 @@
 #include "observe/access_log.h"
 
 #include "base/text.h"
+#include "observe/access_json.h"
 #include "os/file.h"
 
 #include <assert.h>
@@ -11,10 +12,10 @@
 
 enum {
     BUFFER_BYTES = 65536,
-    FRONT_BYTES = 512,       /* date, status, time taken, address, method */
-    TARGET_BYTES_MAX = 8192, /* as many as a request line can have: only what is longer is cut */
-    ESCAPED_BYTES = 4,       /* what one byte can become: "\x1b" */
-    ERROR_BYTES_MAX = 512,
+    FRONT_BYTES = 512, /* date, status, time taken, address, method */
+    TARGET_BYTES_MAX = ACCESS_TARGET_BYTES_MAX,
+    ESCAPED_BYTES = 4, /* what one byte can become: "\x1b" */
+    ERROR_BYTES_MAX = ACCESS_ERROR_BYTES_MAX,
     EXTRA_BYTES = 64, /* quotes, ends of lines, "Error #01: ", "..." */
 };
 static_assert(FRONT_BYTES + ESCAPED_BYTES * (TARGET_BYTES_MAX + ERROR_BYTES_MAX) + EXTRA_BYTES < BUFFER_BYTES,
@@ -164,16 +165,17 @@ static void put_front(struct access_log *log, const struct access_entry *entry)
 /* More than the line will take. */
 static size_t room_for(const struct access_entry *entry)
 {
-    size_t hostile =
-        size_min(entry->target.len, TARGET_BYTES_MAX) + size_min(str_from(entry->error).len, ERROR_BYTES_MAX);
+    size_t hostile;
+
+    if (entry->as_json)
+        return ACCESS_JSON_BYTES_MAX;
+    hostile = size_min(entry->target.len, TARGET_BYTES_MAX) + size_min(str_from(entry->error).len, ERROR_BYTES_MAX);
 
     return FRONT_BYTES + ESCAPED_BYTES * hostile + EXTRA_BYTES;
 }
 
-void access_log_write(struct access_log *log, const struct access_entry *entry)
+static void put_line(struct access_log *log, const struct access_entry *entry)
 {
-    if (BUFFER_BYTES - log->len < room_for(entry))
-        flush(log);
     put_front(log, entry);
     put(log, STR("\""));
     put_hostile(log, entry->target, TARGET_BYTES_MAX, true);
@@ -183,6 +185,16 @@ void access_log_write(struct access_log *log, const struct access_entry *entry)
         put_hostile(log, str_from(entry->error), ERROR_BYTES_MAX, false);
         put(log, STR("\n"));
     }
+}
+
+void access_log_write(struct access_log *log, const struct access_entry *entry)
+{
+    if (BUFFER_BYTES - log->len < room_for(entry))
+        flush(log);
+    if (entry->as_json)
+        log->len += access_json_write(entry, log->buffer + log->len);
+    else
+        put_line(log, entry);
     if (log->timer.at_ns == TIMER_OFF)
         timer_set(log->loop, &log->timer, loop_now_ns(log->loop) + FLUSH_AFTER_NS);
 }

@@ -18,6 +18,7 @@ struct fetch *fetch_start(struct arena *arena, const struct fetch_options *optio
     fetch->queue_timer = (struct timer){.at_ns = TIMER_OFF, .task = waiter};
     fetch->may_send = !(options->head->expect_continue && options->transport->expect_continue_timeout_ns > 0);
     fetch->body_given = fetch->request_ended = options->head->body_bytes == 0;
+    fetch->stats.reason = REASONS;
     fetch->started_ns = loop_now_ns(pool_loop(options->pool));
     return fetch;
 }
@@ -73,6 +74,14 @@ static void start_head_clock(struct fetch *fetch)
         timer_set(fetch_loop(fetch), &fetch->head_timer, loop_now_ns(fetch_loop(fetch)) + (uint64_t)timeout_ns);
 }
 
+static void leave_trail(const struct fetch *fetch)
+{
+    struct fetch_trail *trail = fetch->options.trail;
+
+    if (trail)
+        *trail = (struct fetch_trail){fetch->options.host, fetch->stats.reason, trail->tries + 1};
+}
+
 static void count_request(struct fetch *fetch)
 {
     struct host_counts *counts = fetch_counts(fetch);
@@ -85,9 +94,12 @@ static void count_request(struct fetch *fetch)
             host_count_add(&counts->requests_warm, 1);
     } else {
         host_count_add(&counts->requests_new, 1);
+        fetch->pooled->made_for = (uint8_t)fetch->reason;
         ledger_new(&counts->ledger, fetch->reason);
     }
-    watch_request(fetch->options.pool, fetch->pooled, fetch->stats.reused ? REASONS : fetch->reason);
+    fetch->stats.reason = fetch->stats.reused ? REASONS : fetch->reason;
+    watch_request(fetch->options.pool, fetch->pooled, fetch->stats.reason);
+    leave_trail(fetch);
 }
 
 /* Once for each connection, while nothing is known of how long the host keeps it. */
@@ -286,7 +298,7 @@ static enum io receive_head(struct fetch *fetch, struct arena *arena, struct htt
         return fetch_recover(fetch, &failure, err);
     if (io != IO_OK)
         return io;
-    if ((*head)->status >= 200)
+    if ((*head)->status >= 200 || (*head)->status == 101)
         return IO_OK;
     fetch->may_send |= (*head)->status == 100;
     *head = NULL;

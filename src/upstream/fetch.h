@@ -20,11 +20,20 @@ struct fetch_options {
     const struct http_head *head;      /* borrowed for the fetch's life; authority is what Host says */
     struct private_conns *privates;    /* of the client connection; NULL: it keeps none */
     uint32_t eject_after;              /* failures in a row until the host rests (eject.h); 0: never */
+    struct fetch_trail *trail;         /* outlives the fetch; NULL: nobody asks */
+};
+
+/* How a client's request came by its connections, over all its fetches; zeroed: by none yet. */
+struct fetch_trail {
+    struct host *host;  /* of the last; NULL: there was none */
+    enum reason reason; /* why that was new; REASONS: it was a kept one */
+    uint32_t tries;     /* connections that were given it */
 };
 
 /* Why a connection was new or reused, for logs and the ledger. */
 struct fetch_stats {
     bool reused;                     /* the answer came over a kept connection */
+    enum reason reason;              /* why it was new; REASONS: it was a kept one */
     uint8_t attempts;                /* connections tried with bytes of this request */
     uint64_t dial_ns, first_byte_ns; /* since the start; 0: not reached */
 };
@@ -38,7 +47,8 @@ struct fetch *fetch_start(struct arena *arena, const struct fetch_options *optio
  * a failure is no longer reported: the rest of the body is dropped. */
 enum io fetch_send(struct fetch *fetch, struct chain *from, bool end, struct error *err);
 
-/* The answer's head. Interim answers are passed over, but 100 ends a wait (fetch_may_send). Errors: fault UPSTREAM with
+/* The answer's head. Interim answers are passed over, but 100 ends a wait (fetch_may_send), and 101 is final: it comes
+ * only when the head asked for another protocol, and takeover.h must follow. Errors: fault UPSTREAM with
  * connect_*, resolve_*, no_answer, reset, bad_*, response_header_timeout ... The head lives in `arena`. */
 enum io fetch_head(struct fetch *fetch, struct arena *arena, struct http_head **head, struct error *err);
 

@@ -32,6 +32,7 @@ struct pooled {
     bool learned;                /* its idle limit is the host's, not a configured one */
     bool sentinel;               /* kept only to see when the host closes it; in no stack */
     bool warm;                   /* made for a request that did not need it in the end */
+    uint8_t made_for;            /* enum reason: why its first request had no kept one; of no use while warm */
     bool bound;                  /* the host has an identity bound to it: never lent to anybody else (private.h) */
     uint64_t old_at_ns;          /* not used again from then on; UINT64_MAX: never */
     uint64_t idle_limit_ns;      /* how long it may stay idle */
@@ -101,6 +102,7 @@ struct pool_row {
     struct host *host;
     enum pool_row_state { POOL_ROW_IDLE, POOL_ROW_ACTIVE, POOL_ROW_SENTINEL } state;
     bool warm, bound, tls;
+    enum reason made_for; /* why the request that made it had no kept one; REASONS: no request has had it yet */
     uint32_t uses;
     uint64_t age_ns, idle_ns; /* idle_ns: when active, before this use */
     uint64_t bytes_in, bytes_out, rtt_ns;

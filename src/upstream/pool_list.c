@@ -47,6 +47,7 @@ static void tell(const struct pool *pool, const struct pooled *pooled, struct po
                                     : POOL_ROW_IDLE,
         .warm = pooled->warm,
         .bound = pooled->bound,
+        .made_for = pooled->warm || pooled->uses == 0 ? REASONS : (enum reason)pooled->made_for,
         .tls = pooled->host->tls != NULL,
         .uses = pooled->uses,
         .age_ns = loop_now_ns(pool->loop) - pooled->opened_ns,

@@ -137,8 +137,10 @@ SCENARIO(races_never_execute_a_post_twice)
     client.request_bytes_max = sim_percent(sim, 80) ? 200 : 100000; /* more than is kept for another try */
     client.answer_bytes_max = 200;
     client.framings = 1u << SIM_LENGTH | 1u << SIM_CHUNKED;
-    client.mishaps = 1u << SIM_SAYS_CLOSE | 1u << SIM_CLOSES | 1u << SIM_NO_ANSWER | 1u << SIM_RESETS |
-                     1u << SIM_HALF_RESETS | 1u << SIM_STRAY_BYTES;
+    client.mishaps =
+        1u << SIM_SAYS_CLOSE | 1u << SIM_CLOSES | 1u << SIM_NO_ANSWER | 1u << SIM_RESETS | 1u << SIM_HALF_RESETS;
+    if (sim_percent(sim, 10)) /* rarely, as it puts the host into quarantine, and nothing is reused any more */
+        client.mishaps |= 1u << SIM_STRAY_BYTES;
     client.mishap_percent = sim_percent(sim, 50) ? (uint32_t)sim_between(sim, 0, 15) : 0;
     sim_fault(sim, NULL, SIM_FAULT_RESET_KEEPS_DATA, 500000);
     sim_fault(sim, NULL, SIM_FAULT_SHORT_WRITE, sim_percent(sim, 30) ? 100000 : 0);
@@ -155,7 +157,7 @@ SCENARIO(races_cost_no_get)
     struct duel duel;
 
     client.framings = 1u << SIM_LENGTH | 1u << SIM_CHUNKED;
-    client.mishaps = 1u << SIM_SAYS_CLOSE | 1u << SIM_CLOSES | 1u << SIM_STRAY_BYTES;
+    client.mishaps = 1u << SIM_SAYS_CLOSE | 1u << SIM_CLOSES | (sim_percent(sim, 10) ? 1u << SIM_STRAY_BYTES : 0);
     client.mishap_percent = sim_percent(sim, 30) ? (uint32_t)sim_between(sim, 0, 20) : 0;
     sim_fault(sim, NULL, SIM_FAULT_RESET_KEEPS_DATA, 500000);
     duel_open(&duel, sim, policies[sim_between(sim, 1, COUNT_OF(policies) - 1)], &client);
@@ -165,9 +167,9 @@ SCENARIO(races_cost_no_get)
     duel_close(&duel);
 }
 
-/* resend: unacked: origins that close in order, and never under a request they have read, cost no POST either, however
- * near the close is: either the kernel proves that nothing was read, or the request is answered. */
-SCENARIO(orderly_closes_cost_no_post_when_unacked)
+/* resend: unacked, and origins that close only what idles: each POST is answered, or has met a close of which the
+ * kernel could not prove that nothing had been read. */
+SCENARIO(races_cost_a_post_only_what_cannot_be_proved)
 {
     struct sim_client_options client = {.post_percent = 100, .request_bytes_max = 300, .answer_bytes_max = 200};
     struct duel duel;

@@ -128,6 +128,8 @@ def test_sim_tells_a_count_from_a_seed():
     assert sim_arguments([]) == ["--count", "200"]
     assert sim_arguments(["50"]) == ["--count", "50"]
     assert sim_arguments(["seed=7"]) == ["--seed", "7", "--trace"]
+    assert sim_arguments(["--until", "9"]) == ["--count", "200", "--until", "9"]
+    assert sim_arguments(["5", "--scenario", "races"]) == ["--count", "5", "--scenario", "races"]
     assert sim_arguments(["0xdeadbeef"]) == ["--seed", "3735928559", "--trace"]
     with pytest.raises(common.Failed):
         sim_arguments(["many"])

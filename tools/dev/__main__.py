@@ -25,7 +25,8 @@ HELP = """usage: ./dev WORD
   test [-k NAME]        everything that has to hold; -k: a stage, or tests with NAME in their name
   setup [SECTION...]    install what is missing (tools/deps.txt; build and test by default) and the git hook
   build [KIND]          build/KIND/holdfast; KIND: release (default), debug, tsan, fuzz, plain, cover
-  sim [COUNT | SEED]    COUNT random walks (200); seed=N, or a number over 100000: that one, with its trace
+  sim [COUNT | SEED]    COUNT random walks (200); seed=N, or a number over 100000: that one, with its trace;
+                        --until 1000000 --scenario races: as many as it takes to so many closes, in the release build
   fuzz TARGET [SECONDS] libFuzzer on one engine, 60 s by default
   bench [CASE...]       measure, paired with the peers installed; writes build/bench/*.json
   race [--requests N]   the idle-close race: Holdfast, nginx, HAProxy and Apache side by side; more: race --help
@@ -52,20 +53,23 @@ def word_setup(arguments):
 
 
 def sim_arguments(arguments):
-    """What test_sim is called with: a count, or one seed with its trace."""
-    text = arguments[0] if arguments else str(suite.SIM_SEEDS)
+    """What test_sim is called with: a count or one seed with its trace, and options of test_sim that are passed on."""
+    first = arguments[0] if arguments and not arguments[0].startswith("--") else None
+    more = arguments[1:] if first else arguments
+    text = first or str(suite.SIM_SEEDS)
     try:
         number = int(text.removeprefix("seed="), 0)
     except ValueError:
-        raise Failed("usage: ./dev sim [COUNT | seed=SEED]") from None
+        raise Failed("usage: ./dev sim [COUNT | seed=SEED] [--until CLOSES] [--scenario TEXT] [--first SEED|random]") from None
     if text.startswith("seed=") or number > 100000:
-        return ["--seed", str(number), "--trace"]
-    return ["--count", str(number)]
+        return ["--seed", str(number), "--trace", *more]
+    return ["--count", str(number), *more]
 
 
 def word_sim(arguments):
     command = sim_arguments(arguments)
-    binary = build.build_executables("debug", "test_sim")["test_sim"]
+    kind = "release" if "--until" in command else "debug"  # a million closes are an hour's work under the sanitizers
+    binary = build.build_executables(kind, "test_sim")["test_sim"]
     return subprocess.call([binary, *command], cwd=ROOT, env=environment())
 
 

@@ -71,6 +71,50 @@ TEST(a_line_has_the_form_that_gin_writes)
     }
 }
 
+TEST(a_json_line_tells_of_the_connection)
+{
+    struct access_entry entry = entry_of(STR("/a\"\\\n\xc3\xa9\x7f"));
+
+    entry.as_json = true;
+    CHECK_TEXT(line_of(&entry), "{\"time\":\"2026-11-21T10:20:30.000Z\",\"status\":200,\"seconds\":0.001234500,"
+                                "\"client\":\"127.0.0.1\",\"method\":\"GET\","
+                                "\"target\":\"/a\\\"\\\\\\u000a\\u00c3\\u00a9\\u007f\"}\n");
+    entry.wall_ns += 987654321;
+    entry.took_ns = 12 * SECOND_NS + 5;
+    entry.target = STR("/");
+    entry.conn = "new";
+    entry.reason = "cold";
+    entry.host = STR("http://a:80");
+    entry.tries = 2;
+    entry.error = "no \"answer\"";
+    CHECK_TEXT(
+        line_of(&entry),
+        "{\"time\":\"2026-11-21T10:20:30.987Z\",\"status\":200,\"seconds\":12.000000005,\"client\":\"127.0.0.1\","
+        "\"method\":\"GET\",\"target\":\"/\",\"host\":\"http://a:80\",\"conn\":\"new\",\"reason\":\"cold\",\"tries\":2,"
+        "\"error\":\"no \\\"answer\\\"\"}\n");
+}
+
+TEST(the_longest_json_line_has_room)
+{
+    struct log_stage stage;
+    struct access_entry entry = entry_of(STR(""));
+    size_t len = 9000;
+    char *target = arena_alloc(test_arena(), len, 1);
+
+    CHECK(target != NULL);
+    memset(target, '\x01', len);
+    entry.target = entry.host = str_of(target, len);
+    entry.conn = entry.reason = "new";
+    entry.as_json = true;
+    log_stage_open(&stage);
+    for (unsigned i = 0; i < 3; i++)
+        access_log_write(stage.log, &entry);
+    access_log_free(stage.log);
+    stage.log = NULL;
+    CHECK(log_stage_output(&stage).len > 3 * 6 * (8192 + 512));
+    log_stage_close(&stage);
+}
+
 TEST(an_error_stands_in_a_line_of_its_own)
 {
     struct access_entry entry = entry_of(STR("/users/1?x=y"));
