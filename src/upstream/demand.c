@@ -5,7 +5,7 @@
 #include "upstream/host.h"
 
 /* Requests that hold a connection or wait for one of their own, over all workers. */
-static uint64_t at_once(const struct host *host)
+static uint64_t sum_once(const struct host *host)
 {
     uint64_t sum = 0;
 
@@ -18,6 +18,17 @@ static uint64_t at_once(const struct host *host)
         sum += dialing > warming ? dialing - warming : 0; /* the two are read at different moments */
     }
     return sum;
+}
+
+/* One that ends in a worker already counted while another begins in the next one counts twice: hardly so in each of
+ * three sums. */
+static uint64_t at_once(const struct host *host)
+{
+    uint64_t least = sum_once(host);
+
+    for (int i = 0; i < 2; i++)
+        least = u64_min(least, sum_once(host));
+    return least;
 }
 
 /* Two workers may turn the page at the same moment: one of them does. */
