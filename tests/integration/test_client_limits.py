@@ -192,8 +192,8 @@ def test_too_many_fields(make):
     (b"GET /" + b"a" * 70000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
     (b"GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505),
     (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
-    (b"GET / HTTP/1.1\r\nHost: a\r\nX-A: " + b"a" * 2_000_000, 431),
-    (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400)])
+    (b"GET / HTTP/1.1\r\nHost: a\r\nX-A: " + b"a" * 1_100_000, 431),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400)], ids=lambda value: str(value) if isinstance(value, int) else "")
 def test_statuses_of_what_is_refused(make, raw, status):
     client = make.client(make.gateway(proxy(make.origin())))
     try:
