@@ -1,5 +1,6 @@
 /* forward_path.c: path and query of a request for a backend: the pattern with its parameters filled, encoded as Go's
  * URL.EscapedPath does it, and the client's query behind the pattern's own. SPDX-License-Identifier: Apache-2.0 */
+#include "base/text.h"
 #include "gateway/escape.h"
 #include "gateway/forward_internal.h"
 #include "gateway/pattern.h"
@@ -15,14 +16,24 @@ static struct str value_of(const struct forward_input *input, const struct patte
     return part->unfilled;
 }
 
+static char *write_text(struct str text, char *out)
+{
+    if (text.len > 0)
+        memcpy(out, text.data, text.len);
+    return out + text.len;
+}
+
 /* Bytes that would end the path or be taken for an escape stay part of the value. */
 static bool breaks_path(char c)
 {
     return c == '%' || c == '?' || c == '#' || (uint8_t)c < ' ' || c == 0x7f;
 }
 
-static char *write_path_value(struct str value, char *out)
+/* As it came, when the router kept it so: escape_encoded_path leaves a valid encoding alone. */
+static char *write_path_value(struct str value, bool as_sent, char *out)
 {
+    if (as_sent)
+        return write_text(value, out);
     for (size_t i = 0; i < value.len; i++) {
         if (breaks_path(value.data[i]))
             out = escape_write(ESCAPE_QUERY, str_of(value.data + i, 1), out);
@@ -30,13 +41,6 @@ static char *write_path_value(struct str value, char *out)
             *out++ = value.data[i];
     }
     return out;
-}
-
-static char *write_text(struct str text, char *out)
-{
-    if (text.len > 0)
-        memcpy(out, text.data, text.len);
-    return out + text.len;
 }
 
 static size_t room_for(const struct forward_input *input)
@@ -52,6 +56,22 @@ static size_t room_for(const struct forward_input *input)
     return room;
 }
 
+/* Is the value what the client wrote? What stands for a missing one is not. */
+static bool is_as_sent(const struct forward_input *input, const struct pattern_part *part)
+{
+    return input->match->as_sent && value_of(input, part).data != part->unfilled.data;
+}
+
+/* The value decoded: behind the '?' it is encoded by other rules. A bad escape was refused by the router. */
+static struct str query_value(struct arena *arena, const struct forward_input *input, const struct pattern_part *part)
+{
+    struct str value = value_of(input, part), decoded;
+
+    if (!is_as_sent(input, part) || str_find_char(value, '%') == value.len)
+        return value;
+    return text_percent_decode(arena, value, false, &decoded, NULL) ? decoded : value;
+}
+
 /* The pattern with its parameters. Parts of the path come first; the path is encoded as one. */
 static struct str fill_pattern(struct arena *arena, const struct forward_input *input)
 {
@@ -65,14 +85,14 @@ static struct str fill_pattern(struct arena *arena, const struct forward_input *
     for (; i < backend->part_count && !backend->parts[i].in_query; i++) {
         end = write_text(backend->parts[i].literal, end);
         if (backend->parts[i].param.len > 0)
-            end = write_path_value(value_of(input, &backend->parts[i]), end);
+            end = write_path_value(value_of(input, &backend->parts[i]), is_as_sent(input, &backend->parts[i]), end);
     }
     path = escape_encoded_path(arena, str_of(out, (size_t)(end - out)));
     query = end;
     for (; i < backend->part_count; i++) {
         end = write_text(backend->parts[i].literal, end);
         if (backend->parts[i].param.len > 0)
-            end = escape_write(ESCAPE_QUERY, value_of(input, &backend->parts[i]), end);
+            end = escape_write(ESCAPE_QUERY, query_value(arena, input, &backend->parts[i]), end);
     }
     if (end == query || !path.data)
         return path;

@@ -75,6 +75,30 @@ static struct str encode(struct arena *arena, const struct pair *pairs, size_t c
     return str_of(out, (size_t)(end - out));
 }
 
+/* What passes, in the bytes and the order in which it came. */
+static struct str query_as_sent(struct arena *arena, const struct forward_input *input, struct str query)
+{
+    bool all = input->endpoint->all_query && input->backend->options->input_query_strings.count == 0;
+    char *out = all ? NULL : arena_alloc(arena, query.len + 1, 1);
+    struct str piece;
+    size_t len = 0;
+
+    if (all)
+        return query;
+    while (out && str_split(&query, '&', &piece)) {
+        struct str name;
+
+        if (!decode(arena, str_first(piece, str_find_char(piece, '=')), &name) || !passes(input, name))
+            continue;
+        if (len > 0)
+            out[len++] = '&';
+        if (piece.len > 0)
+            memcpy(out + len, piece.data, piece.len);
+        len += piece.len;
+    }
+    return str_of(out, len);
+}
+
 struct str forward_query(struct arena *arena, const struct forward_input *input)
 {
     struct str query = path_query(input->request->path), piece;
@@ -83,6 +107,8 @@ struct str forward_query(struct arena *arena, const struct forward_input *input)
 
     if (query.len == 0 || (!input->endpoint->all_query && input->endpoint->options->input_query_strings.count == 0))
         return STR("");
+    if (input->service->server.as_sent)
+        return query_as_sent(arena, input, query);
     for (size_t i = 0; i < query.len; i++)
         room += query.data[i] == '&';
     pairs = arena_array(arena, struct pair, room);

@@ -141,6 +141,7 @@ struct generation *generation_build(struct arena *arena, const struct service *s
 {
     struct generation *generation = arena_make(arena, struct generation);
     struct router_rules rules = {
+        .as_sent = service->server.as_sent,
         .redirect_trailing_slash = !service->router.disable_redirect_trailing_slash,
         .redirect_fixed_path = !service->router.disable_redirect_fixed_path,
         .handle_method_not_allowed = !service->router.disable_handle_method_not_allowed,

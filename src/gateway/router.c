@@ -179,6 +179,29 @@ static size_t raw_offset(struct str raw, size_t decoded_at)
     return size_min(at, raw.len);
 }
 
+/* Stands for an encoded slash while routes are searched under as_sent. One byte, as everything that was encoded; no
+ * route has it. */
+enum { KEPT_SLASH = '\x01' };
+
+/* The path decoded, but for its encoded slashes. False: a bad escape, or no room. */
+static bool decode_kept(struct arena *arena, struct str raw, struct str *decoded)
+{
+    char *text;
+    size_t at = 0;
+
+    if (!text_percent_decode(arena, raw, false, decoded, NULL))
+        return false;
+    text = arena_alloc(arena, decoded->len + 1, 1);
+    for (size_t i = 0; text && i < decoded->len; i++) {
+        bool encoded = raw.data[at] == '%';
+
+        text[i] = encoded && decoded->data[i] == '/' ? (char)KEPT_SLASH : decoded->data[i];
+        at += encoded ? 3 : 1;
+    }
+    *decoded = str_of(text, decoded->len);
+    return text != NULL;
+}
+
 /* One request to find. */
 struct finding {
     const struct router *router;
@@ -189,6 +212,20 @@ struct finding {
     struct route_match *match;
 };
 
+/* The values as they came: slices of the raw path in place of those of the decoded one. */
+static void set_raw_params(const struct finding *finding)
+{
+    struct str raw = finding->raw;
+
+    for (unsigned i = 0; i < finding->match->param_count; i++) {
+        struct str *value = &finding->match->params[i].value;
+        size_t at = (size_t)(value->data - finding->decoded.data);
+        size_t from = raw_offset(raw, at), to = raw_offset(raw, at + value->len);
+
+        *value = str_of(raw.data + from, to - from);
+    }
+}
+
 static void set_found(const struct finding *finding, const struct search *search)
 {
     struct route_match *match = finding->match;
@@ -197,6 +234,8 @@ static void set_found(const struct finding *finding, const struct search *search
     match->kind = ROUTE_FOUND;
     match->target = search->found->target;
     match->param_count = search->param_count;
+    if (match->as_sent)
+        set_raw_params(finding);
     if (!search->is_subtree)
         return;
     if (finding->path.data == finding->decoded.data)
@@ -224,7 +263,8 @@ static struct str toggle_slash(struct arena *arena, struct str path)
 
 static bool redirect_to(const struct finding *finding, struct str path, bool trailing_slash)
 {
-    struct str location = escape_text(finding->arena, ESCAPE_PATH, path);
+    struct str location = finding->match->as_sent && trailing_slash ? toggle_slash(finding->arena, finding->raw)
+                                                                    : escape_text(finding->arena, ESCAPE_PATH, path);
 
     if (!location.data)
         return false;
@@ -245,6 +285,8 @@ static bool redirect_in(const struct finding *finding, const struct route_tree *
     other = rules->redirect_trailing_slash ? toggle_slash(finding->arena, finding->path) : STR_EMPTY;
     if (other.data && is_a_route(tree, other))
         return redirect_to(finding, toggle_slash(finding->arena, finding->decoded), true);
+    if (finding->match->as_sent && str_find_char(finding->decoded, KEPT_SLASH) < finding->decoded.len)
+        return false; /* Another spelling of it would have to be made up. */
     clean = rules->redirect_fixed_path ? route_clean_path(finding->arena, finding->decoded) : STR_EMPTY;
     if (!clean.data)
         return false;
@@ -302,17 +344,25 @@ void router_find(const struct router *router, struct arena *arena, struct str me
     match->target = NULL;
     match->param_count = 0;
     match->trailing_slash = false;
+    match->as_sent = router->rules.as_sent;
     match->rest = match->location = match->allow = STR_EMPTY;
     if (path.len == 0 || path.data[0] != '/')
         return;
+    if (match->as_sent && router->rules.remove_extra_slash) {
+        struct str clean = route_clean_path(arena, path);
+
+        if (clean.data)
+            finding.raw = finding.decoded = finding.path = path = clean;
+    }
     if (str_find_char(path, '%') < path.len) {
-        if (!text_percent_decode(arena, path, false, &finding.decoded, NULL)) {
+        if (!(match->as_sent ? decode_kept(arena, path, &finding.decoded)
+                             : text_percent_decode(arena, path, false, &finding.decoded, NULL))) {
             match->kind = ROUTE_BAD_PATH;
             return;
         }
         finding.path = finding.decoded;
     }
-    if (router->rules.remove_extra_slash) {
+    if (router->rules.remove_extra_slash && !match->as_sent) {
         struct str clean = route_clean_path(arena, finding.decoded);
 
         if (clean.data && !str_eq(clean, finding.decoded))
@@ -359,7 +409,7 @@ static struct str bad_escape(struct arena *arena, struct str bad)
 
 struct str route_check_params(const struct route_match *match, struct arena *arena)
 {
-    for (unsigned i = 0; i < match->param_count; i++) {
+    for (unsigned i = 0; !match->as_sent && i < match->param_count; i++) {
         struct str value = match->params[i].value, decoded, bad = STR_EMPTY;
 
         if (str_find_char(value, '%') < value.len) {

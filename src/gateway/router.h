@@ -11,6 +11,7 @@ struct router;
 
 struct router_rules {
     bool redirect_trailing_slash, redirect_fixed_path, handle_method_not_allowed, remove_extra_slash;
+    bool as_sent; /* an encoded slash separates nothing, and values of parameters stay encoded as they came */
 };
 
 /* An empty router; everything lives in the arena (the generation's). NULL: no room. */
@@ -38,8 +39,9 @@ struct route_match {
     bool trailing_slash; /* of a redirect: it only adds or removes the last slash (then X-Forwarded-Prefix counts) */
     void *target;
     struct route_param {
-        struct str name, value; /* decoded value */
+        struct str name, value; /* decoded value; as it came when as_sent */
     } params[ROUTE_PARAMS_MAX];
+    bool as_sent;
     unsigned param_count; /* also of a 404 that captured some on the way */
     struct str rest;     /* subtree route: what the star matched, as it came (not decoded), without the leading slash */
     struct str location; /* redirect: path only, encoded again */

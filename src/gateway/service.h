@@ -185,6 +185,7 @@ struct server_options {
     enum profile profile;
     enum error_status error_status;
     bool keep_alive_header;
+    bool as_sent; /* encoded_urls: paths and queries reach backends in the bytes in which they came */
     enum access_form access_log;
     int64_t max_requests_per_connection, max_connections;
     int64_t body_gap_timeout_ns;

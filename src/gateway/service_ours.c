@@ -14,6 +14,7 @@ static const char *const proxy_names[] = {"off", "accept", "require", NULL};
 static const char *const refusal_names[] = {"reset", "503", NULL};
 static const char *const access_names[] = {"krakend", "json", NULL};
 static const char *const error_status_names[] = {"krakend", "precise", NULL};
+static const char *const url_names[] = {"krakend", "as_sent", NULL};
 
 /* What the tables bind to beside server_options. */
 struct listener_block {
@@ -26,6 +27,7 @@ struct listener_block {
 struct server_block {
     struct server_options options;
     struct place resolver_place;
+    int encoded_urls; /* in the order of url_names */
     struct list_of listeners; /* struct listener_block */
     bool body_gap_given, body_rate_given, send_gap_given, send_rate_given, age_given;
 };
@@ -88,6 +90,8 @@ static const struct option server_rows[] = {
                 .help = "precise: 502, 503, 504 by cause instead of 500."),
     OPTION_ENUM(struct server_block, "access_log", options.access_log, .names = access_names, .preset_text = "krakend",
                 .help = "Form of access lines: krakend, or json, which also tells of the connection to the host."),
+    OPTION_ENUM(struct server_block, "encoded_urls", encoded_urls, .names = url_names, .preset_text = "krakend",
+                .help = "as_sent: paths and queries reach backends in the bytes in which they came; an encoded slash separates nothing."),
     OPTION_BOOL(struct server_block, "keep_alive_header", options.keep_alive_header, .preset = 1,
                 .help = "Tell clients how long a connection may stay quiet."),
     OPTION_INT(struct server_block, "max_requests_per_connection", options.max_requests_per_connection, .max = INT64_MAX,
@@ -292,6 +296,7 @@ static void read_server(struct service *service, const struct node *block, struc
     (void)schema_bind(&server_schema, block, prefix, &server, report->arena, report);
     if (server.options.profile == PROFILE_KRAKEND)
         forget_limits(&server);
+    server.options.as_sent = server.encoded_urls == 1;
     clients_settle(&server.options.clients, block, report);
     check_resolver(&server, report);
     take_listeners(&server.options, &server.listeners, report);

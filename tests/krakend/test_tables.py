@@ -90,6 +90,7 @@ class Stage:
         refused.stop_listening()
         self.urls = {name: script.origin.url for name, script in self.scripts.items()}
         self.urls["refused"] = refused.url
+        self.urls["version"] = (HERE.parents[1] / "VERSION").read_text(encoding="ascii").strip()
         config = with_urls(table["config"], self.urls)
         extra = config.setdefault("extra_config", {})
         extra["holdfast/server"] = {**DEFAULT_SERVER, **extra.get("holdfast/server", {})}
@@ -98,11 +99,12 @@ class Stage:
     def play(self, pair):
         for script in self.scripts.values():
             script.forget()
+        pair = with_urls(pair, self.urls)
         method, target = pair["request"].split(" ", 1)
         body = pair.get("body")
         response = fetch(self.gateway.address, target, method, list(pair.get("headers", {}).items()),
                          body.encode() if body is not None else None)
-        self.check_answer(with_urls(pair, self.urls), response)
+        self.check_answer(pair, response)
         for name, expected in pair.get("asked", {}).items():
             self.check_asked(pair, name, expected)
 

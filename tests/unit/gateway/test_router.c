@@ -202,6 +202,32 @@ TEST(router_rules_switch_redirects_off)
     CHECK_TEXT(find(make_router(&extra, routes), "GET", "/x/../a"), "GET /a");
 }
 
+TEST(router_keeps_urls_as_they_were_sent)
+{
+    static const char *const routes[] = {"GET /u/:id",   "GET /u/:id/:x", "GET /café/x",
+                                         "GET /files/*", "GET /Big",      NULL};
+    static const struct row rows[] = {
+        {"GET", "/u/a%2Fb", "GET /u/:id id=a%2Fb"},
+        {"GET", "/u/a%2fb/%41", "GET /u/:id/:x id=a%2fb x=%41"},
+        {"GET", "/u/50%25", "GET /u/:id id=50%25"},
+        {"GET", "/u/%01", "GET /u/:id id=%01"},
+        {"GET", "/u/plain", "GET /u/:id id=plain"},
+        {"GET", "/caf%C3%A9/x", "GET /café/x"},
+        {"GET", "/caf%C3%A9%2Fx", "404"},
+        {"GET", "/files/a%2Fb//c", "GET /files/* rest=a%2Fb//c"},
+        {"GET", "/u/a%2Fb/", "slash /u/a%2Fb"},
+        {"GET", "/bIG", "fixed /Big"},
+        {"GET", "/U/a%2Fb", "404"},
+        {"GET", "/u/%2", "400"},
+    };
+    struct router_rules rules = all_rules, clean = all_rules;
+
+    rules.as_sent = clean.as_sent = clean.remove_extra_slash = true;
+    check_rows(make_router(&rules, routes), rows, COUNT_OF(rows));
+    CHECK_TEXT(find(make_router(&clean, routes), "GET", "/u//a%2Fb"), "GET /u/:id id=a%2Fb");
+    CHECK_TEXT(find(make_router(&clean, routes), "GET", "/x/../u/50%25"), "GET /u/:id id=50%25");
+}
+
 TEST(router_keeps_what_a_404_captured)
 {
     static const char *const routes[] = {"GET /users/:id/posts", NULL};
