@@ -122,6 +122,7 @@ static enum io send_request(struct fetch *fetch, struct error *err)
     fetch->out_before = facts.bytes_out;
     fetch->pooled->bound |= private_is_bound_by(head);
     fetch->pooled->conn->ask_keep_alive = asks_for_hint(fetch);
+    fetch->pooled->conn->lazy = true;
     if (http_send_head(fetch->stream, head, head->body_bytes == 0, err) != IO_OK)
         return IO_FAIL;
     pool_sent(fetch->pooled);

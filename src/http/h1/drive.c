@@ -81,6 +81,8 @@ static size_t rest(size_t max, size_t size)
 /* Of a body, one large buffer at first; all there is room for once one was filled. Nothing when all of it is here. */
 static size_t room_for_body(const struct h1_conn *conn)
 {
+    if (conn->base.lazy && !conn->receive_waits)
+        return 0;
     if (conn->receive == H1_RECEIVE_LENGTH && conn->in.size >= conn->chunked.left)
         return 0;
     return size_min(rest(H1_IN_MAX, conn->in.size), conn->bulk ? H1_IN_MAX : BLOCK_LARGE_BYTES);
@@ -95,6 +97,9 @@ static size_t room_in(const struct h1_conn *conn)
         return rest(H1_SKIP_MAX, conn->skipped) > 0 ? rest(BLOCK_LARGE_BYTES, conn->in.size) : 0;
     if (h1_is_in_body(conn))
         return room_for_body(conn);
+    /* Behind a full buffer most is body: first the end of the head is searched. */
+    if (conn->receive == H1_RECEIVE_HEAD && conn->bulk && conn->in.size > conn->seen)
+        return 0;
     if (conn->receive == H1_RECEIVE_HEAD && (h1_is_server(conn) || conn->stream_open))
         return size_min(BLOCK_LARGE_BYTES, rest((size_t)conn->head_bytes_max + BLOCK_LARGE_BYTES, conn->in.size));
     /* Nothing is asked for now, but the end of the stream must be seen, and what comes unasked. */
@@ -213,6 +218,8 @@ void h1_run(struct task *task)
         h1_server_step(conn);
     else
         h1_client_step(conn);
+    if (conn->stalled && conn->bulk && conn->receive == H1_RECEIVE_HEAD && conn->seen == conn->in.size)
+        h1_wake_self(conn);
     wake_waiting(conn);
     compact(conn);
     if (h1_is_server(conn))

@@ -6,14 +6,20 @@ void h2_framer_init(struct h2_framer *framer, bool preface)
     *framer = (struct h2_framer){.skip = preface ? H2_PREFACE_BYTES : 0};
 }
 
-static struct h2_frame read_header(const uint8_t header[H2_HEADER_BYTES])
+enum { PRIORITY = 2, PRIORITY_BYTES = 5 };
+
+static uint32_t read_id(const uint8_t bytes[4])
+{
+    return ((uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3]) & 0x7fffffff;
+}
+
+static struct h2_frame read_header(const uint8_t *header)
 {
     return (struct h2_frame){
         .length = (uint32_t)header[0] << 16 | (uint32_t)header[1] << 8 | header[2],
         .type = header[3],
         .flags = header[4],
-        .stream =
-            ((uint32_t)header[5] << 24 | (uint32_t)header[6] << 16 | (uint32_t)header[7] << 8 | header[8]) & 0x7fffffff,
+        .stream = read_id(header + 5),
     };
 }
 
@@ -25,21 +31,32 @@ static void skip(struct h2_framer *framer, struct str *bytes)
     *bytes = str_from_offset(*bytes, len);
 }
 
-bool h2_framer_next(struct h2_framer *framer, struct str *bytes, struct h2_frame *frame)
+/* False: they ran out before `want` are there. */
+static bool collect(struct h2_framer *framer, struct str *bytes, size_t want)
 {
-    size_t len;
+    size_t len = framer->have < want ? size_min(want - framer->have, bytes->len) : 0;
 
-    skip(framer, bytes);
-    if (bytes->len == 0)
-        return false;
-    len = size_min((size_t)(H2_HEADER_BYTES - framer->have), bytes->len);
-    memcpy(framer->header + framer->have, bytes->data, len);
+    if (len > 0)
+        memcpy(framer->header + framer->have, bytes->data, len);
     framer->have = (uint8_t)(framer->have + len);
     *bytes = str_from_offset(*bytes, len);
-    if (framer->have < H2_HEADER_BYTES)
+    return framer->have >= want;
+}
+
+bool h2_framer_next(struct h2_framer *framer, struct str *bytes, struct h2_frame *frame)
+{
+    skip(framer, bytes);
+    if (!collect(framer, bytes, H2_HEADER_BYTES))
         return false;
     *frame = read_header(framer->header);
-    framer->have = 0;
     framer->skip = frame->length;
+    if (frame->type == PRIORITY && frame->length == PRIORITY_BYTES) {
+        framer->skip = 0;
+        if (!collect(framer, bytes, H2_HEADER_BYTES + H2_DEPENDS_BYTES))
+            return false;
+        frame->depends = read_id(framer->header + H2_HEADER_BYTES);
+        framer->skip = frame->length - H2_DEPENDS_BYTES;
+    }
+    framer->have = 0;
     return true;
 }

@@ -5,23 +5,29 @@
 
 #include "base/str.h"
 
-enum { H2_PREFACE_BYTES = 24, H2_HEADER_BYTES = 9 };
+enum {
+    H2_PREFACE_BYTES = 24,
+    H2_HEADER_BYTES = 9,
+    H2_DEPENDS_BYTES = 4, /* of a PRIORITY frame: what the stream depends on */
+};
 
 struct h2_frame {
     uint32_t length; /* of the payload */
     uint8_t type, flags;
     uint32_t stream;
+    uint32_t depends; /* of a whole PRIORITY frame; else 0 */
 };
 
 struct h2_framer {
     uint32_t skip; /* bytes to pass over: of the preface or a payload */
-    uint8_t header[H2_HEADER_BYTES];
+    uint8_t header[H2_HEADER_BYTES + H2_DEPENDS_BYTES];
     uint8_t have; /* bytes of it */
 };
 
 void h2_framer_init(struct h2_framer *framer, bool preface);
 
-/* Moves *bytes behind the next frame header, and tells it. False: they ran out before its end. */
+/* Moves *bytes behind the next frame header (and the first field of a PRIORITY frame), and tells it. False: they ran
+ * out before its end. */
 bool h2_framer_next(struct h2_framer *framer, struct str *bytes, struct h2_frame *frame) MUST_USE;
 
 #endif

@@ -128,21 +128,26 @@ void h2_condemn(struct h2_conn *conn, uint32_t error, enum http_end end, const c
     h2_wake_self(conn);
 }
 
-/* Only what the peer itself has ended: frames for streams that we have reset may be under way still. */
-void h2_remember_closed(struct h2_conn *conn, const struct h2_stream *stream)
+static void remember(struct h2_ids *ids, int32_t id)
 {
-    if (!stream->reset_by_peer && !(stream->ended && stream->error == NGHTTP2_NO_ERROR))
-        return;
-    conn->closed[conn->closed_at] = (uint32_t)stream->id;
-    conn->closed_at = (uint8_t)((conn->closed_at + 1) % H2_CLOSED_KEPT);
+    ids->id[ids->at] = (uint32_t)id;
+    ids->at = (uint8_t)((ids->at + 1) % H2_IDS_KEPT);
 }
 
-static bool is_closed_by_peer(const struct h2_conn *conn, uint32_t id)
+static bool is_remembered(const struct h2_ids *ids, uint32_t id)
 {
-    for (size_t i = 0; i < H2_CLOSED_KEPT; i++)
-        if (conn->closed[i] == id)
+    for (size_t i = 0; i < H2_IDS_KEPT; i++)
+        if (ids->id[i] == id)
             return true;
     return false;
+}
+
+/* Frames for streams that we have reset may be under way still. */
+void h2_remember_closed(struct h2_conn *conn, const struct h2_stream *stream)
+{
+    bool by_peer = stream->reset_by_peer || (stream->ended && stream->error == NGHTTP2_NO_ERROR);
+
+    remember(by_peer ? &conn->ended_ids : &conn->reset_ids, stream->id);
 }
 
 /* RFC 9113 5.1: nghttp2 passes over frames for closed streams, whoever has closed them. */
@@ -151,10 +156,21 @@ static void check_stream(struct h2_conn *conn, const struct h2_frame *frame)
     if (frame->stream == 0 || frame->stream > conn->last_id ||
         nghttp2_session_get_stream_user_data(conn->session, (int32_t)frame->stream))
         return;
-    if (is_closed_by_peer(conn, frame->stream))
+    if (is_remembered(&conn->ended_ids, frame->stream))
         h2_condemn(conn, NGHTTP2_STREAM_CLOSED, HTTP_END_PROTOCOL, "a frame for a stream that its sender had ended");
+    else if (frame->type == NGHTTP2_HEADERS && !is_remembered(&conn->reset_ids, frame->stream))
+        h2_condemn(conn, NGHTTP2_PROTOCOL_ERROR, HTTP_END_PROTOCOL, "a stream number that is not the next");
     else
         h2_glitch(conn, H2_GLITCH_STRAY);
+}
+
+/* Of RFC 7540's priorities, which have no effect here, only this is left. */
+static void check_priority(struct h2_conn *conn, const struct h2_frame *frame)
+{
+    if (frame->stream == 0 || frame->depends == frame->stream)
+        h2_condemn(conn, NGHTTP2_PROTOCOL_ERROR, HTTP_END_PROTOCOL, "a PRIORITY that cannot be");
+    else
+        pay(conn, H2_GLITCH_PRIORITY);
 }
 
 static void check_continuation(struct h2_conn *conn, const struct h2_frame *frame)
@@ -213,6 +229,8 @@ void h2_guard_frame(struct h2_conn *conn, const struct h2_frame *frame)
         pay(conn, H2_GLITCH_WINDOW);
         return;
     case NGHTTP2_PRIORITY:
+        check_priority(conn, frame);
+        return;
     case PRIORITY_UPDATE:
         pay(conn, H2_GLITCH_PRIORITY);
         return;

@@ -23,14 +23,16 @@ enum {
     H2_IN_BYTES = BLOCK_LARGE_BYTES, /* read at a time */
     H2_OUT_MAX = 128 << 10,          /* bytes that wait for the socket before nghttp2 is asked for more */
     H2_STREAM_OUT_MAX = 128 << 10,   /* ... of one stream for nghttp2, while its window is open */
-    H2_STREAM_OUT_MIN = 16 << 10,    /* ... while it is shut */
+    H2_STREAM_OUT_MIN = 16 << 10,    /* ... while it is shut, or others have */
+    H2_QUEUED_MAX = 256 << 10,       /* ... so much in all */
     H2_BLOCKED_MAX = 16,             /* streams whose user waits for room; with more, new ones wait at the door */
     H2_HEADS_BYTES_MAX = 512 << 10,  /* heads of a connection that nobody has taken yet */
     H2_SESSION_BYTES_MAX = 1 << 20,  /* memory of nghttp2 for one connection */
     H2_CONTINUATIONS_MAX = 16,       /* frames of one header block */
     H2_HEAD_TIMES_MAX = 4,           /* so many times head_bytes_max is decoded; then the connection ends */
-    H2_CLOSED_KEPT = 16,             /* streams that the peer has ended, remembered by number */
+    H2_IDS_KEPT = 16,                /* numbers of closed streams that are remembered */
     H2_SMALL_DATA_BYTES = 256,
+    H2_SMALL_WINDOW_BYTES = 1024,
 };
 
 enum h2_phase {
@@ -46,6 +48,11 @@ enum h2_send {
     H2_SEND_NO_BODY, /* bytes are swallowed (HEAD, 204, 304) */
     H2_SEND_END,
     H2_SEND_FAILED,
+};
+
+struct h2_ids { /* the latest ones */
+    uint32_t id[H2_IDS_KEPT];
+    uint8_t at;
 };
 
 struct h2_guard {
@@ -76,16 +83,16 @@ struct h2_conn {
     uint64_t until_ns; /* end of the phases FINISH and LINGER */
     uint64_t drain_ns; /* when the last GOAWAY is due; 0: it is not */
     size_t session_bytes;
-    size_t head_bytes;                /* in all streams' heads and tails */
-    uint32_t block_bytes;             /* of the header block under way, as RFC 9113 6.5.2 counts */
-    uint32_t block_frames;            /* CONTINUATION */
-    uint32_t messages, open, blocked; /* streams: ever, with a user, whose user waits for room */
-    uint32_t skipped;                 /* bytes thrown away in the phase LINGER */
-    uint32_t last_id;                 /* the peer's highest stream */
-    uint32_t closed[H2_CLOSED_KEPT];
-    uint8_t closed_at;
-    uint8_t phase; /* enum h2_phase */
-    uint8_t end;   /* enum http_end */
+    size_t queued;                      /* in all streams' `out` */
+    size_t head_bytes;                  /* in all streams' heads and tails */
+    uint32_t block_bytes;               /* of the header block under way, as RFC 9113 6.5.2 counts */
+    uint32_t block_frames;              /* CONTINUATION */
+    uint32_t messages, open, blocked;   /* streams: ever, with a user, whose user waits for room */
+    uint32_t skipped;                   /* bytes thrown away in the phase LINGER */
+    uint32_t last_id;                   /* the peer's highest stream */
+    struct h2_ids ended_ids, reset_ids; /* closed by the peer, and by us */
+    uint8_t phase;                      /* enum h2_phase */
+    uint8_t end;                        /* enum http_end */
     bool draining : 1;
     bool drained : 1;   /* the last GOAWAY is submitted */
     bool condemned : 1; /* nothing more is read of it: an error ended it */
@@ -212,6 +219,7 @@ void h2_stream_gone(struct h2_stream *stream);                     /* nghttp2 ha
 void h2_stream_release(struct h2_stream *stream);                  /* frees it, when nobody has it any more */
 void h2_stream_reset(struct h2_stream *stream, uint32_t error);    /* RST_STREAM, once */
 void h2_stream_drop_in(struct h2_stream *stream);                  /* what was not read is given back to the window */
+void h2_stream_drop_out(struct h2_stream *stream);                 /* ... and what was not sent */
 void h2_set_send_waits(struct h2_stream *stream, bool waits);
 enum io h2_stream_fail(const struct h2_stream *stream, struct error *err); /* IO_FAIL, with the reason */
 
@@ -249,6 +257,7 @@ void h2_run(struct task *task);
 /* server.c */
 extern const struct http_conn_ops h2_server_ops;
 void h2_offer(struct h2_stream *stream);
+void h2_open_door(struct h2_conn *conn); /* streams that wait for accept may try again */
 void h2_step(struct h2_conn *conn);
 void h2_enter(struct h2_conn *conn, enum h2_phase phase);
 void h2_last_goaway(struct h2_conn *conn);

@@ -12,11 +12,13 @@ static enum io cut(struct h2_stream *stream, const char *text, struct error *err
 /* How much of a stream waits here: what its window lets through soon, and little when that is shut. */
 static size_t room(const struct h2_stream *stream)
 {
-    nghttp2_session *session = h2_conn_of(stream)->session;
-    int32_t window = nghttp2_session_get_stream_remote_window_size(session, stream->id);
-    size_t most = window > H2_STREAM_OUT_MIN ? (size_t)window : H2_STREAM_OUT_MIN;
+    const struct h2_conn *conn = h2_conn_of(stream);
+    int32_t own = nghttp2_session_get_stream_remote_window_size(conn->session, stream->id);
+    int32_t all = nghttp2_session_get_remote_window_size(conn->session);
+    size_t most = H2_STREAM_OUT_MIN;
 
-    most = size_min(most, H2_STREAM_OUT_MAX);
+    if (own > H2_STREAM_OUT_MIN && all > 0 && conn->queued < size_min((size_t)all, H2_QUEUED_MAX))
+        most = size_min((size_t)own, H2_STREAM_OUT_MAX);
     return most > stream->out.size ? most - stream->out.size : 0;
 }
 
@@ -49,6 +51,7 @@ static enum io send_some(struct h2_stream *stream, struct chain *from, struct er
         return cut(stream, "more bytes of a body than its head promised", err);
     moved = chain_move(&stream->out, from, size);
     stream->send_left -= stream->measured ? moved : 0;
+    h2_conn_of(stream)->queued += moved;
     if (moved > 0)
         (void)resume(stream);
     return moved == size ? IO_OK : cut(stream, "no memory for a body", err);
@@ -143,6 +146,7 @@ int h2_data_send(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *
     if (!chain_append(&conn->out, h2_blocks(conn), str_of((const char *)header, H2_HEADER_BYTES)) ||
         chain_move(&conn->out, &stream->out, len) != len)
         return NGHTTP2_ERR_CALLBACK_FAILURE;
+    conn->queued -= len;
     if (len > 0)
         h2_earn(conn);
     moved(stream);

@@ -147,6 +147,30 @@ void h2_offer(struct h2_stream *stream)
     task_wake(conn->base.loop, conn->base.owner);
 }
 
+/* Who lets nothing through from the start gets answers a few at a time. */
+static bool is_shut(const struct h2_conn *conn)
+{
+    return conn->open >= H2_BLOCKED_MAX &&
+           nghttp2_session_get_remote_settings(conn->session, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE) <
+               H2_SMALL_WINDOW_BYTES;
+}
+
+static struct h2_stream *first_waiting(struct h2_conn *conn)
+{
+    struct list_node *node = list_first(&conn->waiting);
+
+    if (!node || conn->blocked >= H2_BLOCKED_MAX || is_shut(conn))
+        return NULL;
+    list_remove(&conn->waiting, node);
+    return container_of(node, struct h2_stream, waits);
+}
+
+void h2_open_door(struct h2_conn *conn)
+{
+    if (!list_is_empty(&conn->waiting))
+        task_wake(conn->base.loop, conn->base.owner);
+}
+
 static enum io server_accept(struct http_conn *base, struct http_stream **out, struct error *err)
 {
     struct h2_conn *conn = h2_of_conn(base);
@@ -155,9 +179,9 @@ static enum io server_accept(struct http_conn *base, struct http_stream **out, s
     (void)err;
     if (conn->phase == H2_OVER)
         return IO_END;
-    if (list_is_empty(&conn->waiting) || conn->blocked >= H2_BLOCKED_MAX)
+    stream = first_waiting(conn);
+    if (!stream)
         return IO_WAIT;
-    stream = container_of(list_pop_front(&conn->waiting), struct h2_stream, waits);
     stream->open = true;
     conn->open++;
     conn->messages++;
@@ -204,6 +228,7 @@ static void server_done(struct http_stream *base)
         h2_stream_reset(stream, NGHTTP2_NO_ERROR);
     h2_stream_clock(stream);
     h2_stream_release(stream);
+    h2_open_door(conn);
     h2_wake_self(conn);
 }
 

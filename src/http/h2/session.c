@@ -173,6 +173,12 @@ static void got_reset(struct h2_conn *conn, struct h2_stream *stream)
         h2_glitch(conn, stream->open ? H2_GLITCH_RESET : H2_GLITCH_RESET_EARLY);
 }
 
+static void got_settings(struct h2_conn *conn)
+{
+    conn->met = true;
+    h2_open_door(conn); /* the window that streams begin with may be another */
+}
+
 static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
     struct h2_conn *conn = user;
@@ -187,7 +193,7 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
     else if (frame->hd.type == NGHTTP2_RST_STREAM)
         got_reset(conn, stream);
     else if (frame->hd.type == NGHTTP2_SETTINGS)
-        conn->met = true;
+        got_settings(conn);
     else if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK) && conn->drain_ns > 0)
         conn->drain_ns = h2_now(conn); /* a round trip after the first GOAWAY */
     return 0;

@@ -34,8 +34,8 @@ void h2_set_send_waits(struct h2_stream *stream, bool waits)
         return;
     }
     /* Those that wait at the door may come in. */
-    if (conn->blocked-- == H2_BLOCKED_MAX && !list_is_empty(&conn->waiting))
-        task_wake(conn->base.loop, conn->base.owner);
+    if (conn->blocked-- == H2_BLOCKED_MAX)
+        h2_open_door(conn);
 }
 
 void h2_stream_drop_in(struct h2_stream *stream)
@@ -45,6 +45,12 @@ void h2_stream_drop_in(struct h2_stream *stream)
     if (stream->in.size > 0 && !conn->broken)
         (void)nghttp2_session_consume_connection(conn->session, stream->in.size);
     chain_clear(&stream->in);
+}
+
+void h2_stream_drop_out(struct h2_stream *stream)
+{
+    h2_conn_of(stream)->queued -= stream->out.size;
+    chain_clear(&stream->out);
 }
 
 static void leave_door(struct h2_stream *stream)
@@ -62,7 +68,7 @@ void h2_stream_release(struct h2_stream *stream)
     leave_door(stream);
     h2_set_send_waits(stream, false);
     h2_stream_drop_in(stream);
-    chain_clear(&stream->out);
+    h2_stream_drop_out(stream);
     chain_clear(&stream->tail_out);
     h2_head_clear(stream);
     timer_clear(conn->base.loop, &stream->timer);
@@ -80,7 +86,7 @@ void h2_stream_gone(struct h2_stream *stream)
     if (stream->live)
         (void)nghttp2_session_set_stream_user_data(h2_conn_of(stream)->session, stream->id, NULL);
     stream->live = false;
-    chain_clear(&stream->out);
+    h2_stream_drop_out(stream);
     if (stream->send != H2_SEND_END || !stream->end_sent)
         stream->send = H2_SEND_FAILED;
     h2_set_send_waits(stream, false);
@@ -97,7 +103,7 @@ void h2_stream_reset(struct h2_stream *stream, uint32_t error)
     if (!stream->live || stream->reset_by_us || conn->broken)
         return;
     stream->reset_by_us = true;
-    chain_clear(&stream->out);
+    h2_stream_drop_out(stream);
     if (stream->send != H2_SEND_END || !stream->end_sent)
         stream->send = H2_SEND_FAILED;
     if (nghttp2_submit_rst_stream(conn->session, NGHTTP2_FLAG_NONE, stream->id, error) != 0) {
