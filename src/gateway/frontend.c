@@ -28,6 +28,16 @@ bool frontend_is_full(const struct frontend *frontend)
            frontend->clients.count + frontend->arrivals.count + frontend->greetings.count >= frontend->clients_max;
 }
 
+/* Requests need descriptors too: while they grow short, those who are inside come first. Idle upstream connections make
+ * room by themselves, so they are no reason to keep clients out. */
+static bool files_are_short(const struct frontend *frontend)
+{
+    uint64_t clients = frontend->clients.count + frontend->arrivals.count + frontend->greetings.count;
+
+    return frontend->budget && budget_files(frontend->budget, loop_now_ns(frontend->loop)) >= PRESSURE_STRETCH &&
+           2 * clients * frontend->workers >= frontend->budget->files_max;
+}
+
 /* A descriptor, or a place under the cap, is free again: whoever waits for it may go on. The listeners take turns at
  * being first. */
 void frontend_resume_doors(struct frontend *frontend, bool was_full)
@@ -66,6 +76,14 @@ static bool accept_one(struct door *door)
     if (frontend_is_full(door->frontend)) {
         keep_notice_pressure(door->frontend);
         return false; /* who comes waits in the kernel's queue; a client that leaves wakes us */
+    }
+    if (files_are_short(door->frontend)) {
+        error_set(&err, FAULT_SYSTEM, ERROR_OUT_OF_FILES,
+                  "what descriptors are left is for the requests of those inside");
+        listener_pause(door->listener);
+        tell_of_pause(door->frontend, &err);
+        keep_notice_pressure(door->frontend);
+        return false;
     }
     io = listener_accept(door->listener, &stream, &err);
     if (io == IO_OK)
@@ -189,7 +207,9 @@ struct frontend *frontend_new(const struct frontend_options *options)
         generation_service(options->generation)->use_h2c || generation_service(options->generation)->router.use_h2c;
     frontend->clients_max = clients_max(&generation_service(options->generation)->server, options->workers);
     frontend->budget = options->budget;
+    frontend->workers = options->workers;
     frontend->crowd = options->crowd;
+    frontend->lasting_crowd = options->lasting_crowd;
     list_init(&frontend->greetings);
     drain_init(frontend);
     keep_init(frontend, &generation_service(options->generation)->server.clients);

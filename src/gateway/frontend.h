@@ -15,6 +15,9 @@ struct crowd;
 struct budget;
 
 enum { CLIENT_REQUESTS_BOUNDS = 8, CLIENT_DWELL_BOUNDS = 8 };
+/* Who ended a tunnel, and how many kinds of close codes are told apart (websocket_code_name). */
+enum tunnel_by { TUNNEL_BY_CLIENT, TUNNEL_BY_HOST, TUNNEL_BY_US, TUNNEL_BYS };
+enum { TUNNEL_CODES = 18 };
 enum { FRONTEND_STATUS_SLOTS = 1000 }; /* a status has three digits (RFC 9110 15) */
 
 /* Numbers of one worker, written by it alone, read by anybody. */
@@ -27,7 +30,12 @@ struct frontend_counts {
     _Atomic uint64_t closes_by[HTTP_ENDS];
     _Atomic uint64_t requests_by[CLIENT_REQUESTS_BOUNDS + 1], dwell_by[CLIENT_DWELL_BOUNDS + 1];
     _Atomic uint64_t requests_on_closed, dwell_seconds;
-    _Atomic uint64_t races;             /* a request arrived at a connection that we had just closed */
+    _Atomic uint64_t races; /* a request arrived at a connection that we had just closed */
+    /* Exchanges that last (lasting.h, websocket.h). */
+    _Atomic uint64_t streams, streams_open, tunnels, tunnels_open; /* ever, and now */
+    _Atomic uint64_t lasting_refused;
+    _Atomic uint64_t tunnel_bytes[2], tunnel_messages[2]; /* of clients, of hosts */
+    _Atomic uint64_t tunnel_closes[TUNNEL_BYS][TUNNEL_CODES];
     _Atomic uint64_t told, told_served; /* that the next answer is the last; and had one more */
 };
 
@@ -65,12 +73,14 @@ struct frontend {
     struct list clients; /* open client connections, in the order in which they came until a drain begins */
     struct list shadows; /* requests whose answers nobody waits for (shadow.h) */
     uint32_t shadow_count;
-    struct list arrivals;  /* connections whose TLS handshake is not done, oldest first (arrival.c) */
-    struct list greetings; /* connections of which no more is known than that they were accepted (greeting.c) */
-    unsigned refused;      /* those among them that are only to hear why */
-    struct crowd *crowd;   /* connections by address, of all workers; NULL: no limit */
-    uint64_t step_turn;    /* the loop's turn in which `steps` of handshakes were taken */
+    struct list arrivals;        /* connections whose TLS handshake is not done, oldest first (arrival.c) */
+    struct list greetings;       /* connections of which no more is known than that they were accepted (greeting.c) */
+    unsigned refused;            /* those among them that are only to hear why */
+    struct crowd *crowd;         /* connections by address, of all workers; NULL: no limit */
+    struct crowd *lasting_crowd; /* the same of exchanges that last */
+    uint64_t step_turn;          /* the loop's turn in which `steps` of handshakes were taken */
     unsigned steps;
+    unsigned workers;
     uint64_t clients_max; /* this worker's share of max_connections; 0: as many as descriptors allow */
     struct drain drain;
     struct keeper keeper;
@@ -93,6 +103,7 @@ struct frontend_options {
     unsigned worker, workers;    /* its number, and how many there are */
     const struct budget *budget; /* of descriptors; NULL: they are not watched */
     struct crowd *crowd;         /* for max_connections_per_ip, of all workers; NULL: no limit */
+    struct crowd *lasting_crowd; /* for max_streams_per_ip */
 };
 
 /* The client side of a worker; no listener yet. NULL: no memory. */
@@ -122,6 +133,7 @@ struct client {
     struct task task;
     struct list_node node;
     struct list exchanges; /* open ones */
+    struct list tunnels;   /* what became of some */
     struct private_conns privates;
     bool over;              /* the conn has ended; the last exchange closes the client */
     bool may_be_h2c;        /* HTTP/1, but for all we know its first bytes say something else */
@@ -131,6 +143,11 @@ struct client {
     uint32_t told_messages; /* requests before it was told */
     struct addr peer;
 };
+
+static inline bool client_is_busy(const struct client *client)
+{
+    return !list_is_empty(&client->exchanges) || !list_is_empty(&client->tunnels);
+}
 
 void frontend_count_request(struct frontend *frontend, const struct endpoint *endpoint, uint16_t status);
 

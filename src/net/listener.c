@@ -18,7 +18,7 @@ struct listener {
     struct addr addr;
 };
 
-static void pause_accepting(struct listener *listener)
+void listener_pause(struct listener *listener)
 {
     listener->paused = true;
     timer_set(listener->loop, &listener->resume, loop_now_ns(listener->loop) + PAUSE_NS);
@@ -44,7 +44,7 @@ enum io listener_accept(struct listener *listener, struct stream **stream, struc
         io = *stream ? IO_OK : IO_FAIL;
     }
     if (io == IO_FAIL)
-        pause_accepting(listener);
+        listener_pause(listener);
     return io;
 }
 

@@ -14,6 +14,7 @@ struct listener *listener_new(struct loop *loop, const struct addr *addr, const 
 /* The next connection as a stream. IO_WAIT: none now. IO_FAIL: *err; with out_of_files accepting pauses: the listener
  * answers IO_WAIT and wakes its owner again after 100 ms, or earlier by listener_resume. */
 enum io listener_accept(struct listener *listener, struct stream **stream, struct error *err);
+void listener_pause(struct listener *listener);  /* the same, as the owner wishes */
 void listener_look(struct listener *listener);   /* the next accept asks the system, whatever it told last */
 void listener_resume(struct listener *listener); /* a descriptor was freed */
 
