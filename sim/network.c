@@ -51,6 +51,13 @@ static struct sim_link link_between(struct sim *sim, const struct sim_machine *a
     return (struct sim_link){.delay_ns = 100000, .jitter_ns = 50000};
 }
 
+uint64_t sim_round_trip_ns(const struct sim_socket *socket)
+{
+    struct sim_link link = link_between(sim_of(socket), socket->machine, socket->peer ? socket->peer->machine : NULL);
+
+    return 2 * link.delay_ns + link.jitter_ns;
+}
+
 static uint64_t travel_ns(struct sim_socket *from, const struct sim_machine *to)
 {
     struct sim *sim = sim_of(from);

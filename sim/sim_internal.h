@@ -186,6 +186,7 @@ void sim_transmit(struct sim_socket *socket); /* what the peer's window allows, 
 void sim_arrive(struct sim *sim, struct sim_packet *packet);
 void sim_kill(struct sim_socket *socket, int error); /* dead from now on; error is for the program */
 void sim_send_syn(struct sim_socket *socket);
+uint64_t sim_round_trip_ns(const struct sim_socket *socket); /* on average */
 size_t sim_send_room(const struct sim_socket *socket);
 
 /* socket.c */

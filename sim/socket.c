@@ -373,7 +373,7 @@ static bool sim_facts(struct world *world, int fd, struct tcp_facts *facts)
         .retransmits = socket->retransmits,
         .unsent_bytes = (uint32_t)(socket->written - socket->acked),
         .unacked = socket->written > socket->acked,
-        .rtt_ns = 2 * SIM_MS,
+        .rtt_ns = sim_round_trip_ns(socket),
         .rto_ns = 200 * SIM_MS,
     };
     return true;

@@ -61,7 +61,7 @@ def test_tcp_keep_alive_is_set_and_idle_closes_leave_no_time_wait(network, make)
     assert [conn.end_kind for conn in upstream.connections] == ["reset"]
 
 
-def test_a_middlebox_that_forgets_idle_connections_has_one_victim(network, make, note):
+def test_92_a_middlebox_that_forgets_idle_connections_has_one_victim(network, make, note):
     """The first victim is answered in under 1.5 s at 20 ms; later requests never meet the wall."""
     with Relay(round_trip=0.02, forget_after=1.5) as relay:
         upstream = make.origin(address=(Relay.NEAR, 0))

@@ -1,7 +1,8 @@
 """test_keepalive_g4.py: idle, close and race towards hosts: items 68 to 93 of the test matrix (G.4), as far as a socket can show them.
 
-Elsewhere: 71, 74 and 91 (tests/unit/upstream), 88 to 90 with a clock that the test turns (tests/unit/upstream/test_idle_limit*.c),
-92 (test_dead_path.py), 94 to 99 (test_upstream_tls.py). SPDX-License-Identifier: Apache-2.0
+Elsewhere: 71, 74, 88, 90 and 91 (tests/sim/test_keepalive_g4.c), 92 (test_dead_paths.py), 94 to 96 (tests/unit/tls,
+test_upstream_tls.py), 97 (test_keepalive_g4_keys.py), 98 and 99 (test_upstream_private.py).
+SPDX-License-Identifier: Apache-2.0
 """
 import json
 import signal

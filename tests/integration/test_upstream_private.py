@@ -41,7 +41,7 @@ def pool_of(running):
 
 @pytest.mark.parametrize("scheme", ["NTLM", "Negotiate"])
 @pytest.mark.parametrize("workers", [1, 4])
-def test_each_client_has_its_own_connection(make, scheme, workers):
+def test_98_each_client_has_its_own_connection(make, scheme, workers):
     upstream = make.origin(Ntlm(scheme))
     running = make.gateway(proxy(upstream, {"workers": workers}, ADMIN))
     clients = [make.client(running) for _ in range(3)]
@@ -54,7 +54,7 @@ def test_each_client_has_its_own_connection(make, scheme, workers):
     assert fetch(running.address).status == 401, "a stranger is nobody"
 
 
-def test_it_ends_with_its_client(make):
+def test_99_it_ends_with_its_client(make):
     upstream = make.origin(Ntlm())
     running = make.gateway(proxy(upstream, None, ADMIN))
     client = make.client(running)
@@ -76,7 +76,7 @@ def test_one_that_the_host_closed_is_not_used(make):
     assert client.get().status == 401
 
 
-def test_a_shared_connection_that_is_logged_in_on_is_shared_no_more(make):
+def test_98_a_shared_connection_that_is_logged_in_on_is_shared_no_more(make):
     upstream = make.origin(lambda conn, request: conn.send(reply()))
     running = make.gateway(proxy(upstream, None, ADMIN))
     assert fetch(running.address).status == 200

@@ -241,7 +241,7 @@ def test_a_host_without_tls_is_told(make):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_goodbye_while_idle_is_a_close(make, tls_origin, authority, version):
+def test_95_a_goodbye_while_idle_is_a_close(make, tls_origin, authority, version):
     upstream = tls_origin(version=version)
     running = make.gateway(secured(upstream, trust(authority)))
     assert fetch(running.address).status == 200

@@ -53,7 +53,7 @@ static void talk_close(struct talk *talk)
     stage_close(&talk->stage);
 }
 
-TEST(http_body_with_a_length_is_whole_without_close_notify)
+TEST(g4_96_http_body_with_a_length_is_whole_without_close_notify)
 {
     struct talk talk;
 
@@ -66,7 +66,7 @@ TEST(http_body_with_a_length_is_whole_without_close_notify)
     talk_close(&talk);
 }
 
-TEST(http_body_that_ends_by_closing_needs_close_notify)
+TEST(g4_96_http_body_that_ends_by_closing_needs_close_notify)
 {
     static const bool cut[] = {false, true};
 
@@ -88,7 +88,7 @@ TEST(http_body_that_ends_by_closing_needs_close_notify)
 }
 
 /* Case 95: close_notify ends it for reuse, and ours goes back. */
-TEST(http_conn_that_is_idle_ends_with_close_notify)
+TEST(g4_95_http_conn_that_is_idle_ends_with_close_notify)
 {
     struct talk talk;
 

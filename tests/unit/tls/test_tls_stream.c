@@ -313,7 +313,7 @@ TEST(stream_fails_on_records_that_are_forged)
 }
 
 /* Case 94 of the keep-alive matrix. */
-TEST(stream_that_is_idle_survives_tickets_and_key_updates)
+TEST(g4_94_stream_that_is_idle_survives_tickets_and_key_updates)
 {
     static const int updates[] = {SSL_KEY_UPDATE_NOT_REQUESTED, SSL_KEY_UPDATE_REQUESTED};
 

@@ -135,7 +135,7 @@ TEST(a_host_knows_the_way_through_its_proxy)
     hosts_free(hosts);
 }
 
-TEST(each_part_of_the_key_makes_a_host_of_its_own)
+TEST(g4_97_each_part_of_the_key_makes_a_host_of_its_own)
 {
     struct hosts *hosts = hosts_new(1);
     struct tls_profile *one = profile_of(0xc02f), *same = profile_of(0xc02f), *other = profile_of(0xc030);

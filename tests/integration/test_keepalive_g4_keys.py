@@ -1,0 +1,90 @@
+"""test_keepalive_g4_keys.py: item 97 of the test matrix (G.4): backends that differ in one field of the pool's key never share a
+connection, though they lead to the same address. One case for each field; each backend keeps and reuses its own. A proxy as a field of
+the key: tests/unit/upstream/test_host.c. SPDX-License-Identifier: Apache-2.0
+"""
+import json
+
+import pytest
+from certificates import Authority
+from configs import backend, endpoint, service
+from rawhttp import fetch
+from tls_origin import TlsOrigin
+
+ADMIN = {"holdfast/admin": {"listen": "127.0.0.1:0"}}
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def upstream(make, authority):
+    return make.stack.enter_context(TlsOrigin(authority.issue("server")))
+
+
+def trust(authority, **keys):
+    return {"ca_certs": [str(authority.certificate)], "min_version": "TLS12", **keys}
+
+
+def client_certificate(authority):
+    mine = authority.issue("client", "DNS:client.test")
+    return {"client_certs": [{"certificate": mine.certificate, "private_key": mine.key}]}
+
+
+FIELDS = {
+    "verification": lambda authority: {"allow_insecure_connections": True},
+    "authorities": lambda authority: {"ca_certs": [str(authority.certificate), str(Authority(authority.folder, "second").certificate)]},
+    "system_authorities": lambda authority: {"disable_system_ca_pool": True},
+    "client_certificate": client_certificate,
+    "least_version": lambda authority: {"min_version": "TLS13"},
+    "most_version": lambda authority: {"max_version": "TLS12"},
+    "suites": lambda authority: {"cipher_suites": [0xc02c], "max_version": "TLS12"},
+    "curves": lambda authority: {"curve_preferences": [24]},
+}
+
+
+def check_apart(make, hosts, first, second):
+    """Two backends; two clients ask both, in turn."""
+    config = service([endpoint(path, each, output_encoding="no-op") for path, each in (("/a", first), ("/b", second))],
+                     {"error_status": "precise"}, ADMIN)
+    running = make.gateway(config)
+    for path in ("/a", "/b", "/a", "/b", "/b", "/a"):
+        assert fetch(running.address, path).status == 200
+    conns = [request.conn.number for request in hosts.requests]
+    assert conns == [0, 1, 0, 1, 1, 0]
+    told = json.loads(fetch(running.addresses[-1], "/v1/pools").body)["hosts"]
+    assert [(host["new"], host["reused"]) for host in told] == [(1, 2), (1, 2)]
+
+
+def secured(upstream, client_tls, **keys):
+    return backend(upstream, encoding="no-op", extra_config={"backend/http/client": {"client_tls": client_tls}}, **keys)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_97_tls_settings_keep_connections_apart(make, upstream, authority, field):
+    other = trust(authority, **FIELDS[field](authority))
+    check_apart(make, upstream, secured(upstream, trust(authority)), secured(upstream, other))
+
+
+def test_97_a_name_keeps_connections_apart(make, upstream, authority):
+    by_name = f"https://localhost:{upstream.address[1]}"
+    check_apart(make, upstream, secured(upstream, trust(authority)), secured(by_name, trust(authority)))
+    assert set(upstream.names) == {None, "localhost"}
+
+
+def test_97_a_pool_keeps_connections_apart(make, origin):
+    upstream = origin()
+    named = {"extra_config": {"holdfast/upstream": {"pool": "reports"}}}
+    check_apart(make, upstream, backend(upstream, encoding="no-op"), backend(upstream, encoding="no-op", **named))
+
+
+def test_97_the_scheme_keeps_connections_apart(make, authority, origin):
+    """Cleartext never takes a secured connection's place, even to one port."""
+    plain = origin()
+    by_tls = secured(f"https://127.0.0.1:{plain.address[1]}", trust(authority))
+    config = service([endpoint("/a", backend(plain, encoding="no-op"), output_encoding="no-op"),
+                      endpoint("/b", by_tls, output_encoding="no-op", timeout="300ms")], {"error_status": "precise"}, ADMIN)
+    running = make.gateway(config)
+    assert [fetch(running.address, path).status for path in ("/a", "/b", "/a")] == [200, 504, 200], "the origin waits for a request"
+    assert {request.conn.number for request in plain.requests} == {0}

@@ -1,0 +1,342 @@
+/* test_keepalive_g4.c: items of the test matrix for idle, close and race (G.4) that need a hand on the network or on
+ * the clock: one pool, one fetch at a time, and an origin whose every byte the test says, in the simulated world. The
+ * others are in tests/integration/test_keepalive_g4.py. SPDX-License-Identifier: Apache-2.0 */
+#include "harness/test.h"
+#include "net/listener.h"
+#include "sim/sim.h"
+#include "upstream/fetch.h"
+#include "upstream/handoff.h"
+
+enum { PORT = 80, HEARD_MAX = 4096 };
+
+static const char answer_text[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+struct g4 {
+    struct sim *sim;
+    struct loop *gateway, *origin;
+    struct hosts *hosts;
+    struct host *host;
+    struct pool *pool;
+    struct transport transport;
+    struct listener *listener;
+    struct task accept_task, far_task, waiter, late;
+    struct stream *far; /* the connection that came last; NULL: it was ended */
+    unsigned accepted, heads;
+    bool answers; /* every head, at once */
+    char heard[HEARD_MAX];
+    size_t heard_len;
+    struct http_head head;
+    struct fetch *fetch;
+    struct http_head *answer;
+    enum io io; /* of the fetch: IO_WAIT until its answer is complete, or has failed */
+    struct error err;
+};
+
+/* Counts the heads that come, and answers them. */
+static void run_far(struct task *task)
+{
+    struct g4 *g4 = container_of(task, struct g4, far_task);
+    struct iovec part;
+    struct error err;
+    size_t got;
+
+    if (!g4->far)
+        return;
+    part = (struct iovec){g4->heard + g4->heard_len, HEARD_MAX - g4->heard_len};
+    while (part.iov_len > 0 && stream_readv(g4->far, &part, 1, &got, &err) == IO_OK) {
+        g4->heard_len += got;
+        part = (struct iovec){g4->heard + g4->heard_len, HEARD_MAX - g4->heard_len};
+    }
+    if (str_find(str_of(g4->heard, g4->heard_len), STR("\r\n\r\n")) == g4->heard_len)
+        return;
+    g4->heads++;
+    g4->heard_len = 0;
+    part = (struct iovec){(void *)(uintptr_t)answer_text, sizeof(answer_text) - 1};
+    if (g4->answers)
+        CHECK_EQ(stream_writev(g4->far, &part, 1, &got, &err), IO_OK);
+}
+
+static void run_accept(struct task *task)
+{
+    struct g4 *g4 = container_of(task, struct g4, accept_task);
+    struct stream *stream;
+    struct error err;
+
+    while (listener_accept(g4->listener, &stream, &err) == IO_OK) {
+        stream_close(g4->far, false);
+        g4->far = stream;
+        g4->heard_len = 0;
+        g4->accepted++;
+        stream_set_owner(stream, &g4->far_task, false);
+        task_wake(g4->origin, &g4->far_task);
+    }
+}
+
+/* As an exchange does it. */
+static void run_fetch(struct task *task)
+{
+    struct g4 *g4 = container_of(task, struct g4, waiter);
+    struct chain body = {NULL, NULL, 0};
+
+    if (!g4->fetch || g4->io != IO_WAIT)
+        return;
+    if (!g4->answer)
+        g4->io = fetch_head(g4->fetch, test_arena(), &g4->answer, &g4->err);
+    while (g4->answer && (g4->io = fetch_body(g4->fetch, &body, SIZE_MAX, &g4->err)) == IO_OK)
+        continue;
+    chain_clear(&body);
+}
+
+static void ask(struct g4 *g4, const char *method)
+{
+    struct fetch_options options = {.pool = g4->pool, .host = g4->host, .transport = &g4->transport, .head = &g4->head};
+
+    fetch_end(g4->fetch, HTTP_CANCEL_GONE);
+    g4->head = (struct http_head){.method = str_from(method),
+                                  .authority = g4->host->authority,
+                                  .path = STR("/x"),
+                                  .version_minor = 1,
+                                  .announced_bytes = -1};
+    g4->answer = NULL;
+    g4->io = IO_WAIT;
+    g4->fetch = fetch_start(test_arena(), &options, &g4->waiter);
+    CHECK(g4->fetch != NULL);
+    run_fetch(&g4->waiter);
+}
+
+static void run_late(struct task *task)
+{
+    ask(container_of(task, struct g4, late), "GET");
+}
+
+static void g4_open(struct g4 *g4, uint64_t delay_ns)
+{
+    struct addr any = {.family = ADDR_IPV6, .port = PORT}, origin;
+    struct listen_options listen = {.backlog = 8};
+    char text[ADDR_TEXT_BYTES];
+
+    *g4 = (struct g4){.sim = sim_new(4), .answers = true};
+    g4->accept_task.run = run_accept;
+    g4->far_task.run = run_far;
+    g4->waiter.run = run_fetch;
+    g4->late.run = run_late;
+    g4->gateway = sim_loop_new(g4->sim, "gateway");
+    g4->origin = sim_loop_new(g4->sim, "origin");
+    sim_link(g4->sim, "gateway", "origin", (struct sim_link){.delay_ns = delay_ns});
+    g4->listener = listener_new(g4->origin, &any, &listen, &g4->accept_task, &g4->err);
+    CHECK(g4->listener != NULL);
+    origin = sim_addr(g4->sim, "origin", PORT);
+    g4->hosts = hosts_new(1);
+    CHECK(g4->hosts != NULL);
+    g4->host = hosts_intern(
+        g4->hosts,
+        &(struct host_key){.url = arena_format(test_arena(), "http://%.*s", STR_ARG(addr_format(&origin, text)))},
+        &g4->err);
+    CHECK(g4->host != NULL);
+    g4->pool = pool_new(g4->gateway, NULL, g4->hosts, 0);
+    CHECK(g4->pool != NULL);
+}
+
+static struct host_totals totals_of(const struct g4 *g4)
+{
+    struct host_totals totals;
+
+    host_totals(g4->host, &totals);
+    return totals;
+}
+
+static void pass(struct g4 *g4, uint64_t duration_ns)
+{
+    (void)sim_run(g4->sim, NULL, NULL, duration_ns);
+}
+
+static void g4_close(struct g4 *g4)
+{
+    fetch_end(g4->fetch, HTTP_CANCEL_GONE);
+    pool_free(g4->pool);
+    CHECK_EQ(totals_of(g4).connections_opened, totals_of(g4).connections_closed);
+    CHECK_EQ(totals_of(g4).dialing, 0);
+    stream_close(g4->far, false);
+    listener_free(g4->listener);
+    hosts_free(g4->hosts);
+    task_forget(g4->gateway, &g4->waiter);
+    task_forget(g4->gateway, &g4->late);
+    task_forget(g4->origin, &g4->accept_task);
+    task_forget(g4->origin, &g4->far_task);
+    sim_loop_free(g4->sim, g4->gateway);
+    sim_loop_free(g4->sim, g4->origin);
+    sim_free(g4->sim);
+}
+
+/* A GET that is answered; its connection is kept, and idles for not quite half a second. */
+static void keep_one(struct g4 *g4)
+{
+    ask(g4, "GET");
+    pass(g4, SIM_SECOND / 2);
+    CHECK_EQ(g4->io, IO_END);
+    CHECK_EQ(totals_of(g4).idle, 1);
+}
+
+static uint64_t closes_by(const struct g4 *g4, enum reason reason)
+{
+    struct host_totals totals = totals_of(g4);
+
+    return totals.closes_by[reason][SIDE_OURS] + totals.closes_by[reason][SIDE_PEER];
+}
+
+/* The FIN comes when the loop has its batch already, and before the write. */
+static void run_ambush(struct task *task)
+{
+    struct g4 *g4 = container_of(task, struct g4, late);
+
+    stream_close(g4->far, false);
+    g4->far = NULL;
+    sim_pass(g4->sim, SIM_MS);
+    ask(g4, "POST");
+}
+
+TEST(g4_71_a_close_between_the_batch_and_the_write_is_found_by_the_look)
+{
+    struct g4 g4;
+
+    g4_open(&g4, SIM_MS / 10);
+    keep_one(&g4);
+    g4.late.run = run_ambush;
+    task_wake(g4.gateway, &g4.late);
+    pass(&g4, 100 * SIM_MS);
+    CHECK_EQ(g4.io, IO_END);
+    CHECK_EQ(g4.accepted, 2);
+    CHECK_EQ(g4.heads, 2);
+    CHECK_EQ(totals_of(&g4).resends, 0);
+    CHECK_EQ(totals_of(&g4).stale, 1);
+    CHECK_EQ(totals_of(&g4).requests_new, 2);
+    CHECK_EQ(totals_of(&g4).new_by[REASON_STALE_AT_CHECK] + totals_of(&g4).new_by[REASON_PEER_CLOSE_IDLE], 1);
+    g4_close(&g4);
+}
+
+/* Case A of D.4: the origin has closed for good, and its FIN crosses the POST. */
+static void check_crossing(enum resend_policy policy, bool again)
+{
+    struct g4 g4;
+
+    g4_open(&g4, 20 * SIM_MS);
+    g4.transport.resend = policy;
+    keep_one(&g4);
+    stream_close(g4.far, false);
+    g4.far = NULL;
+    pass(&g4, SIM_MS);
+    ask(&g4, "POST");
+    CHECK(fetch_stats(g4.fetch)->reused);
+    pass(&g4, 2 * SIM_SECOND);
+    CHECK_EQ(g4.io, again ? IO_END : IO_FAIL);
+    CHECK_EQ(g4.heads, 1 + again);
+    CHECK_EQ(g4.accepted, 1 + again);
+    CHECK_EQ(totals_of(&g4).resends_by[RESEND_UNREAD], again);
+    CHECK_EQ(fetch_stats(g4.fetch)->reason == REASON_RESEND, again);
+    g4_close(&g4);
+}
+
+TEST(g4_74_an_unread_post_is_sent_again_under_unacked_alone)
+{
+    test_case_is("unacked");
+    check_crossing(RESEND_UNACKED, true);
+    test_case_is("idempotent");
+    check_crossing(RESEND_REPEATABLE, false);
+    test_case_is("off");
+    check_crossing(RESEND_OFF, false);
+}
+
+/* Learns 5 s of closes that this pool did not see. */
+static uint64_t learn_five_seconds(struct g4 *g4)
+{
+    struct idle_limit_view view;
+
+    for (unsigned i = 0; i < 40; i++)
+        idle_limit_survived(g4->host->idle_limit, &(struct idle_end){.idle_ns = 4500 * SIM_MS, .requests = 1});
+    for (unsigned i = 1; i <= 5; i++)
+        (void)idle_limit_closed(g4->host->idle_limit, &(struct idle_end){.now_ns = i * 100 * SIM_SECOND,
+                                                                         .idle_ns = 5 * SIM_SECOND,
+                                                                         .age_ns = i * 10 * SIM_SECOND,
+                                                                         .requests = i,
+                                                                         .idle_conns = 100});
+    idle_limit_view(g4->host->idle_limit, &view);
+    CHECK_EQ(view.learned_ns, 5 * SIM_SECOND);
+    return view.learned_ns - view.margin_ns;
+}
+
+static void check_age(uint64_t off_ns, bool early)
+{
+    struct g4 g4;
+    uint64_t limit_ns;
+
+    g4_open(&g4, 0);
+    limit_ns = learn_five_seconds(&g4);
+    keep_one(&g4);
+    pass(&g4, limit_ns - SIM_SECOND / 2 + (early ? -off_ns : off_ns));
+    ask(&g4, "GET");
+    pass(&g4, SIM_SECOND);
+    CHECK_EQ(g4.io, IO_END);
+    CHECK_EQ(fetch_stats(g4.fetch)->reused, early);
+    CHECK_EQ(g4.accepted, early ? 1 : 2);
+    CHECK_EQ(totals_of(&g4).new_by[REASON_LEARNED_EXPIRED], !early);
+    g4_close(&g4);
+}
+
+TEST(g4_88_a_connection_is_used_a_millisecond_before_its_learned_limit_and_not_behind_it)
+{
+    test_case_is("below");
+    check_age(SIM_MS, true);
+    test_case_is("above");
+    check_age(SIM_MS, false);
+}
+
+/* The machine sleeps: no turn of any loop for ten minutes, and then the request is the first thing that happens. The
+ * origin has heard nothing either, so that nothing but the clock tells. */
+TEST(g4_90_what_expired_while_the_machine_slept_is_dropped_before_use)
+{
+    static const int64_t limits_ns[] = {0, 90 * (int64_t)SIM_SECOND};
+
+    for (size_t i = 0; i < COUNT_OF(limits_ns); i++) {
+        struct g4 g4;
+
+        test_case_is("limit %lld", (long long)limits_ns[i]);
+        g4_open(&g4, SIM_MS);
+        g4.transport.idle_connection_timeout_ns = limits_ns[i];
+        keep_one(&g4);
+        sim_pass(g4.sim, 600 * SIM_SECOND);
+        task_wake(g4.gateway, &g4.late);
+        pass(&g4, SIM_SECOND);
+        CHECK_EQ(g4.io, IO_END);
+        CHECK(!fetch_stats(g4.fetch)->reused);
+        CHECK_EQ(g4.accepted, 2);
+        CHECK_EQ(closes_by(&g4, REASON_IDLE_EXPIRED) + totals_of(&g4).new_by[REASON_LEARNED_EXPIRED], 1);
+        g4_close(&g4);
+    }
+}
+
+/* A dial that nobody needs any more, over a link on which connecting takes longer than the idle limit. */
+TEST(g4_91_a_connection_nobody_used_idles_from_when_it_came_to_the_pool)
+{
+    struct g4 g4;
+    struct connecting *dial;
+    struct pool_row row;
+
+    g4_open(&g4, 400 * SIM_MS);
+    g4.transport.idle_connection_timeout_ns = 500 * (int64_t)SIM_MS;
+    CHECK(gate_enter(g4.host, 0));
+    dial = pool_dial(g4.pool, g4.host, &g4.transport, &g4.waiter);
+    CHECK(dial != NULL);
+    pool_keep_dial(g4.pool, g4.host, &g4.transport, dial);
+    pass(&g4, 799 * SIM_MS);
+    CHECK_EQ(totals_of(&g4).idle, 0);
+    pass(&g4, 401 * SIM_MS);
+    CHECK_EQ(pool_list(g4.pool, 0, &row, 1), 1);
+    CHECK(row.warm);
+    CHECK(row.idle_ns <= 400 * SIM_MS);
+    pass(&g4, 90 * SIM_MS);
+    CHECK_EQ(totals_of(&g4).idle, 1);
+    pass(&g4, 20 * SIM_MS);
+    CHECK_EQ(totals_of(&g4).idle, 0);
+    CHECK_EQ(closes_by(&g4, REASON_IDLE_EXPIRED), 1);
+    g4_close(&g4);
+}
