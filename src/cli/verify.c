@@ -96,6 +96,7 @@ static const char *unfit_text(enum http_unfit unfit)
         return "framing that cannot be trusted";
     case HTTP_UNFIT_SURPLUS:
         return "bytes behind the answer";
+    case HTTP_UNFIT_TUNNEL:
     case HTTP_UNFIT_OURS:
     case HTTP_UNFIT_UNFINISHED:
     case HTTP_UNFIT_TIMEOUT:
