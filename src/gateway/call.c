@@ -25,11 +25,9 @@ static bool build_head(struct exchange *x)
     return !x->call.asks_for_gzip || forward_ask_for_gzip(x->arena, &x->call.head, &x->error);
 }
 
-/* Asks x->call.host. */
-static enum progress ask_host(struct exchange *x)
+/* Sends call.head to call.host. */
+static enum progress begin_fetch(struct exchange *x)
 {
-    if (!build_head(x))
-        return exchange_fail(x);
     x->call.fetch = fetch_start(x->arena,
                                 &(struct fetch_options){
                                     .pool = x->client->frontend->pool,
@@ -50,6 +48,11 @@ static enum progress ask_host(struct exchange *x)
 
 enum progress call_start(struct exchange *x)
 {
+static enum progress ask_host(struct exchange *x)
+{
+    return build_head(x) ? begin_fetch(x) : exchange_fail(x);
+}
+
     if (compose_wanted(x))
         return compose_begin(x);
     x->call.backend = &x->endpoint->backends[0];
@@ -68,7 +71,7 @@ static enum progress choose_host(struct exchange *x)
 /* The host has failed it before any byte of an answer: each other host may have it once, when that does no harm. */
 static enum progress fail_over(struct exchange *x)
 {
-    if (!call_next_host(x))
+    if (x->call.hops > 0 || !call_next_host(x))
         return exchange_fail(x);
     fetch_end(x->call.fetch, HTTP_CANCEL_GONE);
     x->call.fetch = NULL;
@@ -144,12 +147,25 @@ enum progress call_run(struct exchange *x)
 {
     enum io io;
 
+static enum progress take_head(struct exchange *x)
+{
+    switch (follow_redirect(x)) {
+    case FOLLOWED_NOT:
+        return take_answer(x);
+    case FOLLOWED:
+        return begin_fetch(x);
+    case FOLLOWED_FAIL:
+        break;
+    }
+    return exchange_fail(x);
+}
+
     if (!x->call.fetch)
         return choose_host(x);
     io = fetch_head(x->call.fetch, x->arena, &x->call.answer, &x->error);
 
     if (io == IO_OK)
-        return early_is_refused(x) ? early_retry(x) : take_answer(x);
+        return early_is_refused(x) ? early_retry(x) : take_head(x);
     if (io != IO_FAIL)
         io = call_pump_request(x);
     return io == IO_FAIL ? fail_over(x) : PAUSE;

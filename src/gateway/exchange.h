@@ -65,6 +65,8 @@ struct exchange {
     } call;
     struct fetch_trail *trail; /* its connections to hosts, of all calls; NULL: a copy of which nobody is told */
     struct error error;        /* why it failed; fault NONE when it did not */
+        unsigned hops;                  /* redirects followed */
+        bool own_referer;               /* the client has said Referer itself */
     uint64_t started_ns;
     uint64_t request_bytes; /* of its body, so far */
 };

@@ -33,6 +33,11 @@ bool call_begin_body(struct exchange *exchange) MUST_USE;
 /* The same: body of the answer to the end of response_body, unpacked, a piece at a time; answers as fetch_body. */
 enum io call_body(struct exchange *exchange);
 
+/* follow.c: a redirect of the backend: FOLLOWED: call.head and call.host are those of the next request; FAIL:
+ * exchange->error. */
+enum followed { FOLLOWED_NOT, FOLLOWED, FOLLOWED_FAIL };
+enum followed follow_redirect(struct exchange *exchange);
+
 /* early.c: requests before the end of the TLS handshake: call_start, now or later */
 enum progress early_begin(struct exchange *exchange);
 enum progress early_run(struct exchange *exchange);

@@ -4,14 +4,15 @@
 
 struct client_block {
     struct tls_client_options client_tls;
+    bool no_redirect;
 };
 
 /* clang-format off */
 static const struct option rows[] = {
     OPTION_OBJECT(struct client_block, "client_tls", client_tls, .schema = &tls_client_schema,
                   .help = "TLS to the hosts of this backend, instead of the root's client_tls."),
-    OPTION_IGNORED("no_redirect", .help = "Redirects are handed to the client, never followed."),
-    OPTION_IGNORED("send_body_on_redirect", .help = "Redirects are not followed in this version."),
+    OPTION_BOOL(struct client_block, "no_redirect", no_redirect, .help = "Redirects are answers, and not followed."),
+    OPTION_IGNORED("send_body_on_redirect", .help = "Requests with a body follow 307 and 308 too; comes in a later version."),
     OPTION_IGNORED("proxy_address", .help = "A proxy that leads to the hosts."),
 };
 
@@ -20,7 +21,6 @@ const struct schema client_schema = {
 };
 
 static const struct later_key later[] = {
-    {"no_redirect", "true", "false", false},
     {"send_body_on_redirect", "false", NULL, false},
     {"proxy_address", "", NULL, false},
 };
@@ -36,6 +36,7 @@ void client_read(struct backend_options *backend, const char *prefix, struct rep
     if (!block || !path.data || !dotted.data)
         return;
     (void)schema_bind(&client_schema, block, path.data, &bound, report->arena, report);
+    backend->no_redirect = bound.no_redirect;
     if (bound.client_tls.given)
         backend->client_tls = bound.client_tls;
     later_check(later, COUNT_OF(later), block, dotted.data, report);

@@ -31,6 +31,11 @@ struct discoveries *pool_discoveries(const struct pool *pool)
     return pool->discoveries;
 }
 
+struct hosts *pool_hosts(const struct pool *pool)
+{
+    return pool->hosts;
+}
+
 unsigned pool_worker(const struct pool *pool)
 {
     return pool->worker;

@@ -56,6 +56,7 @@ void pool_free(struct pool *pool);
 
 struct loop *pool_loop(const struct pool *pool);
 unsigned pool_worker(const struct pool *pool);
+struct hosts *pool_hosts(const struct pool *pool); /* the process's */
 struct discoveries *pool_discoveries(const struct pool *pool); /* its hosts by SRV records (discover.h) */
 struct flights *pool_flights(struct pool *pool);               /* requests under way (flight.h) */
 struct host_counts *pool_counts(const struct pool *pool, const struct host *host); /* this worker's numbers */

@@ -91,6 +91,8 @@ class Stage:
         self.urls = {name: script.origin.url for name, script in self.scripts.items()}
         self.urls["refused"] = refused.url
         self.urls["version"] = (HERE.parents[1] / "VERSION").read_text(encoding="ascii").strip()
+        for script in self.scripts.values():
+            script.routes = with_urls(script.routes, self.urls)
         config = with_urls(table["config"], self.urls)
         extra = config.setdefault("extra_config", {})
         extra["holdfast/server"] = {**DEFAULT_SERVER, **extra.get("holdfast/server", {})}
