@@ -145,6 +145,51 @@ TEST(a_hint_that_promises_too_much_loses_its_trust)
     }
 }
 
+/* The hint says 60 s all the time, while the truth changes as in the tests above. */
+TEST(a_lying_hint_changes_nothing_when_the_limit_moves)
+{
+    for (unsigned round = 0; round < SEEDS; round++) {
+        struct sim_host host = five_seconds;
+        struct idle_sim *sim;
+        struct sim_counts counts;
+
+        host.hint_s = 60;
+        sim = idle_sim_new(seed_of(round), &host, &poisson);
+        idle_sim_run_requests(sim, 50000);
+        idle_sim_counts(sim);
+        host.closes_ns = 2 * SEC;
+        host.jitter_ns = 0;
+        idle_sim_change(sim, &host);
+        idle_sim_run_requests(sim, 20000);
+        check_within(idle_sim_counts(sim).stale, 0, 5);
+        check_within(view_of(sim).learned_ns, 1940 * MS, 2002 * MS);
+        host.closes_ns = 60 * SEC;
+        idle_sim_change(sim, &host);
+        idle_sim_run_ns(sim, 900 * SEC);
+        idle_sim_counts(sim);
+        idle_sim_run_ns(sim, 300 * SEC);
+        counts = idle_sim_counts(sim);
+        check_within(reuse_of(&counts), 97, 100);
+        idle_sim_free(sim);
+    }
+}
+
+/* A hint that promises too little costs reuse, never a request: it is what the host asks for. */
+TEST(a_hint_that_promises_too_little_is_obeyed)
+{
+    struct sim_host host = five_seconds;
+    struct idle_sim *sim;
+    struct sim_counts counts;
+
+    host.hint_s = 1;
+    sim = idle_sim_new(1, &host, &poisson);
+    idle_sim_run_requests(sim, 100000);
+    counts = idle_sim_counts(sim);
+    CHECK_EQ(counts.stale, 0);
+    check_within(reuse_of(&counts), 19, 23); /* gaps of mean 4 s below 1 s: 22 % */
+    idle_sim_free(sim);
+}
+
 TEST(a_true_hint_is_kept_from_the_first_answer_on)
 {
     struct sim_host host = five_seconds;
@@ -224,7 +269,7 @@ TEST(a_client_whose_period_is_the_limit_never_meets_the_close)
     }
 }
 
-/* F-2: closes anywhere between 1 and 10 s. */
+/* F-2: closes anywhere between 1 and 10 s. What a GET meets is sent again: no error. */
 TEST(posts_are_reused_below_where_any_close_was_seen)
 {
     static const struct sim_host host = {
