@@ -93,6 +93,8 @@ static bool give(struct h2_conn *conn, const char *from, const char *to)
     used = nghttp2_session_mem_recv(conn->session, (const uint8_t *)from, (size_t)(to - from));
     if (used < 0)
         session_failed(conn, used);
+    else if (conn->fat)
+        h2_condemn(conn, NGHTTP2_ENHANCE_YOUR_CALM, HTTP_END_ABUSE, "it takes too much memory");
     return !conn->broken && !conn->condemned;
 }
 

@@ -28,7 +28,7 @@ enum {
     H2_BLOCKED_MAX = 16,             /* streams whose user waits for room; with more, new ones wait at the door */
     H2_HEADS_BYTES_MAX = 512 << 10,  /* heads of a connection that nobody has taken yet */
     H2_SESSION_BYTES_MAX = 1 << 20,  /* memory of nghttp2 for one connection */
-    H2_CONTINUATIONS_MAX = 16,       /* frames of one header block */
+    H2_CONTINUATIONS_MAX = 7,        /* frames of one header block; nghttp2 takes no more either */
     H2_HEAD_TIMES_MAX = 4,           /* so many times head_bytes_max is decoded; then the connection ends */
     H2_IDS_KEPT = 16,                /* numbers of closed streams that are remembered */
     H2_SMALL_DATA_BYTES = 256,
@@ -100,6 +100,7 @@ struct h2_conn {
     bool broken : 1;    /* no byte goes either way any more */
     bool idle_close : 1;
     bool raced : 1;
+    bool fat : 1; /* nghttp2 holds too much */
     bool granted : 1;
     bool met : 1; /* the peer's preface and first SETTINGS are here */
 };
@@ -201,7 +202,7 @@ void h2_fail_streams(struct h2_conn *conn);                   /* all that are op
 bool h2_session_open(struct h2_conn *conn, struct error *err) MUST_USE;
 void h2_session_close(struct h2_conn *conn);
 
-/* memory.c: nghttp2's memory comes out of a budget for each connection */
+/* memory.c: nghttp2's memory is counted for each connection */
 nghttp2_mem h2_memory(struct h2_conn *conn);
 
 /* guard.c */
@@ -260,6 +261,7 @@ void h2_offer(struct h2_stream *stream);
 void h2_open_door(struct h2_conn *conn); /* streams that wait for accept may try again */
 void h2_step(struct h2_conn *conn);
 void h2_enter(struct h2_conn *conn, enum h2_phase phase);
+void h2_measure_drain(struct h2_conn *conn);
 void h2_last_goaway(struct h2_conn *conn);
 bool h2_end_idle(struct h2_conn *conn, enum http_end why);
 

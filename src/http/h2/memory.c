@@ -1,5 +1,6 @@
-/* memory.c: the memory of one nghttp2 session, counted and bounded: its queues grow with what a peer sends, and nothing
- * else here would tell. Each piece has its size in front. SPDX-License-Identifier: Apache-2.0 */
+/* memory.c: the memory of one nghttp2 session, counted: its queues grow with what a peer sends, and nothing else here
+ * would tell. Each piece has its size in front. A session that has too much ends between two frames (drive.c); it is
+ * not refused memory, as nghttp2 does not bear that everywhere. SPDX-License-Identifier: Apache-2.0 */
 #include "http/h2/h2_internal.h"
 
 #include <stdlib.h>
@@ -8,35 +9,28 @@ struct piece {
     _Alignas(max_align_t) size_t size;
 };
 
-static bool has_room(const struct h2_conn *conn, size_t size)
-{
-    return size < H2_SESSION_BYTES_MAX && conn->session_bytes + size <= H2_SESSION_BYTES_MAX;
-}
-
 static void *give(struct h2_conn *conn, struct piece *piece, size_t size)
 {
     if (!piece)
         return NULL;
     piece->size = size;
     conn->session_bytes += size;
+    conn->fat |= conn->session_bytes > H2_SESSION_BYTES_MAX;
     return piece + 1;
 }
 
 static void *take(size_t size, void *user)
 {
-    struct h2_conn *conn = user;
-
-    return has_room(conn, size) ? give(conn, malloc(sizeof(struct piece) + size), size) : NULL;
+    return give(user, malloc(sizeof(struct piece) + size), size);
 }
 
 static void *take_zeroed(size_t count, size_t size, void *user)
 {
-    struct h2_conn *conn = user;
     size_t total;
 
-    if (__builtin_mul_overflow(count, size, &total) || !has_room(conn, total))
+    if (__builtin_mul_overflow(count, size, &total))
         return NULL;
-    return give(conn, calloc(1, sizeof(struct piece) + total), total);
+    return give(user, calloc(1, sizeof(struct piece) + total), total);
 }
 
 static void put(void *memory, void *user)
@@ -61,8 +55,6 @@ static void *change(void *memory, size_t size, void *user)
         return take(size, user);
     piece--;
     before = piece->size;
-    if (size > before && !has_room(conn, size - before))
-        return NULL;
     grown = realloc(piece, sizeof(*piece) + size);
     if (!grown)
         return NULL;

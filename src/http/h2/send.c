@@ -125,7 +125,7 @@ ssize_t h2_data_read(nghttp2_session *session, int32_t id, uint8_t *bytes, size_
 static void moved(struct h2_stream *stream)
 {
     stream->stalled_ns = 0;
-    if (!stream->send_waits || stream->out.size > H2_STREAM_OUT_MAX / 4)
+    if (!stream->send_waits || stream->out.size > H2_STREAM_OUT_MIN / 2)
         return;
     h2_set_send_waits(stream, false);
     h2_wake_user(stream);

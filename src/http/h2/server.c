@@ -50,17 +50,22 @@ void h2_last_goaway(struct h2_conn *conn)
     h2_wake_self(conn);
 }
 
+/* The first GOAWAY has left. nghttp2 would send a PING before it, if it could choose. */
+void h2_measure_drain(struct h2_conn *conn)
+{
+    if (conn->drain_ns > 0 && !conn->drained)
+        (void)nghttp2_submit_ping(conn->session, NGHTTP2_FLAG_NONE, NULL); /* without it, a second passes */
+}
+
 static void server_drain(struct http_conn *base)
 {
-    static const uint8_t mark[8] = "holdfast";
     struct h2_conn *conn = h2_of_conn(base);
 
     if (conn->draining || conn->phase != H2_LIVE || conn->condemned || conn->broken)
         return;
     conn->draining = true;
     conn->drain_ns = h2_now(conn) + DRAIN_STEP_NS;
-    if (nghttp2_submit_shutdown_notice(conn->session) != 0 ||
-        nghttp2_submit_ping(conn->session, NGHTTP2_FLAG_NONE, mark) != 0)
+    if (nghttp2_submit_shutdown_notice(conn->session) != 0)
         no_memory(conn);
     h2_wake_self(conn);
 }

@@ -3,8 +3,8 @@
 #include "http/h2/h2_internal.h"
 
 enum {
-    OUTBOUND_ACKS_MAX = 128,
-    FIELD_OVERHEAD = 32, /* RFC 9113 6.5.2 */
+    OUTBOUND_ACKS_MAX = 1 << 14, /* the budget is smaller */
+    FIELD_OVERHEAD = 32,         /* RFC 9113 6.5.2 */
     PRIORITY_UPDATE = 0x10,
     RESET_BURST = 1 << 20, /* resets are judged by guard.c */
 };
@@ -253,6 +253,8 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
     count_sent(conn, frame);
     if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR)
         h2_note_end(conn, HTTP_END_PROTOCOL);
+    if (frame->hd.type == NGHTTP2_GOAWAY)
+        h2_measure_drain(conn);
     if (!stream)
         return 0;
     stream->base.bytes_out += frame->hd.length + H2_HEADER_BYTES;
@@ -296,7 +298,6 @@ static bool set_options(nghttp2_option **out)
     nghttp2_option_set_no_closed_streams(option, 1);
     nghttp2_option_set_builtin_recv_extension_type(option, PRIORITY_UPDATE);
     nghttp2_option_set_max_outbound_ack(option, OUTBOUND_ACKS_MAX);
-    nghttp2_option_set_max_continuations(option, H2_CONTINUATIONS_MAX + 1);
     nghttp2_option_set_stream_reset_rate_limit(option, RESET_BURST, RESET_BURST);
     *out = option;
     return true;
