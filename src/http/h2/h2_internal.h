@@ -28,7 +28,7 @@ enum {
     H2_BLOCKED_MAX = 16,             /* streams whose user waits for room; with more, new ones wait at the door */
     H2_HEADS_BYTES_MAX = 512 << 10,  /* heads of a connection that nobody has taken yet */
     H2_SESSION_BYTES_MAX = 1 << 20,  /* memory of nghttp2 for one connection */
-    H2_CONTINUATIONS_MAX = 7,        /* frames of one header block; nghttp2 takes no more either */
+    H2_CONTINUATIONS_MAX = 16,       /* frames of one header block */
     H2_HEAD_TIMES_MAX = 4,           /* so many times head_bytes_max is decoded; then the connection ends */
     H2_IDS_KEPT = 16,                /* numbers of closed streams that are remembered */
     H2_SMALL_DATA_BYTES = 256,

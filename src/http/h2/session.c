@@ -6,7 +6,7 @@ enum {
     OUTBOUND_ACKS_MAX = 1 << 14, /* the budget is smaller */
     FIELD_OVERHEAD = 32,         /* RFC 9113 6.5.2 */
     PRIORITY_UPDATE = 0x10,
-    RESET_BURST = 1 << 20, /* resets are judged by guard.c */
+    FRAMES_MAX = 1 << 20, /* resets are judged by guard.c */
 };
 
 static struct h2_stream *stream_of(nghttp2_session *session, int32_t id)
@@ -298,7 +298,8 @@ static bool set_options(nghttp2_option **out)
     nghttp2_option_set_no_closed_streams(option, 1);
     nghttp2_option_set_builtin_recv_extension_type(option, PRIORITY_UPDATE);
     nghttp2_option_set_max_outbound_ack(option, OUTBOUND_ACKS_MAX);
-    nghttp2_option_set_stream_reset_rate_limit(option, RESET_BURST, RESET_BURST);
+    nghttp2_option_set_max_continuations(option, FRAMES_MAX); /* it counts pieces, as they happen to arrive */
+    nghttp2_option_set_stream_reset_rate_limit(option, FRAMES_MAX, FRAMES_MAX);
     *out = option;
     return true;
 }

@@ -76,7 +76,7 @@ static const struct flood floods[] = {
     {"PRIORITY", one_priority, 1100, 900},   {"WINDOW_UPDATE", one_window, 1100, 900},
     {"unknown", one_unknown, 1100, 900},     {"empty DATA", one_empty_data, 600, 450},
     {"padding", one_padding, 600, 450},      {"rapid reset", one_reset, 210, 150},
-    {"bad stream", one_bad_stream, 110, 80}, {"CONTINUATION", one_continuation, 8, 7},
+    {"bad stream", one_bad_stream, 110, 80}, {"CONTINUATION", one_continuation, 17, 16},
 };
 
 struct played {
