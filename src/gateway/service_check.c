@@ -142,17 +142,20 @@ static void settle_backend(const struct spot *spot, struct backend_options *back
     struct service *service = spot->service;
     bool no_op = spot->endpoint->output_encoding == ENCODING_NO_OP;
     struct arena *arena = spot->report->arena;
+    bool replaced = component_replaces_http(backend->extra_config);
 
     backend->method = settle_method(arena, backend->method, spot->endpoint->method);
     if (!header_name_is_valid(backend->method))
         report_add(spot->report, SEVERITY_ERROR, PROBLEM_METHOD, node_place(backend->node, "method"), NULL,
                    "%smethod: \"%.*s\" is no method", spot->prefix, STR_ARG(backend->method));
-    if (backend->host.count == 0)
+    if (replaced)
+        backend->host.count = 0;
+    else if (backend->host.count == 0)
         backend->host = service->host;
     else
         sanitize_hosts(&backend->host, backend->disable_host_sanitize, spot->prefix, spot->report);
     discovery_check(spot, backend);
-    if (backend->host.count == 0 && !backend->discovered)
+    if (backend->host.count == 0 && !backend->discovered && !replaced)
         report_add(spot->report, SEVERITY_WARNING, PROBLEM_HOST_NONE, backend->place,
                    "add \"host\" here or at the root", "%shost: there is none: every request will fail", spot->prefix);
     canonical_names(&backend->input_headers, "input_headers", spot);

@@ -28,6 +28,8 @@ void components_check(enum level level, const struct node *extra_config, const c
 
 /* A component by its short name or KrakenD's long one; the short one wins. NULL: not there, or not an object. */
 const struct node *component_find(const struct node *extra_config, const char *name);
+/* Does a component that is not there stand for the HTTP request of this backend? Then no host is asked. */
+bool component_replaces_http(const struct node *extra_config);
 struct str component_name(struct str name); /* the short name of a component; the name itself when it has no other */
 
 /* extra_config.router. */

@@ -67,7 +67,7 @@ static const struct component_row {
     {"backend/soap", VERDICT_WARN, AT_ALL, enterprise, NULL},
     {"backend/grpc", VERDICT_WARN, AT_ALL, enterprise, NULL},
     {"backend/static-filesystem", VERDICT_WARN, AT_ALL, enterprise, NULL},
-    {"backend/", VERDICT_WARN, AT_ALL, "its host is asked over plain HTTP", NULL},
+    {"backend/", VERDICT_WARN, AT_ALL, "requests to this backend fail", NULL},
     {"async/", VERDICT_WARN, AT_ALL, "no consumer runs", NULL},
     {"server/", VERDICT_WARN, AT_ALL, enterprise, NULL},
     {"governance/", VERDICT_WARN, AT_ALL, enterprise, NULL},
@@ -179,6 +179,18 @@ static void check_member(enum level level, const struct node *member, const char
         report_missing(row, member, prefix, report);
         break;
     }
+}
+
+bool component_replaces_http(const struct node *extra_config)
+{
+    static const char *const names[] = {"backend/lambda", "backend/amqp/", "backend/pubsub/", "backend/graphql"};
+    const struct node *member = extra_config && extra_config->type == JSON_OBJECT ? extra_config->children : NULL;
+
+    for (; member; member = member->next)
+        for (size_t i = 0; i < COUNT_OF(names); i++)
+            if (str_starts(component_name(member->name), str_from(names[i])))
+                return true;
+    return false;
 }
 
 void components_check(enum level level, const struct node *extra_config, const char *prefix, struct report *report)
