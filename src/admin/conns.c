@@ -66,7 +66,7 @@ static void list_clients(struct part *part)
         part->clients[part->count++] = (struct client_row){
             .id = facts.opened_ns,
             .peer = client->peer,
-            .active = !list_is_empty(&client->exchanges),
+            .active = client_is_busy(client),
             .requests = facts.messages,
             .age_ns = now_ns - facts.opened_ns,
             .idle_ns = now_ns > facts.last_used_ns ? now_ns - facts.last_used_ns : 0,

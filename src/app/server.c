@@ -34,6 +34,7 @@ struct server {
     struct mailbox *mailbox;
     struct task mail_task;
     struct crowd *crowd; /* NULL: no limit by address */
+    struct crowd *lasting_crowd;
     uint64_t overflows_at_start;
     struct trim trim;
     struct tls_refresh tls_refresh;
@@ -101,6 +102,7 @@ static bool build_worker(struct server *server, unsigned index, struct error *er
             .hosts = server->start.hosts,
             .access_log = !server->service->router.disable_access_log,
             .crowd = server->crowd,
+            .lasting_crowd = server->lasting_crowd,
             .ended = worker_ended,
             .arg = &server->letters[index],
         },
@@ -149,6 +151,8 @@ static bool build(struct server *server, struct error *err)
     if (!server->workers || !server->frontends || !server->letters || !server->mailbox)
         return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for workers");
     if (server->service->server.clients.max_per_address > 0 && !(server->crowd = crowd_new()))
+        return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for workers");
+    if (server->service->server.clients.streams_per_address > 0 && !(server->lasting_crowd = crowd_new()))
         return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for workers");
     if (!parse_listeners(server, err) || !addresses_are_free(server, err))
         return false;
@@ -279,6 +283,7 @@ void server_free(struct server *server)
     free(server->letters);
     free(server->addresses);
     crowd_free(server->crowd);
+    crowd_free(server->lasting_crowd);
     free(server);
 }
 

@@ -117,6 +117,7 @@ static bool build(struct worker *worker, struct error *err)
             .workers = options->workers,
             .budget = hosts_budget(options->hosts),
             .crowd = options->crowd,
+            .lasting_crowd = options->lasting_crowd,
         });
     return (worker->frontend && generation_keep_warm(options->generation, worker->pool)) ||
            error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a worker");

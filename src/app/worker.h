@@ -13,8 +13,9 @@ struct worker_options {
     struct generation *generation; /* held by the worker */
     struct hosts *hosts;           /* borrowed */
     bool access_log;
-    struct crowd *crowd;      /* borrowed; NULL: no limit by address */
-    void (*ended)(void *arg); /* called on the worker's thread when its loop has ended; must only post */
+    struct crowd *crowd;         /* borrowed; NULL: no limit by address */
+    struct crowd *lasting_crowd; /* the same, of what lasts */
+    void (*ended)(void *arg);    /* called on the worker's thread when its loop has ended; must only post */
     void *arg;
 };
 

@@ -265,6 +265,20 @@ struct str chain_front(const struct chain *chain)
     return chain->first ? str_of(chain->first->data, chain->first->len) : STR_EMPTY;
 }
 
+size_t chain_last(const struct chain *chain, char *out, size_t size)
+{
+    size_t skip = chain->size - size_min(size, chain->size), len = 0;
+
+    for (const struct block *block = chain->first; block; block = block->next) {
+        size_t skipped = size_min(skip, block->len);
+
+        memcpy(out + len, block->data + skipped, block->len - skipped);
+        len += block->len - skipped;
+        skip -= skipped;
+    }
+    return len;
+}
+
 int chain_parts(const struct chain *chain, struct iovec *parts, int count_max)
 {
     int count = 0;

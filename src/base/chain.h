@@ -55,6 +55,9 @@ void chain_commit(struct chain *chain, size_t size); /* the first `size` bytes o
 /* The first contiguous bytes, borrowed until the chain changes; empty when the chain is. */
 struct str chain_front(const struct chain *chain);
 
+/* Copies the last bytes, up to `size`, in their order; how many. */
+size_t chain_last(const struct chain *chain, char *out, size_t size);
+
 /* Fills parts with the front of the chain for a write; returns how many. Bytes stay until chain_drop. */
 int chain_parts(const struct chain *chain, struct iovec *parts, int count_max);
 

@@ -42,9 +42,10 @@ static uint16_t client_status(enum error_code code)
         enum error_code code;
         uint16_t status;
     } rows[] = {
-        {ERROR_HEAD_TOO_LARGE, 431},  {ERROR_TARGET_TOO_LONG, 414}, {ERROR_BAD_VERSION, 505}, {ERROR_BAD_CODING, 501},
-        {ERROR_BAD_EXPECTATION, 417}, {ERROR_BODY_TOO_LARGE, 413},  {ERROR_TOO_LARGE, 413},   {ERROR_HEAD_TIMEOUT, 408},
-        {ERROR_BODY_TIMEOUT, 408},    {ERROR_IDLE_TIMEOUT, 408},    {ERROR_CLIENT_GONE, 500},
+        {ERROR_HEAD_TOO_LARGE, 431}, {ERROR_TARGET_TOO_LONG, 414}, {ERROR_BAD_VERSION, 505},
+        {ERROR_BAD_CODING, 501},     {ERROR_BAD_EXPECTATION, 417}, {ERROR_BODY_TOO_LARGE, 413},
+        {ERROR_TOO_LARGE, 413},      {ERROR_HEAD_TIMEOUT, 408},    {ERROR_BODY_TIMEOUT, 408},
+        {ERROR_IDLE_TIMEOUT, 408},   {ERROR_CLIENT_GONE, 500},     {ERROR_TOO_MANY_STREAMS, 429},
     };
 
     for (size_t i = 0; i < COUNT_OF(rows); i++)

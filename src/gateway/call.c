@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "gateway/exchange_internal.h"
 #include "gateway/render.h"
+#include "gateway/websocket.h"
 
 static bool build_head(struct exchange *x)
 {
@@ -16,12 +17,14 @@ static bool build_head(struct exchange *x)
         .request = x->request,
         .match = x->match,
         .early = x->early,
+        .upgrade = x->upgrade,
         .client_ip = forward_client_ip(x->arena, &exchange_service(x)->router, x->request, &x->client->peer),
     };
 
     if (!forward_request(x->arena, &input, &x->call.head, &x->error))
         return false;
-    x->call.asks_for_gzip = forward_may_ask_for_gzip(x->call.backend, &x->call.head);
+    x->call.asks_for_gzip =
+        x->endpoint->traffic == CLASS_SHORT && forward_may_ask_for_gzip(x->call.backend, &x->call.head);
     return !x->call.asks_for_gzip || forward_ask_for_gzip(x->arena, &x->call.head, &x->error);
 }
 
@@ -46,13 +49,13 @@ static enum progress begin_fetch(struct exchange *x)
     return MORE;
 }
 
-enum progress call_start(struct exchange *x)
-{
 static enum progress ask_host(struct exchange *x)
 {
     return build_head(x) ? begin_fetch(x) : exchange_fail(x);
 }
 
+enum progress call_start(struct exchange *x)
+{
     if (compose_wanted(x))
         return compose_begin(x);
     x->call.backend = &x->endpoint->backends[0];
@@ -136,16 +139,14 @@ static bool proxy_refuses(struct exchange *x)
 
 static enum progress take_answer(struct exchange *x)
 {
+    if (x->call.answer->status == 101)
+        return websocket_begin(x) ? go_to(x, EXCHANGE_FINISH) : exchange_fail(x);
     if (proxy_refuses(x))
         return exchange_fail(x);
     if (!call_begin_body(x))
         return exchange_fail(x);
     return go_to(x, x->endpoint->no_op ? EXCHANGE_RELAY : EXCHANGE_COLLECT);
 }
-
-enum progress call_run(struct exchange *x)
-{
-    enum io io;
 
 static enum progress take_head(struct exchange *x)
 {
@@ -159,6 +160,10 @@ static enum progress take_head(struct exchange *x)
     }
     return exchange_fail(x);
 }
+
+enum progress call_run(struct exchange *x)
+{
+    enum io io;
 
     if (!x->call.fetch)
         return choose_host(x);

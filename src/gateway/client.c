@@ -5,6 +5,8 @@
 #include "gateway/exchange.h"
 #include "gateway/frontend_internal.h"
 #include "gateway/greeting.h"
+#include "gateway/lasting.h"
+#include "gateway/websocket.h"
 
 #include <stdlib.h>
 
@@ -69,7 +71,7 @@ static void client_close(struct client *client)
     struct frontend *frontend = client->frontend;
     bool was_full = frontend_is_full(frontend);
 
-    ASSERT(list_is_empty(&client->exchanges));
+    ASSERT(!client_is_busy(client));
     count_end(client);
     greeting_leave(frontend, &client->peer);
     http_close(client->conn);
@@ -131,7 +133,7 @@ static void run_client(struct task *task)
         if (io != IO_OK) {
             /* Exchanges that are still open learn of it from their streams; the last one wakes us. */
             client->over = true;
-            if (list_is_empty(&client->exchanges))
+            if (!client_is_busy(client))
                 client_close(client);
             return;
         }
@@ -165,6 +167,7 @@ void client_new(struct frontend *frontend, struct stream *stream, bool secured)
     client->task.run = run_client;
     client->peer = stream->peer;
     list_init(&client->exchanges);
+    list_init(&client->tunnels);
     private_init(&client->privates);
     client->conn = make_conn(client, stream, secured, &err);
     if (!client->conn) {
@@ -192,10 +195,17 @@ void client_tell(struct client *client, enum http_end why)
     host_count_add(&client->frontend->counts.told, 1);
 }
 
+void client_leave(struct client *client)
+{
+    websockets_leave(client);
+    streams_leave(client);
+}
+
 void client_cut(struct client *client, enum http_end why)
 {
     client->cut = (uint8_t)why;
     for (struct list_node *open; (open = list_first(&client->exchanges));)
         exchange_cut(container_of(open, struct exchange, node));
+    websockets_cut(client);
     client_close(client);
 }

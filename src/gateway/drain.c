@@ -26,6 +26,7 @@ static void tell(struct frontend *frontend, struct client *client)
     list_remove(&frontend->clients, &client->node);
     list_push_back(&frontend->clients, &client->node);
     client_tell(client, HTTP_END_DRAIN);
+    client_leave(client);
 }
 
 /* How many need not have been told by now. */
@@ -54,6 +55,7 @@ static void end_window(struct frontend *frontend)
 {
     for (struct list_node *node = list_first(&frontend->clients); node; node = list_next(&frontend->clients, node)) {
         client_tell(client_of(node), HTTP_END_DRAIN);
+        client_leave(client_of(node));
         (void)http_close_idle(client_of(node)->conn, HTTP_END_DRAIN);
     }
     frontend_accept_all(frontend);

@@ -20,7 +20,7 @@ enum progress early_begin(struct exchange *x)
 {
     if (tls_await_handshake(stream_of(x), NULL) == IO_OK)
         return call_start(x);
-    if (!is_harmless(x->request) || compose_wanted(x))
+    if (!is_harmless(x->request) || x->upgrade || compose_wanted(x))
         return go_to(x, EXCHANGE_EARLY);
     x->early = true;
     return call_start(x);

@@ -296,6 +296,11 @@ bool endpoint_compile(struct arena *arena, const struct service *service, const 
         return false;
     }
     endpoint->backend_count = options->answer_given ? 0 : options->backend_count;
+    endpoint->lasting = arena_alloc(arena, sizeof(*endpoint->lasting), _Alignof(_Atomic uint32_t));
+    if (endpoint->lasting)
+        atomic_init(endpoint->lasting, 0);
+    if (endpoint->no_op && endpoint->backend_count == 1 && endpoint->lasting)
+        endpoint->traffic = options->backends[0].transport.traffic;
     for (size_t i = 0; i < endpoint->backend_count; i++)
         ok &= compile_backend(arena, options, &options->backends[i], hosts, profiles, service->proxies,
                               &endpoint->backends[i], report);

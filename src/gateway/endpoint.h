@@ -56,6 +56,8 @@ struct endpoint {
     struct str label;                       /* "/users/{id}" for metrics */
     int64_t timeout_ns;
     bool no_op;
+    enum traffic_class traffic;  /* of its only backend, with no-op */
+    _Atomic uint32_t *lasting;   /* streams and tunnels that are open, of all workers, when they have a limit */
     bool all_headers, all_query; /* "*" is listed */
     struct backend *backends;    /* without shadows */
     size_t backend_count;

@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "gateway/compose.h"
 #include "gateway/exchange_internal.h"
+#include "gateway/lasting.h"
 
 #define EXCHANGE_ARENA_BYTES ((size_t)256 << 20)
 
@@ -84,6 +85,8 @@ static enum progress take_request(struct exchange *x)
     }
     if (x->endpoint->kind != ENDPOINT_PROXY)
         return go_to(x, EXCHANGE_REQUEST);
+    if (x->endpoint->traffic != CLASS_SHORT && !lasting_admit(x))
+        return lasting_refuse(x);
     start_deadline(x);
     return early_begin(x);
 }
@@ -204,8 +207,10 @@ static void exchange_free(struct exchange *x)
     chain_clear(&x->request_body);
     chain_clear(&x->response_body);
     chain_clear(&x->call.packed);
+    stream_end(x);
     list_remove(&client->exchanges, &x->node);
-    http_done(x->stream);
+    if (!x->handed_over)
+        http_done(x->stream);
     host_count_add(&client->frontend->counts.exchanges, -1);
     if (client->over)
         task_wake(client->frontend->loop, &client->task);
@@ -213,9 +218,11 @@ static void exchange_free(struct exchange *x)
     generation_release(generation);
 }
 
-/* The deadline of the whole exchange (KrakenD's endpoint timeout). */
+/* The deadline of the whole exchange (KrakenD's endpoint timeout), but streams that have begun have others. */
 static enum progress expire(struct exchange *x)
 {
+    if (x->watch && x->state == EXCHANGE_RELAY)
+        return stream_expire(x);
     x->deadline.fired = false;
     error_set(&x->error, FAULT_UPSTREAM, ERROR_DEADLINE, "context deadline exceeded");
     return exchange_fail(x);

@@ -25,6 +25,7 @@ enum exchange_state {
 
 struct composition;
 struct leg;
+struct stream_watch;
 
 struct exchange {
     struct task task;
@@ -35,6 +36,10 @@ struct exchange {
     bool request_sent;  /* and all of it was passed on */
     bool answer_ended;  /* the backend's body is complete here */
     bool early;         /* sent to the backend with Early-Data: 1 */
+    bool upgrade;       /* the client asks for a WebSocket, and may have one */
+    bool lasting;       /* counted as one that lasts (lasting.h) */
+    bool leaving;       /* a stream that is to end at the next event's end */
+    bool handed_over;   /* the client's stream belongs to a tunnel now */
     bool head_sent;     /* a final head went to the client: errors can only cut from here */
     uint16_t status;    /* of the answer, for the log */
     struct arena *arena;
@@ -42,6 +47,7 @@ struct exchange {
     struct http_stream *stream; /* NULL in a try of a composition: it has no client of its own */
     struct leg *leg;            /* of such a try: whom it tells what has come of it */
     struct composition *composition;
+    struct stream_watch *watch;      /* RELAY of a stream: its clocks */
     struct str body;                 /* COMPOSE: the client's, whole; data NULL: not collected */
     struct generation *generation;   /* held */
     const struct endpoint *endpoint; /* NULL until routed */
@@ -59,14 +65,14 @@ struct exchange {
         unsigned tried_count;
         uint32_t eject_after;           /* of this try, as in fetch.h */
         struct discovery_waiter waiter; /* while its hosts are looked up */
+        unsigned hops;                  /* redirects followed */
+        bool own_referer;               /* the client has said Referer itself */
         bool asks_for_gzip;             /* by our own wish: nobody behind us sees that the answer was packed */
         struct gunzip_stream *gunzip;   /* the answer is being unpacked */
         struct chain packed;            /* body that has not been unpacked yet */
     } call;
     struct fetch_trail *trail; /* its connections to hosts, of all calls; NULL: a copy of which nobody is told */
     struct error error;        /* why it failed; fault NONE when it did not */
-        unsigned hops;                  /* redirects followed */
-        bool own_referer;               /* the client has said Referer itself */
     uint64_t started_ns;
     uint64_t request_bytes; /* of its body, so far */
 };

@@ -25,12 +25,13 @@ static bool address_proxy(struct arena *arena, const struct host *host, struct h
 
 bool forward_request(struct arena *arena, const struct forward_input *input, struct http_head *out, struct error *err)
 {
-    struct str method = input->backend->options->method;
+    struct str method = input->upgrade ? STR("GET") : input->backend->options->method;
 
     *out = (struct http_head){
         .method = str_eq(method, STR("*")) ? input->request->method : method,
         .authority = input->host->authority,
         .path = forward_path(arena, input),
+        .protocol = input->upgrade ? STR("websocket") : STR_EMPTY,
         .version_minor = 1,
         .announced_bytes = -1,
     };

@@ -15,6 +15,7 @@ struct forward_input {
     const struct http_head *request; /* the client's */
     const struct route_match *match;
     struct str client_ip; /* forward_client_ip's answer */
+    bool upgrade;         /* the client asks for a WebSocket: its handshake goes along */
     bool early;           /* the client's TLS handshake is not done: Early-Data: 1 says so (RFC 8470 5.1) */
 };
 

@@ -1,6 +1,7 @@
 /* forward_headers.c: which of a client's headers reach the backend, and those that the gateway adds (spec 3.4, 4.1).
  * The client's order is kept; names go out in Go's canonical form. SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/forward_internal.h"
+#include "http/ws/upgrade.h"
 
 static const struct str agent = STR_INIT("KrakenD Version " HOLDFAST_VERSION);
 
@@ -79,10 +80,25 @@ static bool is_replaced(const struct copying *copying, enum header_id id)
            (id == HEADER_X_FORWARDED_VIA && copying->has_agent);
 }
 
+/* What belongs to the kind of exchange passes whatever the lists say: the handshake of a WebSocket, and where a stream
+ * of events is to be taken up again. */
+static bool always_passes(const struct forward_input *input, struct str name)
+{
+    if (input->upgrade)
+        return ws_is_field(name);
+    return input->endpoint->traffic == CLASS_STREAM && str_eq_fold(name, STR("Last-Event-ID"));
+}
+
 static bool copy(struct copying *copying, const struct http_field *field)
 {
     enum header_id id = (enum header_id)field->id;
     struct str name;
+
+    if (UNLIKELY(id == HEADER_OTHER && copying->input->endpoint->traffic != CLASS_SHORT &&
+                 always_passes(copying->input, field->name))) {
+        *copying->next++ = *field;
+        return true;
+    }
 
     /* Whoever hides that a request may be a replay would answer for it (RFC 8470 5.1). */
     if (id != HEADER_EARLY_DATA && (!endpoint_passes(copying->input, field->name, id) ||

@@ -14,7 +14,8 @@ void frontend_close_doors(struct frontend *frontend);
 
 /* client.c */
 void client_new(struct frontend *frontend, struct stream *stream, bool secured); /* takes the stream; by TLS? */
-void client_cut(struct client *client, enum http_end why);                       /* with its exchanges, at once */
+void client_leave(struct client *client);                  /* what lasts on it ends in order: we go away */
+void client_cut(struct client *client, enum http_end why); /* with its exchanges, at once */
 /* Its next answer, or the one in hand, says Connection: close; once. */
 void client_tell(struct client *client, enum http_end why);
 

@@ -62,7 +62,7 @@ static void greeting_close(struct greeting *greeting, bool reset)
 }
 
 /* A Unix socket's other end is a process of this machine: it has no address, and its connections are not counted. */
-static struct addr crowd_address(const struct frontend *frontend, const struct addr *peer)
+struct addr greeting_address(const struct frontend *frontend, const struct addr *peer)
 {
     const struct client_rules *rules = rules_of(frontend);
     struct addr plain = network_unmapped(peer);
@@ -76,7 +76,7 @@ static struct addr crowd_address(const struct frontend *frontend, const struct a
 
 static bool has_room(struct frontend *frontend, const struct addr *peer)
 {
-    struct addr addr = crowd_address(frontend, peer);
+    struct addr addr = greeting_address(frontend, peer);
 
     return !frontend->crowd || addr.family == ADDR_NONE ||
            crowd_enter(frontend->crowd, &addr, (uint32_t)rules_of(frontend)->max_per_address);
@@ -84,7 +84,7 @@ static bool has_room(struct frontend *frontend, const struct addr *peer)
 
 void greeting_leave(struct frontend *frontend, const struct addr *peer)
 {
-    struct addr addr = crowd_address(frontend, peer);
+    struct addr addr = greeting_address(frontend, peer);
 
     if (frontend->crowd && addr.family != ADDR_NONE)
         crowd_leave(frontend->crowd, &addr);

@@ -10,6 +10,9 @@ void greeting_new(struct frontend *frontend, struct stream *stream, const struct
 
 void greetings_cut(struct frontend *frontend); /* closes all */
 
+/* What counts as its address under the limits for each: the network that it stands for. ADDR_NONE: it has none. */
+struct addr greeting_address(const struct frontend *frontend, const struct addr *peer);
+
 /* A connection that entered has closed: its address has room again. */
 void greeting_leave(struct frontend *frontend, const struct addr *peer);
 

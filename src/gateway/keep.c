@@ -83,7 +83,7 @@ static void evict(struct frontend *frontend, uint64_t idle_min_ns)
         struct client *client = container_of(node, struct client, node);
         struct http_conn_facts facts;
 
-        if (!list_is_empty(&client->exchanges) || client->evicted)
+        if (client_is_busy(client) || client->evicted)
             continue;
         http_facts(client->conn, &facts);
         if (facts.end == HTTP_END_NONE && now_ns - facts.last_used_ns >= idle_min_ns)
@@ -125,7 +125,7 @@ static void audit(const struct client *client, const struct http_conn_facts *fac
     LOG(LOG_INFO, "AUDIT",
         "client connection cut at max_connection_age_hard: peer %.*s, age %llu s, requests %u, in use: %s",
         STR_ARG(addr_format(&client->peer, text)), (unsigned long long)(age_ns / 1000000000u), facts->messages,
-        list_is_empty(&client->exchanges) ? "no" : "yes");
+        client_is_busy(client) ? "yes" : "no");
 }
 
 /* False: it is not old yet, and those who came later are not either. */

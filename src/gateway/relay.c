@@ -1,6 +1,6 @@
 /* relay.c: no-op endpoints: both bodies stream, each at the pace of its slower side; nothing is pulled that cannot be
  * pushed. Blocks change owner, bytes are not copied. SPDX-License-Identifier: Apache-2.0 */
-#include "gateway/exchange_internal.h"
+#include "gateway/lasting.h"
 
 enum { SNIFFED_BYTES = 512 };
 
@@ -10,7 +10,7 @@ static bool wants_type(const struct exchange *x)
 {
     const struct http_head *answer = x->call.answer;
 
-    return !x->call.backend->subtree && answer->body_bytes != 0 &&
+    return !x->call.backend->subtree && !x->lasting && answer->body_bytes != 0 &&
            !headers_get_id(&answer->headers, HEADER_CONTENT_TYPE).data &&
            !headers_get_id(&answer->headers, HEADER_CONTENT_ENCODING).data;
 }
@@ -42,6 +42,7 @@ static enum io send_head(struct exchange *x)
         return IO_FAIL;
     x->head_sent = true;
     x->status = head.status;
+    stream_begin(x);
     return IO_OK;
 }
 
@@ -49,13 +50,14 @@ static enum io send_head(struct exchange *x)
 static enum io pump_answer(struct exchange *x)
 {
     for (;;) {
-        enum io io = IO_OK;
+        bool fresh = x->response_body.size == 0 && !x->answer_ended;
+        enum io io = fresh ? call_body(x) : IO_OK;
 
-        if (x->response_body.size == 0 && !x->answer_ended)
-            io = call_body(x);
         if (io == IO_WAIT || io == IO_FAIL)
             return io;
         x->answer_ended |= io == IO_END;
+        if (fresh)
+            stream_heard(x);
         if (x->answer_ended && x->call.answer->body_bytes == 0)
             return IO_END; /* the head said so already */
         io = http_send_body(x->stream, &x->response_body, x->answer_ended, &x->error);
@@ -72,6 +74,7 @@ enum progress relay_run(struct exchange *x)
 
     if (io == IO_OK && !x->head_sent)
         io = send_head(x);
+    stream_leave(x);
     if (io == IO_OK)
         io = pump_answer(x);
     if (io == IO_END)

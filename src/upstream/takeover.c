@@ -1,0 +1,27 @@
+/* takeover.c: see the header. SPDX-License-Identifier: Apache-2.0 */
+#include "upstream/takeover.h"
+
+#include "upstream/fetch_internal.h"
+
+void fetch_take_over(struct fetch *fetch, struct takeover *out)
+{
+    struct loop *loop = fetch_loop(fetch);
+
+    ASSERT(fetch->state == FETCH_ANSWER);
+    *out = (struct takeover){.pooled = fetch->pooled, .stream = fetch->stream};
+    timer_clear(loop, &fetch->head_timer);
+    timer_clear(loop, &fetch->continue_timer);
+    timer_clear(loop, &fetch->proof_timer);
+    fetch->pooled = NULL;
+    fetch->stream = NULL;
+    fetch->state = FETCH_OVER;
+}
+
+void takeover_end(struct takeover *takeover, enum side side)
+{
+    if (!takeover->pooled)
+        return;
+    http_done(takeover->stream);
+    pool_discard(takeover->pooled, REASON_TUNNEL, side);
+    *takeover = (struct takeover){NULL, NULL};
+}
