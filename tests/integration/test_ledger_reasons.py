@@ -17,6 +17,7 @@ import time
 import pytest
 from configs import forward_all, service
 from gateway import ROOT
+from nameserver import NameServer, find_dnsmasq
 from netlab import Relay, namespace
 from origin import answers_ok, reply
 from rawhttp import fetch
@@ -322,6 +323,27 @@ def middlebox(stage):
     stage.get()
     time.sleep(1.5)
     stage.get()
+
+
+@covers("address_gone", new={"cold": 1, "address_gone": 1}, closes={"address_gone": "ours"})
+def address_gone(stage):
+    """The host's name leads to another address: what is idle at the old one goes."""
+    if not find_dnsmasq():
+        pytest.skip("dnsmasq is not installed")
+    stage.origin = stage.make.origin(stage.answer, ("127.0.0.2", 0))
+    port = stage.origin.address[1]
+    other = stage.make.origin(stage.answer, ("127.0.0.3", port))
+    names = stage.make.stack.enter_context(NameServer("host-record=moving.test,127.0.0.2"))
+    extra = {"holdfast/admin": {"listen": "127.0.0.1:0"}, "holdfast/upstream": {"idle_timeout": "60s"}}
+    config = service([forward_all(f"http://moving.test:{port}")], {"resolver": names.address}, extra)
+    stage.gateway = stage.make.gateway(config)
+    stage.address, stage.admin = stage.gateway.address, stage.gateway.addresses[-1]
+    stage.get()
+    names.start("host-record=moving.test,127.0.0.3")
+    stage.origin.wait_open(0, 20)
+    stage.wait_pool(idle=0)
+    stage.get()
+    assert len(other.requests) == 1
 
 
 @covers("early_response", new={"cold": 1, "early_response": 1}, closes={"early_response": "peer"})
