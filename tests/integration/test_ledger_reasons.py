@@ -22,6 +22,7 @@ from netlab import Relay, namespace
 from origin import answers_ok, reply
 from rawhttp import fetch
 from waiting import eventually
+from wsraw import CLOSE, WebSocket, close, echoes, grant
 
 REASONS = re.findall(r'^REASON\(\w+, "(\w+)"', (ROOT / "src/upstream/reasons.def").read_text(), re.MULTILINE)
 SCENARIOS = {}
@@ -303,11 +304,14 @@ def pressure_fd(stage):
     config = service([forward_all(stage.origin, "/a/*"), forward_all(other, "/b/*")], extra=extra)
     stage.gateway = stage.make.gateway(config, open_files=96)
     stage.address, stage.admin = stage.gateway.address, stage.gateway.addresses[-1]
-    stage.get("/a/1")
-    while stage.gateway.open_descriptors() < 82:
-        stage.make.client(stage.gateway).get("/a/1")
-    stage.get("/b/1")
-    stage.get("/a/2")
+    client = stage.make.client(stage.gateway)
+    client.get("/a/1")
+    crowd = [stage.make.client(stage.gateway) for _ in range(70)]  # as many as it takes until accepting pauses
+    stage.gateway.wait_output("what descriptors are left")
+    for target in ("/b/1", "/a/2"):
+        assert client.get(target).status == 200
+    for each in crowd:
+        each.close()
 
 
 @covers("middlebox", new={"cold": 1, "resend": 1}, closes={"middlebox": "ours"})
@@ -407,6 +411,24 @@ def drain(stage):
     fetch(stage.admin, "/v1/pools:flush", "POST", body=b"")
     stage.wait_pool(idle=0)
     stage.get()
+
+
+@covers("tunnel", new={"cold": 1, "tunnel": 1}, closes={"tunnel": (1, 1)})
+def tunnel(stage):
+    """A WebSocket that its client ends, and one that the host does: neither connection comes back."""
+    stage.handlers["/chat"], stage.handlers["/bye"] = echoes, lambda conn, request: (grant(conn, request), conn.close())
+    stage.origin = stage.make.origin(stage.answer)
+    way = forward_all(stage.origin)
+    way["backend"][0]["extra_config"] = {"holdfast/upstream": {"class": "tunnel"}}
+    stage.gateway = stage.make.gateway(service([way], extra={"holdfast/admin": {"listen": "127.0.0.1:0"}}))
+    stage.address, stage.admin = stage.gateway.address, stage.gateway.addresses[-1]
+    with WebSocket(stage.address, "/chat") as ws:
+        ws.say(CLOSE, close(1000))
+        assert ws.next_close() == 1000
+        stage.wait_pool(active=0)
+    with WebSocket(stage.address, "/bye") as ws:
+        assert ws.next_close() == 1012
+        stage.wait_pool(active=0)
 
 
 @meets("stale_at_check", beside={"cold", "peer_close_idle", "peer_close_announced", "stale_in_use", "resend", "restart", "age", "count"})
