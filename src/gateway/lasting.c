@@ -214,13 +214,14 @@ enum progress stream_expire(struct exchange *x)
     return MORE;
 }
 
-void stream_leave(struct exchange *x)
+bool stream_leave(struct exchange *x)
 {
-    if (!x->leaving || !may_speak(x))
-        return;
+    if (!may_speak(x))
+        return false;
     fetch_end(x->call.fetch, HTTP_CANCEL_GONE);
     x->call.fetch = NULL;
     x->answer_ended = x->request_sent = true;
+    return true;
 }
 
 void streams_leave(struct client *client)

@@ -16,8 +16,8 @@ void lasting_leave(struct frontend *frontend, const struct endpoint *endpoint, c
 void stream_begin(struct exchange *exchange);
 void stream_heard(struct exchange *exchange);           /* bytes of the host are in response_body, all of them new */
 enum progress stream_expire(struct exchange *exchange); /* the exchange's timer has fired */
-/* When we go away, and between two events: ends the answer in order, so that the client comes again. */
-void stream_leave(struct exchange *exchange);
+/* When we go away, and between two events: ends the answer in order, so that the client comes again. False: not now. */
+bool stream_leave(struct exchange *exchange);
 void streams_leave(struct client *client);  /* asks all of them to */
 void stream_end(struct exchange *exchange); /* with the exchange */
 

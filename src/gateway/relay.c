@@ -74,8 +74,9 @@ enum progress relay_run(struct exchange *x)
 
     if (io == IO_OK && !x->head_sent)
         io = send_head(x);
-    stream_leave(x);
     if (io == IO_OK)
+        io = pump_answer(x);
+    if (io == IO_WAIT && UNLIKELY(x->leaving) && stream_leave(x))
         io = pump_answer(x);
     if (io == IO_END)
         return go_to(x, EXCHANGE_FINISH);

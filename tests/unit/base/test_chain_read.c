@@ -105,3 +105,24 @@ TEST(chain_reserve_with_little_memory_offers_less)
     chain_clear(&chain);
     finish_pool(pool);
 }
+
+TEST(chain_last_gives_the_end_across_blocks)
+{
+    struct block_pool *pool = block_pool_new();
+    struct chain chain = {0};
+    char out[8];
+
+    CHECK_EQ(chain_last(&chain, out, sizeof(out)), 0);
+    CHECK(chain_append_borrowed(&chain, pool, STR("abc")));
+    CHECK_EQ(chain_last(&chain, out, 4), 3);
+    CHECK_STR(str_of(out, 3), STR("abc"));
+    CHECK(chain_append_borrowed(&chain, pool, STR("d")));
+    CHECK(chain_append_borrowed(&chain, pool, STR("ef")));
+    CHECK_EQ(chain_last(&chain, out, 4), 4);
+    CHECK_STR(str_of(out, 4), STR("cdef"));
+    CHECK_EQ(chain_last(&chain, out, 2), 2);
+    CHECK_STR(str_of(out, 2), STR("ef"));
+    CHECK_EQ(chain_last(&chain, out, 0), 0);
+    chain_clear(&chain);
+    finish_pool(pool);
+}
