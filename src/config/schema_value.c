@@ -139,7 +139,10 @@ static struct bad_text describe_number(struct binder *binder, enum option_type t
         return (struct bad_text){PROBLEM_BAD_DURATION, "is not a duration", suggest_duration(binder->arena, text)};
     if (type == OPTION_TYPE_SIZE)
         return (struct bad_text){PROBLEM_BAD_SIZE, "is not a size", suggest_size(binder->arena, text)};
-    return (struct bad_text){PROBLEM_BAD_NUMBER, "is not a whole number", NULL};
+    return (struct bad_text){PROBLEM_BAD_NUMBER, "is not a whole number",
+                             str_starts(text, STR("tcp://"))
+                                 ? "Kubernetes sets such variables for a Service: enableServiceLinks: false stops it"
+                                 : NULL};
 }
 
 static void bind_number(struct binder *binder, const struct option *option, const struct node *value,

@@ -83,3 +83,8 @@ def test_formats_that_come_later_say_so(check):
 def test_lint_flags_exclude_each_other(check):
     code, output = run_to_end(["check", "-c", "x", "-l", "-n"])[::2]
     assert code == 255 and "none of the others can be" in output
+
+
+def test_a_service_link_of_kubernetes_is_explained(check):
+    code, output = check(YAML, environment={"KRAKEND_PORT": "tcp://10.0.0.1:80"})
+    assert code == 1 and 'KRAKEND_PORT:1:1: error: port: "tcp://10.0.0.1:80"' in output and "enableServiceLinks" in output
