@@ -79,7 +79,9 @@ static const struct weak_case weak_cases[] = {
     INT_BAD("\"1_\"", "\"1_\" is not a whole number [HF0108]"),
     INT_BAD("\"1__0\"", "\"1__0\" is not a whole number [HF0108]"),
     INT_BAD("\"-\"", "\"-\" is not a whole number [HF0108]"),
-    INT_BAD("\"tcp://10.0.0.1:80\"", "\"tcp://10.0.0.1:80\" is not a whole number [HF0108]"),
+    INT_BAD("\"tcp://10.0.0.1:80\"",
+            "\"tcp://10.0.0.1:80\" is not a whole number [HF0108] | Kubernetes sets such variables "
+            "for a Service: enableServiceLinks: false stops it"),
     INT_BAD("[80]", "expected a whole number, found a list [HF0103]"),
     INT_BAD("{}", "expected a whole number, found an object [HF0103]"),
     INT_BAD("65536", "65536 is more than 65535 [HF0104]"),
