@@ -16,7 +16,8 @@ enum level { LEVEL_ROOT, LEVEL_ENDPOINT, LEVEL_BACKEND };
 extern const struct schema service_schema;
 
 /* Components with tables, each in the file that binds it; and, for documents, which stand at which level. */
-extern const struct schema server_schema, admin_schema, upstream_schema, answer_schema, client_schema;
+extern const struct schema server_schema, admin_schema, upstream_schema, answer_schema, client_schema, stream_schema,
+    websocket_schema;
 extern const struct schema root_components, endpoint_components, backend_components;
 
 /* Keys that are known but do nothing in this version: an error where that would change answers, else a warning or

@@ -36,7 +36,7 @@ static const struct option stream_rows[] = {
                .help = "Streams and tunnels of this endpoint at once, over all workers; 0: no limit."),
 };
 
-static const struct schema stream_schema = {
+const struct schema stream_schema = {
     .title = "holdfast/stream", .size = sizeof(struct stream_block), .options = stream_rows, .count = COUNT_OF(stream_rows),
 };
 
@@ -60,7 +60,7 @@ static const struct option websocket_rows[] = {
     OPTION_IGNORED("disable_otel_metrics", .help = "Nothing is exported."),
 };
 
-static const struct schema websocket_schema = {
+const struct schema websocket_schema = {
     .title = "websocket", .size = sizeof(struct websocket_block), .options = websocket_rows, .count = COUNT_OF(websocket_rows),
 };
 /* clang-format on */

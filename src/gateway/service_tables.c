@@ -60,6 +60,8 @@ const struct schema root_components = {
 static const struct option endpoint_rows[] = {
     COMPONENT("proxy", proxy_schema, "Sequences, static data, flatmap of the merged answer."),
     COMPONENT("holdfast/answer", answer_schema, "An answer without a backend."),
+    COMPONENT("holdfast/stream", stream_schema, "Streams of events and WebSockets: clocks and limits."),
+    COMPONENT("websocket", websocket_schema, "KrakenD Enterprise: a WebSocket for each client."),
 };
 const struct schema endpoint_components = {
     .title = "components of an endpoint", .options = endpoint_rows, .count = COUNT_OF(endpoint_rows), .open = true};

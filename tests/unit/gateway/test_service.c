@@ -361,7 +361,7 @@ static const struct {
      "warning: endpoints[0].backend[0].extra_config: \"qos/circuit-breaker\" is ignored: it comes in a later version; "
      "until then requests go on when a backend fails [HF0316]\n"},
     {BACKEND("\"extra_config\": {\"holdfast/upstream\": {\"class\": \"stream\", \"balance\": \"p2c\"}}"),
-     "warning: endpoints[0].backend[0].extra_config.holdfast/upstream.class: has no effect yet [HF0316]\n"},
+     "warning: endpoints[0].backend[0].extra_config.holdfast/upstream.class: has no effect on answers that are decoded [HF0316]\n"},
     {BACKEND("\"extra_config\": {\"holdfast/upstream\": {\"protocol\": \"h2c\"}}"),
      "error: endpoints[0].backend[0].extra_config.holdfast/upstream.protocol: other than \"auto\" is not supported "
      "yet in "
