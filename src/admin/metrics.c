@@ -5,6 +5,7 @@
 
 #include "admin/client_metrics.h"
 #include "admin/conservation.h"
+#include "admin/h2_metrics.h"
 #include "admin/lasting_metrics.h"
 #include "admin/metrics_text.h"
 #include "admin/reuse_metrics.h"
@@ -273,6 +274,7 @@ void metrics_write(struct json_writer *writer, const struct admin_view *view, ui
     client_metrics_write(writer, view);
     lasting_metrics_write(writer, view);
     tls_metrics_write(writer, view);
+    h2_metrics_write(writer, view);
     write_process(writer, view, uptime_ns);
     put(writer, "# EOF\n");
 }

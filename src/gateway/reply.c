@@ -33,7 +33,7 @@ enum progress reply(struct exchange *x)
 
     timer_clear(exchange_loop(x), &x->deadline);
     x->status = head->status;
-    if (x->answer.close)
+    if (x->answer.close && !x->client->conn->multiplexed)
         http_drain(x->client->conn);
     if (head_only)
         head->announced_bytes = (int64_t)body.len;

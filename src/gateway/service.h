@@ -130,7 +130,7 @@ struct router_options {
     bool remove_extra_slash, auto_options, return_error_msg, disable_health, disable_path_decoding;
     bool hide_version_header, disable_access_log;
     int64_t max_multipart_memory; /* read, without effect */
-    bool use_h2c;                 /* the same */
+    bool use_h2c;                 /* as that of the root */
     const struct node *error_body;
     bool app_engine;            /* X-Appengine-Remote-Addr is the client's address */
     bool trusts_nobody;         /* without trusted_proxies (holdfast/server "forwarded_from_anybody" off) */
@@ -206,8 +206,9 @@ struct service {
     int64_t read_timeout_ns, write_timeout_ns, idle_timeout_ns, read_header_timeout_ns, max_header_bytes;
     int64_t max_shutdown_wait_time_ns;
     bool disable_rest, debug_endpoint, echo_endpoint;
-    bool use_h2c, sequential_start; /* read, without effect in this version */
-    int64_t dns_cache_ttl_ns;       /* the same */
+    bool use_h2c;
+    bool sequential_start;    /* read, without effect in this version */
+    int64_t dns_cache_ttl_ns; /* the same */
     struct transport transport;
     struct tls_server_options tls;
     struct tls_server_tuning tls_tuning; /* holdfast/tls */

@@ -55,7 +55,6 @@ static const struct key_rule rules[] = {
     {LEVEL_BACKEND, "group", HARM_SHAPE, NULL, NULL},
     {LEVEL_BACKEND, "timeout", HARM_NONE, NULL, "is not read at a backend: the endpoint's timeout counts"},
     {LEVEL_BACKEND, "concurrent_calls", HARM_NONE, "1", "is not read at a backend: the endpoint's value counts"},
-    {LEVEL_ROOT, "use_h2c", HARM_LITTLE, NULL, "is ignored: HTTP/2 comes in a later version; HTTP/1.1 is served"},
     {LEVEL_ROOT, "async_agent", HARM_LITTLE, NULL, "is ignored: consumers of queues come in a later version"},
     {LEVEL_ROOT, "plugin", HARM_LITTLE, NULL, "has no effect: Go plugins cannot be loaded"},
 };

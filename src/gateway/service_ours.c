@@ -27,7 +27,7 @@ struct listener_block {
 struct server_block {
     struct server_options options;
     struct place resolver_place;
-    int encoded_urls; /* in the order of url_names */
+    int encoded_urls;         /* in the order of url_names */
     struct list_of listeners; /* struct listener_block */
     bool body_gap_given, body_rate_given, send_gap_given, send_rate_given, age_given;
 };
@@ -219,23 +219,22 @@ static void check_address(struct listener_options *listener, size_t i, struct re
 }
 
 /* HTTP/1.1 cannot be left out: it is what is spoken to clients that say nothing. */
-static void take_protocols(struct listener_options *listener, const struct listener_block *block, size_t i,
+static void take_protocols(struct listener_options *listener, const struct str_list *list, size_t i,
                            struct report *report)
 {
-    bool h2 = false, h1 = false;
+    bool h2 = false;
 
-    for (size_t j = 0; j < block->protocols.count; j++) {
-        bool is_h2 = str_eq(block->protocols.items[j], STR("h2"));
+    for (size_t j = 0; j < list->count; j++) {
+        bool is_h2 = str_eq(list->items[j], STR("h2"));
 
         h2 |= is_h2;
-        h1 |= str_eq(block->protocols.items[j], STR("http/1.1"));
-        if (!is_h2 && !h1)
-            report_add(report, SEVERITY_ERROR, PROBLEM_BAD_CHOICE, block->protocols.places[j],
-                       "write \"http/1.1\" or \"h2\"",
-                       "extra_config.holdfast/server.listeners[%zu].protocols[%zu]: \"%.*s\" is none of what it can be",
-                       i, j, STR_ARG(block->protocols.items[j]));
+        if (!is_h2 && !str_eq(list->items[j], STR("http/1.1")))
+            report_add(report, SEVERITY_ERROR, PROBLEM_BAD_CHOICE, list->places[j], "write \"http/1.1\" or \"h2\"",
+                       "extra_config.holdfast/server.listeners[%zu].protocols[%zu]: \"%.*s\" is none of what it can "
+                       "be",
+                       i, j, STR_ARG(list->items[j]));
     }
-    listener->no_h2 = block->protocols.count > 0 && !h2;
+    listener->no_h2 = list->count > 0 && !h2;
 }
 
 static void take_listeners(struct server_options *server, const struct list_of *list, struct report *report)
@@ -251,7 +250,7 @@ static void take_listeners(struct server_options *server, const struct list_of *
         server->listener_count++;
         if (blocks[i].options.listen.len > 0)
             check_address(&server->listeners[i], i, report);
-        take_protocols(&server->listeners[i], &blocks[i], i, report);
+        take_protocols(&server->listeners[i], &blocks[i].protocols, i, report);
     }
 }
 

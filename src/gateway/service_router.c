@@ -36,7 +36,7 @@ static const struct option rows[] = {
     OPTION_STRING(struct router_options, "health_path", health_path, .preset_text = "/__health", .help = "Where the health page is."),
     OPTION_BOOL(struct router_options, "auto_options", auto_options, .help = "Answers OPTIONS for every path, with Allow."),
     OPTION_INT(struct router_options, "max_multipart_memory", max_multipart_memory, .help = "Without effect, as in KrakenD."),
-    OPTION_BOOL(struct router_options, "use_h2c", use_h2c, .help = "HTTP/2 without TLS; comes in a later version."),
+    OPTION_BOOL(struct router_options, "use_h2c", use_h2c, .help = "HTTP/2 without TLS, as use_h2c of the root."),
     OPTION_NODE(struct router_options, "error_body", error_body,
                 .form = "\"type\": \"object\", \"properties\": {\"404\": {}, \"405\": {}}",
                 .example = "{\"404\": {\"error\": \"not found\"}}", .help = "JSON bodies of 404 and 405."),
@@ -256,9 +256,6 @@ void router_options_read(struct router_options *options, const struct node *bloc
         if (row && (fine || survives(row)) && !wanted(row, member))
             fill(options, row, member, report);
     }
-    if (options->use_h2c)
-        report_add(report, SEVERITY_WARNING, PROBLEM_NO_EFFECT, node_place(block, "use_h2c"), NULL,
-                   "extra_config.router.use_h2c: is ignored: HTTP/2 comes in a later version; HTTP/1.1 is served");
     options->error_body_404 = error_body(node_member(block, STR("error_body")), "404", report);
     options->error_body_405 = error_body(node_member(block, STR("error_body")), "405", report);
     parse_proxies(options, report);

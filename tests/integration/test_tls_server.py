@@ -158,7 +158,8 @@ def test_renegotiation_is_refused(make, certificate):
 
 def test_only_our_protocols_are_spoken(make, authority, certificate):
     running = make.gateway(secured(make.origin(), tls_block(certificate)))
-    assert "ALPN protocol: http/1.1" in s_client(running, "-alpn", "h2,http/1.1")
+    assert "ALPN protocol: h2" in s_client(running, "-alpn", "http/1.1,h2")
+    assert "ALPN protocol: http/1.1" in s_client(running, "-alpn", "http/1.1")
     assert "alert no application protocol" in s_client(running, "-alpn", "spdy/1")
     client = connect(make, running, context_of(authority, protocols=()))
     assert client.get().status == 200

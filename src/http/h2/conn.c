@@ -22,6 +22,7 @@ static struct h2_conn *make(struct stream *stream, const struct http_conn_option
         .task = {.run = h2_run},
         .owner = owner,
         .role = HTTP_SERVER,
+        .multiplexed = true,
     };
     conn->options = options;
     conn->rules = options->h2 ? options->h2 : &h2_rules_default;

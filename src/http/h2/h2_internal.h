@@ -261,7 +261,6 @@ void h2_offer(struct h2_stream *stream);
 void h2_open_door(struct h2_conn *conn); /* streams that wait for accept may try again */
 void h2_step(struct h2_conn *conn);
 void h2_enter(struct h2_conn *conn, enum h2_phase phase);
-void h2_measure_drain(struct h2_conn *conn);
 void h2_last_goaway(struct h2_conn *conn);
 bool h2_end_idle(struct h2_conn *conn, enum http_end why);
 

@@ -1,12 +1,13 @@
 /* server.c: the server role: requests by the stream, and the ways a connection ends.
  *
- * It ends in two steps (RFC 9113 6.8): a GOAWAY that refuses nothing yet, and a round trip later, when all that was
- * under way is here, the last one with the true number. Streams finish; then FIN, and the peer's bytes are read for a
+ * It ends in two steps (RFC 9113 6.8): a GOAWAY that refuses nothing yet, and a second later, when all that was under
+ * way is here, the last one with the true number. No PING measures the round trip: some clients take nothing but
+ * GOAWAY behind a GOAWAY. Streams finish; then FIN, and the peer's bytes are read for a
  * while so that no reset overtakes what was sent last. SPDX-License-Identifier: Apache-2.0 */
 #include "http/h2/h2_internal.h"
 
 #define LINGER_NS     UINT64_C(2000000000)
-#define DRAIN_STEP_NS UINT64_C(1000000000) /* when the peer does not answer the PING behind the first GOAWAY */
+#define DRAIN_STEP_NS UINT64_C(1000000000)
 enum { SKIP_MAX = 256 << 10 };
 
 static uint64_t linger_ns(const struct h2_conn *conn)
@@ -48,13 +49,6 @@ void h2_last_goaway(struct h2_conn *conn)
     if (nghttp2_submit_goaway(conn->session, NGHTTP2_FLAG_NONE, last, NGHTTP2_NO_ERROR, NULL, 0) != 0)
         no_memory(conn);
     h2_wake_self(conn);
-}
-
-/* The first GOAWAY has left. nghttp2 would send a PING before it, if it could choose. */
-void h2_measure_drain(struct h2_conn *conn)
-{
-    if (conn->drain_ns > 0 && !conn->drained)
-        (void)nghttp2_submit_ping(conn->session, NGHTTP2_FLAG_NONE, NULL); /* without it, a second passes */
 }
 
 static void server_drain(struct http_conn *base)

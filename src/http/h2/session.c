@@ -194,8 +194,6 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
         got_reset(conn, stream);
     else if (frame->hd.type == NGHTTP2_SETTINGS)
         got_settings(conn);
-    else if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK) && conn->drain_ns > 0)
-        conn->drain_ns = h2_now(conn); /* a round trip after the first GOAWAY */
     return 0;
 }
 
@@ -253,8 +251,6 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
     count_sent(conn, frame);
     if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR)
         h2_note_end(conn, HTTP_END_PROTOCOL);
-    if (frame->hd.type == NGHTTP2_GOAWAY)
-        h2_measure_drain(conn);
     if (!stream)
         return 0;
     stream->base.bytes_out += frame->hd.length + H2_HEADER_BYTES;

@@ -421,7 +421,7 @@ static const struct {
      "error: tls.keys[0]: private_key is not defined [HF0330]\n"},
     {ROOT("\"tls\": {\"private_key\": \"a\"}"), "error: tls.keys[0]: public_key is not defined [HF0330]\n"},
     {ROOT("\"tls\": {\"keys\": [], \"disabled\": true}"), ""},
-    {ROOT("\"use_h2c\": true"), "warning: use_h2c: is ignored: HTTP/2 comes in a later version; HTTP/1.1 is served [HF0316]\n"},
+    {ROOT("\"use_h2c\": true"), ""},
     {ROOT("\"use_h2c\": \"false\", \"dns_cache_ttl\": \"10s\", \"sequential_start\": true, \"name\": \"x\", "
           "\"$schema\": \"y\""),
      ""},
@@ -436,9 +436,7 @@ static const struct {
     {ROOT("\"extra_config\": {\"holdfast/severs\": {}}"),
      "warning: extra_config: nothing reads \"holdfast/severs\" [HF0317]\n"},
     {ROOT("\"extra_config\": []"), "error: extra_config: components are members of an object [HF0317]\n"},
-    {ROOT("\"extra_config\": {\"router\": {\"use_h2c\": true}}"),
-     "warning: extra_config.router.use_h2c: is ignored: HTTP/2 comes in a later version; HTTP/1.1 is served "
-     "[HF0316]\n"},
+    {ROOT("\"extra_config\": {\"router\": {\"use_h2c\": true}}"), ""},
     {ROOT("\"extra_config\": {\"router\": {\"trusted_proxies\": [\"10.0.0.1\", \"10.0.0.0/33\", \"::1\"]}}"),
      "warning: extra_config.router.trusted_proxies[1]: \"10.0.0.0/33\" is no address or network: it and all behind "
      "it are "
@@ -458,12 +456,10 @@ static const struct {
      "which is empty [HF0111]\n"},
     {ROOT("\"port\": 1, \"extra_config\": {\"holdfast/server\": {\"listeners\": [{\"listen\": \"nowhere\", "
           "\"protocols\": "
-          "[\"h2\"], \"tls\": {\"keys\": []}}]}}"),
+          "[\"h2\", \"h3\"], \"tls\": {\"keys\": []}}]}}"),
      "warning: port: has no effect beside extra_config.holdfast/server.listeners [HF0316]\n"
      "error: extra_config.holdfast/server.listeners[0].listen: \"nowhere\" is no address to listen on [HF0302]\n"
-     "error: extra_config.holdfast/server.listeners[0].protocols: other than \"http/1.1\" is not supported yet in "
-     "this version "
-     "[HF0315]\n"
+     "error: extra_config.holdfast/server.listeners[0].protocols[1]: \"h3\" is none of what it can be [HF0111]\n"
      "error: extra_config.holdfast/server.listeners[0].tls: has no certificate to show [HF0330]\n"},
     {ROOT("\"extra_config\": {\"holdfast/admin\": {\"listen\": \"x\", \"token_file\": \"/t\"}}"),
      "error: extra_config.holdfast/admin.listen: \"x\" is no address to listen on [HF0302]\n"

@@ -1,5 +1,4 @@
-/* test_h2_guard.c: what peers may cost, and what is told from a frame's header alone. SPDX-License-Identifier:
- * Apache-2.0 */
+/* test_h2_guard.c: what peers may cost, and which errors end a connection. SPDX-License-Identifier: Apache-2.0 */
 #include "h2_stage.h"
 #include "http/h2/h2_internal.h"
 

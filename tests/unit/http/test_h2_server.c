@@ -326,12 +326,12 @@ TEST(h2_a_drain_takes_two_steps_and_lets_streams_finish)
     stage_accept(&stage);
     stage_head(&stage);
     http_drain(stage.conn);
-    CHECK_TEXT(h2_frames(&stage), "GOAWAY 2147483647 NO_ERROR\nPING\n");
+    CHECK_TEXT(h2_frames(&stage), "GOAWAY 2147483647 NO_ERROR\n");
     wire_request(&wire, END_STREAM, 3, "GET /crossed");
-    wire_frame(&wire, PING, ACK, 0, STR("holdfast"));
     wire_request(&wire, END_STREAM, 5, "GET /late");
     h2_send(&stage, &wire);
-    CHECK(str_starts(h2_frames(&stage), STR("GOAWAY 5 NO_ERROR\n")));
+    stage_pass(&stage, SECONDS);
+    CHECK_TEXT(h2_frames(&stage), "GOAWAY 5 NO_ERROR\n");
     stage_answer(&stage, STR("1"));
     for (int i = 0; i < 2; i++) {
         stage_accept(&stage);
@@ -356,7 +356,7 @@ TEST(h2_a_drain_reaches_silent_connections_at_once)
 
     h2_stage_open(&stage, NULL);
     http_drain(stage.conn);
-    CHECK_TEXT(h2_frames(&stage), "GOAWAY 2147483647 NO_ERROR\nPING\n");
+    CHECK_TEXT(h2_frames(&stage), "GOAWAY 2147483647 NO_ERROR\n");
     stage_pass(&stage, SECONDS);
     CHECK_TEXT(h2_frames(&stage), "GOAWAY 0 NO_ERROR\nFIN\n");
     stage_pass(&stage, 3 * SECONDS);

@@ -1,0 +1,282 @@
+"""test_http2.py: clients that speak HTTP/2: curl, nghttp, h2load, Node and Python's h2; windows, aborts, drain.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import socket
+import ssl
+import subprocess
+import threading
+import time
+
+import h2.config
+import h2.connection
+import h2.events
+import pytest
+from certificates import Authority
+from configs import forward_all, service
+from origin import reply
+from servers import find_tool
+from tls_front import metrics, s_client, tls_block
+from waiting import eventually
+
+BIG = bytes(range(256)) * 4096
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="module")
+def certificate(authority):
+    return authority.issue("server")
+
+
+def front(make, certificate, upstream, server=None, extra=None, **root):
+    """Plain (HTTP/2 by prior knowledge), TLS and admin listeners."""
+    listeners = [{"listen": "127.0.0.1:0"}, {"listen": "127.0.0.1:0", "tls": tls_block(certificate)}]
+    extra = {"holdfast/admin": {"listen": "127.0.0.1:0"}, **(extra or {})}
+    config = service([forward_all(upstream)], {"listeners": listeners, **(server or {})}, extra, use_h2c=True, **root)
+    return make.gateway(config)
+
+
+def echoes(conn, request):
+    conn.send(reply(conn.body(), fields=(("X-Method", request.method),)))
+
+
+def run(*command, seconds=40, **options):
+    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          timeout=seconds, check=False, **options)
+    return done.stdout.decode(errors="replace")
+
+
+def curl(*arguments):
+    return run("curl", "-sSk", "-m", "20", "-o", "/dev/null", "-w", "%{http_version} %{http_code} %{size_download} ", *arguments)
+
+
+def url(running, index, path="/"):
+    return f"{'https' if index else 'http'}://127.0.0.1:{running.addresses[index][1]}{path}"
+
+
+class Client:
+    """Python's h2 over a socket; events by stream."""
+
+    def __init__(self, address, authority=None):
+        self.sock = socket.create_connection(address, timeout=10)
+        if authority:
+            context = ssl.create_default_context(cafile=str(authority.certificate))
+            context.set_alpn_protocols(["h2"])
+            self.sock = context.wrap_socket(self.sock, server_hostname="localhost")
+        self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
+        self.h2.initiate_connection()
+        self.events, self.closed, self.acknowledges = [], False, True
+        self.flush()
+
+    def flush(self):
+        self.sock.sendall(self.h2.data_to_send())
+
+    def request(self, stream, path="/", method="GET", body=None, fields=(), end=True):
+        head = [(":method", method), (":scheme", "http"), (":authority", "localhost"), (":path", path), *fields]
+        self.h2.send_headers(stream, head, end_stream=end and body is None)
+        if body is not None:
+            self.h2.send_data(stream, body, end_stream=end)
+        self.flush()
+
+    def poll(self, seconds=0.2):
+        self.sock.settimeout(seconds)
+        try:
+            data = self.sock.recv(65536)
+        except TimeoutError:
+            return
+        self.closed = not data
+        for event in self.h2.receive_data(data):
+            self.events.append(event)
+            if isinstance(event, h2.events.DataReceived) and self.acknowledges:
+                self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+        self.flush()
+
+    def of(self, kind, stream=None):
+        return [event for event in self.events
+                if isinstance(event, kind) and (stream is None or event.stream_id == stream)]
+
+    def wait(self, kind, stream=None, seconds=10):
+        end = time.monotonic() + seconds
+        while not self.of(kind, stream):
+            assert time.monotonic() < end and not self.closed, f"no {kind.__name__}: {self.events}"
+            self.poll()
+        return self.of(kind, stream)
+
+    def status(self, stream):
+        return int(dict(self.wait(h2.events.ResponseReceived, stream)[0].headers)[":status"])
+
+    def body(self, stream):
+        self.wait(h2.events.StreamEnded, stream)
+        return b"".join(event.data for event in self.of(h2.events.DataReceived, stream))
+
+
+def client(make, running, index=0, authority=None):
+    made = Client(running.addresses[index], authority if index else None)
+    make.stack.callback(made.sock.close)
+    return made
+
+
+def test_curl_speaks_it_with_and_without_tls(make, certificate, tmp_path):
+    running = front(make, certificate, make.origin(echoes))
+    body = tmp_path / "body"
+    body.write_bytes(BIG)
+    assert curl("--http2", url(running, 1)) == "2 200 0 "
+    assert curl("--http2-prior-knowledge", url(running, 0)) == "2 200 0 "
+    assert curl("--http2", url(running, 0)) == "1.1 200 0 "  # an upgrade is not taken up (RFC 9113 3.1)
+    assert curl("--http1.1", url(running, 1)) == "1.1 200 0 "
+    assert curl("--http2", "--data-binary", f"@{body}", url(running, 1)) == f"2 200 {len(BIG)} "
+    assert curl("--http2", "-I", url(running, 1)) == "2 200 0 "
+    assert curl("--http2", "-H", "Expect: 100-continue", "-d", "x" * 2000, url(running, 1)) == "2 200 2000 "
+
+
+def test_a_listener_may_leave_it_out(make, certificate):
+    upstream = make.origin()
+    listeners = [{"listen": "127.0.0.1:0", "tls": tls_block(certificate), "protocols": ["http/1.1"]}]
+    running = make.gateway(service([forward_all(upstream)], {"listeners": listeners}))
+    assert "ALPN protocol: http/1.1" in s_client(running, "-alpn", "h2,http/1.1")
+    plain = make.gateway(service([forward_all(upstream)]))
+    assert "0 000 0" in curl("--http2-prior-knowledge", f"http://127.0.0.1:{plain.address[1]}/")
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_h2load_gets_every_answer(make, certificate, index):
+    running = front(make, certificate, make.origin())
+    out = run(find_tool("h2load"), "-n", 600, "-c", 4, "-m", 32, url(running, index))
+    assert "600 succeeded, 0 failed, 0 errored" in out
+    numbers = metrics(running)
+    assert numbers["holdfast_http2_connections_total"] == 4
+    assert numbers["holdfast_http2_streams_total"] == 600
+
+
+def test_nghttp_sends_trailers_and_gets_large_bodies(make, certificate):
+    origin = make.origin(lambda conn, request: (conn.body(), conn.send(reply(BIG))))
+    running = front(make, certificate, origin)
+    out = run(find_tool("nghttp"), "-nvs", "--trailer", "x-up: 1", url(running, 0, "/big"), url(running, 0, "/other"))
+    assert out.count("200   1M /") == 2
+
+
+NODE = """
+const http2 = require('http2');
+const session = http2.connect(process.argv[1], {rejectUnauthorized: false});
+let open = 40, wrong = 0;
+for (let i = 0; i < 40; i++) {
+  const body = Buffer.alloc(30000 + i, 97);
+  const request = session.request({':method': 'POST', ':path': '/' + i});
+  let size = 0;
+  request.on('response', (head) => { if (head[':status'] !== 200) wrong++; });
+  request.on('data', (piece) => { size += piece.length; });
+  request.on('end', () => { if (size !== body.length) wrong++; if (--open === 0) { console.log('wrong', wrong); session.close(); } });
+  request.end(body);
+}
+"""
+
+
+def test_node_posts_on_many_streams_at_once(make, certificate):
+    running = front(make, certificate, make.origin(echoes))
+    assert run(find_tool("node"), "-e", NODE, url(running, 1)).strip() == "wrong 0"
+
+
+def test_heads_are_as_http1_has_them(make, certificate):
+    origin = make.origin()
+    running = front(make, certificate, origin)
+    made = client(make, running)
+    made.request(1, "/a?b=c", fields=[("cookie", "a=1"), ("x-b", "2"), ("cookie", "b=2"), ("te", "trailers")])
+    assert made.status(1) == 200
+    request = origin.last
+    assert request.get("Cookie") == "a=1; b=2" and request.get("X-B") == "2"
+    assert request.get("Te") is None and len(request.all("Host")) == 1
+    answer = dict(made.of(h2.events.ResponseReceived)[0].headers)
+    assert not {"connection", "keep-alive", "transfer-encoding"} & set(answer)
+
+
+def test_a_slow_reader_holds_up_nobody_else(make, certificate):
+    def answers(conn, request):
+        conn.send(reply(BIG if request.path == "/big" else b"OK"))
+
+    running = front(make, certificate, make.origin(answers))
+    made = client(make, running)
+    made.h2.update_settings({4: 1 << 20})
+    made.h2.increment_flow_control_window(1 << 24)
+    made.acknowledges = False
+    made.request(1, "/big")
+    made.wait(h2.events.DataReceived, 1)
+    made.request(3, "/small")
+    assert made.body(3) == b"OK"
+
+
+def test_a_client_that_resets_ends_the_upload(make, certificate):
+    ended = threading.Event()
+
+    def waits(conn, _):
+        conn.wait_end()
+        ended.set()
+
+    running = front(make, certificate, make.origin(waits))
+    made = client(make, running)
+    made.request(1, method="POST", body=b"x" * 1000, end=False)
+    made.h2.reset_stream(1, 8)
+    made.flush()
+    made.request(3, method="POST", body=b"y", end=False)
+    made.poll(0.5)
+    assert not made.closed
+    assert ended.wait(10)
+    assert eventually(lambda: metrics(running)["holdfast_http2_client_resets_total"] == 1)
+
+
+def test_an_early_answer_ends_the_upload_without_an_error(make, certificate):
+    running = front(make, certificate, make.origin(), {"max_body_bytes": 1000})
+    made = client(make, running)
+    made.request(1, method="POST", body=b"x" * 5000, end=False)
+    assert made.status(1) == 413
+    assert made.wait(h2.events.StreamReset, 1)[0].error_code == 0
+    made.request(3)
+    assert made.status(3) == 200
+
+
+def test_a_flood_ends_its_connection_only(make, certificate):
+    running = front(make, certificate, make.origin(), {"http2": {"glitch_budget": 50}})
+    made, other = client(make, running), client(make, running)
+    made.sock.sendall(b"\0\0\x08\x06\0\0\0\0\0\0\0\0\0\0\0\0\0" * 200)
+    made.wait(h2.events.ConnectionTerminated)
+    assert made.of(h2.events.ConnectionTerminated)[0].error_code == 11
+    other.request(1)
+    assert other.status(1) == 200
+    numbers = metrics(running)
+    assert numbers["holdfast_http2_exhausted_total"] == 1
+    assert numbers['holdfast_http2_glitches_total{kind="ping"}'] >= 50
+    assert numbers['holdfast_http2_goaways_total{code="ENHANCE_YOUR_CALM"}'] == 1
+    assert eventually(lambda: metrics(running).get('holdfast_client_closes_total{reason="abuse",side="client"}') == 1)
+
+
+def test_a_drain_tells_silent_connections_and_lets_streams_finish(make, certificate):
+    release = threading.Event()
+
+    def waits(conn, _):
+        release.wait(20)
+        conn.send(reply(b"late"))
+
+    origin = make.origin(waits)
+    running = front(make, certificate, origin, {"drain_window": "1s"})
+    silent, out = client(make, running), []
+    silent.poll()
+    busy = threading.Thread(target=lambda: out.append(curl("--http2", url(running, 1))))
+    busy.start()
+    origin.wait_requests(1)
+    running.send_signal(15)
+    first = silent.wait(h2.events.ConnectionTerminated)[0]
+    assert (first.error_code, first.last_stream_id) == (0, 2**31 - 1)
+    release.set()
+    busy.join()
+    assert out == ["2 200 4 "]
+
+
+def test_idle_connections_are_told_and_closed(make, certificate):
+    running = front(make, certificate, make.origin(), idle_timeout="1s")
+    made = client(make, running)
+    made.request(1)
+    assert made.status(1) == 200
+    assert made.wait(h2.events.ConnectionTerminated)[0].error_code == 0
