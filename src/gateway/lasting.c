@@ -200,6 +200,8 @@ enum progress stream_expire(struct exchange *x)
     uint64_t now_ns = loop_now_ns(exchange_loop(x));
 
     x->deadline.fired = false;
+    if (x->response_body.size > 0)
+        x->watch->heard_ns = now_ns; /* it is the client that is waited for */
     if (now_ns >= idle_at_ns(x)) {
         error_set(&x->error, FAULT_UPSTREAM, ERROR_IDLE_TIMEOUT, "the host was silent for the stream's idle_timeout");
         return exchange_fail(x);
