@@ -8,13 +8,14 @@
 #include <stdlib.h>
 
 enum { EXIT_KEPT = 0, EXIT_NOT_KEPT = 1, EXIT_CANNOT_TELL = 2 };
-enum { REQUESTS_DEFAULT = 3, PORT_DEFAULT = 80, TEXT_BYTES = 128 };
+enum { REQUESTS_DEFAULT = 3, PORT_HTTP = 80, PORT_HTTPS = 443, TEXT_BYTES = 128 };
 #define ANSWER_LIMIT_NS  UINT64_C(10000000000)
 #define PROMISE_SLACK_NS UINT64_C(100000000)
 
 struct verify_values {
     const char *idle;
     int64_t requests;
+    bool insecure;
 };
 
 static bool refuse_url(const char *url, const char *why)
@@ -30,7 +31,7 @@ static bool read_authority(struct str authority, struct verify_target *target)
     size_t close = bracketed ? str_find_char(authority, ']') : 0;
     struct str rest = str_from_offset(authority, bracketed ? close + 1 : 0);
     size_t colon = str_find_char(rest, ':');
-    uint64_t port = PORT_DEFAULT;
+    uint64_t port = target->secure ? PORT_HTTPS : PORT_HTTP;
 
     target->authority = authority;
     target->host = bracketed ? str_first(str_from_offset(authority, 1), close - 1) : str_first(rest, colon);
@@ -47,12 +48,11 @@ static bool read_url(const char *url, struct verify_target *target)
     struct str rest = str_from(url);
     size_t slash;
 
-    if (str_starts_fold(rest, STR("https://")))
-        return refuse_url(url, "needs TLS, which this version cannot do yet: only http:// for now");
-    if (str_starts_fold(rest, STR("http://")))
-        rest = str_from_offset(rest, strlen("http://"));
+    target->secure = str_starts_fold(rest, STR("https://"));
+    if (target->secure || str_starts_fold(rest, STR("http://")))
+        rest = str_from_offset(rest, str_find(rest, STR("://")) + strlen("://"));
     else if (str_find(rest, STR("://")) < rest.len)
-        return refuse_url(url, "is not an http:// URL");
+        return refuse_url(url, "is not an http:// or https:// URL");
     rest = str_first(rest, str_find_char(rest, '#'));
     slash = size_min(str_find_char(rest, '/'), str_find_char(rest, '?'));
     target->path = slash < rest.len ? str_from_offset(rest, slash) : STR("/");
@@ -66,7 +66,8 @@ static bool read_options(const char *url, const struct verify_values *values, st
     int64_t idle_ns = 0;
 
     *options = (struct verify_options){.requests = values->requests ? (unsigned)values->requests : REQUESTS_DEFAULT,
-                                       .answer_limit_ns = ANSWER_LIMIT_NS};
+                                       .answer_limit_ns = ANSWER_LIMIT_NS,
+                                       .insecure = values->insecure};
     if (values->requests != 0 && (values->requests < 2 || values->requests > VERIFY_REQUESTS_MAX)) {
         print(2, "ERROR --requests: %lld is not from 2 to %d\n", (long long)values->requests, VERIFY_REQUESTS_MAX);
         return false;
@@ -225,6 +226,8 @@ static int run(int argc, char **argv)
 static const struct flag verify_flags[] = {
     {"idle", 0, FLAG_STRING, offsetof(struct verify_values, idle), "TIME",
      "waits so long for the peer to close (its promise and 2s, or 10s)"},
+    {"insecure", 'k', FLAG_BOOL, offsetof(struct verify_values, insecure), NULL,
+     "takes any certificate of an https server"},
     {"requests", 'n', FLAG_NUMBER, offsetof(struct verify_values, requests), "N", "requests to send, 2 to 100 (3)"},
 };
 
@@ -237,7 +240,8 @@ const struct command verify_command = {
         "peer really close it? Exit code 0: keep-alive works; 1: it does not; 2: cannot tell.\n\n"
         "Examples:\n"
         "  holdfast verify http://127.0.0.1:8080/\n"
-        "  holdfast verify 127.0.0.1:8080/health --idle 90s",
+        "  holdfast verify 127.0.0.1:8080/health --idle 90s\n"
+        "  holdfast verify https://www.example.org/",
     .flags = verify_flags,
     .flag_count = COUNT_OF(verify_flags),
     .run = run,

@@ -4,6 +4,7 @@
 
 #include "net/dial.h"
 #include "net/tcp.h"
+#include "tls/stream.h"
 
 enum { ARENA_BYTES = 1 << 20, PIECE_BYTES = 65536 };
 #define PAUSE_NS           UINT64_C(50000000) /* between requests: time for a close that nobody announced */
@@ -18,7 +19,8 @@ struct probe {
     struct world *world;
     struct loop *loop;
     struct resolver *resolver;
-    struct task task; /* owns what must be owned; whoever waits looks after each turn */
+    struct tls_profile *tls; /* NULL: in the clear */
+    struct task task;        /* owns what must be owned; whoever waits looks after each turn */
     struct http_conn *conn;
     uint16_t local_port;
 };
@@ -51,12 +53,31 @@ static void drop_connection(struct probe *probe)
 static bool take_stream(struct probe *probe, struct stream *stream, struct error *err)
 {
     static const struct http_conn_options options = {0};
-    struct addr local;
 
-    probe->local_port = tcp_local_addr(stream, &local) ? local.port : 0;
     probe->conn = h1_client_new(stream, &options, &probe->task, err);
     probe->result->connections++;
     return probe->conn != NULL;
+}
+
+/* TLS over a new connection; *stream is it from then on, NULL when it failed. */
+static bool secure(struct probe *probe, struct stream **stream, struct error *err)
+{
+    struct tls_stream_options options = {.profile = probe->tls, .server_name = probe->options->target.host};
+    uint64_t until_ns = deadline(probe);
+    enum io io;
+
+    *stream = tls_client_stream(*stream, &options, &probe->task, err);
+    if (!*stream)
+        return false;
+    while ((io = tls_handshake(*stream, err)) == IO_WAIT && turn(probe, until_ns))
+        continue;
+    if (io == IO_OK)
+        return true;
+    if (io == IO_WAIT)
+        error_set(err, FAULT_UPSTREAM, ERROR_TLS_TIMEOUT, "no end of the TLS handshake in time");
+    stream_close(*stream, false);
+    *stream = NULL;
+    return false;
 }
 
 static bool connect_to(struct probe *probe, struct error *err)
@@ -68,6 +89,7 @@ static bool connect_to(struct probe *probe, struct error *err)
                                    .socket = {.no_delay = true}};
     struct dial *dial = dial_start(probe->loop, probe->resolver, &options, &probe->task);
     struct stream *stream;
+    struct addr local;
     enum io io;
 
     if (!dial)
@@ -75,7 +97,10 @@ static bool connect_to(struct probe *probe, struct error *err)
     while ((io = dial_result(dial, &stream, err)) == IO_WAIT)
         loop_turn(probe->loop, UINT64_MAX);
     dial_free(dial);
-    return io == IO_OK && take_stream(probe, stream, err);
+    if (io != IO_OK)
+        return false;
+    probe->local_port = tcp_local_addr(stream, &local) ? local.port : 0;
+    return (!probe->tls || secure(probe, &stream, err)) && take_stream(probe, stream, err);
 }
 
 static bool out_of_time(struct error *err)
@@ -224,6 +249,15 @@ static bool run(struct probe *probe, struct error *err)
     return true;
 }
 
+static bool build_tls(struct probe *probe, struct error *err)
+{
+    struct tls_client_options options = {.allow_insecure = probe->options->insecure};
+
+    if (probe->options->target.secure)
+        probe->tls = tls_profile_new(&options, err);
+    return probe->tls || !probe->options->target.secure;
+}
+
 static bool build(struct probe *probe, struct error *err)
 {
     struct resolver *backend;
@@ -248,11 +282,12 @@ bool verify_probe(const struct verify_options *options, struct verify_result *re
     bool ok;
 
     *result = (struct verify_result){.end = IO_WAIT};
-    ok = build(&probe, err) && run(&probe, err);
+    ok = build(&probe, err) && build_tls(&probe, err) && run(&probe, err);
     resolver_free(probe.resolver);
     if (probe.loop)
         task_forget(probe.loop, &probe.task);
     loop_free(probe.loop);
+    tls_profile_unref(probe.tls);
     linux_world_free(probe.world);
     return ok;
 }

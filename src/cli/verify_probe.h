@@ -11,13 +11,15 @@ struct verify_target {
     struct str host; /* without brackets */
     uint16_t port;
     struct str authority, path;
+    bool secure; /* https */
 };
 
 struct verify_options {
     struct verify_target target;
     unsigned requests;        /* 2 to VERIFY_REQUESTS_MAX */
     uint64_t idle_ns;         /* how long to wait for the close; 0: what was promised and 2 s, or 10 s */
-    uint64_t answer_limit_ns; /* for each connection and each answer */
+    uint64_t answer_limit_ns; /* for each connection, each handshake and each answer */
+    bool insecure;            /* whoever answers a handshake is believed */
 };
 
 struct verify_request {

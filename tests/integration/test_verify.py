@@ -8,8 +8,10 @@ import threading
 
 import pytest
 import servers
+from certificates import Authority
 from gateway import run_to_end
 from test_commands import BuiltInOrigin, free_port
+from tls_origin import TlsOrigin
 
 
 def verify(url, *options, idle="500ms"):
@@ -132,6 +134,42 @@ class TestCannotTell:
             code, out, err = run_to_end(["verify", "127.0.0.1:{}".format(listener.getsockname()[1])])
         assert code == 2 and not out and "ERROR" in err
 
-    def test_tls_is_not_there_yet(self):
-        code, _, err = run_to_end(["verify", "https://127.0.0.1/"])
-        assert code == 2 and "TLS" in err
+    def test_another_scheme(self):
+        code, _, err = run_to_end(["verify", "ftp://127.0.0.1/"])
+        assert code == 2 and "http" in err
+
+
+class TestTls:
+    @pytest.fixture
+    def authority(self, tmp_path):
+        return Authority(tmp_path)
+
+    @pytest.fixture
+    def secured(self, authority):
+        with TlsOrigin(authority.issue("origin")) as origin:
+            yield origin
+
+    def test_a_trusted_server_that_keeps(self, monkeypatch, authority, secured):
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))
+        code, rows, out = verify(secured.url + "/x")
+        assert code == 0 and [row[1] for row in rows] == ["new", "same", "same"], out
+        assert "still open after" in out and len(secured.connections) == 1
+
+    def test_the_name_is_sent_and_must_be_in_the_certificate(self, monkeypatch, authority, secured):
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))
+        assert verify(f"https://localhost:{secured.address[1]}/")[0] == 0
+        assert secured.names[-1] == "localhost"
+        with TlsOrigin(authority.issue("other", names="DNS:other.example")) as other:
+            code, out, err = run_to_end(["verify", other.url])
+        assert code == 2 and not out and "certificate verify failed" in err
+
+    def test_whom_nobody_vouches_for(self, secured):
+        code, out, err = run_to_end(["verify", secured.url])
+        assert code == 2 and not out and "certificate verify failed" in err
+        code, rows, _ = verify(secured.url, "--insecure")
+        assert code == 0 and [row[1] for row in rows] == ["new", "same", "same"]
+
+    def test_what_listens_does_not_speak_tls(self, make):
+        port = make.origin().address[1]
+        code, out, err = run_to_end(["verify", f"https://127.0.0.1:{port}/"])
+        assert code == 2 and not out and err.startswith("ERROR")
