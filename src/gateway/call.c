@@ -38,6 +38,8 @@ static enum progress begin_fetch(struct exchange *x)
                                     .transport = &x->call.backend->options->transport,
                                     .head = &x->call.head,
                                     .privates = &x->client->privates,
+                                    .client = &x->client->peer,
+                                    .client_stream = x->client->conn ? x->client->conn->stream : NULL,
                                     .eject_after = x->call.eject_after,
                                     .trail = x->trail,
                                 },

@@ -9,11 +9,12 @@ static const char *const pick_names[] = {"lifo", "fifo", NULL};
 /* From BALANCE_RANDOM on. */
 static const char *const balance_names[] = {"random", "round_robin", "least_connections", "p2c", NULL};
 static const char *const class_names[] = {"short", "stream", "tunnel", NULL};
+static const char *const header_names[] = {"off", "v1", "v2", NULL};
 static const char *const failover_names[] = {"idempotent", "off", NULL};
 
 struct upstream_block {
-    int resend, pick, balance, failover, traffic;
-    bool class_given;
+    int resend, pick, balance, failover, traffic, header;
+    bool class_given, header_given;
     int64_t eject_after;
     bool balance_given, failover_given, eject_given;
     int64_t max_connection_age_ns, max_requests_per_connection, max_connections_per_host, queue_timeout_ns,
@@ -68,7 +69,8 @@ static const struct option rows[] = {
     OPTION_INT(struct upstream_block, "eject_after", eject_after, .preset = TRANSPORT_EJECT_AFTER, .max = 1000000, SEEN(eject_given),
                .help = "Failures in a row until a host rests; 0: never."),
     OPTION_IGNORED("protocol", .help = "auto, http/1.1, h2, h2c."),
-    OPTION_IGNORED("send_proxy_protocol", .help = "off, v1, v2."),
+    OPTION_ENUM(struct upstream_block, "send_proxy_protocol", header, .names = header_names, .preset_text = "off", SEEN(header_given),
+                .help = "Tell hosts who the client is in a PROXY header, on connections for each client: off, v1, v2."),
     OPTION_ENUM(struct upstream_block, "class", traffic, .names = class_names, .preset_text = "short", SEEN(class_given),
                 .help = "What the traffic is like: short; stream (server-sent events, long polling); tunnel (WebSocket)."),
     OPTION_STRING(struct upstream_block, "pool", pool, SEEN(pool_given), .help = "Name of a separate pool to the same hosts."),
@@ -82,7 +84,6 @@ const struct schema upstream_schema = {
 
 static const struct later_key later[] = {
     {"protocol", "auto", "http/1.1", true},
-    {"send_proxy_protocol", "off", NULL, true},
 };
 /* clang-format on */
 
@@ -129,6 +130,8 @@ static void take(struct transport *transport, const struct upstream_block *block
         transport->failover = (enum failover_policy)block->failover;
     if (block->class_given)
         transport->traffic = (enum traffic_class)block->traffic;
+    if (block->header_given)
+        transport->proxy_header = (uint8_t)block->header;
     if (block->eject_given)
         transport->eject_after = block->eject_after;
     if (block->floor_given)

@@ -88,7 +88,11 @@ static bool tcp_facts(struct stream *stream, struct tcp_facts *facts)
 {
     struct tcp *tcp = tcp_of(stream);
 
-    return tcp->world->ops->facts(tcp->world, tcp->watch.fd, facts);
+    if (!tcp->world->ops->facts(tcp->world, tcp->watch.fd, facts))
+        return false;
+    if (!tcp->world->ops->local_addr(tcp->world, tcp->watch.fd, &facts->local))
+        facts->local = (struct addr){0};
+    return true;
 }
 
 static void tcp_set_owner(struct stream *stream, struct task *owner, bool first)

@@ -10,6 +10,7 @@
 
 enum connect_state {
     CONNECT_DIAL,      /* no stream yet */
+    CONNECT_FIRST,     /* `stream` is connected, and does not have all of `first` yet */
     CONNECT_TUNNEL,    /* `stream` is connected to the proxy */
     CONNECT_HANDSHAKE, /* `stream` is TLS and not secured yet */
     CONNECT_DONE,      /* `stream` is ready */
@@ -22,10 +23,11 @@ struct connecting {
     enum connect_state state;
     struct dial *dial;     /* in DIAL */
     struct tunnel *tunnel; /* in TUNNEL */
-    struct stream *stream; /* from TUNNEL to DONE, until it is taken */
+    struct stream *stream; /* from FIRST to DONE, until it is taken */
+    struct str first;      /* what of options.first has not been written */
     struct task *owner;
     struct task task;
-    struct timer limit; /* of the tunnel or the handshake */
+    struct timer limit; /* of the first bytes, the tunnel or the handshake */
     uint64_t step_began_ns;
     struct connect_facts facts;
     struct error failure;
@@ -142,6 +144,45 @@ static enum io finish_tunnel(struct connecting *connecting)
     return io == IO_OK ? begin_handshake(connecting) : tunnel_failed(connecting);
 }
 
+static enum io first_expired(struct connecting *connecting)
+{
+    error_set(&connecting->failure, FAULT_UPSTREAM, ERROR_CONNECT_TIMEOUT, "the PROXY header is not taken");
+    connecting->failure.retry_safe = true;
+    return fail(connecting);
+}
+
+/* It is taken at once unless the peer has no room for a hundred bytes. */
+static enum io write_first(struct connecting *connecting)
+{
+    while (connecting->first.len > 0) {
+        struct iovec part = {.iov_base = (char *)(uintptr_t)connecting->first.data, .iov_len = connecting->first.len};
+        size_t sent;
+        enum io io = stream_writev(connecting->stream, &part, 1, &sent, &connecting->failure);
+
+        if (io == IO_WAIT)
+            return connecting->limit.fired ? first_expired(connecting) : IO_WAIT;
+        if (io != IO_OK) {
+            connecting->failure.fault = FAULT_UPSTREAM;
+            connecting->failure.retry_safe = true;
+            return fail(connecting);
+        }
+        connecting->first = str_from_offset(connecting->first, sent);
+    }
+    timer_clear(connecting->loop, &connecting->limit);
+    return begin_tunnel(connecting);
+}
+
+static enum io begin_first(struct connecting *connecting)
+{
+    connecting->first = connecting->options.first;
+    if (connecting->first.len == 0)
+        return begin_tunnel(connecting);
+    stream_set_owner(connecting->stream, &connecting->task, false);
+    set_limit(connecting, tunnel_limit_ns(connecting));
+    connecting->state = CONNECT_FIRST;
+    return IO_OK;
+}
+
 static enum io dial_failed(struct connecting *connecting)
 {
     if (connecting->options.tunnel.proxy.len == 0)
@@ -159,7 +200,7 @@ static enum io finish_dial(struct connecting *connecting)
     connecting->facts.dial_ns = lap_ns(connecting);
     dial_free(connecting->dial);
     connecting->dial = NULL;
-    return io == IO_OK ? begin_tunnel(connecting) : dial_failed(connecting);
+    return io == IO_OK ? begin_first(connecting) : dial_failed(connecting);
 }
 
 static enum io handshake_failed(struct connecting *connecting)
@@ -211,6 +252,8 @@ static enum io step(struct connecting *connecting)
     switch (connecting->state) {
     case CONNECT_DIAL:
         return finish_dial(connecting);
+    case CONNECT_FIRST:
+        return write_first(connecting);
     case CONNECT_TUNNEL:
         return finish_tunnel(connecting);
     case CONNECT_HANDSHAKE:

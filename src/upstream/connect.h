@@ -11,6 +11,7 @@
 
 struct connect_options {
     struct dial_options dial;        /* of the host, or of the proxy that leads there */
+    struct str first;                /* goes before all else (a PROXY header); empty: nothing does */
     struct tunnel_options tunnel;    /* `proxy` empty: there is none; `target` empty: nothing to be asked of it here */
     struct tls_profile *tls;         /* NULL: cleartext */
     struct str server_name;          /* whom the certificate must be for */

@@ -34,8 +34,9 @@ static const struct host_set nobody; /* what an unknown name leads to */
 
 struct str discovery_key(struct arena *arena, const struct discovery *discovery)
 {
-    return arena_format(arena, "%.*s://%.*s#%.*s %llu %p", STR_ARG(discovery->scheme), STR_ARG(discovery->name),
-                        STR_ARG(discovery->pool), (unsigned long long)discovery->refresh_ns, (void *)discovery->tls);
+    return arena_format(arena, "%.*s://%.*s#%.*s %llu %p %u", STR_ARG(discovery->scheme), STR_ARG(discovery->name),
+                        STR_ARG(discovery->pool), (unsigned long long)discovery->refresh_ns, (void *)discovery->tls,
+                        discovery->proxy_header);
 }
 
 static struct loop *loop_of(const struct watched_name *name)
@@ -63,7 +64,7 @@ static void replace_set(struct watched_name *name, struct host_set *set)
 
 static struct host *host_of(const struct watched_name *name, const struct srv_record *record)
 {
-    struct host_key key = {.pool = name->what.pool, .tls = name->what.tls};
+    struct host_key key = {.pool = name->what.pool, .tls = name->what.tls, .proxy_header = name->what.proxy_header};
     char url[SRV_TARGET_BYTES + 32];
     const struct forward_proxy *proxy;
     struct host *host = NULL;

@@ -12,10 +12,11 @@
 
 /* What to look up, and what the hosts found are like. Part of a configuration. */
 struct discovery {
-    struct str name;         /* "_http._tcp.users.example" */
-    struct str scheme;       /* "http", "https" */
-    struct str pool;         /* as in host_key */
-    struct tls_profile *tls; /* of https, with a reference of its own */
+    struct str name;                     /* "_http._tcp.users.example" */
+    struct str scheme;                   /* "http", "https" */
+    struct str pool;                     /* as in host_key */
+    uint8_t proxy_header;                /* the same */
+    struct tls_profile *tls;             /* of https, with a reference of its own */
     const struct forward_rules *proxies; /* the same for all of a process; NULL: none */
     uint64_t refresh_ns;
     struct str key; /* tells it from others: discovery_key */

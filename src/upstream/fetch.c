@@ -11,6 +11,7 @@ struct fetch *fetch_start(struct arena *arena, const struct fetch_options *optio
     if (!fetch)
         return NULL;
     fetch->options = *options;
+    fetch->arena = arena;
     fetch->waiter = waiter;
     fetch->head_timer = (struct timer){.at_ns = TIMER_OFF, .task = waiter};
     fetch->continue_timer = (struct timer){.at_ns = TIMER_OFF, .task = waiter};

@@ -19,6 +19,8 @@ struct fetch_options {
     const struct transport *transport; /* borrowed for the fetch's life */
     const struct http_head *head;      /* borrowed for the fetch's life; authority is what Host says */
     struct private_conns *privates;    /* of the client connection; NULL: it keeps none */
+    const struct addr *client;         /* who is asking, for hosts that are told; NULL: not known */
+    struct stream *client_stream;      /* ... and over what; NULL: that is gone */
     uint32_t eject_after;              /* failures in a row until the host rests (eject.h); 0: never */
     struct fetch_trail *trail;         /* outlives the fetch; NULL: nobody asks */
 };

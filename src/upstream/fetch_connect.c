@@ -2,6 +2,7 @@
  * host's cap, or a dial that races with what becomes idle. Start with fetch_connect.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/fetch_internal.h"
+#include "upstream/introduce.h"
 #include "upstream/pool_room.h"
 
 #define DIAL_LOOK_NS 30000000u
@@ -109,13 +110,17 @@ static void end_dial_doubt(struct fetch *fetch, bool connected)
 static enum io start_dial(struct fetch *fetch, struct error *err)
 {
     const struct fetch_options *options = &fetch->options;
+    struct str first = introduction(fetch->arena, options->host->proxy_header, options->client, options->client_stream);
     struct error failure;
 
     /* The connection that died under it is explained by the re-send: its note is used up too. */
     fetch->reason = pool_explain(options->pool, options->host, options->transport);
     if (fetch->resends > 0)
         fetch->reason = REASON_RESEND;
-    fetch->dial = pool_dial(options->pool, options->host, options->transport, fetch->waiter);
+    if (first.data)
+        fetch->dial = pool_dial(options->pool, options->host, options->transport, first, fetch->waiter);
+    else
+        gate_leave(pool_gate(options->pool), options->host);
     fetch->state = FETCH_DIAL;
     if (fetch->dial) {
         begin_dial_doubt(fetch);
@@ -263,7 +268,10 @@ static enum io leave_dial(struct fetch *fetch)
 {
     const struct fetch_options *options = &fetch->options;
 
-    pool_keep_dial(options->pool, options->host, options->transport, fetch->dial);
+    if (options->host->proxy_header > 0)
+        end_dial(fetch, DIAL_GIVEN_UP); /* it names this client, so it is of use to nobody else */
+    else
+        pool_keep_dial(options->pool, options->host, options->transport, fetch->dial);
     fetch->dial = NULL;
     end_dial_doubt(fetch, false);
     return IO_OK;

@@ -26,6 +26,7 @@ enum fetch_state {
 
 struct fetch {
     struct fetch_options options;
+    struct arena *arena;
     struct task *waiter;
     enum fetch_state state;
     struct pooled *pooled; /* from GIVE to ANSWER */

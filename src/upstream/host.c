@@ -211,9 +211,9 @@ static struct str key_text(struct arena *arena, const struct host_key *key)
 
     if (is_secure(key->url))
         memcpy(tls, tls_profile_identity(key->tls), sizeof(tls));
-    return arena_format(arena, "%zu:%.*s %zu:%.*s %zu:%.*s %016" PRIx64 "%016" PRIx64 "%016" PRIx64 "%016" PRIx64,
+    return arena_format(arena, "%zu:%.*s %zu:%.*s %zu:%.*s %016" PRIx64 "%016" PRIx64 "%016" PRIx64 "%016" PRIx64 " %u",
                         key->url.len, STR_ARG(key->url), key->pool.len, STR_ARG(key->pool), key->proxy.len,
-                        STR_ARG(key->proxy), tls[0], tls[1], tls[2], tls[3]);
+                        STR_ARG(key->proxy), tls[0], tls[1], tls[2], tls[3], key->proxy_header);
 }
 
 /* A name that no other host has. */
@@ -286,6 +286,7 @@ static struct host *host_make(struct hosts *hosts, const struct host_key *key, s
         return NULL;
     }
     host->tls = is_secure(host->url) ? tls_profile_ref(key->tls) : NULL;
+    host->proxy_header = key->proxy_header;
     idle_limit_configure(host->idle_limit, &(struct idle_limit_options){.eager = true});
     hosts->list[hosts->count++] = host;
     return host;

@@ -503,8 +503,10 @@ enum reason pool_explain(struct pool *pool, struct host *host, const struct tran
 {
     struct host_counts *counts = pool_counts(pool, host);
     bool ever = atomic_load_explicit(&counts->connections_opened, memory_order_relaxed) > 0;
+    enum reason reason;
 
     if (transport->disable_keep_alives)
         return REASON_KEEP_ALIVE_OFF;
-    return pool->refused ? pool->refusal : ledger_explain(&counts->ledger, ever);
+    reason = pool->refused ? pool->refusal : ledger_explain(&counts->ledger, ever);
+    return host->proxy_header > 0 && reason == REASON_POOL_EMPTY_BURST ? REASON_PRIVATE : reason;
 }

@@ -33,10 +33,11 @@ struct pooled {
     bool sentinel;               /* kept only to see when the host closes it; in no stack */
     bool warm;                   /* made for a request that did not need it in the end */
     uint8_t made_for;            /* enum reason: why its first request had no kept one; of no use while warm */
-    bool bound;                  /* the host has an identity bound to it: never lent to anybody else (private.h) */
+    bool bound;                  /* it stands for one client: never lent to anybody else (private.h) */
     uint64_t old_at_ns;          /* not used again from then on; UINT64_MAX: never */
     uint64_t idle_limit_ns;      /* how long it may stay idle */
     uint32_t uses;               /* requests it was lent for */
+    uint32_t rtt_us;             /* of the last sample; 0: none yet */
     uint32_t unsure_ns;          /* so much earlier the host may have begun to count than its last byte was read */
     uint32_t id;                 /* for people: of the worker that made it, counted from 1; times 256, and the worker */
     struct private_conns *owner; /* of a bound one while it is idle */
@@ -56,7 +57,7 @@ void pool_free(struct pool *pool);
 
 struct loop *pool_loop(const struct pool *pool);
 unsigned pool_worker(const struct pool *pool);
-struct hosts *pool_hosts(const struct pool *pool); /* the process's */
+struct hosts *pool_hosts(const struct pool *pool);             /* the process's */
 struct discoveries *pool_discoveries(const struct pool *pool); /* its hosts by SRV records (discover.h) */
 struct flights *pool_flights(struct pool *pool);               /* requests under way (flight.h) */
 struct host_counts *pool_counts(const struct pool *pool, const struct host *host); /* this worker's numbers */
@@ -72,9 +73,9 @@ enum reason pool_explain(struct pool *pool, struct host *host, const struct tran
 /* The worker's gate: a slot must be taken (gate_enter) before pool_dial; who finds none waits there. */
 struct dial_gate *pool_gate(const struct pool *pool);
 
-/* Starts a connection to host; `owner` is woken when connect_result has news. NULL: no memory (the slot is given
- * back). */
-struct connecting *pool_dial(struct pool *pool, struct host *host, const struct transport *transport,
+/* Starts a connection to host; `owner` is woken when connect_result has news. `first` goes before all else, and is
+ * borrowed. NULL: no memory (the slot is given back). */
+struct connecting *pool_dial(struct pool *pool, struct host *host, const struct transport *transport, struct str first,
                              struct task *owner);
 
 /* Makes a lent connection of a freshly dialed stream (taken). NULL with *err. */

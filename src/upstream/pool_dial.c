@@ -38,7 +38,7 @@ static void set_proxy(struct connect_options *options, const struct host *host)
     };
 }
 
-struct connecting *pool_dial(struct pool *pool, struct host *host, const struct transport *transport,
+struct connecting *pool_dial(struct pool *pool, struct host *host, const struct transport *transport, struct str first,
                              struct task *owner)
 {
     struct connect_options options = {
@@ -48,6 +48,7 @@ struct connecting *pool_dial(struct pool *pool, struct host *host, const struct 
                  .timeout_ns = (uint64_t)(transport->dialer_timeout_ns > 0 ? transport->dialer_timeout_ns : 0),
                  .fallback_delay_ns = transport->dialer_fallback_delay_ns,
                  .socket = socket_options(transport)},
+        .first = first,
         .counts = pool_counts(pool, host),
     };
     struct connecting *connecting;
@@ -102,6 +103,7 @@ struct pooled *pool_make(struct pool *pool, struct host *host, const struct tran
     *pooled = (struct pooled){.pool = pool,
                               .host = host,
                               .task = {.run = pool_run_idle_news},
+                              .bound = host->proxy_header > 0,
                               .opened_ns = loop_now_ns(pool->loop),
                               .id = ++pool->made << 8 | (pool->worker & 0xff),
                               .old_at_ns = old_at_ns(pool, transport)};

@@ -64,7 +64,9 @@ void pool_retire(struct pooled *pooled, enum reason reason);   /* we end an idle
 /* warm_floor.c */
 void pool_open_floors(struct pool *pool);
 
-/* pool_return.c */
+/* pool_return.c: is there a point in keeping it for another request? And its idle time begins. */
+bool pool_is_worth_keeping(const struct pooled *pooled, const struct transport *transport);
+void pool_begin_idle(struct pooled *pooled, const struct transport *transport);
 
 /* pool_dial.c: a connection of a fresh stream (taken), in no list yet. NULL with *err. */
 struct pooled *pool_make(struct pool *pool, struct host *host, const struct transport *transport, struct stream *stream,

@@ -86,7 +86,7 @@ static uint32_t unsure_ns(const struct pooled *pooled)
     return (uint32_t)u64_min(pooled->idle_since_ns - from_ns, IDLE_UNSURE_MAX_NS);
 }
 
-static void make_idle(struct pooled *pooled, struct list *stack, const struct transport *transport)
+void pool_begin_idle(struct pooled *pooled, const struct transport *transport)
 {
     struct pool *pool = pooled->pool;
 
@@ -96,8 +96,13 @@ static void make_idle(struct pooled *pooled, struct list *stack, const struct tr
     pooled->idle_limit_ns = idle_limit_ns(transport);
     pooled->learned = learns(transport);
     pooled->generation = idle_limit_generation(pooled->host->idle_limit);
+}
+
+static void make_idle(struct pooled *pooled, struct list *stack, const struct transport *transport)
+{
+    pool_begin_idle(pooled, transport);
     list_push_front(stack, &pooled->by_host);
-    list_push_back(&pool->by_age, &pooled->by_age);
+    list_push_back(&pooled->pool->by_age, &pooled->by_age);
     announce(pooled);
 }
 
@@ -198,13 +203,18 @@ void pool_note_stray(struct pooled *pooled, enum stray stray)
             (unsigned long long)(atomic_load_explicit(&host->quarantine.length_ns, memory_order_relaxed) / 1000000000));
 }
 
+bool pool_is_worth_keeping(const struct pooled *pooled, const struct transport *transport)
+{
+    return !transport->disable_keep_alives && http_room(pooled->conn) > 0 && !pool_is_old(pooled) &&
+           !is_used_up(pooled, transport) && !addresses_has_left(pooled) &&
+           !quarantine_holds(&pooled->host->quarantine, loop_now_ns(pooled->pool->loop)) &&
+           host_keeps_it(pooled, transport);
+}
+
 void pool_settle(struct pooled *pooled, const struct transport *transport)
 {
     struct list *stack = pool_stack(pooled->pool, pooled->host);
-    bool fit = !transport->disable_keep_alives && http_room(pooled->conn) > 0 && !pool_is_old(pooled) &&
-               !is_used_up(pooled, transport) && !addresses_has_left(pooled);
-    bool wanted = fit && !quarantine_holds(&pooled->host->quarantine, loop_now_ns(pooled->pool->loop)) &&
-                  host_keeps_it(pooled, transport);
+    bool wanted = pool_is_worth_keeping(pooled, transport);
     enum reason reason;
     enum side side;
 
@@ -223,12 +233,14 @@ void pool_settle(struct pooled *pooled, const struct transport *transport)
 }
 
 /* Now and then the kernel is asked for the round trip to the host: the learner's margin depends on it. */
-static void sample_rtt(const struct pooled *pooled)
+static void sample_rtt(struct pooled *pooled)
 {
     struct tcp_facts facts;
 
-    if (pooled->uses % RTT_EVERY_USES == 1 && stream_facts(pooled->conn->stream, &facts) && facts.rtt_ns > 0)
-        idle_limit_rtt(pooled->host->idle_limit, pooled->pool->worker, facts.rtt_ns);
+    if (pooled->uses % RTT_EVERY_USES != 1 || !stream_facts(pooled->conn->stream, &facts) || facts.rtt_ns == 0)
+        return;
+    pooled->rtt_us = facts.rtt_ns / 1000 < UINT32_MAX ? (uint32_t)(facts.rtt_ns / 1000) : UINT32_MAX;
+    idle_limit_rtt(pooled->host->idle_limit, pooled->pool->worker, facts.rtt_ns);
 }
 
 /* ... and the clock for how long a request waits between the look at its connection and the write: so much older the

@@ -2,6 +2,7 @@
 #include "upstream/private.h"
 
 #include "http/head.h"
+#include "upstream/pool_internal.h"
 
 void private_init(struct private_conns *conns)
 {
@@ -99,6 +100,27 @@ static struct pooled *find(const struct private_conns *conns, const struct host 
     return NULL;
 }
 
+/* With whom it makes no difference but time, a connection is kept as the pool would keep it. */
+static bool may_be_replaced(const struct pooled *pooled)
+{
+    return pooled->host->proxy_header > 0;
+}
+
+static bool is_expired(const struct pooled *pooled)
+{
+    return may_be_replaced(pooled) &&
+           (pool_is_old(pooled) || pool_expires_ns(pooled) <= loop_now_ns(pool_loop(pooled->pool)));
+}
+
+static void retire(struct pooled *pooled)
+{
+    enum reason reason = pool_is_old(pooled) ? REASON_AGE
+                         : pooled->learned   ? REASON_LEARNED_EXPIRED
+                                             : REASON_IDLE_EXPIRED;
+
+    pool_discard(pooled, reason, SIDE_OURS);
+}
+
 struct pooled *private_take(struct private_conns *conns, const struct host *host)
 {
     struct pooled *pooled;
@@ -107,6 +129,10 @@ struct pooled *private_take(struct private_conns *conns, const struct host *host
         enum io news = http_check_idle(pooled->conn, true);
 
         forget(pooled);
+        if (news == IO_WAIT && is_expired(pooled)) {
+            retire(pooled);
+            continue;
+        }
         if (news == IO_WAIT) {
             pooled->used_at_idle_ns = loop_now_ns(pool_loop(pooled->pool)) - pooled->idle_since_ns;
             pooled->uses++;
@@ -117,13 +143,20 @@ struct pooled *private_take(struct private_conns *conns, const struct host *host
     return NULL;
 }
 
+/* Others wait at the host's cap, and nothing that is kept here could be theirs. */
+static bool is_scarce(const struct host *host)
+{
+    return atomic_load_explicit(&host->waiting, memory_order_relaxed) > 0;
+}
+
 void private_keep(struct private_conns *conns, struct pooled *pooled, const struct transport *transport)
 {
-    if (http_room(pooled->conn) == 0 || transport->disable_keep_alives) {
+    if (http_room(pooled->conn) == 0 || transport->disable_keep_alives ||
+        (may_be_replaced(pooled) && !pool_is_worth_keeping(pooled, transport))) {
         pool_return(pooled, transport); /* which closes it, and knows why */
         return;
     }
-    if (!conns) {
+    if (!conns || (may_be_replaced(pooled) && is_scarce(pooled->host))) {
         pool_discard(pooled, REASON_PRIVATE, SIDE_OURS);
         return;
     }
@@ -134,7 +167,7 @@ void private_keep(struct private_conns *conns, struct pooled *pooled, const stru
         pool_discard(oldest, REASON_PRIVATE, SIDE_OURS);
     }
     pooled->owner = conns;
-    pooled->idle_since_ns = loop_now_ns(pool_loop(pooled->pool));
+    pool_begin_idle(pooled, transport);
     pooled->task.run = run_news;
     list_push_back(&conns->list, &pooled->by_host);
     http_set_idle(pooled->conn, &pooled->task);

@@ -1,6 +1,8 @@
 /* private.h: connections to which hosts bind an identity: NTLM and Negotiate (RFC 4559 6) authenticate the connection,
- * not the request. Whoever is sent over it later is that user, so it belongs to one client connection until that ends:
- * it is lent to no other, handed to no other worker, and does not stand in the pool.
+ * not the request; a PROXY header (introduce.h) names one client for all of it. Whoever is sent over it later is that
+ * user, so it belongs to one client connection until that ends: it is lent to no other, handed to no other worker, and
+ * does not stand in the pool. (One with a PROXY header can be replaced at any time, so that it is closed by the pool's
+ * rules on age and idle time.)
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_UPSTREAM_PRIVATE_H
 #define HOLDFAST_UPSTREAM_PRIVATE_H

@@ -90,7 +90,7 @@ static bool dial_one(struct warm_floor *floor)
 
     if (pool_is_stretched(pool, floor->host) || !gate_enter(floor->host, floor->transport.max_connections_per_host))
         return false;
-    dial = pool_dial(pool, floor->host, &floor->transport, NULL);
+    dial = pool_dial(pool, floor->host, &floor->transport, STR_EMPTY, NULL);
     if (dial)
         pool_keep_dial(pool, floor->host, &floor->transport, dial);
     return dial;
@@ -136,7 +136,7 @@ bool pool_keep_warm(struct pool *pool, struct host *host, const struct transport
 {
     struct warm_floor *floor = floor_of(pool, host);
 
-    if (transport->min_idle_per_host <= 0 || transport->disable_keep_alives ||
+    if (transport->min_idle_per_host <= 0 || transport->disable_keep_alives || host->proxy_header > 0 ||
         host->index % host->workers != pool->worker)
         return true;
     if (!floor) {
