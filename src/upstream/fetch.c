@@ -300,6 +300,10 @@ static enum io receive_head(struct fetch *fetch, struct arena *arena, struct htt
         return fetch_recover(fetch, &failure, err);
     if (io != IO_OK)
         return io;
+    if (UNLIKELY(fetch_answer_is_stray(fetch))) {
+        *head = NULL;
+        return fetch_refuse_answer(fetch, err);
+    }
     if ((*head)->status >= 200 || (*head)->status == 101)
         return IO_OK;
     fetch->may_send |= (*head)->status == 100;

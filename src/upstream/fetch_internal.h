@@ -95,6 +95,10 @@ void fetch_stop_connecting(struct fetch *fetch, enum dial_end end); /* at the fe
  * asked; IO_FAIL. */
 enum io fetch_recover(struct fetch *fetch, const struct error *failure, struct error *err);
 enum io fetch_prove(struct fetch *fetch, struct error *err); /* in FETCH_PROOF */
+/* The answer whose head has come: did the host say it before it could have had the request? Then it belongs to nobody.
+ */
+bool fetch_answer_is_stray(const struct fetch *fetch);
+enum io fetch_refuse_answer(struct fetch *fetch, struct error *err); /* as fetch_recover, of such an answer */
 
 /* fetch_failover.c: what the fetch's fate tells of its host, for balance.c and eject.c */
 void fetch_start_awaiting(struct fetch *fetch); /* the head was given to a connection */

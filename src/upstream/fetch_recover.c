@@ -2,9 +2,10 @@
  * the re-send. Start with fetch_recover. SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/fetch_internal.h"
 
-#define PROOF_MIN_NS    1000000u /* a reset may be one round trip behind the FIN */
-#define STALE_WINDOW_NS 100000000u
-#define PROOF_MAX_NS    100000000u
+#define PROOF_MIN_NS        1000000u /* a reset may be one round trip behind the FIN */
+#define STALE_WINDOW_NS     100000000u
+#define CROSSING_RTT_MIN_US 500
+#define PROOF_MAX_NS        100000000u
 
 static struct resend_evidence gather(const struct fetch *fetch, enum resend_proof proof)
 {
@@ -134,6 +135,48 @@ enum io fetch_prove(struct fetch *fetch, struct error *err)
     if (proof == PROOF_NOT_ASKED && !fetch->proof_timer.fired)
         return IO_WAIT;
     return decide(fetch, proof == PROOF_UNREAD ? PROOF_UNREAD : PROOF_NONE, &failure, err);
+}
+
+/* Within two round trips what comes may have crossed the request. Not on the shortest ways: there the kernels are done
+ * with each other before we could look. */
+static bool may_have_crossed(const struct fetch *fetch)
+{
+    uint64_t rtt_us = fetch->pooled->rtt_us;
+
+    return fetch->stats.reused && rtt_us >= CROSSING_RTT_MIN_US &&
+           loop_now_ns(fetch_loop(fetch)) - fetch->sent_at_ns < 2 * 1000 * rtt_us;
+}
+
+/* Every segment acknowledges what its sender has got: as long as nothing of the request is acknowledged, what came was
+ * said before the request was there, as a second answer to an earlier one or to nothing (keepalive F-16). */
+bool fetch_answer_is_stray(const struct fetch *fetch)
+{
+    struct http_conn_facts conn;
+    struct tcp_facts facts;
+
+    if (LIKELY(!may_have_crossed(fetch)))
+        return false;
+    http_facts(fetch->pooled->conn, &conn);
+    return stream_facts(fetch->pooled->conn->stream, &facts) && conn.bytes_out > fetch->out_before &&
+           facts.unsent_bytes >= conn.bytes_out - fetch->out_before;
+}
+
+enum io fetch_refuse_answer(struct fetch *fetch, struct error *err)
+{
+    struct resend_evidence evidence = gather(fetch, PROOF_NONE);
+    struct error failure;
+    enum resend rung;
+
+    error_set(&failure, FAULT_UPSTREAM, ERROR_NO_ANSWER, "%.*s: an answer that was said before the request had come",
+              STR_ARG(fetch->options.host->url));
+    evidence.answer_seen = false; /* not to this request */
+    rung = resend_decide(fetch->options.head, &evidence, &failure);
+    if (rung != RESEND_NO && rung != RESEND_ASK_KERNEL)
+        return start_over(fetch, rung, REASON_STRAY_BYTES, SIDE_PEER);
+    host_count_add(&fetch_counts(fetch)->refused_by[resend_refusal(fetch->options.head, &evidence, &failure)], 1);
+    fetch_look_back(fetch);
+    fetch_drop(fetch, REASON_STRAY_BYTES, SIDE_PEER);
+    return fetch_fail(fetch, &failure, err);
 }
 
 /* The whole path is silent, not this connection alone: another host can do better than a fresh connection to this one,
