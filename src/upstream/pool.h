@@ -38,7 +38,6 @@ struct pooled {
     uint64_t idle_limit_ns;      /* how long it may stay idle */
     uint32_t uses;               /* requests it was lent for */
     uint32_t rtt_us;             /* of the last sample; 0: none yet */
-    uint32_t rtt_us;             /* of the last sample; 0: none yet */
     uint32_t unsure_ns;          /* so much earlier the host may have begun to count than its last byte was read */
     uint32_t id;                 /* for people: of the worker that made it, counted from 1; times 256, and the worker */
     struct private_conns *owner; /* of a bound one while it is idle */
