@@ -45,6 +45,7 @@ struct str demo_config(const struct demo *demo, struct arena *arena)
         "  \"name\": \"Holdfast demo\",\n"
         "  \"port\": 8080,\n"
         "  \"extra_config\": {\n"
+        "    \"holdfast/server\": {\"drain_window\": \"1s\"},\n"
         "    \"holdfast/admin\": {\"listen\": \"127.0.0.1:9901\"}\n"
         "  },\n"
         "  \"endpoints\": [\n"

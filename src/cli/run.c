@@ -31,7 +31,7 @@ static struct str config_of_target(struct arena *arena, const struct run_values 
                         "  \"timeout\": \"60s\",\n"
                         "  \"extra_config\": {\n"
                         "    \"router\": {\"disable_access_log\": true},\n"
-                        "    \"holdfast/server\": {\"error_status\": \"precise\"}\n"
+                        "    \"holdfast/server\": {\"error_status\": \"precise\", \"drain_window\": \"1s\"}\n"
                         "  },\n"
                         "  \"endpoints\": [{\n"
                         "    \"endpoint\": \"/*\",\n"

@@ -3,6 +3,7 @@
 SPDX-License-Identifier: Apache-2.0
 """
 import json
+import signal
 import socket
 
 import pytest
@@ -122,6 +123,16 @@ class TestRunTo:
         path = tmp_path / "printed.json"
         path.write_text(out)
         assert run_to_end(["check", "-c", path])[0] == 0
+
+    def test_it_ends_soon_though_a_client_is_idle(self, make):
+        port = free_port()
+        process = make.process(["run", "--to", make.origin().url, "-p", str(port)])
+        process.wait_ready()
+        with Client(("127.0.0.1", port)) as client:
+            assert client.get("/").status == 200
+            watch = Stopwatch()
+            process.stop(signal.SIGINT)
+            assert watch.seconds < 6, "the window is a second, not thirty"
 
     @pytest.mark.parametrize("url", ["", "nonsense://x", "http://"])
     def test_a_bad_url(self, url):
