@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#define STRAY_AHEAD_NS   (SIM_MS / 5)
 #define FIRST_REQUEST_NS SIM_SECOND /* more patience with a connection that has not carried a request */
 
 enum visitor_state {
@@ -24,7 +25,7 @@ struct sim_origin {
     struct task task; /* accepts */
     struct watch watch;
     struct list visitors;
-    unsigned conns, requests, closes;
+    unsigned conns, requests, closes, strays;
 };
 
 struct visitor {
@@ -346,11 +347,29 @@ static bool step(struct visitor *visitor)
     return false;
 }
 
-/* The connection has idled for long enough. False: the visitor is gone. */
+/* What comes next is read and not answered: the stray answer stands in its place. */
+static void say_stray(struct visitor *visitor)
+{
+    timer_clear(visitor->origin->loop, &visitor->timer);
+    visitor->half_closed = true;
+    visitor->origin->strays++;
+    sim_wire_say(&visitor->wire, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nstray");
+    sim_wire_pump(&visitor->wire);
+}
+
+/* The connection has idled for long enough. False: nothing is left to do now. */
 static bool idle_close(struct visitor *visitor)
 {
     struct sim_origin *origin = visitor->origin;
-    bool reset = origin_chance(origin, origin->options.reset_percent);
+    bool reset;
+
+    /* Not in the moment in which a request comes: nobody could tell that from its answer. */
+    if (origin_chance(origin, origin->options.stray_percent) &&
+        !sim_expects_data(loop_world(origin->loop), visitor->wire.watch.fd, STRAY_AHEAD_NS)) {
+        say_stray(visitor);
+        return false;
+    }
+    reset = origin_chance(origin, origin->options.reset_percent);
 
     if (reset || !origin_chance(origin, origin->options.half_percent)) {
         end_visitor(visitor, reset);
@@ -445,6 +464,11 @@ unsigned sim_origin_conns(const struct sim_origin *origin)
 unsigned sim_origin_requests(const struct sim_origin *origin)
 {
     return origin->requests;
+}
+
+unsigned sim_origin_strays(const struct sim_origin *origin)
+{
+    return origin->strays;
 }
 
 unsigned sim_origin_closes(const struct sim_origin *origin)

@@ -72,9 +72,11 @@ struct sim_origin_options {
     uint64_t idle_close_ns;   /* closes a connection that idles so long behind an answer; 0: never */
     uint64_t close_jitter_ns; /* ... or up to that longer, drawn for each idle period */
     uint32_t reset_percent;   /* of these closes are resets */
-    uint32_t half_percent;    /* of the others close one way: a request that comes is read, and never answered */
-    unsigned requests_max;    /* closes after so many, without a word; 0: never */
-    bool posts_may_repeat;    /* do not fail when a POST comes twice */
+    uint32_t
+        stray_percent;     /* of these closes are none: an answer nobody asked for is said instead, then nothing more */
+    uint32_t half_percent; /* of the others close one way: a request that comes is read, and never answered */
+    unsigned requests_max; /* closes after so many, without a word; 0: never */
+    bool posts_may_repeat; /* do not fail when a POST comes twice */
 };
 
 /* An origin on a loop of the sim (sim_loop_new). It answers GET and POST of any path that ends in a job's id. */
@@ -85,6 +87,7 @@ void sim_origin_free(struct sim_origin *origin);
 unsigned sim_origin_conns(const struct sim_origin *origin);    /* accepted so far */
 unsigned sim_origin_requests(const struct sim_origin *origin); /* heads seen so far */
 unsigned sim_origin_closes(const struct sim_origin *origin);   /* connections that it ended itself */
+unsigned sim_origin_strays(const struct sim_origin *origin);   /* answers that nobody had asked for */
 
 struct sim_client_options {
     struct addr server;

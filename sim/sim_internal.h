@@ -186,6 +186,8 @@ void sim_transmit(struct sim_socket *socket); /* what the peer's window allows, 
 void sim_arrive(struct sim *sim, struct sim_packet *packet);
 void sim_kill(struct sim_socket *socket, int error); /* dead from now on; error is for the program */
 void sim_send_syn(struct sim_socket *socket);
+/* Are there bytes for this socket that are not read, or arrive so soon? */
+bool sim_expects_data(struct world *world, int fd, uint64_t within_ns);
 uint64_t sim_round_trip_ns(const struct sim_socket *socket); /* on average */
 size_t sim_send_room(const struct sim_socket *socket);
 

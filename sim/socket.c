@@ -361,6 +361,18 @@ static void sim_reset(struct world *world, int fd)
     close_socket(world, fd, true);
 }
 
+bool sim_expects_data(struct world *world, int fd, uint64_t within_ns)
+{
+    const struct sim_socket *socket = socket_of(world, fd);
+    const struct sim *sim = socket->machine->sim;
+
+    for (size_t i = 0; i < sim->packet_count; i++)
+        if (sim->packets[i]->to == socket && sim->packets[i]->kind == SIM_PACKET_DATA &&
+            sim->packets[i]->at_ns <= sim->now_ns + within_ns)
+            return true;
+    return socket->in.len > 0;
+}
+
 static bool sim_facts(struct world *world, int fd, struct tcp_facts *facts)
 {
     struct sim_socket *socket = socket_of(world, fd);

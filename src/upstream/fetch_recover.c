@@ -5,6 +5,7 @@
 #define PROOF_MIN_NS        1000000u /* a reset may be one round trip behind the FIN */
 #define STALE_WINDOW_NS     100000000u
 #define CROSSING_RTT_MIN_US 500
+#define CROSSING_BYTES_MAX  262144
 #define PROOF_MAX_NS        100000000u
 
 static struct resend_evidence gather(const struct fetch *fetch, enum resend_proof proof)
@@ -153,12 +154,15 @@ bool fetch_answer_is_stray(const struct fetch *fetch)
 {
     struct http_conn_facts conn;
     struct tcp_facts facts;
+    uint64_t sent;
 
     if (LIKELY(!may_have_crossed(fetch)))
         return false;
     http_facts(fetch->pooled->conn, &conn);
-    return stream_facts(fetch->pooled->conn->stream, &facts) && conn.bytes_out > fetch->out_before &&
-           facts.unsent_bytes >= conn.bytes_out - fetch->out_before;
+    sent = conn.bytes_out - fetch->out_before;
+    /* TLS adds some bytes to each record: less than a segment to so many. */
+    return sent > 0 && sent <= CROSSING_BYTES_MAX && stream_facts(fetch->pooled->conn->stream, &facts) &&
+           facts.unsent_bytes >= sent;
 }
 
 enum io fetch_refuse_answer(struct fetch *fetch, struct error *err)
