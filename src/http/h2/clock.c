@@ -134,6 +134,8 @@ static uint64_t send_deadline(const struct h2_stream *stream)
         return TIMER_OFF;
     if (stream->stalled_ns > 0)
         at_ns = after(stream->stalled_ns, conn->options->send_gap_ns);
+    if (stream->base.lasting)
+        return at_ns;
     return earlier(at_ns, after(stream->head_end_ns, conn->options->write_timeout_ns));
 }
 
@@ -163,8 +165,9 @@ static bool is_held_by_peer(const struct h2_stream *stream)
 static void expire_send(struct h2_stream *stream, uint64_t now_ns)
 {
     const struct h2_conn *conn = h2_conn_of(stream);
+    bool in_time = stream->base.lasting || now_ns < after(stream->head_end_ns, conn->options->write_timeout_ns);
 
-    if (now_ns < after(stream->head_end_ns, conn->options->write_timeout_ns) && !is_held_by_peer(stream)) {
+    if (in_time && !is_held_by_peer(stream)) {
         stream->stalled_ns = now_ns;
         return;
     }
