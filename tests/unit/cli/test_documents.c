@@ -114,7 +114,7 @@ TEST(the_reference_has_every_key_of_components)
         const char *file;
         size_t rows_min; /* so that a change of form is noticed here */
     } files[] = {{"src/gateway/service_ours.c", 30},
-                 {"src/gateway/service_upstream.c", 24},
+                 {"src/gateway/service_upstream.c", 23},
                  {"src/gateway/service_answer.c", 3},
                  {"src/gateway/service_router.c", 22}};
     struct str page = read_file("docs/configuration.md");
