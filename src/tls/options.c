@@ -43,6 +43,26 @@ struct tls_numbers tls_parse_numbers(const struct tls_checking *checking, const 
     return numbers;
 }
 
+/* The place of a version's name in the list; no text and unknown text are TLS13. */
+static size_t rank(struct str text)
+{
+    size_t i = 0;
+
+    while (i + 1 < COUNT_OF(version_names) && !str_eq(text, str_from(version_names[i])))
+        i++;
+    return i;
+}
+
+static void check_order(const struct tls_checking *checking, const struct tls_client_options *options)
+{
+    const struct node *max = node_member(checking->node, STR("max_version"));
+
+    if (max && rank(options->max_version) < rank(options->min_version))
+        report_add(checking->report, SEVERITY_WARNING, PROBLEM_TLS_VERSIONS, max->place,
+                   options->min_version.len > 0 ? NULL : "min_version is TLS13 unless it is given",
+                   "%s: min_version is above max_version: every handshake will fail", checking->path);
+}
+
 static void check_client(void *bound, const struct node *node, const char *path, struct report *report)
 {
     const struct tls_checking checking = {node, path, report};
@@ -53,6 +73,7 @@ static void check_client(void *bound, const struct node *node, const char *path,
     tls_check_version(&checking, "max_version", options->max_version);
     options->cipher_suites = tls_parse_numbers(&checking, "cipher_suites", &options->cipher_suites_text);
     options->curve_preferences = tls_parse_numbers(&checking, "curve_preferences", &options->curve_preferences_text);
+    check_order(&checking, options);
 }
 
 #define INTEGERS "\"type\": \"array\", \"items\": {\"type\": \"integer\"}"

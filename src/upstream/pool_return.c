@@ -25,7 +25,8 @@ static bool admit(struct pool *pool, struct host *host, const struct transport *
 {
     int64_t per_host = transport->max_idle_connections_per_host ? transport->max_idle_connections_per_host
                                                                 : TRANSPORT_IDLE_PER_HOST_DEFAULT;
-    uint64_t total_max = transport->max_idle_connections > 0 ? (uint64_t)transport->max_idle_connections : UINT64_MAX;
+    int64_t in_all = transport->max_idle_connections; /* below zero: none, as in Go */
+    uint64_t total_max = in_all > 0 ? (uint64_t)in_all : in_all < 0 ? 0 : UINT64_MAX;
     _Atomic uint64_t *total = hosts_idle_total(pool->hosts);
 
     /* Counted first, asked then: other workers do the same at this moment. */

@@ -49,8 +49,8 @@ struct transport {
     int64_t idle_connection_timeout_ns;    /* 0 or negative: TRANSPORT_IDLE_DEFAULT_NS, until limits are learned */
     int64_t response_header_timeout_ns;    /* from the request's last byte to the answer's head; 0: none */
     int64_t expect_continue_timeout_ns;    /* how long a body waits for 100 Continue; 0: not at all */
-    int64_t max_idle_connections;          /* idle in all, over all hosts; 0: no limit */
-    int64_t max_idle_connections_per_host; /* 0: 250 */
+    int64_t max_idle_connections;          /* idle in all, over all hosts; 0: no limit; negative: none stays */
+    int64_t max_idle_connections_per_host; /* 0: 250; negative: none stays */
     int64_t response_head_bytes_max;       /* of an answer's head; 0: 256 KiB */
     enum idle_policy idle_policy;          /* when idle_connection_timeout is 0 */
     int64_t idle_limit_ns;                 /* of IDLE_FIXED */

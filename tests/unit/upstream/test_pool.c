@@ -149,6 +149,23 @@ TEST(a_full_host_keeps_what_it_has_and_a_full_pool_drops_the_oldest)
     hosts_free(hosts);
 }
 
+TEST(a_negative_cap_keeps_nothing_idle)
+{
+    static const struct transport transports[] = {{.max_idle_connections = -1}, {.max_idle_connections_per_host = -1}};
+
+    for (size_t i = 0; i < COUNT_OF(transports); i++) {
+        struct pool_stage stage;
+        struct host *host[2];
+        struct hosts *hosts = two_hosts(1, host);
+
+        stage_open(&stage, hosts, 0);
+        pool_return(make_conn(&stage, host[0], &transports[i]), &transports[i]);
+        check_counts(host[0], 1, 1, 0, 0);
+        stage_close(&stage);
+        hosts_free(hosts);
+    }
+}
+
 /* Two workers that give back their connections at the same moment, again and again. */
 struct rivals {
     _Atomic unsigned arrived;
