@@ -324,7 +324,7 @@ TEST(g4_91_a_connection_nobody_used_idles_from_when_it_came_to_the_pool)
     g4_open(&g4, 400 * SIM_MS);
     g4.transport.idle_connection_timeout_ns = 500 * (int64_t)SIM_MS;
     CHECK(gate_enter(g4.host, 0));
-    dial = pool_dial(g4.pool, g4.host, &g4.transport, &g4.waiter);
+    dial = pool_dial(g4.pool, g4.host, &g4.transport, STR_EMPTY, &g4.waiter);
     CHECK(dial != NULL);
     pool_keep_dial(g4.pool, g4.host, &g4.transport, dial);
     pass(&g4, 799 * SIM_MS);
