@@ -53,14 +53,29 @@ static bool is_worth_while(const struct warm_floor *floor)
     return !learned || idle_limit_retire_after_ns(floor->host->idle_limit) >= WARM_LIFE_MIN_NS;
 }
 
+/* Idle connections that the caps still admit: who dialed past them would dial and close for ever. */
+static int64_t room(const struct warm_floor *floor, int64_t there)
+{
+    const struct transport *transport = &floor->transport;
+    int64_t per_host = transport->max_idle_connections_per_host ? transport->max_idle_connections_per_host
+                                                                : TRANSPORT_IDLE_PER_HOST_DEFAULT;
+    int64_t in_all = transport->max_idle_connections;
+    int64_t total = (int64_t)atomic_load_explicit(hosts_idle_total(floor->pool->hosts), memory_order_relaxed);
+
+    return in_all != 0 && in_all - total < per_host - there ? in_all - total : per_host - there;
+}
+
 static int64_t missing(const struct warm_floor *floor)
 {
     const struct host *host = floor->host;
     int64_t there = (int64_t)atomic_load_explicit(&host->idle, memory_order_relaxed);
+    int64_t wanted, most;
 
     for (unsigned i = 0; i < host->workers; i++)
         there += (int64_t)count_of(&host->counts[i].warming);
-    return floor->transport.min_idle_per_host - there + leaving_soon(floor);
+    wanted = floor->transport.min_idle_per_host - there + leaving_soon(floor);
+    most = room(floor, there);
+    return wanted < most ? wanted : most;
 }
 
 /* Have dials failed since the last look? Then the next one waits, longer each time. */

@@ -6,6 +6,8 @@ import json
 import threading
 import time
 
+import pytest
+
 from configs import proxy
 from origin import answers_ok, reply
 from rawhttp import fetch
@@ -98,6 +100,18 @@ def test_connections_are_kept_ready(make):
         conn.close()
     eventually(lambda: len(upstream.connections) >= 6, what="replaced")
     upstream.wait_open(3)
+
+
+@pytest.mark.parametrize("caps, kept", [({"max_idle_connections_per_host": 2}, 2), ({"max_idle_connections": 2}, 2),
+                                        ({"max_idle_connections": -1}, 0), ({"max_idle_connections_per_host": -1}, 0)])
+def test_a_floor_above_the_caps_is_the_cap(make, caps, kept):
+    """And no connection is made only to be closed."""
+    upstream = make.origin()
+    settings = {"min_idle_per_host": 5, "idle_timeout": "30s"}
+    gateway = make.gateway({**proxy(upstream, extra={**ADMIN, "holdfast/upstream": settings}), **caps})
+    upstream.wait_open(kept)
+    time.sleep(1.5)
+    assert len(upstream.connections) == kept and pool(gateway)["idle"] == kept
 
 
 def test_connections_are_replaced_before_they_retire(make):
