@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "os/kernel.h"
+#include "os/world.h"
 
 #define TITLE "SERVICE: Kernel"
 
@@ -38,8 +39,17 @@ static void report_files(const struct service *service, uint64_t files)
             (unsigned long long)files, (unsigned long long)(files / 2));
 }
 
-void kernel_report(const struct service *service, unsigned backlog, uint64_t files)
+static void report_refused(unsigned refused)
 {
+    if (refused & LISTEN_NO_DELAY)
+        LOG(LOG_WARNING, TITLE, "TCP_NODELAY was refused: small answers may wait for an acknowledgement");
+    if (refused & LISTEN_NO_DEFER)
+        LOG(LOG_WARNING, TITLE, "TCP_DEFER_ACCEPT was refused: tcp_defer_accept has no effect");
+}
+
+void kernel_report(const struct service *service, unsigned backlog, uint64_t files, unsigned refused)
+{
+    report_refused(refused);
     report_backlog(backlog);
     report_files(service, files);
 }

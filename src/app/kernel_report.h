@@ -5,7 +5,8 @@
 
 #include "gateway/service.h"
 
-/* `backlog`: asked for by each listener; `files`: the limit of descriptors in force. */
-void kernel_report(const struct service *service, unsigned backlog, uint64_t files);
+/* `backlog`: asked for by each listener; `files`: the limit of descriptors in force; `refused`: LISTEN_NO_... of the
+ * listeners (os/world.h). */
+void kernel_report(const struct service *service, unsigned backlog, uint64_t files, unsigned refused);
 
 #endif

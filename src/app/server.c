@@ -36,6 +36,7 @@ struct server {
     struct crowd *crowd; /* NULL: no limit by address */
     struct crowd *lasting_crowd;
     uint64_t overflows_at_start;
+    unsigned refused; /* of the listeners' options: LISTEN_NO_... */
     struct trim trim;
     struct tls_refresh tls_refresh;
     bool draining, cutting;
@@ -87,10 +88,20 @@ static bool worker_shares(const struct addr *addr, unsigned worker)
     return addr->family != ADDR_UNIX || worker == 0;
 }
 
+static uint64_t positive(int64_t duration_ns)
+{
+    return duration_ns > 0 ? (uint64_t)duration_ns : 0;
+}
+
 static bool build_worker(struct server *server, unsigned index, struct error *err)
 {
     char text[ADDR_TEXT_BYTES];
-    struct listen_options listen = {.backlog = LISTEN_BACKLOG, .reuse_port = true};
+    struct listen_options listen = {
+        .backlog = LISTEN_BACKLOG,
+        .reuse_port = true,
+        .defer_accept_ns = positive(server->service->server.defer_accept_ns),
+        .refused = &server->refused,
+    };
 
     server->letters[index].server = server;
     server->workers[index] = worker_new(
@@ -203,7 +214,7 @@ struct server *server_new(const struct server_start *start, struct error *err)
     }
     tls_refresh_start(&server->tls_refresh, start->loop, generation_secured(start->generation));
     server->overflows_at_start = overflows();
-    kernel_report(server->service, LISTEN_BACKLOG, process_file_limit());
+    kernel_report(server->service, LISTEN_BACKLOG, process_file_limit(), server->refused);
     trim_start(&server->trim, start->loop, server->frontends, server->worker_count);
     return server;
 }
@@ -216,11 +227,6 @@ size_t server_address_count(const struct server *server)
 struct addr server_address(const struct server *server, size_t index)
 {
     return server->addresses[index];
-}
-
-static uint64_t positive(int64_t duration_ns)
-{
-    return duration_ns > 0 ? (uint64_t)duration_ns : 0;
 }
 
 bool server_is_secured(const struct server *server, size_t index)

@@ -124,6 +124,8 @@ static const struct option server_rows[] = {
     OPTION_OBJECT(struct server_block, "http2", options.h2, .schema = &h2_schema, .help = "Limits of HTTP/2 connections."),
     OPTION_STRING(struct server_block, "resolver", options.resolver, OPTION_PLACE(struct server_block, resolver_place),
                   .help = "DNS servers, \"IP:PORT\" with commas between; those of resolv.conf when empty."),
+    OPTION_DURATION(struct server_block, "tcp_defer_accept", options.defer_accept_ns, .max = SECONDS(60),
+                    .help = "Accept a connection once it has sent something, or after so long, in whole seconds; 0: at once."),
     OPTION_INT(struct server_block, "max_streams_per_ip", CLIENTS(streams_per_address), .max = UINT32_MAX,
                .help = "Streams and tunnels at once for each client address; 0: no limit."),
     OPTION_INT(struct server_block, "max_connections_per_ip", CLIENTS(max_per_address), .max = UINT32_MAX,

@@ -3,6 +3,7 @@
 #include "os/linux_internal.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/tcp.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -36,7 +37,25 @@ static bool set_listen_options(int fd, const union sockaddr_any *name, const str
     if (name->any.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&name->ipv6.sin6_addr) &&
         !socket_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0))
         return false;
-    return socket_set(fd, IPPROTO_TCP, TCP_NODELAY, 1); /* accepted sockets inherit it */
+    return true;
+}
+
+static void wish(int fd, int name, int value, unsigned bit, const struct listen_options *options)
+{
+    if (!socket_set(fd, IPPROTO_TCP, name, value) && options->refused)
+        *options->refused |= bit;
+}
+
+/* What a listener can do without. */
+static void set_listen_wishes(int fd, const union sockaddr_any *name, const struct listen_options *options)
+{
+    uint64_t seconds = options->defer_accept_ns / 1000000000 + (options->defer_accept_ns % 1000000000 > 0);
+
+    if (name->any.sa_family == AF_UNIX)
+        return;
+    wish(fd, TCP_NODELAY, 1, LISTEN_NO_DELAY, options); /* accepted sockets inherit it */
+    if (seconds > 0)
+        wish(fd, TCP_DEFER_ACCEPT, seconds < INT_MAX ? (int)seconds : INT_MAX, LISTEN_NO_DEFER, options);
 }
 
 /* Returns the listening descriptor, or -1 with errno set. */
@@ -47,6 +66,7 @@ static int open_listener(const union sockaddr_any *name, socklen_t size, const s
 
     if (fd == -1)
         return -1;
+    set_listen_wishes(fd, name, options);
     if (set_listen_options(fd, name, options) && bind(fd, &name->any, size) == 0 && listen(fd, options->backlog) == 0)
         return fd;
     number = errno;

@@ -149,6 +149,37 @@ TEST(a_port_is_taken_once_unless_it_is_shared)
     linux_world_free(world);
 }
 
+TEST(who_connects_is_there_once_he_has_sent)
+{
+    struct error err = {0};
+    struct world *world = linux_world_new(&err);
+    unsigned refused = 0;
+    struct listen_options deferred = {.backlog = 4, .defer_accept_ns = 4000000000, .refused = &refused};
+    struct addr addr = loopback_addr();
+    int fd;
+
+    CHECK(world != NULL);
+    fd = world->ops->listen(world, &addr, &deferred, &err);
+    CHECK(fd != -1);
+    CHECK_EQ(refused, 0);
+    CHECK(option_of(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT) >= 3); /* the kernel counts in retransmissions */
+    world->ops->close(world, fd);
+    linux_world_free(world);
+}
+
+TEST(what_a_listener_can_do_without_is_told_when_it_is_refused)
+{
+    unsigned refused = 0;
+    struct listen_options deferred = {.defer_accept_ns = 1, .refused = &refused};
+    union sockaddr_any name = {.any = {.sa_family = AF_INET}};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0); /* knows no option of TCP */
+
+    CHECK(fd != -1);
+    set_listen_wishes(fd, &name, &deferred);
+    CHECK_EQ(refused, LISTEN_NO_DELAY | LISTEN_NO_DEFER);
+    close(fd);
+}
+
 TEST(all_interfaces_means_ipv4_too_and_shows_it_as_such)
 {
     struct loopback loopback;
