@@ -46,11 +46,10 @@ struct socket_options {
 };
 
 struct listen_options {
-    int backlog;     /* capped by somaxconn */
-    bool reuse_port; /* SO_REUSEPORT: one socket a worker */
-    uint64_t
-        defer_accept_ns; /* TCP_DEFER_ACCEPT, in whole seconds: who connects is there once he has sent; 0: at once */
-    unsigned *refused;   /* gets LISTEN_NO_...: what goes without, too, but was refused; NULL: nobody asks */
+    int backlog;              /* capped by somaxconn */
+    bool reuse_port;          /* SO_REUSEPORT: one socket a worker */
+    uint64_t defer_accept_ns; /* TCP_DEFER_ACCEPT, up to seconds: accept who has sent something; 0: who connects */
+    unsigned *refused;        /* gets LISTEN_NO_...: what goes without, too, but was refused; NULL: nobody asks */
 };
 
 enum { LISTEN_NO_DELAY = 1, LISTEN_NO_DEFER = 2 };
