@@ -88,3 +88,15 @@ def test_lint_flags_exclude_each_other(check):
 def test_a_service_link_of_kubernetes_is_explained(check):
     code, output = check(YAML, environment={"KRAKEND_PORT": "tcp://10.0.0.1:80"})
     assert code == 1 and 'KRAKEND_PORT:1:1: error: port: "tcp://10.0.0.1:80"' in output and "enableServiceLinks" in output
+
+
+@pytest.mark.parametrize("where, told", [("    timeout: 3s\n", "endpoints[0]"),
+                                         ("        encoding: json\n", "endpoints[0].backend[0]")])
+def test_a_transport_key_at_the_wrong_level_is_told(check, where, told):
+    indent = where[:len(where) - len(where.lstrip())]
+    text = ("version: 3\nendpoints:\n  - endpoint: /x\n    timeout: 3s\n    backend:\n      - host: [http://users.test]\n"
+            "        encoding: json\n").replace(where, f"{where}{indent}max_idle_connections: 7\n")
+    line = text.split("\n").index(f"{indent}max_idle_connections: 7") + 1
+    code, err = check(text)
+    assert code == 0 and f'FILE:{line}:{len(indent) + 1}: warning: {told}: unknown key "max_idle_connections"' in err
+    assert check(text, "--strict")[0] == 1
