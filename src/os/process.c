@@ -102,8 +102,3 @@ void process_trim_memory(void)
 {
     (void)malloc_trim(0);
 }
-
-int process_id(void)
-{
-    return (int)getpid();
-}

@@ -25,6 +25,4 @@ uint64_t process_resident_bytes(void);
  * milliseconds for a hundred megabytes. */
 void process_trim_memory(void);
 
-int process_id(void);
-
 #endif

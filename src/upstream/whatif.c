@@ -204,11 +204,6 @@ void whatif_remove(struct whatif *model, uint64_t since_ns)
         }
 }
 
-void whatif_clear(struct whatif *model)
-{
-    model->count = 0;
-}
-
 void whatif_add(const struct whatif *model, struct whatif_view *view)
 {
     if (!model)

@@ -52,7 +52,6 @@ void whatif_miss(struct whatif *model);
 /* An idle connection went, so that no cap and no timeout would have kept it (the host closed it), or to another worker.
  */
 void whatif_remove(struct whatif *model, uint64_t since_ns);
-void whatif_clear(struct whatif *model);
 
 /* A sum over workers. */
 struct whatif_view {

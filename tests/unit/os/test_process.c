@@ -32,8 +32,3 @@ TEST(resident_memory_grows_with_what_is_touched)
     CHECK(process_resident_bytes() > before + SIZE / 2);
     free((void *)(uintptr_t)memory);
 }
-
-TEST(a_process_has_a_number)
-{
-    CHECK_INT(process_id(), getpid());
-}
