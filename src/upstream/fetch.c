@@ -281,8 +281,13 @@ static enum io give_body(struct fetch *fetch, struct chain *from, bool end)
 
 enum io fetch_send(struct fetch *fetch, struct chain *from, bool end, struct error *err)
 {
+    bool had_none = fetch->state < FETCH_SENT;
     enum io io = connect_step(fetch, err);
 
+    /* Whoever asked for the head a moment ago had to wait for a connection, and nobody waits for what comes on this one
+     * yet: the answer would be here without a word. Another worker may free a place at the cap at any moment. */
+    if (had_none && fetch->state == FETCH_SENT)
+        task_wake(fetch_loop(fetch), fetch->waiter);
     if (io == IO_WAIT || io == IO_FAIL)
         return io;
     if (fetch->request_ended || fetch->state == FETCH_OVER)

@@ -152,6 +152,33 @@ TEST(a_body_that_is_sent_again_has_all_its_pieces)
     check_replay(-1, "\r\n0\r\n\r\n");
 }
 
+/* Another worker frees a place at the cap between the question for the head and the body: over loopback a dial is done
+ * at once, so it is the body that finds a connection. The answer must be told all the same. */
+TEST(a_body_that_finds_a_connection_wakes_who_waits_for_the_answer)
+{
+    struct fetch_stage stage;
+    struct chain body = {NULL, NULL, 0};
+    unsigned runs;
+
+    fetch_stage_open(&stage);
+    stage.transport.max_connections_per_host = 1;
+    stage.transport.queue_timeout_ns = 60000000000;
+    CHECK(gate_enter(stage.host, 1));
+    ask(&stage, "POST", 4);
+    atomic_fetch_sub(&stage.host->open, 1);
+    CHECK(chain_append(&body, loop_blocks(stage.net.loop), STR("body")));
+    while (fetch_send(stage.fetch, &body, true, &stage.err) == IO_WAIT)
+        net_stage_until_run(&stage.net, &stage.net.probes[0]);
+    CHECK_EQ(body.size, 0);
+    runs = stage.net.probes[0].runs;
+    stage.far = net_stage_accept(&stage.net, stage.listener);
+    origin_says(&stage, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    if (stage.net.probes[0].runs == runs)
+        net_stage_until_run(&stage.net, &stage.net.probes[0]);
+    check_answer(&stage, 200, "ok");
+    fetch_stage_close(&stage);
+}
+
 /* Connections that nobody accepts, until the kernel drops what comes: a dial takes for ever then. */
 static unsigned fill_backlog(const struct fetch_stage *stage, int fds[BACKLOG_MAX])
 {
