@@ -3,6 +3,7 @@
 #define HOLDFAST_ADMIN_LASTING_METRICS_H
 
 #include "admin/admin.h"
+
 #include "json/write.h"
 
 void lasting_metrics_write(struct json_writer *writer, const struct admin_view *view);

@@ -74,7 +74,7 @@ struct backend_options {
     int64_t shadow_timeout_ns;       /* the endpoint's timeout when none is given */
     struct str return_error_details; /* backend/http */
     bool return_error_code;
-    bool no_redirect; /* backend/http/client: redirects are answers */
+    bool no_redirect;                     /* backend/http/client: redirects are answers */
     const struct node *node;              /* the backend's object */
     struct transport transport;           /* the service's, with what holdfast/upstream says here */
     struct tls_client_options client_tls; /* the service's, unless backend/http/client has one */

@@ -128,8 +128,8 @@ struct http_conn {
     struct task task;   /* the conn's own: moves bytes, then wakes owners */
     struct task *owner; /* woken for accept, room and the end of the conn */
     enum http_role role;
-    bool multiplexed; /* many streams at once: one that fails does not end the others */
-    bool lazy; /* client role, set by the user: of a body, nothing is read that nobody waits for */
+    bool multiplexed;    /* many streams at once: one that fails does not end the others */
+    bool lazy;           /* client role, set by the user: of a body, nothing is read that nobody waits for */
     bool ask_keep_alive; /* client role, set by the user: requests say Connection: keep-alive, which some servers
                             (Apache httpd) answer with their Keep-Alive: timeout= */
 };

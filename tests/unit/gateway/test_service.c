@@ -361,7 +361,8 @@ static const struct {
      "warning: endpoints[0].backend[0].extra_config: \"qos/circuit-breaker\" is ignored: it comes in a later version; "
      "until then requests go on when a backend fails [HF0316]\n"},
     {BACKEND("\"extra_config\": {\"holdfast/upstream\": {\"class\": \"stream\", \"balance\": \"p2c\"}}"),
-     "warning: endpoints[0].backend[0].extra_config.holdfast/upstream.class: has no effect on answers that are decoded [HF0316]\n"},
+     "warning: endpoints[0].backend[0].extra_config.holdfast/upstream.class: has no effect on answers that are decoded "
+     "[HF0316]\n"},
     {BACKEND("\"extra_config\": {\"holdfast/upstream\": {\"protocol\": \"h2c\"}}"),
      "error: endpoints[0].backend[0].extra_config.holdfast/upstream.protocol: other than \"auto\" is not supported "
      "yet in "
@@ -425,7 +426,8 @@ static const struct {
     {ROOT("\"use_h2c\": \"false\", \"dns_cache_ttl\": \"10s\", \"sequential_start\": true, \"name\": \"x\", "
           "\"$schema\": \"y\""),
      ""},
-    {ROOT("\"async_agent\": [{}]"), "warning: async_agent: is ignored: consumers of queues come in a later version [HF0316]\n"},
+    {ROOT("\"async_agent\": [{}]"),
+     "warning: async_agent: is ignored: consumers of queues come in a later version [HF0316]\n"},
     {ROOT("\"plugin\": {\"folder\": \"/x\"}"),
      "warning: plugin: has no effect: Go plugins cannot be loaded [HF0316]\n"},
     {ROOT("\"extra_config\": {\"security/http\": {}, \"documentation/openapi\": {}, \"@note\": 1, "
