@@ -365,8 +365,7 @@ static const struct {
      "[HF0316]\n"},
     {BACKEND("\"extra_config\": {\"holdfast/upstream\": {\"protocol\": \"h2c\"}}"),
      "error: endpoints[0].backend[0].extra_config.holdfast/upstream.protocol: other than \"auto\" is not supported "
-     "yet in "
-     "this version [HF0315]\n"},
+     "yet in this version [HF0315]\n"},
     {BACKEND("\"extra_config\": {\"holdfast/upstream\": {\"protocol\": \"http/1.1\", \"blance\": 1}}"),
      "warning: endpoints[0].backend[0].extra_config.holdfast/upstream: unknown key \"blance\" [HF0101]\n"},
     {ENDPOINT("\"backend\": [{}, {}]"), ""},
