@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-enum { EVENTS = 512, HOSTS_MAX = 4096, FIRST_OF_MANY = 256 };
+enum { EVENTS = 512, HOSTS_MAX = 4096, FIRST_OF_MANY = 256, READ_BYTES = 1 << 18 };
 
 struct side {
     struct wire wire;
@@ -138,7 +138,7 @@ static void count_answer(struct relay *relay, struct side *from, const char *byt
 
 static void read_side(struct relay *relay, struct side *from)
 {
-    static char bytes[WIRE_PIECE];
+    static char bytes[READ_BYTES];
 
     while (!from->dead && !(from->other && from->other->unsent)) {
         ssize_t got = wire_recv(&from->wire, bytes, sizeof(bytes));

@@ -28,7 +28,8 @@ HELP = """usage: ./dev WORD
   sim [COUNT | SEED]    COUNT random walks (200); seed=N, or a number over 100000: that one, with its trace;
                         --until 1000000 --scenario races: as many as it takes to so many closes, in the release build
   fuzz TARGET [SECONDS] libFuzzer on one engine, 60 s by default
-  bench [CASE...]       measure, paired with the peers installed; writes build/bench/*.json
+  bench [--rows R,S]    what a request costs, beside nginx, HAProxy, h2o, Apache and a bare relay: build/bench/report.html;
+                        --quick, --list, --micro (instructions, as CI holds them), json or h1 (one engine); bench --help
   race [--requests N]   the idle-close race: Holdfast, nginx, HAProxy and Apache side by side; more: race --help
   faults [--faults F]   origins that close, reset, cut, stall and fall silent: Holdfast, nginx and HAProxy; faults --help
   tidy                  layers, banned calls, lengths, format

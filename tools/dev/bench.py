@@ -1,41 +1,178 @@
-"""bench.py: the word `bench [CASE...]`. A case is an executable bench_CASE of the release build (one engine, in C) or a
-script bench/CASE.py (the whole gateway paired with a peer in one run). Both print a table and write what they measured to
-the file that --json names. Wall-clock figures are for people: nothing here is a test.
+"""bench.py: the word `bench`: what a request costs, Holdfast beside its peers and a bare relay, all in one run.
 
-SPDX-License-Identifier: Apache-2.0"""
+All peers of a stage are up at once, each pinned to the first core, and are loaded in turn in short slices over several rounds;
+load and origin have the second core. The scheduler tells the processor time. bench_rows.py has the rows, bench_peers.py the
+peers, bench_measure.py a row's course, bench_stats.py the arithmetic and when it refuses to compare, bench_report.py the page.
+Figures of time are for people; what CI holds is --micro (bench_micro.py). SPDX-License-Identifier: Apache-2.0"""
 
+import argparse
+import json
+import os
+import platform
+import resource
 import subprocess
+import time
+from itertools import groupby
+from pathlib import Path
 
+import bench_micro
+import bench_peers
+import bench_report
+import bench_rows
 import build
-from common import BUILD, PYTHON, ROOT, Failed, environment, say
+from bench_measure import measure_row
+from bench_stage import Stage, tracer
+from common import BUILD, ROOT, Failed, environment, say
 
 RESULTS = BUILD / "bench"
+REPORT = RESULTS / "report.json"
+DOCUMENT = ROOT / "docs/performance.md"
+TOOL_TARGETS = ("holdfast", "bench/rig_relay", "bench/rig_origin", "bench/rig_load")
 
 
-def cases():
-    """Name to command line, executables first; those are built here."""
-    found = {}
-    if build.executables("release", "bench_"):
-        programs = build.build_executables("release", "bench_")
-        found = {name.removeprefix("bench_"): [path] for name, path in programs.items()}
-    for script in sorted((ROOT / "bench").glob("*.py")):
-        if not script.name.startswith("_"):
-            found[script.stem] = [PYTHON, "-B", str(script)]
-    return found
+def read_arguments(words):
+    parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("cases", nargs="*", help="benches of one engine (json, h1) in place of the rig")
+    parser.add_argument("--rows", default="", help="names with commas between; all by default")
+    parser.add_argument("--peers", default="", help="only these lanes: holdfast,nginx,relay and so on")
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--slice", type=float, default=0.5, help="seconds for which a lane is loaded in a round")
+    parser.add_argument("--quick", action="store_true", help="two rows, three peers, three short rounds: does the rig work?")
+    parser.add_argument("--list", action="store_true", help="prints the rows")
+    parser.add_argument("--add", action="store_true", help="keeps the rows of the last report that are not measured now")
+    parser.add_argument("--docs", action="store_true", help="writes docs/performance.md from the last report, measures nothing")
+    parser.add_argument("--micro", action="store_true", help="instructions under callgrind against bench/baseline.json")
+    parser.add_argument("--update", action="store_true", help="with --micro: what is counted now is the new baseline")
+    parser.add_argument("--binary", default="", help="another holdfast than that of build/release")
+    parser.add_argument("--json", default=str(REPORT), help="write the result here, and the page beside it")
+    options = parser.parse_args(words)
+    if not (1 <= options.rounds <= 1000 and 0.05 <= options.slice <= 60):
+        raise Failed("bench: 1 to 1000 rounds of 0.05 to 60 s")
+    if options.quick:
+        options.rows = options.rows or ",".join(bench_rows.QUICK)
+        options.peers = options.peers or ",".join(bench_rows.QUICK_PEERS)
+        options.rounds, options.slice = min(options.rounds, 3), min(options.slice, 0.3)
+    return options
+
+
+def machine():
+    """What the figures depend on, for the report."""
+    text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    models = [line.split(":", 1)[1].strip() for line in text.splitlines() if line.startswith("model name")]
+    release = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line)
+    congestion = Path("/proc/sys/net/ipv4/tcp_congestion_control")
+    return {"processor": models[0] if models else platform.machine(), "cores": os.cpu_count(),
+            "system": release.get("PRETTY_NAME", "").strip('"'), "kernel": platform.release(),
+            "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1),
+            "congestion_control": congestion.read_text().strip() if congestion.exists() else "unknown",
+            "files_max": resource.getrlimit(resource.RLIMIT_NOFILE)[1], "load_average": os.getloadavg()[0]}
+
+
+def commit():
+    done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
+
+
+def versions(binary):
+    found = {name: bench_peers.version_of(name) for name in ("nginx", "haproxy", "h2o", "apache", "krakend", "h2load")}
+    done = subprocess.run([binary, "version"], capture_output=True, text=True, check=False)
+    found["holdfast"] = " ".join(done.stdout.split()[:2]) or "unknown"
+    return {name: text or "not here" for name, text in found.items()}
+
+
+def measure_all(rows, options, report):
+    how, why_not = tracer()
+    report["syscalls_by"] = how or why_not
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    for name, group in groupby(sorted(rows, key=stage_of), stage_of):
+        group = list(group)
+        peers = list(dict.fromkeys(lane.peer for row in group for lane in row.lanes))
+        say(f"== stage {name}: {', '.join(peers)}")
+        stage = Stage(name.split(":")[0], peers, options.binary)
+        try:
+            for row in group:
+                began = time.monotonic()
+                result = measure_row(stage, row, options, how)
+                result.update(measured=time.strftime("%Y-%m-%d %H:%M"), commit=report["commit"], rounds=options.rounds,
+                              slice_s=options.slice, load_average=os.getloadavg()[0])
+                report["rows"] = [each for each in report["rows"] if each["name"] != row.name] + [result]
+                bench_report.show_row(result, time.monotonic() - began)
+                save(report, options)
+        finally:
+            stage.stop()
+
+
+def stage_of(row):
+    """Memory is looked at in fresh processes."""
+    return f"{row.stage}:{row.name}" if row.kind != "load" else row.stage
+
+
+def save(report, options):
+    order = {row.name: number for number, row in enumerate(bench_rows.ROWS)}
+    report["rows"].sort(key=lambda row: order.get(row["name"], len(order)))
+    path = Path(options.json)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report, indent=1), encoding="utf-8")
+    path.with_suffix(".html").write_text(bench_report.html(report), encoding="utf-8")
+
+
+def load_report(path):
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as err:
+        raise Failed(f"bench: no report to read: {err}") from None
+
+
+def rig(options):
+    if (os.cpu_count() or 1) < 2:
+        raise Failed("bench: two cores are needed, one for the peers and one for the load")
+    rows = bench_rows.choose(options.rows, [name.strip() for name in options.peers.split(",") if name])
+    rows = [row for row in rows if row.lanes]
+    build.build("release", TOOL_TARGETS)
+    options.binary = options.binary or str(BUILD / "release/holdfast")
+    report = {"machine": machine(), "versions": versions(options.binary), "commit": commit(), "rows": []}
+    if options.add and Path(options.json).exists():
+        before = load_report(options.json)
+        same = all(before["machine"][key] == report["machine"][key] for key in ("processor", "cores", "kernel"))
+        if not same:
+            raise Failed("bench: --add: the last report is of another machine")
+        report["rows"] = before["rows"]
+    measured = {row.name for row in rows}
+    measure_all(rows, options, report)
+    say(f"report: {options.json} and {Path(options.json).with_suffix('.html')}")
+    refused = bench_report.refusals([row for row in report["rows"] if row["name"] in measured])
+    for text in refused:
+        say(f"not compared: {text}")
+    return 1 if refused else 0
+
+
+def engines(names):
+    """The benches of one engine, nanoseconds by the clock."""
+    build.configure("release")
+    known = {name.removeprefix("bench_"): name for name in build.executables("release", "bench_")}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise Failed(f"no case is called {' '.join(unknown)}; cases: {' '.join(known) or 'none'}")
+    code = 0
+    for name in names:
+        say(f"== {name}")
+        program = build.build_executables("release", known[name])[known[name]]
+        code = subprocess.call([program], cwd=ROOT, env=environment()) or code
+    return code
 
 
 def bench(arguments):
-    """Runs the cases named, or all. Returns the exit code."""
-    build.build("release")
-    known = cases()
-    unknown = [name for name in arguments if name not in known]
-    if unknown or not known:
-        raise Failed(f"no case is called {' '.join(unknown)}; cases: {' '.join(known) or 'none yet'}")
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    code = 0
-    for name in arguments or known:
-        say(f"== {name}")
-        line = [*known[name], "--json", str(RESULTS / f"{name}.json")]
-        env = environment(HOLDFAST_BINARY=BUILD / "release/holdfast")
-        code = subprocess.call(line, cwd=ROOT, env=env) or code
-    return code
+    """The word `bench`. Returns the exit code: 1 when Holdfast could not be compared in a row, or --micro found more
+    instructions."""
+    options = read_arguments(arguments)
+    if options.list:
+        for row in bench_rows.ROWS:
+            say(f"{row.name:20} {row.about}")
+        return 0
+    if options.micro:
+        return bench_micro.micro(options.update)
+    if options.docs:
+        DOCUMENT.write_text(bench_report.markdown(load_report(options.json)), encoding="utf-8")
+        say(f"written: {DOCUMENT.relative_to(ROOT)}")
+        return 0
+    return engines(options.cases) if options.cases else rig(options)

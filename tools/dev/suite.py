@@ -225,6 +225,16 @@ def stage_fuzz(run, log):
     return run_tap_all(jobs)
 
 
+def stage_micro(run, log):
+    """Instructions of engines and whole requests against bench/baseline.json."""
+    import bench_micro
+    why = bench_micro.reason_not_to_run()
+    if why:
+        return Points(skipped=[f"micro: {why}"])
+    failed, why = bench_micro.gate(log)
+    return Points(skipped=[f"micro: {why}"]) if why else Points(passed=1, failed=failed)
+
+
 STAGES = (
     ("tidy", stage_tidy, "layers, banned calls, lengths, format"),
     ("debug", stage_debug, "build with ASan and UBSan, warnings are errors"),
@@ -238,6 +248,7 @@ STAGES = (
     ("conformance", stage_conformance, "wire cases, both directions"),
     ("tsan", stage_tsan, "what threads share, under ThreadSanitizer"),
     ("fuzz", stage_fuzz, f"clang build, each target {FUZZ_SECONDS} s"),
+    ("micro", stage_micro, "instructions under callgrind, at most 3 % more than in bench/baseline.json"),
 )
 BUILDS = ("debug", "release")
 FILTERED = ("debug", "unit", "tools", "release", "integration", "krakend", "conformance")

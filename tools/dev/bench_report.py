@@ -1,0 +1,233 @@
+"""bench_report.py: what ./dev bench found, for people: lines on the terminal, a page with plots that needs nothing but itself
+(report.html), and docs/performance.md. All of it is made from report.json. SPDX-License-Identifier: Apache-2.0"""
+
+from html import escape
+
+from common import say
+
+PROVISIONAL_LOAD = 0.5  # a load average before the run above which figures are called provisional
+
+COLUMNS = (  # heading, value of a lane's dictionary, format
+    ("CPU us/request", lambda lane: lane.get("summary", {}).get("us_per_request"), "{:.2f}"),
+    ("requests/s", lambda lane: lane.get("summary", {}).get("requests_per_second"), "{:,.0f}"),
+    ("p50 us", lambda lane: lane.get("summary", {}).get("p50_us"), "{:,.0f}"),
+    ("p99 us", lambda lane: lane.get("summary", {}).get("p99_us"), "{:,.0f}"),
+    ("open p50", lambda lane: lane.get("open_loop", {}).get("p50_us"), "{:,.0f}"),
+    ("open p99", lambda lane: lane.get("open_loop", {}).get("p99_us"), "{:,.0f}"),
+    ("syscalls", lambda lane: lane.get("syscalls_per_request"), "{:.2f}"),
+    ("switches", lambda lane: lane.get("summary", {}).get("switches_per_request"), "{:.3f}"),
+    ("segments", lambda lane: lane.get("summary", {}).get("segments_per_request"), "{:.2f}"),
+    ("reuse", lambda lane: lane.get("summary", {}).get("reuse"), "{:.4f}"),
+    ("errors", lambda lane: lane.get("summary", {}).get("errors"), "{:,}"),
+    ("MB", lambda lane: lane["memory_bytes"] / 1e6 if "memory_bytes" in lane else None, "{:.1f}"),
+    ("bytes/connection", lambda lane: lane.get("bytes_per_connection"), "{:,.0f}"),
+    ("% of a core at rest", lambda lane: 100 * lane["cpu_at_rest"] if "cpu_at_rest" in lane else None, "{:.2f}"),
+)
+
+
+def cell(value, form):
+    return "-" if value is None else form.format(value)
+
+
+def ratio_text(lane):
+    triple = lane.get("summary", {}).get("ratio")
+    return "{1:.3f} [{0:.3f}-{2:.3f}]".format(*triple) if triple else "-"
+
+
+def refusals(rows):
+    """What was not compared, and why, of Holdfast's lanes; what is merely not here is no refusal."""
+    found = []
+    for row in rows:
+        if row["refused"]:
+            found.append(f"{row['name']}: {row['refused']}")
+        for name, lane in row["lanes"].items():
+            why = lane.get("refused") or ""
+            if lane["peer"].startswith("holdfast") and why and "not here" not in why:
+                found.append(f"{row['name']}: {name}: {why}")
+    return found
+
+
+def goal_text(row):
+    if row["bytes_max"]:
+        return f"at most {row['bytes_max']:,} bytes"
+    if row["goal"] is None:
+        return "-"
+    grown = row["lanes"].get(row["grows_as"], {}).get("summary", {}).get("ratio")
+    more = f" x {max(grown[1], 1):.2f} (as {row['grows_as']})" if grown else ""
+    return f"{row['judged']} at most {row['goal']:.2f}{more}"
+
+
+def used_columns(row):
+    return [column for column in COLUMNS if any(column[1](lane) is not None for lane in row["lanes"].values())]
+
+
+def table(row):
+    """Heading and cells, as text."""
+    columns = used_columns(row)
+    lines = [["", "to base [quartiles]", *(heading for heading, _, _ in columns)]]
+    for name, lane in row["lanes"].items():
+        lines.append([name, ratio_text(lane), *(cell(value(lane), form) for _, value, form in columns)])
+    return lines
+
+
+def row_notes(row):
+    notes = [f"{name}: {lane['refused']}" for name, lane in row["lanes"].items() if lane.get("refused")]
+    return ([f"not measured: {row['refused']}"] if row["refused"] else []) + notes
+
+
+def show_row(row, seconds):
+    say(f"\n{row['name']}: {row['about']} ({seconds:.0f} s)")
+    lines = table(row)
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    for line in lines:
+        say("  " + line[0].ljust(widths[0]) + "".join(text.rjust(width + 2) for text, width in zip(line[1:], widths[1:])))
+    for note in row_notes(row):
+        say(f"  {note}")
+    if row["verdict"]:
+        say(f"  goal {row['verdict']}: {goal_text(row)}")
+
+
+# docs/performance.md
+
+
+def markdown_table(lines):
+    told = ["| " + " | ".join(lines[0]) + " |", "|" + "---|" * len(lines[0])]
+    return told + ["| " + " | ".join(line) + " |" for line in lines[1:]]
+
+
+def summary_lines(report):
+    """Row, what it is, goal, Holdfast's figure and the verdict."""
+    lines = [["row", "goal", "Holdfast", "floor", "verdict"]]
+    for row in report["rows"]:
+        judged, floor = row["lanes"].get(row["judged"], {}), row["lanes"].get("relay", {})
+        value = cell(judged.get("bytes_per_connection"), "{:,.0f} bytes") if row["bytes_max"] else ratio_text(judged)
+        if "cpu_at_rest" in judged:
+            value = f"{100 * judged['cpu_at_rest']:.2f} % of a core"
+        refused = row["refused"] or judged.get("refused")
+        lines.append([f"`{row['name']}`", goal_text(row), value, ratio_text(floor),
+                      ("not compared: " + refused) if refused else row["verdict"] or "no goal"])
+    return lines
+
+
+def is_provisional(report):
+    return max([report["machine"]["load_average"], *(row.get("load_average", 0) for row in report["rows"][:1])]) > PROVISIONAL_LOAD
+
+
+def markdown(report):
+    machine = report["machine"]
+    text = ["# Performance", "",
+            "<!-- Made by `./dev bench --docs` from build/bench/report.json; do not edit. -->", ""]
+    if is_provisional(report):
+        text += [f"**Provisional.** The machine was busy with other work (load average {machine['load_average']:.1f} at the start); "
+                 "these figures are measured again before a release.", ""]
+    text += [f"Measured at `{report['commit']}` with `./dev bench`: {machine['processor']}, {machine['cores']} cores, "
+             f"{machine['memory_gib']} GiB, {machine['system']}, kernel {machine['kernel']}, "
+             f"TCP {machine['congestion_control']}. Versions: "
+             + ", ".join(f"{name} {version}" for name, version in report["versions"].items()) + ".", "",
+             "## How to read it", "",
+             "- All peers of a row are up at once, each with one worker pinned to one core, and are loaded in turn in short slices "
+             "over several rounds. Load and origin have the other core. Everything is on loopback.",
+             "- CPU per request is the scheduler's account of all threads of a peer over the requests it answered. The ratio is that "
+             "of the peer to its base (nginx, where nothing else is said) in the same round: median and quartiles. Trust the ratios "
+             "more than the microseconds.",
+             "- `relay` is the floor: a relay of our own that neither routes nor checks (`bench/relay.c`).",
+             "- Equal terms: no compression, no logs, TLS 1.3 with X25519 and AES-128-GCM, a P-256 certificate; settings in "
+             "`bench/peers/`.",
+             "- p50 and p99 are of a closed loop at full load; `open` ones of an open loop at half the rate of the slowest peer, counted "
+             f"from when a request was due. System calls are counted by: {report['syscalls_by']}. Segments are those that the whole "
+             "machine sent.",
+             "- Nothing is compared where a peer answered wrongly, errors differ, or the quartiles are more than 25 % apart.", "",
+             "## Goals", "", *markdown_table(summary_lines(report)), "", "## Rows", ""]
+    for row in report["rows"]:
+        text += [f"### {row['name']}", "", f"{row['about']}." + (f" {row['note']}." if row["note"] else ""), "",
+                 *markdown_table(table(row)), ""]
+        text += [*(f"- {note}" for note in row_notes(row)), ""] if row_notes(row) else []
+    return "\n".join(text).rstrip() + "\n"
+
+
+# report.html
+
+STYLE = """
+:root { --ink: #1d2733; --paper: #fbfbf9; --line: #d5d9de; --ours: #0b6e4f; --peer: #8a94a3; --floor: #c0862b; --bad: #b3261e; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e9ed; --paper: #14181d; --line: #333b45; --ours: #4cc38a;
+  --peer: #7b8794; --floor: #d9a441; --bad: #ff8a80; } }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 72rem; margin: 2rem auto;
+  padding: 0 1rem; }
+table { border-collapse: collapse; margin: .5rem 0; font-variant-numeric: tabular-nums; }
+.wide { overflow-x: auto; } th, td { padding: .15rem .6rem; border-bottom: 1px solid var(--line); text-align: right;
+  white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; } .missed, .refused { color: var(--bad); } .reached { color: var(--ours); }
+h3 { margin: 2rem 0 .2rem; } svg text { fill: var(--ink); font: 12px system-ui, sans-serif; } svg { max-width: 100%; }
+"""
+WIDTH, LEFT, BAR = 860, 190, 22
+
+
+def bars(row):
+    """(name, median, (low, high) or None) of each lane: ratio, else bytes, else share at rest."""
+    found = []
+    for name, lane in row["lanes"].items():
+        triple = lane.get("summary", {}).get("ratio")
+        if triple:
+            found.append((name, triple[1], (triple[0], triple[2])))
+        elif "bytes_per_connection" in lane:
+            found.append((name, lane["bytes_per_connection"], None))
+        elif "cpu_at_rest" in lane:
+            found.append((name, 100 * lane["cpu_at_rest"], None))
+    return found
+
+
+def colour(name):
+    kind = "ours" if name.startswith("holdfast") else "floor" if name.startswith("relay") else "peer"
+    return f"var(--{kind})"
+
+
+def plot(row):
+    """Bars from zero, whiskers from quartile to quartile, a dashed line where the goal is."""
+    found = bars(row)
+    if not found:
+        return ""
+    goal = row["bytes_max"] or (row["goal"] if not row["grows_as"] else None)
+    top = max([value for _, value, _ in found] + [ends[1] for _, _, ends in found if ends] + ([goal] if goal else [])) * 1.12 or 1
+    scale, height = (WIDTH - LEFT - 60) / top, BAR * len(found) + 12
+    parts = [f'<svg viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" role="img" aria-label="{escape(row["name"])}">']
+    for number, (name, value, ends) in enumerate(found):
+        y = number * BAR + 4
+        parts.append(f'<text x="{LEFT - 8}" y="{y + 13}" text-anchor="end">{escape(name)}</text>')
+        parts.append(f'<rect x="{LEFT}" y="{y}" width="{max(value * scale, 1):.1f}" height="{BAR - 6}" fill="{colour(name)}"/>')
+        edge = value
+        if ends:
+            low, high = (LEFT + end * scale for end in ends)
+            parts.append(f'<path d="M{low:.1f} {y + 8}H{high:.1f}M{low:.1f} {y + 4}v8M{high:.1f} {y + 4}v8" stroke="var(--ink)"/>')
+            edge = max(edge, ends[1])
+        shown = f"{value:.3f}" if value < 100 else f"{value:,.0f}"
+        parts.append(f'<text x="{LEFT + edge * scale + 6:.1f}" y="{y + 13}">{shown}</text>')
+    if goal:
+        x = LEFT + goal * scale
+        parts.append(f'<path d="M{x:.1f} 0V{height}" stroke="var(--bad)" stroke-dasharray="4 3"/>')
+    return "".join(parts) + "</svg>"
+
+
+def html_table(lines):
+    head = "".join(f"<th>{escape(text)}</th>" for text in lines[0])
+    body = "".join("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in line) + "</tr>" for line in lines[1:])
+    return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
+
+
+def html_row(row):
+    notes = "".join(f'<li class="refused">{escape(note)}</li>' for note in row_notes(row))
+    verdict = f'<p class="{row["verdict"]}">Goal {row["verdict"]}: {escape(goal_text(row))}.</p>' if row["verdict"] else ""
+    return (f'<h3 id="{escape(row["name"])}">{escape(row["name"])}</h3><p>{escape(row["about"])}. {escape(row["note"])}</p>{plot(row)}'
+            f'{html_table(table(row))}{verdict}<ul>{notes}</ul>')
+
+
+def html(report):
+    machine = report["machine"]
+    about = (f"{machine['processor']}, {machine['cores']} cores, {machine['system']}, kernel {machine['kernel']}; "
+             f"commit {report['commit']}; load average {machine['load_average']:.1f} at the start. Versions: "
+             + ", ".join(f"{name} {version}" for name, version in report["versions"].items()))
+    return ("<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Holdfast: performance</title>"
+            f"<meta name=\"viewport\" content=\"width=device-width\"><style>{STYLE}</style></head><body><h1>Performance</h1>"
+            f"<p>{escape(about)}</p><p>Bars: CPU per request to that of the base in the same round, median; whiskers: quartiles; "
+            "dashed: the goal. Nothing is compared where answers were wrong, errors differ, or quartiles are over 25 % apart.</p>"
+            f"<h2>Goals</h2>{html_table(summary_lines(report))}<h2>Rows</h2>{''.join(map(html_row, report['rows']))}"
+            "</body></html>\n")

@@ -1,0 +1,88 @@
+"""bench_stats.py: medians, quartiles and ratios of the rounds of ./dev bench, and when it refuses to compare.
+
+A lane is one peer under one load; its slices are what the rounds gave. A lane is compared with its base lane round by round,
+so that a busy moment hurts both. SPDX-License-Identifier: Apache-2.0"""
+
+import statistics
+
+SPREAD_MAX = 0.25  # interquartile range over median, of the ratios
+ERRORS = ("status", "cut", "wrong", "timeouts", "connect_failures")
+MEASURES = ("us_per_request", "requests_per_second", "p50_us", "p99_us", "switches_per_request", "segments_per_request")
+
+
+def quartiles(values):
+    """(lower quartile, median, upper quartile); of one value it is that value three times."""
+    if not values:
+        raise ValueError("no values")
+    if len(values) == 1:
+        return (values[0],) * 3
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return low, middle, high
+
+
+def spread(triple):
+    low, middle, high = triple
+    return (high - low) / middle if middle else float("inf")
+
+
+def errors_of(one):
+    """How many requests of a slice had no right answer."""
+    return sum(one.get(name, 0) for name in ERRORS)
+
+
+def ratios(slices, base_slices):
+    """CPU per request over that of the base lane, for each round in which both served something."""
+    return [one["us_per_request"] / other["us_per_request"] for one, other in zip(slices, base_slices)
+            if one.get("us_per_request") and other.get("us_per_request")]
+
+
+def summarize(slices, base_slices):
+    """One line of the table from the slices of a lane."""
+    summary = {}
+    for name in MEASURES:
+        values = [one[name] for one in slices if one.get(name) is not None]
+        if values:
+            summary[name] = statistics.median(values)
+    total = ratios(slices, base_slices)
+    if total:
+        summary["ratio"] = quartiles(total)
+    requests = sum(one["requests"] for one in slices)
+    summary["requests"] = requests
+    summary["errors"] = sum(errors_of(one) for one in slices)
+    upstream = [one["origin"] for one in slices if one.get("origin")]
+    asked = sum(one["requests"] for one in upstream)
+    if asked:
+        summary["reuse"] = 1 - sum(one["connections"] for one in upstream) / asked
+    if requests and any("resumed" in one for one in slices):
+        summary["resumed"] = sum(one.get("resumed", 0) for one in slices) / requests
+    return summary
+
+
+def refusal(summary, base, wrong=None, resumption=False):
+    """Why this lane must not be compared with its base; None when it may be.
+
+    `wrong`: what was wrong with its answer before the rounds. `resumption`: the row is about resumed sessions."""
+    if wrong:
+        return f"answered wrongly: {wrong}"
+    if summary["requests"] == 0:
+        return "served nothing"
+    if summary["errors"] != base["errors"]:
+        return f"errors differ: {summary['errors']} to {base['errors']} of the base"
+    if resumption and summary.get("resumed", 0) < 0.95:
+        return f"resumed only {100 * summary.get('resumed', 0):.0f} % of its sessions"
+    if summary is not base and "ratio" in summary and spread(summary["ratio"]) > SPREAD_MAX:
+        return f"too noisy: the quartiles are {100 * spread(summary['ratio']):.0f} % apart (at most {100 * SPREAD_MAX:.0f} %)"
+    return None
+
+
+def verdict(summary, row_goal, allowance):
+    """"reached", "missed", or None when there is no goal. allowance: what the goal is multiplied with (growth of the relay)."""
+    if row_goal is None or "ratio" not in summary:
+        return None
+    return "reached" if summary["ratio"][1] <= row_goal * allowance else "missed"
+
+
+def percentile(values, share):
+    """Of a list of numbers; None when it is empty."""
+    ordered = sorted(values)
+    return ordered[int((len(ordered) - 1) * share)] if ordered else None
