@@ -10,6 +10,7 @@ import bench
 import bench_measure
 import bench_micro
 import bench_peers
+import bench_profile
 import bench_report
 import bench_rows
 import bench_stage
@@ -263,6 +264,33 @@ def test_another_toolchain_is_not_compared():
 def test_without_valgrind_the_reason_is_told(monkeypatch, capsys):
     monkeypatch.setattr(bench_micro.shutil, "which", lambda name: None)
     assert bench_micro.micro(False) == 0 and "valgrind is not installed" in capsys.readouterr().out
+
+
+# Profiles.
+
+SAMPLES = """worker-0 1 1.0: 1 cpu-clock:
+\tffff01 tcp_ack+0x1f ([kernel.kallsyms])
+\tffff02 __x64_sys_sendto+0x1 ([kernel.kallsyms])
+\t7f01 __send+0x2 (/usr/lib/libc.so.6)
+\t0001 [unknown] ([unknown])
+
+worker-0 1 1.1: 1 cpu-clock:
+\t5501 h1_run+0x9 (/x/build/release/holdfast)
+\t0001 nonsense (/x/build/release/holdfast)
+
+"""
+
+
+def test_stacks_are_whole_in_the_kernel_and_one_deep_above():
+    found = bench_profile.stacks(SAMPLES.splitlines())
+    assert dict(found) == {(("other", "__send"), ("kernel", "__x64_sys_sendto"), ("kernel", "tcp_ack")): 1,
+                           (("holdfast", "h1_run"),): 1}
+    assert bench_profile.top(found)[0][0] == 0.5 and bench_profile.shares(found) == {"kernel": 0.5, "holdfast": 0.5}
+
+
+def test_a_flame_graph_has_every_symbol():
+    drawn = bench_profile.flame(bench_profile.stacks(SAMPLES.splitlines()))
+    assert all(f"<title>{symbol} 50.00 %" in drawn for symbol in ("__send", "__x64_sys_sendto", "tcp_ack", "h1_run"))
 
 
 # The rig itself: does it start, load, count and compare? Figures are not looked at.

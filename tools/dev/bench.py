@@ -17,6 +17,7 @@ from pathlib import Path
 
 import bench_micro
 import bench_peers
+import bench_profile
 import bench_report
 import bench_rows
 import build
@@ -43,6 +44,7 @@ def read_arguments(words):
     parser.add_argument("--docs", action="store_true", help="writes docs/performance.md from the last report, measures nothing")
     parser.add_argument("--micro", action="store_true", help="instructions under callgrind against bench/baseline.json")
     parser.add_argument("--update", action="store_true", help="with --micro: what is counted now is the new baseline")
+    parser.add_argument("--profile", action="store_true", help="where Holdfast's time goes in the rows: symbols and a flame graph")
     parser.add_argument("--binary", default="", help="another holdfast than that of build/release")
     parser.add_argument("--json", default=str(REPORT), help="write the result here, and the page beside it")
     options = parser.parse_args(words)
@@ -130,6 +132,8 @@ def rig(options):
     rows = [row for row in rows if row.lanes]
     build.build("release", TOOL_TARGETS)
     options.binary = options.binary or str(BUILD / "release/holdfast")
+    if options.profile:
+        return bench_profile.profile(rows, options.binary, RESULTS)
     report = {"machine": machine(), "versions": versions(options.binary), "commit": commit(), "rows": []}
     if options.add and Path(options.json).exists():
         before = load_report(options.json)
