@@ -229,6 +229,16 @@ static void set_handlers(struct building *b)
     XML_SetParamEntityParsing(b->parser, XML_PARAM_ENTITY_PARSING_NEVER);
 }
 
+/* Newer versions of expat warn of the function that older ones have alone. */
+static unsigned long line_of(XML_Parser parser)
+{
+#if XML_MAJOR_VERSION > 2 || (XML_MAJOR_VERSION == 2 && XML_MINOR_VERSION >= 9)
+    return (unsigned long)XML_GetCurrentLineNumber64(parser);
+#else
+    return (unsigned long)XML_GetCurrentLineNumber(parser);
+#endif
+}
+
 static void explain(struct building *b, struct str text)
 {
     enum XML_Error code = XML_GetErrorCode(b->parser);
@@ -241,11 +251,10 @@ static void explain(struct building *b, struct str text)
         error_set(&b->err, FAULT_UPSTREAM, ERROR_BAD_BODY, "EOF");
     else if (code == XML_ERROR_NO_ELEMENTS || code == XML_ERROR_UNCLOSED_TOKEN)
         error_set(&b->err, FAULT_UPSTREAM, ERROR_BAD_BODY,
-                  "xml.Decoder.Token() - XML syntax error on line %lu: unexpected EOF",
-                  (unsigned long)XML_GetCurrentLineNumber(b->parser));
+                  "xml.Decoder.Token() - XML syntax error on line %lu: unexpected EOF", line_of(b->parser));
     else
         error_set(&b->err, FAULT_UPSTREAM, ERROR_BAD_BODY, "xml.Decoder.Token() - XML syntax error on line %lu: %s",
-                  (unsigned long)XML_GetCurrentLineNumber(b->parser), XML_ErrorString(code));
+                  line_of(b->parser), XML_ErrorString(code));
 }
 
 struct xml_node *xml_parse(struct arena *arena, struct str text, struct error *err)
