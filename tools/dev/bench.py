@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import resource
 import subprocess
 import time
@@ -78,7 +79,8 @@ def commit():
 def versions(binary):
     found = {name: bench_peers.version_of(name) for name in ("nginx", "haproxy", "h2o", "apache", "krakend", "h2load")}
     done = subprocess.run([binary, "version"], capture_output=True, text=True, check=False)
-    found["holdfast"] = " ".join(done.stdout.split()[:2]) or "unknown"
+    told = re.search(r"\d+\.\d+\.\d+", done.stdout + done.stderr)
+    found["holdfast"] = told.group(0) if told else None
     return {name: text or "not here" for name, text in found.items()}
 
 

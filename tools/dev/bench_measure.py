@@ -194,6 +194,7 @@ def measure_row(stage, row, options, how):
     here, why = usable(stage, row)
     result = empty_result(row, why)
     row = bench_rows.only_lanes(row, lambda lane: lane in here)
+    result["goal"] = row.goal
     for lane in row.lanes:
         result["lanes"][lane.name]["base"] = lane.base
     if refused or not row.lanes:

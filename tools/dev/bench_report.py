@@ -72,6 +72,10 @@ def table(row):
 
 def row_notes(row):
     notes = [f"{name}: {lane['refused']}" for name, lane in row["lanes"].items() if lane.get("refused")]
+    bases = {lane["base"] for lane in row["lanes"].values() if "summary" in lane and not lane.get("refused")}
+    if row["kind"] == "load" and bases and bases != {"nginx"}:
+        notes.append("compared with: " + ", ".join(f"{name} with {lane['base']}" for name, lane in row["lanes"].items()
+                                                   if "summary" in lane and lane["base"] != name))
     return ([f"not measured: {row['refused']}"] if row["refused"] else []) + notes
 
 
