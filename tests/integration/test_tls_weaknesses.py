@@ -25,4 +25,5 @@ def test_testssl_finds_nothing_above_low(make, tmp_path):
                    capture_output=True, timeout=220, check=False)
     findings = json.loads(report.read_text())
     assert {"TLS1_2", "TLS1_3", "heartbleed", "ROBOT", "LUCKY13"} <= {each["id"] for each in findings}
-    assert [each for each in findings if each["severity"] not in HARMLESS] == []
+    # engine_problem tells of the scanner's own OpenSSL.
+    assert [each for each in findings if each["severity"] not in HARMLESS and each["id"] != "engine_problem"] == []
