@@ -31,6 +31,11 @@ def test_an_unknown_row_is_refused():
         bench_rows.choose("keepalive-127")
 
 
+def test_without_git_the_commit_is_unknown(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert bench.commit() == "unknown"
+
+
 def test_all_rows_of_the_issue_are_there():
     names = {row.name for row in bench_rows.ROWS}
     assert names >= {"keepalive-128-1", "keepalive-128-64", "keepalive-128-1000", "browser-128-64", "keepalive-16k-64",

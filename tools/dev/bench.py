@@ -11,6 +11,7 @@ import os
 import platform
 import re
 import resource
+import shutil
 import subprocess
 import time
 from itertools import groupby
@@ -72,6 +73,8 @@ def machine():
 
 
 def commit():
+    if not shutil.which("git"):
+        return "unknown"
     done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False)
     return done.stdout.strip() or "unknown"
 
