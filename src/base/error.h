@@ -20,7 +20,7 @@ enum error_code {
 struct error {
     enum fault fault;
     enum error_code code;
-    bool retry_safe; /* no byte of the request reached the upstream */
+    bool retry_safe; /* no byte of the request reached the upstream, or it says that it has done nothing with it */
     char text[224];  /* NUL-terminated; "users[1]: dialing 10.0.0.7:443: connection refused" */
 };
 

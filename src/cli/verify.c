@@ -101,6 +101,8 @@ static const char *unfit_text(enum http_unfit unfit)
     case HTTP_UNFIT_OURS:
     case HTTP_UNFIT_UNFINISHED:
     case HTTP_UNFIT_TIMEOUT:
+    case HTTP_UNFIT_GOAWAY: /* HTTP/2 only, which is not spoken here */
+    case HTTP_UNFIT_USED_UP:
         return "given up here";
     }
     return "";

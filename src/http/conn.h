@@ -34,6 +34,8 @@ enum http_unfit {
     HTTP_UNFIT_TUNNEL,     /* it was switched to another protocol */
     HTTP_UNFIT_CLOSED,     /* the peer closed or reset it */
     HTTP_UNFIT_TIMEOUT,    /* one of our clocks ended it */
+    HTTP_UNFIT_GOAWAY,     /* HTTP/2: the peer sent GOAWAY; streams that it still serves go on */
+    HTTP_UNFIT_USED_UP,    /* HTTP/2: no stream number is left */
 };
 
 /* Why a server-role conn ends: the first reason counts. Names go into the ledger (http/end.c). */
@@ -167,7 +169,7 @@ http_room(const struct http_conn *conn) /* streams that http_open would still gi
 
 /* The next head, in the arena. IO_FAIL errors: bad_* and head_too_large (fault CLIENT in the server role, UPSTREAM in
  * the client role), head_timeout, closed, reset, no_answer (the peer closed before the first byte of an answer). For
- * trailers status is 0 and method empty. */
+ * trailers status is 0 and method empty. HTTP/2's client role further: stream_refused, goaway (h2/h2.h). */
 static inline enum io http_recv_head(struct http_stream *stream, struct arena *arena, struct http_head **head,
                                      struct error *err)
 {
@@ -185,7 +187,13 @@ static inline enum io http_recv_body(struct http_stream *stream, struct chain *i
 /* Switching protocols. A request whose head has a `protocol` asks for it (no body, HTTP/1.1); an answer of status 101
  * with one grants it. From there on recv_body and send_body carry bytes of the new protocol both ways, each direction
  * until its own end (for HTTP/1 a FIN); no trailer follows, and the conn carries no other message. In the client role
- * 101 is handed up only when the request asked. */
+ * 101 is handed up only when the request asked.
+ *
+ * HTTP/2 says it by extended CONNECT (RFC 8441), and users see no difference: a WebSocket's CONNECT is handed up as a
+ * GET with a protocol and a Sec-WebSocket-Key made here, and 101 leaves as 200; the other way round a GET with a
+ * protocol leaves as CONNECT, and 2xx is handed up as 101 with the Sec-WebSocket-Accept that fits the request's key.
+ * Other streams of the conn go on. Where the peer does not offer it, http_send_head fails with bad_upgrade. */
+
 /* Sends a head; `end`: no body follows. The conn writes Host, framing, Connection, Keep-Alive and (server role, when
  * missing) Date itself and skips such fields of head->headers. Body framing from head->body_bytes: n: Content-Length
  * (exactly n bytes must be sent); -1: chunked, or closing for an HTTP/1.0 peer. To HEAD, and in 304, Content-Length is
@@ -213,7 +221,7 @@ static inline void http_cancel(struct http_stream *stream, enum http_cancel why)
     stream->conn->ops->cancel(stream, why);
 }
 
-/* The user lets go; the pointer is dead. Server role: the rest of an unread request body is drained in bounds (256 KiB,
+/* The user lets go; the pointer is dead. HTTP/2: what is unfinished is reset, the conn goes on. HTTP/1: server role: the rest of an unread request body is drained in bounds (256 KiB,
  * 1 s) or the conn closes; the next request follows. Client role: the conn may have room again. */
 static inline void http_done(struct http_stream *stream)
 {

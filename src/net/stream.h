@@ -27,6 +27,7 @@ struct stream {
     const struct stream_ops *ops;
     struct loop *loop; /* NULL: detached */
     struct addr peer;  /* ADDR_NONE when not known */
+    bool secure;       /* it is TLS */
 };
 
 /* Reads into the parts. IO_OK: *got > 0 bytes; IO_END: the peer has sent FIN; IO_FAIL: reset and the like. After a

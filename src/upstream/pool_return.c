@@ -163,6 +163,7 @@ static enum reason reason_of(const struct pooled *pooled, const struct transport
     case HTTP_UNFIT_PEER:
     case HTTP_UNFIT_VERSION:
     case HTTP_UNFIT_CLOSED:
+    case HTTP_UNFIT_GOAWAY:
         return REASON_PEER_CLOSE_ANNOUNCED;
     case HTTP_UNFIT_NO_LENGTH:
         return REASON_NO_LENGTH;
@@ -177,6 +178,7 @@ static enum reason reason_of(const struct pooled *pooled, const struct transport
     case HTTP_UNFIT_TUNNEL:
         return REASON_TUNNEL;
     case HTTP_UNFIT_OURS:
+    case HTTP_UNFIT_USED_UP:
     case HTTP_FIT:
         break;
     }

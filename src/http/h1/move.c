@@ -12,6 +12,8 @@ bool http_detach(struct http_conn *base)
 {
     struct h1_conn *conn = h1_of_conn(base);
 
+    if (base->multiplexed)
+        return false;
     ASSERT(base->ops == &h1_client_ops);
     if (!is_movable(conn) || !stream_detach(base->stream))
         return false;
