@@ -12,6 +12,7 @@ struct stream;
 
 struct stream_ops {
     const char *name; /* "tcp", "pair" */
+    bool secure;      /* it is TLS */
     enum io (*readv)(struct stream *stream, const struct iovec *parts, int count, size_t *got, struct error *err);
     enum io (*writev)(struct stream *stream, const struct iovec *parts, int count, size_t *sent, struct error *err);
     void (*shutdown_write)(struct stream *stream);
@@ -27,7 +28,6 @@ struct stream {
     const struct stream_ops *ops;
     struct loop *loop; /* NULL: detached */
     struct addr peer;  /* ADDR_NONE when not known */
-    bool secure;       /* it is TLS */
 };
 
 /* Reads into the parts. IO_OK: *got > 0 bytes; IO_END: the peer has sent FIN; IO_FAIL: reset and the like. After a

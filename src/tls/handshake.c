@@ -103,7 +103,7 @@ struct stream *tls_client_stream(struct stream *under, const struct tls_stream_o
         stream_close(under, true);
         return NULL;
     }
-    tls->stream = (struct stream){.ops = &tls_client_ops, .loop = under->loop, .peer = under->peer, .secure = true};
+    tls->stream = (struct stream){.ops = &tls_client_ops, .loop = under->loop, .peer = under->peer};
     tls->under = under;
     tls->profile = tls_profile_ref(options->profile);
     tls->task.run = tls_stream_run;

@@ -248,6 +248,7 @@ static void early_close(struct stream *stream, bool reset)
 
 static const struct stream_ops early_ops = {
     .name = "tls",
+    .secure = true,
     .readv = early_readv,
     .writev = early_writev,
     .shutdown_write = early_shutdown_write,

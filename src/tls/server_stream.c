@@ -67,7 +67,7 @@ struct stream *tls_server_stream(struct stream *under, struct tls_server *server
         return NULL;
     }
     profile = tls_server_hold(server);
-    tls->stream = (struct stream){.ops = &tls_client_ops, .loop = under->loop, .peer = under->peer, .secure = true};
+    tls->stream = (struct stream){.ops = &tls_client_ops, .loop = under->loop, .peer = under->peer};
     tls->server = true;
     tls->under = under;
     tls->profile = &profile->base;

@@ -450,6 +450,7 @@ static void tls_close(struct stream *stream, bool reset)
 
 const struct stream_ops tls_client_ops = {
     .name = "tls",
+    .secure = true,
     .readv = tls_readv,
     .writev = tls_writev,
     .shutdown_write = tls_shutdown_write,
