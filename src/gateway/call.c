@@ -56,12 +56,27 @@ static enum progress ask_host(struct exchange *x)
     return build_head(x) ? begin_fetch(x) : exchange_fail(x);
 }
 
+bool call_repeat_body(struct exchange *x)
+{
+    chain_clear(&x->request_body);
+    x->request_ended = true;
+    x->request_sent = false;
+    if (x->body.len == 0 || chain_append_borrowed(&x->request_body, loop_blocks(exchange_loop(x)), x->body))
+        return true;
+    error_set(&x->error, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a request's body");
+    return false;
+}
+
 enum progress call_start(struct exchange *x)
 {
     if (compose_wanted(x))
         return compose_begin(x);
     x->call.backend = &x->endpoint->backends[0];
-    return go_to(x, EXCHANGE_CALL);
+    if (!x->call.backend->options->send_body_on_redirect || x->request->body_bytes == 0)
+        return go_to(x, EXCHANGE_CALL);
+    if (!x->body.data)
+        return go_to(x, EXCHANGE_REQUEST);
+    return call_repeat_body(x) ? go_to(x, EXCHANGE_CALL) : exchange_fail(x);
 }
 
 static enum progress choose_host(struct exchange *x)

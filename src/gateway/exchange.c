@@ -181,7 +181,7 @@ static enum progress collect_request(struct exchange *x)
         error_set(&x->error, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a request's body");
         return exchange_fail(x);
     }
-    return proxied ? compose_begin(x) : answer_with_request(x);
+    return proxied ? call_start(x) : answer_with_request(x);
 }
 
 static enum progress finish(struct exchange *x)

@@ -22,6 +22,7 @@ enum progress exchange_fail(struct exchange *exchange);
 
 /* call.c */
 enum progress call_start(struct exchange *exchange);
+bool call_repeat_body(struct exchange *exchange); /* request_body is `body` again, all of it. False: error is set */
 enum progress call_run(struct exchange *exchange);
 enum progress call_collect(struct exchange *exchange);
 /* Moves request body from the client to the backend. IO_OK: all of it is on its way; IO_FAIL: exchange->error. */

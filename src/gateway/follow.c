@@ -1,6 +1,6 @@
 /* follow.c: an exchange whose backend answers with a redirect goes on to where that leads, as KrakenD's HTTP client
- * does (spec 4.7): at most ten times, never with a body, and without credentials to other names. A subtree proxy passes
- * redirects on. Start with follow_redirect. SPDX-License-Identifier: Apache-2.0 */
+ * does (spec 4.7): at most ten times, with a body only where send_body_on_redirect has kept it, without credentials to
+ * other names. A subtree proxy passes redirects on. Start with follow_redirect. SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/follow.h"
 
 #include "gateway/exchange_internal.h"
@@ -16,7 +16,13 @@ static bool is_redirect(uint16_t status)
     return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
-/* 307 and 308 repeat the request as it was: what had a body cannot be repeated. */
+/* 307 and 308 repeat the request as it was: what had a body can be repeated only when that was kept. */
+static bool repeats_body(const struct exchange *x)
+{
+    return x->call.answer->status > 303 && x->call.head.body_bytes != 0 &&
+           x->call.backend->options->send_body_on_redirect && x->body.data;
+}
+
 static bool is_wanted(const struct exchange *x)
 {
     const struct backend_options *options = x->call.backend->options;
@@ -24,7 +30,7 @@ static bool is_wanted(const struct exchange *x)
 
     return is_redirect(status) && !x->call.backend->subtree && !options->no_redirect &&
            headers_get_id(&x->call.answer->headers, HEADER_LOCATION).len > 0 &&
-           (status <= 303 || x->call.head.body_bytes == 0);
+           (status <= 303 || x->call.head.body_bytes == 0 || repeats_body(x));
 }
 
 static struct follow_url current_url(const struct exchange *x)
@@ -130,10 +136,20 @@ static void end_fetch(struct exchange *x)
     x->call.fetch = NULL;
 }
 
+/* No body goes along; the rest of the client's belongs to nobody. */
+static void drop_body(struct exchange *x)
+{
+    x->call.head.body_bytes = 0;
+    x->call.head.announced_bytes = -1;
+    chain_clear(&x->request_body);
+    x->request_ended = true;
+    x->request_sent = false;
+}
+
 enum followed follow_redirect(struct exchange *x)
 {
     struct follow_url from = current_url(x), to;
-    bool keeps_method = repeats(x);
+    bool keeps_method = repeats(x), keeps_body = repeats_body(x);
     struct host *host;
 
     if (!is_wanted(x))
@@ -158,13 +174,11 @@ enum followed follow_redirect(struct exchange *x)
         x->call.head.method = STR("GET");
     x->call.head.path = to.path;
     x->call.head.authority = host->authority;
-    x->call.head.body_bytes = 0;
-    x->call.head.announced_bytes = -1;
     x->call.head.expect_continue = false;
     x->call.host = host;
     x->call.hops++;
-    chain_clear(&x->request_body);
-    x->request_ended = true; /* The rest of the client's body belongs to nobody. */
-    x->request_sent = false;
+    if (keeps_body)
+        return call_repeat_body(x) ? FOLLOWED : FOLLOWED_FAIL;
+    drop_body(x);
     return FOLLOWED;
 }

@@ -105,6 +105,7 @@ static bool prepare_try(struct leg *leg, struct exchange *x, uint64_t deadline_n
         .endpoint = input->endpoint,
         .request = input->request,
         .match = input->match,
+        .body = input->body,
         .leg = leg,
         .trail = input->trail,
         .call = {.backend = leg->backend},

@@ -75,6 +75,7 @@ struct backend_options {
     struct str return_error_details; /* backend/http */
     bool return_error_code;
     bool no_redirect;                     /* backend/http/client: redirects are answers */
+    bool send_body_on_redirect;           /* ... a request's body goes along to where 307 and 308 lead */
     const struct node *node;              /* the backend's object */
     struct transport transport;           /* the service's, with what holdfast/upstream says here */
     struct tls_client_options client_tls; /* the service's, unless backend/http/client has one */

@@ -4,7 +4,7 @@
 
 struct client_block {
     struct tls_client_options client_tls;
-    bool no_redirect;
+    bool no_redirect, send_body_on_redirect;
 };
 
 /* clang-format off */
@@ -12,7 +12,8 @@ static const struct option rows[] = {
     OPTION_OBJECT(struct client_block, "client_tls", client_tls, .schema = &tls_client_schema,
                   .help = "TLS to the hosts of this backend, instead of the root's client_tls."),
     OPTION_BOOL(struct client_block, "no_redirect", no_redirect, .help = "Redirects are answers, and not followed."),
-    OPTION_IGNORED("send_body_on_redirect", .help = "Requests with a body follow 307 and 308 too; comes in a later version."),
+    OPTION_BOOL(struct client_block, "send_body_on_redirect", send_body_on_redirect,
+                .help = "Requests with a body follow 307 and 308 too: their bodies are read whole before they are sent."),
     OPTION_IGNORED("proxy_address", .help = "A proxy that leads to the hosts."),
 };
 
@@ -21,7 +22,6 @@ const struct schema client_schema = {
 };
 
 static const struct later_key later[] = {
-    {"send_body_on_redirect", "false", NULL, false},
     {"proxy_address", "", NULL, false},
 };
 /* clang-format on */
@@ -37,6 +37,7 @@ void client_read(struct backend_options *backend, const char *prefix, struct rep
         return;
     (void)schema_bind(&client_schema, block, path.data, &bound, report->arena, report);
     backend->no_redirect = bound.no_redirect;
+    backend->send_body_on_redirect = bound.send_body_on_redirect;
     if (bound.client_tls.given)
         backend->client_tls = bound.client_tls;
     later_check(later, COUNT_OF(later), block, dotted.data, report);

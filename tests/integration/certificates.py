@@ -20,6 +20,14 @@ def run_openssl(*arguments, text=None):
     assert done.returncode == 0, f"openssl {arguments}: {done.stderr}"
 
 
+def past():
+    """Flags of `openssl x509` for a time that is over; from 3.4 on it refuses an end before the start."""
+    told = subprocess.run(["openssl", "x509", "-help"], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    if "-not_after" in told.stdout:
+        return "-not_before", "20200101000000Z", "-not_after", "20200102000000Z"
+    return "-days", -1
+
+
 class Authority:
     """Signs certificates; `certificate` is what clients have to trust."""
 
@@ -36,5 +44,5 @@ class Authority:
         extensions.write_text(f"subjectAltName={names}\nbasicConstraints=critical,CA:FALSE\n")
         run_openssl("req", "-new", *EC_KEY, "-keyout", key, "-out", request, "-subj", f"/CN={name}")
         run_openssl("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.key, "-CAcreateserial",
-                    "-days", -1 if expired else 30, "-extfile", extensions, "-out", certificate)
+                    *(past() if expired else ("-days", 30)), "-extfile", extensions, "-out", certificate)
         return Certificate(str(certificate), str(key))

@@ -80,6 +80,31 @@ def test_formats_that_come_later_say_so(check):
     assert check(YAML, environment={"FC_ENABLE": ""})[0] == 0
 
 
+@pytest.fixture
+def schema(tmp_path):
+    def write(text):
+        path = tmp_path / "schema.json"
+        path.write_text(text, encoding="utf-8")
+        return path
+    return write
+
+
+def test_a_schema_of_ones_own(check, schema):
+    rules = schema('{"properties": {"name": {"const": "Shop"}, "endpoints": {"items": {"required": ["method"]}}}}')
+    code, output = check(YAML, "-s", rules)
+    assert code == 1 and "FILE:6:5: error: endpoints[0]: \"method\" is missing [HF0113]" in output
+    assert output.endswith("ERROR linting the configuration file:\t1 problem")
+    code, output = check(YAML.replace("concurrent_calls", "method: GET\n    concurrent_calls"), "-s", rules)
+    assert (code, output) == (0, "Parsing configuration file: FILE\nSyntax OK!")
+
+
+def test_a_schema_that_is_none(check, schema):
+    code, output = check(YAML, "--lint-schema", schema('{"type": "object", "pattern": '))
+    assert code == 1 and "schema.json:1:30: error: " in output and "ERROR linting" in output
+    code, output = check(YAML, "--lint-schema", schema('{"$ref": "#/none"}'))
+    assert code == 1 and 'the reference "#/none" leads to nothing in this file [HF0114]' in output
+
+
 def test_lint_flags_exclude_each_other(check):
     code, output = run_to_end(["check", "-c", "x", "-l", "-n"])[::2]
     assert code == 255 and "none of the others can be" in output

@@ -64,6 +64,29 @@ def test_what_is_wrong_is_refused(validator, name):
     assert not validator.is_valid(WRONG[name])
 
 
+@pytest.fixture(scope="module")
+def linted(schema, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lint")
+    (folder / "schema.json").write_text(json.dumps(schema), encoding="utf-8")
+
+    def run(config):
+        (folder / "krakend.json").write_text(json.dumps(config), encoding="utf-8")
+        code, _, err = run_to_end(["check", "-c", folder / "krakend.json", "-s", folder / "schema.json"])
+        return code, err
+    return run
+
+
+@pytest.mark.parametrize("config", ALL)
+def test_our_own_linter_agrees_with_the_other(linted, config):
+    assert "HF0113" not in linted(config)[1]
+
+
+@pytest.mark.parametrize("name", [name for name, config in WRONG.items() if config.get("version") == 3])
+def test_our_own_linter_refuses_too(linted, name):
+    code, err = linted(WRONG[name])
+    assert code == 1 and ("HF0113" in err or "ERROR parsing" in err)
+
+
 def test_comments_and_unknown_components_are_fine(validator):
     assert validator.is_valid({"$schema": "x", "version": 3, "_note": 1, "#a": {}, "@b": [],
                                "extra_config": {"somebody/else": {"a": 1}, "router": {"_why": "x"}}})

@@ -54,11 +54,11 @@ def connect(make, running, context, **options):
 
 
 def s_client(running, *arguments, text="", seconds=20):
-    """What `openssl s_client` prints."""
+    """What `openssl s_client` prints; names as OpenSSL 3.2 and later writes them ("CN=x")."""
     command = ["openssl", "s_client", "-connect", f"127.0.0.1:{running.address[1]}", *map(str, arguments)]
     done = subprocess.run(command, input=text.encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           timeout=seconds, check=False)
-    return done.stdout.decode(errors="replace")
+    return done.stdout.decode(errors="replace").replace("CN = ", "CN=")
 
 
 def metrics(running):
