@@ -120,6 +120,7 @@ struct http_stream {
     uint64_t bytes_in, bytes_out; /* bytes of this message pair on the wire, heads included */
     bool lasting; /* server role, set by the user: the answer has no end that could be waited for. write_timeout does
                      not count, and a client that closes its side is gone: recv_body answers IO_FAIL, client_gone */
+    bool gone;    /* server role, set by the conn: the peer has broken the message off (RST_STREAM) */
 };
 
 /* First member of every version's conn struct. */
@@ -192,7 +193,8 @@ static inline enum io http_recv_body(struct http_stream *stream, struct chain *i
  * HTTP/2 says it by extended CONNECT (RFC 8441), and users see no difference: a WebSocket's CONNECT is handed up as a
  * GET with a protocol and a Sec-WebSocket-Key made here, and 101 leaves as 200; the other way round a GET with a
  * protocol leaves as CONNECT, and 2xx is handed up as 101 with the Sec-WebSocket-Accept that fits the request's key.
- * Other streams of the conn go on. Where the peer does not offer it, http_send_head fails with bad_upgrade. */
+ * Other streams of the conn go on. Where the peer does not offer it, http_send_head fails with bad_upgrade.
+ * To an extended CONNECT any other 2xx would be a grant, too: it must not be sent. */
 
 /* Sends a head; `end`: no body follows. The conn writes Host, framing, Connection, Keep-Alive and (server role, when
  * missing) Date itself and skips such fields of head->headers. Body framing from head->body_bytes: n: Content-Length
@@ -221,8 +223,9 @@ static inline void http_cancel(struct http_stream *stream, enum http_cancel why)
     stream->conn->ops->cancel(stream, why);
 }
 
-/* The user lets go; the pointer is dead. HTTP/2: what is unfinished is reset, the conn goes on. HTTP/1: server role: the rest of an unread request body is drained in bounds (256 KiB,
- * 1 s) or the conn closes; the next request follows. Client role: the conn may have room again. */
+/* The user lets go; the pointer is dead. HTTP/2: what is unfinished is reset, the conn goes on. HTTP/1: server role:
+ * the rest of an unread request body is drained in bounds (256 KiB, 1 s) or the conn closes; the next request follows.
+ * Client role: the conn may have room again. */
 static inline void http_done(struct http_stream *stream)
 {
     stream->conn->ops->done(stream);

@@ -39,6 +39,8 @@ struct http_head {
     uint16_t status;       /* response; 0 in a request and in trailers */
     uint8_t version_minor; /* HTTP/1.x as received; 1 for later versions */
     bool expect_continue;  /* request: has Expect: 100-continue (ignored in HTTP/1.0) */
+    bool trailers;         /* request: its sender keeps what comes behind an answer's body (TE: trailers, RFC 9110
+                              10.1.4). The client role says so for each hop */
     struct http_headers headers; /* without Host, and without hop-by-hop and framing fields but Content-Length */
     int64_t body_bytes;          /* bytes of body that follow: 0: none; -1: not known before its end */
     int64_t announced_bytes; /* the Content-Length field's number when there was one (also for HEAD and 304), else -1 */

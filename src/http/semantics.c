@@ -45,7 +45,7 @@ static bool is_in(uint64_t set, enum header_id id)
 
 bool header_is_hop_by_hop(enum header_id id)
 {
-    return is_in(FIELD(CONNECTION) | FIELD(KEEP_ALIVE) | FIELD(PROXY_CONNECTION) | FIELD(TE) | FIELD(TRAILER) |
+    return is_in(FIELD(CONNECTION) | FIELD(KEEP_ALIVE) | FIELD(PROXY_CONNECTION) | FIELD(TE) |
                      FIELD(TRANSFER_ENCODING) | FIELD(UPGRADE) | FIELD(HTTP2_SETTINGS),
                  id);
 }
@@ -157,6 +157,17 @@ static bool take_length(struct message *message, struct str value)
     return true;
 }
 
+/* RFC 9110 10.1.4. That Connection should name TE is not insisted on: whoever parses chunks can pass over trailers. */
+static bool keeps_trailers(struct str value)
+{
+    struct str element;
+
+    while (str_split(&value, ',', &element))
+        if (str_eq_fold(str_trim(element), STR("trailers")))
+            return true;
+    return false;
+}
+
 static bool take_field(struct message *message, const struct http_field *field)
 {
     struct reading *reading = &message->reading;
@@ -178,6 +189,8 @@ static bool take_field(struct message *message, const struct http_field *field)
         reading->upgrade = field->value;
     } else if (field->id == HEADER_KEEP_ALIVE) {
         take_hints(message->framing, field->value);
+    } else if (field->id == HEADER_TE && message->head->version_minor > 0) {
+        message->head->trailers |= keeps_trailers(field->value);
     }
     return true;
 }

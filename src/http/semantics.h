@@ -29,7 +29,8 @@ void semantics_trailers(struct http_head *head);
 /* uri-host [":" port] of RFC 9112 3.2 with a port up to 65535; no user, no list, no 8-bit bytes. Empty is valid. */
 bool authority_is_valid(struct str authority);
 
-/* Is the field written, or taken out, by each hop for itself? True for framing fields too. */
+/* Is the field written, or taken out, by each hop for itself? True for framing fields too, but not for Trailer, which
+ * only announces (RFC 9110 6.6.2). */
 bool header_is_hop_by_hop(enum header_id id);
 
 #endif

@@ -32,6 +32,7 @@ static const struct str forbidden[] = {
     STR_INIT("Range"),
     STR_INIT("Retry-After"),
     STR_INIT("Set-Cookie"),
+    STR_INIT("Trailer"),
     STR_INIT("Vary"),
     STR_INIT("Via"),
     STR_INIT("Warning"),

@@ -180,6 +180,15 @@ static enum io advance(struct fetch *fetch, struct error *err)
     return IO_OK;
 }
 
+/* The end of a body with trailers is their end. */
+static enum io send_body(struct fetch *fetch, struct chain *from, bool end, struct error *err)
+{
+    bool trailers = end && fetch->trailers_out;
+    enum io io = http_send_body(fetch->stream, from, end && !trailers, err);
+
+    return io == IO_OK && trailers ? http_send_head(fetch->stream, fetch->trailers_out, true, err) : io;
+}
+
 /* Gives a fresh connection the body bytes that the dead one had got. A failure shows when the answer is read. */
 static void send_pending(struct fetch *fetch)
 {
@@ -189,7 +198,7 @@ static void send_pending(struct fetch *fetch)
     if (fetch->request_ended || fetch->send_broken || (fetch->pending.size == 0 && !fetch->body_given))
         return;
     fetch->pending_whole = false;
-    io = http_send_body(fetch->stream, &fetch->pending, fetch->body_given, &err);
+    io = send_body(fetch, &fetch->pending, fetch->body_given, &err);
     fetch->send_broken = io == IO_FAIL;
     fetch->request_ended = io == IO_OK && fetch->body_given;
     if (fetch->send_broken || fetch->request_ended)
@@ -267,7 +276,7 @@ static enum io give_body(struct fetch *fetch, struct chain *from, bool end)
     keep(fetch, from);
     if (fetch->send_broken)
         return swallow(fetch, from, end);
-    io = http_send_body(fetch->stream, from, end, &err);
+    io = send_body(fetch, from, end, &err);
     if (io == IO_WAIT) {
         fetch->kept_ahead = fetch->replay_lost ? 0 : from->size;
         return IO_WAIT;
@@ -357,6 +366,16 @@ enum io fetch_head(struct fetch *fetch, struct arena *arena, struct http_head **
     return IO_OK;
 }
 
+void fetch_set_trailers(struct fetch *fetch, const struct http_head *trailers)
+{
+    fetch->trailers_out = trailers;
+}
+
+const struct http_head *fetch_trailers(const struct fetch *fetch)
+{
+    return fetch->trailers;
+}
+
 enum io fetch_body(struct fetch *fetch, struct chain *into, size_t size_max, struct error *err)
 {
     struct error failure;
@@ -366,6 +385,8 @@ enum io fetch_body(struct fetch *fetch, struct chain *into, size_t size_max, str
         return IO_END;
     ASSERT(fetch->state == FETCH_ANSWER);
     io = http_recv_body(fetch->stream, into, size_max, &failure);
+    if (io == IO_END && http_recv_head(fetch->stream, fetch->arena, &fetch->trailers, &failure) == IO_FAIL)
+        io = IO_FAIL;
     if (io == IO_END) {
         /* The connection is free from here, long before the client has read its answer. */
         fetch_release(fetch);

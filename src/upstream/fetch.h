@@ -58,8 +58,15 @@ enum io fetch_head(struct fetch *fetch, struct arena *arena, struct http_head **
  * came instead; fetch_head moves this on. */
 bool fetch_may_send(struct fetch *fetch);
 
+/* Trailers that go behind the request's body, borrowed for the fetch's life. Before the fetch_send that says `end`;
+ * left out where the framing has no room for them. */
+void fetch_set_trailers(struct fetch *fetch, const struct http_head *trailers);
+
 /* Body bytes of the answer, as http_recv_body. IO_END: complete. */
 enum io fetch_body(struct fetch *fetch, struct chain *into, size_t size_max, struct error *err);
+
+/* What came behind a body that is complete, in the arena of fetch_start; NULL: nothing. */
+const struct http_head *fetch_trailers(const struct fetch *fetch);
 
 /* A fetch that failed before an answer's head: may another host have the request, and what of the body must it be given
  * again? Unless FAILOVER_NO those bytes are put in front of `body`, which holds what this fetch had not taken, and only

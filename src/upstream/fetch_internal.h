@@ -59,8 +59,10 @@ struct fetch {
     uint8_t resends;
     enum reason reason; /* why this request's connection is new */
     uint64_t started_ns;
-    uint64_t sent_at_ns;            /* when the head was given to the connection */
-    uint64_t in_before, out_before; /* the connection's bytes when the request was given to it */
+    uint64_t sent_at_ns;                  /* when the head was given to the connection */
+    uint64_t in_before, out_before;       /* the connection's bytes when the request was given to it */
+    const struct http_head *trailers_out; /* behind the request's body; NULL: none */
+    struct http_head *trailers;           /* behind the answer's; NULL: none */
     struct fetch_stats stats;
     struct error failure;
 };

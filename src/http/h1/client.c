@@ -77,6 +77,24 @@ static bool write_line(struct h1_writer *writer, const struct http_head *head)
                                 : h1_write_request_line(writer, head->method, head->path);
 }
 
+static void write_connection(struct h1_conn *conn, struct h1_writer *writer, const struct http_head *head)
+{
+    bool te = head->trailers;
+
+    if (conn->upgrading) {
+        h1_write_upgrade(writer, head->protocol);
+        return;
+    }
+    if (te)
+        h1_write_known(writer, HEADER_TE, STR("trailers"));
+    if (conn->single_use)
+        h1_write_known(writer, HEADER_CONNECTION, te ? STR("close, TE") : STR("close"));
+    else if (conn->base.ask_keep_alive)
+        h1_write_known(writer, HEADER_CONNECTION, te ? STR("keep-alive, TE") : STR("keep-alive"));
+    else if (te)
+        h1_write_known(writer, HEADER_CONNECTION, STR("TE"));
+}
+
 static enum io client_send_head(struct http_stream *stream, const struct http_head *head, bool end, struct error *err)
 {
     struct h1_conn *conn = h1_of_stream(stream);
@@ -104,13 +122,7 @@ static enum io client_send_head(struct http_stream *stream, const struct http_he
     conn->upgrading = head->protocol.len > 0 && conn->send == H1_SEND_END;
     if (conn->single_use)
         h1_set_unfit(conn, HTTP_UNFIT_OURS);
-    if (conn->upgrading) {
-        h1_write_upgrade(&writer, head->protocol);
-    } else if (conn->single_use) {
-        h1_write_known(&writer, HEADER_CONNECTION, STR("close"));
-    } else if (conn->base.ask_keep_alive) {
-        h1_write_known(&writer, HEADER_CONNECTION, STR("keep-alive"));
-    }
+    write_connection(conn, &writer, head);
     return h1_finish_head(conn, &writer, err);
 }
 

@@ -173,7 +173,7 @@ enum io h1_send_trailers(struct h1_conn *conn, const struct http_head *head, str
 
     if (conn->broken || conn->send == H1_SEND_FAILED)
         return h1_fail(conn, err);
-    if (conn->send == H1_SEND_LENGTH)
+    if (conn->send == H1_SEND_LENGTH && conn->send_left > 0)
         return cut(conn, "fewer bytes of a body than its head promised", err);
     if (conn->send != H1_SEND_CHUNKS) {
         conn->send = H1_SEND_END;

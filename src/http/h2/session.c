@@ -168,7 +168,7 @@ static void got_reset(struct h2_conn *conn, struct h2_stream *stream)
         h2_glitch(conn, H2_GLITCH_STRAY);
         return;
     }
-    stream->reset_by_peer = true;
+    stream->reset_by_peer = stream->base.gone = true;
     if (!stream->reset_by_us)
         h2_glitch(conn, stream->open ? H2_GLITCH_RESET : H2_GLITCH_RESET_EARLY);
 }

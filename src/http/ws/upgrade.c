@@ -108,6 +108,30 @@ static bool next(struct cursor *cursor, struct str *element)
     }
 }
 
+static bool is_among(struct str name, const struct str *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (str_eq(names[i], name))
+            return true;
+    return false;
+}
+
+bool ws_narrow_protocols(struct arena *arena, struct http_head *request, const struct str *allowed, size_t count)
+{
+    struct str field = STR("Sec-WebSocket-Protocol"), kept = STR_EMPTY, element;
+    struct cursor cursor = {.headers = &request->headers, .name = field};
+
+    while (next(&cursor, &element)) {
+        if (!is_among(element, allowed, count))
+            continue;
+        kept = kept.len == 0 ? element : arena_format(arena, "%.*s, %.*s", STR_ARG(kept), STR_ARG(element));
+        if (!kept.data)
+            return false;
+    }
+    headers_remove(&request->headers, field);
+    return kept.len == 0 || headers_add(&request->headers, arena, field, kept);
+}
+
 /* "permessage-deflate; client_max_window_bits" is "permessage-deflate". Commas in quoted parameters do not occur in any
  * extension there is; who sends one is told that the handshake is wrong. */
 static struct str extension_name(struct str element)

@@ -20,6 +20,11 @@ bool ws_is_asked(const struct http_head *request);
  * it speaks another version than 13. */
 bool ws_check_request(const struct http_head *request, struct error *err) MUST_USE;
 
+/* Of the subprotocols that the request offers only these are left, in the client's order; without any, the field goes.
+ * False: no room. */
+bool ws_narrow_protocols(struct arena *arena, struct http_head *request, const struct str *allowed,
+                         size_t count) MUST_USE;
+
 /* Checks an answer of status 101 to that request (RFC 6455 4.1). False: *err, fault UPSTREAM: bad_upgrade. */
 bool ws_check_answer(const struct http_head *request, const struct http_head *answer, struct ws_agreement *agreement,
                      struct error *err) MUST_USE;

@@ -122,8 +122,8 @@ static void serve_one(struct h1_stage *stage, const struct http_conn_options *op
 TEST(fields_of_the_hop_are_not_copied)
 {
     static const char *const ours[] = {
-        "Connection", "keep-alive", "Content-Length", "Transfer-Encoding", "Proxy-Connection", "Upgrade",
-        "TE",         "Trailer",    "Host",           "HTTP2-Settings"};
+        "Connection", "keep-alive", "Content-Length", "Transfer-Encoding", "Proxy-Connection",
+        "Upgrade",    "TE",         "Host",           "HTTP2-Settings"};
     struct http_head head = stage_response(200, 0);
     struct h1_stage stage;
 
@@ -179,6 +179,23 @@ TEST(chunks_and_trailers_are_written)
     stage_done(&stage);
     CHECK_TEXT(without_date(far_text(&stage)), "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
                                                "5\r\nhello\r\n14\r\n world, how are you?\r\n0\r\nX-T: 1\r\n\r\n");
+    CHECK_EQ(stage_accept_io(&stage), IO_WAIT);
+    stage_close(&stage);
+}
+
+TEST(trailers_have_no_place_behind_a_length)
+{
+    struct http_head head = stage_response(200, 5), trailers = stage_response(0, 0);
+    struct h1_stage stage;
+
+    serve_one(&stage, NULL, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    CHECK(headers_add(&head.headers, stage.arena, STR("Trailer"), STR("X-T")));
+    CHECK(headers_add(&trailers.headers, stage.arena, STR("X-T"), STR("1")));
+    CHECK_EQ(http_send_head(stage.stream, &head, false, &stage.err), IO_OK);
+    CHECK_EQ(stage_send_body(&stage, STR("hello"), false), IO_OK);
+    CHECK_EQ(http_send_head(stage.stream, &trailers, true, &stage.err), IO_OK);
+    stage_done(&stage);
+    CHECK_TEXT(without_date(far_text(&stage)), "HTTP/1.1 200 OK\r\nTrailer: X-T\r\nContent-Length: 5\r\n\r\nhello");
     CHECK_EQ(stage_accept_io(&stage), IO_WAIT);
     stage_close(&stage);
 }

@@ -332,6 +332,35 @@ TEST(a_flood_of_interim_answers_is_an_error)
     stage_close(&stage);
 }
 
+TEST(who_keeps_trailers_says_so_to_the_host)
+{
+    static const struct {
+        bool single_use, ask_keep_alive;
+        const char *sent;
+    } rows[] = {
+        {false, false, "GET /x HTTP/1.1\r\nHost: example.test\r\nTe: trailers\r\nConnection: TE\r\n\r\n"},
+        {true, false, "GET /x HTTP/1.1\r\nHost: example.test\r\nTe: trailers\r\nConnection: close, TE\r\n\r\n"},
+        {false, true, "GET /x HTTP/1.1\r\nHost: example.test\r\nTe: trailers\r\nConnection: keep-alive, TE\r\n\r\n"},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct http_conn_options options = {.single_use = rows[i].single_use};
+        struct http_head head = stage_request("GET", "/x", 0);
+        struct h1_stage stage;
+
+        test_case_is("row %zu", i);
+        stage_open(&stage, HTTP_CLIENT, &options, 0);
+        stage.conn->ask_keep_alive = rows[i].ask_keep_alive;
+        head.trailers = true;
+        stage_open_stream(&stage);
+        CHECK_EQ(http_send_head(stage.stream, &head, true, &stage.err), IO_OK);
+        CHECK_STR(far_text(&stage), str_from(rows[i].sent));
+        http_cancel(stage.stream, HTTP_CANCEL_GONE);
+        stage_done(&stage);
+        stage_close(&stage);
+    }
+}
+
 TEST(trailers_are_handed_up_without_what_may_not_stand_there)
 {
     struct h1_stage stage;

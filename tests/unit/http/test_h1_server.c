@@ -100,7 +100,8 @@ static void feed_end(void *arg)
     stage_head(stage);
     CHECK_TEXT(stage->head->path, "/up");
     CHECK_INT(stage->head->body_bytes, -1);
-    CHECK_EQ(stage->head->headers.count, 0);
+    CHECK_EQ(stage->head->headers.count, 1);
+    CHECK_TEXT(headers_get_id(&stage->head->headers, HEADER_TRAILER), "X-T");
     CHECK_TEXT(stage_body(stage, &io), "hello world");
     CHECK_EQ(io, IO_END);
     stage_head(stage);

@@ -109,7 +109,7 @@ static const struct request_row requests[] = {
      "a", "X-Forwarded-For Cache-Control "},
     {"Host: a\nProxy-Connection: close\nKeep-Alive: timeout=5\nTE: trailers\nTrailer: X\nUpgrade: websocket\n"
      "HTTP2-Settings: x\nProxy-Authorization: y\nProxy-Authenticate: z\nX: 1", 0, ERROR_NONE, 0, -1, "a",
-     "Proxy-Authenticate X "},
+     "Trailer Proxy-Authenticate X "},
 
     {"Host: a\nExpect: 100-continue\nContent-Length: 5", EXPECTS, ERROR_NONE, 5, 5, "a", "Expect Content-Length "},
     {"Host: a\nExpect: foo, 100-Continue", EXPECTS, ERROR_NONE, 0, -1, "a", "Expect "},
@@ -287,6 +287,33 @@ TEST(connection_cannot_name_fields_without_end)
         CHECK(headers_add(&head.headers, test_arena(), STR("Connection"), STR("x-y")));
     CHECK(!semantics_request(&head, &framing, &err));
     CHECK_EQ(err.code, ERROR_BAD_FRAMING);
+}
+
+TEST(who_keeps_trailers_says_so)
+{
+    static const struct {
+        const char *fields;
+        uint8_t version_minor;
+        bool trailers;
+    } rows[] = {
+        {"Host: a", 1, false},
+        {"Host: a\nTE: trailers", 1, true},
+        {"Host: a\nTE: gzip;q=0.5, Trailers", 1, true},
+        {"Host: a\nTE: gzip\nTE: trailers\nConnection: TE", 1, true},
+        {"Host: a\nTE: trailers-not", 1, false},
+        {"Host: a\nTE: gzip", 1, false},
+        {"Host: a\nTE: trailers", 0, false},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct http_head head = {.version_minor = rows[i].version_minor, .headers = fields_of(rows[i].fields)};
+        struct http_framing framing;
+        struct error err;
+
+        test_case_is("%s", rows[i].fields);
+        CHECK(semantics_request(&head, &framing, &err));
+        CHECK_EQ(head.trailers, rows[i].trailers);
+    }
 }
 
 TEST(trailers_lose_what_may_not_stand_there)

@@ -68,6 +68,31 @@ TEST(requests_are_checked)
     }
 }
 
+TEST(subprotocols_are_narrowed)
+{
+    static const struct str allowed[] = {STR_INIT("chat"), STR_INIT("b")};
+    static const struct {
+        const char *lines, *left;
+    } rows[] = {
+        {"X: 1", NULL},
+        {"Sec-WebSocket-Protocol: chat", "chat"},
+        {"Sec-WebSocket-Protocol: a, chat, Chat", "chat"},
+        {"Sec-WebSocket-Protocol: b,,c\nsec-websocket-protocol: chat", "b, chat"},
+        {"Sec-WebSocket-Protocol: a", NULL},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct http_head head = request_of("GET", rows[i].lines);
+        struct str left;
+
+        test_case_is("%s", rows[i].lines);
+        CHECK(ws_narrow_protocols(test_arena(), &head, allowed, COUNT_OF(allowed)));
+        left = headers_get(&head.headers, STR("Sec-WebSocket-Protocol"));
+        CHECK_EQ(left.data != NULL, rows[i].left != NULL);
+        CHECK(!rows[i].left || str_eq(left, str_from(rows[i].left)));
+    }
+}
+
 TEST(answers_are_checked_against_what_was_asked)
 {
     static const struct {
