@@ -234,6 +234,15 @@ bool server_is_secured(const struct server *server, size_t index)
     return generation_secured(server->start.generation)->servers[index];
 }
 
+const char *server_protocols(const struct server *server, size_t index)
+{
+    const struct service *service = server->service;
+
+    if (server_is_secured(server, index))
+        return service->server.listeners[index].no_h2 ? "http/1.1" : "http/1.1, h2";
+    return service->use_h2c || service->router.use_h2c ? "http/1.1, h2c" : "http/1.1";
+}
+
 void server_drain(struct server *server)
 {
     const struct service *service = server->service;

@@ -26,7 +26,8 @@ struct server *server_new(const struct server_start *start, struct error *err);
 /* The addresses that are listened on, one for each configured listener. */
 size_t server_address_count(const struct server *server);
 struct addr server_address(const struct server *server, size_t index);
-bool server_is_secured(const struct server *server, size_t index); /* by TLS */
+bool server_is_secured(const struct server *server, size_t index);       /* by TLS */
+const char *server_protocols(const struct server *server, size_t index); /* "http/1.1, h2" */
 
 void server_drain(struct server *server); /* by the service's drain_limit or max_shutdown_wait_time */
 void server_cut(struct server *server);   /* ends at once */

@@ -107,7 +107,7 @@ static struct str ready_line(const struct serving *serving, struct arena *arena)
         struct addr addr = server_address(server, i);
 
         url = url_of(arena, &addr, server_is_secured(server, i));
-        line = arena_format(arena, "%.*s%.*s (http/1.1), ", STR_ARG(line), STR_ARG(url));
+        line = arena_format(arena, "%.*s%.*s (%s), ", STR_ARG(line), STR_ARG(url), server_protocols(server, i));
     }
     if (serving->admin) {
         struct addr addr = admin_addr(serving->admin);
