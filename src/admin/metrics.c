@@ -30,6 +30,8 @@ static struct str method_of(const struct endpoint *endpoint)
         return STR("GET");
     case ENDPOINT_OPTIONS:
         return STR("OPTIONS");
+    case ENDPOINT_GRPC_HEALTH:
+        return STR("POST");
     case ENDPOINT_PROXY:
     case ENDPOINT_ANSWER:
     case ENDPOINT_DEBUG:

@@ -10,7 +10,8 @@
 struct answer {
     struct http_head head;
     struct str body;
-    bool close; /* the connection cannot go on (malformed request) */
+    bool close;                 /* the connection cannot go on (malformed request) */
+    struct http_head *trailers; /* behind the body, in the arena; NULL: none */
 };
 
 struct answer_input {
@@ -40,7 +41,8 @@ void answer_error(const struct answer_input *input, const struct error *err, uin
 void answer_unrouted(const struct answer_input *input, const struct route_match *match, struct answer *out);
 void answer_bad_parameter(const struct answer_input *input, struct str text, struct answer *out);
 
-/* /__health, /__debug/, /__echo/ (its body is given), auto OPTIONS, holdfast/answer (spec 2.4). */
+/* /__health, /__debug/, /__echo/ (its body is given), the health service of gRPC (the same), auto OPTIONS,
+ * holdfast/answer (spec 2.4). */
 void answer_builtin(const struct answer_input *input, const struct endpoint *endpoint, struct str request_body,
                     struct answer *out);
 

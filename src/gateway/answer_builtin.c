@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/text.h"
 #include "gateway/answer_internal.h"
+#include "gateway/grpc.h"
 
 #include "json/write.h"
 #include <stdio.h>
@@ -214,6 +215,9 @@ void answer_builtin(const struct answer_input *input, const struct endpoint *end
         return;
     case ENDPOINT_ANSWER:
         answer_configured(input, &endpoint->options->answer, out);
+        return;
+    case ENDPOINT_GRPC_HEALTH:
+        grpc_health_answer(input, request_body, out);
         return;
     case ENDPOINT_PROXY:
         break;

@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "gateway/exchange_internal.h"
+#include "gateway/grpc.h"
 #include "gateway/render.h"
 #include "gateway/websocket.h"
 
@@ -18,13 +19,14 @@ static bool build_head(struct exchange *x)
         .match = x->match,
         .early = x->early,
         .upgrade = x->upgrade,
+        .grpc = x->grpc,
         .client_ip = forward_client_ip(x->arena, &exchange_service(x)->router, x->request, &x->client->peer),
     };
 
     if (!forward_request(x->arena, &input, &x->call.head, &x->error))
         return false;
     x->call.asks_for_gzip =
-        x->endpoint->traffic == CLASS_SHORT && forward_may_ask_for_gzip(x->call.backend, &x->call.head);
+        x->endpoint->traffic == CLASS_SHORT && !x->grpc && forward_may_ask_for_gzip(x->call.backend, &x->call.head);
     return !x->call.asks_for_gzip || forward_ask_for_gzip(x->arena, &x->call.head, &x->error);
 }
 
@@ -100,6 +102,20 @@ static enum progress fail_over(struct exchange *x)
     return ask_host(x);
 }
 
+/* What stands behind the client's body, for endpoints that pass it on. False: x->error. */
+static bool take_trailers(struct exchange *x)
+{
+    struct forward_input input = {.endpoint = x->endpoint, .backend = x->call.backend};
+    enum io io;
+
+    if (!x->stream || !x->endpoint->no_op || x->call.head.body_bytes >= 0)
+        return true;
+    io = http_recv_head(x->stream, x->arena, &x->trailers, &x->error);
+    if (io == IO_OK)
+        forward_trailers(&input, x->trailers);
+    return io != IO_FAIL;
+}
+
 /* One piece from the client to the backend. IO_OK: it was passed on. */
 static enum io pump_piece(struct exchange *x)
 {
@@ -112,7 +128,11 @@ static enum io pump_piece(struct exchange *x)
         if (io == IO_WAIT || io == IO_FAIL)
             return io;
         x->request_ended = io == IO_END;
+        if (x->request_ended && !take_trailers(x))
+            return IO_FAIL;
     }
+    if (UNLIKELY(x->trailers != NULL))
+        fetch_set_trailers(x->call.fetch, x->trailers);
     io = fetch_send(x->call.fetch, &x->request_body, x->request_ended, &x->error);
     x->request_sent = io == IO_OK && x->request_ended;
     return io;
@@ -123,8 +143,8 @@ static bool client_has_failed(const struct exchange *x)
 {
     struct http_conn_facts facts;
 
-    if (!x->stream)
-        return false;
+    if (!x->stream || x->stream->gone)
+        return x->stream != NULL;
     http_facts(x->client->conn, &facts);
     return facts.last_error.fault != FAULT_NONE;
 }
@@ -154,12 +174,37 @@ static bool proxy_refuses(struct exchange *x)
     return true;
 }
 
+/* To a client that sent an extended CONNECT any success is a tunnel. */
+static bool promises_a_tunnel(struct exchange *x)
+{
+    if (!x->upgrade || !x->client->conn->multiplexed || x->call.answer->status / 100 != 2)
+        return false;
+    error_set(&x->error, FAULT_UPSTREAM, ERROR_BAD_UPGRADE, "%.*s: %u instead of a switch of protocols",
+              STR_ARG(x->call.host->url), (unsigned)x->call.answer->status);
+    return true;
+}
+
+/* Something on the way answered, or a server that knows no gRPC: the client is told what it can understand. */
+static enum progress translate_for_grpc(struct exchange *x)
+{
+    uint16_t status = x->call.answer->status;
+    struct str reason = status_reason(status);
+
+    fetch_end(x->call.fetch, HTTP_CANCEL_GONE);
+    x->call.fetch = NULL;
+    grpc_answer(x->arena, grpc_status_of_http(status),
+                arena_format(x->arena, "the host answered %u %.*s", (unsigned)status, STR_ARG(reason)), &x->answer);
+    return reply(x);
+}
+
 static enum progress take_answer(struct exchange *x)
 {
     if (x->call.answer->status == 101)
         return websocket_begin(x) ? go_to(x, EXCHANGE_FINISH) : exchange_fail(x);
-    if (proxy_refuses(x))
+    if (proxy_refuses(x) || promises_a_tunnel(x))
         return exchange_fail(x);
+    if (UNLIKELY(x->grpc) && x->endpoint->no_op && grpc_is_foreign(x->call.answer))
+        return translate_for_grpc(x);
     if (!call_begin_body(x))
         return exchange_fail(x);
     return go_to(x, x->endpoint->no_op ? EXCHANGE_RELAY : EXCHANGE_COLLECT);

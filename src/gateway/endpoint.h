@@ -46,7 +46,8 @@ enum endpoint_kind {
     ENDPOINT_HEALTH,
     ENDPOINT_DEBUG,
     ENDPOINT_ECHO,
-    ENDPOINT_OPTIONS
+    ENDPOINT_OPTIONS,
+    ENDPOINT_GRPC_HEALTH,
 };
 
 struct endpoint {

@@ -5,11 +5,20 @@
 #include "base/assert.h"
 #include "gateway/compose.h"
 #include "gateway/exchange_internal.h"
+#include "gateway/grpc.h"
 #include "gateway/lasting.h"
 
 #define EXCHANGE_ARENA_BYTES ((size_t)256 << 20)
 
 enum { STATUS_CLIENT_GONE = 499 };
+
+/* A host is not to be blamed for a deadline that the client has set. */
+static enum http_cancel reason_of(const struct exchange *x)
+{
+    if (x->error.code != ERROR_DEADLINE || (x->due_ns > 0 && loop_now_ns(exchange_loop(x)) >= x->due_ns))
+        return HTTP_CANCEL_GONE;
+    return HTTP_CANCEL_DEADLINE;
+}
 
 enum progress exchange_fail(struct exchange *x)
 {
@@ -20,10 +29,12 @@ enum progress exchange_fail(struct exchange *x)
     timer_clear(exchange_loop(x), &x->deadline);
     discover_quit(&x->call.waiter);
     composition_end(x->composition);
-    fetch_end(x->call.fetch, x->error.code == ERROR_DEADLINE ? HTTP_CANCEL_DEADLINE : HTTP_CANCEL_GONE);
+    fetch_end(x->call.fetch, reason_of(x));
     x->call.fetch = NULL;
     chain_clear(&x->call.packed);
     chain_clear(&x->response_body); /* a part of the backend's answer must not stand before ours */
+    if (x->head_sent && !client_gone && x->grpc && reply_late(x))
+        return go_to(x, EXCHANGE_FINISH);
     if (x->head_sent || client_gone) {
         http_cancel(x->stream, x->error.code == ERROR_DEADLINE ? HTTP_CANCEL_DEADLINE : HTTP_CANCEL_ERROR);
         return go_to(x, EXCHANGE_FINISH);
@@ -65,13 +76,20 @@ static enum progress receive_head(struct exchange *x)
     return go_to(x, EXCHANGE_ROUTE);
 }
 
+/* The endpoint's, or the client's own when it is earlier. */
 static void start_deadline(struct exchange *x)
 {
     int64_t timeout_ns = x->endpoint->timeout_ns;
+    uint64_t now_ns = loop_now_ns(exchange_loop(x)), at_ns = TIMER_OFF, own_ns;
 
     if (timeout_ns != 0)
-        timer_set(exchange_loop(x), &x->deadline,
-                  loop_now_ns(exchange_loop(x)) + (timeout_ns > 0 ? (uint64_t)timeout_ns : 0));
+        at_ns = now_ns + (timeout_ns > 0 ? (uint64_t)timeout_ns : 0);
+    if (UNLIKELY(x->grpc) && grpc_timeout(x->request, &own_ns)) {
+        x->due_ns = now_ns + own_ns;
+        at_ns = u64_min(at_ns, x->due_ns);
+    }
+    if (at_ns != TIMER_OFF)
+        timer_set(exchange_loop(x), &x->deadline, at_ns);
 }
 
 /* Endpoints that take a body. One that is announced too large is refused before a backend hears of it. */
@@ -95,10 +113,13 @@ static enum progress serve_endpoint(struct exchange *x)
 {
     struct answer_input input;
 
+    if (lasting_is_impossible(x))
+        return reply_error(x, 501, STR_EMPTY, STR_EMPTY);
     switch (x->endpoint->kind) {
     case ENDPOINT_PROXY:
     case ENDPOINT_DEBUG:
     case ENDPOINT_ECHO:
+    case ENDPOINT_GRPC_HEALTH:
         return take_request(x);
     case ENDPOINT_ANSWER:
     case ENDPOINT_HEALTH:
@@ -133,6 +154,7 @@ static enum progress find_endpoint(struct exchange *x)
     struct answer_input input = reply_input(x);
     struct str bad = STR_EMPTY;
 
+    x->grpc = x->client->conn->multiplexed && grpc_is_asked(x->request);
     if (str_eq(path, STR("*")))
         return answer_asterisk(x);
     x->match = arena_alloc(x->arena, sizeof(*x->match), _Alignof(struct route_match));

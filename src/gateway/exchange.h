@@ -38,6 +38,7 @@ struct exchange {
     bool early;         /* sent to the backend with Early-Data: 1 */
     bool upgrade;       /* the client asks for a WebSocket, and may have one */
     bool lasting;       /* counted as one that lasts (lasting.h) */
+    bool grpc;          /* gRPC, over HTTP/2: errors are told in its words */
     bool leaving;       /* a stream that is to end at the next event's end */
     bool handed_over;   /* the client's stream belongs to a tunnel now */
     bool head_sent;     /* a final head went to the client: errors can only cut from here */
@@ -52,6 +53,7 @@ struct exchange {
     struct generation *generation;   /* held */
     const struct endpoint *endpoint; /* NULL until routed */
     struct http_head *request;       /* NULL until read */
+    struct http_head *trailers;      /* of the request's body, as they go on; NULL: none */
     struct route_match *match;
     struct chain request_body, response_body;
     struct answer answer; /* SEND: what is sent */
@@ -74,6 +76,7 @@ struct exchange {
     struct fetch_trail *trail; /* its connections to hosts, of all calls; NULL: a copy of which nobody is told */
     struct error error;        /* why it failed; fault NONE when it did not */
     uint64_t started_ns;
+    uint64_t due_ns;        /* the client's own deadline (grpc-timeout); 0: none */
     uint64_t request_bytes; /* of its body, so far */
 };
 

@@ -34,6 +34,7 @@ bool forward_request(struct arena *arena, const struct forward_input *input, str
         .protocol = input->upgrade ? STR("websocket") : STR_EMPTY,
         .version_minor = 1,
         .announced_bytes = -1,
+        .trailers = input->endpoint->no_op && (input->request->trailers || input->grpc),
     };
     return (out->path.data && forward_headers(arena, input, out) &&
             (!input->host->forward || address_proxy(arena, input->host, out))) ||

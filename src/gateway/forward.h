@@ -16,6 +16,7 @@ struct forward_input {
     const struct route_match *match;
     struct str client_ip; /* forward_client_ip's answer */
     bool upgrade;         /* the client asks for a WebSocket: its handshake goes along */
+    bool grpc;            /* what gRPC cannot do without goes along */
     bool early;           /* the client's TLS handshake is not done: Early-Data: 1 says so (RFC 8470 5.1) */
 };
 
@@ -24,6 +25,9 @@ struct forward_input {
  * subtree with "*" headers and query copies slices only. False: no room. */
 bool forward_request(struct arena *arena, const struct forward_input *input, struct http_head *out,
                      struct error *err) MUST_USE;
+
+/* What came behind the body of a client's request: fields that the lists would not let pass are taken out. */
+void forward_trailers(const struct forward_input *input, struct http_head *trailers);
 
 /* Go's transport asks for gzip by itself when nobody has said Accept-Encoding or Range, but not for HEAD, and not with
  * disable_compression. Proxies of a whole subtree pass everything as it is. */

@@ -1,6 +1,7 @@
 /* forward_headers.c: which of a client's headers reach the backend, and those that the gateway adds (spec 3.4, 4.1).
  * The client's order is kept; names go out in Go's canonical form. SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/forward_internal.h"
+#include "gateway/grpc.h"
 #include "http/ws/upgrade.h"
 
 static const struct str agent = STR_INIT("KrakenD Version " HOLDFAST_VERSION);
@@ -80,13 +81,23 @@ static bool is_replaced(const struct copying *copying, enum header_id id)
            (id == HEADER_X_FORWARDED_VIA && copying->has_agent);
 }
 
-/* What belongs to the kind of exchange passes whatever the lists say: the handshake of a WebSocket, and where a stream
- * of events is to be taken up again. */
-static bool always_passes(const struct forward_input *input, struct str name)
+/* What belongs to the kind of exchange passes whatever the lists say: the handshake of a WebSocket, where a stream of
+ * events is to be taken up again, and what gRPC is made of. */
+static bool always_passes(const struct forward_input *input, struct str name, enum header_id id)
 {
+    if (input->grpc && grpc_is_field(name, id))
+        return true;
+    if (id != HEADER_OTHER)
+        return false;
     if (input->upgrade)
         return ws_is_field(name);
     return input->endpoint->traffic == CLASS_STREAM && str_eq_fold(name, STR("Last-Event-ID"));
+}
+
+/* Trailer announces what only a no-op endpoint passes on, behind a body that has no length. */
+static bool announces_nothing(const struct forward_input *input, enum header_id id)
+{
+    return id == HEADER_TRAILER && (!input->endpoint->no_op || input->request->body_bytes >= 0);
 }
 
 static bool copy(struct copying *copying, const struct http_field *field)
@@ -94,15 +105,16 @@ static bool copy(struct copying *copying, const struct http_field *field)
     enum header_id id = (enum header_id)field->id;
     struct str name;
 
-    if (UNLIKELY(id == HEADER_OTHER && copying->input->endpoint->traffic != CLASS_SHORT &&
-                 always_passes(copying->input, field->name))) {
+    if (UNLIKELY((copying->input->grpc || copying->input->endpoint->traffic != CLASS_SHORT) &&
+                 always_passes(copying->input, field->name, id))) {
         *copying->next++ = *field;
         return true;
     }
 
     /* Whoever hides that a request may be a replay would answer for it (RFC 8470 5.1). */
-    if (id != HEADER_EARLY_DATA && (!endpoint_passes(copying->input, field->name, id) ||
-                                    !backend_passes(copying->input, field->name) || is_replaced(copying, id)))
+    if (id != HEADER_EARLY_DATA &&
+        (!endpoint_passes(copying->input, field->name, id) || !backend_passes(copying->input, field->name) ||
+         is_replaced(copying, id) || announces_nothing(copying->input, id)))
         return true;
     if (id == HEADER_CONTENT_LENGTH) {
         copying->passes_length = true; /* The connection writes it, from body_bytes. */
@@ -160,4 +172,18 @@ bool forward_headers(struct arena *arena, const struct forward_input *input, str
     out->body_bytes = body_bytes(&copying);
     out->announced_bytes = out->body_bytes > 0 ? out->body_bytes : -1;
     return true;
+}
+
+void forward_trailers(const struct forward_input *input, struct http_head *trailers)
+{
+    struct http_headers *headers = &trailers->headers;
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < headers->count; i++) {
+        const struct http_field *field = &headers->fields[i];
+
+        if (endpoint_passes(input, field->name, (enum header_id)field->id) && backend_passes(input, field->name))
+            headers->fields[kept++] = *field;
+    }
+    headers->count = kept;
 }

@@ -136,6 +136,15 @@ static uint32_t head_bytes_max(int64_t max_header_bytes)
 }
 
 /* A head is no larger than max_header_bytes lets it be. */
+/* Only who could have a tunnel is told of it. */
+static bool has_tunnels(const struct generation *generation)
+{
+    for (uint32_t i = 0; i < generation_endpoint_count(generation); i++)
+        if (generation_endpoint(generation, i)->traffic == CLASS_TUNNEL)
+            return true;
+    return false;
+}
+
 static struct h2_rules h2_rules_of(const struct service *service)
 {
     const struct h2_settings *settings = &service->server.h2;
@@ -201,6 +210,7 @@ struct frontend *frontend_new(const struct frontend_options *options)
     frontend->started_ns = loop_now_ns(options->loop);
     frontend->conn_options = conn_options_of(generation_service(options->generation));
     frontend->h2_rules = h2_rules_of(generation_service(options->generation));
+    frontend->h2_rules.tunnels = has_tunnels(options->generation);
     frontend->conn_options.h2 = &frontend->h2_rules;
     frontend->conn_options.h2_counts = &frontend->h2_counts;
     frontend->h2c =

@@ -46,7 +46,7 @@ static bool route(struct generation *generation, struct str method, struct endpo
     return router_add(generation->router, method, path, endpoint, place, report);
 }
 
-/* /__health, and /__debug/ and /__echo/ for all methods (spec 2.4). */
+/* /__health, gRPC's health service, and /__debug/ and /__echo/ for all methods (spec 2.4). */
 static bool add_builtins(struct generation *generation, struct report *report)
 {
     const struct service *service = generation->service;
@@ -56,6 +56,10 @@ static bool add_builtins(struct generation *generation, struct report *report)
     if (!service->router.disable_health) {
         endpoint = add_builtin(generation, ENDPOINT_HEALTH, service->router.health_path);
         ok &= route(generation, STR("GET"), endpoint, endpoint->path, (struct place){0}, report);
+    }
+    if (service->server.grpc_health) {
+        endpoint = add_builtin(generation, ENDPOINT_GRPC_HEALTH, STR("/grpc.health.v1.Health/Check"));
+        ok &= route(generation, STR("POST"), endpoint, endpoint->path, (struct place){0}, report);
     }
     if (service->debug_endpoint) {
         endpoint = add_builtin(generation, ENDPOINT_DEBUG, STR("/__debug/*"));
@@ -155,7 +159,7 @@ struct generation *generation_build(struct arena *arena, const struct service *s
     generation->service = service;
     generation->holders = 1;
     generation->profiles.arena = arena;
-    generation->room = (uint32_t)(2 * service->endpoint_count + 4);
+    generation->room = (uint32_t)(2 * service->endpoint_count + 5);
     generation->endpoints = arena_array(arena, struct endpoint, generation->room);
     generation->router = router_new(arena, &rules);
     generation->secured = arena_make(arena, struct secured);

@@ -64,11 +64,33 @@ void lasting_leave(struct frontend *frontend, const struct endpoint *endpoint, c
         crowd_leave(frontend->lasting_crowd, &addr);
 }
 
+static bool is_extended_connect(const struct exchange *x)
+{
+    return x->request->protocol.len > 0 && x->client->conn->multiplexed;
+}
+
+bool lasting_is_impossible(struct exchange *x)
+{
+    if (LIKELY(!is_extended_connect(x)) || (x->endpoint->traffic == CLASS_TUNNEL && ws_is_asked(x->request)))
+        return false;
+    error_set(&x->error, FAULT_CLIENT, ERROR_BAD_UPGRADE, "extended CONNECT to what makes no tunnel");
+    return true;
+}
+
+/* What the client offers and the endpoint does not want is not offered to the host. */
+static bool narrow_offer(struct exchange *x)
+{
+    const struct str_list *allowed = &x->endpoint->options->stream.subprotocols;
+
+    return allowed->count == 0 || ws_narrow_protocols(x->arena, x->request, allowed->items, allowed->count) ||
+           error_set(&x->error, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a handshake");
+}
+
 bool lasting_admit(struct exchange *x)
 {
     if (x->endpoint->traffic == CLASS_TUNNEL) {
         x->upgrade = ws_is_asked(x->request);
-        return !x->upgrade || (ws_check_request(x->request, &x->error) && enter(x));
+        return !x->upgrade || (narrow_offer(x) && ws_check_request(x->request, &x->error) && enter(x));
     }
     x->stream->lasting = true;
     return enter(x);
@@ -132,7 +154,9 @@ static uint64_t heartbeat_at_ns(const struct exchange *x)
 
 static void set_timer(struct exchange *x)
 {
-    timer_set(exchange_loop(x), &x->deadline, u64_min(idle_at_ns(x), heartbeat_at_ns(x)));
+    uint64_t at_ns = u64_min(idle_at_ns(x), heartbeat_at_ns(x));
+
+    timer_set(exchange_loop(x), &x->deadline, x->due_ns > 0 ? u64_min(at_ns, x->due_ns) : at_ns);
 }
 
 void stream_begin(struct exchange *x)
@@ -200,6 +224,10 @@ enum progress stream_expire(struct exchange *x)
     uint64_t now_ns = loop_now_ns(exchange_loop(x));
 
     x->deadline.fired = false;
+    if (x->due_ns > 0 && now_ns >= x->due_ns) {
+        error_set(&x->error, FAULT_UPSTREAM, ERROR_DEADLINE, "the client's own deadline is over");
+        return exchange_fail(x);
+    }
     if (x->response_body.size > 0)
         x->watch->heard_ns = now_ns; /* it is the client that is waited for */
     if (now_ns >= idle_at_ns(x)) {

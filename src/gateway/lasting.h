@@ -6,6 +6,10 @@
 
 #include "gateway/exchange_internal.h"
 
+/* The client has sent an extended CONNECT (RFC 8441) to what makes no tunnel, where any success would be one: 501, as
+ * RFC 9220 3 says. True: the exchange's error is filled. */
+bool lasting_is_impossible(struct exchange *exchange) MUST_USE;
+
 /* A request to an endpoint of such a class. False: the exchange's error is filled, and lasting_refuse answers. */
 bool lasting_admit(struct exchange *exchange) MUST_USE;
 enum progress lasting_refuse(struct exchange *exchange);

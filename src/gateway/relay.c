@@ -27,6 +27,19 @@ static enum io await_first_piece(struct exchange *x)
     return io == IO_END ? IO_OK : io;
 }
 
+/* RFC 9110 6.5.1: trailers go to clients that keep them: all of HTTP/2, and those of HTTP/1.1 that say so, in chunks.
+ */
+static bool client_keeps_trailers(const struct exchange *x)
+{
+    return x->client->conn->multiplexed || (x->request->trailers && x->call.answer->body_bytes < 0);
+}
+
+/* NULL: none come, or nobody wants them. */
+static const struct http_head *trailers_of(const struct exchange *x)
+{
+    return x->answer_ended && x->call.fetch && client_keeps_trailers(x) ? fetch_trailers(x->call.fetch) : NULL;
+}
+
 static enum io send_head(struct exchange *x)
 {
     struct http_head head = {0};
@@ -34,6 +47,8 @@ static enum io send_head(struct exchange *x)
 
     if (!forward_response(x->arena, exchange_service(x), x->call.answer, &head, &x->error))
         return IO_FAIL;
+    if (!client_keeps_trailers(x))
+        headers_remove_id(&head.headers, HEADER_TRAILER);
     if (first.len > 0 && !headers_add_id(&head.headers, x->arena, HEADER_CONTENT_TYPE, answer_sniff(first))) {
         error_set(&x->error, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for an answer's head");
         return IO_FAIL;
@@ -49,6 +64,8 @@ static enum io send_head(struct exchange *x)
 /* From the backend to the client. IO_END: the answer is complete on both sides. */
 static enum io pump_answer(struct exchange *x)
 {
+    const struct http_head *trailers;
+
     for (;;) {
         bool fresh = x->response_body.size == 0 && !x->answer_ended;
         enum io io = fresh ? call_body(x) : IO_OK;
@@ -60,7 +77,10 @@ static enum io pump_answer(struct exchange *x)
             stream_heard(x);
         if (x->answer_ended && x->call.answer->body_bytes == 0)
             return IO_END; /* the head said so already */
-        io = http_send_body(x->stream, &x->response_body, x->answer_ended, &x->error);
+        trailers = trailers_of(x);
+        io = http_send_body(x->stream, &x->response_body, x->answer_ended && !trailers, &x->error);
+        if (io == IO_OK && trailers)
+            io = http_send_head(x->stream, trailers, true, &x->error);
         if (io != IO_OK)
             return io;
         if (x->answer_ended)

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 #include "gateway/exchange_internal.h"
+#include "gateway/grpc.h"
 
 struct answer_input reply_input(struct exchange *x)
 {
@@ -25,19 +26,47 @@ static enum progress cut(struct exchange *x)
     return go_to(x, EXCHANGE_FINISH);
 }
 
+/* What clients may know of it: the cause, and the whole story where the configuration says so. */
+static struct str grpc_message(const struct exchange *x)
+{
+    if (x->error.fault == FAULT_NONE)
+        return status_reason(x->answer.head.status);
+    return str_from(exchange_service(x)->router.return_error_msg ? x->error.text : error_code_name(x->error.code));
+}
+
+/* An error of ours, to a client that looks for grpc-status. */
+static void put_in_words_of_grpc(struct exchange *x)
+{
+    enum grpc_status status =
+        x->error.fault == FAULT_NONE ? grpc_status_of_http(x->answer.head.status) : grpc_status_of_error(&x->error);
+
+    grpc_answer(x->arena, status, grpc_message(x), &x->answer);
+}
+
+bool reply_late(struct exchange *x)
+{
+    struct http_head *trailers = grpc_trailers(x->arena, grpc_status_of_error(&x->error), grpc_message(x));
+    struct error err;
+
+    return trailers && http_send_head(x->stream, trailers, true, &err) == IO_OK;
+}
+
 enum progress reply(struct exchange *x)
 {
     struct http_head *head = &x->answer.head;
-    struct str body = x->answer.body;
     bool head_only = x->request && str_eq(x->request->method, STR("HEAD"));
+    struct str body;
 
     timer_clear(exchange_loop(x), &x->deadline);
+    if (UNLIKELY(x->grpc) && head->status != 200)
+        put_in_words_of_grpc(x);
+    body = x->answer.body;
     x->status = head->status;
     if (x->answer.close && !x->client->conn->multiplexed)
         http_drain(x->client->conn);
     if (head_only)
         head->announced_bytes = (int64_t)body.len;
-    head->body_bytes = head_only ? 0 : (int64_t)body.len;
+    head->body_bytes = head_only ? 0 : x->answer.trailers ? -1 : (int64_t)body.len;
     if (http_send_head(x->stream, head, head->body_bytes == 0, &x->error) != IO_OK)
         return cut(x);
     x->head_sent = true;
@@ -50,7 +79,12 @@ enum progress reply(struct exchange *x)
 
 enum progress reply_run(struct exchange *x)
 {
-    switch (http_send_body(x->stream, &x->response_body, true, &x->error)) {
+    const struct http_head *trailers = x->answer.trailers;
+    enum io io = http_send_body(x->stream, &x->response_body, !trailers, &x->error);
+
+    if (io == IO_OK && trailers)
+        io = http_send_head(x->stream, trailers, true, &x->error);
+    switch (io) {
     case IO_OK:
     case IO_END:
         return go_to(x, EXCHANGE_FINISH);

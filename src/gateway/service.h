@@ -91,7 +91,8 @@ struct stream_options {
     int64_t pong_ns;      /* how long a Ping of ours waits for an answer */
     int64_t write_ns;     /* how long a side of a tunnel may take nothing of what waits for it */
     int64_t message_bytes_max;
-    int64_t open_max; /* of this endpoint at once, over all workers */
+    int64_t open_max;             /* of this endpoint at once, over all workers */
+    struct str_list subprotocols; /* that may be spoken in a tunnel; none: all */
 };
 
 struct endpoint_options {
@@ -187,7 +188,8 @@ struct server_options {
     enum profile profile;
     enum error_status error_status;
     bool keep_alive_header;
-    bool as_sent; /* encoded_urls: paths and queries reach backends in the bytes in which they came */
+    bool grpc_health; /* grpc.health.v1.Health/Check is answered for the gateway itself */
+    bool as_sent;     /* encoded_urls: paths and queries reach backends in the bytes in which they came */
     enum access_form access_log;
     int64_t max_requests_per_connection, max_connections;
     int64_t body_gap_timeout_ns;

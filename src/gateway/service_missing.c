@@ -65,7 +65,7 @@ static const struct component_row {
      "holdfast/admin serves metrics in OpenMetrics form at /metrics"},
     {"backend/conditional", VERDICT_WARN, AT_ALL, enterprise, NULL},
     {"backend/soap", VERDICT_WARN, AT_ALL, enterprise, NULL},
-    {"backend/grpc", VERDICT_WARN, AT_ALL, enterprise, NULL},
+    {"backend/grpc", VERDICT_WARN, AT_ALL, enterprise, "gRPC of clients passes through no-op endpoints as it is"},
     {"backend/static-filesystem", VERDICT_WARN, AT_ALL, enterprise, NULL},
     {"backend/", VERDICT_WARN, AT_ALL, "requests to this backend fail", NULL},
     {"async/", VERDICT_WARN, AT_ALL, "no consumer runs", NULL},
@@ -73,7 +73,7 @@ static const struct component_row {
     {"governance/", VERDICT_WARN, AT_ALL, enterprise, NULL},
     {"ai/", VERDICT_WARN, AT_ALL, enterprise, NULL},
     {"workflow", VERDICT_WARN, AT_ALL, enterprise, NULL},
-    {"grpc", VERDICT_WARN, AT_ALL, enterprise, NULL},
+    {"grpc", VERDICT_WARN, AT_ALL, enterprise, "gRPC of clients passes through no-op endpoints as it is"},
     {"redis", VERDICT_WARN, AT_ALL, "no connection to it is made", NULL},
 };
 

@@ -9,13 +9,13 @@
 
 struct stream_block {
     struct stream_options options;
-    bool idle_given, heartbeat_given, pong_given, write_given, message_given, open_given;
+    bool idle_given, heartbeat_given, pong_given, write_given, message_given, open_given, subprotocols_given;
 };
 
 /* KrakenD Enterprise's. */
 struct websocket_block {
     bool direct, connect_event, disconnect_event;
-    struct str_list input_headers;
+    struct str_list input_headers, subprotocols;
     int64_t message_bytes_max, ping_ns, pong_ns, write_ns, idle_ns;
 };
 
@@ -34,6 +34,8 @@ static const struct option stream_rows[] = {
                 .help = "Largest WebSocket message, as it is on the wire; 0: no limit."),
     OPTION_INT(struct stream_block, "max_open", options.open_max, .max = UINT32_MAX, GIVEN(open_given),
                .help = "Streams and tunnels of this endpoint at once, over all workers; 0: no limit."),
+    OPTION_STRINGS(struct stream_block, "subprotocols", options.subprotocols, GIVEN(subprotocols_given),
+                   .help = "Subprotocols that WebSockets may speak; others that the client offers are left out. Empty: all."),
 };
 
 const struct schema stream_schema = {
@@ -43,6 +45,7 @@ const struct schema stream_schema = {
 static const struct option websocket_rows[] = {
     OPTION_BOOL(struct websocket_block, "enable_direct_communication", direct, .help = "One connection to the host for each client: the only mode there is."),
     OPTION_STRINGS(struct websocket_block, "input_headers", input_headers, .help = "Of the endpoint's input_headers, those that go with the handshake; empty: all."),
+    OPTION_STRINGS(struct websocket_block, "subprotocols", subprotocols, .help = "Subprotocols that may be spoken; others that the client offers are left out. Empty: all."),
     OPTION_INT(struct websocket_block, "max_message_size", message_bytes_max, .max = INT64_MAX, .help = "Largest message in bytes; 0: no limit."),
     OPTION_DURATION(struct websocket_block, "ping_period", ping_ns, .preset = SECONDS(54), .max = INT64_MAX, .help = "Silence after which a Ping is sent; 0: never."),
     OPTION_DURATION(struct websocket_block, "pong_wait", pong_ns, .preset = SECONDS(60), .min = 1, .max = INT64_MAX, .help = "How long an answer to it may take."),
@@ -50,7 +53,6 @@ static const struct option websocket_rows[] = {
     OPTION_DURATION(struct websocket_block, "timeout", idle_ns, .preset = SECONDS(300), .max = INT64_MAX, .help = "Longest silence of both sides."),
     OPTION_BOOL(struct websocket_block, "connect_event", connect_event, .help = "Only with multiplexing."),
     OPTION_BOOL(struct websocket_block, "disconnect_event", disconnect_event, .help = "Only with multiplexing."),
-    OPTION_IGNORED("subprotocols", .help = "What the client offers and the host chooses passes."),
     OPTION_IGNORED("read_buffer_size", .help = "Buffers come from the worker."),
     OPTION_IGNORED("write_buffer_size", .help = "Buffers come from the worker."),
     OPTION_IGNORED("message_buffer_size", .help = "Only with multiplexing."),
@@ -80,6 +82,8 @@ static void take_stream(struct stream_options *stream, const struct stream_block
         stream->message_bytes_max = block->options.message_bytes_max;
     if (block->open_given)
         stream->open_max = block->options.open_max;
+    if (block->subprotocols_given)
+        stream->subprotocols = block->options.subprotocols;
 }
 
 static bool lists(const struct str_list *list, struct str name)
@@ -134,6 +138,7 @@ static void read_websocket(const struct spot *spot, const struct node *block, co
     endpoint->stream.pong_ns = bound.pong_ns;
     endpoint->stream.write_ns = bound.write_ns;
     endpoint->stream.message_bytes_max = bound.message_bytes_max;
+    endpoint->stream.subprotocols = bound.subprotocols;
     narrow_headers(&endpoint->input_headers, &bound.input_headers);
 }
 

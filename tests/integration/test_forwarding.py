@@ -80,7 +80,8 @@ def test_a_star_passes_all_end_to_end_fields(front):
     request = front.ask("/all", [*CLIENT_FIELDS, ("Connection", "keep-alive"), ("Te", "trailers")])
     assert own_names(request) == {"x-one", "x-two", "x-three", "cookie", "content-type"}
     assert request.get("user-agent") == "tester/1"
-    assert not {"te", "keep-alive", "proxy-connection"} & request.names()
+    assert not {"keep-alive", "proxy-connection"} & request.names()
+    assert (request.get("te"), "TE" in request.get("connection")) == ("trailers", True)  # ours: trailers are passed on
 
 
 def test_names_are_canonical(front):

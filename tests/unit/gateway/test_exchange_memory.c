@@ -151,7 +151,8 @@ static bool request_is_complete(const struct peer *origin)
 {
     bool chunked = has_heard(origin, "chunked\r\n");
 
-    return has_heard(origin, "\r\n\r\n") && (!chunked || has_heard(origin, "\r\n0\r\n\r\n"));
+    return has_heard(origin, "\r\n\r\n") &&
+           (!chunked || (has_heard(origin, "\r\n0\r\n") && str_ends(heard_by(origin), STR("\r\n\r\n"))));
 }
 
 static void serve(struct memory_stage *stage)
@@ -209,6 +210,11 @@ static const struct {
      "POST /noop/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-T: 1\r\n\r\n",
      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nworld\r\n0\r\nX-T: 1\r\n\r\n",
      {"5\r\nworld\r\n", "\r\n0\r\n\r\n"}},
+    {"no-op in chunks with trailers",
+     "POST /noop/a HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-T: "
+     "@\r\n\r\n",
+     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nworld\r\n0\r\nX-T: @1\r\n\r\n",
+     {"5\r\nworld\r\n", "x1\r\n\r\n"}},
     {"no-op for HTTP/1.0",
      "POST /noop/a HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello",
      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nworld\r\n0\r\n\r\n",

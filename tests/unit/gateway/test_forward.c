@@ -456,3 +456,55 @@ TEST(forward_bears_arenas_of_every_size)
     CHECK(successes > 0);
     gateway_forget();
 }
+
+TEST(forward_trailers_by_the_lists)
+{
+    static const struct {
+        const char *endpoint, *backend, *left;
+    } rows[] = {
+        {"", "", ""},
+        {"\"input_headers\": [\"*\"],", "", "X-Sum: 1\nX-Other: 2\n"},
+        {"\"input_headers\": [\"x-sum\"],", "", "X-Sum: 1\n"},
+        {"\"input_headers\": [\"*\"],", "\"input_headers\": [\"x-other\"]", "X-Other: 2\n"},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct str text = arena_format(test_arena(),
+                                       "{\"endpoint\": \"/a\", \"output_encoding\": \"no-op\", %s "
+                                       "\"backend\": [{%s}]}",
+                                       rows[i].endpoint, rows[i].backend);
+        struct endpoint *endpoint = gateway_endpoint(gateway_service_of(text.data));
+        struct forward_input input = {.endpoint = endpoint, .backend = &endpoint->backends[0]};
+        struct http_head *trailers = gateway_request("", "", "X-Sum: 1\nX-Other: 2");
+
+        test_case_is("%.*s", STR_ARG(text));
+        forward_trailers(&input, trailers);
+        CHECK_STR(gateway_fields(&trailers->headers), str_from(rows[i].left));
+        gateway_forget();
+    }
+}
+
+TEST(forward_says_who_keeps_trailers)
+{
+    static const struct {
+        const char *encoding;
+        bool asked, told;
+    } rows[] = {{"no-op", true, true}, {"no-op", false, false}, {"json", true, false}};
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct str text = arena_format(
+            test_arena(),
+            "{\"endpoint\": \"/a\", \"input_headers\": [\"*\"], \"output_encoding\": \"%s\", \"backend\": [{}]}",
+            rows[i].encoding);
+        struct http_head *request = gateway_request("GET", "/a", "Trailer: X-Sum");
+        struct http_head out;
+
+        test_case_is("row %zu", i);
+        request->trailers = rows[i].asked;
+        request->body_bytes = -1;
+        out = forward(gateway_service_of(text.data), request);
+        CHECK_EQ(out.trailers, rows[i].told);
+        CHECK_EQ(headers_get_id(&out.headers, HEADER_TRAILER).data != NULL,
+                 str_eq(str_from(rows[i].encoding), STR("no-op")));
+    }
+}

@@ -1,0 +1,250 @@
+"""test_grpc.py: gRPC over HTTP/2 by the byte: what passes, what the gateway says in gRPC's words, deadlines, cancels, health.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import time
+
+import h2.events
+import pytest
+from configs import backend, endpoint, service
+from h2client import Client
+from origin import answers, chunked, reply
+from rawhttp import Client as Http1Client
+from waiting import eventually
+
+MESSAGE = b"\0\0\0\0\2\x08\x01"
+TYPE = ("content-type", "application/grpc")
+GRPC = [TYPE, ("te", "trailers")]
+GOOD = chunked([MESSAGE], [("Content-Type", "application/grpc")], [("grpc-status", "0"), ("x-meta", "m")])
+
+
+def way(upstream, traffic="short", path="/a.Echo/*", upstream_options=None, **keys):
+    extra = {"holdfast/upstream": {"class": traffic, **(upstream_options or {})}}
+    keys = {"method": "POST", "output_encoding": "no-op", **keys}
+    return endpoint(path, backend(upstream, path, encoding="no-op", extra_config=extra), **keys)
+
+
+def call(make, gateway, path="/a.Echo/Say", fields=GRPC, body=MESSAGE, **keys):
+    client = Client(gateway.address)
+    make.stack.callback(client.sock.close)
+    client.request(1, path, "POST", body, fields, **keys)
+    return client
+
+
+def start(make, *ways, server=None, **root):
+    return make.gateway(service(list(ways), server, None, use_h2c=True, **root))
+
+
+def status_of(client, stream=1):
+    """(HTTP status, grpc-status, grpc-message) of an answer without messages."""
+    client.wait(h2.events.StreamEnded, stream)
+    head = dict(client.of(h2.events.ResponseReceived, stream)[0].headers)
+    assert not client.of(h2.events.DataReceived, stream), "all of it stands in the head"
+    assert head["content-type"] == "application/grpc"
+    return int(head[":status"]), int(head["grpc-status"]), head.get("grpc-message")
+
+
+def test_messages_metadata_and_trailers_pass(make):
+    origin = make.origin(answers(GOOD))
+    gateway = start(make, way(origin))
+    client = call(make, gateway, fields=[*GRPC, ("grpc-timeout", "5S"), ("grpc-encoding", "identity"), ("x-own", "1")])
+    assert client.status(1) == 200
+    assert client.body(1) == MESSAGE
+    assert client.trailers(1) == [("grpc-status", "0"), ("x-meta", "m")]
+    request = origin.last
+    assert (request.path, request.body, request.get("te")) == ("/a.Echo/Say", MESSAGE, "trailers")
+    assert (request.get("grpc-timeout"), request.get("grpc-encoding")) == ("5S", "identity")
+    assert request.get("content-type") == "application/grpc"
+    assert request.get("x-own") is None, "metadata of applications pass by input_headers"
+    assert request.get("accept-encoding") is None
+
+
+def test_fields_of_grpc_pass_whatever_is_listed(make):
+    origin = make.origin(answers(GOOD))
+    client = call(make, start(make, way(origin, input_headers=["X-Own"])), fields=[*GRPC, ("x-own", "1"), ("x-not", "2")])
+    assert client.trailers(1)[0] == ("grpc-status", "0")
+    assert (origin.last.get("content-type"), origin.last.get("x-own"), origin.last.get("x-not")) == ("application/grpc", "1", None)
+
+
+def test_a_host_that_refuses_connections_is_unavailable(make):
+    origin = make.origin()
+    gateway = start(make, way(origin))
+    origin.stop_listening()
+    assert status_of(call(make, gateway)) == (200, 14, "connect_refused")
+
+
+def test_the_whole_story_where_it_may_be_told(make):
+    origin = make.origin()
+    gateway = start(make, way(origin))
+    gateway = make.gateway(service([way(origin)], None, {"router": {"return_error_msg": True}}, use_h2c=True))
+    origin.stop_listening()
+    assert "refused" in status_of(call(make, gateway))[2]
+
+
+@pytest.mark.parametrize("answer, code", [
+    ("503 Service Unavailable", 14), ("502 Bad Gateway", 14), ("404 Not Found", 12), ("401 Unauthorized", 16), ("418 Teapot", 2)])
+def test_answers_of_http_alone_are_translated(make, answer, code):
+    gateway = start(make, way(make.origin(answers(reply("<html>", answer)))))
+    http, status, message = status_of(call(make, gateway))
+    assert (http, status) == (200, code)
+    assert answer.split()[0] in message
+
+
+def test_a_status_that_a_server_gives_itself_stays(make):
+    data = chunked([], [("Content-Type", "application/grpc"), ("grpc-status", "7")], (), "403 Forbidden")
+    client = call(make, start(make, way(make.origin(answers(data)))))
+    client.wait(h2.events.StreamEnded, 1)
+    head = dict(client.of(h2.events.ResponseReceived, 1)[0].headers)
+    assert (head[":status"], head["grpc-status"]) == ("403", "7")
+
+
+def test_no_such_service_is_unimplemented(make):
+    gateway = start(make, way(make.origin()))
+    assert status_of(call(make, gateway, "/b.Other/Say"))[:2] == (200, 12)
+
+
+def test_others_get_what_http_says(make):
+    gateway = start(make, way(make.origin()))
+    for fields in ([("content-type", "application/json")], [("content-type", "application/grpc-web")]):
+        assert call(make, gateway, "/b.Other/Say", fields).status(1) == 404
+
+
+def never(conn, _):
+    conn.wait_end(20)
+
+
+@pytest.mark.parametrize("timeout, header, most", [("10s", "300m", 5), ("300ms", "10S", 5), ("300ms", None, 5)])
+def test_the_earlier_deadline_counts(make, timeout, header, most):
+    origin = make.origin(never)
+    gateway = start(make, way(origin, timeout=timeout))
+    began = time.monotonic()
+    client = call(make, gateway, fields=[*GRPC, *([("grpc-timeout", header)] if header else [])])
+    assert status_of(client) == (200, 4, "deadline")
+    assert 0.25 < time.monotonic() - began < most
+    eventually(lambda: not origin.open_connections(), 2, "the call to the host is cancelled")
+
+
+def begins(conn, _):
+    conn.send("HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\nTransfer-Encoding: chunked\r\n\r\n"
+              f"{len(MESSAGE):x}\r\n")
+    conn.send(MESSAGE + b"\r\n")
+    conn.wait_end(20)
+
+
+def test_the_clients_deadline_ends_a_stream_too(make):
+    """Class stream: the endpoint's timeout is for the head, the client's own is for the whole."""
+    origin = make.origin(begins)
+    gateway = start(make, way(origin, "stream", timeout="5s"))
+    client = call(make, gateway, fields=[*GRPC, ("grpc-timeout", "700m")])
+    assert client.status(1) == 200
+    assert dict(client.trailers(1)) == {"grpc-status": "4", "grpc-message": "deadline"}
+    assert client.body(1) == MESSAGE
+    eventually(lambda: not origin.open_connections(), 2, "the call to the host is cancelled")
+
+
+def test_a_stream_without_one_has_none(make):
+    gateway = start(make, way(make.origin(begins), "stream", timeout="300ms"))
+    client = call(make, gateway)
+    assert client.status(1) == 200
+    time.sleep(0.8)
+    client.poll()
+    assert not client.of(h2.events.StreamEnded, 1) and not client.of(h2.events.StreamReset, 1)
+
+
+def test_a_host_that_breaks_off_is_told_in_trailers(make):
+    def handler(conn, _):
+        conn.send("HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\nTransfer-Encoding: chunked\r\n\r\n7\r\n")
+        conn.send(MESSAGE + b"\r\n")
+        time.sleep(0.2)
+        conn.reset()
+
+    client = call(make, start(make, way(make.origin(handler))))
+    assert dict(client.trailers(1))["grpc-status"] == "14"
+    assert client.status(1) == 200
+
+
+@pytest.mark.parametrize("handler", [never, begins])
+def test_a_client_that_cancels_ends_the_hosts_work_within_a_second(make, handler):
+    origin = make.origin(handler)
+    client = call(make, start(make, way(origin, timeout="30s")), end=False)
+    origin.wait_requests(1)
+    if handler is begins:
+        assert client.status(1) == 200
+    client.h2.reset_stream(1, 8)
+    client.flush()
+    eventually(lambda: not origin.open_connections(), 1.5, "the call to the host is cancelled")
+
+
+def test_a_client_that_cancels_while_its_upload_is_held_up(make):
+    """The host takes nothing: the client's RST_STREAM must be noticed all the same."""
+    origin = make.origin(lambda conn, _: time.sleep(20), receive_buffer=4096)
+    client = call(make, start(make, way(origin, timeout="30s")), body=None, end=False)
+    sent = 0
+    while sent < 64 << 20:
+        room = min(client.h2.local_flow_control_window(1), 16384)
+        if room == 0:
+            client.poll(0.5)
+            if client.h2.local_flow_control_window(1) == 0:
+                break
+            continue
+        client.h2.send_data(1, b"x" * room)
+        client.flush()
+        sent += room
+    client.h2.reset_stream(1, 8)
+    client.flush()
+
+    def is_over():
+        ping = len(client.of(h2.events.PingAckReceived))
+        client.h2.ping(b"12345678")
+        client.flush()
+        client.poll()
+        return len(client.of(h2.events.PingAckReceived)) > ping
+
+    eventually(is_over, 2, "the connection lives")
+    client.request(3, "/b.Other/Say", "POST", MESSAGE, GRPC)
+    assert status_of(client, 3)[1] == 12
+
+
+def test_limits_are_exhausted_resources(make):
+    gateway = start(make, way(make.origin(begins), "stream", extra_config={"holdfast/stream": {"max_open": 1}}))
+    first = call(make, gateway)
+    assert first.status(1) == 200
+    assert status_of(call(make, gateway))[:2] == (200, 8)
+
+
+CHECK = "/grpc.health.v1.Health/Check"
+
+
+def health(make, gateway, name=b""):
+    message = (b"\x0a" + bytes([len(name)]) + name) if name else b""
+    return call(make, gateway, CHECK, body=b"\0" + len(message).to_bytes(4, "big") + message)
+
+
+def test_health_of_the_gateway_itself(make):
+    gateway = start(make, way(make.origin()), server={"grpc_health": True})
+    for name in (b"", b"a.Echo"):
+        client = health(make, gateway, name)
+        assert client.body(1) == b"\0\0\0\0\2\x08\x01"
+        assert client.trailers(1) == [("grpc-status", "0")]
+    assert status_of(health(make, gateway, b"b.Other"))[1] == 5
+
+
+def test_health_is_off_by_default_and_a_hosts_own_passes(make):
+    origin = make.origin(answers(GOOD))
+    gateway = start(make, way(origin, path="/*"))
+    assert health(make, gateway).trailers(1)[0] == ("grpc-status", "0")
+    assert origin.last.path == CHECK
+
+
+def test_health_while_it_drains(make):
+    gateway = start(make, way(make.origin(begins)), server={"grpc_health": True, "drain_window": "3s", "drain_limit": "8s"})
+    busy = call(make, gateway)
+    assert busy.status(1) == 200
+    gateway.send_signal(15)
+    time.sleep(0.3)
+    with Http1Client(gateway.address) as client:
+        response = client.request("POST", CHECK, [TYPE, ("TE", "trailers")], b"\0\0\0\0\0")
+        assert (response.body, response.trailers) == (b"\0\0\0\0\2\x08\x02", [("grpc-status", "0")])
+    busy.h2.reset_stream(1, 8)
+    busy.flush()
+    gateway.wait()

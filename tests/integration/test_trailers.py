@@ -1,0 +1,121 @@
+"""test_trailers.py: what stands behind a body is passed on to those that keep it, and what may not stand there is not.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import h2.events
+import pytest
+from configs import forward_all, proxy, service
+from h2client import Client as H2Client
+from origin import answers, chunked, reply
+from rawhttp import Client
+
+TRAILERS = [("X-Sum", "1"), ("Content-Length", "9"), ("Set-Cookie", "evil=1"), ("Authorization", "no"), ("X-Forwarded-For", "1"),
+            ("Server-Timing", "db;dur=5")]
+KEPT = [("X-Sum", "1"), ("Server-Timing", "db;dur=5")]
+ANNOUNCED = ("Trailer", "X-Sum, Server-Timing")
+
+
+def no_op(origin, **keys):
+    return proxy(origin, use_h2c=True, **keys)
+
+
+def h2_client(make, gateway):
+    made = H2Client(gateway.address)
+    make.stack.callback(made.sock.close)
+    return made
+
+
+def test_a_client_that_keeps_trailers_gets_them(make):
+    origin = make.origin(answers(chunked([b"hel", b"lo"], [ANNOUNCED], TRAILERS)))
+    with Client(make.gateway(no_op(origin)).address) as client:
+        response = client.get("/", [("TE", "trailers"), ("Connection", "TE")])
+        assert (response.body, response.trailers) == (b"hello", KEPT)
+        assert response.get("trailer") == ANNOUNCED[1]
+        assert client.get("/", [("TE", "trailers")]).trailers == KEPT
+    assert len(origin.connections) == 1, "the connection is kept behind trailers"
+    assert all(request.get("te") == "trailers" for request in origin.requests)
+
+
+@pytest.mark.parametrize("fields, version", [((), "1.1"), ((("TE", "gzip"),), "1.1"), ((("TE", "trailers"),), "1.0")])
+def test_other_clients_do_not(make, fields, version):
+    origin = make.origin(answers(chunked([b"hello"], [ANNOUNCED], TRAILERS)))
+    with Client(make.gateway(no_op(origin)).address) as client:
+        response = client.get("/", fields, version=version)
+        assert (response.body, response.trailers, response.get("trailer")) == (b"hello", [], None)
+    assert origin.last.get("te") is None
+
+
+def test_trailers_behind_nothing(make):
+    origin = make.origin(answers(chunked([], (), [("X-Sum", "0")])))
+    with Client(make.gateway(no_op(origin)).address) as client:
+        response = client.get("/", [("TE", "trailers")])
+        assert (response.body, response.trailers) == (b"", [("X-Sum", "0")])
+
+
+def test_http2_always_gets_them(make):
+    origin = make.origin(answers(chunked([b"x" * 100000], [ANNOUNCED], TRAILERS)))
+    client = h2_client(make, make.gateway(no_op(origin)))
+    client.request(1, "/")
+    assert client.body(1) == b"x" * 100000
+    assert client.trailers(1) == [(name.lower(), value) for name, value in KEPT]
+    assert dict(client.of(h2.events.ResponseReceived, 1)[0].headers)["trailer"] == ANNOUNCED[1]
+
+
+def test_a_decoded_answer_has_none(make):
+    origin = make.origin(answers(chunked([b"{}"], [ANNOUNCED, ("Content-Type", "application/json")], TRAILERS)))
+    way = {"endpoint": "/", "backend": [{"host": [origin.url], "url_pattern": "/"}]}
+    with Client(make.gateway(service([way])).address) as client:
+        response = client.get("/", [("TE", "trailers")])
+        assert (response.status, response.trailers, response.get("trailer")) == (200, [], None)
+    assert origin.last.get("te") is None
+
+
+def test_malformed_trailers_cut_the_answer(make):
+    data = chunked([b"hello"]).replace(b"0\r\n\r\n", b"0\r\nno colon\r\n\r\n")
+    with Client(make.gateway(no_op(make.origin(answers(data)))).address) as client:
+        client.send_request("GET", "/", [("TE", "trailers")])
+        assert b"0\r\n\r\n" not in client.read_to_end()
+
+
+UPLOAD = ("Transfer-Encoding: chunked\r\nTrailer: X-Sum, X-Other\r\n\r\n5\r\nhello\r\n0\r\n"
+          "X-Sum: 1\r\nContent-Length: 7\r\nAuthorization: no\r\nX-Other: 2\r\n\r\n")
+
+
+@pytest.mark.parametrize("headers, passed, announced", [
+    (["*"], [("X-Sum", "1"), ("X-Other", "2")], "X-Sum, X-Other"), (["X-Sum"], [("X-Sum", "1")], None), ([], [], None)])
+def test_trailers_of_requests_pass_by_the_lists_of_the_endpoint(make, headers, passed, announced):
+    origin = make.origin()
+    gateway = make.gateway(service([forward_all(origin, input_headers=headers)]))
+    with Client(gateway.address) as client:
+        for _ in range(2):
+            client.send("POST /up HTTP/1.1\r\nHost: a\r\n" + UPLOAD)
+            assert client.read_final().status == 200
+    for request in origin.requests:
+        assert (request.body, request.trailers, request.get("trailer")) == (b"hello", passed, announced)
+
+
+def test_trailers_of_a_request_over_http2(make):
+    origin = make.origin()
+    client = h2_client(make, make.gateway(no_op(origin)))
+    client.request(1, "/up", "POST", b"hello", end=False)
+    client.h2.send_headers(1, [("x-sum", "1"), ("cookie", "no")], end_stream=True)
+    client.flush()
+    assert client.status(1) == 200
+    assert (origin.last.body, origin.last.trailers) == (b"hello", [("X-Sum", "1")])
+
+
+def test_trailers_go_again_with_a_body_that_goes_again(make):
+    """A kept connection dies under a PUT: the fresh one gets the body with what stands behind it."""
+    def handler(conn, request):
+        if conn.number == 0 and len(conn.origin.requests) > 1:
+            conn.reset()
+            return
+        conn.body()
+        conn.send(reply())
+
+    origin = make.origin(handler)
+    with Client(make.gateway(no_op(origin)).address) as client:
+        assert client.get("/").status == 200
+        client.send("PUT /up HTTP/1.1\r\nHost: a\r\n" + UPLOAD)
+        assert client.read_final().status == 200
+    assert (origin.last.body, origin.last.trailers) == (b"hello", [("X-Sum", "1"), ("X-Other", "2")])
