@@ -1,5 +1,5 @@
 /* admin.h: the admin listener: health, metrics, pools, a plain live page. Runs on the main thread's loop beside the
- * workers and only reads their numbers. SPDX-License-Identifier: Apache-2.0 */
+ * workers, reads their numbers, and passes commands on. SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_ADMIN_ADMIN_H
 #define HOLDFAST_ADMIN_ADMIN_H
 
@@ -16,11 +16,12 @@ struct admin_view {
     const bool *draining;
     uint64_t overflows_at_start;       /* of accept queues, as the kernel counts them */
     struct conservation *conservation; /* set by admin_new; NULL: nobody checks */
+    struct task *drain;                /* woken on the admin's loop by POST /v1/drain; NULL: nobody can drain */
 };
 
 struct admin;
 
-/* Serves on addr: /, /metrics, /v1/status, /v1/pools, /livez, /readyz (docs/admin.md). NULL with *err. */
+/* Serves the pages and commands of docs/admin.md on addr. NULL with *err. */
 struct admin *admin_new(struct loop *loop, const struct addr *addr, const struct admin_view *view, struct error *err);
 
 struct addr admin_addr(const struct admin *admin); /* the address taken */

@@ -16,7 +16,7 @@ static const char page_head[] =
     "<p><span class=\"big\" id=\"r\">-</span> of upstream requests went over a kept connection</p>"
     "<div id=\"t\"></div><p><small>Every second. <a href=\"/metrics\">metrics</a> "
     "<a href=\"/v1/pools\">pools</a> <a href=\"/v1/whatif\">what if</a> <a href=\"/v1/conns\">connections</a> "
-    "<a href=\"/v1/status\">status</a></small></p>"
+    "<a href=\"/v1/status\">status</a> <a href=\"/v1/config\">configuration</a></small></p>"
     "<script>const why=";
 
 /* Text gets into the page by textContent only: a host's name is not ours. */

@@ -1,4 +1,5 @@
-/* pages.c: health, status and pools; metrics and the live page have files of their own. Start with the table.
+/* pages.c: which path answers what: health, status and pools; metrics and the live page have files of their own. Start
+ * with the table and page_make.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "admin/pages.h"
 
@@ -185,6 +186,12 @@ static void make_whatif(struct json_writer *writer, const struct admin_view *vie
     whatif_write(writer, view);
 }
 
+static void make_config(struct json_writer *writer, const struct admin_view *view, uint64_t uptime_ns)
+{
+    (void)uptime_ns;
+    service_effective_write(generation_service(view->generation), writer);
+}
+
 static void make_metrics(struct json_writer *writer, const struct admin_view *view, uint64_t uptime_ns)
 {
     conservation_check(view->conservation, view->hosts, view->workers, uptime_ns);
@@ -207,6 +214,7 @@ static const struct {
     {STR_INIT("/v1/status"), STR_INIT("application/json"), make_status},
     {STR_INIT("/v1/pools"), STR_INIT("application/json"), make_pools},
     {STR_INIT("/v1/whatif"), STR_INIT("application/json"), make_whatif},
+    {STR_INIT("/v1/config"), STR_INIT("application/json"), make_config},
     {STR_INIT("/metrics"), STR_INIT("application/openmetrics-text; version=1.0.0; charset=utf-8"), make_metrics},
     {STR_INIT("/livez"), STR_INIT("text/plain; charset=utf-8"), make_ok},
     {STR_INIT("/readyz"), STR_INIT("text/plain; charset=utf-8"), make_ok},
@@ -222,16 +230,81 @@ static void plain(struct page *page, uint16_t status, struct str text)
     *page = (struct page){.status = status, .type = STR("text/plain; charset=utf-8"), .body = text};
 }
 
+static void make_drain(const struct admin_view *view, struct page *page)
+{
+    *page = (struct page){.status = 202, .type = STR("application/json"), .body = STR("{\"draining\":true}\n")};
+    if (!view->drain)
+        plain(page, 503, STR("nobody here can drain\n"));
+    else if (*view->draining)
+        page->status = 200;
+    else
+        page->drains = true;
+}
+
+static void make_reload(const struct admin_view *view, struct page *page)
+{
+    (void)view;
+    plain(
+        page, 501,
+        STR("a configuration cannot be loaded into a running gateway yet: start it again; files of certificates, keys "
+            "and tickets are read again by themselves\n"));
+}
+
+/* What changes something. The flush is made by workers (page_is_flush). */
+static const struct {
+    struct str path;
+    void (*make)(const struct admin_view *view, struct page *page);
+} commands[] = {
+    {STR_INIT("/v1/drain"), make_drain},
+    {STR_INIT("/v1/reload"), make_reload},
+    {STR_INIT("/v1/pools:flush"), NULL},
+};
+
+static bool is_get(const struct http_head *request)
+{
+    return str_eq(request->method, STR("GET")) || str_eq(request->method, STR("HEAD"));
+}
+
+/* A browser names the page that made it ask: no page but ours may, and ours does not. */
+static bool is_of_a_page(const struct http_head *request)
+{
+    return headers_get(&request->headers, STR("Origin")).len > 0;
+}
+
+static void refuse_method(struct page *page, bool command)
+{
+    plain(page, 405, command ? STR("only POST\n") : STR("only GET and HEAD\n"));
+    page->allow = command ? STR("POST") : STR("GET, HEAD");
+}
+
+/* False: the path is no command's. */
+static bool make_command(const struct admin_view *view, const struct http_head *request, struct page *page)
+{
+    for (size_t i = 0; i < COUNT_OF(commands); i++) {
+        if (!str_eq(path_of(request), commands[i].path))
+            continue;
+        if (!str_eq(request->method, STR("POST")))
+            refuse_method(page, true);
+        else if (is_of_a_page(request))
+            plain(page, 403, STR("commands are not taken from pages of others\n"));
+        else if (commands[i].make)
+            commands[i].make(view, page);
+        return true;
+    }
+    return false;
+}
+
 void page_make(struct arena *arena, const struct admin_view *view, const struct http_head *request, uint64_t uptime_ns,
                struct page *page)
 {
     struct str path = path_of(request);
     struct json_writer writer = {.arena = arena};
 
-    plain(page, 404, STR("no such page; see / /metrics /v1/status /v1/pools /v1/whatif /livez /readyz\n"));
-    if (!str_eq(request->method, STR("GET")) && !str_eq(request->method, STR("HEAD"))) {
-        plain(page, 405, STR("only GET and HEAD\n"));
-        page->allow = STR("GET, HEAD");
+    plain(page, 404, STR("no such page; see / /metrics /v1/status /v1/pools /v1/whatif /v1/config /livez /readyz\n"));
+    if (make_command(view, request, page))
+        return;
+    if (!is_get(request)) {
+        refuse_method(page, false);
         return;
     }
     for (size_t i = 0; i < COUNT_OF(pages); i++) {
@@ -246,21 +319,15 @@ void page_make(struct arena *arena, const struct admin_view *view, const struct 
         plain(page, 500, STR("no memory for the page\n"));
 }
 
-static bool is_get(const struct http_head *request)
-{
-    return str_eq(request->method, STR("GET")) || str_eq(request->method, STR("HEAD"));
-}
-
 bool page_is_conns(const struct http_head *request)
 {
     return is_get(request) && str_eq(path_of(request), STR("/v1/conns"));
 }
 
-/* A browser names the page that made it ask: no page but ours may, and ours does not. */
 bool page_is_flush(const struct http_head *request)
 {
     return str_eq(request->method, STR("POST")) && str_eq(path_of(request), STR("/v1/pools:flush")) &&
-           headers_get(&request->headers, STR("Origin")).len == 0;
+           !is_of_a_page(request);
 }
 
 void page_take(struct page *page, struct str body)

@@ -8,9 +8,11 @@ struct page {
     uint16_t status;
     struct str type, body; /* in the arena, or static */
     struct str allow;      /* of a 405; else empty */
+    bool drains;           /* with this answer the drain begins */
 };
 
-/* The page for a request: by its path; 404 for others, 405 for methods other than GET and HEAD. */
+/* The page for a request, or what a command answers: by its path. 404 for others, 405 for other methods, 403 for a
+ * command that a page of somebody else sends. */
 void page_make(struct arena *arena, const struct admin_view *view, const struct http_head *request, uint64_t uptime_ns,
                struct page *page);
 

@@ -15,7 +15,7 @@ struct serving {
     struct signals *signals;
     struct server *server;
     struct admin *admin;
-    struct task signal_task, ended_task;
+    struct task signal_task, ended_task, drain_task;
     uint64_t started_ns;
 };
 
@@ -48,6 +48,17 @@ static void run_signals(struct task *task)
     }
 }
 
+/* The admin listener was told to drain. */
+static void run_drain(struct task *task)
+{
+    struct serving *serving = container_of(task, struct serving, drain_task);
+
+    if (server_is_draining(serving->server))
+        return;
+    print(2, "Drain asked for at the admin listener\n");
+    server_drain(serving->server);
+}
+
 static void run_ended(struct task *task)
 {
     struct serving *serving = container_of(task, struct serving, ended_task);
@@ -68,6 +79,7 @@ static bool prepare(struct serving *serving, struct error *err)
         return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for the main loop");
     serving->signal_task.run = run_signals;
     serving->ended_task.run = run_ended;
+    serving->drain_task.run = run_drain;
     serving->signals = signals_new(serving->loop, &serving->signal_task, err);
     return serving->signals != NULL;
 }
@@ -79,6 +91,7 @@ static bool start_admin(struct serving *serving, const struct service *service, 
 
     if (service->server.admin_listen.len == 0)
         return true;
+    view.drain = &serving->drain_task;
     if (!addr_parse(service->server.admin_listen, &addr, err))
         return error_context(err, "holdfast/admin");
     serving->admin = admin_new(serving->loop, &addr, &view, err);
@@ -137,6 +150,7 @@ static void clean_up(struct serving *serving)
     if (serving->loop) {
         task_forget(serving->loop, &serving->signal_task);
         task_forget(serving->loop, &serving->ended_task);
+        task_forget(serving->loop, &serving->drain_task);
     }
     loop_free(serving->loop);
     log_set(LOG_OFF, NULL);

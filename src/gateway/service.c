@@ -50,10 +50,10 @@ static void apply_command_line(struct service *service, const struct service_sou
 {
     if (sources->port != 0) {
         service->port = sources->port;
-        service->port_given = true;
+        service->port_given = service->port_by_flag = true;
     }
     if (sources->debug)
-        service->debug_endpoint = true;
+        service->debug_endpoint = service->debug_by_flag = true;
 }
 
 struct service *service_load(struct arena *arena, const struct service_sources *sources, struct report *report)
@@ -72,6 +72,7 @@ struct service *service_load(struct arena *arena, const struct service_sources *
     /* What binds is checked further even after an error, so that all problems are told at once. */
     if (!schema_bind(&service_schema, root, "", service, arena, report) && root->type != JSON_OBJECT)
         return NULL;
+    service->document = root;
     apply_command_line(service, sources);
     if (sources->environment)
         service->proxies = proxies_read(arena, report);

@@ -12,6 +12,8 @@
 #include "upstream/forward_proxy.h"
 #include "upstream/transport.h"
 
+struct json_writer;
+
 enum encoding {
     ENCODING_JSON,
     ENCODING_JSON_COLLECTION, /* output only */
@@ -224,6 +226,8 @@ struct service {
     struct server_options server;
     const struct node *extra_config;
     const struct forward_rules *proxies; /* of the environment; NULL: none */
+    const struct node *document;         /* what all this was read from, overrides of the environment grafted */
+    bool port_by_flag, debug_by_flag;    /* the command line said so */
 };
 
 struct service_sources {
@@ -238,6 +242,9 @@ struct service_sources {
  * arena, which must be the report's too (checks keep what they make of the file there). Endpoints whose method no
  * endpoint can have are left out, with a warning. */
 struct service *service_load(struct arena *arena, const struct service_sources *sources, struct report *report);
+
+/* The settings as they count, with the origin of each (config/effective.h): {"settings": [...]}. */
+void service_effective_write(const struct service *service, struct json_writer *writer);
 
 /* The JSON Schema of all that service_load reads. data NULL: no room. */
 struct str service_json_schema(struct arena *arena);

@@ -46,6 +46,13 @@ TEST(each_path_has_its_page)
         {"GET", "/v1", "text/plain; charset=utf-8", 404, false},
         {"GET", "/v1/status/", "text/plain; charset=utf-8", 404, false},
         {"GET", "/V1/STATUS", "text/plain; charset=utf-8", 404, false},
+        {"GET", "/v1/config", "application/json", 200, false},
+        {"GET", "/v1/drain", "text/plain; charset=utf-8", 405, false},
+        {"HEAD", "/v1/reload", "text/plain; charset=utf-8", 405, false},
+        {"GET", "/v1/pools:flush", "text/plain; charset=utf-8", 405, false},
+        {"POST", "/v1/drain", "text/plain; charset=utf-8", 503, false}, /* nobody is there who drains */
+        {"POST", "/v1/reload", "text/plain; charset=utf-8", 501, false},
+        {"POST", "/v1/config", "text/plain; charset=utf-8", 405, false},
         {"POST", "/v1/status", "text/plain; charset=utf-8", 405, false},
         {"DELETE", "/nothing", "text/plain; charset=utf-8", 405, false},
         {"get", "/", "text/plain; charset=utf-8", 405, false},
@@ -64,6 +71,93 @@ TEST(each_path_has_its_page)
         CHECK(page.body.len > 0);
         CHECK_INT(page.allow.len > 0, page.status == 405);
     }
+    view_stage_close(&stage);
+}
+
+/* A drain is begun once, by POST, and for no page of a browser that is not ours. */
+TEST(a_command_changes_something_only_when_it_is_one)
+{
+    static const struct {
+        const char *method, *origin;
+        uint16_t status;
+        bool draining, drains;
+    } cases[] = {
+        {"POST", NULL, 202, false, true},
+        {"POST", NULL, 200, true, false},
+        {"POST", "http://elsewhere.test", 403, false, false},
+        {"POST", "null", 403, false, false},
+        {"GET", NULL, 405, false, false},
+        {"PUT", NULL, 405, false, false},
+    };
+    struct task drain = {0};
+    struct view_stage stage;
+
+    view_stage_open(&stage);
+    stage.view.drain = &drain;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct http_head request = {.method = str_from(cases[i].method), .path = STR("/v1/drain?x")};
+        struct page page;
+
+        test_case_is("%s %s %d", cases[i].method, cases[i].origin ? cases[i].origin : "-", cases[i].draining);
+        if (cases[i].origin)
+            CHECK(headers_add(&request.headers, test_arena(), STR("Origin"), str_from(cases[i].origin)));
+        stage.draining = cases[i].draining;
+        page_make(test_arena(), &stage.view, &request, 0, &page);
+        CHECK_EQ(page.status, cases[i].status);
+        CHECK_EQ(page.drains, cases[i].drains);
+        if (page.status == 405)
+            CHECK_TEXT(page.allow, "POST");
+        if (page.status / 100 == 2)
+            CHECK_TEXT(page.body, "{\"draining\":true}\n");
+    }
+    view_stage_close(&stage);
+}
+
+static void check_setting(struct json settings, const char *path, const char *value, const char *from)
+{
+    for (struct json row = json_first(settings); json_exists(row); row = json_after(settings, row))
+        if (str_eq(json_string(test_arena(), json_member(row, STR("path"))), str_from(path))) {
+            test_case_is("%s", path);
+            CHECK_STR(json_raw(json_member(row, STR("value"))), str_from(value));
+            CHECK_STR(json_string(test_arena(), json_member(row, STR("from"))), str_from(from));
+            return;
+        }
+    test_fail(__FILE__, __LINE__, "no row for %s", path);
+}
+
+TEST(the_configuration_is_told_as_it_counts)
+{
+    static const char text[] =
+        "{\"version\": 3, \"timeout\": \"3s\",\n\"port\": \"8099\", \"host\": [\"http://a.test\"],\n"
+        "\"endpoints\": [{\"endpoint\": \"/x\",\n\"backend\": [{\"url_pattern\": \"/y?a=1&api_key=z\",\n"
+        "\"extra_config\": {\"holdfast/upstream\": {\"resend\": \"off\"},\n"
+        "\"github.com/devopsfaith/krakend/http\": {\"return_error_code\": true}}}]}],\n"
+        "\"extra_config\": {\"holdfast/server\": {\"profile\": \"krakend\", \"min_body_rate\": 77},\n"
+        "\"telemetry/other\": {\"password\": \"p\", \"list\": [{\"name\": \"X-Auth-Token\", \"value\": \"v\"}]}}}";
+    struct view_stage stage;
+    struct json settings;
+
+    view_stage_open_with(&stage, text);
+    settings = json_member(json_root(parse(view_stage_page(&stage, "GET", "/v1/config").body)), STR("settings"));
+    check_setting(settings, "timeout", "\"3s\"", "test.json:1");
+    check_setting(settings, "port", "8099", "test.json:2");
+    check_setting(settings, "host", "[\"http://a.test\"]", "test.json:2");
+    check_setting(settings, "max_idle_connections_per_host", "250", "default");
+    check_setting(settings, "idle_connection_timeout", "\"0s\"", "default");
+    check_setting(settings, "endpoints[0].endpoint", "\"/x\"", "test.json:3");
+    check_setting(settings, "endpoints[0].timeout", "\"3s\"", "test.json:1");
+    check_setting(settings, "endpoints[0].method", "\"GET\"", "default");
+    check_setting(settings, "endpoints[0].backend[0].url_pattern", "\"/y?a=1\\u0026api_key=***\"", "test.json:4");
+    check_setting(settings, "endpoints[0].backend[0].host", "[\"http://a.test\"]", "test.json:2");
+    check_setting(settings, "endpoints[0].backend[0].extra_config.holdfast/upstream.resend", "\"off\"", "test.json:5");
+    check_setting(settings, "endpoints[0].backend[0].extra_config.backend/http.return_error_code", "true",
+                  "test.json:6");
+    check_setting(settings, "extra_config.holdfast/upstream.resend", "\"idempotent\"", "default");
+    check_setting(settings, "extra_config.holdfast/server.min_body_rate", "77", "test.json:7");
+    check_setting(settings, "extra_config.holdfast/server.body_gap_timeout", "\"0s\"", "profile krakend");
+    check_setting(settings, "extra_config.holdfast/server.http2.max_streams", "100", "default");
+    check_setting(settings, "extra_config.telemetry/other",
+                  "{\"password\":\"***\",\"list\":[{\"name\":\"X-Auth-Token\",\"value\":\"***\"}]}", "test.json:8");
     view_stage_close(&stage);
 }
 
@@ -254,7 +348,7 @@ TEST(many_hosts_fit_a_page)
 /* With less and less memory: the page is whole, or a 500 that says why. */
 TEST(a_page_without_memory_is_an_error_not_a_half_page)
 {
-    static const char *const paths[] = {"/v1/status", "/v1/pools", "/metrics", "/"};
+    static const char *const paths[] = {"/v1/status", "/v1/pools", "/v1/config", "/metrics", "/"};
     struct view_stage stage;
 
     view_stage_open(&stage);

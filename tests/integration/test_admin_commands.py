@@ -1,0 +1,101 @@
+"""test_admin_commands.py: what the admin listener tells of the configuration, and the commands it takes: drain and reload.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import json
+import time
+
+import pytest
+from configs import backend, endpoint, proxy, service
+from origin import reply
+from rawhttp import fetch
+from waiting import eventually
+
+ADMIN = {"holdfast/admin": {"listen": "127.0.0.1:0"}}
+
+
+def settings_of(running):
+    response = fetch(running.addresses[-1], "/v1/config")
+    assert (response.status, response.get("cache-control")) == (200, "no-store")
+    rows = json.loads(response.body)["settings"]
+    assert len({row["path"] for row in rows}) == len(rows), "each setting is told once"
+    return {row["path"]: (row["value"], row["from"]) for row in rows}
+
+
+def line_of(running, text):
+    lines = running.path.read_text().split("\n")
+    return f"{running.path}:{next(number for number, line in enumerate(lines, 1) if text in line)}"
+
+
+def test_each_setting_is_told_with_its_origin(make):
+    config = service([endpoint("/x", backend("http://127.0.0.1:9009", "/y"), timeout="7s")], None,
+                     {**ADMIN, "telemetry/x": {"password": "secret"}}, name="shop", max_idle_connections_per_host=200)
+    running = make.gateway(config, environment={"KRAKEND_MAX_IDLE_CONNECTIONS": "150", "KRAKEND_TIMEOUT": "4s"})
+    settings = settings_of(running)
+    assert settings["name"] == ("shop", line_of(running, '"name": "shop"'))
+    assert settings["max_idle_connections"] == (150, "environment KRAKEND_MAX_IDLE_CONNECTIONS")
+    assert settings["timeout"] == ("4s", "environment KRAKEND_TIMEOUT")
+    assert settings["max_idle_connections_per_host"] == (200, line_of(running, "max_idle_connections_per_host"))
+    assert settings["dialer_keep_alive"] == ("15s", "default")
+    assert settings["endpoints[0].timeout"] == ("7s", line_of(running, '"timeout": "7s"'))
+    assert settings["endpoints[0].backend[0].host"][0] == ["http://127.0.0.1:9009"]
+    assert settings["extra_config.holdfast/upstream.idle_timeout"] == ("learned", "default")
+    assert settings["extra_config.holdfast/server.workers"][0] == 1
+    assert settings["extra_config.telemetry/x"][0] == {"password": "***"}
+
+
+def test_the_command_line_wins(make):
+    running = make.gateway(service([endpoint("/x", backend("http://127.0.0.1:9009"))], None, ADMIN, port=1), ["-d"])
+    assert settings_of(running)["debug_endpoint"] == (True, "command line")
+
+
+def test_a_yaml_file_has_lines_too(make, tmp_path):
+    path = tmp_path / "gateway.yaml"
+    path.write_text("version: 3\nport: 0\nextra_config:\n  holdfast/server:\n    workers: 1\n"
+                    "    listeners: [{listen: '127.0.0.1:0'}]\n  holdfast/admin:\n    listen: '127.0.0.1:0'\n"
+                    "endpoints:\n- endpoint: /x\n  backend:\n  - host: [http://127.0.0.1:9009]\n")
+    running = make.process(["run", "-c", path])
+    running.addresses = running.wait_ready()[1]
+    settings = settings_of(running)
+    assert settings["extra_config.holdfast/server.workers"] == (1, f"{path}:5")
+    assert settings["endpoints[0].endpoint"] == ("/x", f"{path}:10")
+
+
+def test_a_drain_is_begun_by_a_post_and_ends_as_after_sigterm(make):
+    """The request under way ends well, health says 503 meanwhile, and the process ends by itself with code 0."""
+    upstream = make.origin(lambda conn, _: (time.sleep(1.5), conn.send(reply(b"late"))))
+    running = make.gateway(proxy(upstream, {"drain_window": "3s", "drain_limit": "10s"}, ADMIN, timeout="10s"))
+    admin = running.addresses[-1]
+    client = make.client(running)
+    client.send_request("GET", "/slow")
+    upstream.wait_requests(1)
+    assert fetch(admin, "/v1/drain").status == 405, "a GET changes nothing"
+    assert fetch(admin, "/v1/drain", "POST", [("Origin", "http://elsewhere.test")], body=b"").status == 403
+    assert fetch(admin, "/readyz").status == 200
+    response = fetch(admin, "/v1/drain", "POST", body=b"")
+    assert (response.status, json.loads(response.body)) == (202, {"draining": True})
+    eventually(lambda: fetch(admin, "/readyz").status == 503)
+    assert json.loads(fetch(admin, "/v1/status").body)["draining"] is True
+    assert fetch(admin, "/v1/drain", "POST", body=b"").status == 200, "it goes on, and is not begun again"
+    answer = client.read_final()
+    assert (answer.status, answer.body, answer.get("connection")) == (200, b"late", "close")
+    running.stop(None)
+    assert "Drain asked for at the admin listener" in running.output
+
+
+def test_a_drain_that_nobody_holds_up_still_answers(make):
+    running = make.gateway(proxy(make.origin(), None, ADMIN))
+    assert fetch(running.addresses[-1], "/v1/drain", "POST", body=b"").status == 202
+    running.stop(None)
+
+
+@pytest.mark.parametrize("method, status", [("POST", 501), ("GET", 405), ("PUT", 405)])
+def test_a_reload_says_that_it_cannot(make, method, status):
+    running = make.gateway(proxy(make.origin(), None, ADMIN))
+    response = fetch(running.addresses[-1], "/v1/reload", method, body=b"" if method != "GET" else None)
+    assert response.status == status
+    if status == 501:
+        assert b"start it again" in response.body
+    else:
+        assert response.get("allow") == "POST"
+    assert fetch(running.address).status == 200
