@@ -170,6 +170,7 @@ struct generation *generation_build(struct arena *arena, const struct service *s
     ok &= add_options(generation, report);
     add_builtin(generation, ENDPOINT_ANSWER, STR("unrouted"));
     ok &= secured_build(generation->secured, arena, service, report);
+    profiles_check_files(service, report);
     if (ok)
         return generation;
     secured_end(generation->secured);

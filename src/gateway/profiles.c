@@ -1,6 +1,8 @@
 /* profiles.c: see the header. SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/profiles.h"
 
+#include "tls/files_check.h"
+
 struct profile_entry {
     const struct tls_client_options *options;
     struct tls_profile *profile;
@@ -57,6 +59,29 @@ struct tls_profile *profiles_get(struct profiles *profiles, const struct tls_cli
     entry->next = profiles->first;
     profiles->first = entry;
     return entry->profile;
+}
+
+/* A backend without a block of its own has a copy of the root's. */
+static bool is_own(const struct service *service, const struct backend_options *backend)
+{
+    return backend->client_tls.ca_certs.items != service->client_tls.ca_certs.items ||
+           backend->client_tls.client_certs.items != service->client_tls.client_certs.items;
+}
+
+void profiles_check_files(const struct service *service, struct report *report)
+{
+    tls_check_client_files(&service->client_tls, "client_tls", report);
+    for (size_t i = 0; i < service->endpoint_count; i++)
+        for (size_t j = 0; j < service->endpoints[i].backend_count; j++) {
+            const struct backend_options *backend = &service->endpoints[i].backends[j];
+            struct str path;
+
+            if (!is_own(service, backend))
+                continue;
+            path = arena_format(report->arena,
+                                "endpoints[%zu].backend[%zu].extra_config.backend/http/client.client_tls", i, j);
+            tls_check_client_files(&backend->client_tls, path.data ? path.data : "client_tls", report);
+        }
 }
 
 void profiles_end(struct profiles *profiles)

@@ -4,6 +4,7 @@
 #define HOLDFAST_GATEWAY_PROFILES_H
 
 #include "base/arena.h"
+#include "gateway/service.h"
 #include "tls/profile.h"
 
 struct profiles {
@@ -15,6 +16,9 @@ struct profiles {
  * reference. NULL with *err, as tls_profile_new. */
 struct tls_profile *profiles_get(struct profiles *profiles, const struct tls_client_options *options,
                                  struct error *err);
+
+/* Adds a warning for each file of a client_tls, of the root or a backend, that cannot be used. */
+void profiles_check_files(const struct service *service, struct report *report);
 
 void profiles_end(struct profiles *profiles); /* gives back all of them */
 

@@ -79,8 +79,10 @@ static void check_client(void *bound, const struct node *node, const char *path,
 #define INTEGERS "\"type\": \"array\", \"items\": {\"type\": \"integer\"}"
 /* clang-format off */
 static const struct option key_pair_rows[] = {
-    OPTION_STRING(struct tls_key_pair, "certificate", certificate, .help = "PEM file of the certificate and its chain."),
-    OPTION_STRING(struct tls_key_pair, "private_key", private_key, .help = "PEM file of its private key, without a password."),
+    OPTION_STRING(struct tls_key_pair, "certificate", certificate, OPTION_PLACE(struct tls_key_pair, certificate_place),
+                  .help = "PEM file of the certificate and its chain."),
+    OPTION_STRING(struct tls_key_pair, "private_key", private_key, OPTION_PLACE(struct tls_key_pair, private_key_place),
+                  .help = "PEM file of its private key, without a password."),
 };
 
 static const struct schema key_pair_schema = {

@@ -7,6 +7,7 @@
 
 struct tls_key_pair { /* PEM files; the certificate's may hold its chain */
     struct str certificate, private_key;
+    struct place certificate_place, private_key_place;
 };
 
 struct tls_numbers { /* IANA's, in the order they were given */

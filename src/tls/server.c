@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "config/problems.h"
 #include "os/file.h"
+#include "tls/files_check.h"
 #include "tls/server_internal.h"
 
 #include <openssl/err.h>
@@ -104,6 +105,7 @@ struct tls_server *tls_server_new(const struct tls_server_start *start, struct r
         tls_server_free(server);
         return NULL;
     }
+    tls_check_authorities(&start->options->ca_certs, start->path, report);
     (void)look(server); /* before they are read: what is written meanwhile is read again */
     server->profile = tls_server_profile_new(start, &trouble);
     if (server->profile) {

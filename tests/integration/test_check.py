@@ -2,7 +2,10 @@
 
 SPDX-License-Identifier: Apache-2.0
 """
+import json
+
 import pytest
+from certificates import Authority, run_openssl
 from gateway import run_to_end
 
 YAML = """version: 3
@@ -125,3 +128,79 @@ def test_a_transport_key_at_the_wrong_level_is_told(check, where, told):
     code, err = check(text)
     assert code == 0 and f'FILE:{line}:{len(indent) + 1}: warning: {told}: unknown key "max_idle_connections"' in err
     assert check(text, "--strict")[0] == 1
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Paths of what a client_tls may name, good and bad."""
+    folder = tmp_path_factory.mktemp("certificates")
+    authority = Authority(folder)
+    good, other, old = authority.issue("client"), authority.issue("other"), authority.issue("old", expired=True)
+    (folder / "garbage.pem").write_text("no PEM at all")
+    run_openssl("pkey", "-in", good.key, "-aes128", "-passout", "pass:x", "-out", folder / "locked.key")
+    return {"ca": str(authority.certificate), "cert": good.certificate, "key": good.key, "other": other.key,
+            "old": old.certificate, "old_key": old.key, "garbage": str(folder / "garbage.pem"),
+            "locked": str(folder / "locked.key"), "nowhere": str(folder / "nowhere.pem"), "folder": str(folder)}
+
+
+def with_client_tls(block, where):
+    """A configuration with the block at the root, or at its second backend."""
+    hosts = [{"host": ["https://a.test"]}, {"host": ["https://b.test"]}]
+    if where == "backend":
+        hosts[1]["extra_config"] = {"backend/http/client": {"client_tls": block}}
+    config = {"version": 3, "endpoints": [{"endpoint": "/x", "backend": hosts}]}
+    return {**config, "client_tls": block} if where == "root" else config
+
+
+BAD_FILES = [
+    ({"ca_certs": ["ca", "nowhere"]}, "nowhere", "ca_certs[1]", "no such file"),
+    ({"ca_certs": ["garbage"]}, "garbage", "ca_certs[0]", "no start line"),
+    ({"ca_certs": ["key"]}, "key", "ca_certs[0]", "no start line"),
+    ({"ca_certs": ["folder"]}, "folder", "ca_certs[0]", "is a directory"),
+    ({"client_certs": [{"certificate": "nowhere", "private_key": "key"}]}, "nowhere", "client_certs[0].certificate", "no such file"),
+    ({"client_certs": [{"certificate": "cert", "private_key": "nowhere"}]}, "nowhere", "client_certs[0].private_key", "no such file"),
+    ({"client_certs": [{"certificate": "cert", "private_key": "garbage"}]}, "garbage", "client_certs[0].private_key", ""),
+    ({"client_certs": [{"certificate": "cert", "private_key": "locked"}]}, "locked", "client_certs[0].private_key", ""),
+    ({"client_certs": [{"certificate": "cert", "private_key": "key"}, {"certificate": "cert", "private_key": "other"}]}, "other",
+     "client_certs[1].private_key", "is not the key of its certificate"),
+    ({"client_certs": [{"certificate": "old", "private_key": "old_key"}]}, "old", "client_certs[0].certificate", "has expired"),
+]
+
+
+@pytest.mark.parametrize("where", ["root", "backend"])
+@pytest.mark.parametrize("block, bad, name, reason", BAD_FILES)
+def test_files_of_client_tls_that_cannot_be_used_are_told(check, files, block, bad, name, reason, where):
+    named = json.loads(json.dumps(block), object_hook=lambda pair: {key: files.get(value, value) if isinstance(value, str) else value
+                                                                    for key, value in pair.items()})
+    if "ca_certs" in named:
+        named["ca_certs"] = [files[path] for path in named["ca_certs"]]
+    text = json.dumps(with_client_tls(named, where), indent=1)
+    lines = text.split("\n")
+    line = max(number for number, row in enumerate(lines, 1) if f'"{files[bad]}"' in row)
+    column = lines[line - 1].index(f'"{files[bad]}"') + 1
+    path = "client_tls" if where == "root" else "endpoints[0].backend[1].extra_config.backend/http/client.client_tls"
+    code, err = check(text, name="gateway.json")
+    assert code == 0, "KrakenD starts with it, and so do we"
+    assert f'FILE:{line}:{column}: warning: {path}.{name}: "{files[bad]}": {reason}' in err and err.count("HF0331") == 1, err
+    code, err = check(text, "--strict", name="gateway.json")
+    assert code == 1 and f"FILE:{line}:{column}: error: {path}.{name}" in err
+
+
+def test_half_a_pair_of_client_tls_is_told(check, files):
+    text = json.dumps(with_client_tls({"client_certs": [{"certificate": files["cert"]}]}, "root"))
+    assert 'client_certs[0].private_key: "": is no path' in check(text, name="gateway.json")[1]
+
+
+def test_good_files_of_client_tls_are_not_mentioned(check, files):
+    block = {"ca_certs": [files["ca"]], "client_certs": [{"certificate": files["cert"], "private_key": files["key"]}]}
+    for where in ("root", "backend"):
+        code, err = check(json.dumps(with_client_tls(block, where)), "--strict", name="gateway.json")
+        assert code == 0 and "HF0331" not in err, err
+
+
+def test_ca_files_of_a_listener_are_told_too(check, files):
+    text = json.dumps({"version": 3, "tls": {"keys": [{"public_key": files["cert"], "private_key": files["key"]}],
+                                             "enable_mtls": True, "ca_certs": [files["nowhere"]]},
+                       "endpoints": [{"endpoint": "/x", "backend": [{"host": ["http://a.test"]}]}]}, indent=1)
+    code, err = check(text, name="gateway.json")
+    assert code == 0 and f'warning: tls.ca_certs[0]: "{files["nowhere"]}": no such file' in err, err

@@ -249,9 +249,9 @@ TEST(handshake_shows_the_client_certificate)
     X509 *shown;
 
     temporary_open(&folder);
-    pairs[0] = (struct tls_key_pair){made_file(&folder, "client.pem", &client, false),
-                                     made_file(&folder, "client.key", &client, true)};
-    pairs[1] = (struct tls_key_pair){pairs[0].certificate, STR("/nowhere")}; /* logged, and passed over */
+    pairs[0] = (struct tls_key_pair){.certificate = made_file(&folder, "client.pem", &client, false),
+                                     .private_key = made_file(&folder, "client.key", &client, true)};
+    pairs[1] = (struct tls_key_pair){.certificate = pairs[0].certificate, .private_key = STR("/nowhere")}; /* logged */
     stage_shaken(&stage, &(struct tls_stage_options){.wants_certificate = true,
                                                      .client = {.given = true, .client_certs = {pairs, 2}}});
     shown = SSL_get1_peer_certificate(stage.server);
