@@ -1,0 +1,347 @@
+/* test_whatif_truth.c: what the table of one run foretells against what happens (F-3): one recorded trace of arrivals
+ * is played through a real pool and real fetches at each of twelve settings, in the simulated world. The origin takes
+ * as long for a request as the trace says. SPDX-License-Identifier: Apache-2.0 */
+#include "base/text.h"
+#include "harness/test.h"
+#include "net/listener.h"
+#include "sim/sim.h"
+#include "upstream/fetch.h"
+#include "upstream/handoff.h"
+#include "upstream/watch.h"
+
+#include <stdlib.h>
+
+enum { PORT = 80, ARRIVALS = 4000, CALLERS = 256, HEARD_MAX = 512 };
+
+static const char answer_text[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+struct arrival {
+    uint64_t at_ns, takes_ns;
+};
+
+struct play;
+
+/* A request under way. */
+struct caller {
+    struct play *play;
+    struct task task;
+    struct arena *arena; /* NULL: free */
+    struct http_head head;
+    struct fetch *fetch;
+    struct http_head *answer;
+};
+
+/* A connection at the origin. */
+struct line {
+    struct play *play;
+    struct stream *stream;
+    struct task task;
+    struct timer timer;
+    char heard[HEARD_MAX];
+    size_t len;
+};
+
+struct play {
+    struct sim *sim;
+    struct loop *gateway, *origin;
+    struct hosts *hosts;
+    struct host *host;
+    struct pool *pool;
+    struct transport transport;
+    struct listener *listener;
+    struct task accept_task, arrive_task;
+    struct timer arrive_timer;
+    const struct arrival *trace;
+    unsigned arrived, answered, line_count;
+    struct caller callers[CALLERS];
+    struct line lines[ARRIVALS];
+    uint64_t began_ns;
+};
+
+/* Lone requests, a steady stream, rushes of up to forty at once; pauses of up to a minute and a half. */
+static struct arrival *trace_new(uint64_t seed)
+{
+    static const struct {
+        uint64_t gap_ns, takes_ns;
+        unsigned count;
+    } phases[] = {{3000 * SIM_MS, 20 * SIM_MS, 6}, {8 * SIM_MS, 60 * SIM_MS, 60},   {SIM_MS / 50, 30 * SIM_MS, 40},
+                  {400 * SIM_MS, 80 * SIM_MS, 12}, {25 * SIM_MS, 300 * SIM_MS, 40}, {12000 * SIM_MS, 10 * SIM_MS, 3}};
+    struct arrival *trace = calloc(ARRIVALS, sizeof(*trace));
+    uint64_t now_ns = SIM_SECOND;
+    unsigned phase = 0, left = 0;
+    struct rng rng;
+
+    CHECK(trace != NULL);
+    rng_init(&rng, seed);
+    for (unsigned i = 0; i < ARRIVALS; i++) {
+        if (left == 0) {
+            phase = (unsigned)rng_below(&rng, COUNT_OF(phases));
+            left = 1 + (unsigned)rng_below(&rng, phases[phase].count);
+            now_ns += rng_below(&rng, 10) == 0 ? rng_below(&rng, 90 * SIM_SECOND) : rng_below(&rng, 4 * SIM_SECOND);
+        }
+        left--;
+        now_ns += rng_below(&rng, 2 * phases[phase].gap_ns);
+        trace[i] = (struct arrival){now_ns, SIM_MS + rng_below(&rng, 2 * phases[phase].takes_ns)};
+    }
+    return trace;
+}
+
+static void say_answer(struct line *line)
+{
+    struct iovec part = {(void *)(uintptr_t)answer_text, sizeof(answer_text) - 1};
+    struct error err;
+    size_t sent;
+
+    CHECK_EQ(stream_writev(line->stream, &part, 1, &sent, &err), IO_OK);
+}
+
+/* "GET /TAKES HTTP/1.1": so many nanoseconds. */
+static void hear(struct line *line)
+{
+    struct str heard = str_of(line->heard, line->len), number;
+    uint64_t takes_ns;
+
+    if (str_find(heard, STR("\r\n\r\n")) == heard.len)
+        return;
+    heard = str_from_offset(heard, str_find_char(heard, '/') + 1);
+    number = str_first(heard, str_find_char(heard, ' '));
+    CHECK(text_to_u64(number, &takes_ns));
+    line->len = 0;
+    timer_set(line->play->origin, &line->timer, loop_now_ns(line->play->origin) + takes_ns);
+}
+
+static void run_line(struct task *task)
+{
+    struct line *line = container_of(task, struct line, task);
+    enum io io = IO_OK;
+    struct error err;
+
+    if (line->timer.fired) {
+        timer_clear(line->play->origin, &line->timer);
+        say_answer(line);
+    }
+    while (line->stream && io == IO_OK) {
+        struct iovec part = {line->heard + line->len, HEARD_MAX - line->len};
+        size_t got = 0;
+
+        io = stream_readv(line->stream, &part, 1, &got, &err);
+        line->len += got;
+        if (got > 0)
+            hear(line);
+    }
+    if (io == IO_WAIT)
+        return;
+    stream_close(line->stream, false);
+    line->stream = NULL;
+}
+
+static void run_accept(struct task *task)
+{
+    struct play *play = container_of(task, struct play, accept_task);
+    struct stream *stream;
+    struct error err;
+
+    while (listener_accept(play->listener, &stream, &err) == IO_OK) {
+        struct line *line = &play->lines[play->line_count++];
+
+        ASSERT(play->line_count <= ARRIVALS);
+        line->play = play;
+        line->stream = stream;
+        line->task.run = run_line;
+        line->timer = (struct timer){.task = &line->task};
+        stream_set_owner(stream, &line->task, false);
+        task_wake(play->origin, &line->task);
+    }
+}
+
+static void run_caller(struct task *task)
+{
+    struct caller *caller = container_of(task, struct caller, task);
+    struct chain body = {NULL, NULL, 0};
+    enum io io = IO_OK;
+    struct error err;
+
+    if (!caller->arena)
+        return;
+    if (!caller->answer)
+        io = fetch_head(caller->fetch, caller->arena, &caller->answer, &err);
+    while (io == IO_OK)
+        io = fetch_body(caller->fetch, &body, SIZE_MAX, &err);
+    chain_clear(&body);
+    if (io == IO_WAIT)
+        return;
+    CHECK_EQ(io, IO_END);
+    fetch_end(caller->fetch, HTTP_CANCEL_GONE);
+    arena_free(caller->arena);
+    caller->arena = NULL;
+    caller->play->answered++;
+}
+
+static void call(struct play *play, uint64_t takes_ns)
+{
+    struct caller *caller = play->callers;
+    struct fetch_options options = {.pool = play->pool, .host = play->host, .transport = &play->transport};
+
+    while (caller->arena) {
+        caller++;
+        ASSERT(caller < play->callers + CALLERS);
+    }
+    caller->play = play;
+    caller->task.run = run_caller;
+    caller->arena = arena_new(NULL, SIZE_MAX);
+    caller->answer = NULL;
+    caller->head = (struct http_head){.method = STR("GET"),
+                                      .authority = play->host->authority,
+                                      .path = arena_format(caller->arena, "/%llu", (unsigned long long)takes_ns),
+                                      .version_minor = 1,
+                                      .announced_bytes = -1};
+    options.head = &caller->head;
+    caller->fetch = fetch_start(caller->arena, &options, &caller->task);
+    CHECK(caller->fetch != NULL);
+    run_caller(&caller->task);
+}
+
+static void run_arrive(struct task *task)
+{
+    struct play *play = container_of(task, struct play, arrive_task);
+    uint64_t now_ns = loop_now_ns(play->gateway) - play->began_ns;
+
+    while (play->arrived < ARRIVALS && play->trace[play->arrived].at_ns <= now_ns)
+        call(play, play->trace[play->arrived++].takes_ns);
+    if (play->arrived < ARRIVALS)
+        timer_set(play->gateway, &play->arrive_timer, play->began_ns + play->trace[play->arrived].at_ns);
+}
+
+static bool is_over(void *arg)
+{
+    return ((const struct play *)arg)->answered == ARRIVALS;
+}
+
+static void play_open(struct play *play)
+{
+    struct addr any = {.family = ADDR_IPV6, .port = PORT}, origin;
+    struct listen_options listen = {.backlog = 512};
+    char text[ADDR_TEXT_BYTES];
+    struct error err;
+
+    play->sim = sim_new(3);
+    play->accept_task.run = run_accept;
+    play->arrive_task.run = run_arrive;
+    play->arrive_timer.task = &play->arrive_task;
+    play->gateway = sim_loop_new(play->sim, "gateway");
+    play->origin = sim_loop_new(play->sim, "origin");
+    play->listener = listener_new(play->origin, &any, &listen, &play->accept_task, &err);
+    CHECK(play->listener != NULL);
+    origin = sim_addr(play->sim, "origin", PORT);
+    play->hosts = hosts_new(1);
+    CHECK(play->hosts != NULL);
+    play->host = hosts_intern(
+        play->hosts,
+        &(struct host_key){.url = arena_format(test_arena(), "http://%.*s", STR_ARG(addr_format(&origin, text)))},
+        &err);
+    CHECK(play->host != NULL);
+    play->pool = pool_new(play->gateway, NULL, play->hosts, 0);
+    CHECK(play->pool != NULL);
+    play->began_ns = sim_now_ns(play->sim);
+    timer_set(play->gateway, &play->arrive_timer, play->began_ns + play->trace[0].at_ns);
+}
+
+static void play_close(struct play *play)
+{
+    timer_clear(play->gateway, &play->arrive_timer);
+    pool_free(play->pool);
+    for (unsigned i = 0; i < play->line_count; i++) {
+        stream_close(play->lines[i].stream, false);
+        timer_clear(play->origin, &play->lines[i].timer);
+        task_forget(play->origin, &play->lines[i].task);
+    }
+    listener_free(play->listener);
+    hosts_free(play->hosts);
+    for (unsigned i = 0; i < CALLERS; i++)
+        task_forget(play->gateway, &play->callers[i].task);
+    task_forget(play->gateway, &play->arrive_task);
+    task_forget(play->origin, &play->accept_task);
+    sim_loop_free(play->sim, play->gateway);
+    sim_loop_free(play->sim, play->origin);
+    sim_free(play->sim);
+    free(play);
+}
+
+/* The share of requests that were reused under these settings; `view`: what the run foretells, if wanted. */
+static double run_trace(const struct arrival *trace, uint32_t cap, uint64_t timeout_ns, struct whatif_view *view)
+{
+    struct play *play = calloc(1, sizeof(*play));
+    struct host_totals totals;
+
+    CHECK(play != NULL);
+    play->trace = trace;
+    play->transport.max_idle_connections_per_host = cap;
+    play->transport.idle_connection_timeout_ns = (int64_t)timeout_ns;
+    play_open(play);
+    if (!sim_run(play->sim, is_over, play, 100000 * SIM_SECOND))
+        test_fail(__FILE__, __LINE__, "%u of %u were answered: %s", play->answered, (unsigned)ARRIVALS,
+                  sim_verdict(play->sim));
+    host_totals(play->host, &totals);
+    CHECK_EQ(totals.requests_reused + totals.requests_new, ARRIVALS);
+    if (view) {
+        *view = (struct whatif_view){0};
+        watch_whatif(play->host, view);
+        whatif_settle(view, 0);
+        CHECK_EQ(view->requests, ARRIVALS);
+    }
+    play_close(play);
+    return (double)totals.requests_reused / ARRIVALS;
+}
+
+static double foretold(const struct whatif_view *view, uint32_t cap, uint64_t timeout_ns)
+{
+    unsigned i = 0, k = 0;
+
+    while (whatif_cap(i) != cap)
+        i++;
+    while (whatif_time_ns(k) != timeout_ns)
+        k++;
+    return (double)view->table[i][k] / (double)view->requests;
+}
+
+/* F-3: within one point in a hundred, from a single run, at each of twelve settings; whatever the settings of that run
+ * were. */
+static void check_settings(const struct arrival *trace, const struct whatif_view *view, double most)
+{
+    static const uint32_t caps[] = {2, 8, 24, 48};
+    static const uint64_t timeouts_ns[] = {500 * SIM_MS, 5 * SIM_SECOND, 60 * SIM_SECOND};
+    double least_seen = 1, most_seen = 0;
+
+    for (size_t i = 0; i < COUNT_OF(caps); i++)
+        for (size_t k = 0; k < COUNT_OF(timeouts_ns); k++) {
+            double told = foretold(view, caps[i], timeouts_ns[k]);
+            double real = run_trace(trace, caps[i], timeouts_ns[k], NULL);
+
+            test_case_is("cap %u, timeout %llu ms", caps[i], (unsigned long long)(timeouts_ns[k] / SIM_MS));
+            if (told - real > most || real - told > most)
+                test_fail(__FILE__, __LINE__, "foretold %.4f, was %.4f", told, real);
+            least_seen = real < least_seen ? real : least_seen;
+            most_seen = real > most_seen ? real : most_seen;
+        }
+    CHECK(most_seen - least_seen > 0.2); /* the trace tells the settings apart */
+}
+
+TEST(one_run_foretells_the_reuse_ratio_at_twelve_settings)
+{
+    struct arrival *trace = trace_new(1);
+    struct whatif_view view;
+
+    (void)run_trace(trace, 250, 3600 * SIM_SECOND, &view);
+    check_settings(trace, &view, 0.01);
+    free(trace);
+}
+
+TEST(a_run_with_tight_settings_foretells_wider_ones)
+{
+    struct arrival *trace = trace_new(2);
+    struct whatif_view view;
+
+    (void)run_trace(trace, 8, 5 * SIM_SECOND, &view);
+    check_settings(trace, &view, 0.01);
+    free(trace);
+}
