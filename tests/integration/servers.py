@@ -1,7 +1,8 @@
-"""servers.py: real origins: nginx, Apache httpd, node and Python's http.server, each on a free loopback port.
+"""servers.py: real origins: nginx, Apache httpd, node, HAProxy and Python's http.server, each on a free loopback port.
 
-All serve the same folder and write the client's port for each request, so that connections can be counted. They run as
-children with their own configuration in a temporary folder, never as services.
+All serve the same folder (HAProxy has a server behind it for that) and write the client's port for each request, so that
+connections can be counted. `idle_ms` is how long they keep a connection that nobody uses; None: as they come. They run as children
+with their own configuration in a temporary folder, never as services.
 SPDX-License-Identifier: Apache-2.0
 """
 import os
@@ -21,9 +22,10 @@ http {{
   log_format ports 'port=$remote_port'; access_log {work}/access.log ports;
   client_body_temp_path {work}/body; proxy_temp_path {work}/proxy; fastcgi_temp_path {work}/fastcgi;
   uwsgi_temp_path {work}/uwsgi; scgi_temp_path {work}/scgi;
-  keepalive_requests 1000000; sendfile on;
+  keepalive_requests 1000000; sendfile on; {idle}
   server {{ listen 127.0.0.1:{port}; root {root};
     location /close/ {{ alias {root}/; keepalive_timeout 0; }}
+    location /idle {{ return 200 ok; }}
     location /packed/ {{ alias {root}/; gzip on; gzip_min_length 1; gzip_types *; }} }}
 }}
 """
@@ -42,7 +44,7 @@ CustomLog {work}/access.log ports
 DocumentRoot {root}
 KeepAlive On
 MaxKeepAliveRequests 0
-KeepAliveTimeout 5
+KeepAliveTimeout {idle}
 StartServers 1
 ServerLimit 1
 ThreadsPerChild 64
@@ -54,9 +56,9 @@ MaxRequestWorkers 64
 
 NODE = """
 const http = require('http'), fs = require('fs'), path = require('path');
-const [port, root, log] = process.argv.slice(2);
+const [port, root, log, idle] = process.argv.slice(2);
 const out = fs.createWriteStream(log);
-http.createServer((req, res) => {
+const server = http.createServer((req, res) => {
   out.write(`port=${req.socket.remotePort}\\n`);
   if (req.method === 'POST') { res.writeHead(200); req.pipe(res); return; }
   const file = path.join(root, path.basename(req.url.split('?')[0]));
@@ -67,7 +69,29 @@ http.createServer((req, res) => {
     if (req.method === 'HEAD') { res.end(); return; }
     fs.createReadStream(file).pipe(res);
   });
-}).listen(Number(port), '127.0.0.1');
+});
+if (idle) server.keepAliveTimeout = Number(idle);
+server.listen(Number(port), '127.0.0.1');
+"""
+
+HAPROXY = """
+global
+  maxconn 512
+  nbthread 1
+defaults
+  mode http
+  log stdout format raw local0
+  log-format "port=%cp"
+  timeout connect 5s
+  timeout client 30s
+  timeout server 30s
+  {idle}
+frontend front
+  bind 127.0.0.1:{port}
+  http-request return status 200 content-type text/plain string ok if {{ path /idle }}
+  default_backend files
+backend files
+  server files 127.0.0.1:{behind}
 """
 
 PYTHON = """
@@ -97,17 +121,21 @@ class Server:
 
     missing = None
 
-    def __init__(self, work, root):
+    def __init__(self, work, root, idle_ms=None):
+        self.idle_ms = idle_ms
         self.work, self.root, self.port = pathlib.Path(work), pathlib.Path(root), free_port()
         self.work.mkdir(parents=True, exist_ok=True)
         self.work.chmod(0o755)
         self.log = self.work / "access.log"
-        self.child = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        self.child = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=self.open_output(),
                                       stderr=open(self.work / "stderr", "wb"))
         eventually(self.listens, 15, f"{type(self).__name__} on port {self.port}: {self.work}")
 
     def command(self):
         raise NotImplementedError
+
+    def open_output(self):
+        return subprocess.DEVNULL
 
     def listens(self):
         assert self.child.poll() is None, f"ended at once: {(self.work / 'stderr').read_text()[-500:]}"
@@ -148,7 +176,8 @@ class Nginx(Server):
     missing = None if find_tool("nginx") else "nginx is not installed"
 
     def command(self):
-        (self.work / "nginx.conf").write_text(NGINX.format(**self.values()))
+        (self.work / "nginx.conf").write_text(NGINX.format(
+            **self.values(), idle=f"keepalive_timeout {self.idle_ms}ms;" if self.idle_ms else ""))
         return [find_tool("nginx"), "-p", str(self.work), "-c", str(self.work / "nginx.conf")]
 
 
@@ -162,7 +191,8 @@ class Apache(Server):
         user = "" if "mod_unixd" in built_in else user
         if os.geteuid() == 0:
             user += "\nUser www-data\nGroup www-data"
-        (self.work / "httpd.conf").write_text(APACHE.format(**self.values(), modules=self.modules, user=user))
+        (self.work / "httpd.conf").write_text(APACHE.format(
+            **self.values(), modules=self.modules, user=user, idle=f"{self.idle_ms}ms" if self.idle_ms else 5))
         return [find_tool("apache2"), "-X", "-f", str(self.work / "httpd.conf")]
 
 
@@ -171,7 +201,28 @@ class Node(Server):
 
     def command(self):
         (self.work / "server.js").write_text(NODE)
-        return [find_tool("node"), str(self.work / "server.js"), str(self.port), str(self.root), str(self.log)]
+        return [find_tool("node"), str(self.work / "server.js"), str(self.port), str(self.root), str(self.log),
+                str(self.idle_ms or "")]
+
+
+class HAProxy(Server):
+    missing = None if find_tool("haproxy") else "haproxy is not installed"
+
+    def __init__(self, work, root, idle_ms=None):
+        self.behind = (Python if Nginx.missing else Nginx)(pathlib.Path(work) / "behind", root)
+        super().__init__(work, root, idle_ms)
+
+    def command(self):
+        idle = f"timeout http-keep-alive {self.idle_ms}ms" if self.idle_ms else ""
+        (self.work / "haproxy.cfg").write_text(HAPROXY.format(**self.values(), behind=self.behind.port, idle=idle))
+        return [find_tool("haproxy"), "-db", "-f", str(self.work / "haproxy.cfg")]
+
+    def open_output(self):
+        return open(self.log, "wb")
+
+    def __exit__(self, *arguments):
+        super().__exit__(*arguments)
+        self.behind.__exit__(*arguments)
 
 
 class Python(Server):

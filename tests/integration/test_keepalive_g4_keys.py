@@ -1,13 +1,17 @@
 """test_keepalive_g4_keys.py: item 97 of the test matrix (G.4): backends that differ in one field of the pool's key never share a
-connection, though they lead to the same address. One case for each field; each backend keeps and reuses its own. A proxy as a field of
-the key: tests/unit/upstream/test_host.c. SPDX-License-Identifier: Apache-2.0
+connection, though they lead to the same address. One case for each field; each backend keeps and reuses its own. A forward proxy as a
+field of the key: tests/unit/upstream/test_host.c. There is no setting of the address that connections come from; the address that hosts
+are told in a PROXY header is the client's, and is part of what a connection is. SPDX-License-Identifier: Apache-2.0
 """
 import json
+import socketserver
+import threading
 
 import pytest
 from certificates import Authority
 from configs import backend, endpoint, service
 from rawhttp import fetch
+from test_send_proxy_protocol import read_header
 from tls_origin import TlsOrigin
 
 ADMIN = {"holdfast/admin": {"listen": "127.0.0.1:0"}}
@@ -88,3 +92,51 @@ def test_97_the_scheme_keeps_connections_apart(make, authority, origin):
     running = make.gateway(config)
     assert [fetch(running.address, path).status for path in ("/a", "/b", "/a")] == [200, 504, 200], "the origin waits for a request"
     assert {request.conn.number for request in plain.requests} == {0}
+
+
+class Introduced(socketserver.StreamRequestHandler):
+    """Answers with the number of the connection, and keeps the header that it began with, if any."""
+
+    def handle(self):
+        try:
+            header = read_header(self.rfile) if self.rfile.peek(1)[:1] in (b"P", b"\r") else None
+        except ConnectionError:
+            return
+        self.server.headers.append(header)
+        number = b"%d" % (len(self.server.headers) - 1)
+        while self.rfile.readline():
+            while self.rfile.readline() not in (b"\r\n", b""):
+                pass
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(number), number))
+
+
+@pytest.fixture
+def introduced():
+    socketserver.ThreadingTCPServer.allow_reuse_address = True
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Introduced) as server:
+        server.daemon_threads, server.headers = True, []
+        server.url = "http://127.0.0.1:{}".format(server.server_address[1])
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def test_97_proxy_bytes_keep_connections_apart(make, introduced):
+    """No header, version 1 and version 2 to one address; and one header names one client, so that no other client shares it."""
+    each = [("/off", "off"), ("/v1", "v1"), ("/v2", "v2")]
+    config = service([endpoint(path, backend(introduced, encoding="no-op", extra_config={
+        "holdfast/upstream": {"send_proxy_protocol": version}}), output_encoding="no-op") for path, version in each],
+        {"error_status": "precise"}, ADMIN)
+    running = make.gateway(config)
+    first, second = make.client(running), make.client(running)
+
+    def numbers(client):
+        return [int(client.get(path).body) for path, _ in each]
+
+    assert numbers(first) == [0, 1, 2]
+    assert numbers(second) == [0, 3, 4], "what names nobody is shared, what names a client is not"
+    assert (numbers(first), numbers(second)) == ([0, 1, 2], [0, 3, 4]), "each is kept for whom it names"
+    ports = [client.sock.getsockname() for client in (first, second)]
+    assert introduced.headers == [None] + [(version, port, running.address) for port in ports for version in (1, 2)]
+    told = json.loads(fetch(running.addresses[-1], "/v1/pools").body)["hosts"]
+    assert [(host["new"], host["reused"]) for host in told] == [(1, 3), (2, 2), (2, 2)]

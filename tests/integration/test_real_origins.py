@@ -16,7 +16,7 @@ from gateway import release_binary_path
 from waiting import eventually
 
 SIZES = {"empty": 0, "small": 128, "page": 40_000, "large": 3_000_001}
-SERVERS = [servers.Nginx, servers.Apache, servers.Node, servers.Python, servers.Python10]
+SERVERS = [servers.Nginx, servers.Apache, servers.Node, servers.HAProxy, servers.Python, servers.Python10]
 
 
 class Pair:
@@ -157,7 +157,7 @@ def test_wrk(pair, note):
     assert pair.gateway.running()
 
 
-@only(servers.Nginx, servers.Apache, servers.Node, servers.Python)
+@only(servers.Nginx, servers.Apache, servers.Node, servers.HAProxy, servers.Python)
 def test_sequential_requests_reuse_one_connection(pair):
     time.sleep(0.2)  # what earlier tests asked for is logged by then
     before = len(pair.server.used_ports())
