@@ -34,16 +34,17 @@ FAULTS = {
 
 def read_arguments(words):
     parser = argparse.ArgumentParser(prog="./dev faults", description="Faults of origins, gateways side by side.",
+                                     formatter_class=argparse.ArgumentDefaultsHelpFormatter,
                                      epilog="faults: " + "; ".join(f"{name}: {what}" for name, what in FAULTS.items()))
-    parser.add_argument("--faults", default=",".join(FAULTS), help="which, by comma; all by default")
-    parser.add_argument("--peers", default=",".join(PEERS), help="which, by comma; all that are installed by default")
+    parser.add_argument("--faults", default=",".join(FAULTS), help="which, by comma")
+    parser.add_argument("--peers", default=",".join(PEERS), help="gateways, by comma; who is not installed is left out")
     parser.add_argument("--rate", type=int, default=400, help="requests a second")
     parser.add_argument("--seconds", type=float, default=15, help="for each gateway and fault")
     parser.add_argument("--post", type=int, default=30, help="percent of the requests that are POST")
     parser.add_argument("--fresh", type=int, default=20, help="percent of the requests that come on a new connection")
     parser.add_argument("--connections", type=int, default=64, help="that the clients keep")
     parser.add_argument("--patience", type=float, default=5, help="seconds that a client waits for an answer")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=1, help="of all that is random: times, methods, faults")
     parser.add_argument("--json", default=str(RESULTS), help="write the result here")
     options = parser.parse_args(words)
     options.faults, options.peers = options.faults.split(","), options.peers.split(",")

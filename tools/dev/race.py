@@ -28,15 +28,16 @@ METHODS = ("GET", "POST")
 
 
 def read_arguments(words):
-    parser = argparse.ArgumentParser(prog="./dev race", description="The idle-close race, gateways side by side.")
-    parser.add_argument("--requests", type=int, default=100_000, help="for each gateway and method")
+    parser = argparse.ArgumentParser(prog="./dev race", description="The idle-close race, gateways side by side.",
+                                     formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--requests", type=int, default=100_000, help="how many, for each gateway and method")
     parser.add_argument("--connections", type=int, default=64, help="clients, one connection each (at most 1024)")
     parser.add_argument("--rounds", type=int, default=4, help="in which the requests are sent, gateway after gateway")
     parser.add_argument("--idle", default="3ms", help="the origin closes connections that are idle for so long")
     parser.add_argument("--think", type=float, default=6, help="the most that clients wait before a request, ms")
     parser.add_argument("--close-by", choices=("close", "half", "reset"), default="close", help="how the origin closes")
     parser.add_argument("--fault", default="", help='more flags for the origin, as "--hang-up-rate 0.001"')
-    parser.add_argument("--peers", default=",".join(PEERS), help="which, by comma; all that are installed by default")
+    parser.add_argument("--peers", default=",".join(PEERS), help="gateways, by comma; who is not installed is left out")
     parser.add_argument("--limit", type=int, default=120, help="seconds for each gateway and method in a round")
     parser.add_argument("--json", default=str(RESULTS), help="write the result here")
     options = parser.parse_args(words)
