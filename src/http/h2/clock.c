@@ -120,7 +120,7 @@ static uint64_t receive_deadline(const struct h2_stream *stream)
     const struct h2_conn *conn = h2_conn_of(stream);
     struct pace_limit limit = h2_coming_limit(conn);
 
-    if (!stream->open || stream->ended || stream->failed)
+    if (!stream->open || stream->ended || stream->failed || stream->asked)
         return TIMER_OFF;
     return earlier(after(stream->begun_ns, conn->options->read_timeout_ns), pace_deadline(&stream->coming, &limit));
 }

@@ -4,28 +4,28 @@
 
 #include <stdlib.h>
 
+enum { CLIENT_HEAD_BYTES = 256 << 10 };
+
 /* Stands in for a failure that there was no memory to keep. */
 static const struct error h2_no_memory = {
     .fault = FAULT_SYSTEM, .code = ERROR_OUT_OF_MEMORY, .text = "no memory for a connection"};
 
-static struct h2_conn *make(struct stream *stream, const struct http_conn_options *options, struct task *owner)
+static void begin(struct h2_conn *conn, struct stream *stream, const struct http_conn_options *options,
+                  const struct h2_rules *rules, struct task *owner, enum http_role role)
 {
-    struct h2_conn *conn = calloc(1, sizeof(*conn));
     struct pace_limit limit;
 
-    if (!conn)
-        return NULL;
     conn->base = (struct http_conn){
-        .ops = &h2_server_ops,
+        .ops = role == HTTP_SERVER ? &h2_server_ops : &h2_client_ops,
         .loop = stream->loop,
         .stream = stream,
         .task = {.run = h2_run},
         .owner = owner,
-        .role = HTTP_SERVER,
+        .role = role,
         .multiplexed = true,
     };
     conn->options = options;
-    conn->rules = options->h2 ? options->h2 : &h2_rules_default;
+    conn->rules = rules;
     conn->counts = options->h2_counts;
     conn->timer = (struct timer){.at_ns = TIMER_OFF, .task = &conn->base.task};
     conn->opened_ns = conn->last_used_ns = h2_now(conn);
@@ -33,32 +33,67 @@ static struct h2_conn *make(struct stream *stream, const struct http_conn_option
     list_init(&conn->waiting);
     limit = h2_leaving_limit(conn);
     pace_begin(&conn->leaving, &limit);
-    h2_framer_init(&conn->framer, true);
+    h2_framer_init(&conn->framer, role == HTTP_SERVER);
     h2_guard_init(conn);
+}
+
+static struct h2_conn *make_server(struct stream *stream, const struct http_conn_options *options, struct task *owner)
+{
+    struct h2_conn *conn = calloc(1, sizeof(*conn));
+
+    if (conn)
+        begin(conn, stream, options, options->h2 ? options->h2 : &h2_rules_default, owner, HTTP_SERVER);
     return conn;
+}
+
+/* Of what it is given the clocks are a server's. */
+static struct h2_conn *make_client(struct stream *stream, const struct http_conn_options *options, struct task *owner)
+{
+    struct h2_client *client = calloc(1, sizeof(*client));
+
+    if (!client)
+        return NULL;
+    client->options = (struct http_conn_options){
+        .fields_max = options->fields_max, .h2_counts = options->h2_counts, .single_use = options->single_use};
+    client->rules = options->h2 ? *options->h2 : h2_client_rules_default;
+    client->rules.head_bytes_max = options->head_bytes_max > 0 ? options->head_bytes_max : CLIENT_HEAD_BYTES;
+    begin(&client->h2, stream, &client->options, &client->rules, owner, HTTP_CLIENT);
+    return &client->h2;
+}
+
+/* What is made becomes a conn. */
+static struct http_conn *start(struct h2_conn *conn, struct stream *stream, struct error *err)
+{
+    if (!conn || !h2_session_open(conn, err)) {
+        if (!conn)
+            *err = h2_no_memory;
+        free(conn);
+        stream_close(stream, false);
+        return NULL;
+    }
+    if (conn->counts)
+        h2_count(&conn->counts->connections);
+    stream_set_owner(stream, &conn->base.task, conn->base.role == HTTP_CLIENT);
+    h2_wake_self(conn);
+    return &conn->base;
 }
 
 struct http_conn *h2_server_new(struct stream *stream, struct chain *first, const struct http_conn_options *options,
                                 struct task *owner, struct error *err)
 {
-    struct h2_conn *conn = make(stream, options, owner);
+    struct http_conn *base = start(make_server(stream, options, owner), stream, err);
 
-    if (!conn || !h2_session_open(conn, err)) {
-        if (!conn)
-            *err = h2_no_memory;
-        free(conn);
-        if (first)
-            chain_clear(first);
-        stream_close(stream, false);
-        return NULL;
-    }
-    if (first)
-        chain_move(&conn->first, first, SIZE_MAX);
-    if (conn->counts)
-        h2_count(&conn->counts->connections);
-    stream_set_owner(stream, &conn->base.task, false);
-    h2_wake_self(conn);
-    return &conn->base;
+    if (first && base)
+        chain_move(&h2_of_conn(base)->first, first, SIZE_MAX);
+    else if (first)
+        chain_clear(first);
+    return base;
+}
+
+struct http_conn *h2_client_new(struct stream *stream, const struct http_conn_options *options, struct task *owner,
+                                struct error *err)
+{
+    return start(make_client(stream, options, owner), stream, err);
 }
 
 void h2_close(struct http_conn *base)

@@ -21,8 +21,11 @@ static void no_memory(struct h2_conn *conn)
 static void stream_failed(struct h2_conn *conn, struct error *err)
 {
     if (err->code == ERROR_RESET || err->code == ERROR_CLOSED)
-        err->fault = FAULT_CLIENT;
-    h2_break(conn, err);
+        err->fault = h2_peer_fault(conn);
+    if (h2_is_client(conn) && err->code == ERROR_TLS_TRUNCATED && list_is_empty(&conn->streams))
+        conn->ended = true; /* nothing was due that could be cut off */
+    else
+        h2_break(conn, err);
 }
 
 /* Frames from nghttp2, as far as there is room for them. */
@@ -50,7 +53,7 @@ static void moved(struct h2_conn *conn, size_t bytes)
         pace_move(&conn->leaving, &limit, bytes, h2_now(conn));
 }
 
-static void flush(struct h2_conn *conn)
+void h2_flush(struct h2_conn *conn)
 {
     struct iovec parts[PARTS_OUT];
     struct error err;
@@ -183,18 +186,40 @@ static void fill(struct h2_conn *conn)
     }
 }
 
-void h2_run(struct task *task)
+static void run_server(struct h2_conn *conn)
 {
-    struct h2_conn *conn = container_of(task, struct h2_conn, base.task);
-
     if (conn->timer.fired) {
         timer_clear(conn->base.loop, &conn->timer);
         h2_expire(conn);
     }
-    flush(conn);
+    h2_flush(conn);
     fill(conn);
     h2_step(conn);
-    flush(conn);
+    h2_flush(conn);
     h2_step(conn);
     h2_set_clock(conn);
+}
+
+/* It reads first, as a GOAWAY that is here already keeps requests from leaving in vain. */
+static void run_client(struct h2_conn *conn)
+{
+    uint64_t before = conn->bytes_in;
+
+    fill(conn);
+    if (conn->bytes_in != before)
+        h2_client_of(conn)->heard_ns = h2_now(conn);
+    h2_client_step(conn);
+    if (!conn->ended)
+        h2_flush(conn);
+    h2_client_step(conn);
+}
+
+void h2_run(struct task *task)
+{
+    struct h2_conn *conn = container_of(task, struct h2_conn, base.task);
+
+    if (h2_is_client(conn))
+        run_client(conn);
+    else
+        run_server(conn);
 }

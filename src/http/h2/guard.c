@@ -7,6 +7,9 @@ enum {
     CREDIT_MAX = 1000,
     CREDIT_PER_FRAME = 4,
     CREDIT_FIRST = 32,
+    STRAYS_MAX = 4000,
+    STRAYS_FEW = 4, /* frames of an answer beside its data */
+    FRAME_BYTES = 16 << 10,
     PRIORITY_UPDATE = 0x10, /* RFC 9218 7 */
 };
 #define SECOND_NS UINT64_C(1000000000)
@@ -43,6 +46,16 @@ const struct h2_rules h2_rules_default = {
     .head_bytes_max = 64 << 10,
     .stream_window = 128 << 10,
     .connection_window = 512 << 10,
+    .glitches_max = 1000,
+    .glitches_back = 50,
+};
+
+/* Answers are larger than requests, and a reader who is slow must not hold up the others: 32 of them may stand still
+ * before the connection does. */
+const struct h2_rules h2_client_rules_default = {
+    .streams_max = 256,
+    .stream_window = 128 << 10,
+    .connection_window = 4 << 20,
     .glitches_max = 1000,
     .glitches_back = 50,
 };
@@ -105,6 +118,15 @@ void h2_earn(struct h2_conn *conn)
     conn->guard.credit = credit < CREDIT_MAX ? credit : CREDIT_MAX;
 }
 
+/* What a server sends behind our RST_STREAM is no fault of its own: a window full of DATA, and heads. */
+void h2_expect_strays(struct h2_conn *conn)
+{
+    uint32_t frames = conn->rules->stream_window / FRAME_BYTES + STRAYS_FEW;
+
+    if (h2_is_client(conn) && conn->guard.credit < STRAYS_MAX)
+        conn->guard.credit += frames;
+}
+
 static void pay(struct h2_conn *conn, enum h2_glitch glitch)
 {
     if (conn->guard.credit > 0)
@@ -120,7 +142,8 @@ void h2_condemn(struct h2_conn *conn, uint32_t error, enum http_end end, const c
     if (conn->condemned || conn->broken)
         return;
     conn->condemned = true;
-    error_set(&err, FAULT_CLIENT, ERROR_BAD_FRAMING, "HTTP/2 connection error %s: %s", h2_error_name(error), text);
+    error_set(&err, h2_peer_fault(conn), ERROR_BAD_FRAMING, "HTTP/2 connection error %s: %s", h2_error_name(error),
+              text);
     h2_note_failure(conn, &err);
     h2_note_end(conn, end);
     /* Without memory for the GOAWAY the connection ends without one. */
@@ -150,6 +173,14 @@ void h2_remember_closed(struct h2_conn *conn, const struct h2_stream *stream)
     remember(by_peer ? &conn->ended_ids : &conn->reset_ids, stream->id);
 }
 
+void h2_stray(struct h2_conn *conn)
+{
+    if (h2_is_client(conn))
+        pay(conn, H2_GLITCH_STRAY);
+    else
+        h2_glitch(conn, H2_GLITCH_STRAY);
+}
+
 /* RFC 9113 5.1: nghttp2 passes over frames for closed streams, whoever has closed them. */
 static void check_stream(struct h2_conn *conn, const struct h2_frame *frame)
 {
@@ -158,10 +189,10 @@ static void check_stream(struct h2_conn *conn, const struct h2_frame *frame)
         return;
     if (is_remembered(&conn->ended_ids, frame->stream))
         h2_condemn(conn, NGHTTP2_STREAM_CLOSED, HTTP_END_PROTOCOL, "a frame for a stream that its sender had ended");
-    else if (frame->type == NGHTTP2_HEADERS && !is_remembered(&conn->reset_ids, frame->stream))
+    else if (!h2_is_client(conn) && frame->type == NGHTTP2_HEADERS && !is_remembered(&conn->reset_ids, frame->stream))
         h2_condemn(conn, NGHTTP2_PROTOCOL_ERROR, HTTP_END_PROTOCOL, "a stream number that is not the next");
     else
-        h2_glitch(conn, H2_GLITCH_STRAY);
+        h2_stray(conn);
 }
 
 /* Of RFC 7540's priorities, which have no effect here, only this is left. */
@@ -204,8 +235,25 @@ static void begin_block(struct h2_conn *conn, const struct h2_frame *frame)
         conn->block_ns = 0;
 }
 
+/* What speaks otherwise is told from what breaks a rule. */
+static bool is_greeted(struct h2_conn *conn, const struct h2_frame *frame)
+{
+    if (conn->guard.settings_seen || (frame->type == NGHTTP2_SETTINGS && !(frame->flags & NGHTTP2_FLAG_ACK)))
+        return true;
+    h2_condemn(conn, NGHTTP2_PROTOCOL_ERROR, HTTP_END_PROTOCOL, "what the host says first is not HTTP/2");
+    return false;
+}
+
+/* Nobody but h2_client_ping asks for one. */
+static bool is_awaited(struct h2_conn *conn)
+{
+    return h2_is_client(conn) && h2_client_of(conn)->ping_out;
+}
+
 void h2_guard_frame(struct h2_conn *conn, const struct h2_frame *frame)
 {
+    if (h2_is_client(conn) && !is_greeted(conn, frame))
+        return;
     switch (frame->type) {
     case NGHTTP2_DATA:
         check_stream(conn, frame);
@@ -222,7 +270,7 @@ void h2_guard_frame(struct h2_conn *conn, const struct h2_frame *frame)
         check_settings(conn, frame);
         return;
     case NGHTTP2_PING:
-        if (!(frame->flags & NGHTTP2_FLAG_ACK))
+        if (!(frame->flags & NGHTTP2_FLAG_ACK) || !is_awaited(conn))
             pay(conn, H2_GLITCH_PING);
         return;
     case NGHTTP2_WINDOW_UPDATE:
@@ -236,7 +284,9 @@ void h2_guard_frame(struct h2_conn *conn, const struct h2_frame *frame)
         return;
     case NGHTTP2_RST_STREAM: /* judged when the stream is known (session.c) */
     case NGHTTP2_GOAWAY:
-    case NGHTTP2_PUSH_PROMISE: /* nghttp2 ends the connection */
+        return;
+    case NGHTTP2_PUSH_PROMISE: /* a client may not send it, and we have told servers that we take none */
+        h2_condemn(conn, NGHTTP2_PROTOCOL_ERROR, HTTP_END_PROTOCOL, "a PUSH_PROMISE");
         return;
     default: /* a number from outside */
         h2_glitch(conn, H2_GLITCH_UNKNOWN);

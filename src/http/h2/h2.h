@@ -49,9 +49,9 @@ struct h2_counts {
 struct http_conn *h2_server_new(struct stream *stream, struct chain *first, const struct http_conn_options *options,
                                 struct task *owner, struct error *err);
 
-/* The client role. Takes `stream` (ALPN h2, or prior knowledge: the preface is sent at once); `owner` is woken when room
- * comes back, when the peer's SETTINGS or GOAWAY come, and at the end of the conn. Copies the options; those of the
- * server role have no meaning. NULL with *err: the stream is closed.
+/* The client role. Takes `stream` (ALPN h2, or prior knowledge: the preface is sent at once); `owner` is woken when
+ * room comes back, when the peer's SETTINGS or GOAWAY come, and at the end of the conn. Copies the options; those of
+ * the server role have no meaning. NULL with *err: the stream is closed.
  *
  * Errors of its streams beyond those of conn.h: stream_refused (REFUSED_STREAM before any answer) and goaway (above the
  * peer's last stream), both retry_safe for any method (RFC 9113 8.7); reset for any other RST_STREAM. What is malformed

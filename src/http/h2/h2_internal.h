@@ -1,10 +1,13 @@
 /* h2_internal.h: an HTTP/2 connection from the inside. For the files of h2/ only.
  *
  *   conn.c     birth, death, facts       drive.c    the conn's own task: bytes in and out
- *   session.c  what nghttp2 tells us     framer.c   where frames begin      guard.c  what is too much
- *   head.c     fields to heads           receive.c  heads and bodies to the user
- *   answer.c   heads out                 send.c     bodies out              priority.c  who goes first
- *   server.c   accept, done, drain       clock.c    its clocks              memory.c  what nghttp2 takes
+ *   open.c     the nghttp2 session       session.c  what it tells us        guard.c  what is too much
+ *   framer.c   where frames begin        head.c     fields to heads         block.c  heads to fields
+ *   receive.c  bodies to the user        send.c     bodies out              memory.c what nghttp2 takes
+ *
+ * Server role: server.c accept, done, drain; request.c heads in; answer.c heads out; priority.c who goes first; clock.c
+ * its clocks. Client role: client.c open, room, done, close; ask.c heads out; response.c heads in; news.c what the peer
+ * says of the connection.
  *
  * nghttp2 frames, compresses and keeps windows; it never sees a socket. A stream exists here from its HEADERS until
  * nghttp2 has closed it and its user has let go, whichever is later. SPDX-License-Identifier: Apache-2.0 */
@@ -12,6 +15,7 @@
 #define HOLDFAST_HTTP_H2_INTERNAL_H
 
 #include "base/assert.h"
+#include "base/text.h"
 #include "http/h1/pace.h"
 #include "http/h2/framer.h"
 #include "http/h2/h2.h"
@@ -28,6 +32,8 @@ enum {
     H2_BLOCKED_MAX = 16,             /* streams whose user waits for room; with more, new ones wait at the door */
     H2_HEADS_BYTES_MAX = 512 << 10,  /* heads of a connection that nobody has taken yet */
     H2_SESSION_BYTES_MAX = 1 << 20,  /* memory of nghttp2 for one connection */
+    H2_CLIENT_TIMES = 4,             /* both of them so many times in the client role, whose own heads wait there too */
+    H2_INTERIMS_MAX = 32,            /* 1xx answers to one request */
     H2_CONTINUATIONS_MAX = 16,       /* frames of one header block */
     H2_HEAD_TIMES_MAX = 4,           /* so many times head_bytes_max is decoded; then the connection ends */
     H2_IDS_KEPT = 16,                /* numbers of closed streams that are remembered */
@@ -89,7 +95,8 @@ struct h2_conn {
     uint32_t block_frames;              /* CONTINUATION */
     uint32_t messages, open, blocked;   /* streams: ever, with a user, whose user waits for room */
     uint32_t skipped;                   /* bytes thrown away in the phase LINGER */
-    uint32_t last_id;                   /* the peer's highest stream */
+    uint32_t last_id;                   /* the highest stream: the peer's, or of the client role ours */
+    uint32_t owed;                      /* bytes that were read, and not given back to the window of all */
     struct h2_ids ended_ids, reset_ids; /* closed by the peer, and by us */
     uint8_t phase;                      /* enum h2_phase */
     uint8_t end;                        /* enum http_end */
@@ -106,6 +113,30 @@ struct h2_conn {
 };
 static_assert(sizeof(struct h2_conn) <= 640, "an idle conn is small");
 
+/* The client role. */
+struct h2_client {
+    struct h2_conn h2; /* first: freed as one */
+    struct http_conn_options options;
+    struct h2_rules rules;
+    uint64_t heard_ns, ping_sent_ns, ping_answered_ns;
+    uint32_t slots;      /* streams that count for the room: given out, or still in nghttp2 */
+    uint32_t unnumbered; /* those of them that have no number yet */
+    uint32_t goaway_id, goaway_error;
+    uint8_t unfit; /* enum http_unfit */
+    bool goaway : 1;
+    bool too_many_pings : 1;
+    bool ping_out : 1;
+    bool roomy : 1; /* there was room when last looked at */
+};
+
+/* What a request asks to switch to (RFC 8441), and what the answer would say of it in HTTP/1. */
+struct h2_switch {
+    struct str protocol; /* behind `accept` */
+    size_t accept_len;
+    char accept[32];
+    char text[];
+};
+
 struct h2_stream {
     struct http_stream base;
     struct list_node node, waits;
@@ -117,11 +148,14 @@ struct h2_stream {
     struct pace coming;
     uint64_t begun_ns, head_end_ns, stalled_ns;
     uint64_t send_left;
-    int32_t id;
+    struct h2_switch *wish; /* client role; NULL: it asks for no other protocol */
+    int32_t id;             /* client role: 0 until its head was sent */
     uint32_t fields;
     uint32_t error;     /* of RFC 9113, when nghttp2 has closed it */
     uint8_t send;       /* enum h2_send */
     uint8_t head_fault; /* enum error_code */
+    uint8_t interims;   /* client role: 1xx that came */
+    uint16_t status;    /* client role: of the head that comes in */
     bool live : 1;      /* nghttp2 has it */
     bool open : 1;      /* a user has it */
     bool offered : 1;   /* its head is whole */
@@ -141,7 +175,12 @@ struct h2_stream {
     bool write_failed : 1;
     bool reset_by_us : 1; /* RST_STREAM is submitted */
     bool reset_by_peer : 1;
-    bool blamed : 1; /* its error is on the budget already */
+    bool blamed : 1;   /* its error is on the budget already */
+    bool asked : 1;    /* extended CONNECT */
+    bool switched : 1; /* ... which was granted: from here on it is a tunnel */
+    bool counted : 1;  /* client role: it takes a place of the room */
+    bool sent : 1;     /* ... its HEADERS have left */
+    bool answered : 1; /* ... something of an answer came */
 };
 
 static inline struct h2_conn *h2_of_conn(struct http_conn *conn)
@@ -152,6 +191,27 @@ static inline struct h2_conn *h2_of_conn(struct http_conn *conn)
 static inline const struct h2_conn *h2_of_const(const struct http_conn *conn)
 {
     return (const struct h2_conn *)(const void *)((const char *)conn - offsetof(struct h2_conn, base));
+}
+
+static inline struct h2_client *h2_client_of(struct h2_conn *conn)
+{
+    return container_of(conn, struct h2_client, h2);
+}
+
+static inline const struct h2_client *h2_client_of_const(const struct h2_conn *conn)
+{
+    return (const struct h2_client *)(const void *)((const char *)conn - offsetof(struct h2_client, h2));
+}
+
+static inline bool h2_is_client(const struct h2_conn *conn)
+{
+    return conn->base.role == HTTP_CLIENT;
+}
+
+/* Whose fault it is when the peer does wrong. */
+static inline enum fault h2_peer_fault(const struct h2_conn *conn)
+{
+    return h2_is_client(conn) ? FAULT_UPSTREAM : FAULT_CLIENT;
 }
 
 static inline struct h2_stream *h2_of_stream(struct http_stream *stream)
@@ -198,9 +258,13 @@ void h2_note_end(struct h2_conn *conn, enum http_end end);
 void h2_break(struct h2_conn *conn, const struct error *err); /* no byte goes any more; streams fail */
 void h2_fail_streams(struct h2_conn *conn);                   /* all that are open, and those that wait */
 
-/* session.c */
+/* open.c */
 bool h2_session_open(struct h2_conn *conn, struct error *err) MUST_USE;
 void h2_session_close(struct h2_conn *conn);
+
+/* session.c */
+void h2_set_callbacks(nghttp2_session_callbacks *callbacks);
+void h2_got_end(struct h2_stream *stream); /* END_STREAM came */
 
 /* memory.c: nghttp2's memory is counted for each connection */
 nghttp2_mem h2_memory(struct h2_conn *conn);
@@ -209,7 +273,9 @@ nghttp2_mem h2_memory(struct h2_conn *conn);
 void h2_guard_init(struct h2_conn *conn);
 void h2_guard_frame(struct h2_conn *conn, const struct h2_frame *frame); /* before nghttp2 sees it */
 void h2_glitch(struct h2_conn *conn, enum h2_glitch glitch);
-void h2_earn(struct h2_conn *conn); /* a frame with data went either way */
+void h2_earn(struct h2_conn *conn);          /* a frame with data went either way */
+void h2_expect_strays(struct h2_conn *conn); /* client role: a stream was cut off, and much of it may be under way */
+void h2_stray(struct h2_conn *conn);         /* a frame of a stream that is gone */
 /* GOAWAY with that error, and the end: streams fail. */
 void h2_condemn(struct h2_conn *conn, uint32_t error, enum http_end end, const char *text);
 void h2_remember_closed(struct h2_conn *conn, const struct h2_stream *stream);
@@ -224,22 +290,65 @@ void h2_stream_drop_out(struct h2_stream *stream);                 /* ... and wh
 void h2_set_send_waits(struct h2_stream *stream, bool waits);
 enum io h2_stream_fail(const struct h2_stream *stream, struct error *err); /* IO_FAIL, with the reason */
 
+/* What a head is put together in while its fields are walked (head.c). */
+struct h2_reading {
+    struct arena *arena;
+    struct http_head *head;
+    struct str text; /* what is left of the fields */
+    struct str cookie;
+    size_t cookie_at; /* its place among the fields */
+    enum fault fault; /* whose it is when something is wrong */
+    bool has_host, has_authority;
+    struct error *err;
+};
+
 /* head.c: fields as they wait in a chain */
 bool h2_field_write(struct chain *fields, struct block_pool *pool, struct str name, struct str value) MUST_USE;
 bool h2_field_read(struct str *fields, struct str *name, struct str *value); /* the next one; false: none is left */
 bool h2_head_add(struct h2_stream *stream, struct str name, struct str value) MUST_USE; /* false: no memory */
-enum io h2_head_request(struct h2_stream *stream, struct arena *arena, struct http_head **head, struct error *err);
+void h2_head_clear(struct h2_stream *stream);                                           /* and its trailers */
+/* Moves the fields into the arena, and reads them. */
+bool h2_head_read(struct h2_stream *stream, struct chain *fields, struct h2_reading *reading) MUST_USE;
+bool h2_head_refuse(const struct h2_reading *reading, enum error_code code, const char *text);
+bool h2_head_no_memory(const struct h2_reading *reading);
 enum io h2_head_trailers(struct h2_stream *stream, struct arena *arena, struct http_head **head, struct error *err);
-void h2_head_clear(struct h2_stream *stream); /* and its trailers */
+enum io h2_head_failed(struct h2_stream *stream, struct error *err);
+
+/* request.c: the server role's heads in */
+enum io h2_recv_request(struct http_stream *base, struct arena *arena, struct http_head **head, struct error *err);
+
+/* response.c: the client role's heads in */
+void h2_begin_response(struct h2_stream *stream);
+void h2_got_response(struct h2_stream *stream, bool end); /* a whole header block came */
+enum io h2_recv_response(struct http_stream *base, struct arena *arena, struct http_head **head, struct error *err);
 
 /* receive.c */
-enum io h2_recv_head(struct http_stream *base, struct arena *arena, struct http_head **head, struct error *err);
+void h2_give_window(struct h2_conn *conn, size_t bytes); /* that of all streams: so much was read, or thrown away */
 enum io h2_recv_body(struct http_stream *base, struct chain *into, size_t size_max, struct error *err);
 
-/* answer.c */
-enum io h2_send_head(struct http_stream *base, const struct http_head *head, bool end, struct error *err);
-void h2_send_continue(struct h2_stream *stream);
+/* block.c: a head for nghttp2; names and values are borrowed until it is submitted */
+enum { H2_FIELDS_ON_STACK = 48 };
+struct h2_block {
+    nghttp2_nv few[H2_FIELDS_ON_STACK];
+    nghttp2_nv *fields;
+    size_t count;
+    char length[NUMBER_TEXT_BYTES];
+};
+bool h2_block_begin(struct h2_block *block, size_t fields_max) MUST_USE; /* false: no memory */
+void h2_block_end(struct h2_block *block);
+void h2_block_add(struct h2_block *block, struct str name, struct str value);
+void h2_block_add_fields(struct h2_block *block, const struct http_headers *headers, bool handshake);
+void h2_block_add_length(struct h2_block *block, int64_t bytes); /* -1: none */
+enum io h2_send_no_memory(struct h2_stream *stream, struct error *err);
+enum io h2_send_trailers(struct h2_stream *stream, const struct http_head *head, struct error *err);
 bool h2_submit_trailers(struct h2_stream *stream); /* behind the last data. False: no memory */
+
+/* answer.c: the server role's heads out */
+enum io h2_send_answer(struct http_stream *base, const struct http_head *head, bool end, struct error *err);
+void h2_send_continue(struct h2_stream *stream);
+
+/* ask.c: the client role's heads out */
+enum io h2_send_request(struct http_stream *base, const struct http_head *head, bool end, struct error *err);
 
 /* send.c */
 enum io h2_send_body(struct http_stream *base, struct chain *from, bool end, struct error *err);
@@ -254,6 +363,7 @@ void h2_priority_apply(struct h2_stream *stream, struct str value);
 
 /* drive.c */
 void h2_run(struct task *task);
+void h2_flush(struct h2_conn *conn);
 
 /* server.c */
 extern const struct http_conn_ops h2_server_ops;
@@ -263,6 +373,19 @@ void h2_step(struct h2_conn *conn);
 void h2_enter(struct h2_conn *conn, enum h2_phase phase);
 void h2_last_goaway(struct h2_conn *conn);
 bool h2_end_idle(struct h2_conn *conn, enum http_end why);
+
+/* client.c */
+extern const struct http_conn_ops h2_client_ops;
+void h2_client_number(struct h2_stream *stream, int32_t id);
+void h2_client_leave(struct h2_stream *stream); /* gives its place back */
+void h2_set_unfit(struct h2_conn *conn, enum http_unfit why);
+
+/* news.c: what the peer of a client says of the connection */
+void h2_client_step(struct h2_conn *conn);
+void h2_client_heard(struct h2_conn *conn, const nghttp2_frame *frame); /* SETTINGS, PING or GOAWAY */
+void h2_client_told(struct h2_conn *conn, const nghttp2_frame *frame);  /* our GOAWAY leaves */
+bool h2_is_past_goaway(const struct h2_stream *stream);
+enum io h2_client_fail(const struct h2_stream *stream, struct error *err); /* IO_FAIL, with the reason */
 
 /* clock.c */
 void h2_expire(struct h2_conn *conn);

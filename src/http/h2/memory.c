@@ -9,13 +9,18 @@ struct piece {
     _Alignas(max_align_t) size_t size;
 };
 
+static size_t session_bytes_max(const struct h2_conn *conn)
+{
+    return h2_is_client(conn) ? (size_t)H2_SESSION_BYTES_MAX * H2_CLIENT_TIMES : H2_SESSION_BYTES_MAX;
+}
+
 static void *give(struct h2_conn *conn, struct piece *piece, size_t size)
 {
     if (!piece)
         return NULL;
     piece->size = size;
     conn->session_bytes += size;
-    conn->fat |= conn->session_bytes > H2_SESSION_BYTES_MAX;
+    conn->fat |= conn->session_bytes > session_bytes_max(conn);
     return piece + 1;
 }
 

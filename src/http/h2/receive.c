@@ -1,48 +1,23 @@
-/* receive.c: heads, bodies and trailers to the user. What the user takes is given back to the peer's window, so that no
+/* receive.c: bodies to the user. What the user takes is given back to the peer's window, so that no
  * more can come than somebody reads. SPDX-License-Identifier: Apache-2.0 */
 #include "http/h2/h2_internal.h"
 
-enum { COPY_BYTES_MAX = 4096 };
+enum { COPY_BYTES_MAX = 4096, OWED_MIN = 4096 };
 
-static enum io head_failed(struct h2_stream *stream, struct error *err)
+/* nghttp2 would wait until half of the window is read: more than that may lie in streams that nobody reads, and then
+ * the others would wait for ever. */
+void h2_give_window(struct h2_conn *conn, size_t bytes)
 {
-    enum error_code code = (enum error_code)stream->head_fault;
+    size_t window = conn->rules->connection_window;
+    int32_t used = conn->broken ? 0 : nghttp2_session_get_effective_recv_data_length(conn->session);
+    bool tight = used > 0 && (size_t)used > window / 4 * 3;
 
-    if (code != ERROR_NONE)
-        error_set(err, code == ERROR_OUT_OF_MEMORY ? FAULT_SYSTEM : FAULT_CLIENT, code, "%s",
-                  code == ERROR_OUT_OF_MEMORY ? "no memory for a head" : "the head is too large");
-    else if (err->fault == FAULT_CLIENT)
-        h2_glitch(h2_conn_of(stream), H2_GLITCH_BAD_STREAM);
-    stream->receive_failed = true;
-    return IO_FAIL;
-}
-
-static enum io take_request(struct h2_stream *stream, struct arena *arena, struct http_head **head, struct error *err)
-{
-    stream->head_taken = true;
-    if (stream->head_fault != ERROR_NONE || h2_head_request(stream, arena, head, err) != IO_OK)
-        return head_failed(stream, err);
-    stream->head_only = str_eq((*head)->method, STR("HEAD"));
-    stream->expects = (*head)->expect_continue && !stream->no_body;
-    return IO_OK;
-}
-
-enum io h2_recv_head(struct http_stream *base, struct arena *arena, struct http_head **head, struct error *err)
-{
-    struct h2_stream *stream = h2_of_stream(base);
-
-    ASSERT(stream->open);
-    if (!stream->head_taken)
-        return take_request(stream, arena, head, err);
-    if (stream->receive_failed || (!stream->live && !stream->ended))
-        return h2_stream_fail(stream, err);
-    ASSERT(stream->ended);
-    if (!stream->trailers)
-        return IO_END;
-    stream->trailers = false;
-    if (h2_head_trailers(stream, arena, head, err) == IO_OK)
-        return IO_OK;
-    return head_failed(stream, err);
+    conn->owed += (uint32_t)bytes;
+    if (conn->broken || conn->owed < (tight ? OWED_MIN : window / 8))
+        return;
+    /* Without memory it stays owed. */
+    if (nghttp2_submit_window_update(conn->session, NGHTTP2_FLAG_NONE, 0, (int32_t)conn->owed) == 0)
+        conn->owed = 0;
 }
 
 static void give_window(struct h2_stream *stream, size_t bytes)
@@ -51,7 +26,8 @@ static void give_window(struct h2_stream *stream, size_t bytes)
 
     if (conn->broken || bytes == 0)
         return;
-    if (nghttp2_session_consume(conn->session, stream->id, bytes) != 0) {
+    h2_give_window(conn, bytes);
+    if (nghttp2_session_consume_stream(conn->session, stream->id, bytes) != 0) {
         struct error err;
 
         error_set(&err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a window");
@@ -99,17 +75,30 @@ static enum io await(struct h2_stream *stream)
     return IO_WAIT;
 }
 
+/* The server role has no use for the rest of a request that cannot be answered any more. In the client role what came
+ * of an answer is the user's, whatever became of the stream since. */
+static bool is_lost(const struct h2_stream *stream)
+{
+    const struct h2_conn *conn = h2_conn_of(stream);
+
+    if (stream->receive_failed)
+        return true;
+    if (h2_is_client(conn))
+        return stream->in.size == 0 && !stream->ended && (conn->broken || !stream->live || stream->reset_by_us);
+    return conn->broken || stream->failed || stream->reset_by_peer || (!stream->live && !stream->ended);
+}
+
 enum io h2_recv_body(struct http_stream *base, struct chain *into, size_t size_max, struct error *err)
 {
     struct h2_stream *stream = h2_of_stream(base);
-    struct h2_conn *conn = h2_conn_of(stream);
 
     ASSERT(stream->open);
     ASSERT(stream->head_taken);
     ASSERT(size_max > 0);
-    if (conn->broken || stream->receive_failed || stream->failed || stream->reset_by_peer ||
-        (!stream->live && !stream->ended))
+    if (is_lost(stream))
         return h2_stream_fail(stream, err);
+    if (stream->asked && !stream->switched)
+        return IO_END;
     if (stream->in.size > 0)
         return take(stream, into, size_max, err);
     if (stream->ended)

@@ -81,6 +81,11 @@ enum io h2_send_body(struct http_stream *base, struct chain *from, bool end, str
     enum io io;
 
     ASSERT(stream->open);
+    /* RFC 9113 8.1: the answer is whole, and the peer wants no more. */
+    if (h2_is_client(conn) && stream->ended && !stream->live) {
+        chain_clear(from);
+        return IO_OK;
+    }
     if (conn->broken || conn->condemned || !stream->live || stream->reset_by_us)
         return h2_stream_fail(stream, err);
     ASSERT(stream->send != H2_SEND_HEAD);

@@ -1,26 +1,18 @@
-/* session.c: the nghttp2 session: how it is set up, and what it tells. Its callbacks note and wake; none of them calls
- * a user. SPDX-License-Identifier: Apache-2.0 */
+/* session.c: what the nghttp2 session tells, in both roles. Its callbacks note and wake; none of them calls a user.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "http/h2/h2_internal.h"
 
-enum {
-    OUTBOUND_ACKS_MAX = 1 << 14, /* the budget is smaller */
-    FIELD_OVERHEAD = 32,         /* RFC 9113 6.5.2 */
-    PRIORITY_UPDATE = 0x10,
-    FRAMES_MAX = 1 << 20, /* resets are judged by guard.c */
-};
+enum { FIELD_OVERHEAD = 32 }; /* RFC 9113 6.5.2 */
 
 static struct h2_stream *stream_of(nghttp2_session *session, int32_t id)
 {
     return id > 0 ? nghttp2_session_get_stream_user_data(session, id) : NULL;
 }
 
-static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+static int begin_request(nghttp2_session *session, struct h2_conn *conn, const nghttp2_frame *frame)
 {
-    struct h2_conn *conn = user;
     struct h2_stream *stream;
 
-    if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
-        return 0;
     if (frame->hd.stream_id > 0 && (uint32_t)frame->hd.stream_id > conn->last_id)
         conn->last_id = (uint32_t)frame->hd.stream_id;
     stream = h2_stream_new(conn, frame->hd.stream_id);
@@ -33,6 +25,18 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     }
     if (conn->counts)
         h2_count(&conn->counts->streams);
+    return 0;
+}
+
+static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    struct h2_conn *conn = user;
+    struct h2_stream *stream = stream_of(session, frame->hd.stream_id);
+
+    if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+        return begin_request(session, conn, frame);
+    if (h2_is_client(conn) && stream)
+        h2_begin_response(stream);
     return 0;
 }
 
@@ -51,6 +55,20 @@ static void count_field(struct h2_conn *conn, size_t bytes)
         h2_condemn(conn, NGHTTP2_ENHANCE_YOUR_CALM, HTTP_END_ABUSE, "a head that is much too large");
 }
 
+static size_t heads_bytes_max(const struct h2_conn *conn)
+{
+    return h2_is_client(conn) ? (size_t)H2_HEADS_BYTES_MAX * H2_CLIENT_TIMES : H2_HEADS_BYTES_MAX;
+}
+
+/* A number of three digits, or it is refused when it is read. */
+static void note_status(struct h2_stream *stream, struct str name, struct str value)
+{
+    uint64_t status;
+
+    if (str_eq(name, STR(":status")) && value.len == 3 && text_to_u64(value, &status))
+        stream->status = (uint16_t)status;
+}
+
 static bool has_room(const struct h2_conn *conn, const struct h2_stream *stream)
 {
     uint32_t fields_max = conn->options->fields_max > 0 ? conn->options->fields_max : 256;
@@ -63,16 +81,19 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 {
     struct h2_conn *conn = user;
     struct h2_stream *stream = stream_of(session, frame->hd.stream_id);
+    struct str field = str_of((const char *)name, name_len), text = str_of((const char *)value, value_len);
 
     (void)flags;
     count_field(conn, name_len + value_len);
     if (!stream || conn->condemned || stream->head_fault != ERROR_NONE)
         return 0;
+    if (h2_is_client(conn))
+        note_status(stream, field, text);
     if (!has_room(conn, stream))
         head_is_wrong(stream, ERROR_HEAD_TOO_LARGE);
-    else if (conn->head_bytes > H2_HEADS_BYTES_MAX)
+    else if (conn->head_bytes > heads_bytes_max(conn))
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    else if (!h2_head_add(stream, str_of((const char *)name, name_len), str_of((const char *)value, value_len)))
+    else if (!h2_head_add(stream, field, text))
         head_is_wrong(stream, ERROR_OUT_OF_MEMORY);
     return 0;
 }
@@ -104,7 +125,8 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, co
             return 0;
         h2_stream_reset(stream, NGHTTP2_INTERNAL_ERROR);
     }
-    return nghttp2_session_consume_connection(session, len) == NGHTTP2_ERR_NOMEM ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+    h2_give_window(conn, len);
+    return 0;
 }
 
 static void got_news(struct h2_stream *stream)
@@ -119,7 +141,7 @@ static void got_news(struct h2_stream *stream)
     h2_wake_user(stream);
 }
 
-static void got_end(struct h2_stream *stream)
+void h2_got_end(struct h2_stream *stream)
 {
     stream->ended = true;
     got_news(stream);
@@ -131,6 +153,10 @@ static void got_headers(struct h2_conn *conn, struct h2_stream *stream, const ng
     bool end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
 
     conn->block_ns = 0;
+    if (h2_is_client(conn)) {
+        h2_got_response(stream, end);
+        return;
+    }
     if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
         stream->no_body = end;
         h2_offer(stream);
@@ -141,7 +167,7 @@ static void got_headers(struct h2_conn *conn, struct h2_stream *stream, const ng
         return;
     }
     if (end)
-        got_end(stream);
+        h2_got_end(stream);
 }
 
 static void got_data(struct h2_conn *conn, struct h2_stream *stream, const nghttp2_frame *frame)
@@ -155,7 +181,7 @@ static void got_data(struct h2_conn *conn, struct h2_stream *stream, const nghtt
     if (!stream)
         return;
     if (end)
-        got_end(stream);
+        h2_got_end(stream);
     else if (stream->in.size > 0)
         got_news(stream);
 }
@@ -165,11 +191,11 @@ static void got_reset(struct h2_conn *conn, struct h2_stream *stream)
     if (conn->counts)
         h2_count(&conn->counts->peer_resets);
     if (!stream) {
-        h2_glitch(conn, H2_GLITCH_STRAY);
+        h2_stray(conn);
         return;
     }
     stream->reset_by_peer = stream->base.gone = true;
-    if (!stream->reset_by_us)
+    if (!stream->reset_by_us && !h2_is_client(conn))
         h2_glitch(conn, stream->open ? H2_GLITCH_RESET : H2_GLITCH_RESET_EARLY);
 }
 
@@ -192,6 +218,8 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
         got_headers(conn, stream, frame);
     else if (frame->hd.type == NGHTTP2_RST_STREAM)
         got_reset(conn, stream);
+    else if (h2_is_client(conn))
+        h2_client_heard(conn, frame);
     else if (frame->hd.type == NGHTTP2_SETTINGS)
         got_settings(conn);
     return 0;
@@ -221,7 +249,8 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error,
     if (!stream)
         return 0;
     stream->error = error;
-    if (error != NGHTTP2_NO_ERROR && !stream->reset_by_peer && !stream->reset_by_us)
+    if (error != NGHTTP2_NO_ERROR && !stream->reset_by_peer && !stream->reset_by_us &&
+        !(h2_is_client(conn) && (!stream->sent || h2_is_past_goaway(stream))))
         blame(conn, stream);
     h2_remember_closed(conn, stream);
     h2_stream_gone(stream);
@@ -249,10 +278,13 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
     struct h2_stream *stream = stream_of(session, frame->hd.stream_id);
 
     count_sent(conn, frame);
-    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR)
+    if (h2_is_client(conn))
+        h2_client_told(conn, frame);
+    else if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR)
         h2_note_end(conn, HTTP_END_PROTOCOL);
     if (!stream)
         return 0;
+    stream->sent = true;
     stream->base.bytes_out += frame->hd.length + H2_HEADER_BYTES;
     if ((frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) ||
         !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
@@ -260,17 +292,13 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
     stream->end_sent = true;
     h2_stream_clock(stream);
     /* RFC 9113 8.1: the answer is whole, and the rest of the request is not wanted. */
-    if (!stream->open && !stream->ended)
+    if (!h2_is_client(conn) && !stream->open && !stream->ended)
         h2_stream_reset(stream, NGHTTP2_NO_ERROR);
     return 0;
 }
 
-static bool set_callbacks(nghttp2_session_callbacks **out)
+void h2_set_callbacks(nghttp2_session_callbacks *callbacks)
 {
-    nghttp2_session_callbacks *callbacks;
-
-    if (nghttp2_session_callbacks_new(&callbacks) != 0)
-        return false;
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_header);
@@ -280,58 +308,4 @@ static bool set_callbacks(nghttp2_session_callbacks **out)
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_send);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
     nghttp2_session_callbacks_set_send_data_callback(callbacks, h2_data_send);
-    *out = callbacks;
-    return true;
-}
-
-static bool set_options(nghttp2_option **out)
-{
-    nghttp2_option *option;
-
-    if (nghttp2_option_new(&option) != 0)
-        return false;
-    nghttp2_option_set_no_auto_window_update(option, 1);
-    nghttp2_option_set_no_closed_streams(option, 1);
-    nghttp2_option_set_builtin_recv_extension_type(option, PRIORITY_UPDATE);
-    nghttp2_option_set_max_outbound_ack(option, OUTBOUND_ACKS_MAX);
-    nghttp2_option_set_max_continuations(option, FRAMES_MAX); /* it counts pieces, as they happen to arrive */
-    nghttp2_option_set_stream_reset_rate_limit(option, FRAMES_MAX, FRAMES_MAX);
-    *out = option;
-    return true;
-}
-
-static bool greet(struct h2_conn *conn)
-{
-    const nghttp2_settings_entry settings[] = {
-        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, conn->rules->streams_max},
-        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, conn->rules->stream_window},
-        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, conn->rules->head_bytes_max},
-        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
-    };
-
-    return nghttp2_submit_settings(conn->session, NGHTTP2_FLAG_NONE, settings, COUNT_OF(settings)) == 0 &&
-           nghttp2_session_set_local_window_size(conn->session, NGHTTP2_FLAG_NONE, 0,
-                                                 (int32_t)conn->rules->connection_window) == 0;
-}
-
-bool h2_session_open(struct h2_conn *conn, struct error *err)
-{
-    nghttp2_session_callbacks *callbacks = NULL;
-    nghttp2_option *option = NULL;
-    nghttp2_mem memory = h2_memory(conn);
-    bool opened = set_callbacks(&callbacks) && set_options(&option) &&
-                  nghttp2_session_server_new3(&conn->session, callbacks, conn, option, &memory) == 0 && greet(conn);
-
-    nghttp2_option_del(option);
-    nghttp2_session_callbacks_del(callbacks);
-    if (opened)
-        return true;
-    h2_session_close(conn);
-    return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a connection");
-}
-
-void h2_session_close(struct h2_conn *conn)
-{
-    nghttp2_session_del(conn->session);
-    conn->session = NULL;
 }

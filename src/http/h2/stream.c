@@ -42,8 +42,8 @@ void h2_stream_drop_in(struct h2_stream *stream)
 {
     struct h2_conn *conn = h2_conn_of(stream);
 
-    if (stream->in.size > 0 && !conn->broken)
-        (void)nghttp2_session_consume_connection(conn->session, stream->in.size);
+    if (stream->in.size > 0)
+        h2_give_window(conn, stream->in.size);
     chain_clear(&stream->in);
 }
 
@@ -71,6 +71,8 @@ void h2_stream_release(struct h2_stream *stream)
     h2_stream_drop_out(stream);
     chain_clear(&stream->tail_out);
     h2_head_clear(stream);
+    h2_client_leave(stream);
+    free(stream->wish);
     timer_clear(conn->base.loop, &stream->timer);
     task_forget(conn->base.loop, &stream->clock);
     list_remove(&conn->streams, &stream->node);
@@ -86,6 +88,7 @@ void h2_stream_gone(struct h2_stream *stream)
     if (stream->live)
         (void)nghttp2_session_set_stream_user_data(h2_conn_of(stream)->session, stream->id, NULL);
     stream->live = false;
+    h2_client_leave(stream);
     h2_stream_drop_out(stream);
     if (stream->send != H2_SEND_END || !stream->end_sent)
         stream->send = H2_SEND_FAILED;
@@ -103,6 +106,7 @@ void h2_stream_reset(struct h2_stream *stream, uint32_t error)
     if (!stream->live || stream->reset_by_us || conn->broken)
         return;
     stream->reset_by_us = true;
+    h2_expect_strays(conn);
     h2_stream_drop_out(stream);
     if (stream->send != H2_SEND_END || !stream->end_sent)
         stream->send = H2_SEND_FAILED;
@@ -119,6 +123,8 @@ enum io h2_stream_fail(const struct h2_stream *stream, struct error *err)
 {
     const struct h2_conn *conn = h2_conn_of(stream);
 
+    if (h2_is_client(conn))
+        return h2_client_fail(stream, err);
     if (stream->reset_by_peer)
         error_set(err, FAULT_CLIENT, ERROR_RESET, "the client reset the stream (%s)", h2_error_name(stream->error));
     else if (stream->write_failed)

@@ -20,6 +20,13 @@ struct str ws_accept(struct str key, char out[WS_ACCEPT_BYTES + 1])
     return str_of(out, (size_t)EVP_EncodeBlock((unsigned char *)out, digest, sizeof(digest)));
 }
 
+struct str ws_new_key(struct rng *rng, char out[WS_KEY_BYTES + 1])
+{
+    const uint64_t random[2] = {rng_next(rng), rng_next(rng)};
+
+    return str_of(out, (size_t)EVP_EncodeBlock((unsigned char *)out, (const unsigned char *)random, sizeof(random)));
+}
+
 bool ws_is_asked(const struct http_head *request)
 {
     return str_eq_fold(request->protocol, STR("websocket"));

@@ -3,6 +3,7 @@
 #ifndef HOLDFAST_HTTP_WS_UPGRADE_H
 #define HOLDFAST_HTTP_WS_UPGRADE_H
 
+#include "base/rng.h"
 #include "http/head.h"
 
 /* What the frames of both directions are like, by the extensions that were agreed upon. */
@@ -31,6 +32,9 @@ bool ws_check_answer(const struct http_head *request, const struct http_head *an
 
 /* Is it one of the Sec-WebSocket fields, which belong to the handshake and go with it? */
 bool ws_is_field(struct str name);
+
+/* A key for a handshake that has none (RFC 8441). It proves to a host's answer that it is no accident, nothing else. */
+struct str ws_new_key(struct rng *rng, char out[WS_KEY_BYTES + 1]);
 
 /* What Sec-WebSocket-Accept must say to a key. */
 struct str ws_accept(struct str key, char out[WS_ACCEPT_BYTES + 1]);

@@ -1,6 +1,8 @@
 /* h2_stage.c: see the header. SPDX-License-Identifier: Apache-2.0 */
 #include "h2_stage.h"
 
+#include "http/h2/framer.h"
+
 #include <nghttp2/nghttp2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -111,6 +113,11 @@ void wire_request(struct wire *wire, int flags, uint32_t stream, const char *lin
     wire_frame(wire, HEADERS, flags | END_HEADERS, stream, wire_fields(lines));
 }
 
+void wire_response(struct wire *wire, int flags, uint32_t stream, const char *lines)
+{
+    wire_frame(wire, HEADERS, flags | END_HEADERS, stream, wire_fields(lines));
+}
+
 void wire_hello(struct wire *wire)
 {
     wire_add(wire, STR(PREFACE));
@@ -123,7 +130,7 @@ static void mark(struct task *task)
     container_of(task, struct probe, task)->runs++;
 }
 
-void h2_stage_open_silent(struct h1_stage *stage, const struct http_conn_options *options)
+static void open_stage(struct h1_stage *stage, enum http_role role, const struct http_conn_options *options)
 {
     static const struct http_conn_options none;
     struct stream *near;
@@ -137,9 +144,34 @@ void h2_stage_open_silent(struct h1_stage *stage, const struct http_conn_options
     CHECK(stage->loop != NULL);
     if (!pair_new(stage->loop, STAGE_ROOM, &near, &stage->far))
         test_fail(__FILE__, __LINE__, "no pair");
-    stage->conn = h2_server_new(near, NULL, options ? options : &none, &stage->owner.task, &stage->err);
+    options = options ? options : &none;
+    stage->conn = role == HTTP_SERVER ? h2_server_new(near, NULL, options, &stage->owner.task, &stage->err)
+                                      : h2_client_new(near, options, &stage->owner.task, &stage->err);
     CHECK(stage->conn != NULL);
     stage_turn(stage);
+}
+
+void h2_stage_open_silent(struct h1_stage *stage, const struct http_conn_options *options)
+{
+    open_stage(stage, HTTP_SERVER, options);
+}
+
+void h2_stage_open_client_silent(struct h1_stage *stage, const struct http_conn_options *options)
+{
+    open_stage(stage, HTTP_CLIENT, options);
+}
+
+void h2_stage_open_client(struct h1_stage *stage, const struct http_conn_options *options)
+{
+    struct wire wire = wire_new();
+
+    h2_stage_open_client_silent(stage, options);
+    CHECK_TEXT(h2_frames(stage), "PREFACE\nSETTINGS\nWINDOW_UPDATE 0 4128769\n");
+    wire_setting(&wire, 1, 0);
+    wire_frame(&wire, SETTINGS, ACK, 0, STR(""));
+    h2_send(stage, &wire);
+    CHECK_TEXT(h2_frames(stage), "SETTINGS ack\n");
+    stage->owner.runs = 0;
 }
 
 void h2_stage_open(struct h1_stage *stage, const struct http_conn_options *options)
@@ -227,6 +259,10 @@ struct str h2_frames(struct h1_stage *stage)
 
     CHECK(out != NULL);
     CHECK_EQ(nghttp2_hd_inflate_new(&inflater), 0);
+    if (str_starts(text, STR(PREFACE))) {
+        fprintf(out, "PREFACE\n");
+        text = str_from_offset(text, H2_PREFACE_BYTES);
+    }
     while (text.len > 0) {
         size_t size;
 

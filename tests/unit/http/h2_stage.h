@@ -1,5 +1,5 @@
-/* h2_stage.h: one HTTP/2 server connection over an in-memory stream; the client is the test, which writes frames by
- * hand and reads them as text. Everything else is h1_stage.h's. SPDX-License-Identifier: Apache-2.0 */
+/* h2_stage.h: one HTTP/2 connection over an in-memory stream; the other side is the test, which writes frames by hand
+ * and reads them as text. Everything else is h1_stage.h's. SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_TESTS_UNIT_HTTP_H2_STAGE_H
 #define HOLDFAST_TESTS_UNIT_HTTP_H2_STAGE_H
 
@@ -31,11 +31,16 @@ void wire_hello(struct wire *wire); /* preface and SETTINGS */
 void h2_stage_open(struct h1_stage *stage, const struct http_conn_options *options);
 /* Nothing was said yet. */
 void h2_stage_open_silent(struct h1_stage *stage, const struct http_conn_options *options);
+/* The client role: a connection that has said hello, and whose peer has too (with a compression table of no size, so
+ * that each head can be read for itself). `silent`: the peer has said nothing, and nothing was read. */
+void h2_stage_open_client(struct h1_stage *stage, const struct http_conn_options *options);
+void h2_stage_open_client_silent(struct h1_stage *stage, const struct http_conn_options *options);
+void wire_response(struct wire *wire, int flags, uint32_t stream, const char *lines); /* ":status: 200\nname: value" */
 void h2_send(struct h1_stage *stage, const struct wire *wire);
 
-/* All frames that came, a line each: "HEADERS 1 end :status=200 ...", "DATA 1 end hello", "RST_STREAM 1 CANCEL",
- * "GOAWAY 5 NO_ERROR", "WINDOW_UPDATE 0 100", "SETTINGS", "SETTINGS ack", "PING", "PING ack", and "FIN" at the end.
- * Fields date and SETTINGS' values are left out. Heads must be read in order, each once. */
+/* All frames that came, a line each, "PREFACE" in front of a client's: "HEADERS 1 end :status=200 ...", "DATA 1 end
+ * hello", "RST_STREAM 1 CANCEL", "GOAWAY 5 NO_ERROR", "WINDOW_UPDATE 0 100", "SETTINGS", "SETTINGS ack", "PING", "PING
+ * ack", and "FIN" at the end. Fields date and SETTINGS' values are left out. Heads must be read in order, each once. */
 struct str h2_frames(struct h1_stage *stage);
 
 #endif
