@@ -59,6 +59,18 @@ static inline void spoil_open(struct parser *p)
         p->tape[p->open].canonical = 0;
 }
 
+/* next_byte where white space may be; as a rule it is one space. */
+static char skip_blank(struct parser *p)
+{
+    if (scan_is_blank(*p->at)) {
+        p->at++;
+        if (p->at < p->end && (unsigned char)*p->at <= ' ')
+            p->at = scan_blank(p->at, p->end);
+        spoil_open(p);
+    }
+    return p->at == p->end ? '\0' : *p->at;
+}
+
 /* The next byte that counts, or NUL at the end (where p->at is p->end). */
 static inline char next_byte(struct parser *p)
 {
@@ -66,15 +78,11 @@ static inline char next_byte(struct parser *p)
         return '\0';
     if (LIKELY((unsigned char)*p->at > ' '))
         return *p->at;
-    if (scan_is_blank(*p->at)) {
-        p->at = scan_blank(p->at, p->end);
-        spoil_open(p);
-    }
-    return p->at == p->end ? '\0' : *p->at;
+    return skip_blank(p);
 }
 
 /* The string at p->at, a quote, as the next entry. */
-static inline bool read_string(struct parser *p, bool name)
+static ALWAYS_INLINE bool read_string(struct parser *p, bool name)
 {
     struct json_entry entry = {.at = offset_of(p, p->at), .type = JSON_STRING, .name = name, .canonical = 1};
     bool html = false;
@@ -228,8 +236,18 @@ static enum step read_value(struct parser *p)
     }
 }
 
-/* A member's name and its colon. */
-static enum step read_name(struct parser *p)
+/* Does the name come behind the one before it? As a rule the first letters tell. */
+static inline bool is_in_order(struct str text, const struct json_entry *before, const struct json_entry *name)
+{
+    char a = text.data[before->at + 1], b = text.data[name->at + 1];
+
+    if (a != b && scan_is_plain(a) && scan_is_plain(b))
+        return a < b;
+    return json_compare_entries(text, before, name) < 0;
+}
+
+/* A member: its name, its colon, and its value or the beginning of that. */
+static enum step read_member(struct parser *p)
 {
     struct str text = {p->text, (size_t)(p->end - p->text)};
 
@@ -242,13 +260,13 @@ static enum step read_name(struct parser *p)
     const struct json_entry *name = &p->tape[p->length - 1];
 
     /* Sorted and unique so far? Entry 0 is the root, so 0 says that this is the first name. */
-    if (object->canonical && object->len && json_compare_entries(text, &p->tape[object->len], name) >= 0)
+    if (object->canonical && object->len && !is_in_order(text, &p->tape[object->len], name))
         object->canonical = 0;
     object->len = p->length - 1;
     if (next_byte(p) != ':')
         return fail(p, JSON_FAULT_COLON, p->at);
     p->at++;
-    return STEP_VALUE;
+    return read_value(p);
 }
 
 /* A value has ended. */
@@ -274,24 +292,17 @@ static enum step read_after(struct parser *p)
 
 static bool run(struct parser *p)
 {
-    enum step step = STEP_VALUE;
+    enum step step = read_value(p);
 
     for (;;) {
-        switch (step) {
-        case STEP_VALUE:
-            step = read_value(p);
-            break;
-        case STEP_NAME:
-            step = read_name(p);
-            break;
-        case STEP_AFTER:
+        while (step == STEP_AFTER)
             step = read_after(p);
-            break;
-        case STEP_DONE:
-            return true;
-        case STEP_FAIL:
-            return false;
-        }
+        if (step == STEP_NAME)
+            step = read_member(p);
+        else if (step == STEP_VALUE)
+            step = read_value(p);
+        else
+            return step == STEP_DONE;
     }
 }
 
