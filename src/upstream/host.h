@@ -41,6 +41,7 @@ struct host_counts {
     _Atomic uint64_t closed_idle; /* kept connections that the host closed, seen while they were idle */
     _Atomic uint64_t resends;
     _Atomic uint64_t idle, active; /* connections now; together with dialing: all that are open */
+    _Atomic uint64_t oldest_idle;  /* since when the oldest of the idle is, plus 1; 0: none is */
     _Atomic uint64_t dialing;
     _Atomic uint64_t warming;             /* of the dialing: what nobody waits for any more */
     _Atomic uint64_t waiting;             /* requests in the queue at the host's cap */

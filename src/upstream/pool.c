@@ -81,6 +81,7 @@ void pool_unlink(struct pooled *pooled)
     list_remove(&pool->by_age, &pooled->by_age);
     task_forget(pool->loop, &pooled->task);
     host_count_add(&pool_counts(pool, pooled->host)->idle, -1);
+    pool_tell_oldest(pool, pooled->host);
 }
 
 void pool_uncount_idle(struct pool *pool, struct host *host)

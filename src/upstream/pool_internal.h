@@ -17,7 +17,8 @@ struct pool {
     unsigned worker;
     struct list *stacks; /* by host->index: idle connections, last used first */
     uint32_t stack_count;
-    struct list by_age; /* all idle ones, idle for longest first */
+    struct list by_age;           /* all idle ones, idle for longest first */
+    _Atomic uint64_t oldest_idle; /* as in host_counts, of all hosts; read by other workers */
     struct task expiry_task;
     struct timer expiry; /* of the first in by_age */
     struct slab *records;
@@ -60,6 +61,19 @@ uint64_t pool_expires_ns(const struct pooled *pooled);
 bool pool_is_old(const struct pooled *pooled);
 void pool_note_stray(struct pooled *pooled, enum stray stray); /* a sign for quarantine.h */
 void pool_retire(struct pooled *pooled, enum reason reason);   /* we end an idle period, for a reason of ours */
+
+/* Since when the oldest is idle, for the other workers (pool_cap.c). */
+static inline void pool_tell_oldest(struct pool *pool, const struct host *host)
+{
+    struct list_node *of_all = list_first(&pool->by_age), *of_host = list_last(&pool->stacks[host->index]);
+
+    atomic_store_explicit(&pool->oldest_idle,
+                          of_all ? container_of(of_all, struct pooled, by_age)->idle_since_ns + 1 : 0,
+                          memory_order_relaxed);
+    atomic_store_explicit(&host->counts[pool->worker].oldest_idle,
+                          of_host ? container_of(of_host, struct pooled, by_host)->idle_since_ns + 1 : 0,
+                          memory_order_relaxed);
+}
 
 /* warm_floor.c */
 void pool_open_floors(struct pool *pool);

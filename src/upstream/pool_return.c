@@ -2,45 +2,12 @@
  * its host keeps it, or closed, with the reason. Start with pool_return. SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 #include "upstream/addresses.h"
+#include "upstream/pool_cap.h"
 #include "upstream/pool_internal.h"
 #include "upstream/watch.h"
 
 enum { RTT_EVERY_USES = 1024, LAG_EVERY_USES = 64 };
 #define IDLE_UNSURE_MAX_NS 20000000u /* a worker that is later than this to read an answer is stuck, not busy */
-
-/* Makes room under the total cap by closing this worker's oldest. False: there is none to close. */
-static bool evict_oldest(struct pool *pool)
-{
-    struct list_node *node = list_first(&pool->by_age);
-
-    if (!node)
-        return false;
-    pool_retire(container_of(node, struct pooled, by_age), REASON_CAP_EVICTED);
-    return true;
-}
-
-/* Counts one more idle connection, within the caps of the process: for the host the returned one must yield, in all the
- * oldest (as KrakenD's transport has it). */
-static bool admit(struct pool *pool, struct host *host, const struct transport *transport)
-{
-    int64_t per_host = transport->max_idle_connections_per_host ? transport->max_idle_connections_per_host
-                                                                : TRANSPORT_IDLE_PER_HOST_DEFAULT;
-    int64_t in_all = transport->max_idle_connections; /* below zero: none, as in Go */
-    uint64_t total_max = in_all > 0 ? (uint64_t)in_all : in_all < 0 ? 0 : UINT64_MAX;
-    _Atomic uint64_t *total = hosts_idle_total(pool->hosts);
-
-    /* Counted first, asked then: other workers do the same at this moment. */
-    if ((int64_t)atomic_fetch_add_explicit(&host->idle, 1, memory_order_relaxed) >= per_host)
-        goto refuse_host;
-    if (atomic_fetch_add_explicit(total, 1, memory_order_relaxed) >= total_max && !evict_oldest(pool))
-        goto refuse;
-    return true;
-refuse:
-    atomic_fetch_sub_explicit(total, 1, memory_order_relaxed);
-refuse_host:
-    atomic_fetch_sub_explicit(&host->idle, 1, memory_order_relaxed);
-    return false;
-}
 
 static uint64_t idle_limit_ns(const struct transport *transport)
 {
@@ -69,6 +36,7 @@ static void announce(struct pooled *pooled)
     struct pool *pool = pooled->pool;
 
     host_count_add(&pool_counts(pool, pooled->host)->idle, 1);
+    pool_tell_oldest(pool, pooled->host);
     http_set_idle(pooled->conn, &pooled->task);
     gate_wake(pool->gate, pooled->host);
     gate_wake(pool->racers, pooled->host);
@@ -223,7 +191,7 @@ void pool_settle(struct pooled *pooled, const struct transport *transport)
 
     if (wanted)
         watch_returned(pooled);
-    if (stack && wanted && admit(pooled->pool, pooled->host, transport)) {
+    if (stack && wanted && pool_admit(pooled->pool, pooled->host, transport)) {
         make_idle(pooled, stack, transport);
         if (UNLIKELY(atomic_load_explicit(&pooled->host->waiting, memory_order_relaxed) > 0))
             pool_share(pooled);

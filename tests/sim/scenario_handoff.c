@@ -8,9 +8,9 @@
 
 enum { CLIENTS = 20, REQUESTS = 40 };
 
-/* %s: the settings of holdfast/upstream. */
+/* %s: settings of the service, and those of holdfast/upstream. */
 static const char config[] =
-    "{\"version\": 3, \"timeout\": \"20s\", \"idle_timeout\": \"600s\", \"host\": [\"http://origin:80\"],"
+    "{%s\"version\": 3, \"timeout\": \"20s\", \"idle_timeout\": \"600s\", \"host\": [\"http://origin:80\"],"
     " \"extra_config\": {\"router\": {\"disable_access_log\": true}, \"holdfast/upstream\": {%s}},"
     " \"endpoints\": [{\"endpoint\": \"/jobs/{id}\", \"output_encoding\": \"no-op\", \"input_headers\": [\"*\"],"
     "  \"backend\": [{\"url_pattern\": \"/jobs/{id}\", \"encoding\": \"no-op\"}]}]}";
@@ -24,6 +24,7 @@ struct crowd {
     struct sim_origin *origin;
     struct sim_client *clients[CLIENTS];
     uint64_t active_most, open_most;
+    uint64_t idle_max, full_since_ns, full_most_ns; /* a cap on idle ones, and how long there were more */
 };
 
 static bool all_done(void *arg)
@@ -48,10 +49,16 @@ static void count_connections(void *arg)
         crowd->active_most = totals.active;
     if (totals.active + totals.idle > crowd->open_most)
         crowd->open_most = totals.active + totals.idle;
+    if (crowd->idle_max == 0 || totals.idle <= crowd->idle_max)
+        crowd->full_since_ns = 0;
+    else if (crowd->full_since_ns == 0)
+        crowd->full_since_ns = sim_now_ns(crowd->sim);
+    else if (sim_now_ns(crowd->sim) - crowd->full_since_ns > crowd->full_most_ns)
+        crowd->full_most_ns = sim_now_ns(crowd->sim) - crowd->full_since_ns;
 }
 
 /* Requests come at 100 a second in all and take 50 ms each, on average. */
-static void crowd_run(struct crowd *crowd, struct sim *sim, const char *settings, unsigned workers)
+static void crowd_run(struct crowd *crowd, struct sim *sim, const char *service, const char *settings, unsigned workers)
 {
     struct sim_origin_options origin = {.port = 80, .think_max_ns = 100 * SIM_MS};
     struct sim_client_options client = {.path = "/jobs/",
@@ -60,8 +67,9 @@ static void crowd_run(struct crowd *crowd, struct sim *sim, const char *settings
                                         .answer_bytes_max = 1000,
                                         .host = "a.example"};
 
-    *crowd = (struct crowd){.sim = sim, .book = sim_book_new()};
-    snprintf(crowd->config, sizeof(crowd->config), config, settings);
+    crowd->sim = sim;
+    crowd->book = sim_book_new();
+    snprintf(crowd->config, sizeof(crowd->config), config, service, settings);
     client.framings = 1u << SIM_LENGTH | 1u << SIM_CHUNKED;
     crowd->origin_loop = sim_loop_new(sim, "origin");
     crowd->client_loop = sim_loop_new(sim, "client");
@@ -90,10 +98,10 @@ static void crowd_close(struct crowd *crowd)
 
 SCENARIO(workers_share_their_connections)
 {
-    struct crowd crowd;
+    struct crowd crowd = {0};
     uint64_t allowed;
 
-    crowd_run(&crowd, sim, "", (unsigned)sim_between(sim, 2, 8));
+    crowd_run(&crowd, sim, "", "", (unsigned)sim_between(sim, 2, 8));
     allowed = (crowd.active_most * 12 + 9) / 10;
     sim_say(sim, "%llu connections for %llu requests at once", (unsigned long long)crowd.open_most,
             (unsigned long long)crowd.active_most);
@@ -105,11 +113,23 @@ SCENARIO(workers_share_their_connections)
 
 SCENARIO(workers_share_a_cap)
 {
-    struct crowd crowd;
+    struct crowd crowd = {0};
 
-    crowd_run(&crowd, sim, "\"max_connections_per_host\": 3, \"queue_timeout\": \"15s\"",
+    crowd_run(&crowd, sim, "", "\"max_connections_per_host\": 3, \"queue_timeout\": \"15s\"",
               (unsigned)sim_between(sim, 2, 8));
     if (crowd.open_most > 3)
         sim_fail(sim, "%llu connections at a cap of 3", (unsigned long long)crowd.open_most);
+    crowd_close(&crowd);
+}
+
+/* More are idle only while a letter is on its way to the worker whose connection goes. */
+SCENARIO(workers_share_a_cap_on_idle_connections)
+{
+    static const char *const settings[] = {"\"max_idle_connections\": 3, ", "\"max_idle_connections_per_host\": 3, "};
+    struct crowd crowd = {.idle_max = 3};
+
+    crowd_run(&crowd, sim, settings[sim_between(sim, 0, 1)], "", (unsigned)sim_between(sim, 2, 8));
+    if (crowd.full_most_ns > SIM_MS)
+        sim_fail(sim, "for %llu us more than 3 connections were idle", (unsigned long long)crowd.full_most_ns / 1000);
     crowd_close(&crowd);
 }

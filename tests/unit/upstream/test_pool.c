@@ -2,19 +2,20 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "harness/test.h"
 #include "net/pair.h"
-#include "upstream/pool.h"
+#include "upstream/handoff.h"
+#include "upstream/pool_cap.h"
 
 #include <pthread.h>
 #include <sched.h>
 
-enum { CONNS_MAX = 8, ROUNDS = 6000 };
+enum { CONNS_MAX = 8, FAR_MAX = 64, ROUNDS = 6000, WORKERS = 3 };
 
 /* A worker's pool, and the far ends of its connections. */
 struct pool_stage {
     struct world *world;
     struct loop *loop;
     struct pool *pool;
-    struct stream *far[CONNS_MAX];
+    struct stream *far[FAR_MAX];
     unsigned count;
 };
 
@@ -58,7 +59,7 @@ static struct pooled *make_conn(struct pool_stage *stage, struct host *host, con
     struct pooled *pooled;
     struct error err;
 
-    CHECK(stage->count < CONNS_MAX);
+    CHECK(stage->count < FAR_MAX);
     CHECK(pair_new(stage->loop, 4096, &near, &stage->far[stage->count++]));
     CHECK(gate_enter(host, 0));
     pooled = pool_adopt(stage->pool, host, transport, near, &err);
@@ -119,11 +120,11 @@ TEST(the_last_used_is_lent_first)
     hosts_free(hosts);
 }
 
-TEST(a_full_host_keeps_what_it_has_and_a_full_pool_drops_the_oldest)
+TEST(a_full_host_and_a_full_pool_drop_what_was_idle_for_longest)
 {
     static const struct transport transport = {.max_idle_connections = 2, .max_idle_connections_per_host = 1};
     struct pool_stage stage;
-    struct pooled *kept, *surplus;
+    struct pooled *oldest, *kept;
     struct host *host[2];
     struct hosts *hosts = two_hosts(1, host);
     struct host *third;
@@ -131,10 +132,11 @@ TEST(a_full_host_keeps_what_it_has_and_a_full_pool_drops_the_oldest)
 
     third = hosts_intern(hosts, &(struct host_key){.url = STR("http://c")}, &err);
     stage_open(&stage, hosts, 0);
+    oldest = make_conn(&stage, host[0], &transport);
     kept = make_conn(&stage, host[0], &transport);
-    surplus = make_conn(&stage, host[0], &transport);
+    pool_return(oldest, &transport);
+    turn(&stage);
     pool_return(kept, &transport);
-    pool_return(surplus, &transport);
     check_counts(host[0], 2, 1, 1, 0);
     CHECK(pool_take(stage.pool, host[0], &transport, true) == kept);
     pool_return(kept, &transport);
@@ -164,6 +166,190 @@ TEST(a_negative_cap_keeps_nothing_idle)
         stage_close(&stage);
         hosts_free(hosts);
     }
+}
+
+/* Workers whose loops the test turns by hand. */
+struct workers {
+    struct hosts *hosts;
+    struct host *host[2];
+    struct pool_stage stage[WORKERS];
+};
+
+static void workers_open(struct workers *workers)
+{
+    workers->hosts = two_hosts(WORKERS, workers->host);
+    for (unsigned i = 0; i < WORKERS; i++)
+        stage_open(&workers->stage[i], workers->hosts, i);
+}
+
+static void workers_close(struct workers *workers)
+{
+    for (unsigned i = 0; i < WORKERS; i++)
+        pool_end(workers->stage[i].pool);
+    for (unsigned i = 0; i < WORKERS; i++)
+        stage_close(&workers->stage[i]);
+    CHECK_EQ(atomic_load(hosts_idle_total(workers->hosts)), 0);
+    hosts_free(workers->hosts);
+}
+
+/* An idle connection of a worker, idle for less long than all before. */
+static void add_idle(struct workers *workers, unsigned worker, unsigned host, const struct transport *transport)
+{
+    struct pool_stage *stage = &workers->stage[worker];
+
+    turn(stage);
+    pool_return(make_conn(stage, workers->host[host], transport), transport);
+}
+
+static uint64_t idle_of(const struct workers *workers, unsigned worker, unsigned host)
+{
+    return atomic_load(&workers->host[host]->counts[worker].idle);
+}
+
+static uint64_t evicted_by(const struct workers *workers, unsigned worker, unsigned host)
+{
+    return atomic_load(&workers->host[host]->counts[worker].ledger.closes_by[REASON_CAP_EVICTED][SIDE_OURS]);
+}
+
+/* Of two workers' connections the other one's is older. */
+TEST(the_oldest_of_all_workers_makes_place)
+{
+    static const struct transport caps[] = {{.max_idle_connections = 2}, {.max_idle_connections_per_host = 2}};
+
+    for (size_t i = 0; i < COUNT_OF(caps); i++) {
+        struct workers workers;
+
+        workers_open(&workers);
+        add_idle(&workers, 0, 0, &caps[i]);
+        add_idle(&workers, 1, 0, &caps[i]);
+        add_idle(&workers, 1, 0, &caps[i]);
+        CHECK_EQ(idle_of(&workers, 1, 0), 2);
+        CHECK_EQ(idle_of(&workers, 0, 0), 1); /* until its worker has read the letter */
+        turn(&workers.stage[0]);
+        CHECK_EQ(idle_of(&workers, 0, 0), 0);
+        CHECK_EQ(idle_of(&workers, 1, 0), 2);
+        CHECK_EQ(evicted_by(&workers, 0, 0), 1);
+        CHECK_EQ(evicted_by(&workers, 1, 0), 0);
+        workers_close(&workers);
+    }
+}
+
+/* The cap of one host says nothing of what is idle to another. */
+TEST(a_full_host_drops_its_own)
+{
+    static const struct transport transport = {.max_idle_connections_per_host = 1};
+    struct workers workers;
+
+    workers_open(&workers);
+    add_idle(&workers, 0, 1, &transport);
+    add_idle(&workers, 1, 0, &transport);
+    add_idle(&workers, 2, 0, &transport);
+    for (unsigned i = 0; i < WORKERS; i++)
+        turn(&workers.stage[i]);
+    CHECK_EQ(idle_of(&workers, 0, 1), 1);
+    CHECK_EQ(idle_of(&workers, 1, 0), 0);
+    CHECK_EQ(idle_of(&workers, 2, 0), 1);
+    workers_close(&workers);
+}
+
+/* Both caps are full: one goes, not two. */
+TEST(one_makes_place_for_one)
+{
+    static const struct transport transport = {.max_idle_connections = 2, .max_idle_connections_per_host = 1};
+    struct workers workers;
+
+    workers_open(&workers);
+    add_idle(&workers, 0, 1, &transport);
+    add_idle(&workers, 1, 0, &transport);
+    add_idle(&workers, 2, 0, &transport);
+    for (unsigned i = 0; i < WORKERS; i++)
+        turn(&workers.stage[i]);
+    CHECK_EQ(atomic_load(hosts_idle_total(workers.hosts)), 2);
+    CHECK_EQ(evicted_by(&workers, 1, 0), 1);
+    workers_close(&workers);
+}
+
+/* While the letter was on its way its reader's oldest was lent, so that another's is the oldest now. */
+TEST(the_letter_goes_on_to_who_has_the_oldest_now)
+{
+    static const struct transport transport = {.max_idle_connections = 3, .pick_fifo = true};
+    struct workers workers;
+    struct pooled *lent;
+
+    workers_open(&workers);
+    add_idle(&workers, 0, 0, &transport);
+    add_idle(&workers, 1, 0, &transport);
+    add_idle(&workers, 2, 0, &transport);
+    turn(&workers.stage[2]);
+    add_idle(&workers, 0, 0, &transport);
+    CHECK_EQ(evicted_by(&workers, 0, 0), 1); /* its own was the oldest */
+    add_idle(&workers, 0, 0, &transport);    /* a letter to worker 1 is under way */
+    lent = pool_take(workers.stage[1].pool, workers.host[0], &transport, true);
+    CHECK(lent != NULL);
+    add_idle(&workers, 0, 0, &transport); /* and one to worker 2 */
+    turn(&workers.stage[1]);              /* sends its letter on */
+    CHECK_EQ(evicted_by(&workers, 1, 0), 0);
+    CHECK_EQ(idle_of(&workers, 0, 0), 3);
+    turn(&workers.stage[2]);
+    CHECK_EQ(evicted_by(&workers, 2, 0), 1);
+    CHECK_EQ(idle_of(&workers, 0, 0), 3);
+    pool_discard(lent, REASON_ANSWER_FAILED, SIDE_OURS);
+    workers_close(&workers);
+}
+
+/* What was too many has been lent meanwhile. */
+TEST(a_letter_that_comes_late_ends_nothing)
+{
+    static const struct transport transport = {.max_idle_connections = 1};
+    struct workers workers;
+    struct pooled *lent;
+
+    workers_open(&workers);
+    add_idle(&workers, 0, 0, &transport);
+    add_idle(&workers, 1, 0, &transport);
+    lent = pool_take(workers.stage[1].pool, workers.host[0], &transport, true);
+    CHECK(lent != NULL);
+    turn(&workers.stage[0]);
+    CHECK_EQ(idle_of(&workers, 0, 0), 1);
+    CHECK_EQ(evicted_by(&workers, 0, 0), 0);
+    pool_discard(lent, REASON_ANSWER_FAILED, SIDE_OURS);
+    workers_close(&workers);
+}
+
+/* It reads no letters; the others may go over the cap a little only. */
+TEST(a_worker_that_is_stuck_lets_the_cap_slip_by_little)
+{
+    static const struct transport transport = {.max_idle_connections = 1};
+    struct workers workers;
+
+    workers_open(&workers);
+    add_idle(&workers, 0, 0, &transport);
+    for (unsigned i = 0; i < 40; i++) {
+        add_idle(&workers, 1, 0, &transport);
+        CHECK(atomic_load(hosts_idle_total(workers.hosts)) <= 1 + POOL_CAP_OVER_MAX);
+    }
+    CHECK_EQ(atomic_load(hosts_idle_total(workers.hosts)), 1 + POOL_CAP_OVER_MAX);
+    turn(&workers.stage[0]);
+    turn(&workers.stage[1]);
+    CHECK_EQ(atomic_load(hosts_idle_total(workers.hosts)), 1);
+    CHECK_EQ(idle_of(&workers, 1, 0), 1);
+    workers_close(&workers);
+}
+
+TEST(who_has_ended_is_written_to_no_more)
+{
+    static const struct transport transport = {.max_idle_connections = 1};
+    struct workers workers;
+
+    workers_open(&workers);
+    add_idle(&workers, 0, 0, &transport);
+    pool_end(workers.stage[0].pool);
+    add_idle(&workers, 1, 0, &transport);
+    CHECK_EQ(idle_of(&workers, 1, 0), 1);
+    add_idle(&workers, 1, 0, &transport);
+    CHECK_EQ(idle_of(&workers, 1, 0), 1);
+    CHECK_EQ(atomic_load(hosts_idle_total(workers.hosts)), 1);
+    workers_close(&workers);
 }
 
 /* Two workers that give back their connections at the same moment, again and again. */
@@ -219,6 +405,10 @@ static void *run_rival(void *arg)
         meet(rivals);
         for (unsigned i = 0; i < CONNS_MAX; i++)
             pool_return(pooled[i], rivals->transport);
+        for (unsigned way = 0; way < 4; way++) { /* letters have been read, and those that were sent on */
+            meet(rivals);
+            turn(&stage);
+        }
         meet(rivals);
         count_kept(rivals);
         meet(rivals);

@@ -1,0 +1,145 @@
+/* pool_cap.c: see the header. Each worker tells since when its oldest idle connection is idle (pool_tell_oldest);
+ * a letter goes to where the oldest of all is, and on from there when that has changed on the way. Start with
+ * pool_admit. SPDX-License-Identifier: Apache-2.0 */
+#include "upstream/pool_cap.h"
+
+#include "upstream/pool_internal.h"
+
+#include <stdlib.h>
+
+/* What is full: a host, or all. */
+struct full {
+    struct host *host; /* NULL: all */
+    uint64_t cap;
+};
+
+/* A letter to the worker that has the oldest. */
+struct eviction {
+    struct pool_visit visit;
+    struct full full;
+    unsigned ways_left; /* to other workers, should they have the oldest meanwhile */
+};
+
+static uint64_t idle_since(struct hosts *hosts, const struct host *host, unsigned worker)
+{
+    const struct pool *pool = hosts_pool(hosts, worker);
+
+    if (host)
+        return atomic_load_explicit(&host->counts[worker].oldest_idle, memory_order_relaxed);
+    return pool ? atomic_load_explicit(&pool->oldest_idle, memory_order_relaxed) : 0;
+}
+
+/* Whose connection was idle for longest, this worker's own among equals; NULL: nobody has any. */
+static struct pool *oldest_of_all(const struct pool *pool, const struct host *host)
+{
+    unsigned workers = hosts_workers(pool->hosts);
+    uint64_t least = UINT64_MAX;
+    struct pool *oldest = NULL;
+
+    for (unsigned i = 0; i < workers; i++) {
+        unsigned worker = (pool->worker + i) % workers;
+        uint64_t since = idle_since(pool->hosts, host, worker);
+
+        if (since != 0 && since < least) {
+            least = since;
+            oldest = hosts_pool(pool->hosts, worker);
+        }
+    }
+    return oldest;
+}
+
+/* False: this worker has none. */
+static bool evict_own(struct pool *pool, const struct host *host)
+{
+    struct list *stack = host ? pool_stack(pool, host) : NULL;
+    struct list_node *node = host ? (stack ? list_last(stack) : NULL) : list_first(&pool->by_age);
+
+    if (!node)
+        return false;
+    pool_retire(host ? container_of(node, struct pooled, by_host) : container_of(node, struct pooled, by_age),
+                REASON_CAP_EVICTED);
+    return true;
+}
+
+static uint64_t idle_now(const struct pool *pool, const struct full *full)
+{
+    return full->host ? atomic_load_explicit(&full->host->idle, memory_order_relaxed)
+                      : atomic_load_explicit(hosts_idle_total(pool->hosts), memory_order_relaxed);
+}
+
+/* To who has the oldest now. */
+static bool send_on(struct eviction *eviction, struct pool *oldest)
+{
+    if (!oldest || eviction->ways_left == 0)
+        return false;
+    eviction->ways_left--;
+    return pool_visit(oldest, &eviction->visit);
+}
+
+/* Ends as many as are too many while the oldest is here. */
+static void run_eviction(struct pool_visit *visit, struct pool *pool)
+{
+    struct eviction *eviction = container_of(visit, struct eviction, visit);
+    const struct full *full = &eviction->full;
+    struct pool *oldest = pool;
+
+    while (oldest == pool && idle_now(pool, full) > full->cap) {
+        oldest = oldest_of_all(pool, full->host);
+        if (oldest == pool)
+            (void)evict_own(pool, full->host);
+    }
+    if (oldest == pool || !send_on(eviction, oldest))
+        free(eviction);
+}
+
+static bool write_to(struct pool *oldest, const struct full *full)
+{
+    struct eviction *eviction = malloc(sizeof(*eviction));
+
+    if (!eviction)
+        return false;
+    *eviction =
+        (struct eviction){.visit = {.run = run_eviction}, .full = *full, .ways_left = hosts_workers(oldest->hosts)};
+    if (pool_visit(oldest, &eviction->visit))
+        return true;
+    free(eviction);
+    return false;
+}
+
+/* The oldest goes, for one that was counted already. False: there is none. */
+static bool make_place(struct pool *pool, const struct full *full, uint64_t idle)
+{
+    struct pool *oldest = oldest_of_all(pool, full->host);
+
+    if (oldest && oldest != pool && idle < full->cap + POOL_CAP_OVER_MAX && write_to(oldest, full))
+        return true;
+    return evict_own(pool, full->host);
+}
+
+/* 0: none may stay; UINT64_MAX: no limit. As KrakenD has it, 0 in all is no limit. */
+static uint64_t cap_of(int64_t setting, uint64_t preset)
+{
+    return setting > 0 ? (uint64_t)setting : setting < 0 ? 0 : preset;
+}
+
+bool pool_admit(struct pool *pool, struct host *host, const struct transport *transport)
+{
+    struct full of_host = {host, cap_of(transport->max_idle_connections_per_host, TRANSPORT_IDLE_PER_HOST_DEFAULT)};
+    struct full of_all = {NULL, cap_of(transport->max_idle_connections, UINT64_MAX)};
+    _Atomic uint64_t *total = hosts_idle_total(pool->hosts);
+    uint64_t in_host, in_all;
+    bool good = true;
+
+    if (of_host.cap == 0 || of_all.cap == 0)
+        return false;
+    /* Counted first, asked then: other workers do the same at this moment. */
+    in_host = atomic_fetch_add_explicit(&host->idle, 1, memory_order_relaxed);
+    in_all = atomic_fetch_add_explicit(total, 1, memory_order_relaxed);
+    if (in_host >= of_host.cap) /* what goes for the host makes place among all, too */
+        good = make_place(pool, &of_host, in_host);
+    else if (in_all >= of_all.cap)
+        good = make_place(pool, &of_all, in_all);
+    if (!good)
+        pool_uncount_idle(pool, host);
+    return good;
+}
