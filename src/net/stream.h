@@ -18,6 +18,7 @@ struct stream_ops {
     void (*shutdown_write)(struct stream *stream);
     enum io (*peek)(struct stream *stream);
     bool (*facts)(struct stream *stream, struct tcp_facts *facts);
+    bool (*local_addr)(struct stream *stream, struct addr *addr); /* NULL: it cannot tell */
     void (*set_owner)(struct stream *stream, struct task *owner, bool first);
     void (*close)(struct stream *stream, bool reset);
     bool (*detach)(struct stream *stream); /* both NULL: it stays with its loop for life */
@@ -63,6 +64,12 @@ static inline enum io stream_peek(struct stream *stream)
 static inline bool stream_facts(struct stream *stream, struct tcp_facts *facts)
 {
     return stream->ops->facts(stream, facts);
+}
+
+/* The address of our end; false when it cannot be told. A system call each time. */
+static inline bool stream_local_addr(struct stream *stream, struct addr *addr)
+{
+    return stream->ops->local_addr && stream->ops->local_addr(stream, addr);
 }
 
 /* Who is woken by news. `first` marks an upstream connection: its news runs before all else of a batch, so that

@@ -88,11 +88,14 @@ static bool tcp_facts(struct stream *stream, struct tcp_facts *facts)
 {
     struct tcp *tcp = tcp_of(stream);
 
-    if (!tcp->world->ops->facts(tcp->world, tcp->watch.fd, facts))
-        return false;
-    if (!tcp->world->ops->local_addr(tcp->world, tcp->watch.fd, &facts->local))
-        facts->local = (struct addr){0};
-    return true;
+    return tcp->world->ops->facts(tcp->world, tcp->watch.fd, facts);
+}
+
+bool tcp_local_addr(struct stream *stream, struct addr *addr)
+{
+    struct tcp *tcp = tcp_of(stream);
+
+    return tcp->world->ops->local_addr(tcp->world, tcp->watch.fd, addr);
 }
 
 static void tcp_set_owner(struct stream *stream, struct task *owner, bool first)
@@ -153,6 +156,7 @@ static const struct stream_ops tcp_ops = {
     .shutdown_write = tcp_shutdown_write,
     .peek = tcp_peek,
     .facts = tcp_facts,
+    .local_addr = tcp_local_addr,
     .set_owner = tcp_set_owner,
     .close = tcp_close,
     .detach = tcp_detach,
@@ -230,12 +234,4 @@ enum io tcp_stream_connected(struct stream *stream, struct error *err)
     if (io == IO_WAIT)
         clear_bit(tcp, READY_WRITE);
     return io;
-}
-
-bool tcp_local_addr(struct stream *stream, struct addr *addr)
-{
-    struct tcp *tcp = tcp_of(stream);
-
-    ASSERT(stream->ops == &tcp_ops);
-    return tcp->world->ops->local_addr(tcp->world, tcp->watch.fd, addr);
 }

@@ -9,7 +9,7 @@
  * path. */
 struct stream *tcp_stream_new(struct loop *loop, int fd, const struct addr *peer, struct error *err);
 
-/* The address of our end. False when it cannot be told. */
+/* stream_local_addr of a stream that is known to be one of these. */
 bool tcp_local_addr(struct stream *stream, struct addr *addr);
 
 #endif

@@ -62,8 +62,7 @@ struct tcp_facts {         /* what the kernel knows of a connection (architectur
     uint32_t unacked;      /* segments that were sent and are unacknowledged; 0 after a reset */
     uint32_t unsent_bytes; /* unacknowledged and unsent (SIOCOUTQ) */
     uint64_t rtt_ns;
-    uint64_t rto_ns;   /* of the first time-out: without the doubling */
-    struct addr local; /* filled by net/tcp.c; ADDR_NONE: not known */
+    uint64_t rto_ns; /* of the first time-out: without the doubling */
 };
 
 struct world_ops {

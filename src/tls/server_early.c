@@ -232,6 +232,11 @@ static bool early_facts(struct stream *stream, struct tcp_facts *facts)
     return tls_client_ops.facts(stream, facts);
 }
 
+static bool early_local_addr(struct stream *stream, struct addr *addr)
+{
+    return tls_client_ops.local_addr(stream, addr);
+}
+
 static void early_set_owner(struct stream *stream, struct task *owner, bool first)
 {
     const struct tls_stream *tls = tls_of(stream);
@@ -254,6 +259,7 @@ static const struct stream_ops early_ops = {
     .shutdown_write = early_shutdown_write,
     .peek = early_peek,
     .facts = early_facts,
+    .local_addr = early_local_addr,
     .set_owner = early_set_owner,
     .close = early_close,
 };

@@ -381,6 +381,11 @@ static bool tls_facts(struct stream *stream, struct tcp_facts *facts)
     return true;
 }
 
+static bool tls_local_addr(struct stream *stream, struct addr *addr)
+{
+    return stream_local_addr(tls_of(stream)->under, addr);
+}
+
 static void tls_set_owner(struct stream *stream, struct task *owner, bool first)
 {
     struct tls_stream *tls = tls_of(stream);
@@ -456,6 +461,7 @@ const struct stream_ops tls_client_ops = {
     .shutdown_write = tls_shutdown_write,
     .peek = tls_peek,
     .facts = tls_facts,
+    .local_addr = tls_local_addr,
     .set_owner = tls_set_owner,
     .close = tls_close,
     .detach = tls_detach,

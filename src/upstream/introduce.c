@@ -13,13 +13,11 @@ static bool is_ip(const struct addr *addr)
 
 static struct addr our_end(const struct addr *client, struct stream *stream)
 {
-    struct tcp_facts facts = {0};
-    struct addr none = {.family = client->family};
+    struct addr ours = {0};
 
-    if (stream && stream_facts(stream, &facts) && facts.local.family == client->family)
-        return facts.local;
-    none.port = facts.local.port;
-    return none;
+    if (stream && stream_local_addr(stream, &ours) && ours.family == client->family)
+        return ours;
+    return (struct addr){.family = client->family, .port = ours.port};
 }
 
 struct str introduction(struct arena *arena, uint8_t version, const struct addr *client, struct stream *stream)

@@ -67,6 +67,11 @@ static bool unread_facts(struct stream *stream, struct tcp_facts *facts)
     return stream_facts(unread_of(stream)->under, facts);
 }
 
+static bool unread_local_addr(struct stream *stream, struct addr *addr)
+{
+    return stream_local_addr(unread_of(stream)->under, addr);
+}
+
 static void unread_set_owner(struct stream *stream, struct task *owner, bool first)
 {
     struct unread *unread = unread_of(stream);
@@ -111,6 +116,7 @@ static const struct stream_ops unread_ops = {
     .shutdown_write = unread_shutdown_write,
     .peek = unread_peek,
     .facts = unread_facts,
+    .local_addr = unread_local_addr,
     .set_owner = unread_set_owner,
     .close = unread_close,
     .detach = unread_detach,

@@ -288,6 +288,40 @@ TEST(tcp_facts_count_what_the_peer_has_acknowledged)
     couple_close(&couple);
 }
 
+static bool refuse_to_tell(struct world *world, int fd, struct addr *addr)
+{
+    (void)world;
+    (void)fd;
+    (void)addr;
+    return false;
+}
+
+/* Facts are asked for often, the address of our end for PROXY headers alone. */
+TEST(tcp_facts_and_the_local_address_are_asked_for_apart)
+{
+    struct couple couple;
+    struct world *world;
+    struct world_ops deaf, blind;
+    const struct world_ops *real;
+    struct tcp_facts facts;
+    struct addr addr;
+
+    couple_open(&couple);
+    world = loop_world(couple.stage.loop);
+    real = world->ops;
+    deaf = blind = *real;
+    deaf.local_addr = refuse_to_tell;
+    blind.facts = NULL;
+    world->ops = &deaf;
+    CHECK(stream_facts(couple.near, &facts));
+    CHECK(!stream_local_addr(couple.near, &addr));
+    world->ops = &blind;
+    CHECK(stream_local_addr(couple.near, &addr));
+    CHECK(addr_eq(&addr, &couple.far->peer));
+    world->ops = real;
+    couple_close(&couple);
+}
+
 TEST(tcp_local_addr_is_the_peers_peer)
 {
     struct couple couple;
