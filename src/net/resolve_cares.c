@@ -13,6 +13,8 @@
 enum {
     NAME_BYTES_MAX = 256, /* more is no host name */
     ROUNDS_MAX = 64,      /* calls for one socket in one run; what is left waits for the next run */
+    TRY_MS = 1000,        /* until a server is asked again, doubled each time */
+    TRIES = 3,            /* of each server */
 };
 
 struct cares {
@@ -37,6 +39,8 @@ struct question {
     struct cares *cares;
     struct resolve_query *query; /* NULL: cancelled, or for SRV records */
     struct srv_query *srv;       /* NULL: cancelled, or for addresses */
+    struct task task;            /* of its limit */
+    struct timer limit;
     char name[NAME_BYTES_MAX];
 };
 
@@ -231,6 +235,17 @@ static void fail_query(struct resolve_query *query, const char *name, int status
     query->err.retry_safe = true;
 }
 
+static void question_free(struct question *question)
+{
+    if (!question)
+        return;
+    if (list_holds(&question->node))
+        list_remove(&question->cares->questions, &question->node);
+    timer_clear(question->cares->resolver.loop, &question->limit);
+    task_forget(question->cares->resolver.loop, &question->task);
+    free(question);
+}
+
 /* c-ares: the answer, or why there is none. It is called from inside ares_process_fd, ares_getaddrinfo or ares_destroy.
  */
 static void on_answer(void *arg, int status, int timeouts, struct ares_addrinfo *info)
@@ -251,8 +266,7 @@ static void on_answer(void *arg, int status, int timeouts, struct ares_addrinfo 
     }
     if (info)
         ares_freeaddrinfo(info);
-    list_remove(&cares->questions, &question->node);
-    free(question);
+    question_free(question);
 }
 
 static void refuse(struct cares *cares, struct resolve_query *query, enum fault fault, enum error_code code,
@@ -285,24 +299,60 @@ static void on_srv(void *arg, int status, struct srv_answer *answer)
     } else {
         free(answer);
     }
-    list_remove(&question->cares->questions, &question->node);
-    free(question);
+    question_free(question);
+}
+
+/* Servers are silent. c-ares goes on for itself: what it still hears is for nobody. */
+static void run_limit(struct task *task)
+{
+    struct question *question = container_of(task, struct question, task);
+
+    if (!question->limit.fired)
+        return;
+    if (question->query) {
+        fail_query(question->query, question->name, ARES_ETIMEOUT);
+        question->query->done = true;
+        task_wake(question->cares->resolver.loop, question->query->task);
+    }
+    if (question->srv)
+        finish_srv(question->cares, question->srv, ARES_ETIMEOUT);
+    question->query = NULL;
+    question->srv = NULL;
+}
+
+static struct question *question_new(struct cares *cares)
+{
+    struct question *question = calloc(1, sizeof(*question));
+
+    if (!question)
+        return NULL;
+    question->cares = cares;
+    question->task.run = run_limit;
+    question->limit = (struct timer){.at_ns = TIMER_OFF, .task = &question->task};
+    return question;
+}
+
+static void begin(struct question *question)
+{
+    struct loop *loop = question->cares->resolver.loop;
+
+    list_push_back(&question->cares->questions, &question->node);
+    timer_set(loop, &question->limit, loop_now_ns(loop) + RESOLVE_LIMIT_NS);
 }
 
 static void cares_start_srv(struct resolver *resolver, struct srv_query *query)
 {
     struct cares *cares = cares_of(resolver);
-    struct question *question = calloc(1, sizeof(*question));
+    struct question *question = question_new(cares);
 
     if (!question || query->name.len == 0 || !str_to_cstr(query->name, question->name, sizeof(question->name))) {
         finish_srv(cares, query, question ? ARES_EBADNAME : ARES_ENOMEM);
-        free(question);
+        question_free(question);
         return;
     }
     query->backend = question;
-    question->cares = cares;
     question->srv = query;
-    list_push_back(&cares->questions, &question->node);
+    begin(question);
     if (!cares_srv_ask(cares->channel, question->name, on_srv, question))
         on_srv(question, ARES_ENOMEM, NULL);
     set_timer(cares);
@@ -321,7 +371,7 @@ static void cares_start(struct resolver *resolver, struct resolve_query *query)
 {
     static const struct ares_addrinfo_hints both = {.ai_family = AF_UNSPEC, .ai_flags = ARES_AI_NOSORT};
     struct cares *cares = cares_of(resolver);
-    struct question *question = calloc(1, sizeof(*question));
+    struct question *question = question_new(cares);
 
     query->done = false;
     query->backend = question;
@@ -330,13 +380,12 @@ static void cares_start(struct resolver *resolver, struct resolve_query *query)
         return;
     }
     if (query->name.len == 0 || !str_to_cstr(query->name, question->name, sizeof(question->name))) {
-        free(question);
+        question_free(question);
         refuse(cares, query, FAULT_UPSTREAM, ERROR_RESOLVE_FAILED, "not a host name");
         return;
     }
-    question->cares = cares;
     question->query = query;
-    list_push_back(&cares->questions, &question->node);
+    begin(question);
     ares_getaddrinfo(cares->channel, question->name, NULL, &both, on_answer, question);
     set_timer(cares);
 }
@@ -385,7 +434,9 @@ struct resolver *resolver_cares_new(struct loop *loop, struct error *err)
     list_init(&cares->questions);
     options.sock_state_cb = on_socket;
     options.sock_state_cb_data = cares;
-    status = ares_init_options(&cares->channel, &options, ARES_OPT_SOCK_STATE_CB);
+    options.timeout = TRY_MS;
+    options.tries = TRIES;
+    status = ares_init_options(&cares->channel, &options, ARES_OPT_SOCK_STATE_CB | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES);
     if (status != ARES_SUCCESS)
         goto fail;
     return &cares->resolver;
