@@ -2,8 +2,9 @@
  * over one request is its probe, and what becomes of that decides. Rests in a row grow from 1 s to 60 s.
  *
  * What counts: connects that failed, answers that did not come in time, and fresh connections that ended without an
- * answer. What happens to a kept connection never counts: that tells of the connection (keepalive F-14). No host is
- * ejected for all: when every host of a set rests, all are used as if none did (balance.h).
+ * answer. What happens to a kept connection never counts: that tells of the connection (keepalive F-14). Silence of all
+ * connections at once, as dead_path.h finds it, does: that is the path, and others do better. No host is ejected for
+ * all: when every host of a set rests, all are used as if none did (balance.h).
  *
  * One for each host of the process, any thread, no lock. SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_UPSTREAM_EJECT_H

@@ -4,12 +4,14 @@ nothing is done twice that must not be.
 SPDX-License-Identifier: Apache-2.0
 """
 import collections
+import concurrent.futures
 import json
 import socket
+import time
 
 import pytest
 from configs import forward_all, service
-from origin import answers_ok, reply
+from origin import Origin, answers_ok, reply
 from rawhttp import fetch
 from waiting import eventually
 
@@ -195,3 +197,30 @@ def test_closing_kept_connections_does_not_make_a_host_sick(make):
     gateway = make.gateway(hosts(urls, admin=True))
     assert [fetch(gateway.address).status for _ in range(40)] == [200] * 40
     assert [pool_of(gateway, url)["ejections"] for url in urls] == [0, 0]
+
+
+def at_once(address, count):
+    with concurrent.futures.ThreadPoolExecutor(count) as threads:
+        return [answer.result().status for answer in [threads.submit(fetch, address) for _ in range(count)]]
+
+
+def test_a_rolling_restart_of_hosts_ejects_no_healthy_one(make):
+    """Both hosts have many kept connections; each is ended with all of its own while requests go on. What dies with them
+    counts against nobody (F-14), whoever is not listening for a moment may rest, and no request fails."""
+    def slow(conn, _):
+        conn.body()
+        time.sleep(0.02)
+        conn.send(reply("OK"))
+
+    origins = [make.origin(slow) for _ in range(2)]
+    gateway = make.gateway(hosts([each.url for each in origins], {"balance": "round_robin", "eject_after": 1}, admin=True, timeout="10s"))
+    assert at_once(gateway.address, 40) == [200] * 40
+    for i, each in enumerate(origins):
+        healthy = origins[1 - i]
+        before = pool_of(gateway, healthy.url)["ejections"]
+        each.close()
+        origins[i] = make.stack.enter_context(Origin(slow, each.address))
+        for _ in range(3):
+            assert at_once(gateway.address, 20) == [200] * 20
+        assert pool_of(gateway, healthy.url)["ejections"] == before
+        eventually(lambda: pool_of(gateway, origins[i].url)["health"] == "in_use" or not at_once(gateway.address, 2), what="in use again")

@@ -64,3 +64,90 @@ TEST(options_are_answered_by_themselves_where_no_endpoint_takes_them)
     generation_release(generation);
     hosts_free(hosts);
 }
+
+/* One configuration after the other, as a reload has them: %s is what differs. */
+static const char other[] = "{\"version\": 3, \"host\": [\"http://a\"], \"client_tls\": {\"min_version\": \"TLS12\"},"
+                            " \"extra_config\": {\"holdfast/upstream\": {%s}}, \"endpoints\": ["
+                            "  {\"endpoint\": \"/a\", \"backend\": [{}, {\"host\": [\"https://b\"]}]}]}";
+
+static struct generation *load_other(struct hosts *hosts, const char *settings)
+{
+    struct arena *arena = arena_new(NULL, SIZE_MAX);
+    struct str text = arena_format(arena, other, settings);
+    struct generation *generation;
+    struct service *service;
+    struct report report;
+
+    report_init(&report, arena);
+    service = service_load(arena, &(struct service_sources){.path = "test.json", .text = text.data}, &report);
+    generation = service ? generation_build(arena, service, hosts, &report) : NULL;
+    if (!generation)
+        test_fail(__FILE__, __LINE__, "%s", report_text(&report, test_arena(), false).data);
+    return generation;
+}
+
+static struct host *host_of(const struct generation *generation, unsigned backend)
+{
+    return generation_endpoint(generation, 1)->backends[backend].hosts[0]; /* 0 is /__health */
+}
+
+/* The host closes what is idle for 5 s. */
+static void teach(struct host *host)
+{
+    for (unsigned i = 0; i < 40; i++)
+        idle_limit_survived(host->idle_limit, &(struct idle_end){.idle_ns = UINT64_C(4500000000), .requests = 1});
+    for (unsigned i = 1; i <= 5; i++)
+        (void)idle_limit_closed(host->idle_limit, &(struct idle_end){.now_ns = i * UINT64_C(1000000000),
+                                                                     .idle_ns = UINT64_C(5000000000),
+                                                                     .age_ns = i * UINT64_C(1000000000),
+                                                                     .requests = 1,
+                                                                     .idle_conns = 100});
+}
+
+static void check_taught(const struct host *host)
+{
+    struct idle_limit_view view;
+
+    idle_limit_view(host->idle_limit, &view);
+    CHECK_EQ(view.kind, IDLE_LIMIT_LEARNED);
+    CHECK_EQ(view.learned_ns, UINT64_C(5000000000));
+    CHECK_EQ(view.closes, 5);
+    CHECK_EQ(view.survivals, 40);
+}
+
+/* Other settings of the transport make no other host: only what two connections may not share does (host_key). */
+TEST(hosts_and_what_was_learned_of_them_outlive_a_configuration)
+{
+    static const char *const settings[] = {"", "\"balance\": \"p2c\", \"max_connections_per_host\": 9",
+                                           "\"idle_timeout\": \"9s\"", ""};
+    struct hosts *hosts = hosts_new(1);
+    struct generation *old = load_other(hosts, settings[0]);
+    struct host *host[2] = {host_of(old, 0), host_of(old, 1)};
+
+    CHECK(host[1]->tls != NULL);
+    for (unsigned i = 0; i < 2; i++) {
+        teach(host[i]);
+        host_count_add(&host[i]->counts[0].requests_new, 7);
+    }
+    for (size_t i = 1; i < COUNT_OF(settings); i++) {
+        struct generation *next = load_other(hosts, settings[i]);
+
+        generation_release(old); /* what was of it is gone; the hosts' texts and TLS profile are their own */
+        old = next;
+        CHECK_EQ(hosts_count(hosts), 2);
+        for (unsigned j = 0; j < 2; j++) {
+            CHECK(host_of(old, j) == host[j]);
+            check_taught(host[j]);
+            CHECK_EQ(host[j]->counts[0].requests_new, 7);
+        }
+        CHECK_TEXT(host[1]->url, "https://b");
+        CHECK_EQ(tls_profile_identity(host[1]->tls) != NULL, true);
+    }
+    generation_release(old);
+    check_taught(host[0]); /* no configuration names it at this moment */
+    old = load_other(hosts, "\"pool\": \"apart\"");
+    CHECK_EQ(hosts_count(hosts), 4);
+    CHECK(host_of(old, 0) != host[0]);
+    generation_release(old);
+    hosts_free(hosts);
+}

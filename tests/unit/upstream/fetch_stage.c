@@ -45,8 +45,11 @@ void fetch_stage_close(struct fetch_stage *stage)
 
 void ask(struct fetch_stage *stage, const char *method, int64_t body_bytes)
 {
-    struct fetch_options options = {
-        .pool = stage->pool, .host = stage->host, .transport = &stage->transport, .head = &stage->head};
+    struct fetch_options options = {.pool = stage->pool,
+                                    .host = stage->host,
+                                    .transport = &stage->transport,
+                                    .head = &stage->head,
+                                    .eject_after = stage->eject_after};
 
     CHECK(stage->fetch == NULL);
     stage->head = (struct http_head){.method = str_from(method),

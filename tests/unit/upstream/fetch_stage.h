@@ -12,6 +12,7 @@ struct fetch_stage {
     struct host *host;
     struct pool *pool;
     struct transport transport;
+    uint32_t eject_after; /* of the next request */
     struct listener *listener;
     struct stream *far; /* the origin's end of the connection it looks at; NULL: none */
     char heard[4096];   /* on it */
