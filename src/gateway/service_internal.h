@@ -43,6 +43,10 @@ void ours_read(struct service *service, struct report *report);
 void upstream_read(struct transport *transport, const struct node *extra_config, const char *prefix,
                    struct report *report);
 
+/* service_upstream_check.c: what of a block (`path` leads its keys) does nothing beside the rest of the transport. */
+void upstream_check(const struct transport *transport, const struct node *block, const char *path,
+                    struct report *report);
+
 /* backend/http/client of a backend. */
 void client_read(struct backend_options *backend, const char *prefix, struct report *report);
 

@@ -167,5 +167,6 @@ void upstream_read(struct transport *transport, const struct node *extra_config,
     /* What did not bind holds its default and is not marked as given; the problem is in the report. */
     (void)schema_bind(&upstream_schema, block, path.data, &bound, report->arena, report);
     take(transport, &bound, path.data, report);
+    upstream_check(transport, block, dotted.data, report);
     later_check(later, COUNT_OF(later), block, dotted.data, report);
 }

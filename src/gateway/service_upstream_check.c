@@ -1,0 +1,144 @@
+/* service_upstream_check.c: combinations of transport settings that cannot be meant. Each is told at the setting that
+ * does nothing, or too little, with what would help. Start with upstream_check. SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/service_internal.h"
+
+/* One level's holdfast/upstream, and what it makes of the transport. */
+struct pairing {
+    const struct transport *transport;
+    const struct node *block;
+    const char *path; /* "extra_config.holdfast/upstream." */
+    struct report *report;
+};
+
+static bool keeps_none(const struct transport *transport)
+{
+    return transport->disable_keep_alives;
+}
+
+static bool has_krakends_timeout(const struct transport *transport)
+{
+    return transport->idle_connection_timeout_ns > 0;
+}
+
+static bool is_fixed(const struct transport *transport)
+{
+    return has_krakends_timeout(transport) || transport->idle_policy != IDLE_LEARNED;
+}
+
+static bool learns_nothing(const struct transport *transport)
+{
+    return !is_fixed(transport) && transport->ignore_learned;
+}
+
+static bool introduces(const struct transport *transport)
+{
+    return transport->proxy_header > 0;
+}
+
+static bool probes_nobody(const struct transport *transport)
+{
+    return transport->dialer_keep_alive_ns < 0;
+}
+
+/* clang-format off */
+static const struct rule {
+    const char *key;
+    bool (*is_void)(const struct transport *transport);
+    const char *why, *hint;
+} rules[] = {
+    {"idle_timeout", has_krakends_timeout, "beside idle_connection_timeout, which comes first", "remove one of the two"},
+    {"idle_timeout", keeps_none, "beside disable_keep_alives", "remove one of the two"},
+    {"idle_timeout", learns_nothing, "beside \"learn\": false", "write a duration, or remove \"learn\""},
+    {"learn", is_fixed, "beside a fixed idle timeout", "remove one of the two"},
+    {"keep_alive_hints", is_fixed, "beside a fixed idle timeout", "remove one of the two"},
+    {"pick", keeps_none, "beside disable_keep_alives", "remove one of the two"},
+    {"resend", keeps_none, "beside disable_keep_alives: only kept connections die of themselves", "remove one of the two"},
+    {"max_connection_age", keeps_none, "beside disable_keep_alives", "remove one of the two"},
+    {"max_requests_per_connection", keeps_none, "beside disable_keep_alives", "remove one of the two"},
+    {"min_idle_per_host", keeps_none, "beside disable_keep_alives", "remove one of the two"},
+    {"min_idle_per_host", introduces, "beside send_proxy_protocol: each connection belongs to a client", "remove one of the two"},
+    {"tcp_keep_alive_interval", probes_nobody, "beside a negative dialer_keep_alive", "give dialer_keep_alive a duration"},
+    {"tcp_keep_alive_count", probes_nobody, "beside a negative dialer_keep_alive", "give dialer_keep_alive a duration"},
+};
+/* clang-format on */
+
+static const struct node *given(const struct pairing *pairing, const char *key)
+{
+    const struct node *node = node_member(pairing->block, str_from(key));
+
+    return node && node_is_given(node) ? node : NULL;
+}
+
+/* One finding for each key is enough. */
+static void check_rules(const struct pairing *pairing)
+{
+    const char *told = "";
+
+    for (size_t i = 0; i < COUNT_OF(rules); i++) {
+        const struct rule *rule = &rules[i];
+        const struct node *node = given(pairing, rule->key);
+
+        if (!node || !rule->is_void(pairing->transport) || str_eq(str_from(told), str_from(rule->key)))
+            continue;
+        report_add(pairing->report, SEVERITY_WARNING, PROBLEM_NO_EFFECT, node->place, rule->hint,
+                   "%s%s: has no effect %s", pairing->path, rule->key, rule->why);
+        told = rule->key;
+    }
+}
+
+struct cap {
+    const char *key;
+    int64_t connections; /* INT64_MAX: there is none */
+};
+
+/* 0: `preset`; below: none may stay. */
+static int64_t idle_cap(int64_t setting, int64_t preset)
+{
+    return setting > 0 ? setting : setting < 0 ? 0 : preset;
+}
+
+static struct cap lowest_cap(const struct transport *transport)
+{
+    int64_t open = transport->max_connections_per_host;
+    struct cap caps[] = {
+        {"max_idle_connections", idle_cap(transport->max_idle_connections, INT64_MAX)},
+        {"max_idle_connections_per_host",
+         idle_cap(transport->max_idle_connections_per_host, TRANSPORT_IDLE_PER_HOST_DEFAULT)},
+        {"max_connections_per_host", open > 0 ? open : INT64_MAX},
+    };
+    struct cap lowest = caps[0];
+
+    for (size_t i = 1; i < COUNT_OF(caps); i++)
+        if (caps[i].connections < lowest.connections)
+            lowest = caps[i];
+    return lowest;
+}
+
+/* Told where this level says something about it. */
+static void check_floor(const struct pairing *pairing)
+{
+    const struct transport *transport = pairing->transport;
+    struct cap cap = lowest_cap(transport);
+    const struct node *node = given(pairing, "min_idle_per_host");
+    const char *key = node ? "min_idle_per_host" : "max_connections_per_host";
+    struct str hint;
+
+    if (!node)
+        node = given(pairing, key);
+    if (!node || keeps_none(transport) || introduces(transport) || transport->min_idle_per_host <= cap.connections)
+        return;
+    hint = arena_format(pairing->report->arena, "min_idle_per_host: %lld at most, or raise %s",
+                        (long long)cap.connections, cap.key);
+    report_add(pairing->report, SEVERITY_WARNING, PROBLEM_CONTRADICTION, node->place, hint.data,
+               "%s%s: min_idle_per_host is %lld, but %s allows %lld", pairing->path, key,
+               (long long)transport->min_idle_per_host, cap.key, (long long)cap.connections);
+}
+
+void upstream_check(const struct transport *transport, const struct node *block, const char *path,
+                    struct report *report)
+{
+    struct pairing pairing = {transport, block, path, report};
+
+    check_rules(&pairing);
+    check_floor(&pairing);
+}

@@ -1,0 +1,132 @@
+/* test_service_upstream.c: transport settings that contradict each other, or are of the wrong type: what is said, and
+ * where. SPDX-License-Identifier: Apache-2.0 */
+#include "gateway_test.h"
+
+#include <stdio.h>
+
+#define UPSTREAM "extra_config.holdfast/upstream"
+
+static const struct {
+    const char *root;   /* members of the root */
+    const char *block;  /* members of its holdfast/upstream */
+    const char *marked; /* what the caret stands below; NULL: there is no problem */
+    const char *said, *hint;
+} cases[] = {
+    {"", "\"min_idle_per_host\": 250", NULL, NULL, NULL},
+    {"", "\"min_idle_per_host\": 251", "251",
+     "min_idle_per_host: min_idle_per_host is 251, but max_idle_connections_per_host allows 250",
+     "min_idle_per_host: 250 at most, or raise max_idle_connections_per_host"},
+    {"\"max_idle_connections\": 3, ", "\"min_idle_per_host\": 4", "4",
+     "min_idle_per_host: min_idle_per_host is 4, but max_idle_connections allows 3",
+     "min_idle_per_host: 3 at most, or raise max_idle_connections"},
+    {"\"max_idle_connections\": -1, ", "\"min_idle_per_host\": 4", "4",
+     "min_idle_per_host: min_idle_per_host is 4, but max_idle_connections allows 0",
+     "min_idle_per_host: 0 at most, or raise max_idle_connections"},
+    {"", "\"min_idle_per_host\": 9, \"max_connections_per_host\": 8", "9",
+     "min_idle_per_host: min_idle_per_host is 9, but max_connections_per_host allows 8",
+     "min_idle_per_host: 8 at most, or raise max_connections_per_host"},
+    {"\"idle_connection_timeout\": \"5s\", ", "\"idle_timeout\": \"learned\"", "\"learned\"",
+     "idle_timeout: has no effect beside idle_connection_timeout, which comes first", "remove one of the two"},
+    {"\"idle_connection_timeout\": \"0s\", ", "\"idle_timeout\": \"10s\"", NULL, NULL, NULL},
+    {"\"disable_keep_alives\": true, ", "\"idle_timeout\": \"10s\"", "\"10s\"",
+     "idle_timeout: has no effect beside disable_keep_alives", "remove one of the two"},
+    {"", "\"idle_timeout\": \"learned\", \"learn\": false", "\"learned\"",
+     "idle_timeout: has no effect beside \"learn\": false", "write a duration, or remove \"learn\""},
+    {"", "\"idle_timeout\": \"10s\", \"learn\": false", NULL, NULL, NULL},
+    {"", "\"idle_timeout\": \"10s\", \"learn\": true", "true", "learn: has no effect beside a fixed idle timeout",
+     "remove one of the two"},
+    {"", "\"idle_timeout\": \"never\", \"keep_alive_hints\": true", "true",
+     "keep_alive_hints: has no effect beside a fixed idle timeout", "remove one of the two"},
+    {"\"disable_keep_alives\": true, ", "\"max_requests_per_connection\": 7", "7",
+     "max_requests_per_connection: has no effect beside disable_keep_alives", "remove one of the two"},
+    {"\"disable_keep_alives\": true, ", "\"max_requests_per_connection\": 0", NULL, NULL, NULL},
+    {"\"disable_keep_alives\": true, ", "\"min_idle_per_host\": 1000", "1000",
+     "min_idle_per_host: has no effect beside disable_keep_alives", "remove one of the two"},
+    {"", "\"send_proxy_protocol\": \"v2\", \"min_idle_per_host\": 1000", "1000",
+     "min_idle_per_host: has no effect beside send_proxy_protocol: each connection belongs to a client",
+     "remove one of the two"},
+    {"\"dialer_keep_alive\": \"-1s\", ", "\"tcp_keep_alive_count\": 3", "3",
+     "tcp_keep_alive_count: has no effect beside a negative dialer_keep_alive", "give dialer_keep_alive a duration"},
+    {"\"dialer_keep_alive\": \"5s\", ", "\"tcp_keep_alive_count\": 3", NULL, NULL, NULL},
+};
+
+static void check_said(const struct report *report, const char *text, const char *marked, const char *said,
+                       const char *hint)
+{
+    const struct problem *problem = report->first;
+    struct str whole;
+
+    CHECK_EQ(report->errors + report->warnings, marked ? 1 : 0);
+    if (!marked)
+        return;
+    whole = arena_format(test_arena(), UPSTREAM ".%s", said);
+    CHECK_CSTR(problem->text, whole.data);
+    CHECK_STR(str_of(text + problem->place.at, problem->place.len), str_from(marked));
+    if (hint)
+        CHECK_CSTR(problem->hint, hint);
+}
+
+static void check_case(const char *root, const char *block, const char *marked, const char *said, const char *hint)
+{
+    struct report *report = gateway_report();
+    char text[400];
+
+    test_case_is("%s%s", root, block);
+    snprintf(text, sizeof(text), "{\"version\": 3, %s\"extra_config\": {\"holdfast/upstream\": {%s}}}", root, block);
+    (void)gateway_load(text, report);
+    check_said(report, text, marked, said, hint);
+}
+
+TEST(upstream_settings_that_do_nothing_are_told_where_they_stand)
+{
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        check_case(cases[i].root, cases[i].block, cases[i].marked, cases[i].said, cases[i].hint);
+}
+
+/* A backend lowers a cap below what the root keeps ready. */
+TEST(a_cap_of_a_backend_is_told_where_it_stands)
+{
+    static const char text[] =
+        "{\"version\": 3, \"host\": [\"h\"], \"extra_config\": {\"holdfast/upstream\": {\"min_idle_per_host\": 5}},"
+        " \"endpoints\": [{\"endpoint\": \"/\", \"backend\": [{\"extra_config\": {\"holdfast/upstream\":"
+        " {\"max_connections_per_host\": 2}}}, {\"extra_config\": {\"holdfast/upstream\": {\"pick\": \"fifo\"}}}]}]}";
+    struct report *report = gateway_report();
+
+    (void)gateway_load(text, report);
+    CHECK_EQ(report->warnings, 1);
+    CHECK_CSTR(report->first->text, "endpoints[0].backend[0]." UPSTREAM
+                                    ".max_connections_per_host: min_idle_per_host is 5, but max_connections_per_host "
+                                    "allows 2");
+    CHECK(str_eq(str_of(text + report->first->place.at, 1), STR("2")));
+}
+
+/* Numbers in quotes and the like are taken as KrakenD's loader takes them; the rest is refused at its place. */
+static const struct {
+    const char *block, *marked, *said;
+} types[] = {
+    {"\"max_connections_per_host\": \"12\"", NULL, NULL},
+    {"\"max_connections_per_host\": \"twelve\"", "\"twelve\"",
+     "max_connections_per_host: \"twelve\" is not a whole number"},
+    {"\"max_connections_per_host\": -1", "-1", "max_connections_per_host: -1 is less than 0"},
+    {"\"max_connections_per_host\": []", "[]", "max_connections_per_host: expected a whole number, found a list"},
+    {"\"min_idle_per_host\": 10001", "10001", "min_idle_per_host: 10001 is more than 10000"},
+    {"\"queue_timeout\": \"soon\"", "\"soon\"", "queue_timeout: \"soon\" is not a duration"},
+    {"\"queue_timeout\": {}", "{}", "queue_timeout: expected a duration such as \"1.5s\", found an object"},
+    {"\"queue_timeout\": \"-1s\"", "\"-1s\"", "queue_timeout: \"-1s\" is less than 0s"},
+    {"\"idle_timeout\": 30", "30", "idle_timeout: \"30\" is none of what it can be"},
+    {"\"idle_timeout\": \"30\"", "\"30\"", "idle_timeout: \"30\" is none of what it can be"},
+    {"\"idle_timeout\": []", "[]", "idle_timeout: expected a string, found a list"},
+    {"\"balance\": 1", "1", "balance: 1 is no known choice"},
+    {"\"balance\": \"randm\"", "\"randm\"", "balance: \"randm\" is no known choice"},
+    {"\"learn\": \"no\"", "\"no\"", "learn: \"no\" is not a boolean"},
+    {"\"learn\": \"false\"", NULL, NULL},
+    {"\"max_decoded_bytes\": \"1XB\"", "\"1XB\"", "max_decoded_bytes: \"1XB\" is not a size"},
+    {"\"pool\": {}", "{}", "pool: expected a string, found an object"},
+    {"\"eject_after\": \"3s\"", "\"3s\"", "eject_after: \"3s\" is not a whole number"},
+};
+
+TEST(upstream_settings_of_a_wrong_type_are_told_where_they_stand)
+{
+    for (size_t i = 0; i < COUNT_OF(types); i++)
+        check_case("", types[i].block, types[i].marked, types[i].said, NULL);
+}
