@@ -5,6 +5,7 @@
 #include "app/server.h"
 #include "cli/flags.h"
 #include "cli/log_sink.h"
+#include "gateway/sources.h"
 #include "os/file.h"
 #include "os/process.h"
 #include "os/signal.h"
@@ -196,7 +197,8 @@ static struct generation *load(struct arena *arena, const struct service_sources
     if (service) {
         *workers = server_workers(service);
         *hosts = hosts_new(*workers);
-        generation = *hosts ? generation_build(arena, service, *hosts, &report) : NULL;
+        if (*hosts && sources_check(service, &report))
+            generation = generation_build(arena, service, *hosts, &report);
     }
     print_report(&report, arena);
     if (!generation) {

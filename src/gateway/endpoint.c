@@ -44,8 +44,10 @@ static struct host *find_host(struct compiling *compiling, struct str origin, si
 {
     const struct backend_options *options = compiling->backend->options;
     struct place place = options->host.places ? options->host.places[i] : options->place;
-    struct host_key key = {
-        .url = origin, .pool = options->transport.pool, .proxy_header = options->transport.proxy_header};
+    struct host_key key = {.url = origin,
+                           .pool = options->transport.pool,
+                           .proxy_header = options->transport.proxy_header,
+                           .source = options->transport.source};
     const struct forward_proxy *proxy;
     struct host *host = NULL;
     struct error err;
@@ -117,6 +119,7 @@ static bool make_discovery(struct compiling *compiling)
     discovery->scheme = options->sd_scheme;
     discovery->pool = options->transport.pool;
     discovery->proxy_header = options->transport.proxy_header;
+    discovery->source = options->transport.source;
     discovery->proxies = compiling->proxies;
     discovery->refresh_ns = options->sd_refresh_ns;
     if (str_eq(discovery->scheme, STR("https")))

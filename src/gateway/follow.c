@@ -44,8 +44,10 @@ static struct host *find_host(struct exchange *x, const struct follow_url *from,
 {
     struct hosts *hosts = pool_hosts(x->client->frontend->pool);
     const struct forward_proxy *proxy = NULL;
-    struct host_key key = {
-        .pool = x->call.host->pool, .tls = x->call.host->tls, .proxy_header = x->call.host->proxy_header};
+    struct host_key key = {.pool = x->call.host->pool,
+                           .tls = x->call.host->tls,
+                           .proxy_header = x->call.host->proxy_header,
+                           .source = x->call.host->source};
     struct error err;
 
     if (str_eq(from->scheme, to->scheme) && str_eq_fold(from->authority, to->authority))

@@ -23,6 +23,9 @@ struct upstream_block {
     struct str pool;
     struct str idle_timeout;
     struct place idle_timeout_place;
+    struct str source;
+    struct place source_place;
+    bool source_given;
     int64_t max_decoded_bytes;
     bool decoded_given;
     bool keep_alive_hints, learn, handshake_given, pool_given;
@@ -73,6 +76,8 @@ static const struct option rows[] = {
                 .help = "Tell hosts who the client is in a PROXY header, on connections for each client: off, v1, v2."),
     OPTION_ENUM(struct upstream_block, "class", traffic, .names = class_names, .preset_text = "short", SEEN(class_given),
                 .help = "What the traffic is like: short; stream (server-sent events, long polling); tunnel (WebSocket)."),
+    OPTION_STRING(struct upstream_block, "source_address", source, SEEN(source_given), OPTION_PLACE(struct upstream_block, source_place),
+                  .help = "IP address of our end of connections; as the routes have it when empty."),
     OPTION_STRING(struct upstream_block, "pool", pool, SEEN(pool_given), .help = "Name of a separate pool to the same hosts."),
     OPTION_DURATION(struct upstream_block, "tls_handshake_timeout", tls_handshake_timeout_ns, .preset = SECONDS(10), .max = INT64_MAX,
                     SEEN(handshake_given), .help = "TLS handshakes with hosts; 0: the endpoint's deadline alone."),
@@ -106,6 +111,16 @@ static void take_idle_timeout(struct transport *transport, const struct upstream
     }
 }
 
+static void take_source(struct transport *transport, const struct upstream_block *block, const char *path,
+                        struct report *report)
+{
+    transport->source = (struct addr){0};
+    if (block->source.len > 0 && !addr_parse_ip(block->source, &transport->source))
+        report_add(report, SEVERITY_ERROR, PROBLEM_SOURCE_ADDRESS, block->source_place,
+                   "write an address of this machine, such as \"10.0.0.5\"",
+                   "%s.source_address: \"%.*s\" is not an IP address", path, STR_ARG(block->source));
+}
+
 /* What the block says goes over what the transport has. */
 static void take(struct transport *transport, const struct upstream_block *block, const char *path,
                  struct report *report)
@@ -130,6 +145,8 @@ static void take(struct transport *transport, const struct upstream_block *block
         transport->failover = (enum failover_policy)block->failover;
     if (block->class_given)
         transport->traffic = (enum traffic_class)block->traffic;
+    if (block->source_given)
+        take_source(transport, block, path, report);
     if (block->header_given)
         transport->proxy_header = (uint8_t)block->header;
     if (block->eject_given)

@@ -198,6 +198,13 @@ struct stream *tcp_stream_new(struct loop *loop, int fd, const struct addr *peer
     return tcp ? &tcp->stream : NULL;
 }
 
+static bool may_come_from(const struct addr *source, const struct addr *peer, struct error *err)
+{
+    return source->family == ADDR_NONE || source->family == peer->family ||
+           error_set(err, FAULT_UPSTREAM, ERROR_CONNECT_UNREACHABLE,
+                     "connect: the source address is of the other family");
+}
+
 struct stream *tcp_stream_connect(struct loop *loop, const struct addr *peer, const struct socket_options *options,
                                   struct task *owner, struct error *err)
 {
@@ -209,6 +216,10 @@ struct stream *tcp_stream_connect(struct loop *loop, const struct addr *peer, co
 
     chosen.kind = SOCKET_STREAM;
     chosen.family = (enum addr_family)peer->family;
+    if (peer->family == ADDR_UNIX)
+        chosen.source = (struct addr){0};
+    if (!may_come_from(&chosen.source, peer, err))
+        return NULL;
     fd = world->ops->socket(world, &chosen, err);
     if (fd == -1)
         return NULL;

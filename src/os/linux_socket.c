@@ -62,6 +62,36 @@ static bool set_tcp_options(int fd, const struct socket_options *options)
     return socket_set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, units_of(options->user_timeout_ns, 1000000, INT_MAX));
 }
 
+/* IP_BIND_ADDRESS_NO_PORT: else a port would be taken that no other connection has, whoever its peer is. */
+static bool bind_source(int fd, const struct addr *source, struct error *err)
+{
+    union sockaddr_any from;
+    socklen_t size;
+
+    if (source->family == ADDR_NONE)
+        return true;
+    if (!sockaddr_from_addr(source, &from, &size, err))
+        return false;
+    (void)!socket_set(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+    if (bind(fd, &from.any, size) == 0)
+        return true;
+    if (errno == EADDRNOTAVAIL)
+        return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_PORTS, "source address: none of this machine's");
+    return error_set_system(err, errno, "source address");
+}
+
+bool source_is_ours(const struct addr *source, struct error *err)
+{
+    int fd = socket_open(sockaddr_domain((enum addr_family)source->family), SOCK_STREAM);
+    bool ours;
+
+    if (fd == -1)
+        return error_set_system(err, errno, "socket");
+    ours = bind_source(fd, source, err);
+    close(fd);
+    return ours;
+}
+
 int linux_socket(struct world *world, const struct socket_options *options, struct error *err)
 {
     bool is_stream = options->kind == SOCKET_STREAM;
@@ -73,6 +103,10 @@ int linux_socket(struct world *world, const struct socket_options *options, stru
     }
     if (is_stream && options->family != ADDR_UNIX && !set_tcp_options(fd, options)) {
         error_set_system(err, errno, "socket options");
+        close(fd);
+        return -1;
+    }
+    if (!bind_source(fd, &options->source, err)) {
         close(fd);
         return -1;
     }

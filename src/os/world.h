@@ -43,6 +43,8 @@ struct socket_options {
     uint64_t keep_alive_interval_ns; /* between probes; 0: as the first */
     int keep_alive_count;            /* unanswered probes that end the connection; 0: the system's */
     uint64_t user_timeout_ns;        /* TCP_USER_TIMEOUT; 0: the system's */
+    struct addr source;              /* our end's address, of the same family; its port is chosen when it connects, so
+                                        that one port serves many peers. ADDR_NONE: as the routes have it */
 };
 
 struct listen_options {
@@ -115,6 +117,9 @@ struct world {
     const struct world_ops *ops;
     _Atomic int64_t *sockets; /* how many are open, shared with other worlds; NULL: not counted */
 };
+
+/* May a connection of ours have this source address now? False: *err. Any thread. */
+bool source_is_ours(const struct addr *source, struct error *err) MUST_USE;
 
 /* The real one. NULL with *err: out_of_files, out_of_memory. */
 struct world *linux_world_new(struct error *err);

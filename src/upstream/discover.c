@@ -34,9 +34,12 @@ static const struct host_set nobody; /* what an unknown name leads to */
 
 struct str discovery_key(struct arena *arena, const struct discovery *discovery)
 {
-    return arena_format(arena, "%.*s://%.*s#%.*s %llu %p %u", STR_ARG(discovery->scheme), STR_ARG(discovery->name),
+    char source[ADDR_TEXT_BYTES];
+    struct str from = discovery->source.family == ADDR_NONE ? STR("") : addr_format_ip(&discovery->source, source);
+
+    return arena_format(arena, "%.*s://%.*s#%.*s %llu %p %u %.*s", STR_ARG(discovery->scheme), STR_ARG(discovery->name),
                         STR_ARG(discovery->pool), (unsigned long long)discovery->refresh_ns, (void *)discovery->tls,
-                        discovery->proxy_header);
+                        discovery->proxy_header, STR_ARG(from));
 }
 
 static struct loop *loop_of(const struct watched_name *name)
@@ -64,7 +67,10 @@ static void replace_set(struct watched_name *name, struct host_set *set)
 
 static struct host *host_of(const struct watched_name *name, const struct srv_record *record)
 {
-    struct host_key key = {.pool = name->what.pool, .tls = name->what.tls, .proxy_header = name->what.proxy_header};
+    struct host_key key = {.pool = name->what.pool,
+                           .tls = name->what.tls,
+                           .proxy_header = name->what.proxy_header,
+                           .source = name->what.source};
     char url[SRV_TARGET_BYTES + 32];
     const struct forward_proxy *proxy;
     struct host *host = NULL;

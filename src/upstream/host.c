@@ -208,12 +208,15 @@ static bool list_grow(struct hosts *hosts)
 static struct str key_text(struct arena *arena, const struct host_key *key)
 {
     uint64_t tls[TLS_DIGEST_BYTES / sizeof(uint64_t)] = {0};
+    char source[ADDR_TEXT_BYTES];
+    struct str from = key->source.family == ADDR_NONE ? STR("") : addr_format_ip(&key->source, source);
 
     if (is_secure(key->url))
         memcpy(tls, tls_profile_identity(key->tls), sizeof(tls));
-    return arena_format(arena, "%zu:%.*s %zu:%.*s %zu:%.*s %016" PRIx64 "%016" PRIx64 "%016" PRIx64 "%016" PRIx64 " %u",
+    return arena_format(arena,
+                        "%zu:%.*s %zu:%.*s %zu:%.*s %016" PRIx64 "%016" PRIx64 "%016" PRIx64 "%016" PRIx64 " %u %.*s",
                         key->url.len, STR_ARG(key->url), key->pool.len, STR_ARG(key->pool), key->proxy.len,
-                        STR_ARG(key->proxy), tls[0], tls[1], tls[2], tls[3], key->proxy_header);
+                        STR_ARG(key->proxy), tls[0], tls[1], tls[2], tls[3], key->proxy_header, STR_ARG(from));
 }
 
 /* A name that no other host has. */
@@ -287,6 +290,7 @@ static struct host *host_make(struct hosts *hosts, const struct host_key *key, s
     }
     host->tls = is_secure(host->url) ? tls_profile_ref(key->tls) : NULL;
     host->proxy_header = key->proxy_header;
+    host->source = key->source;
     idle_limit_configure(host->idle_limit, &(struct idle_limit_options){.eager = true});
     hosts->list[hosts->count++] = host;
     return host;

@@ -75,6 +75,7 @@ struct host {
     struct addr unix_addr;         /* family ADDR_UNIX for "unix:/path" hosts */
     struct forward_proxy *forward; /* what `proxy` says; NULL: none */
     uint8_t proxy_header;          /* as in host_key */
+    struct addr source;            /* the same */
     struct str tunnel;             /* "name:port", what CONNECT asks it for; empty: no tunnel */
     struct tls_profile *tls;       /* of "https://" hosts, with a reference; NULL: cleartext */
     uint32_t index;                /* place in the table: pools keep an array by it */
@@ -104,6 +105,7 @@ struct host_key {
     struct str proxy;        /* URL of the proxy that leads there; empty: none */
     struct tls_profile *tls; /* of "https://", compared by its identity; else not looked at */
     uint8_t proxy_header;    /* version of the PROXY header that names the client; 0: none (introduce.h) */
+    struct addr source;      /* address of our end, without a port; ADDR_NONE: as the routes have it */
 };
 
 /* The host of a key, made when it is new; lives as long as the table. NULL with *err: address_invalid (another scheme,

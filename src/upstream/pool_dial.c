@@ -3,7 +3,7 @@
 #include "upstream/addresses.h"
 #include "upstream/pool_internal.h"
 
-static struct socket_options socket_options(const struct transport *transport)
+static struct socket_options socket_options(const struct host *host, const struct transport *transport)
 {
     return (struct socket_options){
         .no_delay = true,
@@ -13,6 +13,7 @@ static struct socket_options socket_options(const struct transport *transport)
         .keep_alive_count =
             transport->tcp_keep_alive_count ? (int)transport->tcp_keep_alive_count : (int)TRANSPORT_KEEP_ALIVE_COUNT,
         .user_timeout_ns = (uint64_t)transport->tcp_user_timeout_ns,
+        .source = host->source,
     };
 }
 
@@ -47,7 +48,7 @@ struct connecting *pool_dial(struct pool *pool, struct host *host, const struct 
                  .unix_addr = host->unix_addr,
                  .timeout_ns = (uint64_t)(transport->dialer_timeout_ns > 0 ? transport->dialer_timeout_ns : 0),
                  .fallback_delay_ns = transport->dialer_fallback_delay_ns,
-                 .socket = socket_options(transport)},
+                 .socket = socket_options(host, transport)},
         .first = first,
         .counts = pool_counts(pool, host),
     };

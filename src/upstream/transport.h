@@ -4,6 +4,7 @@
 #ifndef HOLDFAST_UPSTREAM_TRANSPORT_H
 #define HOLDFAST_UPSTREAM_TRANSPORT_H
 
+#include "base/addr.h"
 #include "base/str.h"
 
 /* holdfast/upstream "resend": how much a request may be sent again after a kept connection died under it (resend.h). */
@@ -69,6 +70,7 @@ struct transport {
     int64_t eject_after;                   /* failures in a row until a host rests; 0: never */
     enum traffic_class traffic;            /* what the requests are like */
     struct str pool;                       /* name of a separate pool to the same hosts; empty: the common one */
+    struct addr source;                    /* our end of connections; ADDR_NONE: as the routes have it */
     uint8_t proxy_header;                  /* version of the PROXY header in front of all else; 0: none */
     bool disable_keep_alives;              /* one request for each connection */
     bool disable_compression;              /* do not ask for gzip by ourselves */

@@ -267,6 +267,20 @@ TEST(dial_refuses_a_socket_that_connected_to_itself)
     dial_stage_close(&stage);
 }
 
+/* Addresses of the other family cannot be reached from it. */
+TEST(dial_passes_over_addresses_that_the_source_cannot_reach)
+{
+    struct dial_stage stage;
+
+    dial_stage_open(&stage);
+    stage.options.socket.source = (struct addr){.family = ADDR_IPV4, .ip = {127, 0, 0, 2}};
+    stage.resolver.prepared = resolved_of("::1 127.0.0.1", 0);
+    check_connects(&stage);
+    stage.resolver.prepared = resolved_of("::1", 0);
+    check_fails(&stage, ERROR_CONNECT_UNREACHABLE, "other family");
+    dial_stage_close(&stage);
+}
+
 TEST(dial_tells_a_new_owner_what_is_known_already)
 {
     struct dial_stage stage;

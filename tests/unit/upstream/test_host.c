@@ -156,6 +156,9 @@ TEST(g4_97_each_part_of_the_key_makes_a_host_of_its_own)
         {{.url = STR("https://a"), .tls = other}, 6, "https://a~2"},
         {{.url = STR("https://a"), .pool = STR("slow"), .tls = other}, 7, "https://a#slow"},
         {{.url = STR("http://a"), .pool = STR("1:p 0:")}, 8, "http://a#1:p 0:"}, /* no text can end its part early */
+        {{.url = STR("http://a"), .source = {.family = ADDR_IPV4, .ip = {127, 0, 0, 2}}}, 9, "http://a~4"},
+        {{.url = STR("http://a"), .source = {.family = ADDR_IPV4, .ip = {127, 0, 0, 3}}}, 10, "http://a~5"},
+        {{.url = STR("http://a"), .source = {.family = ADDR_IPV4, .ip = {127, 0, 0, 2}}}, 9, "http://a~4"},
     };
     struct error err = {0};
 
@@ -167,7 +170,7 @@ TEST(g4_97_each_part_of_the_key_makes_a_host_of_its_own)
         CHECK_EQ(host->index, rows[i].index);
         CHECK_STR(host->label, str_from(rows[i].label));
     }
-    CHECK_EQ(hosts_count(hosts), 9);
+    CHECK_EQ(hosts_count(hosts), 11);
     tls_profile_unref(one); /* hosts have references of their own */
     tls_profile_unref(same);
     tls_profile_unref(other);
