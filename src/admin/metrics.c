@@ -114,6 +114,7 @@ static const struct host_row host_rows[] = {
     {COUNTER("quarantines"), "Times that such bytes made a host's connections single-use for a while.", {NULL, STR_INIT("")}, TOTAL(quarantines)},
     {COUNTER("shed"), "Requests refused for want of what a new connection takes.", {"reason", STR_INIT("pressure_fd")}, TOTAL(shed_by_fd)},
     {COUNTER("shed"), NULL, {"reason", STR_INIT("pressure_port")}, TOTAL(shed_by_port)},
+    {GAUGE("time_wait"), "Connections in TIME_WAIT, while they make local ports short.", {NULL, STR_INIT("")}, TOTAL(time_waits)},
     {GAUGE("resting"), "1 while a host rests.", {NULL, STR_INIT("")}, TOTAL(resting)},
 };
 /* clang-format on */

@@ -157,6 +157,7 @@ static void write_pool(struct json_writer *writer, const struct host *host)
     write_member(writer, "quarantines", totals.quarantines);
     write_member(writer, "shed_by_fd", totals.shed_by_fd);
     write_member(writer, "shed_by_port", totals.shed_by_port);
+    write_member(writer, "time_wait", totals.time_waits);
     write_health(writer, host);
     json_write_raw(writer, STR(",\"reuse_ratio\":"));
     json_write_double(writer, all ? (double)totals.requests_reused / (double)all : 0.0);

@@ -3,6 +3,7 @@
 #include "app/server.h"
 
 #include "app/kernel_report.h"
+#include "app/port_watch.h"
 #include "app/tls_refresh.h"
 #include "app/trim.h"
 #include "gateway/crowd.h"
@@ -39,6 +40,7 @@ struct server {
     unsigned refused; /* of the listeners' options: LISTEN_NO_... */
     struct trim trim;
     struct tls_refresh tls_refresh;
+    struct port_watch port_watch;
     bool draining, cutting;
 };
 
@@ -213,6 +215,7 @@ struct server *server_new(const struct server_start *start, struct error *err)
         return NULL;
     }
     tls_refresh_start(&server->tls_refresh, start->loop, generation_secured(start->generation));
+    port_watch_start(&server->port_watch, start->loop, start->hosts);
     server->overflows_at_start = overflows();
     kernel_report(server->service, LISTEN_BACKLOG, process_file_limit(), server->refused);
     trim_start(&server->trim, start->loop, server->frontends, server->worker_count);
@@ -284,6 +287,7 @@ void server_free(struct server *server)
     if (!server)
         return;
     trim_stop(&server->trim);
+    port_watch_stop(&server->port_watch);
     tls_refresh_stop(&server->tls_refresh);
     for (unsigned i = 0; server->workers && i < server->worker_count; i++)
         worker_join(server->workers[i]);

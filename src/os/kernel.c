@@ -39,6 +39,13 @@ uint64_t kernel_syn_backlog(void)
     return read_number("/proc/sys/net/ipv4/tcp_max_syn_backlog");
 }
 
+enum time_wait_reuse kernel_time_wait_reuse(void)
+{
+    uint64_t setting = read_number("/proc/sys/net/ipv4/tcp_tw_reuse");
+
+    return setting == 1 ? TIME_WAIT_YIELDS : setting == 2 ? TIME_WAIT_YIELDS_ON_LOOPBACK : TIME_WAIT_BLOCKS;
+}
+
 /* The names of a group stand in one line, their numbers in the next. */
 static bool find(struct str names, struct str numbers, struct str name, uint64_t *number)
 {

@@ -9,6 +9,10 @@
 uint64_t kernel_somaxconn(void);
 uint64_t kernel_syn_backlog(void); /* net.ipv4.tcp_max_syn_backlog, likewise */
 
+/* May a new connection have the local port of one in TIME_WAIT (net.ipv4.tcp_tw_reuse)? */
+enum time_wait_reuse { TIME_WAIT_BLOCKS, TIME_WAIT_YIELDS, TIME_WAIT_YIELDS_ON_LOOPBACK };
+enum time_wait_reuse kernel_time_wait_reuse(void);
+
 /* Connections that found the accept queue full, and all that were dropped before they were accepted: of this network
  * namespace, since it began. False: cannot be read. */
 struct kernel_listen {

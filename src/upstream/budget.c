@@ -56,7 +56,10 @@ enum pressure budget_ports(const struct budget *budget, const struct port_budget
 
     if (get(&ports->refused_until_ns) > now_ns)
         return PRESSURE_SHED;
-    return budget->ports_max > 0 ? grade(open, budget->ports_max, &grades) : PRESSURE_NONE;
+    if (budget->ports_max == 0)
+        return PRESSURE_NONE;
+    return grade((uint64_t)open + atomic_load_explicit(&ports->blocked, memory_order_relaxed), budget->ports_max,
+                 &grades);
 }
 
 bool budget_is_news(_Atomic bool *told, enum pressure pressure)

@@ -6,9 +6,9 @@
  *   shed      no new connection: the request waits in the queue, and fails as pressure_fd or pressure_port (503)
  *
  * Descriptors: 80, 90 and 100 % of the soft limit less a reserve. Ports: 70, 85 and 95 % of ip_local_port_range for
- * each host; since what we close leaves no TIME_WAIT (http/h1/client.c), open connections are all that take a port.
- * When the system refuses a port all the same (others use them too), the host is shed for a moment. Any thread.
- * SPDX-License-Identifier: Apache-2.0 */
+ * each host, taken by open connections and by those in TIME_WAIT that do not yield theirs (time_wait.h); what we close
+ * in a quiet state leaves none (http/h1/client.c). When the system refuses a port all the same (others use them too),
+ * the host is shed for a moment. Any thread. SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_UPSTREAM_BUDGET_H
 #define HOLDFAST_UPSTREAM_BUDGET_H
 
@@ -33,8 +33,14 @@ struct budget {
     _Atomic uint64_t evictions; /* idle connections closed to make room */
 };
 
+enum { PORT_PEERS = 8 };
+
 /* Of one host. */
 struct port_budget {
+    _Atomic uint64_t peers[PORT_PEERS]; /* where its last connections went, as time_wait.h has it; 0: none */
+    _Atomic uint32_t next_peer;
+    _Atomic uint32_t time_waits; /* to these, by the last sample */
+    _Atomic uint32_t blocked;    /* of them, those whose port nobody else can have */
     _Atomic uint64_t refused_until_ns;
     _Atomic bool told;
     _Atomic uint64_t sheds_by_fd, sheds_by_port; /* requests */
@@ -45,6 +51,7 @@ void budget_limit(struct budget *budget, uint64_t files_limit, uint64_t open, ui
 
 uint64_t budget_files_used(const struct budget *budget);
 enum pressure budget_files(const struct budget *budget, uint64_t now_ns);
+/* `open`: connections to the host. */
 enum pressure budget_ports(const struct budget *budget, const struct port_budget *ports, uint32_t open,
                            uint64_t now_ns);
 

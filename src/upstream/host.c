@@ -424,5 +424,6 @@ void host_totals(const struct host *host, struct host_totals *totals)
     totals->quarantines = count_of(&host->quarantine.times);
     totals->shed_by_fd = count_of(&host->ports.sheds_by_fd);
     totals->shed_by_port = count_of(&host->ports.sheds_by_port);
+    totals->time_waits = atomic_load_explicit(&host->ports.time_waits, memory_order_relaxed);
     totals->resting = !eject_is_in_use(&host->health);
 }

@@ -145,6 +145,7 @@ struct host_totals {
         active, dialing, failures, warming, requests_warm, moved, waiting, racing, failovers;
     uint64_t ejections, resting; /* rests begun ever; 1 while it rests */
     uint64_t dead_paths, silences, strays, quarantines, shed_by_fd, shed_by_port;
+    uint64_t time_waits; /* by the last sample (time_wait.h) */
     uint64_t new_by[REASONS], closes_by[REASONS][SIDE_COUNT], resends_by[8], refused_by[REFUSALS];
 };
 void host_totals(const struct host *host, struct host_totals *totals);

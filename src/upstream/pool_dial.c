@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/addresses.h"
 #include "upstream/pool_internal.h"
+#include "upstream/time_wait.h"
 
 static struct socket_options socket_options(const struct host *host, const struct transport *transport)
 {
@@ -115,6 +116,7 @@ struct pooled *pool_make(struct pool *pool, struct host *host, const struct tran
     }
     host_count_add(&pool_counts(pool, host)->connections_opened, 1);
     addresses_begin(pool, host);
+    time_wait_peer(host, &stream->peer);
     path_connected(&host->path, loop_now_ns(pool->loop));
     return pooled;
 }

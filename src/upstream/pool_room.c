@@ -25,8 +25,10 @@ static void tell(struct pool *pool, struct host *host, enum pressure files, enum
         LOG(LOG_WARNING, "upstream", "descriptors grow short: %llu of %llu are in use",
             (unsigned long long)budget_files_used(budget), (unsigned long long)budget->files_limit);
     if (budget_is_news(&host->ports.told, ports))
-        LOG(LOG_WARNING, "upstream", "%.*s: local ports grow short: %u connections, %llu ports", STR_ARG(host->url),
-            (unsigned)atomic_load_explicit(&host->open, memory_order_relaxed), (unsigned long long)budget->ports_max);
+        LOG(LOG_WARNING, "upstream", "%.*s: local ports grow short: %u connections and %u in TIME_WAIT of %llu ports",
+            STR_ARG(host->url), (unsigned)atomic_load_explicit(&host->open, memory_order_relaxed),
+            (unsigned)atomic_load_explicit(&host->ports.blocked, memory_order_relaxed),
+            (unsigned long long)budget->ports_max);
 }
 
 bool pool_is_stretched(const struct pool *pool, const struct host *host)

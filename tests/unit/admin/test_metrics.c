@@ -225,7 +225,7 @@ TEST(backslashes_and_line_feeds_of_labels_are_escaped)
 
 TEST(metrics_of_many_hosts_and_endpoints_are_whole)
 {
-    enum { HOSTS = 5000 };
+    enum { HOSTS = 4000 };
     struct view_stage stage;
     struct str text;
 
