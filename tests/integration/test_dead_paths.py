@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -192,3 +193,65 @@ def test_two_origins_on_one_path_do_not_share_their_silence(network, make):
     assert len(well.connections) == 1
     packets.heal()
     assert fetch(gateway.address, "/q/3").status == 200
+
+
+def time_waits(port):
+    return sockets("state", "time-wait", "dport", f"= :{port}")
+
+
+@pytest.mark.skipif(not shutil.which("ss"), reason="ss is missing")
+@pytest.mark.parametrize("how", ["idle limit", "cap", "age", "requests", "flush", "drain"])
+def test_idle_closes_of_each_kind_leave_no_time_wait(network, make, how):
+    """The port is free at once, whichever reason of ours ended the connection."""
+    upstream = make.origin()
+    keys = {"cap": {"max_idle_connections": 1}, "idle limit": {"idle_connection_timeout": "100ms"}}.get(how, {})
+    settings = {"age": {"max_connection_age": "50ms"}, "requests": {"max_requests_per_connection": 2}}.get(how, {})
+    gateway = make.gateway(proxy(upstream, extra={**ADMIN, "holdfast/upstream": settings}, **keys))
+    crowd = [threading.Thread(target=fetch, args=(gateway.address,)) for _ in range(8)]
+    for thread in crowd:
+        thread.start()
+    for thread in crowd:
+        thread.join()
+    if how == "age":
+        time.sleep(0.1)
+    for _ in range(3):
+        assert fetch(gateway.address).status == 200
+    if how == "flush":
+        assert fetch(gateway.addresses[-1], "/v1/pools:flush", "POST").status == 200
+    if how == "drain":
+        gateway.stop()
+    kept = {"cap": 1, "age": 1, "requests": 8}.get(how, 0)
+    upstream.wait_at_most(kept)
+    assert len(upstream.open_connections()) < len(upstream.connections) or how == "requests"
+    assert time_waits(upstream.address[1]) == []
+
+
+@pytest.mark.skipif(not shutil.which("ss"), reason="ss is missing")
+def test_time_waits_of_others_are_counted_by_host(network, make):
+    """Somebody else on the machine closes his connections to the host first: each takes a port for a minute."""
+    write_sysctl("net.ipv4.ip_local_port_range", "42000 42099")
+    write_sysctl("net.ipv4.tcp_tw_reuse", "0")
+    upstream, other = make.origin(), make.origin()
+    # Clients over TCP would use up the same ports.
+    path, admin = str(make.directory / "door"), str(make.directory / "admin")
+    config = service([forward_all(upstream, "/a/*"), forward_all(other, "/b/*")],
+                     {"error_status": "precise", "listeners": [{"listen": "unix:" + path}]},
+                     {"holdfast/admin": {"listen": "unix:" + admin}})
+    gateway = make.gateway(config)
+    assert fetch(path, "/a/x").status == fetch(path, "/b/x").status == 200
+    for _ in range(80):
+        socket.create_connection(upstream.address).close()
+    eventually(lambda: len(upstream.connections) == 81, what="all at the origin")
+    for conn in upstream.connections[1:]:
+        conn.sock.close()
+    seen = eventually(lambda: len(time_waits(upstream.address[1])) // 70 and len(time_waits(upstream.address[1])), what="TIME_WAIT")
+
+    def counted(index):
+        return json.loads(fetch(admin, "/v1/pools").body)["hosts"][index]["time_wait"]
+
+    eventually(lambda: counted(0) >= seen - 5, 20, "the count")
+    assert counted(1) == 0
+    assert f'holdfast_upstream_time_wait{{host="{upstream.url}"}} {counted(0)}' in fetch(admin, "/metrics").body.decode()
+    assert fetch(admin, "/v1/pools:flush", "POST").status == 200
+    assert fetch(path, "/a/x").status == 200  # the next dial looks
+    gateway.wait_output(r"local ports grow short: 1 connections and \d+ in TIME_WAIT of 100 ports")
