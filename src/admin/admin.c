@@ -84,7 +84,7 @@ static bool ask_workers(struct visitor *visitor, struct page *page)
         query = str_from_offset(query, 1);
     if (page_is_conns(request))
         visitor->inquiry = inquiry_conns(&options, query.len > 0 ? query : STR_EMPTY, &problem);
-    else if (page_is_flush(request))
+    else if (page_is_flush(&visitor->admin->view, request))
         visitor->inquiry = inquiry_flush(&options);
     else
         return true;
@@ -145,6 +145,8 @@ static enum io answer(struct visitor *visitor, struct error *err)
         head.body_bytes = (int64_t)page.body.len;
     if (!headers_add_id(&head.headers, visitor->arena, HEADER_CONTENT_TYPE, page.type) ||
         !headers_add_id(&head.headers, visitor->arena, HEADER_CACHE_CONTROL, STR("no-store")) ||
+        (page.challenges &&
+         !headers_add_id(&head.headers, visitor->arena, HEADER_WWW_AUTHENTICATE, STR("Bearer realm=\"admin\""))) ||
         (page.allow.len > 0 && !headers_add_id(&head.headers, visitor->arena, HEADER_ALLOW, page.allow)) ||
         (head.body_bytes && !chain_append(&visitor->body, loop_blocks(visitor->admin->loop), page.body)))
         return IO_FAIL;

@@ -9,6 +9,7 @@
 #include "admin/reuse.h"
 #include "admin/totals.h"
 #include "base/assert.h"
+#include "gateway/admin_token.h"
 #include "upstream/resend.h"
 
 #include "json/write.h"
@@ -266,6 +267,13 @@ static bool is_get(const struct http_head *request)
     return str_eq(request->method, STR("GET")) || str_eq(request->method, STR("HEAD"));
 }
 
+static bool has_token(const struct admin_view *view, const struct http_head *request)
+{
+    struct str token = generation_admin_token(view->generation);
+
+    return token.len == 0 || admin_token_fits(token, headers_get(&request->headers, STR("Authorization")));
+}
+
 /* A browser names the page that made it ask: no page but ours may, and ours does not. */
 static bool is_of_a_page(const struct http_head *request)
 {
@@ -278,6 +286,12 @@ static void refuse_method(struct page *page, bool command)
     page->allow = command ? STR("POST") : STR("GET, HEAD");
 }
 
+static void refuse_stranger(struct page *page)
+{
+    plain(page, 401, STR("commands need the token: Authorization: Bearer TOKEN\n"));
+    page->challenges = true;
+}
+
 /* False: the path is no command's. */
 static bool make_command(const struct admin_view *view, const struct http_head *request, struct page *page)
 {
@@ -288,6 +302,8 @@ static bool make_command(const struct admin_view *view, const struct http_head *
             refuse_method(page, true);
         else if (is_of_a_page(request))
             plain(page, 403, STR("commands are not taken from pages of others\n"));
+        else if (!has_token(view, request))
+            refuse_stranger(page);
         else if (commands[i].make)
             commands[i].make(view, page);
         return true;
@@ -325,10 +341,10 @@ bool page_is_conns(const struct http_head *request)
     return is_get(request) && str_eq(path_of(request), STR("/v1/conns"));
 }
 
-bool page_is_flush(const struct http_head *request)
+bool page_is_flush(const struct admin_view *view, const struct http_head *request)
 {
     return str_eq(request->method, STR("POST")) && str_eq(path_of(request), STR("/v1/pools:flush")) &&
-           !is_of_a_page(request);
+           !is_of_a_page(request) && has_token(view, request);
 }
 
 void page_take(struct page *page, struct str body)

@@ -9,16 +9,17 @@ struct page {
     struct str type, body; /* in the arena, or static */
     struct str allow;      /* of a 405; else empty */
     bool drains;           /* with this answer the drain begins */
+    bool challenges;       /* a 401: it needs the token */
 };
 
 /* The page for a request, or what a command answers: by its path. 404 for others, 405 for other methods, 403 for a
- * command that a page of somebody else sends. */
+ * command that a page of somebody else sends, 401 for one without the token. */
 void page_make(struct arena *arena, const struct admin_view *view, const struct http_head *request, uint64_t uptime_ns,
                struct page *page);
 
 /* Pages that workers must be asked for: /v1/conns, and POST /v1/pools:flush. */
 bool page_is_conns(const struct http_head *request);
-bool page_is_flush(const struct http_head *request);
+bool page_is_flush(const struct admin_view *view, const struct http_head *request);
 void page_take(struct page *page, struct str body);              /* JSON that was made elsewhere; no data: 500 */
 void page_refuse_asking(struct page *page, const char *problem); /* 400; NULL: there is no memory, 500 */
 

@@ -3,6 +3,7 @@
 #include "gateway/generation.h"
 
 #include "base/assert.h"
+#include "gateway/admin_token.h"
 #include "gateway/proxies.h"
 
 #include <stdatomic.h>
@@ -15,6 +16,7 @@ struct generation {
     struct endpoint *endpoints;
     uint32_t count, room;
     struct secured *secured;
+    struct str admin_token;
     struct profiles profiles; /* of TLS to hosts; held for those that are still to be discovered */
 };
 
@@ -171,6 +173,7 @@ struct generation *generation_build(struct arena *arena, const struct service *s
     add_builtin(generation, ENDPOINT_ANSWER, STR("unrouted"));
     ok &= secured_build(generation->secured, arena, service, report);
     profiles_check_files(service, report);
+    ok &= admin_token_read(arena, &service->server, &generation->admin_token, report);
     if (ok)
         return generation;
     secured_end(generation->secured);
@@ -191,6 +194,11 @@ void generation_release(struct generation *generation)
     secured_end(generation->secured);
     profiles_end(&generation->profiles);
     arena_free(generation->arena);
+}
+
+struct str generation_admin_token(const struct generation *generation)
+{
+    return generation->admin_token;
 }
 
 struct secured *generation_secured(const struct generation *generation)

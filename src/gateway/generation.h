@@ -21,6 +21,8 @@ void generation_release(struct generation *generation); /* the last one frees it
 const struct service *generation_service(const struct generation *generation);
 const struct router *generation_router(const struct generation *generation);
 
+struct str generation_admin_token(const struct generation *generation); /* admin_token.h; empty: none is needed */
+
 /* TLS of the listeners: shared by all workers, refreshed by one thread. */
 struct secured *generation_secured(const struct generation *generation);
 

@@ -197,9 +197,11 @@ struct server_options {
     int64_t body_gap_timeout_ns;
     int64_t max_body_bytes; /* cap of a request's body; 0: none on no-op */
     int64_t drain_window_ns, drain_limit_ns;
-    int64_t defer_accept_ns; /* of TCP listeners; 0: not at all */
-    struct str resolver;     /* "127.0.0.1:53,[::1]:53"; empty: those of resolv.conf */
-    struct str admin_listen; /* holdfast/admin "listen"; empty: no admin listener */
+    int64_t defer_accept_ns;     /* of TCP listeners; 0: not at all */
+    struct str resolver;         /* "127.0.0.1:53,[::1]:53"; empty: those of resolv.conf */
+    struct str admin_listen;     /* holdfast/admin "listen"; empty: no admin listener */
+    struct str admin_token_file; /* ... "token_file"; empty: commands need no token */
+    struct place admin_token_place;
 };
 
 struct service {

@@ -34,6 +34,7 @@ struct server_block {
 
 struct admin_block {
     struct str listen, token_file;
+    struct place token_place;
 };
 
 static void remember_listener(void *bound, const struct node *node, const char *path, struct report *report)
@@ -151,7 +152,8 @@ const struct schema server_schema = {
 
 static const struct option admin_rows[] = {
     OPTION_STRING(struct admin_block, "listen", listen, .help = "Where the admin page listens."),
-    OPTION_STRING(struct admin_block, "token_file", token_file, .help = "File with the token that changes need."),
+    OPTION_STRING(struct admin_block, "token_file", token_file, OPTION_PLACE(struct admin_block, token_place),
+                  .help = "File with the token that commands need."),
 };
 
 const struct schema admin_schema = {
@@ -318,9 +320,8 @@ static void read_admin(struct service *service, const struct node *block, struct
         report_add(report, SEVERITY_ERROR, PROBLEM_LISTENER, node_place(block, "listen"),
                    "write \"127.0.0.1:9901\" or \"unix:/run/gateway/admin.sock\"",
                    "extra_config.holdfast/admin.listen: \"%.*s\" is no address to listen on", STR_ARG(admin.listen));
-    if (admin.token_file.len > 0)
-        report_add(report, SEVERITY_ERROR, PROBLEM_UNSUPPORTED, node_place(block, "token_file"), NULL,
-                   "extra_config.holdfast/admin.token_file: is not supported yet in this version");
+    service->server.admin_token_file = admin.token_file;
+    service->server.admin_token_place = admin.token_place;
 }
 
 void ours_read(struct service *service, struct report *report)

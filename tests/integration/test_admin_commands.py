@@ -7,6 +7,7 @@ import time
 
 import pytest
 from configs import backend, endpoint, proxy, service
+from gateway import run_to_end
 from origin import reply
 from rawhttp import fetch
 from waiting import eventually
@@ -99,3 +100,41 @@ def test_a_reload_says_that_it_cannot(make, method, status):
     else:
         assert response.get("allow") == "POST"
     assert fetch(running.address).status == 200
+
+
+COMMANDS = ["/v1/drain", "/v1/reload", "/v1/pools:flush"]
+
+
+def with_token(make, tmp_path, text):
+    path = tmp_path / "token"
+    path.write_text(text)
+    return make.gateway(proxy(make.origin(), None, {"holdfast/admin": {"listen": "127.0.0.1:0", "token_file": str(path)}}))
+
+
+def test_commands_need_the_token_of_the_file(make, tmp_path):
+    running = with_token(make, tmp_path, "s3cret-word\n")
+    admin = running.addresses[-1]
+    for command in COMMANDS:
+        for fields in ([], [("Authorization", "Bearer s3cret")], [("Authorization", "Basic s3cret-word")]):
+            response = fetch(admin, command, "POST", fields, body=b"")
+            assert (response.status, response.get("www-authenticate")) == (401, 'Bearer realm="admin"')
+    assert fetch(admin, "/v1/status").status == 200, "pages can be read without"
+    assert b"s3cret" not in fetch(admin, "/v1/config").body
+    right = [("Authorization", "Bearer s3cret-word")]
+    assert fetch(admin, "/v1/drain", "POST", [*right, ("Origin", "http://elsewhere.test")], body=b"").status == 403
+    assert [fetch(admin, command, "POST", right, body=b"").status for command in ("/v1/pools:flush", "/v1/reload", "/v1/drain")] == \
+        [200, 501, 202]
+    running.stop(None)
+
+
+@pytest.mark.parametrize("text, reason", [("", "holds no token"), ("two words", "holds no token"), ("x" * 5000, "larger than"),
+                                          (None, "no such file")])
+def test_a_token_file_that_cannot_be_used_stops_the_start(tmp_path, text, reason):
+    path, file = tmp_path / "gateway.json", tmp_path / "token"
+    if text is not None:
+        file.write_text(text)
+    path.write_text(json.dumps(service([endpoint("/x", backend("http://127.0.0.1:9009"))], None, {
+        "holdfast/admin": {"listen": "127.0.0.1:0", "token_file": str(file)}}), indent=1))
+    for words in ("check", "run"):
+        code, _, err = run_to_end([words, "-c", path])
+        assert code == 1 and "error: extra_config.holdfast/admin.token_file: " in err and reason in err and "[HF0333]" in err

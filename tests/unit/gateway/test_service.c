@@ -463,8 +463,7 @@ static const struct {
      "error: extra_config.holdfast/server.listeners[0].protocols[1]: \"h3\" is none of what it can be [HF0111]\n"
      "error: extra_config.holdfast/server.listeners[0].tls: has no certificate to show [HF0330]\n"},
     {ROOT("\"extra_config\": {\"holdfast/admin\": {\"listen\": \"x\", \"token_file\": \"/t\"}}"),
-     "error: extra_config.holdfast/admin.listen: \"x\" is no address to listen on [HF0302]\n"
-     "error: extra_config.holdfast/admin.token_file: is not supported yet in this version [HF0315]\n"},
+     "error: extra_config.holdfast/admin.listen: \"x\" is no address to listen on [HF0302]\n"},
     {ROOT("\"port\": 70000"), "error: port: 70000 is more than 65535 [HF0104]\n"},
     {"{\"endpoints\": []}", "error: version: 0 is not supported: only 3 is [HF0300]\n"},
     {"{\"version\": 3, \"host\": [\"\"]}", "error: host[0]: \"\" is not one host [HF0308]\n"},
