@@ -46,6 +46,7 @@ static uint16_t client_status(enum error_code code)
         {ERROR_BAD_CODING, 501},     {ERROR_BAD_EXPECTATION, 417}, {ERROR_BODY_TOO_LARGE, 413},
         {ERROR_TOO_LARGE, 413},      {ERROR_HEAD_TIMEOUT, 408},    {ERROR_BODY_TIMEOUT, 408},
         {ERROR_IDLE_TIMEOUT, 408},   {ERROR_CLIENT_GONE, 500},     {ERROR_TOO_MANY_STREAMS, 429},
+        {ERROR_MISDIRECTED, 421},
     };
 
     for (size_t i = 0; i < COUNT_OF(rows); i++)

@@ -64,6 +64,16 @@ enum io exchange_recv_body(struct exchange *x)
     return bytes_max && x->request_bytes > bytes_max ? body_too_large(x, bytes_max) : io;
 }
 
+/* Names have no colon; addresses that have one stand in no certificate as names. */
+static bool check_host(struct exchange *x)
+{
+    struct str authority = x->request->authority;
+    struct str host = str_first(authority, str_find_char(authority, ':'));
+
+    return !tls_is_misdirected(x->client->conn->stream, host) ||
+           error_set(&x->error, FAULT_CLIENT, ERROR_MISDIRECTED, "another certificate is for this host");
+}
+
 static enum progress receive_head(struct exchange *x)
 {
     enum io io = http_recv_head(x->stream, x->arena, &x->request, &x->error);
@@ -73,7 +83,7 @@ static enum progress receive_head(struct exchange *x)
     if (io != IO_OK)
         return exchange_fail(x);
     x->started_ns = loop_now_ns(exchange_loop(x));
-    return go_to(x, EXCHANGE_ROUTE);
+    return check_host(x) ? go_to(x, EXCHANGE_ROUTE) : exchange_fail(x);
 }
 
 /* The endpoint's, or the client's own when it is earlier. */

@@ -113,11 +113,11 @@ static const struct tls_named *wildcard_of(const struct tls_server_profile *prof
     return map_get(profile->names, str_of(out, rest.len + 1));
 }
 
-static struct candidates candidates_of(const struct tls_server_profile *profile, const char *asked)
+static struct candidates candidates_of(const struct tls_server_profile *profile, struct str asked)
 {
     struct candidates candidates = {.exact = NULL};
     char out[NAME_BYTES_MAX + 1];
-    struct str name = normal(str_from(asked), out);
+    struct str name = normal(asked, out);
 
     if (name.len > 0) {
         candidates.exact = map_get(profile->names, name);
@@ -164,11 +164,16 @@ static bool is_of_use(SSL *ssl, const struct tls_identity *identity)
            suites_fit(ssl, identity->key);
 }
 
+static struct str name_asked(const SSL *ssl)
+{
+    return str_from(SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
+}
+
 /* 1: go on; 0: internal error. */
 static int choose_certificate(SSL *ssl, void *arg)
 {
     struct tls_server_profile *profile = arg;
-    struct candidates candidates = candidates_of(profile, SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
+    struct candidates candidates = candidates_of(profile, name_asked(ssl));
     const struct tls_identity *chosen = NULL;
     uint32_t index;
 
@@ -179,6 +184,42 @@ static int choose_certificate(SSL *ssl, void *arg)
         chosen = &profile->identities[0];
     SSL_certs_clear(ssl);
     return SSL_use_cert_and_key(ssl, chosen->certificate, chosen->key, chosen->chain, 1);
+}
+
+/* Of those that were there to choose from nobody can tell any more which one it was: a resumed session shows none. */
+static bool may_be_shown(const struct tls_server_profile *profile, struct str asked, uint32_t index)
+{
+    struct candidates shown = candidates_of(profile, asked);
+    uint32_t other;
+
+    if (!shown.exact && !shown.wild)
+        return index == 0;
+    while (next_candidate(&shown, &other))
+        if (other == index)
+            return true;
+    return false;
+}
+
+bool tls_is_misdirected(struct stream *stream, struct str host)
+{
+    const struct tls_server_profile *profile;
+    struct candidates wanted;
+    struct str asked;
+    uint32_t index;
+
+    if (!stream->ops->secure)
+        return false;
+    profile = tls_server_profile_of(tls_of(stream)->profile);
+    asked = name_asked(tls_of(stream)->ssl);
+    if (profile->count < 2 || asked.len == 0 || str_eq_fold(asked, host))
+        return false;
+    wanted = candidates_of(profile, host);
+    if (!wanted.exact && !wanted.wild)
+        return false;
+    while (next_candidate(&wanted, &index))
+        if (may_be_shown(profile, asked, index))
+            return false;
+    return true;
 }
 
 static const struct tls_identity *identity_shown(const struct tls_server_profile *profile, SSL *ssl)

@@ -64,6 +64,11 @@ void tls_count_failed(struct tls_server_counts *counts, enum tls_failed reason);
  * (NULL: nobody any more). IO_FAIL: it has failed: what was read may be a replay for ever. */
 enum io tls_await_handshake(struct stream *stream, struct task *waiter);
 
+/* Whether a request for this host (without a port) came over a connection whose certificate is for others, while we
+ * have one for it: with another server name the client would have been shown that (RFC 9110 7.4, 15.5.20). Only then;
+ * false for clients that sent no server name, hosts we have no certificate for, and streams that are no TLS streams. */
+bool tls_is_misdirected(struct stream *stream, struct str host);
+
 /* What ALPN has chosen, also before the handshake is done; empty: nothing. */
 struct str tls_server_protocol(struct stream *stream);
 

@@ -80,6 +80,31 @@ def test_the_name_chooses_the_certificate(make, authority, certificate):
     assert "subject=CN=server" in s_client(running, "-noservername")
 
 
+@pytest.mark.parametrize("version", ["--http1.1", "--http2"])
+def test_a_host_whose_certificate_was_not_shown_is_misdirected(make, authority, certificate, version):
+    """RFC 9110 7.4: 421 where another connection would help; all else is served as ever."""
+    upstream = make.origin()
+    running = make.gateway(secured(upstream, tls_block(certificate, authority.issue("exact", "DNS:a.example.test"))))
+    port = running.address[1]
+
+    def ask(name, host):
+        done = subprocess.run(["curl", "-sSk", "-m", "10", "--noproxy", "*", version, "--resolve", f"{name}:{port}:127.0.0.1",
+                               f"https://{name}:{port}/", "-H", f"Host: {host}", "-w", " %{http_code}"],
+                              capture_output=True, text=True, timeout=20, check=True)
+        return done.stdout
+
+    assert ask("localhost", "a.example.test") == "421 Misdirected Request: misdirected 421"
+    assert ask("localhost", f"A.example.test:{port}").endswith(" 421")
+    assert ask("a.example.test", f"localhost:{port}").endswith(" 421")
+    assert upstream.requests == []
+    for name, host in (("a.example.test", "a.example.test"), ("localhost", f"localhost:{port}"), ("localhost", "unknown.test"),
+                       ("localhost", "192.0.2.1"), ("unknown.test", "localhost"), ("unknown.test", "unknown.test")):
+        assert ask(name, host) == "OK 200", (name, host)
+    alone = make.gateway(secured(upstream, tls_block(certificate)))
+    client = connect(make, alone, context_of(authority))
+    assert client.get(host="a.example.test").status == 200, "one certificate is all there is"
+
+
 def test_of_equal_names_the_client_gets_what_it_can_use(make, authority, certificate):
     folder = authority.folder
     run_openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", folder / "rsa.key", "-out",

@@ -67,6 +67,52 @@ TEST(server_name_chooses_the_certificate)
     server_stage_close(&stage);
 }
 
+TEST(server_tells_which_requests_are_misdirected)
+{
+    static const struct {
+        const char *asked, *host;
+        bool misdirected;
+    } cases[] = {{"origin.test", "origin.test", false},
+                 {"origin.test", "ORIGIN.test.", false},
+                 {"origin.test", "a.wild.test", true},
+                 {"origin.test", "exact.wild.test", true},
+                 {"origin.test", "nobody.test", false},
+                 {"origin.test", "192.0.2.1", false},
+                 {"origin.test", "", false},
+                 {"a.wild.test", "b.wild.test", false},
+                 {"exact.wild.test", "other.wild.test", false},
+                 {"a.wild.test", "exact.wild.test", false},
+                 {"a.wild.test", "origin.test", true}};
+    struct server_stage stage;
+
+    server_stage_open(&stage);
+    server_stage_add_key(&stage, "wild", "DNS:*.wild.test");
+    server_stage_add_key(&stage, "exact", "DNS:exact.wild.test");
+    server_stage_start(&stage);
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        for (int visit = 0; visit < 2; visit++) { /* the second one is resumed */
+            test_case_is("%s over %s, visit %d", cases[i].host, cases[i].asked, visit);
+            server_stage_connect(&stage, cases[i].asked);
+            CHECK_EQ(server_stage_shake(&stage), IO_OK);
+            CHECK_INT(tls_is_misdirected(stage.far, str_from(cases[i].host)), cases[i].misdirected);
+            CHECK(!tls_is_misdirected(stage.far_under, str_from(cases[i].host)));
+            server_stage_disconnect(&stage);
+        }
+    server_stage_close(&stage);
+}
+
+TEST(server_with_one_certificate_misdirects_nobody)
+{
+    struct server_stage stage;
+
+    server_stage_open(&stage);
+    server_stage_start(&stage);
+    server_stage_connect(&stage, "origin.test");
+    CHECK_EQ(server_stage_shake(&stage), IO_OK);
+    CHECK(!tls_is_misdirected(stage.far, STR("nobody.test")));
+    server_stage_close(&stage);
+}
+
 TEST(server_reads_its_files_again_when_they_change)
 {
     struct tls_server_facts facts;
