@@ -88,6 +88,20 @@ static void write_counter(struct json_writer *writer, const char *family, const 
     metrics_sample(writer, sample, NULL, 0, number);
 }
 
+/* Workers learn apart. */
+static void write_grace(struct json_writer *writer, const struct admin_view *view)
+{
+    uint64_t longest_ns = 0, ns;
+
+    for (unsigned i = 0; i < view->workers; i++) {
+        ns = read_count(&view->frontends[i]->counts.idle_grace_ns);
+        longest_ns = ns > longest_ns ? ns : longest_ns;
+    }
+    metrics_family(writer, "holdfast_client_idle_grace_seconds", "gauge",
+                   "How much longer than promised idle clients are waited for: the longest of all workers.");
+    metrics_sample_double(writer, "holdfast_client_idle_grace_seconds", NULL, 0, (double)longest_ns / 1e9);
+}
+
 /* The kernel counts for the whole network namespace. */
 static void write_overflows(struct json_writer *writer, const struct admin_view *view)
 {
@@ -106,6 +120,7 @@ void client_metrics_write(struct json_writer *writer, const struct admin_view *v
     write_histograms(writer, view);
     write_counter(writer, "holdfast_client_races", "holdfast_client_races_total",
                   "Requests that arrived at a connection which was just closed as idle.", SUM(view, races));
+    write_grace(writer, view);
     write_counter(writer, "holdfast_client_told", "holdfast_client_told_total",
                   "Connections that were to end with their next answer.", SUM(view, told));
     write_counter(writer, "holdfast_client_told_served", "holdfast_client_told_served_total",

@@ -61,6 +61,8 @@ static void count_end(struct client *client)
     host_count_add(&counts->dwell_seconds, (int64_t)dwell_s);
     if (facts.raced)
         host_count_add(&counts->races, 1);
+    if (end == HTTP_END_IDLE)
+        keep_notice_idle_close(client->frontend, facts.late_ns);
     if (client->told != HTTP_END_NONE && facts.messages > client->told_messages)
         host_count_add(&counts->told_served, 1);
     host_count_add(&counts->connections_closed, 1);

@@ -20,7 +20,6 @@ struct door {
 
 enum { ACCEPT_BATCH = 64, HEAD_SLACK_BYTES = 4096 };
 #define WARNING_EVERY_NS UINT64_C(10000000000)
-#define IDLE_GRACE_NS    1000000000u /* the promise counts whole seconds, and travels */
 
 bool frontend_is_full(const struct frontend *frontend)
 {
@@ -166,7 +165,6 @@ static struct http_conn_options conn_options_of(const struct service *service)
     return (struct http_conn_options){
         .head_bytes_max = head_bytes_max(service->max_header_bytes),
         .idle_timeout_ns = positive(service->idle_timeout_ns),
-        .idle_grace_ns = service->server.keep_alive_header ? IDLE_GRACE_NS : 0,
         .head_timeout_ns = positive(service->read_header_timeout_ns),
         .read_timeout_ns = positive(service->read_timeout_ns),
         .write_timeout_ns = positive(service->write_timeout_ns),

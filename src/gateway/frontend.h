@@ -4,6 +4,7 @@
 #define HOLDFAST_GATEWAY_FRONTEND_H
 
 #include "gateway/generation.h"
+#include "gateway/grace.h"
 #include "http/h2/h2.h"
 #include "net/listener.h"
 #include "tls/server_stream.h"
@@ -30,7 +31,8 @@ struct frontend_counts {
     _Atomic uint64_t closes_by[HTTP_ENDS];
     _Atomic uint64_t requests_by[CLIENT_REQUESTS_BOUNDS + 1], dwell_by[CLIENT_DWELL_BOUNDS + 1];
     _Atomic uint64_t requests_on_closed, dwell_seconds;
-    _Atomic uint64_t races; /* a request arrived at a connection that we had just closed */
+    _Atomic uint64_t races;         /* a request arrived at a connection that we had just closed */
+    _Atomic uint64_t idle_grace_ns; /* how much longer than promised idle clients are waited for, now */
     /* Exchanges that last (lasting.h, websocket.h). */
     _Atomic uint64_t streams, streams_open, tunnels, tunnels_open; /* ever, and now */
     _Atomic uint64_t lasting_refused;
@@ -84,6 +86,7 @@ struct frontend {
     uint64_t clients_max; /* this worker's share of max_connections; 0: as many as descriptors allow */
     struct drain drain;
     struct keeper keeper;
+    struct grace grace;          /* of promises; not asked without any */
     const struct budget *budget; /* descriptors of the process; NULL: not watched */
     bool draining;               /* not ready for newcomers: health says so */
     uint64_t started_ns;

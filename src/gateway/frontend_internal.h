@@ -24,6 +24,7 @@ void keep_init(struct frontend *frontend, const struct client_rules *rules);
 void keep_free(struct frontend *frontend);
 void keep_notice_client(struct frontend *frontend);   /* one more is in the list */
 void keep_notice_pressure(struct frontend *frontend); /* descriptors may have become short: now, and not in a second */
+void keep_notice_idle_close(struct frontend *frontend, uint64_t late_ns); /* grace.h: what follows for the others */
 /* The adaptive idle timeout with so much of what there is in use. */
 uint64_t keep_idle_ns(uint64_t min_ns, uint64_t max_ns, unsigned permille);
 

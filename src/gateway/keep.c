@@ -180,6 +180,22 @@ void keep_notice_client(struct frontend *frontend)
         task_wake(frontend->loop, &frontend->keeper.task);
 }
 
+static void set_grace(struct frontend *frontend)
+{
+    uint64_t wait_ns = grace_ns(&frontend->grace);
+
+    frontend->conn_options.idle_grace_ns = wait_ns;
+    atomic_store_explicit(&frontend->counts.idle_grace_ns, wait_ns, memory_order_relaxed);
+}
+
+void keep_notice_idle_close(struct frontend *frontend, uint64_t late_ns)
+{
+    if (!frontend->conn_options.keep_alive_header)
+        return;
+    grace_note(&frontend->grace, late_ns);
+    set_grace(frontend);
+}
+
 static uint64_t positive(int64_t duration_ns)
 {
     return duration_ns > 0 ? (uint64_t)duration_ns : 0;
@@ -196,6 +212,8 @@ void keep_init(struct frontend *frontend, const struct client_rules *rules)
     keeper->idle_max_ns = positive(rules->idle_max_ns);
     keeper->age_ns = positive(rules->max_age_ns);
     keeper->age_hard_ns = positive(rules->max_age_hard_ns);
+    if (frontend->conn_options.keep_alive_header)
+        set_grace(frontend);
     /* Who is to be cut is told before. */
     if (keeper->age_hard_ns > 0 && (keeper->age_ns == 0 || keeper->age_ns > keeper->age_hard_ns / 10 * 8))
         keeper->age_ns = keeper->age_hard_ns / 10 * 8;

@@ -88,9 +88,10 @@ struct http_conn_facts { /* for dumps, logs and the ledger */
     uint32_t messages;   /* heads received (server), requests sent (client) */
     uint64_t opened_ns, last_used_ns;
     uint64_t bytes_in, bytes_out;
-    enum http_unfit unfit;            /* client role */
-    enum http_end end;                /* server role */
-    bool raced;                       /* server role: bytes came at a conn that we closed while it was idle */
+    enum http_unfit unfit; /* client role */
+    enum http_end end;     /* server role */
+    bool raced;            /* server role: bytes came at a conn that we closed while it was idle */
+    uint64_t late_ns; /* ... as its time was up: how long after what its last answer promised; 0: none was, or HTTP/2 */
     int64_t hint_timeout_s, hint_max; /* the peer's Keep-Alive field; -1: none */
     struct error last_error;          /* fault NONE when it ended in order */
 };

@@ -65,6 +65,15 @@ static uint64_t idle_deadline(const struct h1_conn *conn)
     return after(conn->last_used_ns, wait_ns + grace_ns);
 }
 
+uint64_t h1_late_ns(const struct h1_conn *conn)
+{
+    uint64_t until_ns = conn->last_used_ns + conn->wait_ms * MS;
+
+    if (!conn->raced || conn->end != HTTP_END_IDLE || conn->wait_ms == 0)
+        return 0;
+    return conn->since_ns > until_ns ? conn->since_ns - until_ns : 0;
+}
+
 static uint64_t head_deadline(const struct h1_conn *conn)
 {
     uint64_t since_ns = conn->messages == 0 ? conn->opened_ns : conn->since_ns;

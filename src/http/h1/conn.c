@@ -101,6 +101,7 @@ void h1_facts(const struct http_conn *base, struct http_conn_facts *facts)
         .unfit = (enum http_unfit)conn->unfit,
         .end = (enum http_end)conn->end,
         .raced = conn->raced,
+        .late_ns = h1_late_ns(conn),
         .hint_timeout_s = conn->hint_timeout_s,
         .hint_max = conn->hint_max,
     };

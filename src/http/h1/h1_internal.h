@@ -75,7 +75,7 @@ struct h1_conn {
     const struct error *failure;             /* the first one; NULL: none. Not ours when it is h1_no_memory */
     uint64_t opened_ns, last_used_ns;
     uint64_t bytes_in, bytes_out;
-    uint64_t since_ns;           /* server: when the first byte of the request under way came */
+    uint64_t since_ns;           /* server: when the first byte of the request under way, or of one too late, came */
     uint64_t head_end_ns;        /* server: when its head was whole */
     uint64_t until_ns;           /* server: end of the phases SKIP and LINGER */
     struct pace coming, leaving; /* server: a body while a reader waits for it; bytes while they wait in `out` */
@@ -226,6 +226,7 @@ enum io h1_server_send_head(struct http_stream *stream, const struct http_head *
 uint64_t h1_server_deadline(const struct h1_conn *conn);     /* TIMER_OFF: none */
 void h1_server_expire(struct h1_conn *conn);                 /* does what is due, if anything is */
 void h1_server_got_body(struct h1_conn *conn, size_t bytes); /* ends the wait for it, if there is one */
+uint64_t h1_late_ns(const struct h1_conn *conn);             /* for the facts of a conn that has raced */
 struct pace_limit h1_coming_limit(const struct h1_conn *conn), h1_leaving_limit(const struct h1_conn *conn);
 
 /* client.c */

@@ -150,7 +150,10 @@ static void finish(struct h1_conn *conn)
 
 static void linger(struct h1_conn *conn)
 {
-    conn->raced |= conn->idle_close && conn->in.size > 0;
+    if (conn->idle_close && conn->in.size > 0 && !conn->raced) {
+        conn->raced = true;
+        conn->since_ns = h1_now(conn);
+    }
     throw_away(conn);
     if (conn->ended || conn->skipped >= H1_SKIP_MAX)
         enter_over(conn);

@@ -177,6 +177,55 @@ TEST(bytes_that_come_at_an_idle_close_have_raced)
     stage_close(&stage);
 }
 
+/* How late it was counts from the end of the promise, which may be the client's own. */
+TEST(a_race_tells_how_late_it_was)
+{
+    static const struct {
+        const char *field;
+        uint64_t promise_s;
+    } cases[] = {{"", 5}, {"Keep-Alive: timeout=3\r\n", 3}};
+
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct http_conn_options options = {
+            .idle_timeout_ns = 5 * SECONDS, .idle_grace_ns = SECONDS, .keep_alive_header = true, .linger_ns = SECONDS};
+        struct http_conn_facts facts;
+        struct h1_stage stage;
+
+        test_case_is("%s", cases[i].field);
+        stage_open(&stage, HTTP_SERVER, &options, 0);
+        serve(&stage, arena_format(test_arena(), "GET / HTTP/1.1\r\nHost: a\r\n%s\r\n", cases[i].field));
+        stage_pass(&stage, (cases[i].promise_s + 1) * SECONDS);
+        http_facts(stage.conn, &facts);
+        CHECK_EQ(facts.late_ns, 0);
+        stage_pass(&stage, SECONDS / 4);
+        far_send(&stage, STR("GET / HT"));
+        stage_pass(&stage, SECONDS / 4);
+        far_send(&stage, STR("TP/1.1\r\n")); /* only the first byte counts */
+        http_facts(stage.conn, &facts);
+        CHECK_EQ(facts.late_ns, SECONDS + SECONDS / 4);
+        stage_close(&stage);
+    }
+}
+
+/* Nothing was promised that long: a close for room is no news about clocks. */
+TEST(a_race_with_an_eviction_is_not_late)
+{
+    struct http_conn_options options = {
+        .idle_timeout_ns = 5 * SECONDS, .idle_grace_ns = SECONDS, .keep_alive_header = true, .linger_ns = SECONDS};
+    struct http_conn_facts facts;
+    struct h1_stage stage;
+
+    stage_open(&stage, HTTP_SERVER, &options, 0);
+    serve(&stage, get);
+    CHECK(http_close_idle(stage.conn, HTTP_END_PRESSURE));
+    stage_turn(&stage);
+    far_send(&stage, get);
+    http_facts(stage.conn, &facts);
+    CHECK(facts.raced);
+    CHECK_EQ(facts.late_ns, 0);
+    stage_close(&stage);
+}
+
 TEST(bytes_behind_an_announced_close_are_no_race)
 {
     struct h1_stage stage;
