@@ -1,7 +1,6 @@
 """test_keepalive_g4_keys.py: item 97 of the test matrix (G.4): backends that differ in one field of the pool's key never share a
 connection, though they lead to the same address. One case for each field; each backend keeps and reuses its own. A forward proxy as a
-field of the key: tests/unit/upstream/test_host.c. There is no setting of the address that connections come from; the address that hosts
-are told in a PROXY header is the client's, and is part of what a connection is. SPDX-License-Identifier: Apache-2.0
+field of the key: tests/unit/upstream/test_host.c. SPDX-License-Identifier: Apache-2.0
 """
 import json
 import socketserver
@@ -81,6 +80,13 @@ def test_97_a_pool_keeps_connections_apart(make, origin):
     upstream = origin()
     named = {"extra_config": {"holdfast/upstream": {"pool": "reports"}}}
     check_apart(make, upstream, backend(upstream, encoding="no-op"), backend(upstream, encoding="no-op", **named))
+
+
+def test_97_a_source_address_keeps_connections_apart(make, origin):
+    upstream = origin()
+    from_another = {"extra_config": {"holdfast/upstream": {"source_address": "127.0.0.2"}}}
+    check_apart(make, upstream, backend(upstream, encoding="no-op"), backend(upstream, encoding="no-op", **from_another))
+    assert [conn.sock.getpeername()[0] for conn in upstream.connections] == ["127.0.0.1", "127.0.0.2"]
 
 
 def test_97_the_scheme_keeps_connections_apart(make, authority, origin):
