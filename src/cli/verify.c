@@ -236,7 +236,7 @@ static const struct flag verify_flags[] = {
 const struct command verify_command = {
     .name = "verify",
     .summary = "Tells whether a server keeps connections",
-    .usage = "verify URL [--idle TIME]",
+    .usage = "verify URL [--idle TIME] [--requests N] [--insecure]",
     .text =
         "Sends GET requests over one connection: does the next one find it open, what was promised, and when does the\n"
         "peer really close it? Exit code 0: keep-alive works; 1: it does not; 2: cannot tell.\n\n"
