@@ -238,6 +238,9 @@ static void write_upstream(struct json_writer *writer, const struct pool_row *ro
     member_u64(writer, &first, "worker", worker);
     member_text(writer, &first, "state", state_name(row->state));
     member_bool(writer, &first, "tls", row->tls);
+    member_text(writer, &first, "protocol", row->protocol);
+    member_u64(writer, &first, "streams", row->streams);
+    member_u64(writer, &first, "streams_max", row->streams_max);
     member_bool(writer, &first, "warm", row->warm);
     member_bool(writer, &first, "private", row->bound);
     if (row->made_for < REASONS)

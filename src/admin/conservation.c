@@ -87,8 +87,8 @@ static void weigh(const struct host_counts *counts, struct sums *sums)
     sums->missing[1] = new - new_by;
     sums->missing[2] = closed - closes;
     sums->missing[3] = again - again_by;
-    sums->all =
-        opened + closed + in + out + new + again + new_by + closes + again_by + number(&counts->requests_reused);
+    sums->all = opened + closed + in + out + new + again + new_by + closes + again_by +
+                number(&counts->requests_reused) + number(&counts->requests_shared);
 }
 
 /* False: the worker counts faster than we read. */

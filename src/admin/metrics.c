@@ -86,7 +86,9 @@ struct host_row {
 /* clang-format off */
 static const struct host_row host_rows[] = {
     {COUNTER("requests"), "Requests sent to hosts, by whether the connection was kept.", {"conn", STR_INIT("reused")}, TOTAL(requests_reused)},
+    {COUNTER("requests"), NULL, {"conn", STR_INIT("shared")}, TOTAL(requests_shared)},
     {COUNTER("requests"), NULL, {"conn", STR_INIT("new")}, TOTAL(requests_new)},
+    {GAUGE("streams"), "Requests now on HTTP/2 connections.", {NULL, STR_INIT("")}, TOTAL(streams)},
     {GAUGE("connections"), "Upstream connections now.", {"state", STR_INIT("idle")}, TOTAL(idle)},
     {GAUGE("connections"), NULL, {"state", STR_INIT("active")}, TOTAL(active)},
     {GAUGE("connections"), NULL, {"state", STR_INIT("dialing")}, TOTAL(dialing)},
@@ -119,12 +121,20 @@ static const struct host_row host_rows[] = {
 };
 /* clang-format on */
 
-static void write_host(struct json_writer *writer, const struct host_row *row, struct str url,
+/* Left out of hosts that are never spoken to in HTTP/2. */
+static bool is_of_h2(const struct host_row *row)
+{
+    return row->offset == TOTAL(requests_shared) || row->offset == TOTAL(streams);
+}
+
+static void write_host(struct json_writer *writer, const struct host_row *row, const struct host *host,
                        const struct host_totals *totals)
 {
-    struct label labels[] = {{"host", url}, row->label};
+    struct label labels[] = {{"host", host->label}, row->label};
     uint64_t number;
 
+    if (host->protocol == HOST_HTTP1 && is_of_h2(row))
+        return;
     memcpy(&number, (const char *)totals + row->offset, sizeof(number));
     metrics_sample(writer, row->sample, labels, row->label.name ? 2 : 1, number);
 }
@@ -215,7 +225,7 @@ static void write_hosts(struct json_writer *writer, const struct admin_view *vie
         metrics_family(writer, host_rows[row].family, host_rows[row].type, host_rows[row].help);
         for (next = row; next < COUNT_OF(host_rows) && (next == row || !host_rows[next].help); next++)
             for (uint32_t i = 0; i < count; i++)
-                write_host(writer, &host_rows[next], hosts_at(view->hosts, i)->label, &totals[i]);
+                write_host(writer, &host_rows[next], hosts_at(view->hosts, i), &totals[i]);
     }
     write_ledgers(writer, view, totals, count);
 }

@@ -121,13 +121,35 @@ static void write_health(struct json_writer *writer, const struct host *host)
     json_write_string(writer, str_from(health_state_name(eject_state(&host->health))));
 }
 
+/* What it is spoken to in; of hosts that choose, what they chose last. */
+static const char *protocol_of(const struct host *host)
+{
+    if (host->protocol != HOST_ALPN)
+        return host->protocol == HOST_HTTP1 ? "http/1.1" : "h2";
+    switch ((enum host_choice)atomic_load_explicit(&host->choice, memory_order_relaxed)) {
+    case CHOICE_HTTP1:
+        return "http/1.1";
+    case CHOICE_HTTP2:
+        return "h2";
+    case CHOICE_UNKNOWN:
+        break;
+    }
+    return "auto";
+}
+
+static void write_protocol(struct json_writer *writer, const struct host *host)
+{
+    json_write_raw(writer, STR(",\"protocol\":"));
+    json_write_string(writer, str_from(protocol_of(host)));
+}
+
 static void write_pool(struct json_writer *writer, const struct host *host)
 {
     struct host_totals totals;
     uint64_t all;
 
     host_totals_read(host, &totals);
-    all = totals.requests_reused + totals.requests_new;
+    all = totals.requests_reused + totals.requests_shared + totals.requests_new;
     json_write_raw(writer, STR("{\"host\":"));
     json_write_string(writer, host->label);
     write_member(writer, "open", totals.idle + totals.active);
@@ -135,11 +157,14 @@ static void write_pool(struct json_writer *writer, const struct host *host)
     write_member(writer, "active", totals.active);
     write_member(writer, "dialing", totals.dialing);
     write_member(writer, "warming", totals.warming);
+    write_member(writer, "streams", totals.streams);
+    write_member(writer, "streams_max", atomic_load_explicit(&host->streams_max, memory_order_relaxed));
     write_member(writer, "waiting", totals.waiting);
     write_member(writer, "racing", totals.racing);
     write_member(writer, "moved", totals.moved);
     write_member(writer, "warm", totals.requests_warm);
     write_member(writer, "reused", totals.requests_reused);
+    write_member(writer, "shared", totals.requests_shared);
     write_member(writer, "new", totals.requests_new);
     write_member(writer, "stale", totals.stale);
     write_member(writer, "closed_idle", totals.closed_idle);
@@ -159,9 +184,10 @@ static void write_pool(struct json_writer *writer, const struct host *host)
     write_member(writer, "shed_by_fd", totals.shed_by_fd);
     write_member(writer, "shed_by_port", totals.shed_by_port);
     write_member(writer, "time_wait", totals.time_waits);
+    write_protocol(writer, host);
     write_health(writer, host);
     json_write_raw(writer, STR(",\"reuse_ratio\":"));
-    json_write_double(writer, all ? (double)totals.requests_reused / (double)all : 0.0);
+    json_write_double(writer, all ? (double)(all - totals.requests_new) / (double)all : 0.0);
     write_new_by(writer, &totals);
     write_closes(writer, &totals);
     write_resends_by(writer, &totals);

@@ -39,6 +39,11 @@ static struct str cut_origin(struct str url, struct str *base)
     return str_first(url, end);
 }
 
+enum upstream_protocol endpoint_protocol(const struct transport *transport)
+{
+    return transport->traffic == CLASS_TUNNEL ? PROTOCOL_HTTP1 : transport->protocol;
+}
+
 /* NULL: the problem is in the report. */
 static struct host *find_host(struct compiling *compiling, struct str origin, size_t i)
 {
@@ -47,7 +52,8 @@ static struct host *find_host(struct compiling *compiling, struct str origin, si
     struct host_key key = {.url = origin,
                            .pool = options->transport.pool,
                            .proxy_header = options->transport.proxy_header,
-                           .source = options->transport.source};
+                           .source = options->transport.source,
+                           .protocol = endpoint_protocol(&options->transport)};
     const struct forward_proxy *proxy;
     struct host *host = NULL;
     struct error err;
@@ -120,6 +126,7 @@ static bool make_discovery(struct compiling *compiling)
     discovery->pool = options->transport.pool;
     discovery->proxy_header = options->transport.proxy_header;
     discovery->source = options->transport.source;
+    discovery->protocol = endpoint_protocol(&options->transport);
     discovery->proxies = compiling->proxies;
     discovery->refresh_ns = options->sd_refresh_ns;
     if (str_eq(discovery->scheme, STR("https")))

@@ -74,4 +74,7 @@ struct endpoint {
 bool endpoint_compile(struct arena *arena, const struct service *service, const struct endpoint_options *options,
                       struct hosts *hosts, struct profiles *profiles, struct endpoint *endpoint, struct report *report);
 
+/* What its hosts are spoken to in: what switches protocols does so in HTTP/1.1. */
+enum upstream_protocol endpoint_protocol(const struct transport *transport);
+
 #endif

@@ -47,7 +47,8 @@ static struct host *find_host(struct exchange *x, const struct follow_url *from,
     struct host_key key = {.pool = x->call.host->pool,
                            .tls = x->call.host->tls,
                            .proxy_header = x->call.host->proxy_header,
-                           .source = x->call.host->source};
+                           .source = x->call.host->source,
+                           .protocol = endpoint_protocol(&x->call.backend->options->transport)};
     struct error err;
 
     if (str_eq(from->scheme, to->scheme) && str_eq_fold(from->authority, to->authority))

@@ -41,14 +41,14 @@ static bool is_skipped(struct exchange *x)
     return false;
 }
 
-/* Every request that was sent was "reused", or "new" with a reason of the ledger. */
+/* Every request that was sent was "reused", "shared", or "new" with a reason of the ledger. */
 static void tell_conn(const struct fetch_trail *trail, struct access_entry *entry)
 {
     if (!trail->host)
         return;
     entry->host = trail->host->url;
     entry->tries = trail->tries;
-    entry->conn = trail->reason == REASONS ? "reused" : "new";
+    entry->conn = trail->reason != REASONS ? "new" : trail->shared ? "shared" : "reused";
     entry->reason = trail->reason == REASONS ? NULL : reason_name(trail->reason);
 }
 

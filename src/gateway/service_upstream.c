@@ -1,5 +1,5 @@
 /* service_upstream.c: holdfast/upstream, of the root or of one backend, where the nearer wins. What has an effect binds
- * to the transport; options whose engine comes later are known here and say so. SPDX-License-Identifier: Apache-2.0 */
+ * to the transport. SPDX-License-Identifier: Apache-2.0 */
 #include "base/text.h"
 #include "gateway/service_internal.h"
 
@@ -10,11 +10,12 @@ static const char *const pick_names[] = {"lifo", "fifo", NULL};
 static const char *const balance_names[] = {"random", "round_robin", "least_connections", "p2c", NULL};
 static const char *const class_names[] = {"short", "stream", "tunnel", NULL};
 static const char *const header_names[] = {"off", "v1", "v2", NULL};
+static const char *const protocol_names[] = {"http/1.1", "auto", "h2", "h2c", NULL};
 static const char *const failover_names[] = {"idempotent", "off", NULL};
 
 struct upstream_block {
-    int resend, pick, balance, failover, traffic, header;
-    bool class_given, header_given;
+    int resend, pick, balance, failover, traffic, header, protocol;
+    bool class_given, header_given, protocol_given;
     int64_t eject_after;
     bool balance_given, failover_given, eject_given;
     int64_t max_connection_age_ns, max_requests_per_connection, max_connections_per_host, queue_timeout_ns,
@@ -71,7 +72,8 @@ static const struct option rows[] = {
                 .help = "Another host when one fails before any byte of an answer: idempotent, off."),
     OPTION_INT(struct upstream_block, "eject_after", eject_after, .preset = TRANSPORT_EJECT_AFTER, .max = 1000000, SEEN(eject_given),
                .help = "Failures in a row until a host rests; 0: never."),
-    OPTION_IGNORED("protocol", .help = "auto, http/1.1, h2, h2c."),
+    OPTION_ENUM(struct upstream_block, "protocol", protocol, .names = protocol_names, .preset_text = "http/1.1", SEEN(protocol_given),
+                .help = "What hosts are spoken to in: http/1.1; auto (https hosts choose by ALPN, HTTP/2 first); h2; h2c (http hosts, prior knowledge)."),
     OPTION_ENUM(struct upstream_block, "send_proxy_protocol", header, .names = header_names, .preset_text = "off", SEEN(header_given),
                 .help = "Tell hosts who the client is in a PROXY header, on connections for each client: off, v1, v2."),
     OPTION_ENUM(struct upstream_block, "class", traffic, .names = class_names, .preset_text = "short", SEEN(class_given),
@@ -87,9 +89,6 @@ const struct schema upstream_schema = {
     .title = "holdfast/upstream", .size = sizeof(struct upstream_block), .options = rows, .count = COUNT_OF(rows),
 };
 
-static const struct later_key later[] = {
-    {"protocol", "auto", "http/1.1", true},
-};
 /* clang-format on */
 
 static void take_idle_timeout(struct transport *transport, const struct upstream_block *block, const char *path,
@@ -147,6 +146,8 @@ static void take(struct transport *transport, const struct upstream_block *block
         transport->traffic = (enum traffic_class)block->traffic;
     if (block->source_given)
         take_source(transport, block, path, report);
+    if (block->protocol_given)
+        transport->protocol = (enum upstream_protocol)block->protocol;
     if (block->header_given)
         transport->proxy_header = (uint8_t)block->header;
     if (block->eject_given)
@@ -185,5 +186,4 @@ void upstream_read(struct transport *transport, const struct node *extra_config,
     (void)schema_bind(&upstream_schema, block, path.data, &bound, report->arena, report);
     take(transport, &bound, path.data, report);
     upstream_check(transport, block, dotted.data, report);
-    later_check(later, COUNT_OF(later), block, dotted.data, report);
 }

@@ -24,7 +24,7 @@ struct access_entry {
     const char *error;                    /* a second line "Error #01: ..."; NULL: none */
     bool as_json;
     /* Of JSON only: the connection to a host that the request was sent on last. */
-    const char *conn;   /* "reused", "new"; NULL: it was sent to none */
+    const char *conn;   /* "reused", "shared", "new"; NULL: it was sent to none */
     const char *reason; /* why it was new; NULL: it was not */
     struct str host;
     unsigned tries; /* connections that it was sent on */

@@ -64,7 +64,7 @@ uint64_t balance_load(const struct host *host)
     for (unsigned i = 0; i < host->workers; i++) {
         const struct host_counts *counts = &host->counts[i];
 
-        sum += load(&counts->active) + load(&counts->dialing) - load(&counts->warming);
+        sum += load(&counts->active) + load(&counts->dialing) - load(&counts->warming) + load(&counts->beside);
     }
     return (int64_t)sum < 0 ? 0 : sum; /* read while they move */
 }
@@ -76,6 +76,7 @@ uint64_t balance_requests(const struct host_set *set)
     for (uint32_t i = 0; i < set->host_count; i++)
         for (unsigned worker = 0; worker < set->hosts[i]->workers; worker++)
             sum += load(&set->hosts[i]->counts[worker].requests_new) +
+                   load(&set->hosts[i]->counts[worker].requests_shared) +
                    load(&set->hosts[i]->counts[worker].requests_reused);
     return sum;
 }

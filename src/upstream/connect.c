@@ -76,6 +76,8 @@ static enum io begin_handshake(struct connecting *connecting)
     struct tls_stream_options tls = {
         .profile = options->tls,
         .server_name = options->server_name,
+        .protocols = options->protocols,
+        .protocol_count = options->protocol_count,
         .sessions = options->sessions,
         .session_scope = options->session_scope,
     };

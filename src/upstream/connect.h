@@ -15,6 +15,8 @@ struct connect_options {
     struct tunnel_options tunnel;    /* `proxy` empty: there is none; `target` empty: nothing to be asked of it here */
     struct tls_profile *tls;         /* NULL: cleartext */
     struct str server_name;          /* whom the certificate must be for */
+    const struct str *protocols;     /* offered by ALPN, the best first; borrowed as the rest */
+    size_t protocol_count;           /* 0: no ALPN */
     struct tls_sessions *sessions;   /* NULL: never resume; must outlive the stream */
     struct str session_scope;        /* as in tls/stream.h */
     uint64_t tls_handshake_limit_ns; /* from connected to secured; 0: none */

@@ -113,3 +113,11 @@ void gate_wake(struct dial_gate *gate, const struct host *host)
     if (first)
         task_wake(gate->loop, container_of(first, struct gate_waiter, node)->task);
 }
+
+void gate_wake_all(struct dial_gate *gate, const struct host *host)
+{
+    const struct list *queue = queue_of(gate, host);
+
+    for (struct list_node *node = queue ? list_first(queue) : NULL; node; node = list_next(queue, node))
+        task_wake(gate->loop, container_of(node, struct gate_waiter, node)->task);
+}

@@ -38,6 +38,8 @@ bool gate_is_turn(const struct dial_gate *gate, const struct host *host, const s
 
 bool gate_is_waited_for(const struct dial_gate *gate, const struct host *host);
 
+void gate_wake_all(struct dial_gate *gate, const struct host *host); /* each looks for itself */
+
 /* A connection became idle: the first who waits may take it. */
 void gate_wake(struct dial_gate *gate, const struct host *host);
 

@@ -37,9 +37,9 @@ struct str discovery_key(struct arena *arena, const struct discovery *discovery)
     char source[ADDR_TEXT_BYTES];
     struct str from = discovery->source.family == ADDR_NONE ? STR("") : addr_format_ip(&discovery->source, source);
 
-    return arena_format(arena, "%.*s://%.*s#%.*s %llu %p %u %.*s", STR_ARG(discovery->scheme), STR_ARG(discovery->name),
-                        STR_ARG(discovery->pool), (unsigned long long)discovery->refresh_ns, (void *)discovery->tls,
-                        discovery->proxy_header, STR_ARG(from));
+    return arena_format(arena, "%.*s://%.*s#%.*s %llu %p %u %.*s %u", STR_ARG(discovery->scheme),
+                        STR_ARG(discovery->name), STR_ARG(discovery->pool), (unsigned long long)discovery->refresh_ns,
+                        (void *)discovery->tls, discovery->proxy_header, STR_ARG(from), (unsigned)discovery->protocol);
 }
 
 static struct loop *loop_of(const struct watched_name *name)
@@ -70,7 +70,8 @@ static struct host *host_of(const struct watched_name *name, const struct srv_re
     struct host_key key = {.pool = name->what.pool,
                            .tls = name->what.tls,
                            .proxy_header = name->what.proxy_header,
-                           .source = name->what.source};
+                           .source = name->what.source,
+                           .protocol = name->what.protocol};
     char url[SRV_TARGET_BYTES + 32];
     const struct forward_proxy *proxy;
     struct host *host = NULL;

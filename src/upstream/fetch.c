@@ -33,6 +33,17 @@ enum io fetch_fail(struct fetch *fetch, const struct error *failure, struct erro
     return IO_FAIL;
 }
 
+/* Of a stream that is one of many, frames that are no part of an answer are counted as its bytes too. */
+struct fetch_bytes fetch_bytes(const struct fetch *fetch)
+{
+    struct http_conn_facts facts;
+
+    if (fetch->pooled->conn->multiplexed)
+        return (struct fetch_bytes){fetch->heard, fetch->stream->bytes_out};
+    http_facts(fetch->pooled->conn, &facts);
+    return (struct fetch_bytes){facts.bytes_in - fetch->in_before, facts.bytes_out - fetch->out_before};
+}
+
 /* The connection carries nothing of this request any more. */
 static void let_go_of_stream(struct fetch *fetch)
 {
@@ -62,7 +73,7 @@ void fetch_drop(struct fetch *fetch, enum reason reason, enum side side)
 {
     let_go_of_stream(fetch);
     if (fetch->pooled)
-        pool_discard(fetch->pooled, reason, side);
+        pool_let_go(fetch->pooled, fetch->options.transport, reason, side);
     fetch->pooled = NULL;
 }
 
@@ -80,7 +91,7 @@ static void leave_trail(const struct fetch *fetch)
     struct fetch_trail *trail = fetch->options.trail;
 
     if (trail)
-        *trail = (struct fetch_trail){fetch->options.host, fetch->stats.reason, trail->tries + 1};
+        *trail = (struct fetch_trail){fetch->options.host, fetch->stats.reason, fetch->stats.shared, trail->tries + 1};
 }
 
 static void count_request(struct fetch *fetch)
@@ -89,7 +100,10 @@ static void count_request(struct fetch *fetch)
 
     fetch->stats.attempts++;
     fetch->stats.reused = pooled_was_idle(fetch->pooled);
-    if (fetch->stats.reused) {
+    fetch->stats.shared = fetch->pooled->streams > 1;
+    if (fetch->stats.shared) {
+        host_count_add(&counts->requests_shared, 1);
+    } else if (fetch->stats.reused) {
         host_count_add(&counts->requests_reused, 1);
         if (fetch->pooled->uses == 1)
             host_count_add(&counts->requests_warm, 1);
@@ -99,7 +113,8 @@ static void count_request(struct fetch *fetch)
         ledger_new(&counts->ledger, fetch->reason);
     }
     fetch->stats.reason = fetch->stats.reused ? REASONS : fetch->reason;
-    watch_request(fetch->options.pool, fetch->pooled, fetch->stats.reason);
+    if (!fetch->stats.shared) /* the model is one of idle connections */
+        watch_request(fetch->options.pool, fetch->pooled, fetch->stats.reason);
     leave_trail(fetch);
 }
 
@@ -108,6 +123,12 @@ static bool asks_for_hint(const struct fetch *fetch)
 {
     return fetch->pooled->uses == 1 && !fetch->options.transport->ignore_hints &&
            idle_limit_is_unknown(fetch->options.host->idle_limit);
+}
+
+/* Of streams beside each other none is privileged: such schemes do not work there (RFC 4559, RFC 9113). */
+static bool is_bound_by(const struct fetch *fetch, const struct http_head *head)
+{
+    return !fetch->pooled->conn->multiplexed && private_is_bound_by(head);
 }
 
 static enum io send_request(struct fetch *fetch, struct error *err)
@@ -119,9 +140,10 @@ static enum io send_request(struct fetch *fetch, struct error *err)
         return IO_FAIL;
     fetch->stream->owner = fetch->waiter;
     http_facts(fetch->pooled->conn, &facts);
+    fetch->heard = false;
     fetch->in_before = facts.bytes_in;
     fetch->out_before = facts.bytes_out;
-    fetch->pooled->bound |= private_is_bound_by(head);
+    fetch->pooled->bound |= is_bound_by(fetch, head);
     fetch->pooled->conn->ask_keep_alive = asks_for_hint(fetch);
     fetch->pooled->conn->lazy = true;
     if (http_send_head(fetch->stream, head, head->body_bytes == 0, err) != IO_OK)
@@ -153,6 +175,7 @@ static enum io give_request(struct fetch *fetch, struct error *err)
     if (!kept || fetch->fresh_only)
         return fetch_fail(fetch, &failure, err);
     fetch->fresh_only = true;
+    fetch->fresh_since_ns = loop_now_ns(fetch_loop(fetch));
     fetch->state = FETCH_PICK;
     return IO_OK;
 }
@@ -163,6 +186,7 @@ static enum io advance(struct fetch *fetch, struct error *err)
     case FETCH_PICK:
     case FETCH_ASK:
     case FETCH_QUEUE:
+    case FETCH_JOIN:
     case FETCH_DIAL:
         return fetch_connect(fetch, err);
     case FETCH_GIVE:
@@ -314,15 +338,32 @@ static enum io receive_head(struct fetch *fetch, struct arena *arena, struct htt
         return fetch_recover(fetch, &failure, err);
     if (io != IO_OK)
         return io;
+    fetch->heard = true;
     if (UNLIKELY(fetch_answer_is_stray(fetch))) {
         *head = NULL;
         return fetch_refuse_answer(fetch, err);
+    }
+    if (UNLIKELY((*head)->status == 421) && fetch_try_elsewhere(fetch, *head)) {
+        *head = NULL;
+        return IO_OK;
     }
     if ((*head)->status >= 200 || (*head)->status == 101)
         return IO_OK;
     fetch->may_send |= (*head)->status == 100;
     *head = NULL;
     return IO_OK;
+}
+
+/* Nothing at all came since the request went: others should not be given to a connection that carries many. */
+static void doubt_connection(struct fetch *fetch)
+{
+    struct http_conn_facts facts;
+
+    if (!fetch->pooled->conn->multiplexed)
+        return;
+    http_facts(fetch->pooled->conn, &facts);
+    if (facts.bytes_in == fetch->in_before)
+        pool_withdraw(fetch->pooled, REASON_ANSWER_FAILED, SIDE_OURS);
 }
 
 static enum io head_timed_out(struct fetch *fetch, struct error *err)
@@ -332,6 +373,7 @@ static enum io head_timed_out(struct fetch *fetch, struct error *err)
     error_set(&failure, FAULT_UPSTREAM, ERROR_RESPONSE_HEADER_TIMEOUT, "%.*s: no answer within response_header_timeout",
               STR_ARG(fetch->options.host->url));
     http_cancel(fetch->stream, HTTP_CANCEL_DEADLINE);
+    doubt_connection(fetch);
     fetch_look_back(fetch);
     fetch_drop(fetch, REASON_ANSWER_FAILED, SIDE_OURS);
     return fetch_fail(fetch, &failure, err);
@@ -354,8 +396,10 @@ enum io fetch_head(struct fetch *fetch, struct arena *arena, struct http_head **
         if (io != IO_OK)
             return io;
     }
-    pool_survived(fetch->pooled);
-    fetch->pooled->bound |= private_is_bound_by(*head);
+    fetch->pooled->heard_ns = loop_now_ns(fetch_loop(fetch));
+    if (fetch->stats.reused && !fetch->stats.shared)
+        pool_survived(fetch->pooled);
+    fetch->pooled->bound |= is_bound_by(fetch, *head);
     flight_over(pool_flights(fetch->options.pool), &fetch->flight, true);
     fetch_answered(fetch);
     fetch->state = FETCH_ANSWER;
@@ -416,6 +460,8 @@ void fetch_end(struct fetch *fetch, enum http_cancel why)
     fetch_stop_connecting(fetch, late ? DIAL_FAILED : DIAL_GIVEN_UP);
     if (fetch->stream)
         http_cancel(fetch->stream, why);
+    if (late && fetch->state == FETCH_SENT)
+        doubt_connection(fetch);
     fetch_drop(fetch, late ? REASON_ANSWER_FAILED : REASON_CLIENT_ABORT, SIDE_OURS);
     chain_clear(&fetch->pending);
     fetch_forget_replay(fetch);

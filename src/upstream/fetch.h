@@ -29,12 +29,14 @@ struct fetch_options {
 struct fetch_trail {
     struct host *host;  /* of the last; NULL: there was none */
     enum reason reason; /* why that was new; REASONS: it was a kept one */
+    bool shared;        /* of a kept one: others were under way on it */
     uint32_t tries;     /* connections that were given it */
 };
 
 /* Why a connection was new or reused, for logs and the ledger. */
 struct fetch_stats {
     bool reused;                     /* the answer came over a kept connection */
+    bool shared;                     /* ... on which others were under way */
     enum reason reason;              /* why it was new; REASONS: it was a kept one */
     uint8_t attempts;                /* connections tried with bytes of this request */
     uint64_t dial_ns, first_byte_ns; /* since the start; 0: not reached */

@@ -35,11 +35,25 @@ static bool is_turn(const struct fetch *fetch)
     return gate_is_turn(pool_gate(fetch->options.pool), fetch->options.host, &fetch->gate_waiter);
 }
 
+/* One that carries other requests now. After a failure only one that was made later will do. */
+static struct pooled *take_shared(const struct fetch *fetch)
+{
+    const struct fetch_options *options = &fetch->options;
+    struct shared_pick pick = {
+        .since_ns = fetch->fresh_only ? fetch->fresh_since_ns : 0,
+        .unlike = fetch->refused_by,
+    };
+
+    return host_multiplexes(options->host) ? pool_take_shared(options->pool, options->host, options->transport, &pick)
+                                           : NULL;
+}
+
 static bool take_idle(struct fetch *fetch)
 {
     const struct fetch_options *options = &fetch->options;
 
-    if (may_be_kept(fetch))
+    fetch->pooled = take_shared(fetch);
+    if (!fetch->pooled && may_be_kept(fetch))
         fetch->pooled = pool_take(options->pool, options->host, options->transport,
                                   is_repeatable(fetch) || pool_is_stretched(options->pool, options->host));
     if (fetch->pooled)
@@ -57,17 +71,21 @@ static bool take_private(struct fetch *fetch)
     return fetch->pooled;
 }
 
+/* What carries many does not move, but makes room at the host's cap. */
 static bool ask_others(struct fetch *fetch)
 {
+    bool of_use = !host_multiplexes(fetch->options.host) || fetch->state == FETCH_QUEUE;
+
     fetch->wish.task = fetch->waiter;
-    return may_be_kept(fetch) && pool_ask(fetch->options.pool, fetch->options.host, &fetch->wish, is_repeatable(fetch));
+    return may_be_kept(fetch) && of_use &&
+           pool_ask(fetch->options.pool, fetch->options.host, &fetch->wish, is_repeatable(fetch));
 }
 
 /* Until it has a connection it is among those who are woken when one becomes idle. Without memory it is not. */
 static void join_race(struct fetch *fetch)
 {
     fetch->race_waiter.task = fetch->waiter;
-    if (may_be_kept(fetch) && !list_holds(&fetch->race_waiter.node) &&
+    if ((may_be_kept(fetch) || host_multiplexes(fetch->options.host)) && !list_holds(&fetch->race_waiter.node) &&
         gate_wait(pool_racers(fetch->options.pool), fetch->options.host, &fetch->race_waiter))
         host_count_add(&fetch_counts(fetch)->racing, 1);
 }
@@ -138,7 +156,7 @@ static enum io dial_own(struct fetch *fetch, struct error *err)
 {
     const struct fetch_options *options = &fetch->options;
 
-    if (!is_turn(fetch))
+    if (!is_turn(fetch) || pool_owes_turn(options->pool, options->host))
         return IO_WAIT;
     fetch->lack = pool_make_room(options->pool, options->host, fetch->state == FETCH_QUEUE);
     if (fetch->lack != ERROR_NONE || !gate_enter(options->host, options->transport->max_connections_per_host))
@@ -208,10 +226,26 @@ static enum io dial_or_queue(struct fetch *fetch, struct error *err)
     return IO_WAIT;
 }
 
+/* Others dial, and what they make is for this request too. */
+static bool join(struct fetch *fetch)
+{
+    const struct fetch_options *options = &fetch->options;
+
+    if (options->transport->disable_keep_alives || !pool_dials_suffice(options->pool, options->host))
+        return false;
+    join_race(fetch);
+    if (!list_holds(&fetch->race_waiter.node) || !pool_join(options->pool, options->host, &fetch->joining))
+        return false;
+    fetch->state = FETCH_JOIN;
+    return true;
+}
+
 static enum io pick(struct fetch *fetch, struct error *err)
 {
     if (take_private(fetch) || (is_turn(fetch) && take_idle(fetch)))
         return IO_OK;
+    if (is_turn(fetch) && join(fetch))
+        return IO_WAIT;
     demand_miss(fetch->options.host, loop_now_ns(fetch_loop(fetch)));
     if (!is_turn(fetch) || !ask_others(fetch))
         return dial_or_queue(fetch, err);
@@ -219,6 +253,29 @@ static enum io pick(struct fetch *fetch, struct error *err)
     timer_set(fetch_loop(fetch), &fetch->queue_timer, loop_now_ns(fetch_loop(fetch)) + HANDOFF_HEAD_START_NS);
     join_race(fetch);
     return IO_WAIT;
+}
+
+/* A dial of another has ended, or a connection in use has room. */
+static enum io await_dial(struct fetch *fetch, struct error *err)
+{
+    const struct fetch_options *options = &fetch->options;
+    struct error failure;
+    enum join_news news;
+
+    if (win_race(fetch)) {
+        pool_leave_dials(options->pool, options->host, &fetch->joining);
+        return IO_OK;
+    }
+    news = pool_join_news(options->pool, options->host, &fetch->joining, &failure);
+    if (news == JOIN_WAIT)
+        return IO_WAIT;
+    pool_leave_dials(options->pool, options->host, &fetch->joining);
+    if (news == JOIN_DIAL) {
+        demand_miss(options->host, loop_now_ns(fetch_loop(fetch)));
+        return dial_or_queue(fetch, err);
+    }
+    leave_race(fetch);
+    return fetch_fail(fetch, &failure, err);
 }
 
 /* The letter may come too late; what it brings then is for whoever waits. */
@@ -322,6 +379,8 @@ static enum io finish_dial(struct fetch *fetch, struct error *err)
     end_dial_doubt(fetch, io == IO_OK);
     if (io == IO_OK)
         fetch->pooled = pool_adopt(options->pool, options->host, options->transport, stream, &failure);
+    if (!fetch->pooled)
+        pool_note_failed_dial(options->pool, options->host, &failure);
     end_dial(fetch, io != IO_OK ? DIAL_FAILED : fetch->pooled ? DIAL_ADOPTED : DIAL_GIVEN_UP);
     leave_race(fetch);
     pool_stop_asking(options->pool, &fetch->wish);
@@ -341,6 +400,8 @@ enum io fetch_connect(struct fetch *fetch, struct error *err)
         return await_answer(fetch, err);
     case FETCH_QUEUE:
         return wait_in_queue(fetch, err);
+    case FETCH_JOIN:
+        return await_dial(fetch, err);
     case FETCH_DIAL:
         return finish_dial(fetch, err);
     case FETCH_GIVE:
@@ -361,5 +422,6 @@ void fetch_stop_connecting(struct fetch *fetch, enum dial_end end)
         end_dial(fetch, end);
     leave_queue(fetch);
     leave_race(fetch);
+    pool_leave_dials(fetch->options.pool, fetch->options.host, &fetch->joining);
     pool_stop_asking(fetch->options.pool, &fetch->wish);
 }

@@ -32,14 +32,14 @@ void fetch_answered(struct fetch *fetch)
 
 void fetch_look_back(struct fetch *fetch)
 {
-    struct http_conn_facts conn;
+    struct fetch_bytes bytes;
     struct tcp_facts facts;
 
     if (!fetch->stream)
         return;
-    http_facts(fetch->pooled->conn, &conn);
-    fetch->may_have_run |= conn.bytes_out > fetch->out_before;
-    fetch->answer_seen |= conn.bytes_in > fetch->in_before;
+    bytes = fetch_bytes(fetch);
+    fetch->may_have_run |= bytes.out > 0;
+    fetch->answer_seen |= bytes.in > 0;
     fetch->path_lost = stream_facts(fetch->pooled->conn->stream, &facts) && facts.unsent_bytes > 0;
 }
 
@@ -70,7 +70,7 @@ static bool is_hosts_turn(const struct fetch *fetch)
 {
     if (fetch->state == FETCH_SENT)
         return fetch->request_ended || fetch->send_broken || fetch->kept_ahead > 0 || fetch->pending.size > 0;
-    return fetch->state == FETCH_DIAL;
+    return fetch->state == FETCH_DIAL || fetch->state == FETCH_JOIN;
 }
 
 void fetch_blame_deadline(struct fetch *fetch)

@@ -8,6 +8,7 @@
 #include "upstream/flight.h"
 #include "upstream/handoff.h"
 #include "upstream/resend.h"
+#include "upstream/shared.h"
 
 enum { REPLAY_BYTES = 65536 }; /* of a request's body, kept until the answer's head is here */
 
@@ -15,6 +16,7 @@ enum fetch_state {
     FETCH_PICK,   /* needs a connection */
     FETCH_ASK,    /* another worker has some: its answer is awaited */
     FETCH_QUEUE,  /* waits for one at the cap of the host */
+    FETCH_JOIN,   /* others dial a connection that will carry many: it waits for those */
     FETCH_DIAL,   /* one is being made; what becomes idle before is taken instead */
     FETCH_GIVE,   /* has one that the head can be given to */
     FETCH_PROOF,  /* the connection died; what the kernel knows of it is awaited */
@@ -35,6 +37,7 @@ struct fetch {
     struct gate_waiter gate_waiter; /* in QUEUE */
     struct gate_waiter race_waiter; /* in ASK and DIAL */
     struct pool_wish wish;          /* in ASK and QUEUE */
+    struct pool_joining joining;    /* in JOIN */
     uint64_t queue_end_ns;          /* when it gives up; 0: it was not in the queue */
     enum error_code lack;           /* why it may not dial: pressure_fd, pressure_port, or none */
     struct timer head_timer, continue_timer, proof_timer;
@@ -44,18 +47,21 @@ struct fetch {
     struct timer queue_timer; /* in QUEUE: looks again; in ASK: dials */
     struct chain replay;      /* a copy of the body so far, while it is kept */
     struct chain pending;     /* kept bytes that a fresh connection has not taken yet */
-    size_t kept_ahead;  /* bytes at the end of replay that the connection has not taken, so that they come again */
-    bool replay_lost;   /* the body outgrew what is kept, or the answer is here */
-    bool body_given;    /* the caller has given the last body byte */
-    bool request_ended; /* ... and the connection has taken it */
-    bool send_broken;   /* the connection takes no more of the body; the answer, or its lack, tells the rest */
-    bool may_send;      /* the body need not wait for 100 Continue; a final answer instead leaves it false */
-    bool fresh_only;    /* a re-send: only a new connection will do */
-    bool pending_whole; /* pending is the body from its first byte */
-    bool may_have_run;  /* a host may have read the request, on a connection that is gone */
-    bool answer_seen;   /* that connection had begun to answer */
-    bool path_lost;     /* it had bytes that were not acknowledged */
-    bool awaiting;      /* counted among the host's awaited answers */
+    size_t kept_ahead;       /* bytes at the end of replay that the connection has not taken, so that they come again */
+    bool replay_lost;        /* the body outgrew what is kept, or the answer is here */
+    bool body_given;         /* the caller has given the last body byte */
+    bool request_ended;      /* ... and the connection has taken it */
+    bool send_broken;        /* the connection takes no more of the body; the answer, or its lack, tells the rest */
+    bool may_send;           /* the body need not wait for 100 Continue; a final answer instead leaves it false */
+    bool fresh_only;         /* a re-send: only a new connection will do, or one that carries many and was made... */
+    uint64_t fresh_since_ns; /* ... at this moment or later */
+    uint32_t refused_by;     /* id of the connection that refused it last; 0: none has */
+    bool pending_whole;      /* pending is the body from its first byte */
+    bool may_have_run;       /* a host may have read the request, on a connection that is gone */
+    bool answer_seen;        /* that connection had begun to answer */
+    bool heard;              /* this one has: a head came, be it an interim one */
+    bool path_lost;          /* it had bytes that were not acknowledged */
+    bool awaiting;           /* counted among the host's awaited answers */
     uint8_t resends;
     enum reason reason; /* why this request's connection is new */
     uint64_t started_ns;
@@ -83,7 +89,13 @@ static inline bool fetch_has_others(const struct fetch *fetch)
     return fetch->options.eject_after > 0 && fetch->options.transport->failover != FAILOVER_OFF;
 }
 
+/* What went over the wire for this request, on the connection that it has; `in` is 0 while no answer has begun. */
+struct fetch_bytes {
+    uint64_t in, out;
+};
+
 /* fetch.c */
+struct fetch_bytes fetch_bytes(const struct fetch *fetch);
 enum io fetch_fail(struct fetch *fetch, const struct error *failure, struct error *err);
 void fetch_release(struct fetch *fetch); /* the connection goes back to the pool, if it is fit */
 void fetch_forget_replay(struct fetch *fetch);
@@ -101,6 +113,9 @@ enum io fetch_prove(struct fetch *fetch, struct error *err); /* in FETCH_PROOF *
  */
 bool fetch_answer_is_stray(const struct fetch *fetch);
 enum io fetch_refuse_answer(struct fetch *fetch, struct error *err); /* as fetch_recover, of such an answer */
+/* The answer is 421 (RFC 9110 15.5.20): another connection may be one that is meant for this request. True: it goes on
+ * with a fresh one. */
+bool fetch_try_elsewhere(struct fetch *fetch, const struct http_head *answer);
 
 /* fetch_failover.c: what the fetch's fate tells of its host, for balance.c and eject.c */
 void fetch_start_awaiting(struct fetch *fetch); /* the head was given to a connection */

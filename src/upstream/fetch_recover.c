@@ -1,5 +1,6 @@
 /* fetch_recover.c: a connection died under a request: gathers the evidence, asks the ladder (resend.c), and prepares
  * the re-send. Start with fetch_recover. SPDX-License-Identifier: Apache-2.0 */
+#include "http/h2/h2.h"
 #include "upstream/fetch_internal.h"
 
 #define PROOF_MIN_NS        1000000u /* a reset may be one round trip behind the FIN */
@@ -8,38 +9,84 @@
 #define CROSSING_BYTES_MAX  262144
 #define PROOF_MAX_NS        100000000u
 
-static struct resend_evidence gather(const struct fetch *fetch, enum resend_proof proof)
+/* The host has reset this stream, for a reason of its own, and goes on with others. Hosts that end without a word reset
+ * streams first, with NO_ERROR. */
+static bool is_verdict(const struct fetch *fetch)
 {
-    struct http_conn_facts facts;
+    return pool_is_alive(fetch->pooled) && h2_client_stream_error(fetch->stream) != 0;
+}
 
-    http_facts(fetch->pooled->conn, &facts);
+/* `failure` is what the connection said of this request. One that carries many says itself what was not processed, and
+ * what the kernel knows is of all of them. */
+static struct resend_evidence gather(const struct fetch *fetch, enum resend_proof proof, const struct error *failure)
+{
+    struct fetch_bytes bytes = fetch_bytes(fetch);
+    bool many = fetch->pooled->conn->multiplexed, refused = many && failure->retry_safe;
+
     return (struct resend_evidence){
         .policy = fetch->options.transport->resend,
-        .proof = proof,
+        .proof = many ? PROOF_NONE : proof,
+        .refused = refused,
+        .alive = many && failure->code == ERROR_RESET && is_verdict(fetch),
         .reused = fetch->stats.reused,
-        .answer_seen = facts.bytes_in > fetch->in_before,
+        .answer_seen = bytes.in > 0 && !refused,
         .replayable = !fetch->replay_lost,
-        .bytes_sent = facts.bytes_out - fetch->out_before,
+        .bytes_sent = bytes.out,
         .resends = fetch->resends,
     };
+}
+
+/* What was refused may be refused again, so its body is kept on, as far as it is here whole. False: it is not, or there
+ * is no memory. */
+static bool copy_replay(struct fetch *fetch)
+{
+    struct iovec parts[16];
+    int count = chain_parts(&fetch->replay, parts, 16);
+
+    if (fetch->replay_lost || fetch->kept_ahead > 0)
+        return false;
+    for (int i = 0; i < count; i++)
+        if (!chain_append(&fetch->pending, loop_blocks(fetch_loop(fetch)), str_of(parts[i].iov_base, parts[i].iov_len)))
+            break;
+    if (fetch->pending.size == fetch->replay.size)
+        return true;
+    chain_clear(&fetch->pending);
+    return false;
+}
+
+/* The body so far, for the next connection. */
+static void rewind_body(struct fetch *fetch, bool may_come_again)
+{
+    chain_clear(&fetch->pending); /* of the body that a refused one had not taken; replay has it too */
+    if (!may_come_again || !copy_replay(fetch)) {
+        chain_move(&fetch->pending, &fetch->replay, fetch->replay.size - fetch->kept_ahead);
+        fetch_forget_replay(fetch);
+    }
+    fetch->pending_whole = true;
+}
+
+/* A host that refused it may take it on any other connection; after anything else only a fresh one will do. */
+static void choose_next(struct fetch *fetch, enum resend rung)
+{
+    fetch->refused_by = fetch->pooled->id;
+    fetch->fresh_only = rung != RESEND_REFUSED;
+    fetch->fresh_since_ns = fetch->sent_at_ns;
 }
 
 static enum io start_over(struct fetch *fetch, enum resend rung, enum reason reason, enum side side)
 {
     struct host_counts *counts = fetch_counts(fetch);
 
+    choose_next(fetch, rung);
     fetch_drop(fetch, reason, side);
     host_count_add(&counts->resends, 1);
     host_count_add(&counts->resends_by[rung], 1);
     fetch->resends++;
     fetch->may_have_run |= rung == RESEND_IDEMPOTENT;
-    fetch->fresh_only = true;
     fetch->queue_end_ns = 0;
     fetch->request_ended = fetch->options.head->body_bytes == 0;
     fetch->send_broken = false;
-    chain_move(&fetch->pending, &fetch->replay, fetch->replay.size - fetch->kept_ahead);
-    fetch_forget_replay(fetch); /* once is enough: nothing is kept any more */
-    fetch->pending_whole = true;
+    rewind_body(fetch, rung == RESEND_REFUSED);
     fetch->state = FETCH_PICK;
     return IO_OK;
 }
@@ -51,7 +98,7 @@ enum reason fetch_reason_of_death(const struct fetch *fetch)
     http_facts(fetch->pooled->conn, &facts);
     if (facts.unfit == HTTP_UNFIT_FRAMING)
         return REASON_BAD_FRAMING;
-    return fetch->stats.reused && facts.bytes_in == fetch->in_before ? REASON_STALE_IN_USE : REASON_ANSWER_FAILED;
+    return fetch->stats.reused && fetch_bytes(fetch).in == 0 ? REASON_STALE_IN_USE : REASON_ANSWER_FAILED;
 }
 
 static enum io give_up(struct fetch *fetch, const struct resend_evidence *evidence, const struct error *failure,
@@ -92,7 +139,7 @@ static uint64_t clamp_ns(uint64_t ns)
 
 static enum io decide(struct fetch *fetch, enum resend_proof proof, const struct error *failure, struct error *err)
 {
-    struct resend_evidence evidence = gather(fetch, proof);
+    struct resend_evidence evidence = gather(fetch, proof, failure);
     enum resend rung = resend_decide(fetch->options.head, &evidence, failure);
 
     if (rung == RESEND_NO || rung == RESEND_ASK_KERNEL)
@@ -109,12 +156,12 @@ static bool died_at_once(const struct fetch *fetch)
 
 enum io fetch_recover(struct fetch *fetch, const struct error *failure, struct error *err)
 {
-    struct resend_evidence evidence = gather(fetch, PROOF_NOT_ASKED);
+    struct resend_evidence evidence = gather(fetch, PROOF_NOT_ASKED, failure);
     enum resend rung = resend_decide(fetch->options.head, &evidence, failure);
     enum resend_proof proof;
     uint64_t rtt_ns;
 
-    if (evidence.reused && !evidence.answer_seen && died_at_once(fetch))
+    if (evidence.reused && !fetch->stats.shared && !evidence.refused && !evidence.answer_seen && died_at_once(fetch))
         pool_was_stale(fetch->pooled);
     if (rung != RESEND_ASK_KERNEL)
         return decide(fetch, PROOF_NONE, failure, err);
@@ -156,7 +203,7 @@ bool fetch_answer_is_stray(const struct fetch *fetch)
     struct tcp_facts facts;
     uint64_t sent;
 
-    if (LIKELY(!may_have_crossed(fetch)))
+    if (LIKELY(!may_have_crossed(fetch)) || fetch->pooled->conn->multiplexed)
         return false;
     http_facts(fetch->pooled->conn, &conn);
     sent = conn.bytes_out - fetch->out_before;
@@ -167,12 +214,13 @@ bool fetch_answer_is_stray(const struct fetch *fetch)
 
 enum io fetch_refuse_answer(struct fetch *fetch, struct error *err)
 {
-    struct resend_evidence evidence = gather(fetch, PROOF_NONE);
+    struct resend_evidence evidence;
     struct error failure;
     enum resend rung;
 
     error_set(&failure, FAULT_UPSTREAM, ERROR_NO_ANSWER, "%.*s: an answer that was said before the request had come",
               STR_ARG(fetch->options.host->url));
+    evidence = gather(fetch, PROOF_NONE, &failure);
     evidence.answer_seen = false; /* not to this request */
     rung = resend_decide(fetch->options.head, &evidence, &failure);
     if (rung != RESEND_NO && rung != RESEND_ASK_KERNEL)
@@ -197,12 +245,13 @@ static enum io leave_host(struct fetch *fetch, const struct error *failure, stru
 
 enum io fetch_lost_path(struct fetch *fetch, struct error *err)
 {
-    struct resend_evidence evidence = gather(fetch, PROOF_NONE);
+    struct resend_evidence evidence;
     struct error failure;
     enum resend rung;
 
     error_set(&failure, FAULT_UPSTREAM, ERROR_DEAD_PATH, "%.*s: what was sent is not acknowledged",
               STR_ARG(fetch->options.host->url));
+    evidence = gather(fetch, PROOF_NONE, &failure);
     rung = resend_decide(fetch->options.head, &evidence, &failure);
     if (rung == RESEND_NO) {
         flight_over(pool_flights(fetch->options.pool), &fetch->flight, false);
@@ -211,4 +260,16 @@ enum io fetch_lost_path(struct fetch *fetch, struct error *err)
     if (fetch_has_others(fetch) && path_is_suspect(&fetch->options.host->path, loop_now_ns(fetch_loop(fetch))))
         return leave_host(fetch, &failure, err);
     return start_over(fetch, rung, REASON_MIDDLEBOX, SIDE_OURS);
+}
+
+/* The host has not processed it, so any method may be given again (RFC 9110 15.5.20); to a connection that was made for
+ * this request alone it has said the truth. */
+bool fetch_try_elsewhere(struct fetch *fetch, const struct http_head *answer)
+{
+    ASSERT(answer->status == 421);
+    if (!fetch->pooled->conn->multiplexed || !fetch->stats.reused || fetch->resends > 0 || fetch->replay_lost ||
+        fetch->options.transport->resend == RESEND_OFF)
+        return false;
+    (void)start_over(fetch, RESEND_MISDIRECTED, REASON_ANSWER_FAILED, SIDE_OURS);
+    return true;
 }

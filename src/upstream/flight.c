@@ -44,7 +44,7 @@ static void look_at(struct flights *flights, struct flight *flight)
     struct path_flight look = {
         .now_ns = loop_now_ns(flights->loop),
         .sent_at_ns = flight->sent_at_ns,
-        .idle_ns = pooled_was_idle(flight->pooled) ? flight->pooled->used_at_idle_ns : 0,
+        .idle_ns = flight->idle_ns,
         .answered_ns = flight_host_answered_ns(flight->pooled->host),
     };
 
@@ -138,6 +138,7 @@ void flight_begin(struct flights *flights, struct flight *flight, struct pooled 
     flight->pooled = pooled;
     flight->task = task;
     flight->sent_at_ns = loop_now_ns(flights->loop);
+    flight->idle_ns = pooled_was_idle(pooled) && pooled->streams <= 1 ? pooled->used_at_idle_ns : 0;
     flight->look_at_ns = flight->sent_at_ns + PATH_FIRST_LOOK_NS;
     enter(flight, &flights->fresh);
     /* While it stands, it comes no later than this one is due. */

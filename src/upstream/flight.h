@@ -16,7 +16,8 @@ struct flight {
     struct task *task;     /* woken when the path is found dead */
     struct path_doubt doubt;
     uint64_t sent_at_ns, look_at_ns;
-    bool dead; /* the path does not carry what was sent; the connection is still the caller's */
+    uint64_t idle_ns; /* how long the connection had been idle before; 0: it was new, or in use */
+    bool dead;        /* the path does not carry what was sent; the connection is still the caller's */
 };
 
 /* The lists of a pool. */

@@ -3,6 +3,7 @@
 #include "upstream/handoff.h"
 
 #include "upstream/pool_internal.h"
+#include "upstream/shared.h"
 #include "upstream/watch.h"
 
 #include <stdlib.h>
@@ -89,11 +90,20 @@ void pool_stop_asking(struct pool *pool, struct pool_wish *wish)
     list_remove(&pool->wishes, &wish->node);
 }
 
+/* What cannot move makes room for another: only requests that wait at the host's cap ask for such. */
+static struct pooled *yield_place(struct pooled *pooled)
+{
+    if (!pooled || !pooled->conn->multiplexed)
+        return pooled;
+    pool_retire(pooled, REASON_YIELDED);
+    return NULL;
+}
+
 static struct pooled *find_spare(struct pool *pool, const struct handoff *handoff)
 {
     bool needed = pool->ended || gate_is_waited_for(pool->gate, handoff->host);
 
-    return needed ? NULL : pool_spare(pool, handoff->host, handoff->repeatable);
+    return needed ? NULL : yield_place(pool_spare(pool, handoff->host, handoff->repeatable));
 }
 
 /* The donor: takes a connection off its loop, into the letter. */
@@ -315,6 +325,8 @@ static void run_warm_dial(struct task *task)
         return;
     if (io == IO_OK)
         pooled = pool_make(pool, warm->host, &warm->transport, stream, &err);
+    if (!pooled && io != IO_WAIT)
+        pool_note_failed_dial(pool, warm->host, &err);
     pool_dial_ended(pool, warm->host, pooled ? DIAL_ADOPTED : io == IO_FAIL ? DIAL_FAILED : DIAL_GIVEN_UP);
     if (pooled) {
         pooled->warm = true;

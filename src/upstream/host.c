@@ -204,6 +204,16 @@ static bool list_grow(struct hosts *hosts)
     return true;
 }
 
+/* A forward proxy is given cleartext requests itself, in HTTP/1.1. */
+static enum host_protocol protocol_of(const struct host_key *key)
+{
+    bool secure = is_secure(key->url);
+
+    if (key->protocol == PROTOCOL_HTTP1 || (!secure && (key->protocol == PROTOCOL_AUTO || key->proxy.len > 0)))
+        return HOST_HTTP1;
+    return secure && key->protocol != PROTOCOL_H2 ? HOST_ALPN : HOST_HTTP2;
+}
+
 /* Each part with its length, so that no two keys look alike. */
 static struct str key_text(struct arena *arena, const struct host_key *key)
 {
@@ -213,10 +223,10 @@ static struct str key_text(struct arena *arena, const struct host_key *key)
 
     if (is_secure(key->url))
         memcpy(tls, tls_profile_identity(key->tls), sizeof(tls));
-    return arena_format(arena,
-                        "%zu:%.*s %zu:%.*s %zu:%.*s %016" PRIx64 "%016" PRIx64 "%016" PRIx64 "%016" PRIx64 " %u %.*s",
-                        key->url.len, STR_ARG(key->url), key->pool.len, STR_ARG(key->pool), key->proxy.len,
-                        STR_ARG(key->proxy), tls[0], tls[1], tls[2], tls[3], key->proxy_header, STR_ARG(from));
+    return arena_format(
+        arena, "%zu:%.*s %zu:%.*s %zu:%.*s %016" PRIx64 "%016" PRIx64 "%016" PRIx64 "%016" PRIx64 " %u %.*s %u",
+        key->url.len, STR_ARG(key->url), key->pool.len, STR_ARG(key->pool), key->proxy.len, STR_ARG(key->proxy), tls[0],
+        tls[1], tls[2], tls[3], key->proxy_header, STR_ARG(from), (unsigned)protocol_of(key));
 }
 
 /* A name that no other host has. */
@@ -291,6 +301,7 @@ static struct host *host_make(struct hosts *hosts, const struct host_key *key, s
     host->tls = is_secure(host->url) ? tls_profile_ref(key->tls) : NULL;
     host->proxy_header = key->proxy_header;
     host->source = key->source;
+    host->protocol = protocol_of(key);
     idle_limit_configure(host->idle_limit, &(struct idle_limit_options){.eager = true});
     hosts->list[hosts->count++] = host;
     return host;
@@ -393,6 +404,8 @@ void host_totals(const struct host *host, struct host_totals *totals)
 
         totals->requests_reused += count_of(&counts->requests_reused);
         totals->requests_new += count_of(&counts->requests_new);
+        totals->requests_shared += count_of(&counts->requests_shared);
+        totals->streams += count_of(&counts->streams);
         totals->connections_opened += count_of(&counts->connections_opened);
         totals->connections_closed += count_of(&counts->connections_closed);
         totals->dial_failures += count_of(&counts->dial_failures);

@@ -31,6 +31,11 @@ struct watch_stats;
 struct host_counts {
     _Alignas(64) _Atomic uint64_t requests_reused; /* requests sent on a kept connection */
     _Atomic uint64_t requests_new;                 /* requests whose own dial was used */
+    _Atomic uint64_t requests_shared; /* requests that joined others on a connection in use (shared.h); every request is
+                                         one of these three */
+    _Atomic uint64_t streams;         /* requests now on connections that carry many */
+    _Atomic uint64_t
+        beside; /* requests now beside the first of such a connection, or waiting for the dial of another */
     _Atomic uint64_t connections_opened;
     _Atomic uint64_t connections_closed;
     _Atomic uint64_t dial_failures;
@@ -63,6 +68,16 @@ struct host_counts {
 
 struct hosts; /* the process's table */
 
+/* What connections to a host speak. */
+enum host_protocol {
+    HOST_HTTP1,
+    HOST_ALPN, /* what it chooses, each time anew */
+    HOST_HTTP2,
+};
+
+/* What it chose last. */
+enum host_choice { CHOICE_UNKNOWN, CHOICE_HTTP1, CHOICE_HTTP2 };
+
 struct host {
     struct str url;       /* "http://api.example.com:8080", as it was written: for logs */
     struct str label;     /* the name in metrics: the url, with "#pool" and, where that is taken already, "~2" ... */
@@ -76,12 +91,16 @@ struct host {
     struct forward_proxy *forward; /* what `proxy` says; NULL: none */
     uint8_t proxy_header;          /* as in host_key */
     struct addr source;            /* the same */
+    enum host_protocol protocol;   /* made of that in host_key */
     struct str tunnel;             /* "name:port", what CONNECT asks it for; empty: no tunnel */
     struct tls_profile *tls;       /* of "https://" hosts, with a reference; NULL: cleartext */
     uint32_t index;                /* place in the table: pools keep an array by it */
     _Atomic uint32_t open;         /* connections and dials in all workers, for max_connections_per_host */
     _Atomic uint32_t idle;         /* idle connections in all workers, for the cap */
     _Atomic uint32_t waiting;      /* requests in the queues of all workers, at that cap */
+    _Atomic uint8_t choice;        /* enum host_choice, of HOST_ALPN */
+    _Atomic uint32_t streams_max;  /* of its last HTTP/2 connection, at once; 0: there was none */
+    _Atomic bool ping_shy;         /* it has ended one for too many PINGs */
     struct demand demand;          /* how many connections it needs at once */
     struct path path;              /* does the way there carry bytes? */
     struct quarantine quarantine;  /* does it keep to its own answers? */
@@ -100,17 +119,25 @@ void hosts_free(struct hosts *hosts); /* NULL is fine */
 
 /* What makes connections alike: only those of the same key are in one pool. */
 struct host_key {
-    struct str url;          /* "http://name[:port]", "https://name[:port]" or "unix:/path" */
-    struct str pool;         /* name of a pool of its own; empty: the common one */
-    struct str proxy;        /* URL of the proxy that leads there; empty: none */
-    struct tls_profile *tls; /* of "https://", compared by its identity; else not looked at */
-    uint8_t proxy_header;    /* version of the PROXY header that names the client; 0: none (introduce.h) */
-    struct addr source;      /* address of our end, without a port; ADDR_NONE: as the routes have it */
+    struct str url;                  /* "http://name[:port]", "https://name[:port]" or "unix:/path" */
+    struct str pool;                 /* name of a pool of its own; empty: the common one */
+    struct str proxy;                /* URL of the proxy that leads there; empty: none */
+    struct tls_profile *tls;         /* of "https://", compared by its identity; else not looked at */
+    uint8_t proxy_header;            /* version of the PROXY header that names the client; 0: none (introduce.h) */
+    struct addr source;              /* address of our end, without a port; ADDR_NONE: as the routes have it */
+    enum upstream_protocol protocol; /* those that come to the same thing are alike */
 };
 
 /* The host of a key, made when it is new; lives as long as the table. NULL with *err: address_invalid (another scheme,
  * path, bad port; of the proxy as forward_proxy_parse), out_of_memory. Any thread. */
 struct host *hosts_intern(struct hosts *hosts, const struct host_key *key, struct error *err);
+
+/* Do its connections carry many requests at once, or may they, as far as is known? */
+static inline bool host_multiplexes(const struct host *host)
+{
+    return host->protocol != HOST_HTTP1 &&
+           (host->protocol == HOST_HTTP2 || atomic_load_explicit(&host->choice, memory_order_relaxed) != CHOICE_HTTP1);
+}
 
 /* Is it a URL that a key can have? False: *err, as above. */
 bool host_url_check(struct str url, struct error *err) MUST_USE;
@@ -140,9 +167,10 @@ static inline void host_count_add(_Atomic uint64_t *count, int64_t change)
 
 /* The sum over all workers, read while they run. What is between two workers counts as idle. */
 struct host_totals {
-    uint64_t requests_reused, requests_new, connections_opened, connections_closed, dial_failures, proxy_failures,
-        handshakes_full, handshakes_resumed, handshake_failures, handshake_ns, stale, closed_idle, resends, idle,
-        active, dialing, failures, warming, requests_warm, moved, waiting, racing, failovers;
+    uint64_t requests_reused, requests_new, requests_shared, streams, connections_opened, connections_closed,
+        dial_failures, proxy_failures, handshakes_full, handshakes_resumed, handshake_failures, handshake_ns, stale,
+        closed_idle, resends, idle, active, dialing, failures, warming, requests_warm, moved, waiting, racing,
+        failovers;
     uint64_t ejections, resting; /* rests begun ever; 1 while it rests */
     uint64_t dead_paths, silences, strays, quarantines, shed_by_fd, shed_by_port;
     uint64_t time_waits; /* by the last sample (time_wait.h) */

@@ -103,7 +103,9 @@ void pool_destroy(struct pooled *pooled, enum reason reason, enum side side)
     struct pool *pool = pooled->pool;
     struct host_counts *counts = pool_counts(pool, pooled->host);
 
+    shared_forget(pooled, reason);
     http_close(pooled->conn);
+    task_forget(pool->loop, &pooled->task);
     host_count_add(&counts->connections_closed, 1);
     ledger_closed(&counts->ledger, reason, side);
     watch_ended(pool, pooled);
@@ -192,12 +194,25 @@ static void close_stale(struct pooled *pooled, enum io news, enum reason found)
     close_idle(pooled, reason, SIDE_PEER);
 }
 
-/* The first pass of a batch: an idle connection has news. */
+/* One that takes no more requests is as good as closed. */
+enum io pool_check(struct pooled *pooled, bool look)
+{
+    enum io news = http_check_idle(pooled->conn, look);
+
+    return news == IO_WAIT && pooled->conn->multiplexed && http_room(pooled->conn) == 0 ? IO_END : news;
+}
+
+/* The first pass of a batch: an idle connection has news. Of one in use: what it has room for may have changed. */
 void pool_run_idle_news(struct task *task)
 {
     struct pooled *pooled = container_of(task, struct pooled, task);
-    enum io news = http_check_idle(pooled->conn, false);
+    enum io news;
 
+    if (pooled->streams > 0) {
+        shared_consider(pooled);
+        return;
+    }
+    news = pool_check(pooled, false);
     if (news != IO_WAIT)
         close_stale(pooled, news, REASON_PEER_CLOSE_IDLE);
 }
@@ -307,6 +322,7 @@ void pool_free(struct pool *pool)
     flights_end(&pool->flights);
     timer_clear(pool->loop, &pool->expiry);
     task_forget(pool->loop, &pool->expiry_task);
+    shared_free(pool);
     slab_free(pool->records);
     gate_free(pool->gate);
     free(pool->stacks);
@@ -316,6 +332,7 @@ void pool_free(struct pool *pool)
 void pool_flush(struct pool *pool)
 {
     pool_end_warm_dials(pool);
+    shared_flush(pool);
     for (struct list_node *node; (node = list_first(&pool->by_age));)
         pool_retire(container_of(node, struct pooled, by_age), REASON_DRAIN);
 }
@@ -334,7 +351,7 @@ static enum io look_at(struct pooled *pooled)
     bool look =
         loop_stats(loop)->turns - pooled->idle_turn > 1 || loop_now_ns(loop) - loop_turned_ns(loop) > LOOK_AFTER_NS;
 
-    return http_check_idle(pooled->conn, look);
+    return pool_check(pooled, look);
 }
 
 struct pooled *pool_lend(struct pooled *pooled)
@@ -347,6 +364,8 @@ struct pooled *pool_lend(struct pooled *pooled)
     pooled->pool->lent++;
     list_push_back(&pooled->pool->lent_conns, &pooled->by_age);
     host_count_add(&counts->active, 1);
+    if (pooled->conn->multiplexed)
+        shared_begin(pooled);
     return pooled;
 }
 
@@ -411,6 +430,8 @@ static struct pooled *lend_idle(struct pooled *pooled)
 {
     pooled->used_at_idle_ns = idle_ns(pooled);
     unlink_idle(pooled);
+    if (pooled->conn->multiplexed)
+        shared_prove(pooled);
     return pool_lend(pooled);
 }
 
@@ -509,5 +530,7 @@ enum reason pool_explain(struct pool *pool, struct host *host, const struct tran
     if (transport->disable_keep_alives)
         return REASON_KEEP_ALIVE_OFF;
     reason = pool->refused ? pool->refusal : ledger_explain(&counts->ledger, ever);
+    if (reason == REASON_POOL_EMPTY_BURST && shared_is_full(pool, host))
+        return REASON_NO_STREAM;
     return host->proxy_header > 0 && reason == REASON_POOL_EMPTY_BURST ? REASON_PRIVATE : reason;
 }

@@ -1,9 +1,9 @@
 /* pool.h: one worker's part of the process's one pool of upstream connections.
  *
- * A connection is in exactly one place: idle here, lent to a fetch, or closing. Idle ones stand in a stack for each
- * host, the last used on top. Caps count over the whole process. Liveness has two layers: news of idle connections is
- * handled before anything else of a batch, and a connection that was idle for longer than one loop turn is looked at
- * right before use. SPDX-License-Identifier: Apache-2.0 */
+ * A connection is in exactly one place: idle here, lent to a fetch (or to several: shared.h), or closing. Idle ones
+ * stand in a stack for each host, the last used on top. Caps count over the whole process. Liveness has two layers:
+ * news of idle connections is handled before anything else of a batch, and a connection that was idle for longer than
+ * one loop turn is looked at right before use. SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_UPSTREAM_POOL_H
 #define HOLDFAST_UPSTREAM_POOL_H
 
@@ -22,7 +22,7 @@ struct pooled {
     struct pool *pool;
     struct host *host;
     struct task task;         /* news while idle */
-    struct list_node by_host; /* in the host's stack while idle */
+    struct list_node by_host; /* in the host's stack while idle, in its offer while offered */
     struct list_node by_age;  /* in the pool's list while idle, oldest first; while lent, in that of the lent ones */
     uint64_t opened_ns, idle_since_ns, idle_turn;
     uint64_t lent_ns;            /* when it was last lent */
@@ -37,6 +37,12 @@ struct pooled {
     uint64_t old_at_ns;          /* not used again from then on; UINT64_MAX: never */
     uint64_t idle_limit_ns;      /* how long it may stay idle */
     uint32_t uses;               /* requests it was lent for */
+    uint32_t streams;            /* of those that carry many: requests it is lent for now; 0 for others */
+    uint64_t heard_ns;           /* the same: when an answer began on it last, or it became active */
+    uint64_t pinged_ns;          /* the same: when it was asked for a sign of life; 0: never */
+    bool offered;                /* to other requests while it is in use (shared.h) */
+    bool withdrawn;              /* ... not any more, for the reason and of the side: */
+    uint8_t left_for, left_side; /* enum reason, enum side */
     uint32_t rtt_us;             /* of the last sample; 0: none yet */
     uint32_t unsure_ns;          /* so much earlier the host may have begun to count than its last byte was read */
     uint32_t id;                 /* for people: of the worker that made it, counted from 1; times 256, and the worker */
@@ -108,6 +114,8 @@ struct pool_row {
     uint32_t uses;
     uint64_t age_ns, idle_ns; /* idle_ns: when active, before this use */
     uint64_t bytes_in, bytes_out, rtt_ns;
+    const char *protocol;          /* as ALPN calls it */
+    uint32_t streams, streams_max; /* requests it carries now, and at most */
 };
 
 /* Fills rows with those connections whose id is above `after`, by id, `count` and POOL_LIST_MAX at most; how many. On

@@ -1,7 +1,9 @@
 /* pool_dial.c: where a pool's connections come from: dials, and the records of fresh streams.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "http/h2/h2.h"
 #include "upstream/addresses.h"
 #include "upstream/pool_internal.h"
+#include "upstream/shared.h"
 #include "upstream/time_wait.h"
 
 static struct socket_options socket_options(const struct host *host, const struct transport *transport)
@@ -18,6 +20,17 @@ static struct socket_options socket_options(const struct host *host, const struc
     };
 }
 
+static const struct str both[] = {STR_INIT("h2"), STR_INIT("http/1.1")};
+
+/* Without ALPN a host speaks HTTP/1.1, as KrakenD's hosts do. */
+static void set_protocols(struct connect_options *options, const struct host *host)
+{
+    if (host->protocol == HOST_HTTP1)
+        return;
+    options->protocols = both;
+    options->protocol_count = host->protocol == HOST_ALPN ? COUNT_OF(both) : 1;
+}
+
 /* How a connection of the host is secured. */
 static void set_tls(struct connect_options *options, const struct pool *pool, const struct host *host,
                     const struct transport *transport)
@@ -27,6 +40,7 @@ static void set_tls(struct connect_options *options, const struct pool *pool, co
     options->sessions = hosts_sessions(pool->hosts);
     options->session_scope = host->key;
     options->tls_handshake_limit_ns = (uint64_t)transport->tls_handshake_timeout_ns;
+    set_protocols(options, host);
 }
 
 static void set_proxy(struct connect_options *options, const struct host *host)
@@ -76,6 +90,8 @@ void pool_dial_ended(struct pool *pool, struct host *host, enum dial_end end)
         host_count_add(&counts->dial_failures, 1);
     if (end != DIAL_ADOPTED)
         gate_leave(pool->gate, host);
+    if (host->protocol != HOST_HTTP1)
+        gate_wake_all(pool->racers, host); /* those who had joined it */
 }
 
 /* A fresh connection's last moment of use, give or take 10 %, so that connections made together do not end together. */
@@ -86,6 +102,34 @@ static uint64_t old_at_ns(struct pool *pool, const struct transport *transport)
     if (transport->max_connection_age_ns <= 0)
         return UINT64_MAX;
     return loop_now_ns(pool->loop) + age_ns - age_ns / 10 + rng_below(loop_rng(pool->loop), age_ns / 5 + 1);
+}
+
+static bool chose_h2(const struct host *host, struct stream *stream)
+{
+    struct tls_info info;
+
+    if (!host->tls)
+        return true;
+    tls_info(stream, &info);
+    return str_eq(info.protocol, STR("h2"));
+}
+
+/* In the version that the host's setting, or its choice, says. NULL with *err: the stream is closed. */
+static struct http_conn *make_conn(struct host *host, struct stream *stream, const struct http_conn_options *options,
+                                   struct task *owner, struct error *err)
+{
+    bool h2 = host->protocol != HOST_HTTP1 && chose_h2(host, stream);
+
+    if (host->protocol == HOST_ALPN)
+        atomic_store_explicit(&host->choice, h2 ? CHOICE_HTTP2 : CHOICE_HTTP1, memory_order_relaxed);
+    if (h2)
+        return h2_client_new(stream, options, owner, err);
+    if (host->protocol != HOST_HTTP2)
+        return h1_client_new(stream, options, NULL, err);
+    stream_close(stream, false);
+    error_set(err, FAULT_UPSTREAM, ERROR_TLS_PROTOCOL, "%.*s: does not choose HTTP/2 (ALPN)", STR_ARG(host->url));
+    err->retry_safe = true;
+    return NULL;
 }
 
 struct pooled *pool_make(struct pool *pool, struct host *host, const struct transport *transport, struct stream *stream,
@@ -109,7 +153,7 @@ struct pooled *pool_make(struct pool *pool, struct host *host, const struct tran
                               .opened_ns = loop_now_ns(pool->loop),
                               .id = ++pool->made << 8 | (pool->worker & 0xff),
                               .old_at_ns = old_at_ns(pool, transport)};
-    pooled->conn = h1_client_new(stream, &options, NULL, err);
+    pooled->conn = make_conn(host, stream, &options, &pooled->task, err);
     if (!pooled->conn) {
         slab_give(pool->records, pooled);
         return NULL;

@@ -23,6 +23,8 @@ struct pool {
     struct timer expiry; /* of the first in by_age */
     struct slab *records;
     struct dial_gate *gate;
+    struct shared **shared; /* by host->index: shared.c */
+    uint32_t shared_count;
     struct dial_gate *racers; /* fetches that wait for a connection of their own, or for whichever comes first */
     uint64_t lent;
     struct list lent_conns; /* the same ones */
@@ -57,6 +59,7 @@ void pool_uncount_idle(struct pool *pool, struct host *host); /* one less in the
 /* Puts one whose idle time has begun elsewhere where it belongs in the lists, and wakes who waits. */
 void pool_link(struct pooled *pooled, struct list *stack);
 void pool_run_idle_news(struct task *task);
+enum io pool_check(struct pooled *pooled, bool look); /* of an idle one: as http_check_idle */
 uint64_t pool_expires_ns(const struct pooled *pooled);
 bool pool_is_old(const struct pooled *pooled);
 void pool_note_stray(struct pooled *pooled, enum stray stray); /* a sign for quarantine.h */
@@ -75,10 +78,24 @@ static inline void pool_tell_oldest(struct pool *pool, const struct host *host)
                           memory_order_relaxed);
 }
 
+/* shared.c: of connections that carry many requests at once */
+struct shared;
+void shared_free(struct pool *pool);
+void shared_begin(struct pooled *pooled);                      /* its first stream: it becomes active */
+bool shared_end_stream(struct pooled *pooled);                 /* true: others are still on it, and it stays active */
+void shared_consider(struct pooled *pooled);                   /* its room may have changed: is it offered? */
+void shared_forget(struct pooled *pooled, enum reason reason); /* it is about to be closed */
+void shared_prove(struct pooled *pooled);                      /* an idle one is about to be used: is a PING due? */
+void shared_flush(struct pool *pool);                          /* those in use now end with their last stream */
+/* Is there one in use here? When nothing could be taken, they have no room. */
+bool shared_is_full(const struct pool *pool, const struct host *host);
+
 /* warm_floor.c */
 void pool_open_floors(struct pool *pool);
 
-/* pool_return.c: is there a point in keeping it for another request? And its idle time begins. */
+/* pool_return.c: has it carried its maximum of requests? */
+bool pool_is_used_up(const struct pooled *pooled, const struct transport *transport);
+/* Is there a point in keeping it for another request? And its idle time begins. */
 bool pool_is_worth_keeping(const struct pooled *pooled, const struct transport *transport);
 void pool_begin_idle(struct pooled *pooled, const struct transport *transport);
 

@@ -1,4 +1,5 @@
 /* pool_list.c: the connections of a worker, told one by one. SPDX-License-Identifier: Apache-2.0 */
+#include "http/h2/h2.h"
 #include "upstream/pool_internal.h"
 
 #include <string.h>
@@ -32,9 +33,19 @@ static void keep_all(struct page *page, const struct list *list)
         keep(page, container_of(node, struct pooled, by_age));
 }
 
+static uint32_t streams_max(const struct pooled *pooled)
+{
+    struct h2_client_facts facts;
+
+    if (!pooled->conn->multiplexed)
+        return 1;
+    h2_client_facts(pooled->conn, &facts);
+    return facts.streams_max;
+}
+
 static void tell(const struct pool *pool, const struct pooled *pooled, struct pool_row *row)
 {
-    bool active = !list_holds(&pooled->by_host);
+    bool active = pooled->streams > 0 || !list_holds(&pooled->by_host);
     struct http_conn_facts facts;
     struct tcp_facts tcp;
 
@@ -54,6 +65,9 @@ static void tell(const struct pool *pool, const struct pooled *pooled, struct po
         .idle_ns = active ? pooled->used_at_idle_ns : loop_now_ns(pool->loop) - pooled->idle_since_ns,
         .bytes_in = facts.bytes_in,
         .bytes_out = facts.bytes_out,
+        .protocol = pooled->conn->multiplexed ? "h2" : "http/1.1",
+        .streams = pooled->conn->multiplexed ? pooled->streams : active,
+        .streams_max = streams_max(pooled),
     };
     if (stream_facts(pooled->conn->stream, &tcp))
         row->rtt_ns = tcp.rtt_ns;

@@ -98,7 +98,7 @@ static void take_back(struct pooled *pooled)
     host_count_add(&pool_counts(pooled->pool, pooled->host)->active, -1);
 }
 
-static bool is_used_up(const struct pooled *pooled, const struct transport *transport)
+bool pool_is_used_up(const struct pooled *pooled, const struct transport *transport)
 {
     return transport->max_requests_per_connection > 0 &&
            pooled->uses >= (uint64_t)transport->max_requests_per_connection;
@@ -126,13 +126,18 @@ static enum reason reason_of(const struct pooled *pooled, const struct transport
     struct http_conn_facts facts;
 
     http_facts(pooled->conn, &facts);
+    if (pooled->withdrawn) {
+        *side = (enum side)pooled->left_side;
+        return (enum reason)pooled->left_for;
+    }
     *side = SIDE_PEER;
     switch (facts.unfit) {
     case HTTP_UNFIT_PEER:
     case HTTP_UNFIT_VERSION:
     case HTTP_UNFIT_CLOSED:
-    case HTTP_UNFIT_GOAWAY:
         return REASON_PEER_CLOSE_ANNOUNCED;
+    case HTTP_UNFIT_GOAWAY:
+        return REASON_GOAWAY;
     case HTTP_UNFIT_NO_LENGTH:
         return REASON_NO_LENGTH;
     case HTTP_UNFIT_FRAMING:
@@ -153,7 +158,7 @@ static enum reason reason_of(const struct pooled *pooled, const struct transport
     *side = SIDE_OURS;
     if (pool_is_old(pooled))
         return REASON_AGE;
-    if (is_used_up(pooled, transport))
+    if (facts.unfit == HTTP_UNFIT_USED_UP || pool_is_used_up(pooled, transport))
         return REASON_COUNT;
     if (transport->disable_keep_alives)
         return REASON_KEEP_ALIVE_OFF;
@@ -177,7 +182,7 @@ void pool_note_stray(struct pooled *pooled, enum stray stray)
 bool pool_is_worth_keeping(const struct pooled *pooled, const struct transport *transport)
 {
     return !transport->disable_keep_alives && http_room(pooled->conn) > 0 && !pool_is_old(pooled) &&
-           !is_used_up(pooled, transport) && !addresses_has_left(pooled) &&
+           !pool_is_used_up(pooled, transport) && !pooled->withdrawn && !addresses_has_left(pooled) &&
            !quarantine_holds(&pooled->host->quarantine, loop_now_ns(pooled->pool->loop)) &&
            host_keeps_it(pooled, transport);
 }
@@ -218,7 +223,7 @@ static void sample_rtt(struct pooled *pooled)
  * connection is when the bytes leave. */
 void pool_sent(struct pooled *pooled)
 {
-    if (pooled->uses % LAG_EVERY_USES == 1)
+    if (pooled->uses % LAG_EVERY_USES == 1 && pooled->streams <= 1)
         idle_limit_lag(pooled->host->idle_limit, pooled->pool->worker,
                        loop_clock_ns(pooled->pool->loop) - pooled->lent_ns);
 }
@@ -226,6 +231,8 @@ void pool_sent(struct pooled *pooled)
 void pool_return(struct pooled *pooled, const struct transport *transport)
 {
     sample_rtt(pooled);
+    if (pooled->conn->multiplexed && shared_end_stream(pooled))
+        return;
     take_back(pooled);
     pool_settle(pooled, transport);
 }

@@ -21,6 +21,7 @@ static void forget(struct pooled *pooled)
     list_remove(&pooled->owner->list, &pooled->by_host);
     pooled->owner = NULL;
     http_set_idle(pooled->conn, NULL);
+    pooled->task.run = pool_run_idle_news;
     task_forget(pool_loop(pooled->pool), &pooled->task);
 }
 

@@ -3,10 +3,12 @@
 
 #include "base/assert.h"
 
-static bool died_without_answer(const struct error *failure)
+static bool died_without_answer(const struct resend_evidence *evidence, const struct error *failure)
 {
-    return failure->code == ERROR_NO_ANSWER || failure->code == ERROR_RESET || failure->code == ERROR_CLOSED ||
-           failure->code == ERROR_DEAD_PATH;
+    if (evidence->alive)
+        return false;
+    return failure->code == ERROR_NO_ANSWER || failure->code == ERROR_GOAWAY || failure->code == ERROR_RESET ||
+           failure->code == ERROR_CLOSED || failure->code == ERROR_DEAD_PATH;
 }
 
 bool resend_is_idempotent(const struct http_head *head)
@@ -25,7 +27,10 @@ static bool kernel_may_know(const struct resend_evidence *evidence, const struct
 enum resend resend_decide(const struct http_head *head, const struct resend_evidence *evidence,
                           const struct error *failure)
 {
-    if (evidence->resends > 0 || evidence->answer_seen || !evidence->replayable || !died_without_answer(failure))
+    if (evidence->refused && evidence->resends < RESEND_REFUSED_MAX && evidence->replayable)
+        return RESEND_REFUSED;
+    if (evidence->resends > 0 || evidence->answer_seen || !evidence->replayable ||
+        !died_without_answer(evidence, failure))
         return RESEND_NO;
     if (evidence->bytes_sent == 0)
         return RESEND_NOTHING_LEFT;
@@ -41,7 +46,8 @@ enum resend resend_decide(const struct http_head *head, const struct resend_evid
 
 const char *resend_name(enum resend rung)
 {
-    static const char *const names[] = {"no", "nothing_left", "unread", "idempotent", "ask_kernel"};
+    static const char *const names[] = {"no",      "nothing_left", "unread",    "idempotent",
+                                        "refused", "misdirected",  "ask_kernel"};
 
     ASSERT(rung < RESEND_COUNT);
     return names[rung];
@@ -58,7 +64,7 @@ enum resend_refusal resend_refusal(const struct http_head *head, const struct re
         return REFUSAL_ANSWER_BEGUN;
     if (!evidence->replayable)
         return REFUSAL_BODY_NOT_REPLAYABLE;
-    if (!died_without_answer(failure))
+    if (!died_without_answer(evidence, failure))
         return REFUSAL_NOT_A_CLOSE;
     if (!evidence->reused)
         return REFUSAL_FRESH_CONNECTION;

@@ -1,13 +1,16 @@
 /* resend.h: may this request be sent again? The evidence ladder, top down; the first rung that holds decides.
  *
  *   E0  nothing of the request left us                              any method: it is not even a retry
+ *   E1  the host says that it has not processed it: RST_STREAM with     any method, RESEND_REFUSED_MAX times
+ *       REFUSED_STREAM, a stream above GOAWAY's last one
  *   E2  the kernel proves that the host never took a byte           any method, under resend: unacked
  *   E3  a kept connection died without an answer, and doing the     idempotent methods, or an idempotency key
  *       request twice does no harm
  *   else no
  *
- * (E1 and the rungs for HTTP/2 come with it.) At most once for each request, always on a fresh connection, only with a
- * body that can be given again, never after a byte of an answer. RFC 9110 9.2.2, RFC 9112 9.3.1.
+ * An answer of 421 on a connection that carries many is such a word too (RFC 9110 15.5.20). Else at most once for each
+ * request, on a fresh connection; always only with a body that can be given again, never after a byte of an answer.
+ * RFC 9110 9.2.2, RFC 9112 9.3.1, RFC 9113 8.7.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_UPSTREAM_RESEND_H
 #define HOLDFAST_UPSTREAM_RESEND_H
@@ -20,15 +23,21 @@ enum resend {
     RESEND_NOTHING_LEFT, /* E0 */
     RESEND_UNREAD,       /* E2 */
     RESEND_IDEMPOTENT,   /* E3 */
+    RESEND_REFUSED,      /* E1 */
+    RESEND_MISDIRECTED,  /* 421 */
     RESEND_ASK_KERNEL,   /* E2 may hold: ask, and decide again with `proof` */
     RESEND_COUNT
 };
+
+enum { RESEND_REFUSED_MAX = 2 };
 
 enum resend_proof { PROOF_NOT_ASKED, PROOF_UNREAD, PROOF_NONE };
 
 struct resend_evidence {
     enum resend_policy policy;
     enum resend_proof proof;
+    bool refused;        /* the host says that it has not processed it */
+    bool alive;          /* the connection goes on: only this request came to nothing */
     bool reused;         /* the connection had carried a request before */
     bool answer_seen;    /* any byte of an answer came */
     bool replayable;     /* the body can be given again from its first byte (or there is none) */
@@ -43,7 +52,7 @@ enum resend resend_decide(const struct http_head *head, const struct resend_evid
  * (Idempotency-Key, X-Idempotency-Key). */
 bool resend_is_idempotent(const struct http_head *head);
 
-const char *resend_name(enum resend rung); /* "nothing_left", "unread", "idempotent" */
+const char *resend_name(enum resend rung); /* "nothing_left", "unread", "idempotent", "refused", "misdirected" */
 
 /* Why resend_decide said no. */
 enum resend_refusal {

@@ -30,6 +30,14 @@ enum failover_policy { FAILOVER_IDEMPOTENT, FAILOVER_OFF };
 /* holdfast/upstream "idle_timeout"; KrakenD's idle_connection_timeout other than 0 comes first. */
 enum idle_policy { IDLE_LEARNED, IDLE_NEVER, IDLE_FIXED };
 
+/* holdfast/upstream "protocol": what requests are sent in. KrakenD knows HTTP/1.1 only. */
+enum upstream_protocol {
+    PROTOCOL_HTTP1,
+    PROTOCOL_AUTO, /* https:// hosts choose by ALPN, HTTP/2 first; others HTTP/1.1 */
+    PROTOCOL_H2,   /* HTTP/2 alone: by ALPN, and to http:// hosts by prior knowledge */
+    PROTOCOL_H2C,  /* HTTP/2 to http:// hosts by prior knowledge; https:// as auto */
+};
+
 /* holdfast/upstream "class": what traffic is like. Streams and tunnels last: their clocks are those of holdfast/stream
  * (gateway/service.h). */
 enum traffic_class {
@@ -69,6 +77,7 @@ struct transport {
     enum failover_policy failover;         /* the same */
     int64_t eject_after;                   /* failures in a row until a host rests; 0: never */
     enum traffic_class traffic;            /* what the requests are like */
+    enum upstream_protocol protocol;       /* what they are sent in */
     struct str pool;                       /* name of a separate pool to the same hosts; empty: the common one */
     struct addr source;                    /* our end of connections; ADDR_NONE: as the routes have it */
     uint8_t proxy_header;                  /* version of the PROXY header in front of all else; 0: none */

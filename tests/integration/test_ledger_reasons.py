@@ -17,6 +17,7 @@ import time
 import pytest
 from configs import forward_all, service
 from gateway import ROOT
+from h2_servers import NodeH2
 from nameserver import NameServer, find_dnsmasq
 from netlab import Relay, namespace
 from origin import answers_ok, reply
@@ -411,6 +412,46 @@ def drain(stage):
     fetch(stage.admin, "/v1/pools:flush", "POST", body=b"")
     stage.wait_pool(idle=0)
     stage.get()
+
+
+def speak_h2(stage, streams=0, **upstream):
+    stage.origin = stage.make.stack.enter_context(NodeH2(stage.make.directory / "node", streams=streams))
+    extra = {"holdfast/admin": {"listen": "127.0.0.1:0"}, "holdfast/upstream": {"protocol": "h2c", **upstream}}
+    workers = {"workers": 2} if upstream else {}
+    stage.gateway = stage.make.gateway(service([forward_all(stage.origin)], {"error_status": "precise", **workers}, extra))
+    stage.address, stage.admin = stage.gateway.address, stage.gateway.addresses[-1]
+
+
+@covers("goaway", new={"cold": 1, "goaway": 1}, closes={"goaway": "peer"})
+def goaway(stage):
+    speak_h2(stage)
+    stage.get("/goaway")
+    stage.get()
+
+
+@covers("no_h2_stream", new={"cold": 1, "no_h2_stream": 1})
+def no_h2_stream(stage):
+    speak_h2(stage, streams=1)
+    stage.get()
+    held = threading.Thread(target=stage.get, args=("/hold?ms=500",))
+    held.start()
+    stage.origin.wait_requests(1, "/hold")
+    stage.get()
+    held.join()
+
+
+@meets("yielded", beside={"cold", "pool_empty_burst", "no_h2_stream"})
+def yielded(stage):
+    """Two workers at a cap of one connection; clients come to both."""
+    speak_h2(stage, max_connections_per_host=1, queue_timeout="10s")
+    for _ in range(100):
+        crowd = [threading.Thread(target=stage.get, args=("/hold?ms=20",)) for _ in range(8)]
+        for one in crowd:
+            one.start()
+        for one in crowd:
+            one.join()
+        if stage.has("yielded"):
+            break
 
 
 @covers("tunnel", new={"cold": 1, "tunnel": 1}, closes={"tunnel": (1, 1)})

@@ -363,9 +363,6 @@ static const struct {
     {BACKEND("\"extra_config\": {\"holdfast/upstream\": {\"class\": \"stream\", \"balance\": \"p2c\"}}"),
      "warning: endpoints[0].backend[0].extra_config.holdfast/upstream.class: has no effect on answers that are decoded "
      "[HF0316]\n"},
-    {BACKEND("\"extra_config\": {\"holdfast/upstream\": {\"protocol\": \"h2c\"}}"),
-     "error: endpoints[0].backend[0].extra_config.holdfast/upstream.protocol: other than \"auto\" is not supported "
-     "yet in this version [HF0315]\n"},
     {BACKEND("\"extra_config\": {\"holdfast/upstream\": {\"protocol\": \"http/1.1\", \"blance\": 1}}"),
      "warning: endpoints[0].backend[0].extra_config.holdfast/upstream: unknown key \"blance\" [HF0101]\n"},
     {ENDPOINT("\"backend\": [{}, {}]"), ""},

@@ -1,0 +1,406 @@
+/* shared.c: see the header. Start with pool_take_shared, then shared_consider.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "upstream/shared.h"
+
+#include "http/h2/h2.h"
+#include "upstream/addresses.h"
+#include "upstream/pool_internal.h"
+
+#include <stdlib.h>
+
+enum { DIALS_LOST_MAX = 2 }; /* so many failed dials of others, and a request fails with them */
+#define PING_WAIT_NS   UINT64_C(5000000000)
+#define PING_AFTER_NS  UINT64_C(10000000000)
+#define PING_EVERY_NS  UINT64_C(300000000000) /* what servers of gRPC bear on connections without streams */
+#define YIELD_TURN_NS  (3 * GATE_RETRY_NS)    /* by then the other worker has looked */
+#define YIELD_AFTER_NS 100000000u /* a connection that another worker waits for serves this one so long at least */
+
+/* Of one host, in one worker. */
+struct shared {
+    struct list offer;    /* connections in use that had room when last seen; the next to be used is first */
+    uint64_t joined;      /* requests that wait for dials of others */
+    uint64_t failures;    /* dials that failed, ever */
+    uint64_t yielded_ns;  /* when one went for the sake of another worker; 0: none has */
+    struct error failure; /* of the last one */
+};
+
+static struct shared *find(const struct pool *pool, const struct host *host)
+{
+    return host->index < pool->shared_count ? pool->shared[host->index] : NULL;
+}
+
+static bool grow(struct pool *pool, uint32_t index)
+{
+    uint32_t count = index + 16;
+    struct shared **shared = realloc(pool->shared, count * sizeof(*shared));
+
+    if (!shared)
+        return false;
+    for (uint32_t i = pool->shared_count; i < count; i++)
+        shared[i] = NULL;
+    pool->shared = shared;
+    pool->shared_count = count;
+    return true;
+}
+
+/* NULL: no memory. */
+static struct shared *find_or_make(struct pool *pool, const struct host *host)
+{
+    struct shared *shared = find(pool, host);
+
+    if (shared || (host->index >= pool->shared_count && !grow(pool, host->index)))
+        return shared;
+    shared = calloc(1, sizeof(*shared));
+    if (shared)
+        list_init(&shared->offer);
+    pool->shared[host->index] = shared;
+    return shared;
+}
+
+void shared_free(struct pool *pool)
+{
+    for (uint32_t i = 0; i < pool->shared_count; i++) {
+        ASSERT(!pool->shared[i] || list_is_empty(&pool->shared[i]->offer));
+        ASSERT(!pool->shared[i] || pool->shared[i]->joined == 0);
+        free(pool->shared[i]);
+    }
+    free(pool->shared);
+}
+
+static void leave_offer(struct pooled *pooled)
+{
+    if (pooled->offered)
+        list_remove(&find(pooled->pool, pooled->host)->offer, &pooled->by_host);
+    pooled->offered = false;
+}
+
+/* Those who wait for a connection may have a stream of this one. */
+static void tell_waiters(struct pooled *pooled)
+{
+    gate_wake(pooled->pool->gate, pooled->host);
+    gate_wake(pooled->pool->racers, pooled->host);
+}
+
+/* What the host says of itself holds for its next connection too. */
+static void learn(struct pooled *pooled)
+{
+    struct h2_client_facts facts;
+
+    h2_client_facts(pooled->conn, &facts);
+    if (facts.met && facts.streams_max > 0)
+        atomic_store_explicit(&pooled->host->streams_max, facts.streams_max, memory_order_relaxed);
+    if (facts.too_many_pings)
+        atomic_store_explicit(&pooled->host->ping_shy, true, memory_order_relaxed);
+}
+
+/* An active one: it stands in the offer if it has room and nothing is known to be against it. */
+void shared_consider(struct pooled *pooled)
+{
+    struct shared *shared;
+
+    learn(pooled);
+    if (http_room(pooled->conn) == 0 || pooled->withdrawn || pooled->bound) {
+        leave_offer(pooled);
+        return;
+    }
+    shared = pooled->offered ? NULL : find_or_make(pooled->pool, pooled->host);
+    if (shared)
+        list_push_front(&shared->offer, &pooled->by_host);
+    pooled->offered |= shared != NULL;
+    tell_waiters(pooled);
+}
+
+static void add_stream(struct pooled *pooled)
+{
+    struct host_counts *counts = pool_counts(pooled->pool, pooled->host);
+
+    host_count_add(&counts->streams, 1);
+    if (pooled->streams++ > 0)
+        host_count_add(&counts->beside, 1);
+}
+
+static void drop_stream(struct pooled *pooled)
+{
+    struct host_counts *counts = pool_counts(pooled->pool, pooled->host);
+
+    ASSERT(pooled->streams > 0);
+    host_count_add(&counts->streams, -1);
+    if (--pooled->streams > 0)
+        host_count_add(&counts->beside, -1);
+}
+
+void shared_begin(struct pooled *pooled)
+{
+    ASSERT(pooled->streams == 0);
+    pooled->heard_ns = loop_now_ns(pooled->pool->loop);
+    add_stream(pooled);
+    shared_consider(pooled);
+}
+
+bool shared_end_stream(struct pooled *pooled)
+{
+    drop_stream(pooled);
+    if (pooled->streams > 0)
+        shared_consider(pooled);
+    else
+        leave_offer(pooled);
+    return pooled->streams > 0;
+}
+
+/* The place that one has left is for whom it left. */
+static void note_yield(struct pooled *pooled)
+{
+    struct shared *shared = find_or_make(pooled->pool, pooled->host);
+
+    if (shared)
+        shared->yielded_ns = loop_now_ns(pooled->pool->loop);
+}
+
+void shared_forget(struct pooled *pooled, enum reason reason)
+{
+    leave_offer(pooled);
+    ASSERT(pooled->streams <= 1);
+    if (pooled->streams > 0)
+        drop_stream(pooled);
+    if (reason == REASON_YIELDED)
+        note_yield(pooled);
+}
+
+static bool others_wait(const struct pool *pool, const struct host *host)
+{
+    uint64_t own = atomic_load_explicit(&host->counts[pool->worker].waiting, memory_order_relaxed);
+
+    return atomic_load_explicit(&host->waiting, memory_order_relaxed) > own;
+}
+
+bool pool_owes_turn(const struct pool *pool, const struct host *host)
+{
+    const struct shared *shared = find(pool, host);
+
+    return shared && shared->yielded_ns > 0 && loop_now_ns(pool->loop) - shared->yielded_ns < YIELD_TURN_NS &&
+           others_wait(pool, host);
+}
+
+void pool_withdraw(struct pooled *pooled, enum reason reason, enum side side)
+{
+    ASSERT(pooled->conn->multiplexed);
+    leave_offer(pooled);
+    if (pooled->withdrawn)
+        return;
+    pooled->withdrawn = true;
+    pooled->left_for = (uint8_t)reason;
+    pooled->left_side = (uint8_t)side;
+}
+
+/* It went wrong, so it will not do for others either: not only that it is full, or told us that it ends. */
+static bool is_over(const struct pooled *pooled)
+{
+    struct http_conn_facts facts;
+
+    http_facts(pooled->conn, &facts);
+    return facts.unfit != HTTP_FIT && facts.unfit != HTTP_UNFIT_GOAWAY && facts.unfit != HTTP_UNFIT_OURS &&
+           facts.unfit != HTTP_UNFIT_USED_UP;
+}
+
+bool pool_is_alive(const struct pooled *pooled)
+{
+    struct http_conn_facts facts;
+
+    http_facts(pooled->conn, &facts);
+    return pooled->conn->multiplexed && facts.unfit == HTTP_FIT;
+}
+
+void pool_let_go(struct pooled *pooled, const struct transport *transport, enum reason reason, enum side side)
+{
+    if (!pooled->conn->multiplexed) {
+        pool_discard(pooled, reason, side);
+        return;
+    }
+    if (reason == REASON_MIDDLEBOX || is_over(pooled))
+        pool_withdraw(pooled, reason, side);
+    pool_return(pooled, transport);
+}
+
+/* Other workers wait at the host's cap: connections that cannot move would leave them out for ever. */
+static bool must_yield(const struct pooled *pooled)
+{
+    return others_wait(pooled->pool, pooled->host) &&
+           loop_now_ns(pooled->pool->loop) - pooled->opened_ns >= YIELD_AFTER_NS;
+}
+
+/* It was asked for a sign of life, and gives none. */
+static bool is_mute(const struct pooled *pooled, uint64_t now_ns)
+{
+    struct h2_client_facts facts;
+
+    if (pooled->pinged_ns == 0 || now_ns - pooled->pinged_ns < PING_WAIT_NS)
+        return false;
+    h2_client_facts(pooled->conn, &facts);
+    return facts.heard_ns < facts.ping_sent_ns && facts.ping_answered_ns < facts.ping_sent_ns;
+}
+
+/* Why no other request should be given to it, though it has room; REASONS: nothing. */
+static enum reason objection(const struct pooled *pooled, const struct transport *transport)
+{
+    uint64_t now_ns = loop_now_ns(pooled->pool->loop);
+
+    if (pool_is_old(pooled))
+        return REASON_AGE;
+    if (pool_is_used_up(pooled, transport))
+        return REASON_COUNT;
+    if (addresses_has_left(pooled))
+        return REASON_ADDRESS_GONE;
+    if (quarantine_holds(&pooled->host->quarantine, now_ns))
+        return REASON_QUARANTINE;
+    if (path_forbids(&pooled->host->path, pooled->heard_ns, now_ns) || is_mute(pooled, now_ns))
+        return REASON_MIDDLEBOX;
+    return transport->max_connections_per_host > 0 && must_yield(pooled) ? REASON_YIELDED : REASONS;
+}
+
+/* False: it is out of the offer now. */
+static bool stays_offered(struct pooled *pooled, const struct transport *transport)
+{
+    enum reason reason = objection(pooled, transport);
+
+    if (reason != REASONS)
+        pool_withdraw(pooled, reason, SIDE_OURS);
+    else if (http_room(pooled->conn) == 0)
+        leave_offer(pooled);
+    return pooled->offered;
+}
+
+/* Bodies that wait for the window of the whole connection would hold up the next one too. And before the host has said
+ * how many it takes, it takes as many as it did the last time. */
+static bool is_held_up(const struct pooled *pooled)
+{
+    uint32_t most = atomic_load_explicit(&pooled->host->streams_max, memory_order_relaxed);
+    struct h2_client_facts facts;
+
+    h2_client_facts(pooled->conn, &facts);
+    return facts.window_shut || (!facts.met && most > 0 && pooled->streams >= most);
+}
+
+static bool will_do(const struct pooled *pooled, const struct shared_pick *pick)
+{
+    return pooled->id != pick->unlike && pooled->opened_ns >= pick->since_ns && !is_held_up(pooled);
+}
+
+static struct pooled *lend(struct pooled *pooled)
+{
+    pooled->lent_ns = loop_now_ns(pooled->pool->loop);
+    pooled->uses++;
+    add_stream(pooled);
+    return pooled;
+}
+
+struct pooled *pool_take_shared(struct pool *pool, struct host *host, const struct transport *transport,
+                                const struct shared_pick *pick)
+{
+    struct shared *shared = find(pool, host);
+    struct list_node *node = shared && !transport->disable_keep_alives ? list_first(&shared->offer) : NULL;
+
+    for (struct list_node *next; node; node = next) {
+        struct pooled *pooled = container_of(node, struct pooled, by_host);
+
+        next = list_next(&shared->offer, node);
+        if (stays_offered(pooled, transport) && will_do(pooled, pick))
+            return lend(pooled);
+    }
+    return NULL;
+}
+
+/* An answer may take its time. Where no answer has shown yet that the path bears so long a silence, a PING asks for a
+ * sign of life at once: never without a request, never more often than any server bears, and never a host that once
+ * found it too much. */
+void shared_prove(struct pooled *pooled)
+{
+    uint64_t now_ns = loop_now_ns(pooled->pool->loop);
+
+    if (pooled->used_at_idle_ns < PING_AFTER_NS || pooled->used_at_idle_ns <= pooled->survived_ns ||
+        (pooled->pinged_ns > 0 && now_ns - pooled->pinged_ns < PING_EVERY_NS) ||
+        atomic_load_explicit(&pooled->host->ping_shy, memory_order_relaxed))
+        return;
+    if (h2_client_ping(pooled->conn))
+        pooled->pinged_ns = now_ns;
+}
+
+bool shared_is_full(const struct pool *pool, const struct host *host)
+{
+    return host_multiplexes(host) &&
+           atomic_load_explicit(&host->counts[pool->worker].streams, memory_order_relaxed) > 0;
+}
+
+void shared_flush(struct pool *pool)
+{
+    for (struct list_node *node = list_first(&pool->lent_conns); node; node = list_next(&pool->lent_conns, node)) {
+        struct pooled *pooled = container_of(node, struct pooled, by_age);
+
+        if (pooled->conn->multiplexed)
+            pool_withdraw(pooled, REASON_DRAIN, SIDE_OURS);
+    }
+}
+
+/* Before anything is known of it a host's first connection is for all who come; then for as many as the last one took.
+ * Whoever dials has a stream of it himself. */
+static bool is_enough_for(const struct pool *pool, const struct host *host, uint64_t joined)
+{
+    uint64_t dialing = atomic_load_explicit(&host->counts[pool->worker].dialing, memory_order_relaxed);
+    uint64_t streams = atomic_load_explicit(&host->streams_max, memory_order_relaxed);
+
+    return host_multiplexes(host) && host->proxy_header == 0 && dialing > 0 &&
+           (streams == 0 || joined <= dialing * (streams - 1));
+}
+
+bool pool_dials_suffice(const struct pool *pool, const struct host *host)
+{
+    const struct shared *shared = find(pool, host);
+
+    return is_enough_for(pool, host, (shared ? shared->joined : 0) + 1);
+}
+
+bool pool_join(struct pool *pool, struct host *host, struct pool_joining *joining)
+{
+    struct shared *shared = find_or_make(pool, host);
+
+    if (!shared)
+        return false;
+    joining->joined = true;
+    joining->failures = shared->failures;
+    shared->joined++;
+    host_count_add(&pool_counts(pool, host)->beside, 1);
+    return true;
+}
+
+void pool_leave_dials(struct pool *pool, struct host *host, struct pool_joining *joining)
+{
+    if (!joining->joined)
+        return;
+    find(pool, host)->joined--;
+    host_count_add(&pool_counts(pool, host)->beside, -1);
+    joining->joined = false;
+}
+
+enum join_news pool_join_news(struct pool *pool, const struct host *host, struct pool_joining *joining,
+                              struct error *err)
+{
+    const struct shared *shared = find(pool, host);
+
+    if (joining->failures != shared->failures)
+        joining->lost++;
+    joining->failures = shared->failures;
+    if (joining->lost >= DIALS_LOST_MAX) {
+        *err = shared->failure;
+        return JOIN_FAIL;
+    }
+    return is_enough_for(pool, host, shared->joined) ? JOIN_WAIT : JOIN_DIAL;
+}
+
+void pool_note_failed_dial(struct pool *pool, const struct host *host, const struct error *failure)
+{
+    struct shared *shared = find(pool, host);
+
+    if (!shared)
+        return;
+    shared->failures++;
+    shared->failure = *failure;
+}

@@ -1,0 +1,313 @@
+"""test_upstream_h2.py: hosts that are spoken to in HTTP/2: who chooses it, how connections are shared and left, what is
+sent again, and that nothing runs twice. SPDX-License-Identifier: Apache-2.0
+"""
+import concurrent.futures
+import json
+import random
+import re
+import subprocess
+import time
+
+import pytest
+from certificates import Authority
+from configs import proxy
+from gateway import release_binary_path
+from h2_servers import Nghttpd, NginxH2, NodeH2
+from rawhttp import Client, fetch
+from servers import find_tool
+from tls_origin import TlsOrigin
+from waiting import eventually
+
+ADMIN = {"holdfast/admin": {"listen": "127.0.0.1:0"}}
+
+pytestmark = pytest.mark.skipif(NodeH2.missing is not None, reason=str(NodeH2.missing))
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="module")
+def certificate(authority):
+    return authority.issue("server")
+
+
+@pytest.fixture
+def node(make, tmp_path):
+    def start(**options):
+        return make.stack.enter_context(NodeH2(tmp_path / f"node{random.randrange(1 << 30)}", **options))
+    return start
+
+
+class Stage:
+    """A gateway in front of an origin that is spoken to as `protocol` says."""
+
+    def __init__(self, make, origin, protocol="h2c", server=None, upstream=None, authority=None, **root):
+        extra = {**ADMIN, "holdfast/upstream": {"protocol": protocol, **(upstream or {})}}
+        if protocol is None:
+            del extra["holdfast/upstream"]["protocol"]
+        if authority:
+            root["client_tls"] = {"ca_certs": [str(authority.certificate)], "min_version": "TLS12"}
+        self.origin = origin
+        self.gateway = make.gateway(proxy(origin, server, extra, timeout="20s", **root))
+        self.admin = self.gateway.addresses[-1]
+
+    def get(self, path="/", method="GET", body=None, **headers):
+        with Client(self.gateway.address) as client:
+            return client.request(method, path, fields=list(headers.items()), body=body)
+
+    def together(self, *paths, method="GET", body=None):
+        """Answers of requests that are under way at once."""
+        with concurrent.futures.ThreadPoolExecutor(len(paths)) as crowd:
+            return list(crowd.map(lambda path: self.get(path, method, body), paths))
+
+    def pool(self):
+        return json.loads(fetch(self.admin, "/v1/pools").body)["hosts"][0]
+
+    def conns(self):
+        return json.loads(fetch(self.admin, "/v1/conns").body)["connections"]
+
+    def metric(self, text):
+        lines = fetch(self.admin, "/metrics").body.decode().splitlines()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(text))
+
+    def settled(self):
+        """Nothing is under way; every request was counted once, and every connection is somewhere."""
+        pool = eventually(lambda: self.pool() if self.pool()["active"] == 0 and self.pool()["dialing"] == 0 else None)
+        assert pool["streams"] == 0
+        assert pool["new"] == sum(pool["new_by"].values())
+        closed = sum(count for sides in pool["closes"].values() for count in sides.values())
+        opened = self.metric("holdfast_upstream_connections_opened_total")
+        assert opened == closed + pool["idle"] + pool["active"]
+        return pool
+
+
+def test_many_requests_share_one_connection(make, node):
+    stage = Stage(make, node())
+    answers = stage.together(*["/gate?count=20"] * 20)
+    assert [answer.body for answer in answers] == [b"through"] * 20
+    assert len(stage.origin.sessions()) == 1
+    pool = stage.settled()
+    assert (pool["new"], pool["shared"], pool["reused"]) == (1, 19, 0)
+    assert pool["protocol"] == "h2" and pool["idle"] == 1
+    assert stage.get().body == b"OK"
+    assert stage.settled()["reused"] == 1
+    assert len(stage.origin.sessions()) == 1
+
+
+def test_a_cold_burst_makes_one_connection(make, node, authority, certificate):
+    """Before it is known what the host speaks, the others wait for the first handshake."""
+    stage = Stage(make, node(certificate=certificate), "auto", authority=authority)
+    stage.together(*["/gate?count=30"] * 30)
+    pool = stage.settled()
+    assert pool["new"] == 1 and pool["shared"] == 29 and pool["tls_full"] == 1
+    assert pool["protocol"] == "h2"
+
+
+@pytest.mark.parametrize("protocol, secure, spoken", [
+    (None, False, "http1"), (None, True, "http1"), ("http/1.1", True, "http1"), ("auto", True, "h2"), ("h2", True, "h2"),
+    ("h2c", True, "h2"), ("h2c", False, "h2"), ("h2", False, "h2")])
+def test_what_is_spoken(make, node, authority, certificate, protocol, secure, spoken):
+    if not secure and spoken == "http1":
+        origin = make.origin()
+    else:
+        origin = node(certificate=certificate if secure else None)
+    stage = Stage(make, origin, protocol, authority=authority if secure else None)
+    assert stage.get("/x").body == b"OK"
+    if secure or spoken == "h2":
+        assert ("http1" in origin.requests("/x")[0]) == (spoken == "http1")
+    assert stage.pool()["protocol"] == {"h2": "h2", "http1": "http/1.1"}[spoken]
+    row = stage.conns()[0]
+    assert row["protocol"] == {"h2": "h2", "http1": "http/1.1"}[spoken]
+    assert row["streams"] == 0
+    assert (row["streams_max"] > 1) == (spoken == "h2")
+
+
+def test_auto_takes_what_the_host_chooses(make, authority, certificate):
+    origin = make.stack.enter_context(TlsOrigin(certificate))
+    stage = Stage(make, origin, "auto", authority=authority)
+    assert [answer.status for answer in stage.together(*["/"] * 8)] == [200] * 8
+    assert stage.settled()["protocol"] == "http/1.1"
+
+
+def test_h2_alone_is_no_other(make, authority, certificate):
+    origin = make.stack.enter_context(TlsOrigin(certificate))
+    stage = Stage(make, origin, "h2", authority=authority)
+    assert stage.get().status >= 500
+    assert origin.requests == [] if hasattr(origin, "requests") else True
+
+
+def test_heads_and_bodies_pass(make, node):
+    stage = Stage(make, node())
+    answer = stage.get("/fields", **{"X-Asked": "yes", "Cookie": "a=b; c=d"})
+    assert answer.get("x-one") == "1" and answer.all("set-cookie") == ["a=1", "b=2"]
+    seen = stage.origin.requests("/fields")[0]["headers"]
+    assert seen["x-asked"] == "yes" and seen["cookie"] == "a=b; c=d"
+    assert seen[":authority"] == f"127.0.0.1:{stage.origin.port}" and seen[":scheme"] == "http"
+    assert not {"connection", "transfer-encoding", "keep-alive"} & set(seen)
+    body = random.Random(1).randbytes(700_000)
+    assert stage.get("/echo", "POST", body).body == body
+    assert len(stage.get("/bytes?n=3000000").body) == 3_000_000
+    assert stage.get("/trailers").body == b"with trailers"
+    head = stage.get("/bytes?n=10", "HEAD")
+    assert head.status == 200 and head.body == b""
+    assert len(stage.origin.sessions()) == 1
+
+
+def test_no_more_streams_than_the_host_takes(make, node):
+    stage = Stage(make, node(streams=3))
+    stage.get("/")
+    answers = stage.together(*["/hold?ms=300"] * 12)
+    assert [answer.status for answer in answers] == [200] * 12
+    assert max(note["open"] for note in stage.origin.requests("/hold")) <= 3
+    pool = stage.settled()
+    assert 1 < len(stage.origin.sessions()) <= 6
+    assert pool["streams_max"] == 3
+    assert pool["new_by"].get("no_h2_stream", 0) == pool["new"] - 1
+
+
+def test_goaway_ends_a_connection_without_a_failure(make, node):
+    stage = Stage(make, node())
+    assert stage.get("/goaway").body == b"last"
+    assert stage.get("/").body == b"OK"
+    assert len(stage.origin.sessions()) == 2
+    pool = stage.settled()
+    assert pool["failures"] == 0 and pool["new_by"] == {"cold": 1, "goaway": 1}
+    assert pool["closes"] == {"goaway": {"ours": 0, "peer": 1}}
+
+
+@pytest.mark.parametrize("method, body", [("GET", None), ("POST", b"x" * 20_000)])
+@pytest.mark.parametrize("path", ["/refuse-once", "/goaway-below"])
+def test_what_was_not_processed_is_sent_again(make, node, path, method, body):
+    stage = Stage(make, node())
+    stage.get("/")
+    answer = stage.get(f"{path}?id={method}", method, body)
+    assert answer.status == 200 and answer.body == (body or b"OK")
+    assert len(stage.origin.requests(path)) == 2
+    pool = stage.settled()
+    assert pool["resends_by"] == {"refused": 1} and pool["failures"] == 0
+
+
+def test_a_host_that_refuses_for_ever_is_asked_three_times(make, node):
+    stage = Stage(make, node())
+    answer = stage.get("/refuse", "POST", b"x")
+    assert answer.status in (502, 503)
+    assert len(stage.origin.requests("/refuse")) == 3
+    pool = stage.settled()
+    assert pool["resends_by"] == {"refused": 2} and pool["resends_refused_by"] == {"already_resent": 1}
+
+
+def test_a_misdirected_request_has_another_connection(make, node):
+    stage = Stage(make, node())
+    stage.get("/")
+    answer = stage.get("/misdirected?id=1", "POST", b"once")
+    assert (answer.status, answer.body) == (200, b"once")
+    first, second = stage.origin.requests("/misdirected")
+    assert first["session"] != second["session"]
+    assert stage.settled()["resends_by"] == {"misdirected": 1}
+
+
+def test_a_fresh_connection_says_421_for_good(make, node):
+    stage = Stage(make, node())
+    assert stage.get("/misdirected-always").status == 421
+    assert len(stage.origin.requests("/misdirected-always")) == 1
+
+
+def test_a_connection_that_dies_is_left_by_all_of_its_requests(make, node):
+    """What may be done twice is sent again, and all of that shares one fresh connection; the POST is not."""
+    stage = Stage(make, node())
+    stage.get("/")
+    with concurrent.futures.ThreadPoolExecutor(8) as crowd:
+        silent = [crowd.submit(stage.get, "/hold?ms=400") for _ in range(6)]
+        post = crowd.submit(stage.get, "/silent", "POST", b"x")
+        stage.origin.wait_requests(6, "/hold")
+        stage.origin.wait_requests(1, "/silent")
+        assert stage.get("/die?id=1").body == b"alive"
+        assert [answer.result().body for answer in silent] == [b"held"] * 6
+        assert post.result().status == 502
+    assert len(stage.origin.requests("/silent")) == 1
+    assert len(stage.origin.requests("/hold")) == 12
+    assert len(stage.origin.sessions()) == 2
+    assert stage.settled()["resends_by"] == {"idempotent": 7}
+
+
+def test_a_client_that_leaves_costs_its_stream_only(make, node):
+    stage = Stage(make, node())
+    stage.get("/")
+    with Client(stage.gateway.address) as client:
+        client.send(b"GET /silent HTTP/1.1\r\nHost: x\r\n\r\n")
+        stage.origin.wait_requests(1, "/silent")
+        client.reset()
+    eventually(lambda: any("aborted" in note for note in stage.origin.notes()), what="the stream ended")
+    assert stage.get("/").body == b"OK"
+    assert len(stage.origin.sessions()) == 1
+    assert stage.settled()["closes"] == {}
+
+
+@pytest.mark.parametrize("setting, reason", [({"max_requests_per_connection": 5}, "count"), ({"max_connection_age": "300ms"}, "age")])
+def test_limits_of_a_connection_let_its_streams_finish(make, node, setting, reason):
+    stage = Stage(make, node(), upstream=setting)
+    with concurrent.futures.ThreadPoolExecutor(1) as crowd:
+        held = crowd.submit(stage.get, "/hold?ms=1200")
+        stage.origin.wait_requests(1, "/hold")
+        for _ in range(10):
+            assert stage.get("/").status == 200
+            time.sleep(0.06)
+        assert held.result().body == b"held"
+    pool = stage.settled()
+    assert pool["closes"][reason]["ours"] >= 1 and pool["failures"] == 0
+    assert set(pool["new_by"]) <= {"cold", reason, "no_h2_stream"}
+
+
+def test_the_cap_counts_connections_and_leaves_no_worker_out(make, node):
+    """One connection for two workers: whoever has it gives it up when the other one waits."""
+    stage = Stage(make, node(), server={"workers": 2}, upstream={"max_connections_per_host": 1, "queue_timeout": "10s"})
+    done = time.monotonic() + 1.5
+
+    def client_loop(_):
+        count = 0
+        with Client(stage.gateway.address) as client:
+            while time.monotonic() < done:
+                assert client.get("/hold?ms=5").status == 200
+                count += 1
+        return count
+
+    with concurrent.futures.ThreadPoolExecutor(12) as crowd:
+        counts = list(crowd.map(client_loop, range(12)))
+    assert min(counts) > 0
+    pool = stage.settled()
+    assert pool["failures"] == 0
+    assert set(pool["closes"]) <= {"yielded"}
+
+
+def test_a_silent_host_costs_one_deadline(make, node):
+    stage = Stage(make, node(), upstream={}, response_header_timeout="300ms")
+    stage.get("/")
+    assert stage.get("/silent").status >= 500
+    assert stage.get("/").body == b"OK"
+    assert len(stage.origin.sessions()) == 2  # nothing had come on the first one since
+    assert stage.settled()["closes"] == {"answer_failed": {"ours": 1, "peer": 0}}
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["h2c", "tls"])
+@pytest.mark.parametrize("kind", [NginxH2, Nghttpd], ids=["nginx", "nghttpd"])
+def test_real_servers_over_two_connections_a_worker(make, tmp_path, authority, certificate, kind, secure):
+    """10,000 requests, 96 at once over two workers."""
+    if kind.missing or not find_tool("h2load"):
+        pytest.skip(kind.missing or "h2load is not installed")
+    for parent in (tmp_path, *tmp_path.parents):
+        if str(parent).startswith("/tmp/"):
+            parent.chmod(0o755)
+    origin = make.stack.enter_context(kind(tmp_path / "server", certificate=certificate if secure else None))
+    stage = Stage(make, origin, "auto" if secure else "h2c", {"workers": 2}, authority=authority if secure else None,
+                  use_h2c=True)
+    host, port = stage.gateway.address
+    done = subprocess.run([find_tool("h2load"), "-n", "10000", "-c", "12", "-m", "8", f"http://{host}:{port}/short"],
+                          capture_output=True, text=True, timeout=55, check=False)
+    assert re.search(r"10000 succeeded, 0 failed, 0 errored", done.stdout), done.stdout
+    assert "10000 2xx" in done.stdout
+    pool = stage.settled()
+    assert pool["new"] + pool["shared"] + pool["reused"] == 10000
+    assert stage.metric("holdfast_upstream_connections_opened_total") <= 2 * 2
+    assert pool["protocol"] == "h2"
