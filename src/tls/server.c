@@ -4,6 +4,7 @@
 #include "config/problems.h"
 #include "os/file.h"
 #include "tls/files_check.h"
+#include "tls/server_audit.h"
 #include "tls/server_internal.h"
 
 #include <openssl/err.h>
@@ -89,6 +90,20 @@ static void warn_of_versions(const struct tls_server *server, struct report *rep
                    "%s: min_version is above max_version: every handshake will fail", server->start.path);
 }
 
+static void warn_of_certificates(const struct tls_server *server, struct report *report)
+{
+    const struct tls_server_key *keys = server->start.options->keys.items;
+    struct tls_finding findings[TLS_FINDINGS_MAX];
+
+    for (size_t i = 0; i < server->profile->count; i++) {
+        size_t count = tls_audit(&server->profile->identities[i], findings);
+
+        for (size_t j = 0; j < count; j++)
+            report_add(report, SEVERITY_WARNING, PROBLEM_TLS_CHAIN, keys[i].public_place, NULL, "%s: %.*s: %s",
+                       server->start.path, STR_ARG(keys[i].public_key), findings[j].text);
+    }
+}
+
 struct tls_server *tls_server_new(const struct tls_server_start *start, struct report *report)
 {
     struct tls_server *server = calloc(1, sizeof(*server));
@@ -110,6 +125,7 @@ struct tls_server *tls_server_new(const struct tls_server_start *start, struct r
     server->profile = tls_server_profile_new(start, &trouble);
     if (server->profile) {
         warn_of_versions(server, report);
+        warn_of_certificates(server, report);
         return server;
     }
     report_trouble(start, &trouble, report);
@@ -152,6 +168,19 @@ static void take_over(struct tls_server *server, struct tls_server_profile *prof
     memset(server->staple_told, 0, profile->count * sizeof(*server->staple_told));
 }
 
+static void tell_of_certificates(const struct tls_server *server)
+{
+    const struct tls_server_key *keys = server->start.options->keys.items;
+    struct tls_finding findings[TLS_FINDINGS_MAX];
+
+    for (size_t i = 0; i < server->profile->count; i++) {
+        size_t count = tls_audit(&server->profile->identities[i], findings);
+
+        for (size_t j = 0; j < count; j++)
+            LOG(LOG_WARNING, area, "%.*s: %s", STR_ARG(keys[i].public_key), findings[j].text);
+    }
+}
+
 static void read_again(struct tls_server *server)
 {
     struct tls_trouble trouble;
@@ -162,6 +191,7 @@ static void read_again(struct tls_server *server)
         server->reloads_ok++;
         LOG(LOG_INFO, area, "%s: files were read again, %zu certificate%s", server->start.path, profile->count,
             profile->count == 1 ? "" : "s");
+        tell_of_certificates(server);
     } else {
         server->reloads_failed++;
         LOG(LOG_ERROR, area, "%s: the old certificates stay: %s", server->start.path, trouble.err.text);

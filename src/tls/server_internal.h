@@ -5,6 +5,7 @@
  *   server_files.c   certificates, keys and CAs      server_names.c    which certificate for which name
  *   server_resume.c  tickets, cache, early data      server_stream.c   the stream and its handshake
  *   server_early.c   a stream before the handshake is done
+ *   server_audit.c   what is wrong with certificates that work
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_TLS_SERVER_INTERNAL_H

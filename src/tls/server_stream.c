@@ -156,6 +156,7 @@ void tls_server_shaken(struct tls_stream *tls)
 {
     tls->shaken = true;
     tls->housekeeping = 0;
+    SSL_set_tlsext_status_ocsp_resp(tls->ssl, NULL, 0); /* it has its copy of the staple */
     tls_count(tls->ssl, SSL_session_reused(tls->ssl) ? TLS_COUNT_RESUMED : TLS_COUNT_FULL);
 }
 

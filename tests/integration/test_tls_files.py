@@ -187,3 +187,14 @@ def test_a_staple_for_no_certificate_is_told(make, authority, tmp_path):
     tuning = {"ocsp_staples": [{"public_key": "other.pem", "response": "other.ocsp"}]}
     running = make.gateway(secured(make.origin(), tls_block(certificate), tuning))
     assert 'ocsp_staples[0].public_key: no listener shows "other.pem"' in running.output
+
+
+def test_a_chain_that_is_wrong_is_told_at_the_start_and_when_it_is_read_again(make, authority, tmp_path):
+    live = put(authority.issue("first"), tmp_path)
+    with open(live.certificate, "a") as file:
+        file.write(open(authority.certificate).read())
+    running = make.gateway(secured(make.origin(), tls_block(live), FAST))
+    running.wait_output(r"certificate 2 of 2 signs itself.*HF0334")
+    assert subject(running) == "subject=CN = first"  # it works all the same
+    put(authority.issue("second", expired=True), tmp_path)
+    running.wait_output(r"live\.pem: certificate 1 of 1 has expired")
