@@ -16,6 +16,7 @@ enum {
     SWEEP_TASKS_MAX = 5000, /* of the sweep, which has its own share so that it cannot starve the rest */
     PAGE_BYTES = 4096,
     PAGES_KEPT = 1024,
+    RECORDS_KEPT = 1024,
 };
 
 /* Apart from the loop, as it is filled by the first who asks, through a const loop. */
@@ -27,7 +28,7 @@ struct calendar {
 struct loop {
     struct world *world;
     struct block_pool *blocks;
-    struct slab *pages;
+    struct slab *pages, *records;
     struct calendar *calendar;
     struct timer_heap timers;
     struct list early; /* woken tasks that run before the others: of `first` watches, and whom those wake */
@@ -229,6 +230,11 @@ struct slab *loop_pages(const struct loop *loop)
     return loop->pages;
 }
 
+struct slab *loop_records(const struct loop *loop)
+{
+    return loop->records;
+}
+
 uint64_t loop_now_ns(const struct loop *loop)
 {
     return loop->now_ns;
@@ -310,8 +316,9 @@ struct loop *loop_new(struct world *world)
     list_init(&loop->inboxes);
     loop->blocks = block_pool_new();
     loop->pages = slab_new(PAGE_BYTES, PAGES_KEPT);
+    loop->records = slab_new(LOOP_RECORD_BYTES, RECORDS_KEPT);
     loop->calendar = calloc(1, sizeof(*loop->calendar));
-    if (!timer_heap_init(&loop->timers) || !loop->blocks || !loop->pages || !loop->calendar) {
+    if (!timer_heap_init(&loop->timers) || !loop->blocks || !loop->pages || !loop->records || !loop->calendar) {
         loop_free(loop);
         return NULL;
     }
@@ -329,6 +336,7 @@ void loop_free(struct loop *loop)
     ASSERT(list_is_empty(&loop->late));
     ASSERT(list_is_empty(&loop->inboxes));
     timer_heap_clear(&loop->timers);
+    slab_free(loop->records);
     slab_free(loop->pages);
     block_pool_free(loop->blocks);
     free(loop->calendar);

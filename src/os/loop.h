@@ -34,7 +34,7 @@ struct loop_stats {
     uint64_t longest_turn_ns; /* without the wait */
 };
 
-/* A loop over `world` (borrowed) with its own block pool and arena pages. NULL: no memory. */
+/* A loop over `world` (borrowed) with its own block pool, arena pages and records. NULL: no memory. */
 struct loop *loop_new(struct world *world);
 
 /* All tasks must be forgotten, timers cleared and blocks given back. NULL is fine. */
@@ -61,7 +61,10 @@ void timer_clear(struct loop *loop, struct timer *timer); /* off, and out of the
 struct world *loop_world(const struct loop *loop);
 struct block_pool *loop_blocks(const struct loop *loop); /* buffers of this worker */
 struct slab *loop_pages(const struct loop *loop);        /* pages for arenas of this worker, 4 KiB each */
-uint64_t loop_now_ns(const struct loop *loop);           /* read once per turn, after the wait */
+/* Records of this worker, lent to what is idle otherwise while something is under way; zeroed by who takes them. */
+struct slab *loop_records(const struct loop *loop);
+enum { LOOP_RECORD_BYTES = 192 };
+uint64_t loop_now_ns(const struct loop *loop);    /* read once per turn, after the wait */
 uint64_t loop_turned_ns(const struct loop *loop); /* when the wait before this turn began: what it brought came later */
 uint64_t loop_clock_ns(const struct loop *loop);  /* read now: within a long turn later than loop_now_ns */
 uint64_t loop_wall_ns(const struct loop *loop);   /* calendar, read at most once per turn */

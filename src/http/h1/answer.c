@@ -45,18 +45,18 @@ static void write_framing(struct h1_conn *conn, struct h1_writer *writer, const 
 /* Can nothing more come? What lies here may be the trailers of this request. */
 static bool was_last(const struct h1_conn *conn)
 {
-    size_t rest = conn->receive == H1_RECEIVE_TRAILERS_READY ? conn->head_bytes : 0;
+    size_t rest = conn->receive == H1_RECEIVE_TRAILERS_READY ? conn->message->head_bytes : 0;
 
-    return conn->ended && conn->in.size <= rest;
+    return conn->ended && conn->message->in.size <= rest;
 }
 
 /* Does reading the rest of the request cost more than a new connection? */
 static bool much_is_unread(const struct h1_conn *conn)
 {
-    if (conn->receive == H1_RECEIVE_LENGTH && conn->chunked.left > conn->in.size + H1_SKIP_MAX)
+    if (conn->receive == H1_RECEIVE_LENGTH && conn->message->chunked.left > conn->message->in.size + H1_SKIP_MAX)
         return true;
     /* A client that was told nothing may leave out the body or send it: it cannot be known what the next bytes are. */
-    return conn->expects && h1_is_in_body(conn) && conn->in.size == 0;
+    return conn->expects && h1_is_in_body(conn) && conn->message->in.size == 0;
 }
 
 /* What the failed request was. */
@@ -142,7 +142,7 @@ static enum io send_interim(struct h1_conn *conn, const struct http_head *head, 
         return IO_OK;
     if (head->status == 100)
         conn->expects = false;
-    h1_write_start(&writer, &conn->out, h1_blocks(conn));
+    h1_write_start(&writer, &conn->message->out, h1_blocks(conn));
     h1_write_status_line(&writer, head->status);
     h1_write_fields(&writer, &head->headers);
     return h1_finish_head(conn, &writer, err);
@@ -155,7 +155,7 @@ static enum io switch_protocols(struct h1_conn *conn, const struct http_head *he
 
     ASSERT(conn->receive == H1_RECEIVE_END);
     ASSERT(head->protocol.len > 0);
-    h1_write_start(&writer, &conn->out, h1_blocks(conn));
+    h1_write_start(&writer, &conn->message->out, h1_blocks(conn));
     h1_write_status_line(&writer, 101);
     h1_write_upgrade(&writer, head->protocol);
     h1_write_fields(&writer, &head->headers);
@@ -181,7 +181,7 @@ enum io h1_server_send_head(struct http_stream *stream, const struct http_head *
         return switch_protocols(conn, head, err);
     if (head->status < 200)
         return send_interim(conn, head, err);
-    h1_write_start(&writer, &conn->out, h1_blocks(conn));
+    h1_write_start(&writer, &conn->message->out, h1_blocks(conn));
     h1_write_status_line(&writer, head->status);
     if (!has_date(&head->headers))
         write_date(conn, &writer);

@@ -16,14 +16,14 @@ bool h1_is_received(const struct h1_conn *conn)
 
 void h1_begin_body(struct h1_conn *conn, const struct http_head *head, const struct http_framing *framing)
 {
-    conn->chunked = (struct h1_chunked){.padded_ok = !h1_is_server(conn)};
+    conn->message->chunked = (struct h1_chunked){.padded_ok = !h1_is_server(conn)};
     if (framing->chunked) {
         conn->receive = H1_RECEIVE_CHUNKS;
     } else if (framing->until_close) {
         conn->receive = H1_RECEIVE_UNTIL_CLOSE;
     } else if (head->body_bytes > 0) {
         conn->receive = H1_RECEIVE_LENGTH;
-        conn->chunked.left = (uint64_t)head->body_bytes;
+        conn->message->chunked.left = (uint64_t)head->body_bytes;
     } else {
         conn->receive = H1_RECEIVE_END;
     }
@@ -45,20 +45,20 @@ static enum io fail_chunk(struct h1_conn *conn, const char *text, struct error *
 /* Moves body bytes that are here. IO_WAIT: none are. */
 static enum io move(struct h1_conn *conn, struct chain *into, size_t size_max, size_t *moved, struct error *err)
 {
-    *moved = h1_move(conn, into, &conn->in, size_max);
-    conn->stream.bytes_in += *moved;
-    if (*moved > 0 || conn->in.size == 0)
+    *moved = h1_move(conn, into, &conn->message->in, size_max);
+    conn->message->stream.bytes_in += *moved;
+    if (*moved > 0 || conn->message->in.size == 0)
         return *moved > 0 ? IO_OK : IO_WAIT;
     return fail(conn, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a body", err);
 }
 
 static enum io take_length(struct h1_conn *conn, struct chain *into, size_t size_max, struct error *err)
 {
-    size_t max = conn->chunked.left < size_max ? (size_t)conn->chunked.left : size_max, moved;
+    size_t max = conn->message->chunked.left < size_max ? (size_t)conn->message->chunked.left : size_max, moved;
     enum io io = move(conn, into, max, &moved, err);
 
-    conn->chunked.left -= moved;
-    if (conn->chunked.left == 0)
+    conn->message->chunked.left -= moved;
+    if (conn->message->chunked.left == 0)
         conn->receive = H1_RECEIVE_END;
     return io;
 }
@@ -84,7 +84,7 @@ static enum io take_trailer_section(struct h1_conn *conn, struct error *err)
     size_t end = 0;
 
     found = h1_search(conn, &end);
-    if (found == H1_BARE_LF || (found == H1_END ? end : conn->seen) > H1_TRAILER_BYTES_MAX)
+    if (found == H1_BARE_LF || (found == H1_END ? end : conn->message->seen) > H1_TRAILER_BYTES_MAX)
         return fail_chunk(conn, "the trailers are too long or have a bare LF", err);
     if (found == H1_NOT_YET)
         return IO_WAIT;
@@ -93,12 +93,12 @@ static enum io take_trailer_section(struct h1_conn *conn, struct error *err)
         conn->receive = H1_RECEIVE_END;
         return IO_END;
     }
-    text = chain_pull(&conn->in, h1_blocks(conn), end);
+    text = chain_pull(&conn->message->in, h1_blocks(conn), end);
     if (!text.data)
         return fail(conn, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for trailers", err);
     if (!h1_parse_trailers(&parse, text, h1_peer_fault(conn), &unused, err))
         return fail_chunk(conn, "the trailers are malformed", err);
-    conn->head_bytes = (uint32_t)end;
+    conn->message->head_bytes = (uint32_t)end;
     conn->receive = H1_RECEIVE_TRAILERS_READY;
     return IO_END;
 }
@@ -106,11 +106,11 @@ static enum io take_trailer_section(struct h1_conn *conn, struct error *err)
 /* Framing bytes at the front of `in`. False: none are here. */
 static bool take_framing(struct h1_conn *conn)
 {
-    struct str front = chain_front(&conn->in);
+    struct str front = chain_front(&conn->message->in);
 
     if (front.len == 0)
         return false;
-    h1_take_in(conn, h1_chunked_read(&conn->chunked, front));
+    h1_take_in(conn, h1_chunked_read(&conn->message->chunked, front));
     return true;
 }
 
@@ -119,14 +119,15 @@ static enum io take_chunks(struct h1_conn *conn, struct chain *into, size_t size
     size_t total = 0, moved;
     enum io io = IO_OK;
 
-    while (io == IO_OK && total < size_max && conn->chunked.state != H1_CHUNK_TRAILERS) {
-        if (conn->chunked.state == H1_CHUNK_DATA) {
+    while (io == IO_OK && total < size_max && conn->message->chunked.state != H1_CHUNK_TRAILERS) {
+        if (conn->message->chunked.state == H1_CHUNK_DATA) {
             size_t max = size_max - total;
 
-            io = move(conn, into, conn->chunked.left < max ? (size_t)conn->chunked.left : max, &moved, err);
-            h1_chunked_took(&conn->chunked, moved);
+            io = move(conn, into, conn->message->chunked.left < max ? (size_t)conn->message->chunked.left : max, &moved,
+                      err);
+            h1_chunked_took(&conn->message->chunked, moved);
             total += moved;
-        } else if (conn->chunked.state == H1_CHUNK_BAD) {
+        } else if (conn->message->chunked.state == H1_CHUNK_BAD) {
             break;
         } else if (!take_framing(conn)) {
             io = IO_WAIT;
@@ -134,10 +135,10 @@ static enum io take_chunks(struct h1_conn *conn, struct chain *into, size_t size
     }
     if (total > 0 || io != IO_OK)
         return total > 0 ? IO_OK : io;
-    if (conn->chunked.state == H1_CHUNK_BAD)
+    if (conn->message->chunked.state == H1_CHUNK_BAD)
         return fail_chunk(conn, "the chunked coding is malformed", err);
     conn->receive = H1_RECEIVE_TRAILERS;
-    conn->seen = 0;
+    conn->message->seen = 0;
     conn->tail = H1_TAIL_LINE;
     return take_trailer_section(conn, err);
 }
@@ -177,7 +178,7 @@ static enum io await_body(struct h1_conn *conn, struct error *err)
     }
     conn->receive_waits = true;
     if (h1_is_server(conn) && !conn->tunnel) {
-        pace_wait(&conn->coming, h1_now(conn));
+        pace_wait(&conn->message->coming, h1_now(conn));
         h1_server_continue(conn);
         if (h1_server_deadline(conn) != TIMER_OFF)
             h1_wake_self(conn); /* sets the clock */

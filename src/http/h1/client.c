@@ -5,7 +5,7 @@
 
 static bool is_fit(const struct h1_conn *conn)
 {
-    return conn->unfit == HTTP_FIT && !conn->ended && !conn->broken && conn->in.size == 0;
+    return conn->unfit == HTTP_FIT && !conn->ended && !conn->broken && conn->message->in.size == 0;
 }
 
 static uint32_t client_room(const struct http_conn *base)
@@ -24,15 +24,19 @@ static enum io client_open(struct http_conn *base, struct http_stream **stream, 
         err->retry_safe = true;
         return IO_FAIL;
     }
+    if (!h1_take_message(conn)) {
+        error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a request");
+        return IO_FAIL;
+    }
     h1_begin_head(conn);
     conn->send = H1_SEND_HEAD;
     conn->interims = 0;
     conn->keep = conn->head_only = conn->peer_is_1_0 = conn->upgrading = false;
     conn->receive_waits = conn->send_waits = false;
     conn->stream_open = true;
-    conn->stream.owner = NULL;
-    conn->stream.bytes_in = conn->stream.bytes_out = 0;
-    *stream = &conn->stream;
+    conn->message->stream.owner = NULL;
+    conn->message->stream.bytes_in = conn->message->stream.bytes_out = 0;
+    *stream = &conn->message->stream;
     return IO_OK;
 }
 
@@ -107,9 +111,9 @@ static enum io client_send_head(struct http_stream *stream, const struct http_he
     if (conn->ended || conn->broken || conn->send == H1_SEND_FAILED)
         return fail_unsent(conn, err);
     /* The rest of what came unasked would be taken for the answer. */
-    if (conn->in.size > 0 || conn->unfit == HTTP_UNFIT_SURPLUS)
+    if (conn->message->in.size > 0 || conn->unfit == HTTP_UNFIT_SURPLUS)
         return fail_unsent(conn, err);
-    h1_write_start(&writer, &conn->out, h1_blocks(conn));
+    h1_write_start(&writer, &conn->message->out, h1_blocks(conn));
     if (!write_line(&writer, head))
         return refuse_head(err, "method or path cannot stand in a request line");
     if (!authority_is_valid(head->authority))
@@ -186,10 +190,10 @@ bool h1_client_takes(struct h1_conn *conn, struct http_head *head, struct error 
 /* Bytes that belong to no request. They are not even kept. */
 static void drop_surplus(struct h1_conn *conn)
 {
-    if (conn->in.size == 0)
+    if (conn->message->in.size == 0)
         return;
     h1_set_unfit(conn, HTTP_UNFIT_SURPLUS);
-    chain_clear(&conn->in);
+    chain_clear(&conn->message->in);
 }
 
 static bool awaits_answer(const struct h1_conn *conn)
@@ -219,7 +223,7 @@ static void client_cancel(struct http_stream *stream, enum http_cancel why)
     if (conn->send != H1_SEND_END)
         conn->send = H1_SEND_FAILED;
     conn->close_by_reset = true;
-    chain_clear(&conn->out);
+    chain_clear(&conn->message->out);
 }
 
 static void client_done(struct http_stream *stream)
@@ -231,13 +235,13 @@ static void client_done(struct http_stream *stream)
     /* Who had all data need not have asked for the end, which may be here. */
     h1_skip_body(conn, &skipped);
     if (conn->receive == H1_RECEIVE_TRAILERS_READY) {
-        h1_take_in(conn, conn->head_bytes);
+        h1_take_in(conn, conn->message->head_bytes);
         conn->receive = H1_RECEIVE_END;
     }
-    if (conn->receive != H1_RECEIVE_END || conn->send != H1_SEND_END || conn->out.size > 0) {
+    if (conn->receive != H1_RECEIVE_END || conn->send != H1_SEND_END || conn->message->out.size > 0) {
         h1_set_unfit(conn, HTTP_UNFIT_UNFINISHED);
         conn->close_by_reset = true;
-        chain_clear(&conn->out);
+        chain_clear(&conn->message->out);
     }
     drop_surplus(conn);
     if (conn->ended)
@@ -246,6 +250,7 @@ static void client_done(struct http_stream *stream)
     conn->last_used_ns = h1_now(conn);
     stream->owner = NULL;
     h1_begin_head(conn);
+    h1_give_message_if_idle(conn); /* all of it is here: nothing is left to be sent */
 }
 
 static void client_drain(struct http_conn *base)

@@ -31,7 +31,7 @@ void h1_server_got_body(struct h1_conn *conn, size_t bytes)
 {
     struct pace_limit limit = h1_coming_limit(conn);
 
-    pace_move(&conn->coming, &limit, bytes, h1_now(conn));
+    pace_move(&conn->message->coming, &limit, bytes, h1_now(conn));
 }
 
 static uint64_t write_deadline(const struct h1_conn *conn)
@@ -39,10 +39,10 @@ static uint64_t write_deadline(const struct h1_conn *conn)
     struct pace_limit limit = h1_leaving_limit(conn);
     uint64_t at_ns = TIMER_OFF;
 
-    if (!conn->stream.lasting)
-        at_ns = after(conn->head_end_ns, conn->options->write_timeout_ns);
+    if (!conn->message->stream.lasting)
+        at_ns = after(conn->message->head_end_ns, conn->options->write_timeout_ns);
 
-    return conn->out.size > 0 ? earlier(at_ns, pace_deadline(&conn->leaving, &limit)) : at_ns;
+    return conn->message->out.size > 0 ? earlier(at_ns, pace_deadline(&conn->message->leaving, &limit)) : at_ns;
 }
 
 static bool is_first(const struct h1_conn *conn)
@@ -71,29 +71,30 @@ uint64_t h1_late_ns(const struct h1_conn *conn)
 
     if (!conn->raced || conn->end != HTTP_END_IDLE || conn->wait_ms == 0)
         return 0;
-    return conn->since_ns > until_ns ? conn->since_ns - until_ns : 0;
+    return conn->message->since_ns > until_ns ? conn->message->since_ns - until_ns : 0;
 }
 
 static uint64_t head_deadline(const struct h1_conn *conn)
 {
-    uint64_t since_ns = conn->messages == 0 ? conn->opened_ns : conn->since_ns;
+    uint64_t since_ns = conn->messages == 0 ? conn->opened_ns : conn->message->since_ns;
 
     return earlier(after(since_ns, conn->options->head_timeout_ns),
-                   after(conn->since_ns, conn->options->read_timeout_ns));
+                   after(conn->message->since_ns, conn->options->read_timeout_ns));
 }
 
 static uint64_t body_deadline(const struct h1_conn *conn)
 {
     struct pace_limit limit = h1_coming_limit(conn);
 
-    return earlier(after(conn->since_ns, conn->options->read_timeout_ns), pace_deadline(&conn->coming, &limit));
+    return earlier(after(conn->message->since_ns, conn->options->read_timeout_ns),
+                   pace_deadline(&conn->message->coming, &limit));
 }
 
 static uint64_t waiting_deadline(const struct h1_conn *conn)
 {
-    if (conn->since_ns > 0)
+    if (conn->message->since_ns > 0)
         return head_deadline(conn);
-    return conn->out.size > 0 ? write_deadline(conn) : idle_deadline(conn);
+    return conn->message->out.size > 0 ? write_deadline(conn) : idle_deadline(conn);
 }
 
 static uint64_t serving_deadline(const struct h1_conn *conn)
@@ -102,7 +103,7 @@ static uint64_t serving_deadline(const struct h1_conn *conn)
 
     if (h1_is_in_body(conn) && !conn->tunnel)
         at_ns = body_deadline(conn);
-    if (conn->send != H1_SEND_END || conn->out.size > 0)
+    if (conn->send != H1_SEND_END || conn->message->out.size > 0)
         at_ns = earlier(at_ns, write_deadline(conn));
     return at_ns;
 }
@@ -163,9 +164,9 @@ static bool deserves_more(struct h1_conn *conn)
 /* A part of a head is answered (408); silence is not, since nothing was asked (RFC 9110 15.5.9). */
 static void expire_waiting(struct h1_conn *conn)
 {
-    if (conn->out.size > 0 && conn->since_ns == 0)
+    if (conn->message->out.size > 0 && conn->message->since_ns == 0)
         break_slow_writer(conn);
-    else if (conn->in.size > 0)
+    else if (conn->message->in.size > 0)
         h1_server_refuse(conn, ERROR_HEAD_TIMEOUT);
     else if (!deserves_more(conn))
         (void)h1_server_end_idle(conn, is_first(conn) ? HTTP_END_HEAD_TIMEOUT : HTTP_END_IDLE);
@@ -173,7 +174,7 @@ static void expire_waiting(struct h1_conn *conn)
 
 static void expire_serving(struct h1_conn *conn, uint64_t now_ns)
 {
-    if ((conn->send != H1_SEND_END || conn->out.size > 0) && now_ns >= write_deadline(conn))
+    if ((conn->send != H1_SEND_END || conn->message->out.size > 0) && now_ns >= write_deadline(conn))
         break_slow_writer(conn);
     else
         fail_slow_body(conn);

@@ -14,6 +14,59 @@ enum {
 static const struct error h1_no_memory = {
     .fault = FAULT_SYSTEM, .code = ERROR_OUT_OF_MEMORY, .text = "no memory for a connection"};
 
+const struct h1_message h1_nothing = {0};
+
+static struct h1_message *nothing(void)
+{
+    return (struct h1_message *)(uintptr_t)&h1_nothing;
+}
+
+bool h1_take_message(struct h1_conn *conn)
+{
+    struct h1_message *message;
+
+    if (h1_has_message(conn))
+        return true;
+    message = slab_take(loop_records(conn->base.loop));
+    if (!message)
+        return false;
+    *message = (struct h1_message){.stream.conn = &conn->base};
+    conn->message = message;
+    return true;
+}
+
+void h1_drop_bytes(struct h1_conn *conn)
+{
+    if (!h1_has_message(conn))
+        return;
+    chain_clear(&conn->message->in);
+    chain_clear(&conn->message->out);
+}
+
+void h1_give_message(struct h1_conn *conn)
+{
+    if (!h1_has_message(conn))
+        return;
+    h1_drop_bytes(conn);
+    slab_give(loop_records(conn->base.loop), conn->message);
+    conn->message = nothing();
+}
+
+/* A client that has begun a request with empty lines has used up some of its time. Who lingers is counted what it still
+ * sends. */
+static bool is_under_way(const struct h1_conn *conn)
+{
+    if (conn->message->in.size > 0 || conn->message->out.size > 0 || conn->stream_open)
+        return true;
+    return h1_is_server(conn) && (!h1_is_waiting(conn) || conn->message->since_ns > 0);
+}
+
+void h1_give_message_if_idle(struct h1_conn *conn)
+{
+    if (h1_has_message(conn) && !is_under_way(conn))
+        h1_give_message(conn);
+}
+
 static void take_options(struct h1_conn *conn, const struct http_conn_options *options, enum http_role role)
 {
     uint32_t fields_max = options->fields_max > 0 ? options->fields_max : H1_FIELDS_MAX;
@@ -26,7 +79,6 @@ static void take_options(struct h1_conn *conn, const struct http_conn_options *o
     if (role == HTTP_CLIENT)
         return;
     conn->options = options;
-    h1_begin_paces(conn);
 }
 
 static struct http_conn *h1_new(struct stream *stream, const struct http_conn_options *options, struct task *owner,
@@ -47,7 +99,7 @@ static struct http_conn *h1_new(struct stream *stream, const struct http_conn_op
         .owner = owner,
         .role = role,
     };
-    conn->stream.conn = &conn->base;
+    conn->message = nothing();
     conn->scanner = h1_scanner_best();
     take_options(conn, options, role);
     conn->timer.task = &conn->base.task;
@@ -76,8 +128,7 @@ void h1_close(struct http_conn *base)
 {
     struct h1_conn *conn = h1_of_conn(base);
 
-    chain_clear(&conn->in);
-    chain_clear(&conn->out);
+    h1_give_message(conn);
     if (base->loop) {
         timer_clear(base->loop, &conn->timer);
         task_forget(base->loop, &base->task);
@@ -161,7 +212,7 @@ void h1_wake_stream(struct h1_conn *conn)
 {
     conn->receive_waits = conn->send_waits = false;
     if (conn->stream_open)
-        task_wake(conn->base.loop, conn->stream.owner);
+        task_wake(conn->base.loop, conn->message->stream.owner);
 }
 
 void h1_break(struct h1_conn *conn, const struct error *err)
@@ -171,15 +222,16 @@ void h1_break(struct h1_conn *conn, const struct error *err)
     conn->broken = true;
     h1_note_failure(conn, err);
     if (h1_is_server(conn))
-        h1_note_end(conn, err->fault != FAULT_CLIENT                  ? HTTP_END_FAILED
-                          : h1_is_waiting(conn) && conn->in.size == 0 ? HTTP_END_RESET
-                                                                      : HTTP_END_GONE);
+        h1_note_end(conn, err->fault != FAULT_CLIENT                           ? HTTP_END_FAILED
+                          : h1_is_waiting(conn) && conn->message->in.size == 0 ? HTTP_END_RESET
+                                                                               : HTTP_END_GONE);
     h1_set_unfit(conn, HTTP_UNFIT_CLOSED);
-    chain_clear(&conn->out);
+    if (h1_is_server(conn))
+        h1_drop_bytes(conn);
+    else if (h1_has_message(conn))
+        chain_clear(&conn->message->out);
     if (conn->send != H1_SEND_END)
         conn->send = H1_SEND_FAILED;
-    if (h1_is_server(conn))
-        chain_clear(&conn->in);
     h1_wake_stream(conn);
     if (!conn->stream_open)
         task_wake(conn->base.loop, conn->base.owner);

@@ -34,7 +34,7 @@ static void write_failed(struct h1_conn *conn, struct error *err)
     err->fault = FAULT_UPSTREAM;
     h1_note_failure(conn, err);
     h1_set_unfit(conn, HTTP_UNFIT_CLOSED);
-    chain_clear(&conn->out);
+    chain_clear(&conn->message->out);
     conn->send = H1_SEND_FAILED;
     h1_wake_stream(conn);
 }
@@ -43,8 +43,8 @@ static void moved(struct h1_conn *conn, size_t bytes)
 {
     struct pace_limit limit = h1_leaving_limit(conn);
 
-    if (conn->out.size > 0 || conn->leaving.since_ns > 0)
-        pace_move(&conn->leaving, &limit, bytes, h1_now(conn));
+    if (conn->message->out.size > 0 || conn->message->leaving.since_ns > 0)
+        pace_move(&conn->message->leaving, &limit, bytes, h1_now(conn));
 }
 
 static void flush(struct h1_conn *conn)
@@ -53,12 +53,12 @@ static void flush(struct h1_conn *conn)
     struct error err;
     size_t sent;
 
-    while (conn->out.size > 0) {
-        int count = chain_parts(&conn->out, parts, PARTS_OUT);
+    while (conn->message->out.size > 0) {
+        int count = chain_parts(&conn->message->out, parts, PARTS_OUT);
         enum io io = stream_writev(conn->base.stream, parts, count, &sent, &err);
 
         if (io == IO_WAIT) {
-            pace_wait(&conn->leaving, h1_now(conn));
+            pace_wait(&conn->message->leaving, h1_now(conn));
             return;
         }
         if (io != IO_OK) {
@@ -66,7 +66,7 @@ static void flush(struct h1_conn *conn)
             return;
         }
         conn->bytes_out += sent;
-        chain_drop(&conn->out, sent);
+        chain_drop(&conn->message->out, sent);
         conn->last_used_ns = h1_now(conn);
         if (h1_is_server(conn))
             moved(conn, sent);
@@ -83,9 +83,9 @@ static size_t room_for_body(const struct h1_conn *conn)
 {
     if (conn->base.lazy && !conn->receive_waits)
         return 0;
-    if (conn->receive == H1_RECEIVE_LENGTH && conn->in.size >= conn->chunked.left)
+    if (conn->receive == H1_RECEIVE_LENGTH && conn->message->in.size >= conn->message->chunked.left)
         return 0;
-    return size_min(rest(H1_IN_MAX, conn->in.size), conn->bulk ? H1_IN_MAX : BLOCK_LARGE_BYTES);
+    return size_min(rest(H1_IN_MAX, conn->message->in.size), conn->bulk ? H1_IN_MAX : BLOCK_LARGE_BYTES);
 }
 
 /* How many bytes more may be read now. */
@@ -94,16 +94,17 @@ static size_t room_in(const struct h1_conn *conn)
     if (conn->phase == H1_OVER)
         return 0;
     if (conn->phase != H1_LIVE)
-        return rest(H1_SKIP_MAX, conn->skipped) > 0 ? rest(BLOCK_LARGE_BYTES, conn->in.size) : 0;
+        return rest(H1_SKIP_MAX, conn->message->skipped) > 0 ? rest(BLOCK_LARGE_BYTES, conn->message->in.size) : 0;
     if (h1_is_in_body(conn))
         return room_for_body(conn);
     /* Behind a full buffer most is body: first the end of the head is searched. */
-    if (conn->receive == H1_RECEIVE_HEAD && conn->bulk && conn->in.size > conn->seen)
+    if (conn->receive == H1_RECEIVE_HEAD && conn->bulk && conn->message->in.size > conn->message->seen)
         return 0;
     if (conn->receive == H1_RECEIVE_HEAD && (h1_is_server(conn) || conn->stream_open))
-        return size_min(BLOCK_LARGE_BYTES, rest((size_t)conn->head_bytes_max + BLOCK_LARGE_BYTES, conn->in.size));
+        return size_min(BLOCK_LARGE_BYTES,
+                        rest((size_t)conn->head_bytes_max + BLOCK_LARGE_BYTES, conn->message->in.size));
     /* Nothing is asked for now, but the end of the stream must be seen, and what comes unasked. */
-    return conn->in.size == 0 ? BLOCK_LARGE_BYTES : 0;
+    return conn->message->in.size == 0 ? BLOCK_LARGE_BYTES : 0;
 }
 
 /* True: bytes came, maybe more are there. */
@@ -112,15 +113,17 @@ static bool read_some(struct h1_conn *conn, size_t room)
     struct iovec parts[PARTS_IN];
     struct error err;
     size_t got = 0;
-    int count = chain_reserve(&conn->in, h1_blocks(conn), ROOM_IN_MIN, room, parts, PARTS_IN);
-    enum io io = IO_FAIL;
+    int count = 0;
+    enum io io;
 
+    if (h1_take_message(conn))
+        count = chain_reserve(&conn->message->in, h1_blocks(conn), ROOM_IN_MIN, room, parts, PARTS_IN);
     if (count == 0) {
         no_memory(conn);
         return false;
     }
     io = stream_readv(conn->base.stream, parts, count, &got, &err);
-    chain_commit(&conn->in, io == IO_OK ? got : 0);
+    chain_commit(&conn->message->in, io == IO_OK ? got : 0);
     conn->bulk = io == IO_OK ? got >= BLOCK_LARGE_BYTES : conn->bulk;
     if (io == IO_OK)
         conn->bytes_in += got;
@@ -158,9 +161,9 @@ static bool has_news(const struct h1_conn *conn)
     case H1_RECEIVE_CHUNKS:
     case H1_RECEIVE_UNTIL_CLOSE:
     case H1_RECEIVE_TUNNEL:
-        return conn->in.size > 0 || conn->ended || conn->broken;
+        return conn->message->in.size > 0 || conn->ended || conn->broken;
     case H1_RECEIVE_TRAILERS:
-        return conn->in.size > conn->seen || conn->ended || conn->broken;
+        return conn->message->in.size > conn->message->seen || conn->ended || conn->broken;
     case H1_RECEIVE_HEAD_READY:
     case H1_RECEIVE_TRAILERS_READY:
     case H1_RECEIVE_END:
@@ -176,11 +179,11 @@ static void wake_waiting(struct h1_conn *conn)
         conn->receive_waits = false;
         if (h1_is_server(conn))
             h1_server_got_body(conn, 0); /* from here on it is the reader that takes its time */
-        task_wake(conn->base.loop, conn->stream.owner);
+        task_wake(conn->base.loop, conn->message->stream.owner);
     }
-    if (conn->send_waits && conn->out.size <= H1_OUT_MAX / 2) {
+    if (conn->send_waits && conn->message->out.size <= H1_OUT_MAX / 2) {
         conn->send_waits = false;
-        task_wake(conn->base.loop, conn->stream.owner);
+        task_wake(conn->base.loop, conn->message->stream.owner);
     }
 }
 
@@ -198,8 +201,8 @@ static void set_clock(struct h1_conn *conn)
  * soon. */
 static void compact(struct h1_conn *conn)
 {
-    if (conn->in.size > 0 && (conn->receive == H1_RECEIVE_HEAD || conn->receive == H1_RECEIVE_END))
-        chain_compact(&conn->in, h1_blocks(conn));
+    if (conn->message->in.size > 0 && (conn->receive == H1_RECEIVE_HEAD || conn->receive == H1_RECEIVE_END))
+        chain_compact(&conn->message->in, h1_blocks(conn));
 }
 
 void h1_run(struct task *task)
@@ -211,17 +214,19 @@ void h1_run(struct task *task)
         h1_server_expire(conn);
     }
     flush(conn);
-    if (conn->tunnel && conn->send == H1_SEND_END && conn->out.size == 0 && !conn->broken)
+    if (conn->tunnel && conn->send == H1_SEND_END && conn->message->out.size == 0 && !conn->broken)
         h1_send_fin(conn);
     fill(conn);
     if (h1_is_server(conn))
         h1_server_step(conn);
     else
         h1_client_step(conn);
-    if (conn->stalled && conn->bulk && conn->receive == H1_RECEIVE_HEAD && conn->seen == conn->in.size)
+    if (conn->stalled && conn->bulk && conn->receive == H1_RECEIVE_HEAD &&
+        conn->message->seen == conn->message->in.size)
         h1_wake_self(conn);
     wake_waiting(conn);
     compact(conn);
     if (h1_is_server(conn))
         set_clock(conn);
+    h1_give_message_if_idle(conn);
 }

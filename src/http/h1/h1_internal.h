@@ -11,6 +11,7 @@
 #define HOLDFAST_HTTP_H1_INTERNAL_H
 
 #include "base/assert.h"
+#include "base/slab.h"
 #include "http/conn.h"
 #include "http/h1/chunked.h"
 #include "http/h1/pace.h"
@@ -65,26 +66,33 @@ enum h1_send {
     H1_SEND_FAILED, /* cut, so that the peer can tell */
 };
 
-struct h1_conn {
-    struct http_conn base;
+/* What only a message under way needs. It is lent by the loop when the first byte is read or a stream opened, and goes
+ * back when nothing of a message is left: most connections are idle most of the time, and small. */
+struct h1_message {
     struct http_stream stream;
-    const struct h1_scanner *scanner;
     struct chain in, out;
-    struct timer timer;
-    const struct http_conn_options *options; /* server: borrowed, and may change. NULL in the client role */
-    const struct error *failure;             /* the first one; NULL: none. Not ours when it is h1_no_memory */
-    uint64_t opened_ns, last_used_ns;
-    uint64_t bytes_in, bytes_out;
     uint64_t since_ns;           /* server: when the first byte of the request under way, or of one too late, came */
     uint64_t head_end_ns;        /* server: when its head was whole */
-    uint64_t until_ns;           /* server: end of the phases SKIP and LINGER */
     struct pace coming, leaving; /* server: a body while a reader waits for it; bytes while they wait in `out` */
     uint64_t send_left;
     struct h1_chunked chunked; /* `left` is used by H1_RECEIVE_LENGTH too */
     uint32_t seen;             /* bytes of `in` in which the end of a head was searched */
     uint32_t head_bytes;
+    uint32_t skipped; /* bytes thrown away in the phases from SKIP on */
+};
+static_assert(sizeof(struct h1_message) <= LOOP_RECORD_BYTES, "it is lent by the loop");
+
+struct h1_conn {
+    struct http_conn base;
+    struct h1_message *message; /* never NULL; h1_nothing: none is under way, and only reading is allowed */
+    const struct h1_scanner *scanner;
+    struct timer timer;
+    const struct http_conn_options *options; /* server: borrowed, and may change. NULL in the client role */
+    const struct error *failure;             /* the first one; NULL: none. Not ours when it is h1_no_memory */
+    uint64_t opened_ns, last_used_ns;
+    uint64_t bytes_in, bytes_out;
+    uint64_t until_ns; /* server: end of the phases SKIP and LINGER */
     uint32_t messages;
-    uint32_t skipped;        /* bytes thrown away in the phases from SKIP on */
     uint32_t head_bytes_max; /* of the options */
     uint32_t wait_ms;        /* server: how long the next request may be waited for, as the last answer promised */
     uint32_t grace_ms;       /* server: ... and how much longer by the round trip; 0: not looked at */
@@ -121,7 +129,9 @@ struct h1_conn {
     bool close_by_reset : 1;
     bool bulk : 1; /* the last read filled a large buffer: the next may ask for more at once */
 };
-static_assert(sizeof(struct h1_conn) <= 400, "an idle conn is small");
+static_assert(sizeof(struct h1_conn) <= 216, "an idle conn is small");
+
+extern const struct h1_message h1_nothing; /* zeroes */
 
 static inline struct h1_conn *h1_of_conn(struct http_conn *conn)
 {
@@ -135,12 +145,17 @@ static inline const struct h1_conn *h1_of_const(const struct http_conn *conn)
 
 static inline struct h1_conn *h1_of_stream(struct http_stream *stream)
 {
-    return container_of(stream, struct h1_conn, stream);
+    return h1_of_conn(stream->conn);
 }
 
 static inline bool h1_is_server(const struct h1_conn *conn)
 {
     return conn->base.role == HTTP_SERVER;
+}
+
+static inline bool h1_has_message(const struct h1_conn *conn)
+{
+    return conn->message != &h1_nothing;
 }
 
 static inline struct block_pool *h1_blocks(const struct h1_conn *conn)
@@ -165,6 +180,10 @@ static inline void h1_wake_self(struct h1_conn *conn)
 
 /* conn.c */
 extern const struct http_conn_ops h1_server_ops, h1_client_ops;
+bool h1_take_message(struct h1_conn *conn) MUST_USE;                 /* has one from here on; false: no memory */
+void h1_give_message(struct h1_conn *conn);                          /* gives it back, with what it holds */
+void h1_give_message_if_idle(struct h1_conn *conn);                  /* ... when nothing of a message is left */
+void h1_drop_bytes(struct h1_conn *conn);                            /* of both directions */
 void h1_note_failure(struct h1_conn *conn, const struct error *err); /* kept when it is the first */
 enum io h1_fail(const struct h1_conn *conn, struct error *err);      /* IO_FAIL, with the failure if there is one */
 void h1_set_unfit(struct h1_conn *conn, enum http_unfit why);        /* kept when it is the first */
@@ -213,9 +232,8 @@ bool h1_server_takes(struct h1_conn *conn, struct http_head *head, struct error 
 void h1_server_continue(struct h1_conn *conn); /* sends 100 Continue when the client waits for it */
 void h1_server_enter(struct h1_conn *conn, enum h1_phase phase);
 void h1_server_refuse(struct h1_conn *conn, enum error_code code); /* offers a stream whose recv_head fails */
-void h1_begin_paces(struct h1_conn *conn);
-void h1_note_end(struct h1_conn *conn, enum http_end end); /* kept when it is the first */
-bool h1_is_waiting(const struct h1_conn *conn);            /* server: for a request, or its head */
+void h1_note_end(struct h1_conn *conn, enum http_end end);         /* kept when it is the first */
+bool h1_is_waiting(const struct h1_conn *conn);                    /* server: for a request, or its head */
 /* Nothing came: FIN, and linger. False: something did, and is served. */
 bool h1_server_end_idle(struct h1_conn *conn, enum http_end why);
 

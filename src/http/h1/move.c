@@ -5,7 +5,7 @@
 
 static bool is_movable(const struct h1_conn *conn)
 {
-    return http_room(&conn->base) > 0 && conn->out.size == 0 && !conn->base.owner && conn->timer.at_ns == TIMER_OFF;
+    return http_room(&conn->base) > 0 && !h1_has_message(conn) && !conn->base.owner && conn->timer.at_ns == TIMER_OFF;
 }
 
 bool http_detach(struct http_conn *base)
@@ -17,8 +17,6 @@ bool http_detach(struct http_conn *base)
     ASSERT(base->ops == &h1_client_ops);
     if (!is_movable(conn) || !stream_detach(base->stream))
         return false;
-    ASSERT(!conn->in.first);
-    ASSERT(!conn->out.first);
     task_forget(base->loop, &base->task);
     timer_clear(base->loop, &conn->timer);
     base->loop = NULL;

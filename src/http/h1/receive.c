@@ -11,37 +11,38 @@ void h1_begin_head(struct h1_conn *conn)
 {
     conn->receive = H1_RECEIVE_HEAD;
     conn->head_fault = ERROR_NONE;
-    conn->seen = 0;
     conn->tail = H1_TAIL_TEXT;
+    if (h1_has_message(conn))
+        conn->message->seen = 0;
 }
 
 void h1_take_in(struct h1_conn *conn, size_t size)
 {
-    chain_drop(&conn->in, size);
-    conn->stream.bytes_in += size;
+    chain_drop(&conn->message->in, size);
+    conn->message->stream.bytes_in += size;
 }
 
 enum h1_found h1_search(struct h1_conn *conn, size_t *end)
 {
     struct iovec parts[PARTS_SEARCHED];
-    int count = chain_parts(&conn->in, parts, PARTS_SEARCHED);
+    int count = chain_parts(&conn->message->in, parts, PARTS_SEARCHED);
     enum h1_tail tail = (enum h1_tail)conn->tail;
     size_t from = 0, at;
 
     for (int i = 0; i < count; i++) {
         struct str part = str_of(parts[i].iov_base, parts[i].iov_len);
-        size_t seen = conn->seen - from;
+        size_t seen = conn->message->seen - from;
         enum h1_found found;
 
         from += part.len;
-        if (from <= conn->seen)
+        if (from <= conn->message->seen)
             continue;
         found = conn->scanner->find_end(str_from_offset(part, seen), &tail, &at);
         if (found != H1_NOT_YET) {
-            *end = conn->seen + at;
+            *end = conn->message->seen + at;
             return found;
         }
-        conn->seen = (uint32_t)from;
+        conn->message->seen = (uint32_t)from;
     }
     conn->tail = (uint8_t)tail;
     return H1_NOT_YET;
@@ -56,7 +57,7 @@ static void head_is_wrong(struct h1_conn *conn, enum error_code code)
 /* The first bytes of `in`, at most 5, contiguous. */
 static struct str first_bytes(struct h1_conn *conn, size_t size)
 {
-    return chain_pull(&conn->in, h1_blocks(conn), size_min(size, conn->in.size));
+    return chain_pull(&conn->message->in, h1_blocks(conn), size_min(size, conn->message->in.size));
 }
 
 /* Passes over empty lines in front of a request (RFC 9112 2.2). False: wait, or the head is wrong. */
@@ -65,7 +66,7 @@ static bool skip_empty_lines(struct h1_conn *conn)
     for (;;) {
         struct str line = first_bytes(conn, 2);
 
-        if (line.len == 0 && conn->in.size > 0)
+        if (line.len == 0 && conn->message->in.size > 0)
             head_is_wrong(conn, ERROR_OUT_OF_MEMORY);
         if (line.len == 0 || line.data[0] != '\r')
             return line.len > 0;
@@ -105,7 +106,7 @@ static bool first_line_is_endless(struct h1_conn *conn)
 {
     struct str line;
 
-    if (conn->seen <= H1_LINE_BYTES_MAX + 1)
+    if (conn->message->seen <= H1_LINE_BYTES_MAX + 1)
         return false;
     line = first_bytes(conn, H1_LINE_BYTES_MAX + 2);
     return line.len > 0 && str_find_char(line, '\n') == line.len;
@@ -115,7 +116,7 @@ static void check_size(struct h1_conn *conn, size_t size)
 {
     if (size > conn->head_bytes_max)
         head_is_wrong(conn, ERROR_HEAD_TOO_LARGE);
-    else if (conn->receive == H1_RECEIVE_HEAD && conn->seen < conn->in.size)
+    else if (conn->receive == H1_RECEIVE_HEAD && conn->message->seen < conn->message->in.size)
         head_is_wrong(conn, ERROR_HEAD_TOO_LARGE); /* in more pieces than are searched */
     else if (conn->receive == H1_RECEIVE_HEAD && first_line_is_endless(conn))
         head_is_wrong(conn, h1_is_server(conn) ? ERROR_TARGET_TOO_LONG : ERROR_HEAD_TOO_LARGE);
@@ -125,17 +126,17 @@ void h1_find_head(struct h1_conn *conn)
 {
     size_t end = 0;
 
-    if (conn->in.size <= conn->seen || (conn->seen < 5 && !begins_well(conn)))
+    if (conn->message->in.size <= conn->message->seen || (conn->message->seen < 5 && !begins_well(conn)))
         return;
     switch (h1_search(conn, &end)) {
     case H1_NOT_YET:
-        check_size(conn, conn->seen);
+        check_size(conn, conn->message->seen);
         return;
     case H1_BARE_LF:
         head_is_wrong(conn, ERROR_BAD_FIELD);
         return;
     case H1_END:
-        conn->head_bytes = (uint32_t)end;
+        conn->message->head_bytes = (uint32_t)end;
         conn->receive = H1_RECEIVE_HEAD_READY;
         check_size(conn, end);
         return;
@@ -180,7 +181,7 @@ static struct str copy_in(struct h1_conn *conn, struct arena *arena, size_t size
     if (!copy)
         return STR_EMPTY;
     while (at < size) {
-        struct str front = str_first(chain_front(&conn->in), size - at);
+        struct str front = str_first(chain_front(&conn->message->in), size - at);
 
         memcpy(copy + at, front.data, front.len);
         at += front.len;
@@ -214,7 +215,7 @@ static enum io take_head(struct h1_conn *conn, struct arena *arena, struct http_
         error_set(err, code == ERROR_OUT_OF_MEMORY ? FAULT_SYSTEM : h1_peer_fault(conn), code, "%s", fault_text(code));
         return head_failed(conn, err);
     }
-    text = head ? copy_in(conn, arena, conn->head_bytes) : STR_EMPTY;
+    text = head ? copy_in(conn, arena, conn->message->head_bytes) : STR_EMPTY;
     if (!text.data) {
         fail_memory(err);
         return head_failed(conn, err);
@@ -232,7 +233,7 @@ static enum io take_trailers(struct h1_conn *conn, struct arena *arena, struct h
 {
     struct h1_parse parse = {.scanner = conn->scanner, .arena = arena, .fields_max = H1_TRAILERS_MAX};
     struct http_head *head = arena_make(arena, struct http_head);
-    struct str text = head ? copy_in(conn, arena, conn->head_bytes) : STR_EMPTY;
+    struct str text = head ? copy_in(conn, arena, conn->message->head_bytes) : STR_EMPTY;
 
     if (!text.data) {
         fail_memory(err);
@@ -252,13 +253,13 @@ static enum io take_trailers(struct h1_conn *conn, struct arena *arena, struct h
 /* No whole head is here. A part of one that will never be whole counts as received: it was not silence. */
 static enum io await_head(struct h1_conn *conn, struct error *err)
 {
-    bool silent = conn->in.size == 0 && conn->interims == 0;
+    bool silent = conn->message->in.size == 0 && conn->interims == 0;
 
     if (!conn->broken && !conn->ended) {
         conn->receive_waits = true;
         return IO_WAIT;
     }
-    h1_take_in(conn, conn->in.size);
+    h1_take_in(conn, conn->message->in.size);
     if (conn->broken)
         return h1_fail(conn, err);
     h1_set_unfit(conn, HTTP_UNFIT_CLOSED);

@@ -19,7 +19,7 @@ static enum io cut(struct h1_conn *conn, const char *text, struct error *err)
 
     error_set(&failure, FAULT_BUG, ERROR_BUG, "%s", text);
     h1_note_failure(conn, &failure);
-    http_cancel(&conn->stream, HTTP_CANCEL_ERROR);
+    http_cancel(&conn->message->stream, HTTP_CANCEL_ERROR);
     return h1_fail(conn, err);
 }
 
@@ -42,7 +42,7 @@ void h1_write_body_framing(struct h1_conn *conn, struct h1_writer *writer, int64
 {
     if (body_bytes >= 0) {
         conn->send = body_bytes > 0 ? H1_SEND_LENGTH : H1_SEND_END;
-        conn->send_left = (uint64_t)body_bytes;
+        conn->message->send_left = (uint64_t)body_bytes;
         h1_write_number(writer, HEADER_CONTENT_LENGTH, (uint64_t)body_bytes);
     } else {
         conn->send = H1_SEND_CHUNKS;
@@ -54,7 +54,7 @@ enum io h1_finish_head(struct h1_conn *conn, struct h1_writer *writer, struct er
 {
     if (!h1_write_end(writer))
         return no_memory(conn, err);
-    conn->stream.bytes_out += writer->total;
+    conn->message->stream.bytes_out += writer->total;
     h1_wake_self(conn);
     return IO_OK;
 }
@@ -84,15 +84,15 @@ void h1_send_fin(struct h1_conn *conn)
 
 static bool append(struct h1_conn *conn, struct str bytes)
 {
-    conn->stream.bytes_out += bytes.len;
-    return chain_append(&conn->out, h1_blocks(conn), bytes);
+    conn->message->stream.bytes_out += bytes.len;
+    return chain_append(&conn->message->out, h1_blocks(conn), bytes);
 }
 
 /* False: not all were moved, for lack of memory. */
 static bool move(struct h1_conn *conn, struct chain *from, size_t size)
 {
-    conn->stream.bytes_out += size;
-    return h1_move(conn, &conn->out, from, size) == size;
+    conn->message->stream.bytes_out += size;
+    return h1_move(conn, &conn->message->out, from, size) == size;
 }
 
 static bool move_chunk(struct h1_conn *conn, struct chain *from, size_t size)
@@ -104,13 +104,13 @@ static bool move_chunk(struct h1_conn *conn, struct chain *from, size_t size)
 
 static enum io send_length(struct h1_conn *conn, struct chain *from, size_t size, bool end, struct error *err)
 {
-    if (from->size > conn->send_left)
+    if (from->size > conn->message->send_left)
         return cut(conn, "more bytes of a body than its head promised", err);
-    if (end && from->size < conn->send_left)
+    if (end && from->size < conn->message->send_left)
         return cut(conn, "fewer bytes of a body than its head promised", err);
     if (!move(conn, from, size))
         return no_memory(conn, err);
-    conn->send_left -= size;
+    conn->message->send_left -= size;
     return IO_OK;
 }
 
@@ -147,7 +147,7 @@ static enum io send_end(struct h1_conn *conn, struct error *err)
 enum io h1_send_body(struct http_stream *stream, struct chain *from, bool end, struct error *err)
 {
     struct h1_conn *conn = h1_of_stream(stream);
-    size_t room = conn->out.size < H1_OUT_MAX ? H1_OUT_MAX - conn->out.size : 0;
+    size_t room = conn->message->out.size < H1_OUT_MAX ? H1_OUT_MAX - conn->message->out.size : 0;
     enum io io;
 
     ASSERT(conn->stream_open);
@@ -173,13 +173,13 @@ enum io h1_send_trailers(struct h1_conn *conn, const struct http_head *head, str
 
     if (conn->broken || conn->send == H1_SEND_FAILED)
         return h1_fail(conn, err);
-    if (conn->send == H1_SEND_LENGTH && conn->send_left > 0)
+    if (conn->send == H1_SEND_LENGTH && conn->message->send_left > 0)
         return cut(conn, "fewer bytes of a body than its head promised", err);
     if (conn->send != H1_SEND_CHUNKS) {
         conn->send = H1_SEND_END;
         return IO_OK;
     }
-    h1_write_start(&writer, &conn->out, h1_blocks(conn));
+    h1_write_start(&writer, &conn->message->out, h1_blocks(conn));
     h1_write_text(&writer, STR("0\r\n"));
     h1_write_fields(&writer, &head->headers);
     conn->send = H1_SEND_END;

@@ -8,8 +8,7 @@
 static void enter_over(struct h1_conn *conn)
 {
     conn->phase = H1_OVER;
-    chain_clear(&conn->in);
-    chain_clear(&conn->out);
+    h1_drop_bytes(conn);
     task_wake(conn->base.loop, conn->base.owner);
 }
 
@@ -70,19 +69,29 @@ bool h1_server_end_idle(struct h1_conn *conn, enum http_end why)
 static void begin_request(struct h1_conn *conn)
 {
     if (conn->receive == H1_RECEIVE_TRAILERS_READY)
-        h1_take_in(conn, conn->head_bytes);
+        h1_take_in(conn, conn->message->head_bytes);
     h1_begin_head(conn);
     conn->empty_lines = 0;
     conn->send = H1_SEND_HEAD;
-    conn->since_ns = conn->coming.since_ns = 0;
+    conn->message->since_ns = conn->message->coming.since_ns = 0;
     conn->keep = conn->head_only = conn->peer_is_1_0 = conn->expects = conn->granted = false;
     h1_server_enter(conn, H1_LIVE);
+}
+
+static void begin_paces(struct h1_conn *conn)
+{
+    struct pace_limit coming = h1_coming_limit(conn), leaving = h1_leaving_limit(conn);
+
+    pace_begin(&conn->message->coming, &coming);
+    if (conn->message->out.size == 0)
+        pace_begin(&conn->message->leaving, &leaving);
 }
 
 static void offer(struct h1_conn *conn)
 {
     conn->stream_waits = true;
-    conn->head_end_ns = h1_now(conn);
+    begin_paces(conn);
+    conn->message->head_end_ns = h1_now(conn);
     task_wake(conn->base.loop, conn->base.owner);
 }
 
@@ -96,15 +105,15 @@ void h1_server_refuse(struct h1_conn *conn, enum error_code code)
 /* No request is under way. */
 static void await_request(struct h1_conn *conn)
 {
-    if (conn->in.size > 0 && conn->since_ns == 0)
-        conn->since_ns = h1_now(conn);
+    if (conn->message->in.size > 0 && conn->message->since_ns == 0)
+        conn->message->since_ns = h1_now(conn);
     h1_find_head(conn);
     if (conn->receive == H1_RECEIVE_HEAD_READY) {
         offer(conn);
     } else if (conn->ended) {
-        h1_note_end(conn, conn->in.size > 0 ? HTTP_END_GONE : HTTP_END_CLOSED);
+        h1_note_end(conn, conn->message->in.size > 0 ? HTTP_END_GONE : HTTP_END_CLOSED);
         h1_server_enter(conn, H1_FINISH);
-    } else if (conn->closing && conn->in.size == 0 && conn->out.size == 0) {
+    } else if (conn->closing && conn->message->in.size == 0 && conn->message->out.size == 0) {
         (void)h1_server_end_idle(conn, HTTP_END_DRAIN);
     }
 }
@@ -120,10 +129,10 @@ static void skip_request(struct h1_conn *conn)
     size_t skipped;
     bool complete = h1_skip_body(conn, &skipped);
 
-    conn->skipped += (uint32_t)skipped;
+    conn->message->skipped += (uint32_t)skipped;
     if (complete)
         begin_request(conn);
-    else if (conn->receive == H1_RECEIVE_FAILED || conn->ended || conn->skipped >= H1_SKIP_MAX)
+    else if (conn->receive == H1_RECEIVE_FAILED || conn->ended || conn->message->skipped >= H1_SKIP_MAX)
         end_unread(conn);
     else if (conn->stalled)
         h1_wake_self(conn);
@@ -133,16 +142,18 @@ static void skip_request(struct h1_conn *conn)
  * we sent last (RFC 9112 9.6). */
 static void throw_away(struct h1_conn *conn)
 {
-    conn->skipped += (uint32_t)conn->in.size;
-    chain_clear(&conn->in);
-    if (conn->stalled && conn->skipped < H1_SKIP_MAX)
+    if (conn->message->in.size > 0) {
+        conn->message->skipped += (uint32_t)conn->message->in.size;
+        chain_clear(&conn->message->in);
+    }
+    if (conn->stalled && conn->message->skipped < H1_SKIP_MAX)
         h1_wake_self(conn);
 }
 
 static void finish(struct h1_conn *conn)
 {
     throw_away(conn);
-    if (conn->out.size > 0)
+    if (conn->message->out.size > 0)
         return;
     h1_send_fin(conn);
     h1_server_enter(conn, H1_LINGER);
@@ -150,12 +161,12 @@ static void finish(struct h1_conn *conn)
 
 static void linger(struct h1_conn *conn)
 {
-    if (conn->idle_close && conn->in.size > 0 && !conn->raced) {
+    if (conn->idle_close && conn->message->in.size > 0 && !conn->raced) {
         conn->raced = true;
-        conn->since_ns = h1_now(conn);
+        conn->message->since_ns = h1_now(conn);
     }
     throw_away(conn);
-    if (conn->ended || conn->skipped >= H1_SKIP_MAX)
+    if (conn->ended || conn->message->skipped >= H1_SKIP_MAX)
         enter_over(conn);
 }
 
@@ -165,7 +176,7 @@ static void look_for_leaver(struct h1_conn *conn)
 {
     struct error err;
 
-    if (!conn->ended || conn->broken || conn->tunnel || !conn->stream_open || !conn->stream.lasting ||
+    if (!conn->ended || conn->broken || conn->tunnel || !conn->stream_open || !conn->message->stream.lasting ||
         conn->send == H1_SEND_END)
         return;
     error_set(&err, FAULT_CLIENT, ERROR_CLIENT_GONE, "the client closed a stream");
@@ -200,20 +211,11 @@ static enum io server_accept(struct http_conn *base, struct http_stream **stream
     conn->stream_waits = false;
     conn->stream_open = true;
     conn->receive_waits = conn->send_waits = false;
-    conn->stream.owner = NULL;
-    conn->stream.lasting = false;
-    conn->stream.bytes_in = conn->stream.bytes_out = 0;
-    *stream = &conn->stream;
+    conn->message->stream.owner = NULL;
+    conn->message->stream.lasting = false;
+    conn->message->stream.bytes_in = conn->message->stream.bytes_out = 0;
+    *stream = &conn->message->stream;
     return IO_OK;
-}
-
-void h1_begin_paces(struct h1_conn *conn)
-{
-    struct pace_limit coming = h1_coming_limit(conn), leaving = h1_leaving_limit(conn);
-
-    pace_begin(&conn->coming, &coming);
-    if (conn->out.size == 0)
-        pace_begin(&conn->leaving, &leaving);
 }
 
 bool h1_server_takes(struct h1_conn *conn, struct http_head *head, struct error *err)
@@ -231,7 +233,6 @@ bool h1_server_takes(struct h1_conn *conn, struct http_head *head, struct error 
     /* What stands behind CONNECT is for a tunnel that will not be: it is never read as a request. */
     if (str_eq(head->method, STR("CONNECT")))
         conn->keep = false;
-    h1_begin_paces(conn);
     h1_begin_body(conn, head, &framing);
     conn->expects = head->expect_continue && h1_is_in_body(conn);
     return true;
@@ -241,12 +242,12 @@ void h1_server_continue(struct h1_conn *conn)
 {
     const struct str answer = STR("HTTP/1.1 100 Continue\r\n\r\n");
 
-    if (!conn->expects || conn->send != H1_SEND_HEAD || conn->in.size > 0)
+    if (!conn->expects || conn->send != H1_SEND_HEAD || conn->message->in.size > 0)
         return;
     conn->expects = false;
-    if (!chain_append_borrowed(&conn->out, h1_blocks(conn), answer))
+    if (!chain_append_borrowed(&conn->message->out, h1_blocks(conn), answer))
         return;
-    conn->stream.bytes_out += answer.len;
+    conn->message->stream.bytes_out += answer.len;
     h1_wake_self(conn);
 }
 
@@ -280,7 +281,7 @@ static void server_done(struct http_stream *stream)
     conn->stream_open = conn->receive_waits = conn->send_waits = false;
     stream->owner = NULL;
     conn->last_used_ns = h1_now(conn);
-    conn->skipped = 0;
+    conn->message->skipped = 0;
     break_off(conn);
     if (conn->broken || conn->close_by_reset)
         enter_over(conn);
@@ -305,7 +306,7 @@ static bool server_close_idle(struct http_conn *base, enum http_end why)
     struct h1_conn *conn = h1_of_conn(base);
 
     conn->draining = conn->closing = true;
-    if (!h1_is_waiting(conn) || conn->in.size > 0 || conn->out.size > 0 || conn->broken)
+    if (!h1_is_waiting(conn) || conn->message->in.size > 0 || conn->message->out.size > 0 || conn->broken)
         return false;
     h1_wake_self(conn);
     return h1_server_end_idle(conn, why);

@@ -9,7 +9,8 @@ static bool is_preface(struct h1_conn *conn)
     const struct str preface = STR("PRI * HTTP/2.0\r\n\r\n");
 
     return conn->stream_waits && conn->messages == 0 && conn->head_fault == ERROR_NONE &&
-           conn->in.size >= preface.len && str_eq(chain_pull(&conn->in, h1_blocks(conn), preface.len), preface);
+           conn->message->in.size >= preface.len &&
+           str_eq(chain_pull(&conn->message->in, h1_blocks(conn), preface.len), preface);
 }
 
 bool h1_yield(struct http_conn *base, struct stream **stream, struct chain *bytes)
@@ -19,11 +20,10 @@ bool h1_yield(struct http_conn *base, struct stream **stream, struct chain *byte
     ASSERT(base->ops == &h1_server_ops);
     if (conn->phase != H1_LIVE || conn->broken || !is_preface(conn))
         return false;
-    chain_move(bytes, &conn->in, SIZE_MAX);
+    chain_move(bytes, &conn->message->in, SIZE_MAX);
     *stream = base->stream;
     stream_set_owner(base->stream, NULL, false);
-    chain_clear(&conn->in);
-    chain_clear(&conn->out);
+    h1_give_message(conn);
     timer_clear(base->loop, &conn->timer);
     task_forget(base->loop, &base->task);
     free(conn);
