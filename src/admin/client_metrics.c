@@ -26,17 +26,30 @@ static uint64_t sum_at(const struct admin_view *view, size_t offset)
 
 #define SUM(view, field) sum_at((view), offsetof(struct frontend_counts, field))
 
+static uint64_t closes_of(const struct admin_view *view, size_t door, int end)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < view->workers; i++)
+        sum += read_count(&view->frontends[i]->closes_by[door][end]);
+    return sum;
+}
+
 static void write_closes(struct json_writer *writer, const struct admin_view *view)
 {
-    metrics_family(writer, "holdfast_client_closes", "counter", "Client connections closed, by why and by whom.");
-    for (int end = 1; end < HTTP_ENDS; end++) {
-        uint64_t number = sum_at(view, offsetof(struct frontend_counts, closes_by) + (size_t)end * sizeof(uint64_t));
-        struct label labels[] = {{"reason", str_from(http_end_name((enum http_end)end))},
-                                 {"side", http_end_is_by_client((enum http_end)end) ? STR("client") : STR("ours")}};
+    const struct server_options *server = &generation_service(view->generation)->server;
 
-        if (number > 0)
-            metrics_sample(writer, "holdfast_client_closes_total", labels, COUNT_OF(labels), number);
-    }
+    metrics_family(writer, "holdfast_client_closes", "counter", "Client connections closed, by why and by whom.");
+    for (size_t door = 0; door < server->listener_count; door++)
+        for (int end = 1; end < HTTP_ENDS; end++) {
+            uint64_t number = closes_of(view, door, end);
+            struct label labels[] = {{"reason", str_from(http_end_name((enum http_end)end))},
+                                     {"side", http_end_is_by_client((enum http_end)end) ? STR("client") : STR("ours")},
+                                     {"listener", server->listeners[door].listen}};
+
+            if (number > 0)
+                metrics_sample(writer, "holdfast_client_closes_total", labels, COUNT_OF(labels), number);
+        }
 }
 
 struct buckets {
@@ -102,6 +115,14 @@ static void write_grace(struct json_writer *writer, const struct admin_view *vie
     metrics_sample_double(writer, "holdfast_client_idle_grace_seconds", NULL, 0, (double)longest_ns / 1e9);
 }
 
+static void write_memory(struct json_writer *writer, const struct admin_view *view)
+{
+    unsigned permille = atomic_load_explicit(&hosts_budget(view->hosts)->memory_permille, memory_order_relaxed);
+
+    metrics_family(writer, "holdfast_memory_used_ratio", "gauge", "How much is in use of the memory that there is.");
+    metrics_sample_double(writer, "holdfast_memory_used_ratio", NULL, 0, (double)permille / 1000.0);
+}
+
 /* The kernel counts for the whole network namespace. */
 static void write_overflows(struct json_writer *writer, const struct admin_view *view)
 {
@@ -125,5 +146,8 @@ void client_metrics_write(struct json_writer *writer, const struct admin_view *v
                   "Connections that were to end with their next answer.", SUM(view, told));
     write_counter(writer, "holdfast_client_told_served", "holdfast_client_told_served_total",
                   "Those that had one more request.", SUM(view, told_served));
+    write_counter(writer, "holdfast_client_passed", "holdfast_client_passed_total",
+                  "Accepted connections that were given to a worker with fewer.", SUM(view, passed));
+    write_memory(writer, view);
     write_overflows(writer, view);
 }

@@ -65,7 +65,7 @@ static void list_clients(struct part *part)
             continue;
         part->clients[part->count++] = (struct client_row){
             .id = facts.opened_ns,
-            .peer = client->peer,
+            .peer = *client->peer,
             .active = client_is_busy(client),
             .requests = facts.messages,
             .age_ns = now_ns - facts.opened_ns,

@@ -3,6 +3,7 @@
 #include "app/server.h"
 
 #include "app/kernel_report.h"
+#include "app/memory_watch.h"
 #include "app/port_watch.h"
 #include "app/tls_refresh.h"
 #include "app/trim.h"
@@ -26,7 +27,7 @@ struct server {
     struct server_start start;
     const struct service *service;
     struct worker **workers;
-    const struct frontend **frontends; /* the workers' */
+    struct frontend **frontends; /* the workers' */
     struct ended_letter *letters;
     unsigned worker_count, started; /* the first `started` of them have a thread */
     unsigned running;               /* ... whose end we have not heard of */
@@ -39,6 +40,7 @@ struct server {
     uint64_t overflows_at_start;
     unsigned refused; /* of the listeners' options: LISTEN_NO_... */
     struct trim trim;
+    struct memory_watch memory_watch;
     struct tls_refresh tls_refresh;
     struct port_watch port_watch;
     bool draining, cutting;
@@ -125,7 +127,8 @@ static bool build_worker(struct server *server, unsigned index, struct error *er
     server->frontends[index] = worker_frontend(server->workers[index]);
     for (size_t i = 0; i < server->address_count; i++) {
         struct door_options door = {.tls = generation_secured(server->start.generation)->servers[i],
-                                    .proxy_protocol = server->service->server.listeners[i].proxy_protocol};
+                                    .proxy_protocol = server->service->server.listeners[i].proxy_protocol,
+                                    .number = (uint16_t)i};
 
         if (worker_shares(&server->addresses[i], index) &&
             !worker_listen(server->workers[index], &server->addresses[i], &listen, &door, err))
@@ -172,6 +175,8 @@ static bool build(struct server *server, struct error *err)
     for (unsigned i = 0; i < server->worker_count; i++)
         if (!build_worker(server, i, err))
             return false;
+    for (unsigned i = 0; i < server->worker_count; i++)
+        frontend_meet(server->frontends[i], server->frontends, server->worker_count);
     return true;
 }
 
@@ -218,7 +223,9 @@ struct server *server_new(const struct server_start *start, struct error *err)
     port_watch_start(&server->port_watch, start->loop, start->hosts);
     server->overflows_at_start = overflows();
     kernel_report(server->service, LISTEN_BACKLOG, process_file_limit(), server->refused);
-    trim_start(&server->trim, start->loop, server->frontends, server->worker_count);
+    memory_watch_start(&server->memory_watch, start->loop, hosts_budget(start->hosts),
+                       positive(server->service->server.clients.memory_max));
+    trim_start(&server->trim, start->loop, (const struct frontend *const *)server->frontends, server->worker_count);
     return server;
 }
 
@@ -287,6 +294,7 @@ void server_free(struct server *server)
     if (!server)
         return;
     trim_stop(&server->trim);
+    memory_watch_stop(&server->memory_watch);
     port_watch_stop(&server->port_watch);
     tls_refresh_stop(&server->tls_refresh);
     for (unsigned i = 0; server->workers && i < server->worker_count; i++)
@@ -316,7 +324,7 @@ struct admin_view server_view(const struct server *server)
     return (struct admin_view){
         .hosts = server->start.hosts,
         .generation = server->start.generation,
-        .frontends = server->frontends,
+        .frontends = (const struct frontend *const *)server->frontends,
         .workers = server->worker_count,
         .draining = &server->draining,
         .overflows_at_start = server->overflows_at_start,

@@ -157,6 +157,7 @@ static void run_thread(void *arg)
 
     loop_run(worker->loop);
     pool_end(worker->pool); /* the others must not wait for its answers */
+    frontend_end(worker->frontend);
     worker->options.ended(worker->options.arg);
 }
 
@@ -210,7 +211,7 @@ void worker_free(struct worker *worker)
     free(worker);
 }
 
-const struct frontend *worker_frontend(const struct worker *worker)
+struct frontend *worker_frontend(const struct worker *worker)
 {
     return worker->frontend;
 }

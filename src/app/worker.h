@@ -41,7 +41,7 @@ void worker_join(struct worker *worker);
 /* Joins the thread (if started) and frees all. NULL is fine. */
 void worker_free(struct worker *worker);
 
-/* Numbers, readable while it runs. */
-const struct frontend *worker_frontend(const struct worker *worker);
+/* For frontend_meet before the start; then its numbers, readable while it runs. */
+struct frontend *worker_frontend(const struct worker *worker);
 
 #endif

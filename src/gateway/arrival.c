@@ -15,6 +15,7 @@ enum { STEPS_PER_TURN = 8 };
 struct arrival {
     struct frontend *frontend;
     struct stream *stream;
+    struct door_options door;
     struct task task;
     struct timer timer;
     uint64_t until_ns;     /* TIMER_OFF: no limit */
@@ -138,14 +139,16 @@ static void run_arrival(struct task *task)
     struct frontend *frontend = arrival->frontend;
     struct stream *stream = arrival->stream;
     enum io io = arrival->refused ? throw_away(arrival) : shake(arrival);
+    struct door_options door;
 
     if (io == IO_FAIL)
         arrival_close(arrival);
     if (io != IO_OK)
         return;
     stream_set_owner(stream, NULL, false);
+    door = arrival->door;
     arrival_free(arrival);
-    client_new(frontend, stream, true);
+    client_new(frontend, stream, &door);
 }
 
 /* The oldest has had its time, and a new one may be quicker. */
@@ -159,7 +162,7 @@ static void make_room(struct frontend *frontend)
     arrival_close(container_of(list_first(&frontend->arrivals), struct arrival, node));
 }
 
-void arrival_new(struct frontend *frontend, struct stream *stream, struct tls_server *server)
+void arrival_new(struct frontend *frontend, struct stream *stream, const struct door_options *door)
 {
     int64_t timeout_ns = tuning_of(frontend)->handshake_timeout_ns;
     struct arrival *arrival = calloc(1, sizeof(*arrival));
@@ -173,7 +176,7 @@ void arrival_new(struct frontend *frontend, struct stream *stream, struct tls_se
         return;
     }
     arrival->task.run = run_arrival;
-    arrival->stream = tls_server_stream(stream, server, &frontend->tls_counts, &arrival->task, &err);
+    arrival->stream = tls_server_stream(stream, door->tls, &frontend->tls_counts, &arrival->task, &err);
     if (!arrival->stream) {
         LOG(LOG_WARNING, "SERVICE: TLS", "a connection was refused: %s", err.text);
         greeting_leave(frontend, &peer);
@@ -181,6 +184,7 @@ void arrival_new(struct frontend *frontend, struct stream *stream, struct tls_se
         return;
     }
     arrival->frontend = frontend;
+    arrival->door = *door;
     arrival->until_ns = timeout_ns > 0 ? loop_now_ns(frontend->loop) + (uint64_t)timeout_ns : TIMER_OFF;
     arrival->timer = (struct timer){.at_ns = TIMER_OFF, .task = &arrival->task};
     timer_set(frontend->loop, &arrival->timer, arrival->until_ns);

@@ -5,9 +5,9 @@
 
 #include "gateway/frontend.h"
 
-/* Takes the stream. Once it is secured it becomes a client (client.c); what fails is closed and counted. At
- * max_handshakes the oldest yields. */
-void arrival_new(struct frontend *frontend, struct stream *stream, struct tls_server *server);
+/* Takes the stream of a listener with TLS. Once it is secured it becomes a client (client.c); what fails is closed and
+ * counted. At max_handshakes the oldest yields. */
+void arrival_new(struct frontend *frontend, struct stream *stream, const struct door_options *door);
 
 void arrivals_cut(struct frontend *frontend); /* closes all */
 

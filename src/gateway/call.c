@@ -20,7 +20,7 @@ static bool build_head(struct exchange *x)
         .early = x->early,
         .upgrade = x->upgrade,
         .grpc = x->grpc,
-        .client_ip = forward_client_ip(x->arena, &exchange_service(x)->router, x->request, &x->client->peer),
+        .client_ip = forward_client_ip(x->arena, &exchange_service(x)->router, x->request, x->client->peer),
     };
 
     if (!forward_request(x->arena, &input, &x->call.head, &x->error))
@@ -40,7 +40,7 @@ static enum progress begin_fetch(struct exchange *x)
                                     .transport = &x->call.backend->options->transport,
                                     .head = &x->call.head,
                                     .privates = &x->client->privates,
-                                    .client = &x->client->peer,
+                                    .client = x->client->peer,
                                     .client_stream = x->client->conn ? x->client->conn->stream : NULL,
                                     .eject_after = x->call.eject_after,
                                     .trail = x->trail,

@@ -54,7 +54,7 @@ static void count_end(struct client *client)
         http_facts(client->conn, &facts);
     end = reason_of(client, &facts);
     dwell_s = (loop_now_ns(client->frontend->loop) - facts.opened_ns) / 1000000000u;
-    host_count_add(&counts->closes_by[end], 1);
+    frontend_count_close(client->frontend, client->door, end);
     host_count_add(&counts->requests_by[slot_of(facts.messages, request_bounds, COUNT_OF(request_bounds))], 1);
     host_count_add(&counts->dwell_by[slot_of(dwell_s, dwell_bounds, COUNT_OF(dwell_bounds))], 1);
     host_count_add(&counts->requests_on_closed, facts.messages);
@@ -75,7 +75,7 @@ static void client_close(struct client *client)
 
     ASSERT(!client_is_busy(client));
     count_end(client);
-    greeting_leave(frontend, &client->peer);
+    greeting_leave(frontend, client->peer);
     http_close(client->conn);
     private_end(&client->privates);
     task_forget(frontend->loop, &client->task);
@@ -90,6 +90,7 @@ static bool take_h2c(struct client *client)
 {
     struct frontend *frontend = client->frontend;
     struct chain first = {NULL, NULL, 0};
+    struct addr peer = *client->peer;
     struct stream *stream;
     struct error err;
 
@@ -99,6 +100,7 @@ static bool take_h2c(struct client *client)
     client->conn = h2_server_new(stream, &first, &frontend->conn_options, &client->task, &err);
     if (!client->conn) {
         LOG(LOG_WARNING, "SERVICE: HTTP Server", "a connection was refused: %s", err.text);
+        client->peer = &peer; /* the stream has gone */
         client_close(client);
         return false;
     }
@@ -110,7 +112,7 @@ static bool take_h2c(struct client *client)
 /* Requests that came in early data wait for the end of the handshake, which wakes us. */
 static void wake_early(struct client *client)
 {
-    for (struct list_node *node = list_first(&client->exchanges); node; node = list_next(&client->exchanges, node)) {
+    for (struct list_node *node = ring_first(&client->exchanges); node; node = ring_next(&client->exchanges, node)) {
         struct exchange *x = container_of(node, struct exchange, node);
 
         if (x->state == EXCHANGE_EARLY)
@@ -155,9 +157,10 @@ static struct http_conn *make_conn(struct client *client, struct stream *stream,
     return h1_server_new(stream, options, &client->task, err);
 }
 
-void client_new(struct frontend *frontend, struct stream *stream, bool secured)
+void client_new(struct frontend *frontend, struct stream *stream, const struct door_options *door)
 {
     struct client *client = calloc(1, sizeof(*client));
+    struct addr peer = stream->peer;
     struct error err = {0};
 
     if (!client) {
@@ -167,14 +170,12 @@ void client_new(struct frontend *frontend, struct stream *stream, bool secured)
     }
     client->frontend = frontend;
     client->task.run = run_client;
-    client->peer = stream->peer;
-    list_init(&client->exchanges);
-    list_init(&client->tunnels);
-    private_init(&client->privates);
-    client->conn = make_conn(client, stream, secured, &err);
+    client->peer = &stream->peer;
+    client->door = door->number;
+    client->conn = make_conn(client, stream, door->tls != NULL, &err);
     if (!client->conn) {
         LOG(LOG_WARNING, "SERVICE: HTTP Server", "a connection was refused: %s", err.text);
-        greeting_leave(frontend, &client->peer);
+        greeting_leave(frontend, &peer);
         free(client);
         return;
     }
@@ -206,7 +207,7 @@ void client_leave(struct client *client)
 void client_cut(struct client *client, enum http_end why)
 {
     client->cut = (uint8_t)why;
-    for (struct list_node *open; (open = list_first(&client->exchanges));)
+    for (struct list_node *open; (open = ring_first(&client->exchanges));)
         exchange_cut(container_of(open, struct exchange, node));
     websockets_cut(client);
     client_close(client);

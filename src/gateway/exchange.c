@@ -240,7 +240,7 @@ static void exchange_free(struct exchange *x)
     chain_clear(&x->response_body);
     chain_clear(&x->call.packed);
     stream_end(x);
-    list_remove(&client->exchanges, &x->node);
+    ring_remove(&client->exchanges, &x->node);
     if (!x->handed_over)
         http_done(x->stream);
     host_count_add(&client->frontend->counts.exchanges, -1);
@@ -327,7 +327,7 @@ void exchange_start(struct client *client, struct http_stream *stream)
     x->started_ns = loop_now_ns(frontend->loop);
     x->trail = trail;
     stream->owner = &x->task;
-    list_push_back(&client->exchanges, &x->node);
+    ring_push_back(&client->exchanges, &x->node);
     host_count_add(&frontend->counts.exchanges, 1);
     exchange_run(&x->task);
 }

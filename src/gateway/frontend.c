@@ -6,6 +6,7 @@
 #include "gateway/frontend_internal.h"
 #include "gateway/greeting.h"
 #include "gateway/shadow.h"
+#include "gateway/spread.h"
 
 #include <stdlib.h>
 
@@ -43,6 +44,7 @@ void frontend_resume_doors(struct frontend *frontend, bool was_full)
 {
     struct list_node *first = list_pop_front(&frontend->doors);
 
+    spread_note(frontend);
     if (first)
         list_push_back(&frontend->doors, first);
     for (struct list_node *node = list_first(&frontend->doors); node; node = list_next(&frontend->doors, node)) {
@@ -72,7 +74,7 @@ static bool accept_one(struct door *door)
     struct error err = {0};
     enum io io;
 
-    if (frontend_is_full(door->frontend)) {
+    if (frontend_is_full(door->frontend) && !spread_can_pass(door->frontend)) {
         keep_notice_pressure(door->frontend);
         return false; /* who comes waits in the kernel's queue; a client that leaves wakes us */
     }
@@ -85,8 +87,9 @@ static bool accept_one(struct door *door)
         return false;
     }
     io = listener_accept(door->listener, &stream, &err);
-    if (io == IO_OK)
+    if (io == IO_OK && !spread_pass(door->frontend, stream, &door->options))
         greeting_new(door->frontend, stream, &door->options);
+    spread_note(door->frontend);
     if (io == IO_FAIL)
         tell_of_pause(door->frontend, &err);
     if (io != IO_WAIT)
@@ -186,6 +189,11 @@ static uint64_t clients_max(const struct server_options *server, unsigned worker
     return all / workers + (all % workers > 0);
 }
 
+static size_t door_count(const struct generation *generation)
+{
+    return generation_service(generation)->server.listener_count;
+}
+
 struct frontend *frontend_new(const struct frontend_options *options)
 {
     struct frontend *frontend = aligned_alloc(_Alignof(struct frontend), sizeof(*frontend));
@@ -196,11 +204,14 @@ struct frontend *frontend_new(const struct frontend_options *options)
     memset(frontend, 0, sizeof(*frontend));
     frontend->requests_by_status =
         calloc(generation_endpoint_count(options->generation), sizeof(*frontend->requests_by_status));
-    if (!frontend->requests_by_status) {
+    frontend->closes_by = calloc(door_count(options->generation), sizeof(*frontend->closes_by));
+    frontend->loop = options->loop;
+    if (!frontend->requests_by_status || !frontend->closes_by || !spread_open(frontend)) {
+        free(frontend->requests_by_status);
+        free(frontend->closes_by);
         free(frontend);
         return NULL;
     }
-    frontend->loop = options->loop;
     frontend->pool = options->pool;
     frontend->access_log = options->access_log;
     frontend->worker = options->worker;
@@ -248,9 +259,11 @@ void frontend_free(struct frontend *frontend)
     shadows_end(frontend);
     drain_free(frontend);
     keep_free(frontend);
+    spread_free(frontend);
     for (uint32_t i = 0; i < generation_endpoint_count(frontend->generation); i++)
         free(frontend->requests_by_status[i]);
     free(frontend->requests_by_status);
+    free(frontend->closes_by);
     generation_release(frontend->generation);
     free(frontend);
 }
@@ -265,6 +278,7 @@ bool frontend_listen(struct frontend *frontend, struct addr *addr, const struct 
     door->frontend = frontend;
     if (door_options)
         door->options = *door_options;
+    ASSERT(door->options.number < door_count(frontend->generation));
     door->task.run = run_door;
     door->listener = listener_new(frontend->loop, addr, options, &door->task, err);
     if (!door->listener) {
@@ -301,6 +315,11 @@ static _Atomic uint64_t *status_slots(struct frontend *frontend, const struct en
         atomic_store_explicit(&frontend->requests_by_status[endpoint->index], slots, memory_order_release);
     }
     return slots;
+}
+
+void frontend_count_close(struct frontend *frontend, uint16_t door, enum http_end end)
+{
+    host_count_add(&frontend->closes_by[door][end], 1);
 }
 
 void frontend_count_request(struct frontend *frontend, const struct endpoint *endpoint, uint16_t status)

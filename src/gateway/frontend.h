@@ -3,13 +3,17 @@
 #ifndef HOLDFAST_GATEWAY_FRONTEND_H
 #define HOLDFAST_GATEWAY_FRONTEND_H
 
+#include "base/ring.h"
 #include "gateway/generation.h"
 #include "gateway/grace.h"
 #include "http/h2/h2.h"
 #include "net/listener.h"
+#include "os/mailbox.h"
 #include "tls/server_stream.h"
 #include "upstream/pool.h"
 #include "upstream/private.h"
+
+#include <assert.h>
 
 struct access_log;
 struct crowd;
@@ -27,8 +31,7 @@ struct frontend_counts {
     _Atomic uint64_t connections_closed;
     _Atomic uint64_t requests;
     _Atomic uint64_t exchanges; /* now */
-    /* Of those that have closed: by reason, by requests and by seconds (client_request_bounds ...), and the sums. */
-    _Atomic uint64_t closes_by[HTTP_ENDS];
+    /* Of those that have closed: by requests and by seconds (client_request_bounds ...), and the sums. */
     _Atomic uint64_t requests_by[CLIENT_REQUESTS_BOUNDS + 1], dwell_by[CLIENT_DWELL_BOUNDS + 1];
     _Atomic uint64_t requests_on_closed, dwell_seconds;
     _Atomic uint64_t races;         /* a request arrived at a connection that we had just closed */
@@ -39,6 +42,8 @@ struct frontend_counts {
     _Atomic uint64_t tunnel_bytes[2], tunnel_messages[2]; /* of clients, of hosts */
     _Atomic uint64_t tunnel_closes[TUNNEL_BYS][TUNNEL_CODES];
     _Atomic uint64_t told, told_served; /* that the next answer is the last; and had one more */
+    _Atomic uint64_t passed;            /* accepted here, and given to a worker with fewer (spread.h) */
+    _Atomic uint64_t load;              /* connections now; others add to it what is on its way */
 };
 
 /* Upper bounds of the slots; the last slot is for all beyond. */
@@ -61,6 +66,14 @@ struct keeper {
     bool adapts;
     uint64_t idle_min_ns, idle_max_ns, age_ns, age_hard_ns; /* 0: none */
     uint64_t next_evict_ns;
+};
+
+/* The workers' client sides, for each other (spread.h). */
+struct spread {
+    struct frontend *const *all; /* NULL: it is alone */
+    unsigned count;
+    struct mailbox *mailbox;
+    struct task task;
 };
 
 struct frontend {
@@ -86,7 +99,8 @@ struct frontend {
     uint64_t clients_max; /* this worker's share of max_connections; 0: as many as descriptors allow */
     struct drain drain;
     struct keeper keeper;
-    struct grace grace;          /* of promises; not asked without any */
+    struct grace grace; /* of promises; not asked without any */
+    struct spread spread;
     const struct budget *budget; /* descriptors of the process; NULL: not watched */
     bool draining;               /* not ready for newcomers: health says so */
     uint64_t started_ns;
@@ -95,6 +109,7 @@ struct frontend {
     struct frontend_counts counts;
     struct tls_server_counts tls_counts;
     struct h2_counts h2_counts;
+    _Atomic uint64_t (*closes_by)[HTTP_ENDS];        /* closed connections by listener and reason */
     _Atomic(_Atomic uint64_t *) *requests_by_status; /* by endpoint index: numbers by status, made on first use */
 };
 
@@ -117,11 +132,18 @@ void frontend_free(struct frontend *frontend); /* cuts what is still open. NULL 
 struct door_options {
     struct tls_server *tls; /* borrowed; NULL: plain */
     enum proxy_rule proxy_protocol;
+    uint16_t number; /* of the listener in the configuration */
 };
 
 /* Adds a listener. *addr gets the address taken (port 0: which). `door` NULL: plain HTTP. False: *err. */
 bool frontend_listen(struct frontend *frontend, struct addr *addr, const struct listen_options *options,
                      const struct door_options *door, struct error *err) MUST_USE;
+
+/* Before the workers start: all of them, this one too (borrowed), share what they accept. */
+void frontend_meet(struct frontend *frontend, struct frontend *const *all, unsigned count);
+/* On the worker's thread when its loop has ended: the others can give it nothing any more. All must have ended before
+ * any is freed. */
+void frontend_end(struct frontend *frontend);
 
 /* Ends the client side gently: over the window every connection is told by an answer with Connection: close, at its end
  * listeners and idle connections close. `ended` is woken when none is left (maybe soon). */
@@ -135,23 +157,26 @@ struct client {
     struct frontend *frontend;
     struct task task;
     struct list_node node;
-    struct list exchanges; /* open ones */
-    struct list tunnels;   /* what became of some */
+    struct ring exchanges; /* open ones */
+    struct ring tunnels;   /* what became of some */
     struct private_conns privates;
-    bool over;              /* the conn has ended; the last exchange closes the client */
-    bool may_be_h2c;        /* HTTP/1, but for all we know its first bytes say something else */
-    bool evicted;           /* to make room; its end is on its way */
-    uint8_t told;           /* enum http_end: why the next answer is the last */
-    uint8_t cut;            /* enum http_end: why it is cut off */
-    uint32_t told_messages; /* requests before it was told */
-    struct addr peer;
+    const struct addr *peer; /* in the conn's stream */
+    bool over;               /* the conn has ended; the last exchange closes the client */
+    bool may_be_h2c;         /* HTTP/1, but for all we know its first bytes say something else */
+    bool evicted;            /* to make room; its end is on its way */
+    uint8_t told;            /* enum http_end: why the next answer is the last */
+    uint8_t cut;             /* enum http_end: why it is cut off */
+    uint16_t door;           /* number of the listener that it came by */
+    uint32_t told_messages;  /* requests before it was told */
 };
+static_assert(sizeof(struct client) <= 120, "an idle connection is small");
 
 static inline bool client_is_busy(const struct client *client)
 {
-    return !list_is_empty(&client->exchanges) || !list_is_empty(&client->tunnels);
+    return !ring_is_empty(&client->exchanges) || !ring_is_empty(&client->tunnels);
 }
 
+void frontend_count_close(struct frontend *frontend, uint16_t door, enum http_end end);
 void frontend_count_request(struct frontend *frontend, const struct endpoint *endpoint, uint16_t status);
 
 #endif

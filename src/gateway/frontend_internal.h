@@ -13,7 +13,8 @@ void frontend_accept_all(struct frontend *frontend);
 void frontend_close_doors(struct frontend *frontend);
 
 /* client.c */
-void client_new(struct frontend *frontend, struct stream *stream, bool secured); /* takes the stream; by TLS? */
+/* Takes the stream, behind the handshake if its listener has TLS. */
+void client_new(struct frontend *frontend, struct stream *stream, const struct door_options *door);
 void client_leave(struct client *client);                  /* what lasts on it ends in order: we go away */
 void client_cut(struct client *client, enum http_end why); /* with its exchanges, at once */
 /* Its next answer, or the one in hand, says Connection: close; once. */
@@ -26,6 +27,7 @@ void keep_notice_client(struct frontend *frontend);   /* one more is in the list
 void keep_notice_pressure(struct frontend *frontend); /* descriptors may have become short: now, and not in a second */
 void keep_notice_idle_close(struct frontend *frontend, uint64_t late_ns); /* grace.h: what follows for the others */
 /* The adaptive idle timeout with so much of what there is in use. */
+unsigned keep_memory_permille(unsigned used_permille); /* memory in use, on the scale of the other things */
 uint64_t keep_idle_ns(uint64_t min_ns, uint64_t max_ns, unsigned permille);
 
 /* drain.c */

@@ -32,10 +32,10 @@ static const struct client_rules *rules_of(const struct frontend *frontend)
 }
 
 /* Refused ones are opened and closed too, so that the numbers add up. */
-static void count_refused(struct frontend *frontend, enum http_end end)
+static void count_refused(struct frontend *frontend, uint16_t door, enum http_end end)
 {
     host_count_add(&frontend->counts.connections_opened, 1);
-    host_count_add(&frontend->counts.closes_by[end], 1);
+    frontend_count_close(frontend, door, end);
     host_count_add(&frontend->counts.connections_closed, 1);
 }
 
@@ -118,7 +118,7 @@ static void refuse_crowd(struct frontend *frontend, struct stream *stream, const
     struct error err;
     size_t sent;
 
-    count_refused(frontend, HTTP_END_CROWD);
+    count_refused(frontend, door->number, HTTP_END_CROWD);
     if (rules_of(frontend)->refusal == REFUSE_BY_RESET || door->tls || frontend->refused >= REFUSED_MAX) {
         stream_close(stream, true);
         return;
@@ -137,9 +137,9 @@ static void go_on(struct frontend *frontend, struct stream *stream, const struct
     if (!has_room(frontend, &stream->peer))
         refuse_crowd(frontend, stream, door);
     else if (door->tls)
-        arrival_new(frontend, stream, door->tls);
+        arrival_new(frontend, stream, door);
     else
-        client_new(frontend, stream, false);
+        client_new(frontend, stream, door);
 }
 
 /* Closing with bytes unread would send a reset, which could overtake the answer. */
@@ -187,7 +187,7 @@ static void give_up(struct greeting *greeting, const struct error *err)
 
     LOG(LOG_DEBUG, "SERVICE: HTTP Server", "connection from %.*s refused: %s",
         STR_ARG(addr_format(&greeting->stream->peer, text)), err->text);
-    count_refused(greeting->frontend, HTTP_END_PROXY);
+    count_refused(greeting->frontend, greeting->door.number, HTTP_END_PROXY);
     greeting_close(greeting, true);
 }
 
@@ -259,7 +259,7 @@ void greeting_new(struct frontend *frontend, struct stream *stream, const struct
     if (door->proxy_protocol == PROXY_OFF || (door->proxy_protocol == PROXY_ACCEPT && !is_proxy)) {
         go_on(frontend, stream, door);
     } else if (!is_proxy && rules->proxy_count > 0 && stream->peer.family != ADDR_UNIX) {
-        count_refused(frontend, HTTP_END_PROXY);
+        count_refused(frontend, door->number, HTTP_END_PROXY);
         stream_close(stream, true);
     } else {
         await_header(frontend, stream, door);

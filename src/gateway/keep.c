@@ -1,12 +1,14 @@
-/* keep.c: how long a worker's client connections are kept: their age, and their idle time by how short descriptors and
- * places are. Looks once a second while there are clients. Start with run_keeper.
+/* keep.c: how long a worker's client connections are kept: their age, and their idle time by how short places,
+ * descriptors and memory are. Looks once a second while there are clients. Start with run_keeper.
  *
  * Under half of what there is everybody may be idle for idle_timeout_max, at nine tenths for idle_timeout_min, and in
  * between for something in between. That goes into promises that are made from now on; those that were made are kept.
  * Only beyond nine tenths connections end before their time: those that have been idle for longest, and nobody before
- * idle_timeout_min. SPDX-License-Identifier: Apache-2.0 */
+ * idle_timeout_min. Memory is calm up to eight tenths of it and tight from nineteen twentieths on: it is there to
+ * be used, and more of it comes back than was asked for. SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 #include "gateway/frontend_internal.h"
+#include "gateway/spread.h"
 #include "upstream/budget.h"
 
 #define LOOK_EVERY_NS  UINT64_C(1000000000)
@@ -15,6 +17,8 @@
 enum {
     CALM_PERMILLE = 500,
     TIGHT_PERMILLE = 900,
+    MEMORY_CALM_PERMILLE = 800, /* what is as calm, and as tight, where memory is concerned: it is there to be used */
+    MEMORY_TIGHT_PERMILLE = 950,
     VICTIMS_MAX = 32, /* at a time */
 };
 
@@ -38,14 +42,34 @@ static unsigned share(uint64_t used, uint64_t max)
     return used >= max ? 1000 : (unsigned)((double)used / (double)max * 1000.0);
 }
 
+static unsigned greater(unsigned a, unsigned b)
+{
+    return a > b ? a : b;
+}
+
+unsigned keep_memory_permille(unsigned used_permille)
+{
+    unsigned above;
+
+    if (used_permille <= MEMORY_CALM_PERMILLE)
+        return used_permille * CALM_PERMILLE / MEMORY_CALM_PERMILLE;
+    above = used_permille - MEMORY_CALM_PERMILLE;
+    if (used_permille < MEMORY_TIGHT_PERMILLE)
+        return CALM_PERMILLE +
+               above * (TIGHT_PERMILLE - CALM_PERMILLE) / (MEMORY_TIGHT_PERMILLE - MEMORY_CALM_PERMILLE);
+    return greater(used_permille, TIGHT_PERMILLE);
+}
+
 /* How much is used of what is shortest. */
 static unsigned pressure_permille(const struct frontend *frontend)
 {
-    unsigned places = share(frontend->clients.count, frontend->clients_max), files = 0;
+    const struct budget *budget = frontend->budget;
+    unsigned places = share(frontend->clients.count, frontend->clients_max);
 
-    if (frontend->budget)
-        files = share(budget_files_used(frontend->budget), frontend->budget->files_max);
-    return places > files ? places : files;
+    if (!budget)
+        return places;
+    return greater(greater(places, share(budget_files_used(budget), budget->files_max)),
+                   keep_memory_permille(atomic_load_explicit(&budget->memory_permille, memory_order_relaxed)));
 }
 
 /* Those idle for longest so far, the longest first; before them those who have never asked for anything. */
@@ -124,7 +148,7 @@ static void audit(const struct client *client, const struct http_conn_facts *fac
 
     LOG(LOG_INFO, "AUDIT",
         "client connection cut at max_connection_age_hard: peer %.*s, age %llu s, requests %u, in use: %s",
-        STR_ARG(addr_format(&client->peer, text)), (unsigned long long)(age_ns / 1000000000u), facts->messages,
+        STR_ARG(addr_format(client->peer, text)), (unsigned long long)(age_ns / 1000000000u), facts->messages,
         client_is_busy(client) ? "yes" : "no");
 }
 
@@ -169,6 +193,8 @@ static void run_keeper(struct task *task)
 
     if (list_is_empty(&frontend->clients))
         return; /* the next client starts it again */
+    if (frontend_is_full(frontend) && spread_can_pass(frontend))
+        frontend_resume_doors(frontend, true); /* nobody tells that another worker has room */
     keep_notice_pressure(frontend);
     check_ages(frontend);
     timer_set(frontend->loop, &frontend->keeper.timer, loop_now_ns(frontend->loop) + LOOK_EVERY_NS);

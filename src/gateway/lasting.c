@@ -41,7 +41,7 @@ static void leave_endpoint(const struct endpoint *endpoint)
 static bool enter(struct exchange *x)
 {
     struct frontend *frontend = x->client->frontend;
-    struct addr addr = greeting_address(frontend, &x->client->peer);
+    struct addr addr = greeting_address(frontend, x->client->peer);
     int64_t max = exchange_service(x)->server.clients.streams_per_address;
 
     if (!enter_endpoint(x->endpoint))
@@ -179,7 +179,7 @@ void stream_end(struct exchange *x)
     if (x->watch)
         host_count_add(&x->client->frontend->counts.streams_open, -1);
     if (x->lasting)
-        lasting_leave(x->client->frontend, x->endpoint, &x->client->peer);
+        lasting_leave(x->client->frontend, x->endpoint, x->client->peer);
 }
 
 void stream_heard(struct exchange *x)
@@ -256,7 +256,7 @@ bool stream_leave(struct exchange *x)
 
 void streams_leave(struct client *client)
 {
-    for (struct list_node *node = list_first(&client->exchanges); node; node = list_next(&client->exchanges, node)) {
+    for (struct list_node *node = ring_first(&client->exchanges); node; node = ring_next(&client->exchanges, node)) {
         struct exchange *x = container_of(node, struct exchange, node);
 
         x->leaving = x->watch != NULL;

@@ -64,7 +64,7 @@ void log_access(struct exchange *x)
         .wall_ns = loop_wall_ns(frontend->loop),
         .took_ns = loop_now_ns(frontend->loop) - x->started_ns,
         .status = x->status,
-        .client_ip = forward_client_ip(x->arena, &exchange_service(x)->router, x->request, &x->client->peer),
+        .client_ip = forward_client_ip(x->arena, &exchange_service(x)->router, x->request, x->client->peer),
         .method = x->request->method,
         .target = x->request->path,
         .error = x->error.fault != FAULT_NONE ? x->error.text : NULL,

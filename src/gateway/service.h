@@ -162,6 +162,7 @@ struct client_rules {
     int64_t body_rate_min, send_gap_ns, send_rate_min; /* slow senders and readers */
     int64_t max_age_ns, max_age_hard_ns;
     int64_t idle_min_ns, idle_max_ns;
+    int64_t memory_max;          /* bytes that the process is to have; 0: what there is */
     bool idle_adapts;            /* idle_timeout was not set: it moves between the two */
     int64_t streams_per_address; /* that last, as in struct stream_options; 0: no limit */
     int64_t max_per_address, ipv4_prefix_bits, ipv6_prefix_bits; /* an address stands for its network of so many bits */

@@ -120,6 +120,8 @@ static const struct option server_rows[] = {
                     .help = "Shortest adaptive idle timeout."),
     OPTION_DURATION(struct server_block, "idle_timeout_max", CLIENTS(idle_max_ns), .preset = SECONDS(75), .min = 1, .max = INT64_MAX,
                     .help = "Longest adaptive idle timeout."),
+    OPTION_SIZE(struct server_block, "memory_limit", CLIENTS(memory_max), .max = INT64_MAX,
+                .help = "Bytes of memory beyond which idle client connections end early; 0: what the control group or the machine has."),
     OPTION_INT(struct server_block, "max_header_fields", CLIENTS(fields_max), .preset = 256, .min = 1, .max = 10000,
                .help = "Fields of a request's head."),
     OPTION_BOOL(struct server_block, "grpc_health", options.grpc_health,

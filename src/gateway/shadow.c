@@ -10,7 +10,8 @@ struct shadow {
     struct task task;
     struct list_node node; /* in the frontend's list */
     struct arena *arena;
-    struct client client;          /* stands for the one that sent the request: it may be gone */
+    struct client client; /* stands for the one that sent the request: it may be gone */
+    struct addr peer;
     struct generation *generation; /* held */
     struct composition *composition;
     struct http_head request;
@@ -107,8 +108,8 @@ void shadow_start(const struct composition_input *from)
     }
     shadow->task.run = run_shadow;
     shadow->arena = arena;
-    shadow->client = (struct client){.frontend = frontend, .peer = from->client->peer};
-    private_init(&shadow->client.privates);
+    shadow->peer = *from->client->peer;
+    shadow->client = (struct client){.frontend = frontend, .peer = &shadow->peer};
     shadow->generation = generation_hold(from->generation);
     list_push_back(&frontend->shadows, &shadow->node);
     frontend->shadow_count++;

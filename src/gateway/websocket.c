@@ -68,10 +68,10 @@ static void websocket_end(struct websocket *websocket)
     }
     timer_clear(loop, &websocket->timer);
     task_forget(loop, &websocket->task);
-    list_remove(&client->tunnels, &websocket->node);
+    ring_remove(&client->tunnels, &websocket->node);
     end_client(&websocket->sides[WEBSOCKET_CLIENT]);
     end_host(websocket, &websocket->sides[WEBSOCKET_HOST]);
-    lasting_leave(client->frontend, websocket->endpoint, &client->peer);
+    lasting_leave(client->frontend, websocket->endpoint, client->peer);
     generation_release(websocket->generation);
     if (client->over)
         task_wake(loop, &client->task);
@@ -174,7 +174,7 @@ bool websocket_begin(struct exchange *x)
         takeover_end(&takeover, SIDE_OURS);
         return false;
     }
-    list_push_back(&x->client->tunnels, &websocket->node);
+    ring_push_back(&x->client->tunnels, &websocket->node);
     x->handed_over = true;
     x->lasting = false; /* the tunnel leaves in its place */
     host_count_add(&counts->tunnels_open, 1);
@@ -185,7 +185,7 @@ bool websocket_begin(struct exchange *x)
 
 void websockets_leave(struct client *client)
 {
-    for (struct list_node *node = list_first(&client->tunnels); node; node = list_next(&client->tunnels, node)) {
+    for (struct list_node *node = ring_first(&client->tunnels); node; node = ring_next(&client->tunnels, node)) {
         struct websocket *websocket = container_of(node, struct websocket, node);
 
         websocket->leaving = websocket->close_by_ns == 0;
@@ -195,6 +195,6 @@ void websockets_leave(struct client *client)
 
 void websockets_cut(struct client *client)
 {
-    for (struct list_node *open; (open = list_first(&client->tunnels));)
+    for (struct list_node *open; (open = ring_first(&client->tunnels));)
         websocket_end(container_of(open, struct websocket, node));
 }

@@ -30,7 +30,8 @@ struct budget {
     uint64_t ports_max; /* 0: not watched */
     _Atomic uint64_t files_refused_until_ns;
     _Atomic bool files_told;
-    _Atomic uint64_t evictions; /* idle connections closed to make room */
+    _Atomic uint64_t evictions;       /* idle connections closed to make room */
+    _Atomic unsigned memory_permille; /* in use of the memory that there is; 0: not known (app/memory_watch.h) */
 };
 
 enum { PORT_PEERS = 8 };

@@ -4,21 +4,16 @@
 #include "http/head.h"
 #include "upstream/pool_internal.h"
 
-void private_init(struct private_conns *conns)
-{
-    list_init(&conns->list);
-}
-
 static struct pooled *first_of(const struct private_conns *conns)
 {
-    struct list_node *node = list_first(&conns->list);
+    struct list_node *node = ring_first(&conns->list);
 
     return node ? container_of(node, struct pooled, by_host) : NULL;
 }
 
 static void forget(struct pooled *pooled)
 {
-    list_remove(&pooled->owner->list, &pooled->by_host);
+    ring_remove(&pooled->owner->list, &pooled->by_host);
     pooled->owner = NULL;
     http_set_idle(pooled->conn, NULL);
     pooled->task.run = pool_run_idle_news;
@@ -92,7 +87,7 @@ static void run_news(struct task *task)
 
 static struct pooled *find(const struct private_conns *conns, const struct host *host)
 {
-    for (struct list_node *node = list_first(&conns->list); node; node = list_next(&conns->list, node)) {
+    for (struct list_node *node = ring_first(&conns->list); node; node = ring_next(&conns->list, node)) {
         struct pooled *pooled = container_of(node, struct pooled, by_host);
 
         if (pooled->host == host)
@@ -161,7 +156,7 @@ void private_keep(struct private_conns *conns, struct pooled *pooled, const stru
         pool_discard(pooled, REASON_PRIVATE, SIDE_OURS);
         return;
     }
-    if (conns->list.count == PRIVATE_MAX) {
+    if (ring_count(&conns->list) == PRIVATE_MAX) {
         struct pooled *oldest = first_of(conns);
 
         forget(oldest);
@@ -170,6 +165,6 @@ void private_keep(struct private_conns *conns, struct pooled *pooled, const stru
     pooled->owner = conns;
     pool_begin_idle(pooled, transport);
     pooled->task.run = run_news;
-    list_push_back(&conns->list, &pooled->by_host);
+    ring_push_back(&conns->list, &pooled->by_host);
     http_set_idle(pooled->conn, &pooled->task);
 }

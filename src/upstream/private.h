@@ -7,15 +7,15 @@
 #ifndef HOLDFAST_UPSTREAM_PRIVATE_H
 #define HOLDFAST_UPSTREAM_PRIVATE_H
 
+#include "base/ring.h"
 #include "upstream/pool.h"
 
 enum { PRIVATE_MAX = 5 }; /* idle ones of one client connection; the oldest yields */
 
-struct private_conns { /* of one client connection, all of one worker; they count as lent */
-    struct list list;
+struct private_conns { /* of one client connection, all of one worker; they count as lent. A zeroed one is empty */
+    struct ring list;
 };
 
-void private_init(struct private_conns *conns);
 void private_end(struct private_conns *conns); /* closes what is there */
 
 /* Does this head, a request's or an answer's, bind the connection? */

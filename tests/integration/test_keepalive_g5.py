@@ -27,7 +27,7 @@ def test_100_idle_time_and_grace_pass_without_a_word(make):
     watch = Stopwatch()
     assert client.ended(8)
     assert watch.seconds > 1.5, "the promise and a second of grace"
-    eventually(lambda: metric(running, 'holdfast_client_closes_total{reason="idle",side="ours"}') == 1, what="the ledger")
+    eventually(lambda: metric(running, 'holdfast_client_closes_total{reason="idle",side="ours",listener="127.0.0.1:0"}') == 1, what="the ledger")
 
 
 def test_101_a_request_that_crosses_the_close_is_counted(make):
@@ -69,7 +69,7 @@ def test_104_a_byte_a_second_ends_at_the_deadline(make):
     assert client.read_response().status == 408
     assert 1.5 < watch.seconds < 7
     assert client.ended()
-    eventually(lambda: metric(running, 'holdfast_client_closes_total{reason="head_timeout",side="ours"}') == 1,
+    eventually(lambda: metric(running, 'holdfast_client_closes_total{reason="head_timeout",side="ours",listener="127.0.0.1:0"}') == 1,
                what="the ledger")
 
 

@@ -39,6 +39,9 @@ void view_stage_open_with(struct view_stage *stage, const char *config)
         stage->workers[i].requests_by_status =
             calloc(generation_endpoint_count(stage->generation), sizeof(*stage->workers[i].requests_by_status));
         CHECK(stage->workers[i].requests_by_status != NULL);
+        stage->workers[i].closes_by =
+            calloc(generation_service(stage->generation)->server.listener_count, sizeof(*stage->workers[i].closes_by));
+        CHECK(stage->workers[i].closes_by != NULL);
         stage->frontends[i] = &stage->workers[i];
     }
     stage->view = (struct admin_view){
@@ -61,6 +64,7 @@ void view_stage_close(struct view_stage *stage)
         for (uint32_t k = 0; k < generation_endpoint_count(stage->generation); k++)
             free(stage->workers[i].requests_by_status[k]);
         free(stage->workers[i].requests_by_status);
+        free(stage->workers[i].closes_by);
     }
     generation_release(stage->generation);
     hosts_free(stage->hosts);

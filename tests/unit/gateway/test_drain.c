@@ -56,7 +56,7 @@ TEST(over_the_window_all_are_told)
     front_run(&stage, 100 * SIM_MS);
     CHECK(ended.runs > 0); /* before the window is over */
     CHECK_EQ(stage.frontend->counts.told_served, CALLERS);
-    CHECK_EQ(stage.frontend->counts.closes_by[HTTP_END_DRAIN], CALLERS);
+    CHECK_EQ(stage.frontend->closes_by[0][HTTP_END_DRAIN], CALLERS);
     task_forget(stage.loop, &ended.task);
     front_close(&stage);
 }

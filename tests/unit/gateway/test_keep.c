@@ -22,6 +22,18 @@ TEST(the_idle_timeout_follows_the_pressure)
     CHECK_EQ(keep_idle_ns(7 * SECOND, 7 * SECOND, 700), 7 * SECOND);
 }
 
+TEST(memory_is_tight_later_than_other_things)
+{
+    static const struct {
+        unsigned used, permille;
+    } cases[] = {{0, 0}, {400, 250}, {800, 500}, {801, 502}, {875, 700}, {949, 897}, {950, 950}, {1000, 1000}};
+
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        test_case_is("%u", cases[i].used);
+        CHECK_INT(keep_memory_permille(cases[i].used), cases[i].permille);
+    }
+}
+
 static void ask(struct caller *caller, struct front_stage *stage)
 {
     caller->len = 0;
@@ -31,7 +43,7 @@ static void ask(struct caller *caller, struct front_stage *stage)
 
 static uint64_t closes(const struct front_stage *stage, enum http_end end)
 {
-    return stage->frontend->counts.closes_by[end];
+    return stage->frontend->closes_by[0][end];
 }
 
 TEST(promises_shrink_under_pressure_and_grow_again)
@@ -54,6 +66,39 @@ TEST(promises_shrink_under_pressure_and_grow_again)
     ask(&caller, &stage);
     CHECK(caller_has_heard(&caller, "Keep-Alive: timeout=75\r\n"));
     caller_close(&caller);
+    front_close(&stage);
+}
+
+/* The same by memory: first the promises, then the idlest. */
+TEST(short_memory_shrinks_promises_and_ends_the_idlest)
+{
+    struct budget budget = {.files_max = 100000};
+    struct front_stage stage;
+    struct caller old, young;
+
+    front_open(&stage, &(struct front_settings){.root = "\"read_header_timeout\": \"100s\", "});
+    stage.frontend->budget = &budget;
+    caller_open(&old, &stage, front_listen(&stage, 80));
+    ask(&old, &stage);
+    CHECK(caller_has_heard(&old, "Keep-Alive: timeout=75\r\n"));
+    budget.memory_permille = 875;
+    front_run(&stage, 2 * SIM_SECOND);
+    ask(&old, &stage);
+    CHECK(caller_has_heard(&old, "Keep-Alive: timeout=40\r\n"));
+    front_run(&stage, 6 * SIM_SECOND);
+    caller_open(&young, &stage, front_listen(&stage, 81));
+    ask(&young, &stage);
+    CHECK_EQ(closes(&stage, HTTP_END_PRESSURE), 0);
+    budget.memory_permille = 970;
+    front_run(&stage, 2 * SIM_SECOND);
+    CHECK(caller_is_left(&old));
+    CHECK(!caller_is_left(&young)); /* not yet idle for idle_timeout_min */
+    ask(&young, &stage);
+    CHECK(caller_has_heard(&young, "Keep-Alive: timeout=5\r\n"));
+    caller_close(&old);
+    caller_close(&young);
+    front_run(&stage, SIM_SECOND);
+    CHECK_EQ(closes(&stage, HTTP_END_PRESSURE), 1);
     front_close(&stage);
 }
 
@@ -209,7 +254,7 @@ TEST(each_close_is_counted_by_reason_requests_and_seconds)
     CHECK_EQ(stage.frontend->counts.dwell_seconds, 20);
     CHECK_EQ(stage.frontend->counts.dwell_by[3], 1); /* up to a minute */
     for (int end = 0; end < HTTP_ENDS; end++)
-        sum += stage.frontend->counts.closes_by[end];
+        sum += stage.frontend->closes_by[0][end];
     CHECK_EQ(sum, stage.frontend->counts.connections_closed);
     front_close(&stage);
 }

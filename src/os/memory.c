@@ -1,0 +1,162 @@
+/* memory.c: memory in use, of control groups (version 2: Documentation/admin-guide/cgroup-v2.rst, "memory.current";
+ * version 1: cgroup-v1/memory.rst) and of the machine (proc(5), "meminfo").
+ *
+ * As in cgroup.c, what is missing or odd means "no limit", and walking up from the path in /proc finds our group in a
+ * container as well as on a host. Start with memory_permille_of. SPDX-License-Identifier: Apache-2.0 */
+#include "os/memory.h"
+
+#include "base/text.h"
+#include "os/memory_internal.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { FILE_MAX = 8192, PATH_BYTES = 1024, FULL_PERMILLE = 1000 };
+
+/* Names of a version's files. */
+struct group_files {
+    const char *limit, *used;
+    struct str droppable; /* a line of memory.stat */
+};
+
+static const struct group_files version_2 = {"memory.max", "memory.current", STR_INIT("inactive_file ")};
+static const struct group_files version_1 = {"memory.limit_in_bytes", "memory.usage_in_bytes",
+                                             STR_INIT("total_inactive_file ")};
+
+static struct str read_small(const char *path, char out[FILE_MAX])
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t size;
+
+    if (fd == -1)
+        return STR_EMPTY;
+    size = read(fd, out, FILE_MAX);
+    close(fd);
+    return size > 0 ? str_of(out, (size_t)size) : STR_EMPTY;
+}
+
+static struct str read_in(const char *folder, const char *name, char out[FILE_MAX])
+{
+    char path[PATH_BYTES];
+
+    if (snprintf(path, sizeof(path), "%s/%s", folder, name) >= (int)sizeof(path))
+        return STR_EMPTY;
+    return read_small(path, out);
+}
+
+/* The digits at the front of `text`, behind spaces. */
+static bool leading_number(struct str text, uint64_t *number)
+{
+    size_t len = 0;
+
+    while (text.len > 0 && text.data[0] == ' ')
+        text = str_from_offset(text, 1);
+    while (len < text.len && text.data[len] >= '0' && text.data[len] <= '9')
+        len++;
+    return text_to_u64(str_first(text, len), number);
+}
+
+/* The number behind `name` at the start of a line. */
+static bool find_line(struct str text, struct str name, uint64_t *number)
+{
+    struct str line;
+
+    while (str_split(&text, '\n', &line))
+        if (str_starts(line, name))
+            return leading_number(str_from_offset(line, name.len), number);
+    return false;
+}
+
+static unsigned permille(uint64_t used, uint64_t max)
+{
+    if (max == 0 || used >= max)
+        return max == 0 ? 0 : FULL_PERMILLE;
+    return (unsigned)((double)used / (double)max * FULL_PERMILLE);
+}
+
+static unsigned group_permille(const char *folder, const struct group_files *files)
+{
+    char text[FILE_MAX];
+    uint64_t max, used, droppable = 0;
+
+    if (!leading_number(read_in(folder, files->limit, text), &max)) /* among them "max" */
+        return 0;
+    if (!leading_number(read_in(folder, files->used, text), &used))
+        return 0;
+    (void)find_line(read_in(folder, "memory.stat", text), files->droppable, &droppable);
+    return permille(used > droppable ? used - droppable : 0, max);
+}
+
+static unsigned greater(unsigned a, unsigned b)
+{
+    return a > b ? a : b;
+}
+
+static unsigned walk_up(const char *root, struct str group, const struct group_files *files)
+{
+    unsigned most = 0;
+
+    for (;;) {
+        char folder[PATH_BYTES];
+        size_t slash = str_find_last_char(group, '/');
+
+        if (snprintf(folder, sizeof(folder), "%s%.*s", root, STR_ARG(group)) < (int)sizeof(folder))
+            most = greater(most, group_permille(folder, files));
+        if (group.len == 0)
+            return most;
+        group = str_first(group, slash < group.len ? slash : 0);
+    }
+}
+
+static bool names_memory(struct str controllers)
+{
+    struct str name;
+
+    while (str_split(&controllers, ',', &name))
+        if (str_eq(name, STR("memory")))
+            return true;
+    return false;
+}
+
+/* One line of /proc/self/cgroup: hierarchy:controllers:path; version 2 is "0::path". */
+static unsigned line_permille(struct str line, const char *mount)
+{
+    char root[PATH_BYTES];
+    struct str hierarchy, controllers;
+
+    if (!str_split(&line, ':', &hierarchy) || !str_split(&line, ':', &controllers) || line.len == 0)
+        return 0;
+    if (controllers.len == 0)
+        return walk_up(mount, line, &version_2);
+    if (!names_memory(controllers) || snprintf(root, sizeof(root), "%s/memory", mount) >= (int)sizeof(root))
+        return 0;
+    return walk_up(root, line, &version_1);
+}
+
+static unsigned machine_permille(const char *machine)
+{
+    char text[FILE_MAX];
+    struct str all = read_small(machine, text);
+    uint64_t total, available;
+
+    if (!find_line(all, STR("MemTotal:"), &total) || !find_line(all, STR("MemAvailable:"), &available))
+        return 0;
+    return permille(total > available ? total - available : 0, total);
+}
+
+unsigned memory_permille_of(const char *self, const char *mount, const char *machine)
+{
+    char text[FILE_MAX];
+    struct str rest = read_small(self, text), line;
+    unsigned most = machine_permille(machine);
+
+    while (str_split(&rest, '\n', &line))
+        most = greater(most, line_permille(line, mount));
+    return most;
+}
+
+unsigned memory_used_permille(void)
+{
+    return memory_permille_of("/proc/self/cgroup", "/sys/fs/cgroup", "/proc/meminfo");
+}

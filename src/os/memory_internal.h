@@ -1,0 +1,9 @@
+/* memory_internal.h: for memory.c and its tests. SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_OS_MEMORY_INTERNAL_H
+#define HOLDFAST_OS_MEMORY_INTERNAL_H
+
+/* memory_used_permille with other files: `self` for /proc/self/cgroup, `mount` for /sys/fs/cgroup, `machine` for
+ * /proc/meminfo. */
+unsigned memory_permille_of(const char *self, const char *mount, const char *machine);
+
+#endif
