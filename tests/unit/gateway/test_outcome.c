@@ -84,6 +84,31 @@ TEST(outcome_merges_in_order_of_arrival)
     }
 }
 
+/* 4.8: parts without a common key come to the same in whatever order they arrive. */
+TEST(outcome_does_not_depend_on_the_order_of_parts_that_do_not_collide)
+{
+    static const char *const parts[] = {"{\"b\":{\"x\":[1,2]},\"a\":1}", "{\"c\":null}", "{}",
+                                        "?{\"z\":\"t\",\"d\":1.50}"};
+    struct str expected = STR_EMPTY;
+    unsigned orders = 0;
+
+    for (unsigned code = 0; code < 256; code++) {
+        const char *order[5] = {parts[code & 3], parts[code >> 2 & 3], parts[code >> 4 & 3], parts[code >> 6], NULL};
+        struct outcome outcome;
+
+        if ((1u << (code & 3) | 1u << (code >> 2 & 3) | 1u << (code >> 4 & 3) | 1u << (code >> 6)) != 15)
+            continue;
+        outcome = play(order);
+        if (orders++ == 0)
+            expected = written(&outcome.answer.data);
+        test_case_is("%s %s %s %s", order[0], order[1], order[2], order[3]);
+        CHECK_STR(written(&outcome.answer.data), expected);
+        CHECK(outcome.answered && !outcome.answer.complete);
+    }
+    CHECK_EQ(orders, 24);
+    CHECK_TEXT(expected, "{\"a\":1,\"b\":{\"x\":[1,2]},\"c\":null,\"d\":1.50,\"z\":\"t\"}");
+}
+
 /* A part is looked into after it was merged: it must stay as it was. */
 TEST(outcome_leaves_the_parts_alone)
 {
