@@ -1,5 +1,6 @@
-/* websocket.h: a WebSocket between a client and a host, from the 101 on: frames pass both ways at the pace of the
- * slower side, control frames are looked at, heartbeats and closes of ours stand between them (RFC 6455).
+/* websocket.h: a WebSocket between a client (a connection, or a stream of HTTP/2) and a host, from the 101 on: frames
+ * pass both ways at the pace of the slower side, control frames are looked at, heartbeats and closes of ours stand
+ * between them (RFC 6455).
  *
  * A tunnel is what is left of an exchange whose arena has gone: small while nothing passes. It belongs to its client
  * and ends by itself, or with it. SPDX-License-Identifier: Apache-2.0 */

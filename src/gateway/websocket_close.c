@@ -102,6 +102,18 @@ static void leave(struct websocket *websocket)
     websocket_tell(websocket, host, WS_CODE_GOING_AWAY, STR(""));
 }
 
+/* The client has got all that there was for it, and the host has no more. In HTTP/2 the client's own end is waited for
+ * (for as long as a closing handshake may take): a RST_STREAM right behind the end could take what it has not read. */
+static bool is_through(const struct websocket *websocket)
+{
+    const struct websocket_side *client = &websocket->sides[WEBSOCKET_CLIENT],
+                                *host = &websocket->sides[WEBSOCKET_HOST];
+
+    if (!host->ended && !host->broken)
+        return false;
+    return client->broken || (client->finished && (client->ended || !websocket->client->conn->multiplexed));
+}
+
 /* RFC 6455 7.1.1: the server closes the connection first; to the client that is us, and from the host it is awaited. */
 bool websocket_settle(struct websocket *websocket)
 {
@@ -113,7 +125,7 @@ bool websocket_settle(struct websocket *websocket)
     client->finish |= client->told && client->heard_out;
     websocket_flush(websocket, client);
     websocket_flush(websocket, host);
-    if ((client->finished || client->broken) && (host->ended || host->broken))
+    if (is_through(websocket))
         return true;
     if (websocket->close_by_ns == 0 || loop_now_ns(websocket_loop(websocket)) < websocket->close_by_ns)
         return false;

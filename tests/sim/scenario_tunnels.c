@@ -1,6 +1,6 @@
 /* scenario_tunnels.c: WebSockets through a gateway: messages of both sides arrive whole and in order, with heartbeats
- * of the gateway in between, whatever the network does to the pieces; a drain sends all away. SPDX-License-Identifier:
- * Apache-2.0 */
+ * of the gateway in between, whatever the network does to the pieces; a drain sends all of them away.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "gateway_stage.h"
 #include "scenario.h"
 #include "tunnel_peers.h"

@@ -1,6 +1,6 @@
 /* tunnel_peers.c: see the header. Masks of clients are zero, so that payloads are the same on both sides of the
- * gateway; frames of the gateway's own (Ping, Close) have masks that mask. Start with run_end. SPDX-License-Identifier:
- * Apache-2.0 */
+ * gateway; its own frames (Ping, Close) have masks that mask. Start with run_end. SPDX-License-Identifier: Apache-2.0
+ */
 #include "tunnel_peers.h"
 
 #include "base/assert.h"

@@ -205,9 +205,12 @@ static uint32_t error_of(enum http_cancel why)
     return NGHTTP2_INTERNAL_ERROR;
 }
 
+/* RFC 8441 5: CANCEL is to a tunnel what a reset is to a connection. */
 static void server_cancel(struct http_stream *base, enum http_cancel why)
 {
-    h2_stream_reset(h2_of_stream(base), error_of(why));
+    struct h2_stream *stream = h2_of_stream(base);
+
+    h2_stream_reset(stream, stream->switched ? NGHTTP2_CANCEL : error_of(why));
 }
 
 static void server_done(struct http_stream *base)
