@@ -1,7 +1,7 @@
-/* fuzz_h2_client.c: bytes of a host to an HTTP/2 connection with four requests under way: GET, HEAD, an upload, and
- * (once the host offers it) a WebSocket. However they are cut, heads that are taken are fit for HTTP/1 and the same, as
- * are the bodies; memory stays in bounds, and behind the host's end no stream waits any more. SPDX-License-Identifier:
- * Apache-2.0 */
+/* fuzz_h2_client.c: bytes of a host to an HTTP/2 connection with requests under way: GET, HEAD, an upload, and (once the
+ * host offers it) a WebSocket. However they are cut, heads that are taken are fit for HTTP/1 and the same, as are the
+ * bodies; memory stays in bounds, and behind the host's end no stream waits any more.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "fuzz/fuzz.h"
 #include "fuzz/fuzz_h1.h"
 #include "http/h2/h2_internal.h"
