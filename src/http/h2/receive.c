@@ -97,8 +97,8 @@ enum io h2_recv_body(struct http_stream *base, struct chain *into, size_t size_m
     ASSERT(size_max > 0);
     if (is_lost(stream))
         return h2_stream_fail(stream, err);
-    if (stream->asked && !stream->switched)
-        return IO_END;
+    if (stream->asked && !stream->switched && !h2_is_client(h2_conn_of(stream)))
+        return IO_END; /* a request to switch has no body */
     if (stream->in.size > 0)
         return take(stream, into, size_max, err);
     if (stream->ended)

@@ -543,6 +543,34 @@ TEST(h2_client_switches_protocols_by_connect)
     stage_close(&stage);
 }
 
+TEST(h2_client_hands_up_why_a_switch_is_refused)
+{
+    struct wire wire = wire_new();
+    struct http_head head;
+    struct h1_stage stage;
+    enum io io;
+
+    h2_stage_open_client(&stage, NULL);
+    wire_setting(&wire, 8, 1);
+    h2_send(&stage, &wire);
+    head = websocket(&stage);
+    open_stream(&stage);
+    CHECK_EQ(http_send_head(stage.stream, &head, true, &stage.err), IO_OK);
+    stage_turn(&stage);
+    wire.len = 0;
+    wire_response(&wire, 0, 1, ":status: 403\ncontent-length: 2");
+    wire_frame(&wire, DATA, END_STREAM, 1, STR("no"));
+    h2_send(&stage, &wire);
+    stage_head(&stage);
+    CHECK_EQ(stage.head->status, 403);
+    CHECK_TEXT(stage_body(&stage, &io), "no");
+    CHECK_EQ(io, IO_END);
+    CHECK_EQ(stage_recv_head(&stage), IO_END);
+    stage_done(&stage);
+    CHECK_EQ(http_room(stage.conn), 256);
+    stage_close(&stage);
+}
+
 TEST(h2_client_does_not_ask_to_switch_where_it_is_not_offered)
 {
     struct http_head head;
