@@ -159,6 +159,13 @@ TEST(g4_97_each_part_of_the_key_makes_a_host_of_its_own)
         {{.url = STR("http://a"), .source = {.family = ADDR_IPV4, .ip = {127, 0, 0, 2}}}, 9, "http://a~4"},
         {{.url = STR("http://a"), .source = {.family = ADDR_IPV4, .ip = {127, 0, 0, 3}}}, 10, "http://a~5"},
         {{.url = STR("http://a"), .source = {.family = ADDR_IPV4, .ip = {127, 0, 0, 2}}}, 9, "http://a~4"},
+        {{.url = STR("http://a"), .protocol = PROTOCOL_AUTO}, 0, "http://a"}, /* comes to HTTP/1.1 */
+        {{.url = STR("http://a"), .protocol = PROTOCOL_H2C}, 11, "http://a~6"},
+        {{.url = STR("http://a"), .protocol = PROTOCOL_H2}, 11, "http://a~6"},
+        {{.url = STR("http://a"), .proxy = STR("http://p:2"), .protocol = PROTOCOL_H2}, 4, "http://a~3"},
+        {{.url = STR("https://a"), .tls = one, .protocol = PROTOCOL_AUTO}, 12, "https://a~3"},
+        {{.url = STR("https://a"), .tls = one, .protocol = PROTOCOL_H2C}, 12, "https://a~3"},
+        {{.url = STR("https://a"), .tls = one, .protocol = PROTOCOL_H2}, 13, "https://a~4"},
     };
     struct error err = {0};
 
@@ -170,7 +177,7 @@ TEST(g4_97_each_part_of_the_key_makes_a_host_of_its_own)
         CHECK_EQ(host->index, rows[i].index);
         CHECK_STR(host->label, str_from(rows[i].label));
     }
-    CHECK_EQ(hosts_count(hosts), 11);
+    CHECK_EQ(hosts_count(hosts), 14);
     tls_profile_unref(one); /* hosts have references of their own */
     tls_profile_unref(same);
     tls_profile_unref(other);

@@ -34,6 +34,14 @@ static const struct {
     {"unacked: the kernel cannot say", STR_INIT("POST"), false, {UNACKED, .proof = PROOF_NONE}, ERROR_NO_ANSWER, RESEND_NO},
     {"unacked: a reset proves nothing", STR_INIT("POST"), false, {UNACKED}, ERROR_RESET, RESEND_NO},
     {"unacked: a GET needs no proof", STR_INIT("GET"), false, {UNACKED}, ERROR_NO_ANSWER, RESEND_IDEMPOTENT},
+    {"HTTP/2: refused, whatever the method", STR_INIT("POST"), false, {.refused = true, .alive = true, .bytes_sent = 100, .replayable = true}, ERROR_STREAM_REFUSED, RESEND_REFUSED},
+    {"HTTP/2: refused on a fresh connection, resend: off", STR_INIT("POST"), false, {.refused = true, .bytes_sent = 100, .replayable = true, .policy = RESEND_OFF}, ERROR_GOAWAY, RESEND_REFUSED},
+    {"HTTP/2: refused for the second time", STR_INIT("POST"), false, {KEPT, .refused = true, .resends = 1}, ERROR_STREAM_REFUSED, RESEND_REFUSED},
+    {"HTTP/2: refused for the third time", STR_INIT("GET"), false, {KEPT, .refused = true, .alive = true, .resends = 2}, ERROR_STREAM_REFUSED, RESEND_NO},
+    {"HTTP/2: refused with a body that was not kept", STR_INIT("PUT"), false, {.refused = true, .reused = true, .bytes_sent = 100}, ERROR_STREAM_REFUSED, RESEND_NO},
+    {"HTTP/2: GOAWAY ended it, and may have processed it", STR_INIT("GET"), false, {KEPT}, ERROR_GOAWAY, RESEND_IDEMPOTENT},
+    {"HTTP/2: the same for a POST", STR_INIT("POST"), false, {KEPT}, ERROR_GOAWAY, RESEND_NO},
+    {"HTTP/2: a stream was reset, the connection goes on", STR_INIT("GET"), false, {KEPT, .alive = true}, ERROR_RESET, RESEND_NO},
     {"idempotent: a POST does not ask", STR_INIT("POST"), false, {KEPT}, ERROR_NO_ANSWER, RESEND_NO},
 };
 /* clang-format on */
