@@ -320,7 +320,7 @@ static enum io wait_in_queue(struct fetch *fetch, struct error *err)
     return IO_WAIT;
 }
 
-/* A connection became idle before the dial has ended: the dial goes on for the pool. */
+/* Nobody waits for the dial any more: it goes on for the pool. */
 static enum io leave_dial(struct fetch *fetch)
 {
     const struct fetch_options *options = &fetch->options;
@@ -418,7 +418,10 @@ enum io fetch_connect(struct fetch *fetch, struct error *err)
 void fetch_stop_connecting(struct fetch *fetch, enum dial_end end)
 {
     end_dial_doubt(fetch, false);
-    if (fetch->dial)
+    /* Whoever asked has gone: the next request may have it. */
+    if (fetch->dial && end == DIAL_GIVEN_UP && may_be_kept(fetch))
+        (void)leave_dial(fetch);
+    else if (fetch->dial)
         end_dial(fetch, end);
     leave_queue(fetch);
     leave_race(fetch);

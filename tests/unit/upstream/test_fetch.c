@@ -233,3 +233,43 @@ TEST(what_has_become_idle_is_taken_when_a_dial_fails)
         close(fds[--count]);
     fetch_stage_close(&stage);
 }
+
+/* The client has gone before the connection was there (item 167 of the keep-alive matrix). */
+TEST(a_dial_outlives_a_client_that_leaves)
+{
+    struct fetch_stage stage;
+    enum io io;
+
+    fetch_stage_open(&stage);
+    ask(&stage, "GET", 0);
+    CHECK_EQ(totals_of(&stage).dialing, 1);
+    end(&stage);
+    CHECK_EQ(totals_of(&stage).warming, 1);
+    net_stage_for(&stage.net, 1000000);
+    CHECK_EQ(totals_of(&stage).warming, 0);
+    CHECK_EQ(totals_of(&stage).dialing, 0);
+    CHECK_EQ(totals_of(&stage).idle, 1);
+    ask(&stage, "GET", 0);
+    origin_accepts(&stage);
+    origin_hears(&stage, "\r\n\r\n");
+    origin_says(&stage, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    CHECK_EQ(await_head(&stage), IO_OK);
+    CHECK(fetch_stats(stage.fetch)->reused);
+    CHECK_TEXT(await_body(&stage, &io), "ok");
+    CHECK_EQ(totals_of(&stage).requests_warm, 1);
+    fetch_stage_close(&stage);
+}
+
+TEST(a_dial_that_nobody_else_may_use_ends_with_its_client)
+{
+    struct fetch_stage stage;
+
+    fetch_stage_open(&stage);
+    stage.transport.disable_keep_alives = true;
+    ask(&stage, "GET", 0);
+    CHECK_EQ(totals_of(&stage).dialing, 1);
+    end(&stage);
+    CHECK_EQ(totals_of(&stage).warming, 0);
+    CHECK_EQ(totals_of(&stage).dialing, 0);
+    fetch_stage_close(&stage);
+}
