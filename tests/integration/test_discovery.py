@@ -133,7 +133,7 @@ def test_an_answer_larger_than_a_datagram(make, dns):
     assert tally(gateway, 40) == {"0": 20, "1": 20}
 
 
-def test_an_address_that_changes_is_left(make, dns):
+def test_171_an_address_that_changes_is_left(make, dns):
     a = make.origin(named("a"), address=("127.0.0.2", 0))
     b = make.origin(named("b"), address=("127.0.0.3", a.address[1]))
     server = dns("host-record=moving.test,127.0.0.2")

@@ -195,7 +195,7 @@ def test_a_flood_ends_its_connection_only(make, certificate):
     assert eventually(lambda: metrics(running).get('holdfast_client_closes_total{reason="abuse",side="client",listener="127.0.0.1:0"}') == 1)
 
 
-def test_a_drain_tells_silent_connections_and_lets_streams_finish(make, certificate):
+def test_164_a_drain_tells_silent_connections_and_lets_streams_finish(make, certificate):
     release = threading.Event()
 
     def waits(conn, _):

@@ -99,7 +99,7 @@ def test_a_host_is_told_who_the_client_is(make, told, version):
 
 
 @pytest.mark.parametrize("workers", [1, 4])
-def test_each_client_has_connections_of_its_own(make, told, workers):
+def test_159_each_client_has_connections_of_its_own(make, told, workers):
     running = gateway(make, told, "v2", {"workers": workers})
     clients = [make.client(running) for _ in range(3)]
     for _ in range(4):

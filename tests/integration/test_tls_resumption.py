@@ -329,13 +329,14 @@ def test_145_another_node_takes_no_early_data_on_our_ticket(make, certificate, t
     assert stage.requests() == done
 
 
-def test_144_a_425_is_tried_again_after_the_handshake(make, certificate, tmp_path):
-    def too_early(conn, request):
-        if request.get("early-data"):
-            conn.send(reply(b"", status="425 Too Early"))
-        else:
-            conn.send(reply(b"late enough"))
+def too_early(conn, request):
+    if request.get("early-data"):
+        conn.send(reply(b"", status="425 Too Early"))
+    else:
+        conn.send(reply(b"late enough"))
 
+
+def test_144_a_425_is_tried_again_after_the_handshake(make, certificate, tmp_path):
     stage = EarlyStage(make, certificate, tmp_path, too_early)
     stage.get_session()
     held = HoldingRelay(stage.running.address)
@@ -349,10 +350,25 @@ def test_144_a_425_is_tried_again_after_the_handshake(make, certificate, tmp_pat
     held.let_go()
     thread.join()
     assert "late enough" in out[0] and stage.requests() == before + 2
-    # Who says Early-Data itself decides itself.
+
+
+def test_144_a_client_that_says_early_data_itself_gets_the_425(make, certificate, tmp_path):
+    """It may be a gateway, and decides itself: in early data, and on a connection whose handshake is long done."""
+    stage = EarlyStage(make, certificate, tmp_path, too_early)
     stage.get_session()
-    out = stage.send_early(GET.replace("Host", "Early-Data: 1\r\nHost"))
-    assert "425 Too Early" in out
+    before = stage.requests()
+    text = GET.replace("Host", "Early-Data: 1\r\nHost")
+    assert "425 Too Early" in stage.send_early(text)
+    assert "425 Too Early" in s_client(stage.running, "-tls1_3", "-ign_eof", text=text)
+    assert stage.requests() == before + 2, "each was sent once"
+
+
+def test_144_a_425_that_early_data_did_not_cause_is_handed_on(make, authority, certificate):
+    """We send no early data to hosts ourselves, so nothing of ours would be another the next time."""
+    upstream = make.origin(lambda conn, _: conn.send(reply(b"", status="425 Too Early")))
+    running = make.gateway(secured(upstream, tls_block(certificate), {"early_data": True}))
+    assert connect(make, running, context_of(authority)).get().status == 425
+    assert len(upstream.requests) == 1
 
 
 def test_146_a_chain_of_gateways_hands_the_field_on(make, authority, certificate):

@@ -1,4 +1,5 @@
-"""test_tls_server.py: clients over TLS: what is spoken, which certificate is shown, who may come in, and what is refused.
+"""test_tls_server.py: clients over TLS: what is spoken, which certificate is shown, who may come in, and what is refused. Items 103 and
+150 of the keep-alive matrix by number.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -174,7 +175,7 @@ def test_at_the_limit_of_handshakes_the_oldest_yields(make, authority, certifica
     assert waiting[1].silent() and waiting[2].silent()
 
 
-def test_renegotiation_is_refused(make, certificate):
+def test_150_renegotiation_is_refused(make, certificate):
     running = make.gateway(secured(make.origin(), tls_block(certificate)))
     out = subprocess.run(f"(sleep 0.5; echo R; sleep 1) | openssl s_client -tls1_2 -connect 127.0.0.1:{running.address[1]}",
                          shell=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20, check=False).stdout
@@ -190,7 +191,7 @@ def test_only_our_protocols_are_spoken(make, authority, certificate):
     assert client.get().status == 200
 
 
-def test_close_notify_goes_before_fin(make, authority, certificate):
+def test_103_close_notify_goes_before_fin(make, authority, certificate):
     running = make.gateway(secured(make.origin(), tls_block(certificate)))
     client = connect(make, running, context_of(authority))
     client.send(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
