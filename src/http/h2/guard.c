@@ -121,7 +121,7 @@ void h2_earn(struct h2_conn *conn)
 /* What a server sends behind our RST_STREAM is no fault of its own: a window full of DATA, and heads. */
 void h2_expect_strays(struct h2_conn *conn)
 {
-    uint32_t frames = conn->rules->stream_window / FRAME_BYTES + STRAYS_FEW;
+    uint32_t frames = (conn->rules->stream_window + h2_wide_window(conn->rules)) / FRAME_BYTES + STRAYS_FEW;
 
     if (h2_is_client(conn) && conn->guard.credit < STRAYS_MAX)
         conn->guard.credit += frames;

@@ -181,6 +181,7 @@ struct h2_stream {
     bool counted : 1;  /* client role: it takes a place of the room */
     bool sent : 1;     /* ... its HEADERS have left */
     bool answered : 1; /* ... something of an answer came */
+    bool wide : 1;     /* its window was made larger */
 };
 
 static inline struct h2_conn *h2_of_conn(struct http_conn *conn)
@@ -201,6 +202,12 @@ static inline struct h2_client *h2_client_of(struct h2_conn *conn)
 static inline const struct h2_client *h2_client_of_const(const struct h2_conn *conn)
 {
     return (const struct h2_client *)(const void *)((const char *)conn - offsetof(struct h2_client, h2));
+}
+
+/* Of one stream that is read as fast as it comes. */
+static inline uint32_t h2_wide_window(const struct h2_rules *rules)
+{
+    return rules->connection_window / 4;
 }
 
 static inline bool h2_is_client(const struct h2_conn *conn)

@@ -37,6 +37,21 @@ static void give_window(struct h2_stream *stream, size_t bytes)
         h2_wake_self(conn);
 }
 
+/* Who has read twice its window, and keeps up, gets a larger one: over a long way the window, not the line, would say
+ * how fast a body comes. What may lie here unread is still bounded by the window of all. */
+static void widen(struct h2_stream *stream)
+{
+    struct h2_conn *conn = h2_conn_of(stream);
+    uint32_t wide = h2_wide_window(conn->rules);
+
+    if (stream->wide || !stream->live || conn->broken || stream->in.size > 0 ||
+        stream->base.bytes_in / 2 < conn->rules->stream_window)
+        return;
+    stream->wide = true;
+    if (wide > conn->rules->stream_window) /* without memory it stays as it is */
+        (void)nghttp2_session_set_local_window_size(conn->session, NGHTTP2_FLAG_NONE, stream->id, (int32_t)wide);
+}
+
 static size_t copy(struct h2_stream *stream, struct chain *into, size_t size)
 {
     size_t left = size;
@@ -60,6 +75,7 @@ static enum io take(struct h2_stream *stream, struct chain *into, size_t size_ma
         size <= COPY_BYTES_MAX && into->size > 0 ? copy(stream, into, size) : chain_move(into, &stream->in, size);
 
     give_window(stream, moved);
+    widen(stream);
     if (moved > 0)
         return IO_OK;
     error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a body");

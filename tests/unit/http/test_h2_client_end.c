@@ -307,6 +307,34 @@ TEST(h2_client_stream_numbers_run_out)
     stage_close(stage);
 }
 
+TEST(h2_client_fast_readers_get_a_larger_window)
+{
+    struct str big = str_of(arena_zero(test_arena(), 16384), 16384);
+    struct wire wire = wire_new();
+    struct h1_stage stage;
+    enum io io;
+
+    h2_stage_open_client(&stage, NULL);
+    stage.stream = host_ask(&stage);
+    wire_response(&wire, 0, 1, ":status: 200");
+    h2_send(&stage, &wire);
+    stage_head(&stage);
+    for (int i = 0; i < 17; i++) {
+        wire.len = 0;
+        wire_frame(&wire, DATA, 0, 1, big);
+        h2_send(&stage, &wire);
+        CHECK_EQ(stage_body(&stage, &io).len, big.len);
+        CHECK_EQ(io, IO_WAIT);
+    }
+    wire.len = 0;
+    for (int i = 0; i < 60; i++)
+        wire_frame(&wire, DATA, 0, 1, big);
+    h2_send(&stage, &wire);
+    CHECK_EQ(stage_body(&stage, &io).len, 60 * big.len);
+    CHECK_EQ(io, IO_WAIT);
+    stage_close(&stage);
+}
+
 TEST(h2_client_cancelled_streams_do_not_end_the_connection)
 {
     struct wire wire = wire_new();
