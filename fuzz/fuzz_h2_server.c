@@ -13,6 +13,8 @@ enum { INPUT_BYTES_MAX = 6000, ROOM = 1 << 16 };
 struct serving {
     struct fuzz_stage stage;
     struct fuzz_conn conn;
+    struct http_conn_options options;
+    struct h2_rules rules;
     bool over;
 };
 
@@ -23,7 +25,6 @@ static void mark(struct task *task)
 
 static void open_conn(struct serving *serving)
 {
-    static const struct http_conn_options options;
     struct fuzz_conn *conn = &serving->conn;
     struct stream *near;
     struct error err;
@@ -31,7 +32,10 @@ static void open_conn(struct serving *serving)
     *conn = (struct fuzz_conn){.owner = {.task.run = mark}, .user = {.task.run = mark}};
     if (!pair_new(serving->stage.loop, ROOM, &near, &conn->far))
         abort();
-    conn->conn = h2_server_new(near, NULL, &options, &conn->owner.task, &err);
+    serving->rules = h2_rules_default;
+    serving->rules.tunnels = true;
+    serving->options.h2 = &serving->rules;
+    conn->conn = h2_server_new(near, NULL, &serving->options, &conn->owner.task, &err);
     ASSERT(conn->conn);
 }
 
@@ -47,9 +51,13 @@ static void check_head(const struct http_head *head)
     }
 }
 
-static void answer(struct serving *serving, uint16_t status)
+/* 101 for who asks to switch. */
+static void answer(struct serving *serving, uint16_t status, struct str protocol)
 {
-    struct http_head head = {.status = status, .body_bytes = 2, .announced_bytes = -1};
+    struct http_head head = {.status = protocol.len > 0 ? 101 : status,
+                             .protocol = protocol,
+                             .body_bytes = protocol.len > 0 ? 0 : 2,
+                             .announced_bytes = -1};
     struct chain body = {NULL, NULL, 0};
     struct error err;
 
@@ -70,15 +78,17 @@ static void serve_stream(struct serving *serving)
     enum io io = http_recv_head(stream, serving->stage.arena, &head, &err);
 
     if (io == IO_OK) {
+        struct str protocol = head->protocol;
+
         check_head(head);
         while ((io = http_recv_body(stream, &body, SIZE_MAX, &err)) == IO_OK)
             continue;
         if (io == IO_END && http_recv_head(stream, serving->stage.arena, &head, &err) == IO_OK)
             check_head(head);
-        answer(serving, 200);
+        answer(serving, 200, protocol);
     } else {
         ASSERT(io == IO_FAIL);
-        answer(serving, 400);
+        answer(serving, 400, STR_EMPTY);
     }
     chain_clear(&body);
     http_done(stream);

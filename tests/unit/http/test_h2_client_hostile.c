@@ -48,6 +48,21 @@ TEST(h2_client_connection_errors_end_it)
     }
 }
 
+/* G.6 129: what was offered cannot be taken back (RFC 8441 3). */
+TEST(h2_client_extended_connect_is_not_taken_back)
+{
+    struct h1_stage stage;
+    struct str frames;
+
+    h2_stage_open_client(&stage, NULL);
+    host_send_setting(&stage, 8, 1);
+    host_send_setting(&stage, 8, 0);
+    frames = h2_frames(&stage);
+    CHECK(str_find(frames, STR("GOAWAY 0 PROTOCOL_ERROR\n")) < frames.len);
+    CHECK_EQ(host_unfit_of(&stage), HTTP_UNFIT_FRAMING);
+    stage_close(&stage);
+}
+
 /* H2-170. */
 TEST(h2_client_data_before_a_head_is_no_answer)
 {
