@@ -142,6 +142,9 @@ void client_metrics_write(struct json_writer *writer, const struct admin_view *v
     write_counter(writer, "holdfast_client_races", "holdfast_client_races_total",
                   "Requests that arrived at a connection which was just closed as idle.", SUM(view, races));
     write_grace(writer, view);
+    write_counter(writer, "holdfast_client_hinted_connections", "holdfast_client_hinted_connections_total",
+                  "Closed connections whose client had sent Keep-Alive: it says how long it keeps them.",
+                  SUM(view, hinted));
     write_counter(writer, "holdfast_client_told", "holdfast_client_told_total",
                   "Connections that were to end with their next answer.", SUM(view, told));
     write_counter(writer, "holdfast_client_told_served", "holdfast_client_told_served_total",

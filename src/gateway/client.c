@@ -46,7 +46,8 @@ static enum http_end reason_of(const struct client *client, const struct http_co
 static void count_end(struct client *client)
 {
     struct frontend_counts *counts = &client->frontend->counts;
-    struct http_conn_facts facts = {.opened_ns = loop_now_ns(client->frontend->loop)};
+    struct http_conn_facts facts = {
+        .opened_ns = loop_now_ns(client->frontend->loop), .hint_timeout_s = -1, .hint_max = -1};
     enum http_end end;
     uint64_t dwell_s;
 
@@ -61,6 +62,8 @@ static void count_end(struct client *client)
     host_count_add(&counts->dwell_seconds, (int64_t)dwell_s);
     if (facts.raced)
         host_count_add(&counts->races, 1);
+    if (facts.hint_timeout_s >= 0 || facts.hint_max >= 0)
+        host_count_add(&counts->hinted, 1);
     if (end == HTTP_END_IDLE)
         keep_notice_idle_close(client->frontend, facts.late_ns);
     if (client->told != HTTP_END_NONE && facts.messages > client->told_messages)

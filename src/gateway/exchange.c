@@ -67,11 +67,12 @@ enum io exchange_recv_body(struct exchange *x)
 /* Names have no colon; addresses that have one stand in no certificate as names. */
 static bool check_host(struct exchange *x)
 {
+    struct stream *stream = x->client->conn->stream;
     struct str authority = x->request->authority;
-    struct str host = str_first(authority, str_find_char(authority, ':'));
 
-    return !tls_is_misdirected(x->client->conn->stream, host) ||
-           error_set(&x->error, FAULT_CLIENT, ERROR_MISDIRECTED, "another certificate is for this host");
+    if (!stream->ops->secure || !tls_is_misdirected(stream, str_first(authority, str_find_char(authority, ':'))))
+        return true;
+    return error_set(&x->error, FAULT_CLIENT, ERROR_MISDIRECTED, "another certificate is for this host");
 }
 
 static enum progress receive_head(struct exchange *x)

@@ -35,6 +35,7 @@ struct frontend_counts {
     _Atomic uint64_t requests_by[CLIENT_REQUESTS_BOUNDS + 1], dwell_by[CLIENT_DWELL_BOUNDS + 1];
     _Atomic uint64_t requests_on_closed, dwell_seconds;
     _Atomic uint64_t races;         /* a request arrived at a connection that we had just closed */
+    _Atomic uint64_t hinted;        /* closed connections whose client had said how long it keeps them */
     _Atomic uint64_t idle_grace_ns; /* how much longer than promised idle clients are waited for, now */
     /* Exchanges that last (lasting.h, websocket.h). */
     _Atomic uint64_t streams, streams_open, tunnels, tunnels_open; /* ever, and now */

@@ -206,9 +206,14 @@ def test_statuses_of_what_is_refused(make, raw, status):
 
 
 def test_a_client_may_shorten_its_idle_timeout(make):
-    client = make.client(make.gateway(proxy(make.origin())))
+    upstream = make.origin()
+    running = make.gateway(proxy(upstream, extra={"holdfast/admin": {"listen": "127.0.0.1:0"}}))
+    client = make.client(running)
     assert client.get(fields=[("Keep-Alive", "timeout=1, max=5")]).get("keep-alive").startswith("timeout=1")
+    assert upstream.last.get("keep-alive") is None
     assert client.ended(6)
+    assert fetch(running.address).status == 200
+    eventually(lambda: b"holdfast_client_hinted_connections_total 1\n" in fetch(running.addresses[1], "/metrics").body)
 
 
 def test_age_is_announced(make):

@@ -1,5 +1,6 @@
 """test_proxy_protocol.py: PROXY headers from the proxies in front of us (items 151 to 158 of the keep-alive matrix; the
 PROXY cases of the catalogue are in tests/unit/net). SPDX-License-Identifier: Apache-2.0"""
+import os
 import shutil
 import socket
 import struct
@@ -9,6 +10,7 @@ import time
 import pytest
 from configs import proxy
 from rawhttp import Client, Cut, fetch
+from servers import find_tool, free_port
 from waiting import Stopwatch, eventually
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -236,6 +238,37 @@ backend b
         for _ in range(3):
             assert fetch(("127.0.0.1", port)).status == 200
         assert seen_ip(upstream) == "127.0.0.1"
+    finally:
+        child.terminate()
+        child.wait(10)
+
+
+def stream_module():
+    """nginx sends PROXY headers in its stream module only, which Debian packages apart."""
+    path = "/usr/lib/nginx/modules/ngx_stream_module.so"
+    return path if os.path.exists(path) else None
+
+
+@pytest.mark.skipif(not find_tool("nginx") or not stream_module(), reason="nginx or libnginx-mod-stream is not installed")
+def test_nginx_sends_one(front, tmp_path):
+    upstream, running = front("require", ["127.0.0.0/8"])
+    port = free_port()
+    config = tmp_path / "nginx.conf"
+    config.write_text(f"load_module {stream_module()}; daemon off; master_process off; pid {tmp_path}/pid;\n"
+                      f"error_log {tmp_path}/error.log; events {{ }}\n"
+                      f"stream {{ server {{ listen 127.0.0.1:{port}; proxy_pass 127.0.0.1:{running.address[1]}; proxy_protocol on; }} }}\n")
+    child = subprocess.Popen([find_tool("nginx"), "-p", str(tmp_path), "-c", str(config)], stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL)
+    try:
+        eventually(lambda: can_connect(("127.0.0.1", port)), what="nginx")
+        clients = []
+        for _ in range(3):
+            clients.append(Client(("127.0.0.1", port)))
+            assert clients[-1].get().status == 200
+            assert clients[-1].get().status == 200, "one header for the whole connection"
+            assert seen_ip(upstream) == "127.0.0.1"
+        for client in clients:
+            client.close()
     finally:
         child.terminate()
         child.wait(10)

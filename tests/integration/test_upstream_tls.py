@@ -99,6 +99,18 @@ def test_later_connections_resume_the_session(make, tls_origin, authority, versi
         fetch(running.addresses[-1], "/metrics").body.decode()
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_149_of_a_hundred_new_connections_one_is_a_full_handshake(make, tls_origin, authority, version):
+    upstream = tls_origin(version=version)
+    running = make.gateway(secured(upstream, trust(authority), disable_keep_alives=True))
+    client = make.client(running)
+    for _ in range(100):
+        assert client.get().status == 200
+    pool = pool_of(running)
+    assert pool["tls_full"] + pool["tls_resumed"] == len(upstream.connections) == 100
+    assert pool["tls_resumed"] >= 99
+
+
 def test_names_are_sent_and_addresses_are_not(make, tls_origin, authority):
     by_name, by_address = tls_origin(name="localhost"), tls_origin()
     for upstream in by_name, by_address:
