@@ -260,6 +260,7 @@ void frontend_free(struct frontend *frontend)
     drain_free(frontend);
     keep_free(frontend);
     spread_free(frontend);
+    tls_server_common_end(&frontend->tls_common);
     for (uint32_t i = 0; i < generation_endpoint_count(frontend->generation); i++)
         free(frontend->requests_by_status[i]);
     free(frontend->requests_by_status);

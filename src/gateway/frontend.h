@@ -109,6 +109,7 @@ struct frontend {
     uint64_t next_warning_ns; /* not before this is it told again that accepting pauses */
     struct frontend_counts counts;
     struct tls_server_counts tls_counts;
+    struct tls_server_common tls_common;
     struct h2_counts h2_counts;
     _Atomic uint64_t (*closes_by)[HTTP_ENDS];        /* closed connections by listener and reason */
     _Atomic(_Atomic uint64_t *) *requests_by_status; /* by endpoint index: numbers by status, made on first use */

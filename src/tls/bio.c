@@ -3,6 +3,7 @@
  *
  * OpenSSL is never told of an end or a failure, only to wait: it would call the session bad, and resuming is what comes
  * next. tls_stream_settle knows better. SPDX-License-Identifier: Apache-2.0 */
+#include "base/assert.h"
 #include "tls/bio_internal.h"
 #include "tls/stream_internal.h"
 
@@ -55,6 +56,7 @@ static int bio_read(BIO *bio, char *out, size_t size, size_t *got)
 {
     struct tls_stream *tls = BIO_get_data(bio);
 
+    ASSERT(tls);
     BIO_clear_retry_flags(bio);
     *got = 0;
     if (tls->in.size == 0 && !tls_bio_fill(tls)) {
@@ -75,6 +77,7 @@ static int bio_write(BIO *bio, const char *bytes, size_t size, size_t *taken)
 {
     struct tls_stream *tls = BIO_get_data(bio);
 
+    ASSERT(tls);
     BIO_clear_retry_flags(bio);
     *taken = 0;
     if (tls->write_failed || tls->fin_sent) {
@@ -108,13 +111,11 @@ BIO_METHOD *tls_bio_method_new(void)
     return NULL;
 }
 
-BIO *tls_bio_new(struct tls_stream *tls)
+BIO *tls_bio_new(const BIO_METHOD *method)
 {
-    BIO *bio = BIO_new(tls->profile->method);
+    BIO *bio = BIO_new(method);
 
-    if (!bio)
-        return NULL;
-    BIO_set_data(bio, tls);
-    BIO_set_init(bio, 1);
+    if (bio)
+        BIO_set_init(bio, 1);
     return bio;
 }

@@ -3,6 +3,7 @@
 #ifndef HOLDFAST_TLS_EARLY_INTERNAL_H
 #define HOLDFAST_TLS_EARLY_INTERNAL_H
 
+#include "tls/server_stream.h"
 #include "tls/stream_internal.h"
 
 bool tls_early_new(struct tls_stream *tls) MUST_USE; /* false: no memory */
@@ -13,6 +14,7 @@ enum io tls_early_step(struct tls_stream *tls);
 
 /* server_stream.c: notes and counts that the handshake is done. */
 void tls_server_shaken(struct tls_stream *tls);
+void tls_server_count(struct tls_stream *tls, enum tls_count what);
 void tls_server_count_failure(struct tls_stream *tls); /* tls->failure is why; once */
 
 #endif

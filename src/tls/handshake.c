@@ -59,7 +59,8 @@ static bool make_session_key(struct tls_stream *tls, const struct tls_stream_opt
     for (size_t i = 0; i < options->protocol_count; i++)
         tls_digest_text(&digesting, options->protocols[i]);
     tls_digest_text(&digesting, options->session_scope);
-    return tls_digest_end(&digesting, &tls->session_key);
+    tls->session_key = malloc(sizeof(*tls->session_key));
+    return tls->session_key && tls_digest_end(&digesting, tls->session_key);
 }
 
 static bool offer_session(struct tls_stream *tls, const struct tls_stream_options *options, struct error *err)
@@ -70,7 +71,7 @@ static bool offer_session(struct tls_stream *tls, const struct tls_stream_option
         return true;
     if (!make_session_key(tls, options))
         return fail_memory(err);
-    session = tls_sessions_take(options->sessions, &tls->session_key);
+    session = tls_sessions_take(options->sessions, tls->session_key);
     if (session) {
         SSL_set_session(tls->ssl, session); /* Without it the handshake is a full one. */
         SSL_SESSION_free(session);
@@ -84,7 +85,7 @@ static bool prepare(struct tls_stream *tls, const struct tls_stream_options *opt
     BIO *bio;
 
     tls->ssl = SSL_new(tls->profile->settings);
-    bio = tls->ssl ? tls_bio_new(tls) : NULL;
+    bio = tls->ssl ? tls_bio_new(tls->profile->method) : NULL;
     if (!bio)
         return fail_memory(err);
     SSL_set_bio(tls->ssl, bio, bio);
@@ -151,7 +152,9 @@ enum io tls_handshake(struct stream *stream, struct error *err)
     if (tls->failure)
         return fail_handshake(tls, err);
     ERR_clear_error();
+    tls_enter(tls);
     returned = SSL_do_handshake(tls->ssl);
+    tls_leave(tls);
     tls->shaken = returned == 1;
     io = tls->shaken ? IO_OK : tls_stream_settle(tls, returned);
     (void)tls_stream_flush(tls, NULL); /* A failure shows when the answer is read. */
@@ -168,7 +171,7 @@ int tls_stream_new_session(SSL *ssl, SSL_SESSION *session)
 
     if (!tls->sessions)
         return 0;
-    tls_sessions_put(tls->sessions, &tls->session_key, session);
+    tls_sessions_put(tls->sessions, tls->session_key, session);
     return 0; /* the session stays the connection's; a copy is kept */
 }
 

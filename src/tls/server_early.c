@@ -49,9 +49,9 @@ static void note_over(struct tls_stream *tls)
 
     tls->early->over = true;
     if (status == SSL_EARLY_DATA_ACCEPTED)
-        tls_count(tls->ssl, TLS_COUNT_EARLY_ACCEPTED);
+        tls_server_count(tls, TLS_COUNT_EARLY_ACCEPTED);
     else if (status == SSL_EARLY_DATA_REJECTED)
-        tls_count(tls->ssl, TLS_COUNT_EARLY_REJECTED);
+        tls_server_count(tls, TLS_COUNT_EARLY_REJECTED);
 }
 
 /* Reads early data. IO_OK: there is no more of it. */
@@ -59,10 +59,14 @@ static enum io take_early(struct tls_stream *tls)
 {
     char bytes[PIECE_BYTES];
     size_t got = 0;
+    int returned;
 
     while (!tls->early->over) {
         ERR_clear_error();
-        switch (SSL_read_early_data(tls->ssl, bytes, sizeof(bytes), &got)) {
+        tls_enter(tls);
+        returned = SSL_read_early_data(tls->ssl, bytes, sizeof(bytes), &got);
+        tls_leave(tls);
+        switch (returned) {
         case SSL_READ_EARLY_DATA_SUCCESS:
             tls->housekeeping = 0;
             if (!keep(tls, bytes, got))
@@ -101,7 +105,9 @@ static enum io go_on(struct tls_stream *tls)
     if (io != IO_OK || tls->shaken)
         return io;
     ERR_clear_error();
+    tls_enter(tls);
     returned = SSL_do_handshake(tls->ssl);
+    tls_leave(tls);
     if (returned != 1)
         return tls_stream_settle(tls, returned);
     tls_server_shaken(tls);
@@ -193,9 +199,13 @@ static enum io early_writev(struct stream *stream, const struct iovec *parts, in
     io = tls_stream_flush(tls, err);
     for (int i = 0; i < count && io == IO_OK; i++) {
         size_t size = size_min(parts[i].iov_len, TLS_RECORD_BYTES), taken = 0;
+        int returned;
 
         ERR_clear_error();
-        if (SSL_write_early_data(tls->ssl, parts[i].iov_base, size, &taken) != 1) {
+        tls_enter(tls);
+        returned = SSL_write_early_data(tls->ssl, parts[i].iov_base, size, &taken);
+        tls_leave(tls);
+        if (returned != 1) {
             error_set(err, FAULT_CLIENT, ERROR_CLOSED, "the handshake was not finished");
             return IO_FAIL;
         }

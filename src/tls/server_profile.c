@@ -1,7 +1,6 @@
 /* server_profile.c: one reading of a listener's files and settings, as OpenSSL wants it. Start with
  * tls_server_profile_new. SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
-#include "tls/bio_internal.h"
 #include "tls/server_internal.h"
 
 #include <openssl/err.h>
@@ -158,9 +157,8 @@ static bool build(struct tls_server_profile *profile, const struct tls_server_st
     const struct tls_server_options *options = start->options;
 
     profile->arena = arena_new(NULL, SIZE_MAX);
-    profile->base.method = tls_bio_method_new();
     profile->base.settings = SSL_CTX_new(TLS_server_method());
-    if (!profile->arena || !profile->base.method || !profile->base.settings)
+    if (!profile->arena || !profile->base.settings)
         return fail_memory(trouble);
     if (!set_protocol(profile, options))
         return error_set(&trouble->err, FAULT_CONFIG, ERROR_BAD_CONFIG, "TLS settings: %s", tls_openssl_reason());

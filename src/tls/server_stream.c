@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tls/server_stream.h"
 
+#include "tls/bio_internal.h"
 #include "tls/early_internal.h"
 #include "tls/server_internal.h"
 #include "tls/stream_internal.h"
@@ -25,11 +26,14 @@ static void count(_Atomic uint64_t *number)
     atomic_store_explicit(number, atomic_load_explicit(number, memory_order_relaxed) + 1, memory_order_relaxed);
 }
 
+void tls_server_count(struct tls_stream *tls, enum tls_count what)
+{
+    count(&tls->counts->counts[what]);
+}
+
 void tls_count(const SSL *ssl, enum tls_count what)
 {
-    const struct tls_stream *tls = BIO_get_data(SSL_get_rbio(ssl));
-
-    count(&tls->counts->counts[what]);
+    tls_server_count(BIO_get_data(SSL_get_rbio(ssl)), what);
 }
 
 void tls_count_failed(struct tls_server_counts *counts, enum tls_failed reason)
@@ -42,12 +46,31 @@ static bool fail_memory(struct error *err)
     return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a TLS stream");
 }
 
-static bool prepare(struct tls_stream *tls, bool early)
+/* A reference to it. NULL: no memory. */
+static BIO *hold_bio(struct tls_server_common *common)
+{
+    if (!common->method)
+        common->method = tls_bio_method_new();
+    if (common->method && !common->bio)
+        common->bio = tls_bio_new(common->method);
+    if (common->bio)
+        BIO_up_ref(common->bio);
+    return common->bio;
+}
+
+void tls_server_common_end(struct tls_server_common *common)
+{
+    BIO_free(common->bio);
+    BIO_meth_free(common->method);
+    *common = (struct tls_server_common){NULL, NULL};
+}
+
+static bool prepare(struct tls_stream *tls, struct tls_server_common *common, bool early)
 {
     BIO *bio;
 
     tls->ssl = SSL_new(tls->profile->settings);
-    bio = tls->ssl ? tls_bio_new(tls) : NULL;
+    bio = tls->ssl ? hold_bio(common) : NULL;
     if (!bio)
         return false;
     SSL_set_bio(tls->ssl, bio, bio);
@@ -55,8 +78,8 @@ static bool prepare(struct tls_stream *tls, bool early)
     return !early || tls_early_new(tls);
 }
 
-struct stream *tls_server_stream(struct stream *under, struct tls_server *server, struct tls_server_counts *counts,
-                                 struct task *owner, struct error *err)
+struct stream *tls_server_stream(struct stream *under, struct tls_server *server, struct tls_server_common *common,
+                                 struct tls_server_counts *counts, struct task *owner, struct error *err)
 {
     struct tls_stream *tls = calloc(1, sizeof(*tls));
     struct tls_server_profile *profile;
@@ -76,7 +99,7 @@ struct stream *tls_server_stream(struct stream *under, struct tls_server *server
     tls->owner = owner;
     tls->turned = true;
     stream_set_owner(under, owner, false);
-    if (!prepare(tls, profile->early_data)) {
+    if (!prepare(tls, common, profile->early_data)) {
         ERR_clear_error();
         fail_memory(err);
         stream_close(&tls->stream, true);
@@ -157,7 +180,7 @@ void tls_server_shaken(struct tls_stream *tls)
     tls->shaken = true;
     tls->housekeeping = 0;
     SSL_set_tlsext_status_ocsp_resp(tls->ssl, NULL, 0); /* it has its copy of the staple */
-    tls_count(tls->ssl, SSL_session_reused(tls->ssl) ? TLS_COUNT_RESUMED : TLS_COUNT_FULL);
+    tls_server_count(tls, SSL_session_reused(tls->ssl) ? TLS_COUNT_RESUMED : TLS_COUNT_FULL);
 }
 
 static enum io step(struct tls_stream *tls)
@@ -170,7 +193,9 @@ static enum io step(struct tls_stream *tls)
     if (tls->early)
         return tls_early_step(tls);
     ERR_clear_error();
+    tls_enter(tls);
     returned = SSL_do_handshake(tls->ssl);
+    tls_leave(tls);
     if (returned != 1)
         return tls_stream_settle(tls, returned);
     tls_server_shaken(tls);

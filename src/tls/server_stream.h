@@ -42,10 +42,17 @@ struct tls_server_counts {
     _Atomic uint64_t counts[TLS_COUNTS], failed[TLS_FAILURES];
 };
 
+/* What the streams of one loop share, so that each is smaller. A zeroed one is ready. */
+struct tls_server_common {
+    BIO_METHOD *method;
+    BIO *bio;
+};
+void tls_server_common_end(struct tls_server_common *common); /* when all of its streams are closed */
+
 /* Wraps an accepted stream, whose owner becomes `owner`. Takes `under`: it is closed on failure too. NULL with *err:
  * out_of_memory. */
-struct stream *tls_server_stream(struct stream *under, struct tls_server *server, struct tls_server_counts *counts,
-                                 struct task *owner, struct error *err);
+struct stream *tls_server_stream(struct stream *under, struct tls_server *server, struct tls_server_common *common,
+                                 struct tls_server_counts *counts, struct task *owner, struct error *err);
 
 /* IO_OK: bytes may be moved. IO_WAIT: `owner` is woken. IO_FAIL: fault CLIENT: tls_version, tls_verify, tls_alert,
  * tls_handshake, closed, reset; SYSTEM without memory. An alert for the client is on its way then. It is counted. */
@@ -72,7 +79,7 @@ bool tls_is_misdirected(struct stream *stream, struct str host);
 /* What ALPN has chosen, also before the handshake is done; empty: nothing. */
 struct str tls_server_protocol(struct stream *stream);
 
-/* For callbacks of OpenSSL. */
+/* For callbacks of OpenSSL, which run inside of its calls. */
 void tls_count(const SSL *ssl, enum tls_count what);
 
 #endif

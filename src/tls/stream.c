@@ -147,7 +147,9 @@ static enum io fill_part(struct tls_stream *tls, const struct iovec *part, size_
         int returned;
 
         ERR_clear_error();
+        tls_enter(tls);
         returned = SSL_read_ex(tls->ssl, out + *filled, part->iov_len - *filled, &got);
+        tls_leave(tls);
         if (returned != 1)
             return tls_stream_settle(tls, returned);
         *filled += got;
@@ -227,7 +229,9 @@ static bool encrypt(struct tls_stream *tls, struct plain *plain, size_t *taken)
         if (bytes.len == 0)
             continue; /* an empty part at the end */
         ERR_clear_error();
+        tls_enter(tls);
         returned = SSL_write_ex(tls->ssl, bytes.data, bytes.len, &written);
+        tls_leave(tls);
         if (returned != 1) {
             (void)tls_stream_settle(tls, returned);
             return false;
@@ -280,7 +284,9 @@ static enum io look(struct tls_stream *tls)
     enum io io;
 
     ERR_clear_error();
+    tls_enter(tls);
     returned = SSL_peek_ex(tls->ssl, &byte, sizeof(byte), &got);
+    tls_leave(tls);
     io = returned == 1 ? IO_OK : tls_stream_settle(tls, returned);
     tidy_up(tls);
     if (io == IO_FAIL && tls->failure->code == ERROR_TLS_TRUNCATED)
@@ -330,8 +336,12 @@ static void say_goodbye(struct tls_stream *tls)
         return;
     tls->write_ended = true;
     ERR_clear_error();
-    if (tls->shaken && !tls->write_failed && SSL_shutdown(tls->ssl) < 0)
+    if (!tls->shaken || tls->write_failed)
+        return;
+    tls_enter(tls);
+    if (SSL_shutdown(tls->ssl) < 0)
         ERR_clear_error(); /* A broken session has said what there was to say. */
+    tls_leave(tls);
 }
 
 static void tls_shutdown_write(struct stream *stream)
@@ -450,6 +460,7 @@ static void tls_close(struct stream *stream, bool reset)
     tls_profile_unref(tls->profile);
     if (tls->failure != &no_memory)
         free((void *)(uintptr_t)tls->failure);
+    free(tls->session_key);
     free(tls);
 }
 

@@ -20,7 +20,7 @@ struct tls_stream {
     SSL *ssl;
     struct tls_profile *profile;
     struct tls_sessions *sessions;
-    struct tls_digest session_key;
+    struct tls_digest *session_key;   /* client: of `sessions`; NULL: without any */
     struct task task;                 /* sends what is left in `out`; then the owner is woken */
     struct task *owner;               /* ... of `under` too while `out` is empty */
     struct chain in;                  /* records not yet given to OpenSSL; empty whenever it asks for more */
@@ -52,6 +52,17 @@ static inline struct tls_stream *tls_of(struct stream *stream)
     return container_of(stream, struct tls_stream, stream);
 }
 
+/* Around each call of OpenSSL that may read or write. */
+static inline void tls_enter(struct tls_stream *tls)
+{
+    BIO_set_data(SSL_get_rbio(tls->ssl), tls);
+}
+
+static inline void tls_leave(struct tls_stream *tls)
+{
+    BIO_set_data(SSL_get_rbio(tls->ssl), NULL);
+}
+
 static inline enum fault tls_peer_fault(const struct tls_stream *tls)
 {
     return tls->server ? FAULT_CLIENT : FAULT_UPSTREAM;
@@ -71,8 +82,9 @@ enum io tls_stream_settle(struct tls_stream *tls, int returned);
 /* failure.c: the newest error of OpenSSL's queue, which is emptied. */
 void tls_failure(const struct tls_stream *tls, struct error *err);
 
-/* bio.c: how OpenSSL reads and writes; data is the struct tls_stream. */
-BIO *tls_bio_new(struct tls_stream *tls);  /* NULL: no memory */
-bool tls_bio_fill(struct tls_stream *tls); /* one read of `under` into `in`; false: nothing came */
+/* bio.c: how OpenSSL reads and writes. A BIO is of the stream for which OpenSSL was called, and of none outside of such
+ * calls: so many streams of one loop can share it. */
+BIO *tls_bio_new(const BIO_METHOD *method); /* NULL: no memory */
+bool tls_bio_fill(struct tls_stream *tls);  /* one read of `under` into `in`; false: nothing came */
 
 #endif

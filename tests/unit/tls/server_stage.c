@@ -92,8 +92,8 @@ void server_stage_connect(struct server_stage *stage, const char *server_name)
                                           .session_scope = str_from(server_name),
                                       },
                                       &stage->client_owner.task, &stage->client_err);
-    stage->far =
-        tls_server_stream(stage->far_under, stage->server, &stage->counts, &stage->far_owner.task, &stage->far_err);
+    stage->far = tls_server_stream(stage->far_under, stage->server, &stage->common, &stage->counts,
+                                   &stage->far_owner.task, &stage->far_err);
     CHECK(stage->client && stage->far);
 }
 
@@ -131,6 +131,7 @@ void server_stage_close(struct server_stage *stage)
     server_stage_disconnect(stage);
     task_forget(stage->loop, &stage->client_owner.task);
     task_forget(stage->loop, &stage->far_owner.task);
+    tls_server_common_end(&stage->common);
     tls_server_free(stage->server);
     tls_shared_free(stage->shared);
     tls_sessions_free(stage->sessions);

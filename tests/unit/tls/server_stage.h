@@ -17,6 +17,7 @@ struct server_stage {
     struct report report;
     struct tls_shared *shared;
     struct tls_server *server;
+    struct tls_server_common common;
     struct tls_server_counts counts;
     struct tls_client_options client_options;
     struct tls_profile *profile;
