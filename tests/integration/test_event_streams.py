@@ -8,8 +8,10 @@ import subprocess
 import threading
 import time
 
+import h2.events
 import pytest
 from configs import backend, endpoint, forward_all, service
+from h2client import Client as H2Client
 from origin import PeerLeft, reply
 from rawhttp import fetch
 from waiting import Stopwatch, eventually
@@ -235,3 +237,27 @@ def test_curl_without_a_buffer(stage):
         curl.wait()
         curl.stdout.close()
     assert stage.source.left.wait(5)
+
+
+def test_events_over_http2_each_at_once_with_comments_and_an_end_within_a_second(stage, make):
+    stage(stream={"heartbeat": "200ms"}, use_h2c=True)
+    client = H2Client(stage.gateway.address)
+    make.stack.callback(client.sock.close)
+    client.request(1, "/events")
+    assert client.status(1) == 200
+
+    def text():
+        client.poll(0.05)
+        return b"".join(event.data for event in client.of(h2.events.DataReceived, 1)).decode()
+
+    stage.source.say("data: 1\n\n")
+    eventually(lambda: text().startswith("data: 1\n\n"), 5, "the first event")
+    eventually(lambda: ": \n\n" in text(), 5, "a comment")
+    stage.source.say("data: 2\n\n")
+    eventually(lambda: "data: 2\n\n" in text(), 5, "the second event")
+    watch = Stopwatch()
+    client.h2.reset_stream(1, 8)
+    client.flush()
+    assert stage.source.left.wait(5)
+    assert watch.seconds < 2
+    eventually(lambda: stage.metric("holdfast_streams") == 0)

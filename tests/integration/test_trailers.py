@@ -6,6 +6,7 @@ import h2.events
 import pytest
 from configs import forward_all, proxy, service
 from h2client import Client as H2Client
+from h2_servers import NodeH2
 from origin import answers, chunked, reply
 from rawhttp import Client
 
@@ -119,3 +120,19 @@ def test_trailers_go_again_with_a_body_that_goes_again(make):
         client.send("PUT /up HTTP/1.1\r\nHost: a\r\n" + UPLOAD)
         assert client.read_final().status == 200
     assert (origin.last.body, origin.last.trailers) == (b"hello", [("X-Sum", "1"), ("X-Other", "2")])
+
+
+@pytest.mark.skipif(NodeH2.missing is not None, reason=str(NodeH2.missing))
+def test_trailers_of_a_host_that_speaks_http2(make, tmp_path):
+    node = make.stack.enter_context(NodeH2(tmp_path / "node"))
+    gateway = make.gateway(no_op(node, extra={"holdfast/upstream": {"protocol": "h2c"}}))
+    with Client(gateway.address) as client:
+        response = client.get("/trailers", [("TE", "trailers")])
+        assert (response.body, response.trailers) == (b"with trailers", [("X-Sum", "1")])
+        assert client.get("/trailers").trailers == []
+    far = h2_client(make, gateway)
+    far.request(1, "/trailers")
+    assert (far.body(1), far.trailers(1)) == (b"with trailers", [("x-sum", "1")])
+    asked = node.requests("/trailers")
+    assert [request["headers"].get("te") for request in asked] == ["trailers", None, None]
+    assert len(node.sessions()) == 1
