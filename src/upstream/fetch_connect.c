@@ -54,8 +54,9 @@ static bool take_idle(struct fetch *fetch)
 
     fetch->pooled = take_shared(fetch);
     if (!fetch->pooled && may_be_kept(fetch))
-        fetch->pooled = pool_take(options->pool, options->host, options->transport,
-                                  is_repeatable(fetch) || pool_is_stretched(options->pool, options->host));
+        fetch->pooled = !is_repeatable(fetch) && pool_is_stretched(options->pool, options->host)
+                            ? pool_take_any(options->pool, options->host, options->transport)
+                            : pool_take(options->pool, options->host, options->transport, is_repeatable(fetch));
     if (fetch->pooled)
         fetch->state = FETCH_GIVE;
     return fetch->pooled;

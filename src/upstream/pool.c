@@ -342,16 +342,24 @@ bool pool_is_old(const struct pooled *pooled)
     return pooled->old_at_ns <= loop_now_ns(pooled->pool->loop);
 }
 
+/* What is done so that a request does not meet a dead connection. */
+enum care {
+    CARE_NONE, /* it may be sent again */
+    CARE_LOOK, /* it may not, but must take what there is */
+    CARE_FULL, /* nothing that the host may be about to close */
+};
+
 /* Is it still good? Readiness up to the last wait was handled by the first pass; a connection that was idle for longer
  * than a turn may have got a FIN since, so the kernel is asked. So it is when this worker slept or was held up
- * meanwhile: the wait may have ended long before its news was handled. */
-static enum io look_at(struct pooled *pooled)
+ * meanwhile: the wait may have ended long before its news was handled. What may be sent again can find out by itself:
+ * that is seldom, and a look at every request costs one of its five system calls. */
+static enum io look_at(struct pooled *pooled, enum care care)
 {
     struct loop *loop = pooled->pool->loop;
-    bool look =
+    bool long_ago =
         loop_stats(loop)->turns - pooled->idle_turn > 1 || loop_now_ns(loop) - loop_turned_ns(loop) > LOOK_AFTER_NS;
 
-    return pool_check(pooled, look);
+    return pool_check(pooled, long_ago && care != CARE_NONE);
 }
 
 struct pooled *pool_lend(struct pooled *pooled)
@@ -379,8 +387,9 @@ static uint64_t risky_idle_ns(const struct pooled *pooled)
 }
 
 /* Whether it is too old for all is not for a risky request to say. */
-static enum idle_use may_use(const struct pooled *pooled, bool repeatable)
+static enum idle_use may_use(const struct pooled *pooled, enum care care)
 {
+    bool repeatable = care != CARE_FULL;
     enum idle_use use = idle_limit_may_use(pooled->host->idle_limit,
                                            &(struct idle_pick){
                                                .idle_ns = repeatable ? idle_ns(pooled) : risky_idle_ns(pooled),
@@ -393,9 +402,9 @@ static enum idle_use may_use(const struct pooled *pooled, bool repeatable)
 }
 
 /* Finds it good, ends it, or leaves it to a request that can bear more. */
-static enum taking try_to_use(struct pooled *pooled, bool repeatable)
+static enum taking try_to_use(struct pooled *pooled, enum care care)
 {
-    enum idle_use use = pooled->learned ? may_use(pooled, repeatable) : IDLE_USE_YES;
+    enum idle_use use = pooled->learned ? may_use(pooled, care) : IDLE_USE_YES;
     enum io news;
 
     if (pooled->sentinel)
@@ -418,7 +427,7 @@ static enum taking try_to_use(struct pooled *pooled, bool repeatable)
         pool_retire(pooled, REASON_AGE);
         return GONE;
     }
-    news = look_at(pooled);
+    news = look_at(pooled, care);
     if (news != IO_WAIT) {
         close_stale(pooled, news, REASON_STALE_AT_CHECK);
         return GONE;
@@ -469,16 +478,26 @@ static struct list_node *best_of(const struct list *stack, const struct host *ho
     return oldest ? oldest : list_first(stack);
 }
 
-struct pooled *pool_take(struct pool *pool, struct host *host, const struct transport *transport, bool repeatable)
+static struct pooled *take(struct pool *pool, struct host *host, const struct transport *transport, enum care care)
 {
     struct list *stack = pool_stack(pool, host);
     struct list_node *node = NULL;
     enum taking taking = GONE;
 
-    while (taking == GONE && stack && (node = best_of(stack, host, transport, repeatable)))
-        taking = try_to_use(container_of(node, struct pooled, by_host), repeatable);
+    while (taking == GONE && stack && (node = best_of(stack, host, transport, care != CARE_FULL)))
+        taking = try_to_use(container_of(node, struct pooled, by_host), care);
     pool->refused = taking == NOT_FOR_THIS;
     return taking == TAKEN ? lend_idle(container_of(node, struct pooled, by_host)) : NULL;
+}
+
+struct pooled *pool_take(struct pool *pool, struct host *host, const struct transport *transport, bool repeatable)
+{
+    return take(pool, host, transport, repeatable ? CARE_NONE : CARE_FULL);
+}
+
+struct pooled *pool_take_any(struct pool *pool, struct host *host, const struct transport *transport)
+{
+    return take(pool, host, transport, CARE_LOOK);
 }
 
 /* What may be sent again gets the oldest; what may not, the least risky. */
@@ -489,7 +508,7 @@ struct pooled *pool_spare(struct pool *pool, struct host *host, bool repeatable)
     enum taking taking = GONE;
 
     while (taking == GONE && stack && (node = repeatable ? oldest_usable(stack) : list_first(stack)))
-        taking = try_to_use(container_of(node, struct pooled, by_host), repeatable);
+        taking = try_to_use(container_of(node, struct pooled, by_host), repeatable ? CARE_NONE : CARE_FULL);
     return taking == TAKEN ? container_of(node, struct pooled, by_host) : NULL;
 }
 
