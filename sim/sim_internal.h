@@ -9,7 +9,7 @@
 #include "net/resolve.h"
 #include "sim/sim.h"
 
-enum { SIM_MACHINES_MAX = 64, SIM_LOOPS_MAX = 64, SIM_CHECKS_MAX = 16, SIM_FILES_DEFAULT = 4096 };
+enum { SIM_MACHINES_MAX = 64, SIM_PIPES_MAX = 256, SIM_LOOPS_MAX = 64, SIM_CHECKS_MAX = 16, SIM_FILES_DEFAULT = 4096 };
 
 /* A first-in first-out of bytes that grows. */
 struct sim_bytes {
@@ -85,6 +85,11 @@ struct sim_packet {
     uint8_t bytes[]; /* DATA */
 };
 
+struct sim_pipe {
+    struct sim_bytes bytes;
+    bool open;
+};
+
 struct sim_machine {
     struct sim *sim;
     char name[64];
@@ -92,6 +97,7 @@ struct sim_machine {
     uint32_t fault_rates[SIM_FAULT_COUNT];
     struct sim_socket **files; /* by descriptor */
     unsigned files_room, files_open, files_max;
+    struct sim_pipe pipes[SIM_PIPES_MAX];
     uint16_t next_port;
     unsigned connects;
 };
@@ -193,6 +199,12 @@ size_t sim_send_room(const struct sim_socket *socket);
 
 /* socket.c */
 int sim_file_open(struct sim_machine *machine, struct sim_socket *socket); /* -1: none is free */
+
+/* pipe.c */
+bool sim_pipe_open(struct world *world, struct pipe *pipe);
+void sim_pipe_close(struct world *world, struct pipe *pipe);
+enum io sim_pipe_fill(struct world *world, int fd, struct pipe *pipe, size_t size_max, size_t *got, struct error *err);
+enum io sim_pipe_drain(struct world *world, struct pipe *pipe, int fd, size_t *sent, struct error *err);
 
 /* watch.c */
 void sim_socket_event(struct sim_socket *socket); /* what epoll would be told */

@@ -20,6 +20,12 @@ static enum http_cancel reason_of(const struct exchange *x)
     return HTTP_CANCEL_DEADLINE;
 }
 
+static void return_pipe(struct exchange *x)
+{
+    pipe_return(exchange_loop(x), x->pipe);
+    x->pipe = NULL;
+}
+
 enum progress exchange_fail(struct exchange *x)
 {
     bool client_gone =
@@ -33,6 +39,7 @@ enum progress exchange_fail(struct exchange *x)
     x->call.fetch = NULL;
     chain_clear(&x->call.packed);
     chain_clear(&x->response_body); /* a part of the backend's answer must not stand before ours */
+    return_pipe(x);
     if (x->head_sent && !client_gone && x->grpc && reply_late(x))
         return go_to(x, EXCHANGE_FINISH);
     if (x->head_sent || client_gone) {
@@ -239,6 +246,7 @@ static void exchange_free(struct exchange *x)
     fetch_end(x->call.fetch, HTTP_CANCEL_GONE);
     chain_clear(&x->request_body);
     chain_clear(&x->response_body);
+    return_pipe(x);
     chain_clear(&x->call.packed);
     stream_end(x);
     ring_remove(&client->exchanges, &x->node);

@@ -56,6 +56,7 @@ struct exchange {
     struct http_head *trailers;      /* of the request's body, as they go on; NULL: none */
     struct route_match *match;
     struct chain request_body, response_body;
+    struct pipe *pipe;    /* RELAY: holds body of the answer; NULL: none does */
     struct answer answer; /* SEND: what is sent */
     struct call {
         const struct backend *backend;

@@ -1,8 +1,12 @@
 /* relay.c: no-op endpoints: both bodies stream, each at the pace of its slower side; nothing is pulled that cannot be
- * pushed. Blocks change owner, bytes are not copied. SPDX-License-Identifier: Apache-2.0 */
+ * pushed. Blocks change owner, bytes are not copied; large bodies go by a pipe, where the kernel does not copy either.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/lasting.h"
 
-enum { SNIFFED_BYTES = 512 };
+enum {
+    SNIFFED_BYTES = 512,
+    PIPE_BYTES_MIN = 65536, /* bodies that are shorter are copied: a pipe would not pay */
+};
 
 /* Go's server names the type of a body when nobody did, so clients of KrakenD have always seen one. A proxy of a whole
  * subtree, which KrakenD does not have, passes answers as they are. */
@@ -61,6 +65,43 @@ static enum io send_head(struct exchange *x)
     return IO_OK;
 }
 
+/* May the rest of the body go by without being looked at? */
+static bool may_pipe(const struct exchange *x)
+{
+    return x->call.answer->body_bytes > PIPE_BYTES_MIN && !x->call.gunzip && !x->watch &&
+           fetch_can_pipe(x->call.fetch, x->stream);
+}
+
+static enum io fill_pipe(struct exchange *x)
+{
+    struct loop *loop = exchange_loop(x);
+    bool may = may_pipe(x);
+    enum io io;
+
+    if (may && !x->pipe)
+        x->pipe = pipe_lend(loop);
+    io = may && x->pipe ? fetch_pipe(x->call.fetch, x->pipe) : IO_END;
+    if (io == IO_OK)
+        return IO_OK;
+    /* Between two pieces others may have it. */
+    pipe_return(loop, x->pipe);
+    x->pipe = NULL;
+    return io;
+}
+
+/* As pump_answer, as long as the kernel can do it alone. IO_END: what there is now goes by way of response_body. */
+static enum io pump_pipe(struct exchange *x)
+{
+    enum io io = x->pipe ? http_send_pipe(x->stream, x->pipe, &x->error) : IO_OK;
+
+    while (io == IO_OK) {
+        io = fill_pipe(x);
+        if (io == IO_OK)
+            io = http_send_pipe(x->stream, x->pipe, &x->error);
+    }
+    return io;
+}
+
 /* From the backend to the client. IO_END: the answer is complete on both sides. */
 static enum io pump_answer(struct exchange *x)
 {
@@ -68,8 +109,10 @@ static enum io pump_answer(struct exchange *x)
 
     for (;;) {
         bool fresh = x->response_body.size == 0 && !x->answer_ended;
-        enum io io = fresh ? call_body(x) : IO_OK;
+        enum io io = fresh ? pump_pipe(x) : IO_OK;
 
+        if (io == IO_END)
+            io = call_body(x);
         if (io == IO_WAIT || io == IO_FAIL)
             return io;
         x->answer_ended |= io == IO_END;

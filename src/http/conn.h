@@ -217,6 +217,19 @@ static inline enum io http_send_body(struct http_stream *stream, struct chain *f
     return stream->conn->ops->send_body(stream, from, end, err);
 }
 
+/* A body that nobody has to see, by way of a pipe (os/pipe.h) of the conns' loop: when its length is known and both
+ * conns are HTTP/1 over bare sockets (h1/pipe.c). False: by recv_body and send_body. Bytes that are here already go
+ * that way first. */
+bool http_can_pipe(const struct http_stream *from, const struct http_stream *to);
+
+/* A piece of the body into the empty pipe. IO_OK: the pipe holds some; IO_WAIT as recv_body; IO_END: no more goes this
+ * way, and recv_body tells why: the body is complete, or was cut. */
+enum io http_recv_pipe(struct http_stream *stream, struct pipe *pipe);
+
+/* Sends what the pipe holds, behind all that was queued. IO_OK: it is empty; IO_WAIT: it is not, and the owner is woken
+ * when there is room; IO_FAIL: the conn is dead. Never the end of a body: send_body says that. */
+enum io http_send_pipe(struct http_stream *stream, struct pipe *pipe, struct error *err);
+
 /* Breaks off the message so that the peer can tell (HTTP/1: the conn will be closed without a clean end). done must
  * follow. */
 static inline void http_cancel(struct http_stream *stream, enum http_cancel why)

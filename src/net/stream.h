@@ -23,6 +23,9 @@ struct stream_ops {
     void (*close)(struct stream *stream, bool reset);
     bool (*detach)(struct stream *stream); /* both NULL: it stays with its loop for life */
     bool (*attach)(struct stream *stream, struct loop *loop, struct error *err);
+    /* Both NULL: its bytes are not those of a socket, or somebody has to see them. */
+    enum io (*fill)(struct stream *stream, struct pipe *pipe, size_t size_max, size_t *got, struct error *err);
+    enum io (*drain)(struct stream *stream, struct pipe *pipe, size_t *sent, struct error *err);
 };
 
 struct stream {
@@ -46,6 +49,25 @@ static inline enum io stream_writev(struct stream *stream, const struct iovec *p
                                     struct error *err)
 {
     return stream->ops->writev(stream, parts, count, sent, err);
+}
+
+/* Can bytes go through pipes of its loop (pipe.h)? */
+static inline bool stream_takes_pipes(const struct stream *stream)
+{
+    return stream->ops->fill;
+}
+
+/* Reads into an empty pipe, as stream_readv. It may be drained behind any read: only IO_WAIT tells. */
+static inline enum io stream_fill(struct stream *stream, struct pipe *pipe, size_t size_max, size_t *got,
+                                  struct error *err)
+{
+    return stream->ops->fill(stream, pipe, size_max, got, err);
+}
+
+/* Writes what the pipe holds, as stream_writev. */
+static inline enum io stream_drain(struct stream *stream, struct pipe *pipe, size_t *sent, struct error *err)
+{
+    return stream->ops->drain(stream, pipe, sent, err);
 }
 
 static inline void stream_shutdown_write(struct stream *stream) /* sends FIN behind what was written */

@@ -66,6 +66,33 @@ static enum io tcp_writev(struct stream *stream, const struct iovec *parts, int 
     return io;
 }
 
+/* A pipe may be full before the socket is empty: a short read says nothing. */
+static enum io tcp_fill(struct stream *stream, struct pipe *pipe, size_t size_max, size_t *got, struct error *err)
+{
+    struct tcp *tcp = tcp_of(stream);
+    enum io io;
+
+    if (!(tcp->watch.ready & READY_READ))
+        return IO_WAIT;
+    io = tcp->world->ops->pipe_fill(tcp->world, tcp->watch.fd, pipe, size_max, got, err);
+    if (io == IO_WAIT)
+        clear_bit(tcp, READY_READ);
+    return io;
+}
+
+static enum io tcp_drain(struct stream *stream, struct pipe *pipe, size_t *sent, struct error *err)
+{
+    struct tcp *tcp = tcp_of(stream);
+    enum io io;
+
+    if (!(tcp->watch.ready & READY_WRITE))
+        return IO_WAIT;
+    io = tcp->world->ops->pipe_drain(tcp->world, pipe, tcp->watch.fd, sent, err);
+    if (io == IO_WAIT || (io == IO_OK && pipe->held > 0))
+        clear_bit(tcp, READY_WRITE);
+    return io;
+}
+
 static void tcp_shutdown_write(struct stream *stream)
 {
     struct tcp *tcp = tcp_of(stream);
@@ -161,6 +188,8 @@ static const struct stream_ops tcp_ops = {
     .close = tcp_close,
     .detach = tcp_detach,
     .attach = tcp_attach,
+    .fill = tcp_fill,
+    .drain = tcp_drain,
 };
 
 /* Registers fd as a stream whose bits start as `ready`. Takes fd, also when it fails. */

@@ -1,5 +1,6 @@
-/* linux_internal.h: what the files of the real world share: socket calls (linux_socket.c, linux_listen.c), their
- * addresses (linux_sockaddr.c), and the table that linux_world.c makes of them. SPDX-License-Identifier: Apache-2.0 */
+/* linux_internal.h: what the files of the real world share: socket calls (linux_socket.c, linux_listen.c,
+ * linux_pipe.c), their addresses (linux_sockaddr.c), and the table that linux_world.c makes of them.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_OS_LINUX_INTERNAL_H
 #define HOLDFAST_OS_LINUX_INTERNAL_H
 
@@ -52,5 +53,14 @@ void linux_shutdown_write(struct world *world, int fd);
 void linux_close(struct world *world, int fd);
 void linux_reset(struct world *world, int fd);
 bool linux_facts(struct world *world, int fd, struct tcp_facts *facts);
+/* What a failed read or write of an established connection means; IO_WAIT for EAGAIN. */
+enum io linux_data_failed(int number, const char *what, struct error *err);
+
+/* linux_pipe.c */
+bool linux_pipe_open(struct world *world, struct pipe *pipe);
+void linux_pipe_close(struct world *world, struct pipe *pipe);
+enum io linux_pipe_fill(struct world *world, int fd, struct pipe *pipe, size_t size_max, size_t *got,
+                        struct error *err);
+enum io linux_pipe_drain(struct world *world, struct pipe *pipe, int fd, size_t *sent, struct error *err);
 
 #endif

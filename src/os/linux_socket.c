@@ -184,8 +184,7 @@ bool linux_local_addr(struct world *world, int fd, struct addr *addr)
     return addr->family != ADDR_NONE;
 }
 
-/* What a failed read or write of an established connection means. */
-static enum io data_failed(int number, const char *what, struct error *err)
+enum io linux_data_failed(int number, const char *what, struct error *err)
 {
     if (number == EAGAIN)
         return IO_WAIT;
@@ -229,7 +228,7 @@ enum io linux_readv(struct world *world, int fd, const struct iovec *parts, int 
         size = receive(fd, parts, count);
     } while (size == -1 && errno == EINTR);
     if (size == -1)
-        return data_failed(errno, "read", err);
+        return linux_data_failed(errno, "read", err);
     *got = (size_t)size;
     return size > 0 ? IO_OK : IO_END;
 }
@@ -254,7 +253,7 @@ enum io linux_writev(struct world *world, int fd, const struct iovec *parts, int
         size = transmit(fd, parts, count);
     } while (size == -1 && errno == EINTR);
     if (size == -1)
-        return data_failed(errno, "write", err);
+        return linux_data_failed(errno, "write", err);
     *sent = (size_t)size;
     return IO_OK;
 }

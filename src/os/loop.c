@@ -29,6 +29,7 @@ struct loop {
     struct world *world;
     struct block_pool *blocks;
     struct slab *pages, *records;
+    struct pipes pipes;
     struct calendar *calendar;
     struct timer_heap timers;
     struct list early; /* woken tasks that run before the others: of `first` watches, and whom those wake */
@@ -235,6 +236,11 @@ struct slab *loop_records(const struct loop *loop)
     return loop->records;
 }
 
+struct pipes *loop_pipes(struct loop *loop)
+{
+    return &loop->pipes;
+}
+
 uint64_t loop_now_ns(const struct loop *loop)
 {
     return loop->now_ns;
@@ -336,6 +342,7 @@ void loop_free(struct loop *loop)
     ASSERT(list_is_empty(&loop->late));
     ASSERT(list_is_empty(&loop->inboxes));
     timer_heap_clear(&loop->timers);
+    pipes_clear(&loop->pipes, loop->world);
     slab_free(loop->records);
     slab_free(loop->pages);
     block_pool_free(loop->blocks);

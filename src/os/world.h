@@ -14,6 +14,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+struct pipe;
 struct task;
 struct world;
 
@@ -102,6 +103,14 @@ struct world_ops {
     void (*close)(struct world *world, int fd);
     void (*reset)(struct world *world, int fd); /* closes with RST (linger 0): leaves no TIME_WAIT */
     bool (*facts)(struct world *world, int fd, struct tcp_facts *facts);
+
+    /* Pipes between sockets (pipe.h). All four NULL: the world has none. False: no descriptor is left. */
+    bool (*pipe_open)(struct world *world, struct pipe *pipe);
+    void (*pipe_close)(struct world *world, struct pipe *pipe);
+    /* As readv, into an empty pipe, and as writev, from one that is not. */
+    enum io (*pipe_fill)(struct world *world, int fd, struct pipe *pipe, size_t size_max, size_t *got,
+                         struct error *err);
+    enum io (*pipe_drain)(struct world *world, struct pipe *pipe, int fd, size_t *sent, struct error *err);
 
     /* Registers once, for all bits, edge-triggered; the watch stays where it is until unwatch. False: *err. */
     bool (*watch)(struct world *world, struct watch *watch, struct error *err);

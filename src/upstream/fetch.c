@@ -442,6 +442,20 @@ enum io fetch_body(struct fetch *fetch, struct chain *into, size_t size_max, str
     return io;
 }
 
+/* A pipe takes two descriptors, which nobody is to miss. */
+bool fetch_can_pipe(const struct fetch *fetch, const struct http_stream *to)
+{
+    const struct budget *budget = hosts_budget(pool_hosts(fetch->options.pool));
+
+    return fetch->state == FETCH_ANSWER && http_can_pipe(fetch->stream, to) &&
+           budget_files(budget, loop_now_ns(fetch_loop(fetch))) == PRESSURE_NONE;
+}
+
+enum io fetch_pipe(struct fetch *fetch, struct pipe *pipe)
+{
+    return fetch->state == FETCH_ANSWER ? http_recv_pipe(fetch->stream, pipe) : IO_END;
+}
+
 const struct fetch_stats *fetch_stats(const struct fetch *fetch)
 {
     return &fetch->stats;

@@ -70,6 +70,10 @@ enum io fetch_body(struct fetch *fetch, struct chain *into, size_t size_max, str
 /* What came behind a body that is complete, in the arena of fetch_start; NULL: nothing. */
 const struct http_head *fetch_trailers(const struct fetch *fetch);
 
+/* The same by way of a pipe (http/conn.h): may the rest go to this stream so; and a piece, as http_recv_pipe. */
+bool fetch_can_pipe(const struct fetch *fetch, const struct http_stream *to);
+enum io fetch_pipe(struct fetch *fetch, struct pipe *pipe);
+
 /* A fetch that failed before an answer's head: may another host have the request, and what of the body must it be given
  * again? Unless FAILOVER_NO those bytes are put in front of `body`, which holds what this fetch had not taken, and only
  * fetch_end may follow. */

@@ -68,9 +68,10 @@ struct discoveries *pool_discoveries(const struct pool *pool); /* its hosts by S
 struct flights *pool_flights(struct pool *pool);               /* requests under way (flight.h) */
 struct host_counts *pool_counts(const struct pool *pool, const struct host *host); /* this worker's numbers */
 
-/* An idle connection to host that is alive as far as is known, lent to the caller: the one used last, or under pick_fifo
- * the one idle for longest; NULL: none. Dead and expired ones met on the way are closed. `repeatable`: the request may
- * be sent again when the connection dies under it, so a riskier one will do, and the kernel need not be asked. */
+/* An idle connection to host that is alive as far as is known, lent to the caller: the one used last, or under
+ * pick_fifo the one idle for longest; NULL: none. Dead and expired ones met on the way are closed. `repeatable`: the
+ * request may be sent again when the connection dies under it, so a riskier one will do, and the kernel need not be
+ * asked. */
 struct pooled *pool_take(struct pool *pool, struct host *host, const struct transport *transport, bool repeatable);
 
 /* For a request that may not be sent again and cannot have a fresh connection either: a riskier one, if it is alive. */

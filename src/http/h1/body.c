@@ -197,6 +197,8 @@ enum io h1_recv_body(struct http_stream *stream, struct chain *into, size_t size
     ASSERT(conn->receive != H1_RECEIVE_HEAD && conn->receive != H1_RECEIVE_HEAD_READY);
     if (conn->broken && h1_is_server(conn))
         return h1_fail(conn, err);
+    if (UNLIKELY(h1_awaits_pipe(conn)))
+        conn->piped = false;
     io = take_body(conn, into, size_max, err);
     if (io == IO_WAIT)
         io = await_body(conn, err);

@@ -32,7 +32,7 @@ static enum io client_open(struct http_conn *base, struct http_stream **stream, 
     conn->send = H1_SEND_HEAD;
     conn->interims = 0;
     conn->keep = conn->head_only = conn->peer_is_1_0 = conn->upgrading = false;
-    conn->receive_waits = conn->send_waits = false;
+    conn->receive_waits = conn->send_waits = conn->piped = false;
     conn->stream_open = true;
     conn->message->stream.owner = NULL;
     conn->message->stream.bytes_in = conn->message->stream.bytes_out = 0;
@@ -246,7 +246,7 @@ static void client_done(struct http_stream *stream)
     drop_surplus(conn);
     if (conn->ended)
         h1_set_unfit(conn, HTTP_UNFIT_CLOSED);
-    conn->stream_open = conn->receive_waits = conn->send_waits = false;
+    conn->stream_open = conn->receive_waits = conn->send_waits = conn->piped = false;
     conn->last_used_ns = h1_now(conn);
     stream->owner = NULL;
     h1_begin_head(conn);

@@ -42,7 +42,7 @@ static uint64_t write_deadline(const struct h1_conn *conn)
     if (!conn->message->stream.lasting)
         at_ns = after(conn->message->head_end_ns, conn->options->write_timeout_ns);
 
-    return conn->message->out.size > 0 ? earlier(at_ns, pace_deadline(&conn->message->leaving, &limit)) : at_ns;
+    return h1_has_unsent(conn) ? earlier(at_ns, pace_deadline(&conn->message->leaving, &limit)) : at_ns;
 }
 
 static bool is_first(const struct h1_conn *conn)

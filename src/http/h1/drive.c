@@ -16,8 +16,7 @@ static void no_memory(struct h1_conn *conn)
     h1_break(conn, &err);
 }
 
-/* A failing stream tells of the peer that is at its other end. */
-static void stream_failed(struct h1_conn *conn, struct error *err)
+void h1_stream_failed(struct h1_conn *conn, struct error *err)
 {
     if (err->code == ERROR_RESET || err->code == ERROR_CLOSED)
         err->fault = h1_peer_fault(conn);
@@ -28,7 +27,7 @@ static void stream_failed(struct h1_conn *conn, struct error *err)
 static void write_failed(struct h1_conn *conn, struct error *err)
 {
     if (h1_is_server(conn)) {
-        stream_failed(conn, err);
+        h1_stream_failed(conn, err);
         return;
     }
     err->fault = FAULT_UPSTREAM;
@@ -39,11 +38,16 @@ static void write_failed(struct h1_conn *conn, struct error *err)
     h1_wake_stream(conn);
 }
 
-static void moved(struct h1_conn *conn, size_t bytes)
+void h1_note_sent(struct h1_conn *conn, size_t bytes)
 {
-    struct pace_limit limit = h1_leaving_limit(conn);
+    struct pace_limit limit;
 
-    if (conn->message->out.size > 0 || conn->message->leaving.since_ns > 0)
+    conn->bytes_out += bytes;
+    conn->last_used_ns = h1_now(conn);
+    if (!h1_is_server(conn))
+        return;
+    limit = h1_leaving_limit(conn);
+    if (h1_has_unsent(conn) || conn->message->leaving.since_ns > 0)
         pace_move(&conn->message->leaving, &limit, bytes, h1_now(conn));
 }
 
@@ -65,11 +69,8 @@ static void flush(struct h1_conn *conn)
             write_failed(conn, &err);
             return;
         }
-        conn->bytes_out += sent;
         chain_drop(&conn->message->out, sent);
-        conn->last_used_ns = h1_now(conn);
-        if (h1_is_server(conn))
-            moved(conn, sent);
+        h1_note_sent(conn, sent);
     }
 }
 
@@ -81,7 +82,7 @@ static size_t rest(size_t max, size_t size)
 /* Of a body, one large buffer at first; all there is room for once one was filled. Nothing when all of it is here. */
 static size_t room_for_body(const struct h1_conn *conn)
 {
-    if (conn->base.lazy && !conn->receive_waits)
+    if (h1_awaits_pipe(conn) || (conn->base.lazy && !conn->receive_waits))
         return 0;
     if (conn->receive == H1_RECEIVE_LENGTH && conn->message->in.size >= conn->message->chunked.left)
         return 0;
@@ -130,7 +131,7 @@ static bool read_some(struct h1_conn *conn, size_t room)
     else if (io == IO_END)
         conn->ended = true;
     else if (io == IO_FAIL)
-        stream_failed(conn, &err);
+        h1_stream_failed(conn, &err);
     return io == IO_OK;
 }
 
@@ -161,7 +162,7 @@ static bool has_news(const struct h1_conn *conn)
     case H1_RECEIVE_CHUNKS:
     case H1_RECEIVE_UNTIL_CLOSE:
     case H1_RECEIVE_TUNNEL:
-        return conn->message->in.size > 0 || conn->ended || conn->broken;
+        return conn->message->in.size > 0 || conn->ended || conn->broken || h1_awaits_pipe(conn);
     case H1_RECEIVE_TRAILERS:
         return conn->message->in.size > conn->message->seen || conn->ended || conn->broken;
     case H1_RECEIVE_HEAD_READY:
@@ -181,7 +182,7 @@ static void wake_waiting(struct h1_conn *conn)
             h1_server_got_body(conn, 0); /* from here on it is the reader that takes its time */
         task_wake(conn->base.loop, conn->message->stream.owner);
     }
-    if (conn->send_waits && conn->message->out.size <= H1_OUT_MAX / 2) {
+    if (conn->send_waits && conn->message->out.size <= (conn->piped ? 0 : H1_OUT_MAX / 2)) {
         conn->send_waits = false;
         task_wake(conn->base.loop, conn->message->stream.owner);
     }
@@ -189,7 +190,7 @@ static void wake_waiting(struct h1_conn *conn)
 
 /* A clock that is not needed any more is left to run out: most often a later one comes before it does, and setting it
  * later costs nothing. */
-static void set_clock(struct h1_conn *conn)
+void h1_set_clock(struct h1_conn *conn)
 {
     uint64_t at_ns = h1_server_deadline(conn);
 
@@ -227,6 +228,6 @@ void h1_run(struct task *task)
     wake_waiting(conn);
     compact(conn);
     if (h1_is_server(conn))
-        set_clock(conn);
+        h1_set_clock(conn);
     h1_give_message_if_idle(conn);
 }

@@ -4,6 +4,7 @@
  *   receive.c  heads in                 body.c    bodies and trailers in      send.c   bodies and trailers out
  *   server.c   the server role          answer.c  its heads out               clock.c  its clocks
  *   client.c   the client role            move.c     to another loop             pace.c   how slow is too slow
+ *   pipe.c     bodies that are not looked at
  *
  * Three small machines stand side by side: `phase` of the conn, `receive` of the message that comes in, `send` of the
  * one that goes out. SPDX-License-Identifier: Apache-2.0 */
@@ -127,7 +128,8 @@ struct h1_conn {
     bool receive_waits : 1; /* the stream's owner was told to wait for bytes */
     bool send_waits : 1;    /* ... for room */
     bool close_by_reset : 1;
-    bool bulk : 1; /* the last read filled a large buffer: the next may ask for more at once */
+    bool piped : 1; /* client: the reader waits for what comes by a pipe; server: bytes of the answer wait in one */
+    bool bulk : 1;  /* the last read filled a large buffer: the next may ask for more at once */
 };
 static_assert(sizeof(struct h1_conn) <= 216, "an idle conn is small");
 
@@ -195,8 +197,23 @@ void h1_facts(const struct http_conn *base, struct http_conn_facts *facts);
 size_t h1_move(struct h1_conn *conn, struct chain *to, struct chain *from, size_t size);
 void h1_wake_stream(struct h1_conn *conn); /* the owner of the open stream, whatever it waits for */
 
+/* Does something of what was sent wait for the peer to take it? */
+static inline bool h1_has_unsent(const struct h1_conn *conn)
+{
+    return conn->message->out.size > 0 || (conn->piped && h1_is_server(conn));
+}
+
+/* Will the reader take what comes by a pipe? */
+static inline bool h1_awaits_pipe(const struct h1_conn *conn)
+{
+    return conn->piped && !h1_is_server(conn);
+}
+
 /* drive.c */
 void h1_run(struct task *task);
+void h1_stream_failed(struct h1_conn *conn, struct error *err); /* by the peer that is at its other end */
+void h1_note_sent(struct h1_conn *conn, size_t bytes);          /* they have left, and the clocks know */
+void h1_set_clock(struct h1_conn *conn);                        /* server: for the earliest that may be up */
 
 /* receive.c */
 void h1_begin_head(struct h1_conn *conn); /* the next that comes is a head */
@@ -216,6 +233,7 @@ bool h1_is_received(const struct h1_conn *conn);
 bool h1_is_in_body(const struct h1_conn *conn);
 
 /* send.c */
+enum io h1_cut(struct h1_conn *conn, const char *text, struct error *err); /* breaks the message off where it is */
 enum io h1_send_body(struct http_stream *stream, struct chain *from, bool end, struct error *err);
 enum io h1_finish_head(struct h1_conn *conn, struct h1_writer *writer,
                        struct error *err);                                          /* queues it, wakes the conn */

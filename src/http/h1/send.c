@@ -12,8 +12,8 @@ static enum io no_memory(struct h1_conn *conn, struct error *err)
     return h1_fail(conn, err);
 }
 
-/* The message is broken off where it is. Behind a body that ends by closing, only a reset tells. */
-static enum io cut(struct h1_conn *conn, const char *text, struct error *err)
+/* Behind a body that ends by closing, only a reset tells. */
+enum io h1_cut(struct h1_conn *conn, const char *text, struct error *err)
 {
     struct error failure;
 
@@ -105,9 +105,9 @@ static bool move_chunk(struct h1_conn *conn, struct chain *from, size_t size)
 static enum io send_length(struct h1_conn *conn, struct chain *from, size_t size, bool end, struct error *err)
 {
     if (from->size > conn->message->send_left)
-        return cut(conn, "more bytes of a body than its head promised", err);
+        return h1_cut(conn, "more bytes of a body than its head promised", err);
     if (end && from->size < conn->message->send_left)
-        return cut(conn, "fewer bytes of a body than its head promised", err);
+        return h1_cut(conn, "fewer bytes of a body than its head promised", err);
     if (!move(conn, from, size))
         return no_memory(conn, err);
     conn->message->send_left -= size;
@@ -128,7 +128,7 @@ static enum io send_part(struct h1_conn *conn, struct chain *from, size_t size, 
         chain_clear(from);
         return IO_OK;
     case H1_SEND_END:
-        return from->size == 0 ? IO_OK : cut(conn, "more bytes of a body than its head promised", err);
+        return from->size == 0 ? IO_OK : h1_cut(conn, "more bytes of a body than its head promised", err);
     case H1_SEND_FAILED:
     case H1_SEND_HEAD: /* not reached: send_body asserts that the head was sent */
         break;
@@ -174,7 +174,7 @@ enum io h1_send_trailers(struct h1_conn *conn, const struct http_head *head, str
     if (conn->broken || conn->send == H1_SEND_FAILED)
         return h1_fail(conn, err);
     if (conn->send == H1_SEND_LENGTH && conn->message->send_left > 0)
-        return cut(conn, "fewer bytes of a body than its head promised", err);
+        return h1_cut(conn, "fewer bytes of a body than its head promised", err);
     if (conn->send != H1_SEND_CHUNKS) {
         conn->send = H1_SEND_END;
         return IO_OK;

@@ -278,7 +278,7 @@ static void server_done(struct http_stream *stream)
     struct h1_conn *conn = h1_of_stream(stream);
 
     ASSERT(conn->stream_open);
-    conn->stream_open = conn->receive_waits = conn->send_waits = false;
+    conn->stream_open = conn->receive_waits = conn->send_waits = conn->piped = false;
     stream->owner = NULL;
     conn->last_used_ns = h1_now(conn);
     conn->message->skipped = 0;

@@ -1,0 +1,40 @@
+/* pipe.h: bytes on their way from socket to socket inside the kernel (splice): they are counted here and never seen.
+ *
+ * A pipe is lent for as long as it holds bytes, or is about to; between two pieces of a body it is back in the loop's
+ * hands, so that a few serve many transfers. SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_OS_PIPE_H
+#define HOLDFAST_OS_PIPE_H
+
+#include "os/world.h"
+
+struct loop;
+
+enum {
+    PIPE_BYTES_MAX = 512 << 10, /* what one piece may come to */
+    PIPES_LENT_MAX = 64,        /* of a loop, at a time: slow readers beyond it are served by copying */
+    PIPES_KEPT_MAX = 16,        /* empty ones that wait for use */
+};
+
+struct pipe {
+    struct pipe *next;  /* while it is kept */
+    int into_fd, of_fd; /* its ends: what is written to, what is read from */
+    size_t held;        /* bytes in it */
+};
+
+/* The pipes of one loop; zeroed: none. */
+struct pipes {
+    struct pipe *kept;
+    unsigned kept_count, lent;
+};
+
+/* An empty pipe. NULL: the world has none, too many are lent, or no descriptor or memory is left; then bytes are copied
+ * as ever. */
+struct pipe *pipe_lend(struct loop *loop);
+
+/* Kept for the next if it is empty, else closed with what it holds. NULL is fine. */
+void pipe_return(struct loop *loop, struct pipe *pipe);
+
+/* Closes the empty ones; none may be lent. */
+void pipes_clear(struct pipes *pipes, struct world *world);
+
+#endif
