@@ -287,8 +287,8 @@ bool http_detach(struct http_conn *conn) MUST_USE;
 /* On the thread of the new loop; http_set_idle must follow. False: *err, and the conn can only be closed. */
 bool http_attach(struct http_conn *conn, struct loop *loop, struct error *err) MUST_USE;
 
-/* Client role, while pooled: news of the stream wakes `owner`; NULL: back to the conn itself. Multiplexed versions go on
- * reading, and wake the conn's owner when it is over. */
+/* Client role, while pooled: news of the stream wakes `owner`; NULL: back to the conn itself. Multiplexed versions go
+ * on reading, and wake the conn's owner when it is over. */
 static inline void http_set_idle(struct http_conn *conn, struct task *owner)
 {
     if (!conn->multiplexed)
