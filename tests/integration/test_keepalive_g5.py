@@ -1,10 +1,12 @@
 """test_keepalive_g5.py: how client connections end when they are idle or slow, items 100 to 109 of the keep-alive test matrix (G.5); 103
-is TLS's, 105 to 107 are in test_client_limits.py, 108 in tests/unit/gateway/test_keep.c. SPDX-License-Identifier: Apache-2.0"""
+is in test_tls_server.py, 105 to 107 are in test_client_limits.py, 108 in tests/unit/gateway/test_keep.c. SPDX-License-Identifier: Apache-2.0"""
 import re
 import time
 import urllib.request
 
+import pytest
 from configs import proxy
+from origin import reply
 from rawhttp import Client
 from waiting import Stopwatch, eventually
 
@@ -56,6 +58,38 @@ def test_102_the_answer_arrives_though_the_client_still_uploads(make):
     client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n" + b"b" * 100_000)
     response = client.read_response()
     assert (response.status, len(response.body)) == (403, len(big))
+
+
+def test_a_half_closed_client_gets_its_answers(make):
+    """FIN behind two requests says that no third one comes, and nothing about the answers."""
+    running = watched(make, lambda conn, _: (time.sleep(0.3), conn.send(reply(b"late"))))
+    client = make.client(running)
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 2)
+    client.half_close()
+    first, last = client.read_response(), client.read_response()
+    assert (first.body, first.says_close) == (b"late", False)
+    assert (last.body, last.says_close) == (b"late", True)
+    assert client.ended()
+    eventually(lambda: metric(running, 'holdfast_client_closes_total{reason="closed",side="client",listener="127.0.0.1:0"}') == 1, what="the ledger")
+
+
+@pytest.mark.parametrize("sends", [False, True])
+def test_lingering_is_bounded(make, sends):
+    """Behind its last answer the gateway reads on for two seconds and 256 KiB, not for as long as a client likes."""
+    running = watched(make)
+    client = make.client(running)
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert client.read_response().says_close
+    watch = Stopwatch()
+    try:
+        while metric(running, "holdfast_client_connections_closed_total") < 1 and watch.seconds < 10:
+            client.send(b"x" * 100_000 if sends else b"")
+            time.sleep(0.05)
+    except OSError:
+        pass
+    eventually(lambda: metric(running, "holdfast_client_connections_closed_total") == 1, what="its end")
+    assert watch.seconds < (3 if sends else 8)
+    assert sends or watch.seconds > 1
 
 
 def test_104_a_byte_a_second_ends_at_the_deadline(make):
