@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: Apache-2.0
 """
+import re
 import socket
 import ssl
 import subprocess
@@ -76,10 +77,17 @@ def test_curl_speaks_it_with_and_without_tls(make, certificate, tmp_path):
     assert curl("--http2", "-H", "Expect: 100-continue", "-d", "x" * 2000, url(running, 1)) == "2 200 2000 "
 
 
+def test_the_ready_line_names_what_is_spoken(make, certificate):
+    ready = front(make, certificate, make.origin()).ready
+    assert re.search(r"http://127\.0\.0\.1:\d+ \(http/1\.1, h2c\), https://127\.0\.0\.1:\d+ \(http/1\.1, h2\)", ready)
+    assert re.search(r"http://127\.0\.0\.1:\d+ \(http/1\.1\)", make.gateway(service([forward_all(make.origin())])).ready)
+
+
 def test_a_listener_may_leave_it_out(make, certificate):
     upstream = make.origin()
     listeners = [{"listen": "127.0.0.1:0", "tls": tls_block(certificate), "protocols": ["http/1.1"]}]
     running = make.gateway(service([forward_all(upstream)], {"listeners": listeners}))
+    assert "(http/1.1)" in running.ready
     assert "ALPN protocol: http/1.1" in s_client(running, "-alpn", "h2,http/1.1")
     plain = make.gateway(service([forward_all(upstream)]))
     assert "0 000 0" in curl("--http2-prior-knowledge", f"http://127.0.0.1:{plain.address[1]}/")

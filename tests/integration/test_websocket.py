@@ -103,6 +103,26 @@ def test_the_handshake_goes_along_as_it_is(stage):
     assert ws.answer.get("x-own") == "1"
 
 
+@pytest.mark.parametrize("block", ["holdfast/stream", "websocket"])
+def test_subprotocols_are_narrowed_to_those_of_the_endpoint(make, block):
+    def handler(conn, request):
+        offered = request.get("sec-websocket-protocol")
+        grant(conn, request, [("Sec-WebSocket-Protocol", "chat")] if request.path == "/liar" else
+              [("Sec-WebSocket-Protocol", offered.split(",")[0])] if offered else [])
+        conn.wait_end(20)
+
+    origin = make.origin(handler)
+    extra = {"websocket": {"enable_direct_communication": True}, "holdfast/stream": {}}
+    extra[block]["subprotocols"] = ["v2", "v1"]
+    gateway = make.gateway(service([forward_all(origin, extra_config=extra)], {"error_status": "precise"}))
+    for offered, reaches in (("v1, chat, v2", "v1, v2"), ("v2", "v2"), ("chat", None), (None, None)):
+        with WebSocket(gateway.address, fields=[("Sec-WebSocket-Protocol", offered)] if offered else []) as ws:
+            assert origin.last.get("sec-websocket-protocol") == reaches
+            assert ws.answer.get("sec-websocket-protocol") == (reaches.split(",")[0] if reaches else None)
+    with WebSocket(gateway.address, "/liar", [("Sec-WebSocket-Protocol", "chat")], granted=False) as ws:
+        assert ws.answer.status == 502, "what was not offered to the host cannot be chosen by it"
+
+
 def test_a_host_that_refuses_is_heard(stage):
     stage(lambda conn, _: conn.send(reply("no", "403 Forbidden")))
     ws = stage.open(granted=False)

@@ -2,7 +2,6 @@
 
 SPDX-License-Identifier: Apache-2.0
 """
-import json
 import re
 
 import h2.events
@@ -301,4 +300,23 @@ def test_limits_count_streams(stage):
     first = Tunnel(stage.client, 1)
     assert first.status == 200
     assert Tunnel(stage.client, 3).status == 503
-    assert json.loads(fetch(stage.gateway.addresses[-1], "/v1/pools").body)["hosts"]
+
+
+def test_streams_of_one_address_have_a_limit(stage):
+    stage(server={"max_streams_per_ip": 2})
+    assert [Tunnel(stage.client, stream).status for stream in (1, 3, 5)] == [200, 200, 429]
+    stage.client.h2.reset_stream(1, 8)
+    stage.client.flush()
+    eventually(lambda: stage.metric("holdfast_tunnels") == 1)
+    assert Tunnel(stage.client, 7).status == 200
+
+
+def test_heartbeats_ask_the_client_too(stage):
+    stage(stream={"heartbeat": "200ms", "heartbeat_timeout": "400ms"})
+    ws = Tunnel(stage.client, 1)
+    opcode, payload = ws.next()
+    assert opcode == PING
+    ws.say(PONG, payload)
+    assert ws.next()[0] == PING
+    assert ws.was_reset() == 8, "who does not answer is gone"
+    stage.wait_over()
