@@ -212,7 +212,7 @@ bool pool_is_alive(const struct pooled *pooled)
 
 void pool_let_go(struct pooled *pooled, const struct transport *transport, enum reason reason, enum side side)
 {
-    if (!pooled->conn->multiplexed) {
+    if (!pooled->conn->multiplexed || pooled->bound) {
         pool_discard(pooled, reason, side);
         return;
     }
