@@ -212,7 +212,7 @@ static void take_answer(struct dial *dial)
     if (!dial->query.done)
         return;
     if (dial->query.err.fault == FAULT_NONE) {
-        dial->count = dial_order(&dial->query.answer, dial->options.port, dial->addrs);
+        dial->count = dial_order(&dial->query.answer, dial->options.port, dial->options.turn, dial->addrs);
         dial->state = DIAL_RACE;
     } else {
         keep_failure(dial, &dial->query.err);
@@ -262,7 +262,7 @@ static void find_addrs(struct dial *dial)
         dial->count = 1;
         dial->state = DIAL_RACE;
     } else if (addr_parse_ip(dial->options.name, &literal.addrs[0])) {
-        dial->count = dial_order(&literal, dial->options.port, dial->addrs);
+        dial->count = dial_order(&literal, dial->options.port, 0, dial->addrs);
         dial->state = DIAL_RACE;
     } else {
         ASSERT(dial->resolver);

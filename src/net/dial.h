@@ -9,6 +9,7 @@
 struct dial_options {
     struct str name; /* host name or literal; borrowed until the dial is freed */
     uint16_t port;
+    unsigned turn;                /* with which address of its family the order begins, modulo how many there are */
     struct addr unix_addr;        /* family ADDR_UNIX: dials this path; name and port are ignored */
     uint64_t timeout_ns;          /* of the whole dial (KrakenD's dialer_timeout); 0: none */
     int64_t fallback_delay_ns;    /* head start of each address before the next is tried too (dialer_fallback_delay): 0
@@ -19,8 +20,8 @@ struct dial_options {
 struct dial;
 
 /* Starts dialing; `owner` is woken when dial_result would no longer answer IO_WAIT. The order is that of RFC 8305 4:
- * families alternate, beginning with the family of the first address (IPv6 first when both are there). NULL: no memory.
- */
+ * families alternate, beginning with the family of the first address (IPv6 first when both are there); within a family
+ * that of the answer, from options->turn on and round. NULL: no memory. */
 struct dial *dial_start(struct loop *loop, struct resolver *resolver, const struct dial_options *options,
                         struct task *owner);
 

@@ -6,7 +6,8 @@
 #include "net/dial.h"
 
 /* Writes the addresses of `found` with `port` to `out` in the order of RFC 8305 4 and returns how many: families
- * alternate, IPv6 first when both are there; within a family the order of the answer stays. */
-unsigned dial_order(const struct resolved *found, uint16_t port, struct addr out[RESOLVE_ADDRS_MAX]);
+ * alternate, IPv6 first when both are there; within a family the order of the answer stays, but begins with the address
+ * of number `turn` modulo how many there are. */
+unsigned dial_order(const struct resolved *found, uint16_t port, unsigned turn, struct addr out[RESOLVE_ADDRS_MAX]);
 
 #endif

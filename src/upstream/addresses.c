@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "upstream/pool_internal.h"
+#include "upstream/rebalance.h"
 
 #include <stdlib.h>
 
@@ -13,7 +14,8 @@ struct addresses {
     struct pool *pool;
     struct host *host;
     struct task task;
-    struct timer timer; /* when to ask next; off: nobody needs to know */
+    struct timer timer;      /* when to ask next; off: nobody needs to know */
+    struct timer even_timer; /* the next step of rebalance.h; off: all is even, as far as known */
     struct resolve_query query;
     bool asking;
     bool watched; /* it is a name, and asked for */
@@ -110,6 +112,28 @@ static void ask_later(struct addresses *addresses, uint64_t wait_ns)
     timer_set(loop, &addresses->timer, loop_now_ns(loop) + (wait_ns > ASK_MIN_NS ? wait_ns : ASK_MIN_NS));
 }
 
+/* Each address shall have its share, since there are others now, or chance has been unkind. */
+static void even_out(struct addresses *addresses)
+{
+    struct loop *loop = addresses->pool->loop;
+
+    timer_clear(loop, &addresses->even_timer);
+    if (rebalance_step(addresses->pool, addresses->host, &addresses->believed))
+        timer_set(loop, &addresses->even_timer, loop_now_ns(loop) + REBALANCE_TICK_NS);
+}
+
+static void believe(struct addresses *addresses, const struct resolved *answer)
+{
+    bool changed = !is_same(answer, &addresses->believed);
+
+    addresses->believed = *answer;
+    if (changed)
+        leave(addresses);
+    if (addresses->even_timer.at_ns == TIMER_OFF &&
+        (changed || rebalance_is_due(addresses->pool, addresses->host, answer)))
+        even_out(addresses);
+}
+
 static void take_answer(struct addresses *addresses)
 {
     const struct resolved *answer = &addresses->query.answer;
@@ -123,10 +147,8 @@ static void take_answer(struct addresses *addresses)
     confirmed = is_same(answer, &addresses->seen);
     addresses->seen = *answer;
     ask_later(addresses, answer->ttl_ns);
-    if (!confirmed || is_same(answer, &addresses->believed))
-        return;
-    addresses->believed = *answer;
-    leave(addresses);
+    if (confirmed)
+        believe(addresses, answer);
 }
 
 static void ask(struct addresses *addresses)
@@ -144,6 +166,8 @@ static void run(struct task *task)
 
     if (addresses->asking && addresses->query.done)
         take_answer(addresses);
+    if (addresses->even_timer.fired)
+        even_out(addresses);
     if (!addresses->timer.fired || addresses->asking)
         return;
     timer_clear(addresses->pool->loop, &addresses->timer);
@@ -167,7 +191,7 @@ static struct addresses *find_or_add(struct pool *pool, struct host *host)
     addresses->pool = pool;
     addresses->host = host;
     addresses->task.run = run;
-    addresses->timer = (struct timer){.at_ns = TIMER_OFF, .task = &addresses->task};
+    addresses->timer = addresses->even_timer = (struct timer){.at_ns = TIMER_OFF, .task = &addresses->task};
     list_push_back(&pool->addresses, &addresses->node);
     pool_counts(pool, host)->addresses = addresses;
     return addresses;
@@ -218,6 +242,7 @@ void addresses_end(struct pool *pool)
         if (addresses->asking && !addresses->query.done)
             resolve_cancel(pool->resolver, &addresses->query);
         timer_clear(pool->loop, &addresses->timer);
+        timer_clear(pool->loop, &addresses->even_timer);
         task_forget(pool->loop, &addresses->task);
         pool_counts(pool, addresses->host)->addresses = NULL;
         free(addresses);

@@ -33,6 +33,7 @@ struct pooled {
     bool sentinel;               /* kept only to see when the host closes it; in no stack */
     bool warm;                   /* made for a request that did not need it in the end */
     uint8_t made_for;            /* enum reason: why its first request had no kept one; of no use while warm */
+    bool uneven;                 /* its address has too many (rebalance.h): not used again */
     bool bound;                  /* it stands for one client: never lent to anybody else (private.h) */
     uint64_t old_at_ns;          /* not used again from then on; UINT64_MAX: never */
     uint64_t idle_limit_ns;      /* how long it may stay idle */

@@ -3,6 +3,7 @@
 #include "http/h2/h2.h"
 #include "upstream/addresses.h"
 #include "upstream/pool_internal.h"
+#include "upstream/rebalance.h"
 #include "upstream/shared.h"
 #include "upstream/time_wait.h"
 
@@ -60,6 +61,7 @@ struct connecting *pool_dial(struct pool *pool, struct host *host, const struct 
     struct connect_options options = {
         .dial = {.name = host->name,
                  .port = host->port,
+                 .turn = rebalance_turn(pool, host),
                  .unix_addr = host->unix_addr,
                  .timeout_ns = (uint64_t)(transport->dialer_timeout_ns > 0 ? transport->dialer_timeout_ns : 0),
                  .fallback_delay_ns = transport->dialer_fallback_delay_ns,

@@ -164,6 +164,8 @@ static enum reason reason_of(const struct pooled *pooled, const struct transport
         return REASON_KEEP_ALIVE_OFF;
     if (addresses_has_left(pooled))
         return REASON_ADDRESS_GONE;
+    if (pooled->uneven)
+        return REASON_REBALANCED;
     if (quarantine_holds(&pooled->host->quarantine, loop_now_ns(pooled->pool->loop)))
         return REASON_QUARANTINE;
     return wanted ? REASON_CAP_EVICTED : REASON_LEARNED_EXPIRED;
@@ -182,7 +184,8 @@ void pool_note_stray(struct pooled *pooled, enum stray stray)
 bool pool_is_worth_keeping(const struct pooled *pooled, const struct transport *transport)
 {
     return !transport->disable_keep_alives && http_room(pooled->conn) > 0 && !pool_is_old(pooled) &&
-           !pool_is_used_up(pooled, transport) && !pooled->withdrawn && !addresses_has_left(pooled) &&
+           !pool_is_used_up(pooled, transport) && !pooled->withdrawn && !pooled->uneven &&
+           !addresses_has_left(pooled) &&
            !quarantine_holds(&pooled->host->quarantine, loop_now_ns(pooled->pool->loop)) &&
            host_keeps_it(pooled, transport);
 }

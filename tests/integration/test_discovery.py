@@ -3,6 +3,7 @@
 SPDX-License-Identifier: Apache-2.0
 """
 import collections
+import concurrent.futures
 import json
 import time
 
@@ -200,3 +201,37 @@ def test_a_bad_resolver_is_refused(tmp_path):
     path.write_text(json.dumps(service([forward_all("http://a:80")], {"resolver": "127.0.0.1:53,dns.example"})), encoding="utf-8")
     code, out, err = run_to_end(["check", "-c", path])
     assert code == 1 and "dns.example" in out + err
+
+
+def test_an_address_that_joins_gets_its_share(make, dns):
+    """A warm pool dials nobody: connections to the old address are let go, one each second, until both have as many (F-11)."""
+    def slow(name):
+        def handler(conn, _):
+            conn.body()
+            time.sleep(0.03)
+            conn.send(reply(name))
+        return handler
+
+    a = make.origin(slow("a"), address=("127.0.0.2", 0))
+    b = make.origin(slow("b"), address=("127.0.0.3", a.address[1]))
+    server = dns("host-record=wide.test,127.0.0.2")
+    gateway = make.gateway(config(server, f"http://wide.test:{a.address[1]}"))
+
+    def crowd():
+        with concurrent.futures.ThreadPoolExecutor(8) as threads:
+            answers_ = [bytes(each.body).decode() for each in threads.map(lambda _: fetch(gateway.address), range(40))]
+        return collections.Counter(answers_)
+
+    assert crowd() == {"a": 40}
+    server.start("host-record=wide.test,127.0.0.2", "host-record=wide.test,127.0.0.3")
+    eventually(lambda: 10 <= crowd()["b"] <= 30 and abs(len(a.open_connections()) - len(b.open_connections())) <= 1, 40, "an even load")
+    assert closes_of(gateway, "rebalanced") >= 3
+    assert closes_of(gateway, "address_gone") == 0
+
+
+def test_dials_take_addresses_in_turn(make, dns):
+    a = make.origin(answers(reply("a", fields=[("Connection", "close")])), address=("127.0.0.2", 0))  # each request dials
+    make.origin(answers(reply("b", fields=[("Connection", "close")])), address=("127.0.0.3", a.address[1]))
+    server = dns("host-record=two.test,127.0.0.2", "host-record=two.test,127.0.0.3", ttl=60)
+    gateway = make.gateway(config(server, f"http://two.test:{a.address[1]}"))
+    assert tally(gateway, 10) == {"a": 5, "b": 5}

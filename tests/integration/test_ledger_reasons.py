@@ -351,6 +351,28 @@ def address_gone(stage):
     assert len(other.requests) == 1
 
 
+@covers("rebalanced", new={"cold": 1, "pool_empty_burst": 2, "rebalanced": 2}, closes={"rebalanced": (2, 0)})
+def rebalanced(stage):
+    """The host's name leads to a second address, too: without requests one connection is left of three."""
+    if not find_dnsmasq():
+        pytest.skip("dnsmasq is not installed")
+    stage.origin = stage.make.origin(stage.answer, ("127.0.0.2", 0))
+    port = stage.origin.address[1]
+    other = stage.make.origin(stage.answer, ("127.0.0.3", port))
+    names = stage.make.stack.enter_context(NameServer("host-record=wide.test,127.0.0.2"))
+    extra = {"holdfast/admin": {"listen": "127.0.0.1:0"}, "holdfast/upstream": {"idle_timeout": "60s"}}
+    config = service([forward_all(f"http://wide.test:{port}")], {"resolver": names.address}, extra)
+    stage.gateway = stage.make.gateway(config)
+    stage.address, stage.admin = stage.gateway.address, stage.gateway.addresses[-1]
+    stage.get()
+    stage.together_now(3)
+    names.start("host-record=wide.test,127.0.0.2", "host-record=wide.test,127.0.0.3")
+    stage.origin.wait_open(1, 20)
+    stage.wait_pool(idle=1)
+    stage.together_now(3)
+    assert len(other.requests) == 1
+
+
 @covers("early_response", new={"cold": 1, "early_response": 1}, closes={"early_response": "peer"})
 def early_response(stage):
     """The answer is here before the request's body is."""

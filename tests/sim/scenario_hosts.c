@@ -40,13 +40,14 @@ static bool all_done(void *arg)
     return true;
 }
 
-static void ward_open(struct ward *ward, struct sim *sim, const struct sim_client_options *client)
+/* Of ward->config. */
+static void ward_begin(struct ward *ward, struct sim *sim, const struct sim_client_options *client)
 {
     struct sim_origin_options origin = {.port = 80, .think_max_ns = 10 * SIM_MS};
     struct sim_client_options own = *client;
 
-    *ward = (struct ward){.sim = sim, .book = sim_book_new()};
-    snprintf(ward->config, sizeof(ward->config), config, rules[sim_between(sim, 0, COUNT_OF(rules) - 1)]);
+    ward->sim = sim;
+    ward->book = sim_book_new();
     if (sim_percent(sim, 30)) {
         origin.idle_close_ns = sim_between(sim, 1, 50 * SIM_MS);
         if (!own.lenient)
@@ -63,6 +64,13 @@ static void ward_open(struct ward *ward, struct sim *sim, const struct sim_clien
     own.path = "/jobs/";
     for (unsigned i = 0; i < CLIENTS; i++)
         ward->clients[i] = sim_client_new(sim, ward->client_loop, ward->book, &own);
+}
+
+static void ward_open(struct ward *ward, struct sim *sim, const struct sim_client_options *client)
+{
+    *ward = (struct ward){0};
+    snprintf(ward->config, sizeof(ward->config), config, rules[sim_between(sim, 0, COUNT_OF(rules) - 1)]);
+    ward_begin(ward, sim, client);
 }
 
 static void ward_run(struct ward *ward)
@@ -138,5 +146,63 @@ SCENARIO(sick_hosts_are_never_given_a_post_twice)
     }
     ward_open(&ward, sim, &client);
     ward_run(&ward);
+    ward_close(&ward);
+}
+
+/* One host that gets a second address. */
+static const char wide[] =
+    "{\"version\": 3, \"timeout\": \"20s\", \"idle_timeout\": \"600s\", \"host\": [\"http://wide.example:80\"],"
+    " \"extra_config\": {\"router\": {\"disable_access_log\": true}},"
+    " \"endpoints\": [{\"endpoint\": \"/jobs/{id}\", \"method\": \"*\", \"output_encoding\": \"no-op\","
+    "  \"input_headers\": [\"*\"], \"backend\": [{\"url_pattern\": \"/jobs/{id}\", \"encoding\": \"no-op\"}]}]}";
+
+static void name_machines(struct sim *sim, unsigned count)
+{
+    char text[2 * ADDR_TEXT_BYTES], ip[ADDR_TEXT_BYTES];
+    size_t len = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        struct addr addr = sim_addr(sim, machines[i], 80);
+        struct str one = addr_format_ip(&addr, ip);
+
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%.*s", i > 0 ? " " : "", STR_ARG(one));
+    }
+    sim_name(sim, "wide.example", text, SIM_SECOND);
+}
+
+static bool some_are_done(void *arg)
+{
+    const struct ward *ward = arg;
+
+    return sim_origin_requests(ward->origins[0]) >= 200;
+}
+
+/* Both addresses have as many connections, and so a good part of the requests each: not half, since the connection used
+ * last is used most. */
+SCENARIO(an_address_that_joins_gets_its_share)
+{
+    struct sim_client_options client = {.requests = 3500, .gap_max_ns = 10 * SIM_MS};
+    struct ward ward = {0};
+    unsigned before[2], share, all;
+
+    client.answer_bytes_max = 1000;
+    client.framings = 1u << SIM_LENGTH | 1u << SIM_CHUNKED;
+    snprintf(ward.config, sizeof(ward.config), "%s", wide);
+    for (unsigned i = 0; i < HOSTS; i++)
+        (void)sim_host(sim, machines[i]);
+    name_machines(sim, 1);
+    ward_begin(&ward, sim, &client);
+    if (!sim_run(sim, some_are_done, &ward, 3600 * SIM_SECOND))
+        sim_fail(sim, "the first part does not come to an end: %s", sim_verdict(sim));
+    name_machines(sim, 2);
+    (void)sim_run(sim, all_done, &ward, 15 * SIM_SECOND);
+    for (unsigned i = 0; i < 2; i++)
+        before[i] = sim_origin_requests(ward.origins[i]);
+    ward_run(&ward);
+    share = sim_origin_requests(ward.origins[1]) - before[1];
+    all = share + sim_origin_requests(ward.origins[0]) - before[0];
+    sim_say(sim, "%u of %u requests at the new address", share, all);
+    if (all < 100 || share * 100 < all * 8 || share * 100 > all * 92)
+        sim_fail(sim, "%u of %u requests went to the new address", share, all);
     ward_close(&ward);
 }

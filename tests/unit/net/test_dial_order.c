@@ -4,15 +4,19 @@
 
 static const struct {
     const char *name, *answer, *order; /* addresses, one space between */
+    unsigned turn;
 } cases[] = {
-    {"nothing", "", ""},
-    {"one", "10.0.0.1", "10.0.0.1"},
-    {"IPv4 only keeps its order", "10.0.0.2 10.0.0.1", "10.0.0.2 10.0.0.1"},
-    {"IPv6 only keeps its order", "::2 ::1", "::2 ::1"},
-    {"IPv6 goes first", "10.0.0.1 ::1", "::1 10.0.0.1"},
-    {"they alternate", "10.0.0.1 10.0.0.2 ::1 ::2", "::1 10.0.0.1 ::2 10.0.0.2"},
-    {"the longer family goes on alone", "10.0.0.1 ::1 10.0.0.2 10.0.0.3", "::1 10.0.0.1 10.0.0.2 10.0.0.3"},
-    {"the longer family goes on alone, the other way", "::1 ::2 10.0.0.1 ::3", "::1 10.0.0.1 ::2 ::3"},
+    {"nothing", "", "", 0},
+    {"one", "10.0.0.1", "10.0.0.1", 0},
+    {"IPv4 only keeps its order", "10.0.0.2 10.0.0.1", "10.0.0.2 10.0.0.1", 0},
+    {"IPv6 only keeps its order", "::2 ::1", "::2 ::1", 0},
+    {"IPv6 goes first", "10.0.0.1 ::1", "::1 10.0.0.1", 0},
+    {"they alternate", "10.0.0.1 10.0.0.2 ::1 ::2", "::1 10.0.0.1 ::2 10.0.0.2", 0},
+    {"the longer family goes on alone", "10.0.0.1 ::1 10.0.0.2 10.0.0.3", "::1 10.0.0.1 10.0.0.2 10.0.0.3", 0},
+    {"the longer family goes on alone, the other way", "::1 ::2 10.0.0.1 ::3", "::1 10.0.0.1 ::2 ::3", 0},
+    {"the second has its turn", "10.0.0.1 10.0.0.2 10.0.0.3", "10.0.0.2 10.0.0.3 10.0.0.1", 1},
+    {"turns begin again", "10.0.0.1 10.0.0.2 10.0.0.3", "10.0.0.3 10.0.0.1 10.0.0.2", 3000000002},
+    {"each family has turns of its own", "10.0.0.1 ::1 10.0.0.2 10.0.0.3", "::1 10.0.0.3 10.0.0.1 10.0.0.2", 2},
 };
 
 TEST(dial_order_alternates_families)
@@ -27,7 +31,7 @@ TEST(dial_order_alternates_families)
         test_case_is("%s", cases[i].name);
         while (rest.len > 0 && str_split(&rest, ' ', &part))
             CHECK(addr_parse_ip(part, &found.addrs[found.count++]));
-        count = dial_order(&found, 8080, out);
+        count = dial_order(&found, 8080, cases[i].turn, out);
         CHECK_EQ(count, found.count);
         for (unsigned k = 0; k < count; k++) {
             struct str one = addr_format_ip(&out[k], text);
@@ -48,6 +52,6 @@ TEST(dial_order_takes_a_full_answer)
 
     for (unsigned i = 0; i < RESOLVE_ADDRS_MAX; i++)
         found.addrs[i].family = i < 3 ? ADDR_IPV6 : ADDR_IPV4;
-    CHECK_EQ(dial_order(&found, 1, out), RESOLVE_ADDRS_MAX);
+    CHECK_EQ(dial_order(&found, 1, 5, out), RESOLVE_ADDRS_MAX);
     CHECK_EQ(out[RESOLVE_ADDRS_MAX - 1].family, ADDR_IPV4);
 }

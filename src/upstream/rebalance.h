@@ -1,0 +1,25 @@
+/* rebalance.h: a host with several addresses has as many connections to each of them. Dials go to one after the other,
+ * but a warm pool dials nobody: when addresses join, or chance has been unkind, the connections that are too many for
+ * their address are let go, one of a hundred in a second (one at least), and what is dialed in their place goes to the
+ * others (keepalive F-11). Idle ones end at once, those in use when they come back (`rebalanced`).
+ *
+ * Families are apart: dials prefer one, so that the other has none, and rightly. One worker's own.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_UPSTREAM_REBALANCE_H
+#define HOLDFAST_UPSTREAM_REBALANCE_H
+
+#include "net/resolve.h"
+#include "upstream/pool.h"
+
+#define REBALANCE_TICK_NS UINT64_C(1000000000)
+
+/* Lets some go. False: there is nothing more to do. */
+bool rebalance_step(struct pool *pool, struct host *host, const struct resolved *addrs);
+
+/* Has an address more than its share, by more than half of that and one? */
+bool rebalance_is_due(struct pool *pool, const struct host *host, const struct resolved *addrs);
+
+/* The address where the next dial begins, of however many there are: each in its turn. */
+unsigned rebalance_turn(const struct pool *pool, const struct host *host);
+
+#endif
