@@ -53,7 +53,7 @@ def need(*names, why):
     return found or pytest.skip(f"left out: {why}")
 
 
-@pytest.mark.parametrize("kind,promise,wait", [("agent", 1, 1), ("agent", 2, 2), ("fetch", 2, 1), ("undici", 2, 1), ("undici", 2, 2)])
+@pytest.mark.parametrize("kind,promise,wait", [("agent", 1, 1), ("agent", 2, 2), ("fetch", 3, 1), ("undici", 2, 1), ("undici", 2, 2)])
 def test_node(make, note, kind, promise, wait):
     """Node leaves a second before the end of what is promised, undici too (newer ones two): that is their own boundary."""
     node = need("node", why="nodejs is not installed")
