@@ -43,6 +43,7 @@ static enum progress begin_fetch(struct exchange *x)
                                     .client = x->client->peer,
                                     .client_stream = x->client->conn ? x->client->conn->stream : NULL,
                                     .eject_after = x->call.eject_after,
+                                    .modest = x->client->conn && x->client->conn->multiplexed,
                                     .trail = x->trail,
                                 },
                                 &x->task);

@@ -134,6 +134,7 @@ struct http_conn {
     enum http_role role;
     bool multiplexed;    /* many streams at once: one that fails does not end the others */
     bool lazy;           /* client role, set by the user: of a body, nothing is read that nobody waits for */
+    bool modest;         /* client role, set by the user: ... and at a time no more than one large buffer */
     bool ask_keep_alive; /* client role, set by the user: requests say Connection: keep-alive, which some servers
                             (Apache httpd) answer with their Keep-Alive: timeout= */
 };

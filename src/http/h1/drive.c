@@ -86,6 +86,8 @@ static size_t room_for_body(const struct h1_conn *conn)
         return 0;
     if (conn->receive == H1_RECEIVE_LENGTH && conn->message->in.size >= conn->message->chunked.left)
         return 0;
+    if (conn->base.modest)
+        return rest(BLOCK_LARGE_BYTES, conn->message->in.size);
     return size_min(rest(H1_IN_MAX, conn->message->in.size), conn->bulk ? H1_IN_MAX : BLOCK_LARGE_BYTES);
 }
 

@@ -449,6 +449,34 @@ TEST(a_body_that_nobody_takes_holds_back_the_peer)
     stage_close(&stage);
 }
 
+/* ... and sooner when its reader is one of many. */
+TEST(a_modest_connection_reads_little_ahead)
+{
+    static char bytes[1 << 16];
+    struct h1_stage stage;
+    size_t total = 0, sent = 0;
+    enum io io;
+
+    stage_open(&stage, HTTP_CLIENT, NULL, 1 << 16);
+    stage.conn->modest = true;
+    ask(&stage);
+    far_send(&stage, STR("HTTP/1.1 200 OK\r\nContent-Length: 4000000\r\n\r\n"));
+    stage_head(&stage);
+    do {
+        struct iovec part = {bytes, sizeof(bytes)};
+
+        sent = 0;
+        io = stream_writev(stage.far, &part, 1, &sent, &stage.err);
+        total += sent;
+        stage_turn(&stage);
+    } while (io == IO_OK);
+    CHECK(total <= (192 << 10));
+    CHECK(block_pool_bytes(loop_blocks(stage.loop)) < (256 << 10));
+    CHECK_EQ(stage_body(&stage, &io).len, total);
+    CHECK_EQ(io, IO_WAIT);
+    stage_close(&stage);
+}
+
 /* Each piece comes in a buffer of its own, but may not keep it. */
 TEST(a_body_that_comes_in_tiny_pieces_pins_little_memory)
 {
