@@ -3,6 +3,7 @@
 #include "admin/lasting_metrics.h"
 
 #include "admin/metrics_text.h"
+#include "base/text.h"
 #include "gateway/websocket.h"
 
 /* The sum over the workers of the number that stands `offset` bytes into their counts. */
@@ -57,6 +58,22 @@ static void write_closes(struct json_writer *writer, const struct admin_view *vi
         }
 }
 
+static void write_grpc(struct json_writer *writer, const struct admin_view *view)
+{
+    char digits[NUMBER_TEXT_BYTES];
+
+    metrics_family(
+        writer, "holdfast_grpc_errors", "counter",
+        "Calls of gRPC whose status was said by the gateway, in place of a host's or behind what it had said.");
+    for (unsigned status = 0; status < GRPC_STATUSES; status++) {
+        uint64_t number = sum_at(view, AT(grpc_errors) + status * sizeof(uint64_t));
+        struct label label = {"status", str_of(digits, text_from_u64(status, digits))};
+
+        if (number > 0)
+            metrics_sample(writer, "holdfast_grpc_errors_total", &label, 1, number);
+    }
+}
+
 void lasting_metrics_write(struct json_writer *writer, const struct admin_view *view)
 {
     write_one(writer, view, "holdfast_streams", "gauge", "Answers of class stream under way.", "holdfast_streams",
@@ -75,4 +92,5 @@ void lasting_metrics_write(struct json_writer *writer, const struct admin_view *
     write_by_side(writer, view, "holdfast_tunnel_messages", "Whole messages that passed through WebSockets.",
                   "holdfast_tunnel_messages_total", AT(tunnel_messages));
     write_closes(writer, view);
+    write_grpc(writer, view);
 }

@@ -193,9 +193,8 @@ static enum progress translate_for_grpc(struct exchange *x)
 
     fetch_end(x->call.fetch, HTTP_CANCEL_GONE);
     x->call.fetch = NULL;
-    grpc_answer(x->arena, grpc_status_of_http(status),
-                arena_format(x->arena, "the host answered %u %.*s", (unsigned)status, STR_ARG(reason)), &x->answer);
-    return reply(x);
+    return reply_grpc(x, grpc_status_of_http(status),
+                      arena_format(x->arena, "the host answered %u %.*s", (unsigned)status, STR_ARG(reason)));
 }
 
 static enum progress take_answer(struct exchange *x)

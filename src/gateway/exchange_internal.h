@@ -76,6 +76,7 @@ enum progress relay_run(struct exchange *exchange);
 enum progress reply(struct exchange *exchange); /* exchange->answer is filled: send it */
 enum progress reply_error(struct exchange *exchange, uint16_t status, struct str body, struct str type);
 enum progress reply_run(struct exchange *exchange);
+enum progress reply_grpc(struct exchange *exchange, unsigned status, struct str message); /* one of enum grpc_status */
 /* gRPC: exchange->error behind an answer that has begun, as its trailers. False: it cannot be told any more. */
 bool reply_late(struct exchange *exchange) MUST_USE;
 struct answer_input reply_input(struct exchange *exchange);

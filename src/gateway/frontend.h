@@ -22,7 +22,7 @@ struct budget;
 enum { CLIENT_REQUESTS_BOUNDS = 8, CLIENT_DWELL_BOUNDS = 8 };
 /* Who ended a tunnel, and how many kinds of close codes are told apart (websocket_code_name). */
 enum tunnel_by { TUNNEL_BY_CLIENT, TUNNEL_BY_HOST, TUNNEL_BY_US, TUNNEL_BYS };
-enum { TUNNEL_CODES = 18 };
+enum { TUNNEL_CODES = 18, GRPC_STATUSES = 17 };
 enum { FRONTEND_STATUS_SLOTS = 1000 }; /* a status has three digits (RFC 9110 15) */
 
 /* Numbers of one worker, written by it alone, read by anybody. */
@@ -42,9 +42,10 @@ struct frontend_counts {
     _Atomic uint64_t lasting_refused;
     _Atomic uint64_t tunnel_bytes[2], tunnel_messages[2]; /* of clients, of hosts */
     _Atomic uint64_t tunnel_closes[TUNNEL_BYS][TUNNEL_CODES];
-    _Atomic uint64_t told, told_served; /* that the next answer is the last; and had one more */
-    _Atomic uint64_t passed;            /* accepted here, and given to a worker with fewer (spread.h) */
-    _Atomic uint64_t load;              /* connections now; others add to it what is on its way */
+    _Atomic uint64_t grpc_errors[GRPC_STATUSES]; /* that we said to clients of gRPC, by status */
+    _Atomic uint64_t told, told_served;          /* that the next answer is the last; and had one more */
+    _Atomic uint64_t passed;                     /* accepted here, and given to a worker with fewer (spread.h) */
+    _Atomic uint64_t load;                       /* connections now; others add to it what is on its way */
 };
 
 /* Upper bounds of the slots; the last slot is for all beyond. */

@@ -1,5 +1,6 @@
 /* reply.c: answers that come whole from our memory: errors, built-in endpoints, rendered JSON.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "base/assert.h"
 #include "base/log.h"
 #include "gateway/exchange_internal.h"
 #include "gateway/grpc.h"
@@ -34,20 +35,36 @@ static struct str grpc_message(const struct exchange *x)
     return str_from(exchange_service(x)->router.return_error_msg ? x->error.text : error_code_name(x->error.code));
 }
 
+static void count_grpc(struct exchange *x, enum grpc_status status)
+{
+    ASSERT((unsigned)status < GRPC_STATUSES);
+    host_count_add(&x->client->frontend->counts.grpc_errors[status], 1);
+}
+
 /* An error of ours, to a client that looks for grpc-status. */
 static void put_in_words_of_grpc(struct exchange *x)
 {
     enum grpc_status status =
         x->error.fault == FAULT_NONE ? grpc_status_of_http(x->answer.head.status) : grpc_status_of_error(&x->error);
 
+    count_grpc(x, status);
     grpc_answer(x->arena, status, grpc_message(x), &x->answer);
+}
+
+enum progress reply_grpc(struct exchange *x, unsigned status, struct str message)
+{
+    count_grpc(x, (enum grpc_status)status);
+    grpc_answer(x->arena, (enum grpc_status)status, message, &x->answer);
+    return reply(x);
 }
 
 bool reply_late(struct exchange *x)
 {
-    struct http_head *trailers = grpc_trailers(x->arena, grpc_status_of_error(&x->error), grpc_message(x));
+    enum grpc_status status = grpc_status_of_error(&x->error);
+    struct http_head *trailers = grpc_trailers(x->arena, status, grpc_message(x));
     struct error err;
 
+    count_grpc(x, status);
     return trailers && http_send_head(x->stream, trailers, true, &err) == IO_OK;
 }
 

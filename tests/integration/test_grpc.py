@@ -10,6 +10,7 @@ from configs import backend, endpoint, service
 from h2client import Client
 from origin import answers, chunked, reply
 from rawhttp import Client as Http1Client
+from rawhttp import fetch
 from waiting import eventually
 
 MESSAGE = b"\0\0\0\0\2\x08\x01"
@@ -71,6 +72,18 @@ def test_a_host_that_refuses_connections_is_unavailable(make):
     gateway = start(make, way(origin))
     origin.stop_listening()
     assert status_of(call(make, gateway)) == (200, 14, "connect_refused")
+
+
+def test_what_the_gateway_says_is_counted(make):
+    extra = {"holdfast/admin": {"listen": "127.0.0.1:0"}}
+    ways = [way(make.origin(answers(reply("no", "503 Service Unavailable")))), way(make.origin(begins), path="/c.Late/*", timeout="300ms")]
+    gateway = make.gateway(service(ways, None, extra, use_h2c=True))
+    assert status_of(call(make, gateway))[1] == 14
+    assert status_of(call(make, gateway, "/b.Other/Say"))[1] == 12
+    assert dict(call(make, gateway, "/c.Late/Say").trailers(1))["grpc-status"] == "4"
+    text = fetch(gateway.addresses[-1], "/metrics").body.decode()
+    for status in (14, 12, 4):
+        assert f'holdfast_grpc_errors_total{{status="{status}"}} 1\n' in text
 
 
 def test_the_whole_story_where_it_may_be_told(make):
