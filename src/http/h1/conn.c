@@ -56,7 +56,7 @@ void h1_give_message(struct h1_conn *conn)
  * sends. */
 static bool is_under_way(const struct h1_conn *conn)
 {
-    if (conn->message->in.size > 0 || conn->message->out.size > 0 || conn->stream_open)
+    if (conn->message->in.size > 0 || h1_has_unsent(conn) || conn->stream_open)
         return true;
     return h1_is_server(conn) && (!h1_is_waiting(conn) || conn->message->since_ns > 0);
 }
