@@ -2,7 +2,8 @@
  * kernel's shortest time-out, to find paths that drop what is sent (dead_path.h).
  *
  * One alarm for all of a worker's: an answer that comes soon costs a list node in and out, no system call and no heap
- * work. A look costs two system calls, and as a rule there is one. SPDX-License-Identifier: Apache-2.0 */
+ * work. A look costs a system call (two while something is unacknowledged), and as a rule there is one.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_UPSTREAM_FLIGHT_H
 #define HOLDFAST_UPSTREAM_FLIGHT_H
 
