@@ -39,7 +39,7 @@ def stacks(lines):
 def trusted(stack):
     """Innermost first: what the kernel knows, and the first frame of user code behind it."""
     inner = next((i for i, (place, _) in enumerate(stack) if place != "kernel"), len(stack))
-    return [frame for frame in stack[:inner + 1] if frame[1] != "[unknown]"]
+    return [frame for frame in stack[:inner + 1] if frame[1] != "[unknown]"] or [("other", "unknown")]
 
 
 def tree_of(found):
