@@ -25,14 +25,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     struct arena *arena = arena_new(NULL, ARENA_BYTES);
     struct error err;
     struct data data;
+    size_t at;
 
-    if (arena && decode_xml(arena, text, &data, &err)) {
+    if (arena && decode_xml(arena, text, &data, &at, &err)) {
         check_json(arena, &data);
         (void)encode_xml(arena, &data);
         (void)encode_yaml(arena, &data);
         check_json(arena, &data);
     }
-    if (arena && decode_feed(arena, text, &data, &err)) {
+    if (arena && decode_feed(arena, text, &data, &at, &err)) {
         check_json(arena, &data);
         (void)encode_yaml(arena, &data);
         (void)encode_xml(arena, &data);

@@ -238,6 +238,14 @@ enum progress call_run(struct exchange *x)
     return io == IO_FAIL ? fail_over(x) : PAUSE;
 }
 
+/* What KrakenD's words do not say: whose answer it was, and where it went wrong. */
+static void tell_where(const struct exchange *x, size_t at, const char *text)
+{
+    LOG(LOG_WARNING, "", "[ENDPOINT: %.*s] [BACKEND: %.*s] the answer of %.*s%.*s is wrong at byte %zu: %s",
+        STR_ARG(x->endpoint->path), STR_ARG(x->call.backend->internal), STR_ARG(x->call.host->url),
+        STR_ARG(x->call.head.path), at, text);
+}
+
 static enum progress render(struct exchange *x, struct str body)
 {
     struct decoded decoded = {0};
@@ -246,9 +254,20 @@ static enum progress render(struct exchange *x, struct str body)
     uint16_t status = 0;
 
     if (!render_decode(x->arena, x->call.backend, x->call.head.method, url, x->call.answer, body, &decoded, &status,
-                       &x->error, &error_body, &error_type))
+                       &x->error, &error_body, &error_type)) {
+        if (decoded.bad_text)
+            tell_where(x, decoded.bad_at, decoded.bad_text);
         return reply_error(x, status, error_body, error_type);
+    }
     return x->leg ? leg_take(x, &decoded, body) : settle_decoded(x, &decoded);
+}
+
+/* The body broke off, or what packs it is damaged; what of it could be read is all that can be told. */
+static enum progress fail_body(struct exchange *x)
+{
+    if (x->error.fault == FAULT_UPSTREAM)
+        tell_where(x, x->response_body.size, x->error.text);
+    return exchange_fail(x);
 }
 
 enum progress call_collect(struct exchange *x)
@@ -261,10 +280,10 @@ enum progress call_collect(struct exchange *x)
         if (x->response_body.size > bytes_max) {
             error_set(&x->error, FAULT_UPSTREAM, ERROR_BODY_TOO_LARGE, "%.*s: more than %llu bytes to decode",
                       STR_ARG(x->call.host->url), (unsigned long long)bytes_max);
-            return exchange_fail(x);
+            return fail_body(x);
         }
     if (io == IO_FAIL)
-        return exchange_fail(x);
+        return fail_body(x);
     if (io == IO_WAIT)
         return call_pump_request(x) == IO_FAIL ? exchange_fail(x) : PAUSE;
     body = chain_copy(&x->response_body, x->arena);

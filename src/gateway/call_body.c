@@ -1,11 +1,19 @@
-/* call_body.c: the body of a backend's answer, unpacked when we asked for it to be packed: whoever takes it (relay.c,
- * call.c) does not know. SPDX-License-Identifier: Apache-2.0 */
+/* call_body.c: the body of a backend's answer, unpacked when we asked for it to be packed, or have to decode it:
+ * whoever takes it (relay.c, call.c) does not know. SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/exchange_internal.h"
 #include "gateway/gunzip_stream.h"
 
+/* A client's own Accept-Encoding does not change what is decoded. Errors keep their bodies as they came. */
+static bool decodes(const struct exchange *x)
+{
+    uint16_t status = x->call.answer->status;
+
+    return x->call.backend->options->encoding != ENCODING_NO_OP && (status == 200 || status == 201);
+}
+
 bool call_begin_body(struct exchange *x)
 {
-    if (!x->call.asks_for_gzip || !forward_unpack_head(x->call.answer))
+    if ((!x->call.asks_for_gzip && !decodes(x)) || !forward_unpack_head(x->call.answer))
         return true;
     x->call.gunzip = gunzip_stream_new(x->arena, &x->error);
     return x->call.gunzip;

@@ -84,14 +84,15 @@ static bool fill(struct arena *arena, struct data *data, const struct xml_node *
            (image.len == 0 || add(arena, data, "img_url", data_text(image)));
 }
 
-bool decode_feed(struct arena *arena, struct str text, struct data *data, struct error *err)
+bool decode_feed(struct arena *arena, struct str text, struct data *data, size_t *bad_at, struct error *err)
 {
-    struct xml_node *root = xml_parse(arena, text, err), *channel;
+    struct xml_node *root = xml_parse(arena, text, bad_at, err), *channel;
     bool atom;
 
     if (!root)
         return false;
     atom = str_eq_fold(root->name, STR("feed"));
+    *bad_at = 0;
     channel = atom ? root : xml_child(root, STR("channel"));
     if (!channel || (!atom && !str_eq_fold(root->name, STR("rss")) && !str_eq_fold(root->name, STR("RDF"))))
         return error_set(err, FAULT_UPSTREAM, ERROR_BAD_BODY, "Failed to detect feed type");

@@ -68,9 +68,9 @@ static bool take_element(struct arena *arena, const struct xml_node *element, st
     return true;
 }
 
-bool decode_xml(struct arena *arena, struct str text, struct data *data, struct error *err)
+bool decode_xml(struct arena *arena, struct str text, struct data *data, size_t *bad_at, struct error *err)
 {
-    struct xml_node *root = xml_parse(arena, text, err);
+    struct xml_node *root = xml_parse(arena, text, bad_at, err);
     struct data value;
 
     if (!root)

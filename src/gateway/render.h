@@ -10,6 +10,8 @@
 struct decoded {
     struct data data; /* an object, or null: Go's nil */
     bool complete;
+    size_t bad_at;        /* of a body that cannot be decoded: the byte where it went wrong, */
+    const char *bad_text; /* and what is wrong with it, for people; NULL: nothing, or it is our fault */
 };
 
 /* Decodes an answer's whole body by the backend's encoding and status rules, and shapes it. False: *err has the text

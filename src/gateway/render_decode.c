@@ -1,8 +1,6 @@
 /* render_decode.c: from a backend's answer to Data: KrakenD's rules for statuses and its decoders (spec 4.3, 4.5). What
  * the client gets of it is in render.c. Start with render_decode. SPDX-License-Identifier: Apache-2.0 */
-#include "base/log.h"
 #include "gateway/decode_xml.h"
-#include "gateway/gunzip.h"
 #include "gateway/render.h"
 
 #include "json/write.h"
@@ -62,18 +60,24 @@ static const char *go_kind(enum json_type type)
     return "value";
 }
 
-static bool wrong_type(struct decoding *decoding, enum json_type type, const char *wanted)
+/* What KrakenD's words do not say: where it was. */
+static bool fail_at(struct decoding *decoding, size_t at, const char *text, struct str words)
 {
-    return fail(
-        decoding, ERROR_BAD_BODY,
-        arena_format(decoding->arena, "json: cannot unmarshal %s into Go value of type %s", go_kind(type), wanted));
+    struct str copy = arena_copy(decoding->arena, str_from(text));
+
+    decoding->out->bad_at = at;
+    decoding->out->bad_text = copy.data;
+    return fail(decoding, ERROR_BAD_BODY, words);
 }
 
-/* What KrakenD's words do not say: whose answer it was, and where. */
-static void tell_offset(const struct decoding *decoding, const struct json_error *err)
+static bool wrong_type(struct decoding *decoding, struct json value, const char *wanted)
 {
-    LOG(LOG_WARNING, "", "[BACKEND: %.*s] the answer of %.*s is no JSON at byte %u: %s",
-        STR_ARG(decoding->backend->internal), STR_ARG(decoding->url), (unsigned)err->at, err->text);
+    enum json_type type = json_type(value);
+
+    return fail_at(
+        decoding, json_offset(value), "a value of another type is wanted",
+
+        arena_format(decoding->arena, "json: cannot unmarshal %s into Go value of type %s", go_kind(type), wanted));
 }
 
 /* The first value of the body; whatever stands behind it is not looked at. */
@@ -85,10 +89,8 @@ static bool parse(struct decoding *decoding, struct str body, struct json *value
 
     if (!doc)
         return no_memory(decoding);
-    if (!json_parse(decoding->arena, body, &options, doc, &err)) {
-        tell_offset(decoding, &err);
-        return fail(decoding, ERROR_BAD_BODY, arena_copy(decoding->arena, str_from(err.go)));
-    }
+    if (!json_parse(decoding->arena, body, &options, doc, &err))
+        return fail_at(decoding, err.at, err.text, arena_copy(decoding->arena, str_from(err.go)));
     *value = json_root(doc);
     return true;
 }
@@ -98,7 +100,7 @@ static bool decode_object(struct decoding *decoding, struct json value)
     enum json_type type = json_type(value);
 
     if (type != JSON_OBJECT && type != JSON_NULL)
-        return wrong_type(decoding, type, "map[string]interface {}");
+        return wrong_type(decoding, value, "map[string]interface {}");
     decoding->out->complete = true;
     decoding->out->data = data_of(value);
     return true;
@@ -109,7 +111,7 @@ static bool decode_collection(struct decoding *decoding, struct json value)
     enum json_type type = json_type(value);
 
     if (type != JSON_ARRAY && type != JSON_NULL)
-        return wrong_type(decoding, type, "[]interface {}");
+        return wrong_type(decoding, value, "[]interface {}");
     return wrap(decoding, STR("collection"), data_of(value));
 }
 
@@ -132,18 +134,29 @@ static bool decode_json(struct decoding *decoding, struct str body)
                                                      : decode_object(decoding, value);
 }
 
+static bool fail_markup(struct decoding *decoding, size_t at)
+{
+    struct str text = arena_copy(decoding->arena, str_from(decoding->err->text));
+
+    decoding->out->bad_at = at;
+    decoding->out->bad_text = text.data;
+    *decoding->error_body = text;
+    return false;
+}
+
 /* A collection of XML is the whole of it under that name. */
 static bool decode_markup(struct decoding *decoding, struct str body)
 {
     const struct backend_options *options = decoding->backend->options;
     struct data data;
-    bool ok = options->encoding == ENCODING_XML ? decode_xml(decoding->arena, body, &data, decoding->err)
-                                                : decode_feed(decoding->arena, body, &data, decoding->err);
+    size_t at;
+    bool ok = options->encoding == ENCODING_XML ? decode_xml(decoding->arena, body, &data, &at, decoding->err)
+                                                : decode_feed(decoding->arena, body, &data, &at, decoding->err);
 
-    if (!ok) {
-        *decoding->error_body = arena_copy(decoding->arena, str_from(decoding->err->text));
+    if (!ok && decoding->err->fault == FAULT_UPSTREAM)
+        return fail_markup(decoding, at);
+    if (!ok)
         return false;
-    }
     if (options->encoding == ENCODING_XML && options->is_collection)
         return wrap(decoding, STR("collection"), data);
     decoding->out->data = data;
@@ -153,13 +166,6 @@ static bool decode_markup(struct decoding *decoding, struct str body)
 
 static bool decode_body(struct decoding *decoding, struct str body)
 {
-    size_t bytes_max = (size_t)decoding->backend->options->transport.max_decoded_bytes;
-    struct str coding = headers_get_id(&decoding->answer->headers, HEADER_CONTENT_ENCODING);
-
-    if (str_eq(coding, STR("gzip")) && !gunzip(decoding->arena, body, bytes_max, &body, decoding->err)) {
-        *decoding->error_body = arena_copy(decoding->arena, str_from(decoding->err->text));
-        return false;
-    }
     switch (decoding->backend->options->encoding) {
     case ENCODING_STRING:
         return wrap(decoding, STR("content"), data_text(body));

@@ -239,6 +239,14 @@ static unsigned long line_of(XML_Parser parser)
 #endif
 }
 
+/* Expat counts from what it was given, and says -1 before the first byte of it. */
+static size_t offset_of(XML_Parser parser, struct str text)
+{
+    long long at = (long long)XML_GetCurrentByteIndex(parser);
+
+    return at < 0 ? 0 : size_min((size_t)at, text.len);
+}
+
 static void explain(struct building *b, struct str text)
 {
     enum XML_Error code = XML_GetErrorCode(b->parser);
@@ -257,10 +265,11 @@ static void explain(struct building *b, struct str text)
                   line_of(b->parser), XML_ErrorString(code));
 }
 
-struct xml_node *xml_parse(struct arena *arena, struct str text, struct error *err)
+struct xml_node *xml_parse(struct arena *arena, struct str text, size_t *bad_at, struct error *err)
 {
     struct building *b = arena_make(arena, struct building);
 
+    *bad_at = 0;
     if (b)
         b->arena = arena;
     if (!b || !(b->parser = XML_ParserCreate(NULL))) {
@@ -270,6 +279,7 @@ struct xml_node *xml_parse(struct arena *arena, struct str text, struct error *e
     set_handlers(b);
     if (XML_Parse(b->parser, text.len ? text.data : "", (int)text.len, 1) != XML_STATUS_OK && !b->closed)
         explain(b, text);
+    *bad_at = offset_of(b->parser, text);
     XML_ParserFree(b->parser);
     if (b->closed && b->err.fault == FAULT_NONE)
         return b->root;

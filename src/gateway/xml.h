@@ -28,8 +28,8 @@ struct xml_node {
 
 /* The root of the first element in `text`; what stands behind it is not looked at. NULL: bad_body with the words of a
  * parser ("XML syntax error on line 3: ..."; "EOF" when there is no element), body_too_large past a bound, or
- * out_of_memory. */
-struct xml_node *xml_parse(struct arena *arena, struct str text, struct error *err);
+ * out_of_memory; *bad_at is the byte where it stopped. */
+struct xml_node *xml_parse(struct arena *arena, struct str text, size_t *bad_at, struct error *err);
 
 /* The first child element of that name; NULL: there is none. */
 struct xml_node *xml_child(const struct xml_node *node, struct str name);

@@ -176,4 +176,4 @@ def test_where_json_breaks_is_on_the_log(make):
     upstream = make.origin(lambda conn, _: conn.send(reply('{"a":1,]')))
     gateway = make.gateway(service([endpoint("/x", backend(upstream, "/b"))]))
     assert fetch(gateway.address, "/x").status == 500
-    gateway.wait_output(r"\[BACKEND: /b\] the answer of http://127\.0\.0\.1:\d+/b is no JSON at byte 7: ")
+    gateway.wait_output(r"\[ENDPOINT: /x\] \[BACKEND: /b\] the answer of http://127\.0\.0\.1:\d+/b is wrong at byte 7: ")

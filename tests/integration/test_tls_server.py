@@ -70,6 +70,20 @@ def test_a_version_that_is_too_old_is_refused(make, certificate):
     assert "alert protocol version" in out
 
 
+def test_max_version_below_tls_1_3_without_min_version_leaves_nothing(make, certificate):
+    running = make.gateway(secured(make.origin(), {"keys": tls_block(certificate)["keys"], "max_version": "TLS12"}))
+    for version in ("-tls1_2", "-tls1_3"):
+        assert "Cipher is (NONE)" in s_client(running, version)
+
+
+def test_max_version_and_cipher_suites_choose(make, certificate):
+    tls = tls_block(certificate, max_version="TLS12", cipher_suites=[49196])  # ECDHE-ECDSA-AES256-GCM-SHA384
+    running = make.gateway(secured(make.origin(), tls))
+    assert "Cipher is (NONE)" in s_client(running, "-tls1_3")
+    assert "Cipher is (NONE)" in s_client(running, "-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256")
+    assert "Cipher is ECDHE-ECDSA-AES256-GCM-SHA384" in s_client(running, "-tls1_2")
+
+
 def test_the_name_chooses_the_certificate(make, authority, certificate):
     exact = authority.issue("exact", "DNS:a.example.test")
     wild = authority.issue("wild", "DNS:*.example.test,DNS:Upper.Other.test")

@@ -4,8 +4,10 @@ request and the answer that the KrakenD reference asks for. How a table is writt
 SPDX-License-Identifier: Apache-2.0
 """
 import contextlib
+import gzip
 import json
 import pathlib
+import re
 import signal
 import sys
 import threading
@@ -51,16 +53,24 @@ class Script:
             if route.get("delay_ms"):
                 threading.Event().wait(route["delay_ms"] / 1000)
             conn.send(self.reply(route, request, body))
+            if "raw" in route:
+                conn.close()
 
     @staticmethod
     def reply(route, request, body):
-        fields = list(route.get("headers", {}).items())
-        text = route.get("text")
+        if "raw" in route:
+            return route["raw"].encode("latin-1")
+        fields = [(name, value) for name, values in route.get("headers", {}).items()
+                  for value in (values if isinstance(values, list) else [values])]
+        text = route.get("text", "") * route.get("times", 1)
         if route.get("echo"):
             text = json.dumps({"target": request.target, "method": request.method, "body": body.decode("latin-1")})
         if "json" in route:
             text = json.dumps(route["json"])
-        text = route["latin1"].encode("latin-1") if "latin1" in route else (text or "").encode()
+        text = route["latin1"].encode("latin-1") if "latin1" in route else text.encode()
+        if route.get("gzip"):
+            text = gzip.compress(text, mtime=0)
+            fields.append(("Content-Encoding", "gzip"))
         return origin_module.reply(b"" if request.method == "HEAD" else text, route.get("status", "200 OK"), fields)
 
 
@@ -109,6 +119,8 @@ class Stage:
         self.check_answer(pair, response)
         for name, expected in pair.get("asked", {}).items():
             self.check_asked(pair, name, expected)
+        for words in pair.get("logged", []):
+            self.gateway.wait_output(re.escape(words).replace(r"\*", ".*"))
 
     @staticmethod
     def check_answer(pair, response):
@@ -125,7 +137,8 @@ class Stage:
         if "completed" in pair:
             assert response.get("x-krakend-completed") == ("true" if pair["completed"] else "false")
         for name, value in pair.get("answer_headers", {}).items():
-            assert response.get(name) == value, name
+            got = response.all(name) if isinstance(value, list) else response.get(name)
+            assert got == value, f"{name}: {got}"
 
     def check_asked(self, pair, name, expected):
         script = self.scripts[name]

@@ -337,9 +337,11 @@ TEST(feeds_and_xml_bear_arenas_of_every_size)
         struct arena *arena = arena_new(NULL, bytes);
         struct data feed, tree;
         struct error err;
+        size_t at;
 
-        if (arena && decode_feed(arena, str_from(rss), &feed, &err) && decode_xml(arena, str_from(atom), &tree, &err) &&
-            encode_xml(arena, &tree).data && encode_yaml(arena, &feed).data)
+        if (arena && decode_feed(arena, str_from(rss), &feed, &at, &err) &&
+            decode_xml(arena, str_from(atom), &tree, &at, &err) && encode_xml(arena, &tree).data &&
+            encode_yaml(arena, &feed).data)
             made++;
         else
             refused++;

@@ -1,9 +1,6 @@
 /* test_render.c: backends' answers decoded, and what clients get of them. SPDX-License-Identifier: Apache-2.0 */
-#include "gateway/gunzip.h"
 #include "gateway/render.h"
 #include "gateway_test.h"
-
-#include <zlib.h>
 
 /* An answer of the backend. */
 struct reply {
@@ -225,93 +222,6 @@ TEST(render_tells_error_details)
     CHECK(!headers_get_id(&outcome.head.headers, HEADER_CACHE_CONTROL).data);
     outcome = run(service_with("", backend), &(struct reply){500, NULL, STR("")});
     CHECK_TEXT(outcome.body, "{\"error_b\":{\"http_status_code\":500}}");
-}
-
-/* gzip of `text` as one member. */
-static struct str pack(struct str text)
-{
-    size_t room = text.len + 1024;
-    char *out = arena_alloc(test_arena(), room, 1);
-    z_stream zlib = {0};
-
-    CHECK(out != NULL);
-    CHECK_INT(deflateInit2(&zlib, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
-    zlib.next_in = (Bytef *)(uintptr_t)text.data;
-    zlib.avail_in = (uInt)text.len;
-    zlib.next_out = (Bytef *)out;
-    zlib.avail_out = (uInt)room;
-    CHECK_INT(deflate(&zlib, Z_FINISH), Z_STREAM_END);
-    CHECK_INT(deflateEnd(&zlib), Z_OK);
-    return str_of(out, room - zlib.avail_out);
-}
-
-TEST(render_unpacks_gzip)
-{
-    struct str packed = pack(STR("{\"a\":1}"));
-    struct reply reply = {200, "Content-Encoding: gzip", packed};
-    struct outcome outcome = run(service_with("", ""), &reply);
-
-    CHECK(outcome.decoded);
-    CHECK_TEXT(outcome.body, "{\"a\":1}");
-    reply.body = STR("{\"a\":1}");
-    outcome = run(service_with("", ""), &reply);
-    CHECK(!outcome.decoded);
-    CHECK_TEXT(outcome.error_body, "gzip: invalid header");
-    reply.body = str_first(packed, packed.len - 9);
-    outcome = run(service_with("", ""), &reply);
-    CHECK_TEXT(outcome.error_body, "unexpected EOF");
-    reply.body = STR("");
-    outcome = run(service_with("", ""), &reply);
-    CHECK_TEXT(outcome.error_body, "EOF");
-}
-
-TEST(gunzip_joins_members_and_stops_at_its_bound)
-{
-    struct str zeros = {arena_zero(test_arena(), 1 << 20), 1 << 20};
-    struct str a = pack(STR("one ")), b = pack(STR("two")), big = pack(zeros), out;
-    struct error err;
-
-    CHECK(gunzip(test_arena(), guard_copy(arena_format(test_arena(), "%s", "")), 10, &out, &err) == false);
-    {
-        char *joined = arena_alloc(test_arena(), a.len + b.len + 4, 1);
-
-        CHECK(joined != NULL);
-        memcpy(joined, a.data, a.len);
-        memcpy(joined + a.len, b.data, b.len);
-        memcpy(joined + a.len + b.len, "junk", 4);
-        CHECK(gunzip(test_arena(), guard_copy(str_of(joined, a.len + b.len)), 7, &out, &err));
-        CHECK_TEXT(out, "one two");
-        CHECK(gunzip(test_arena(), guard_copy(str_of(joined, a.len + b.len + 4)), 100, &out, &err));
-        CHECK_TEXT(out, "one two");
-        CHECK(!gunzip(test_arena(), str_of(joined, a.len + b.len), 6, &out, &err));
-        CHECK_EQ(err.code, ERROR_BODY_TOO_LARGE);
-    }
-    CHECK(gunzip(test_arena(), guard_copy(big), 1 << 20, &out, &err));
-    CHECK_EQ(out.len, 1 << 20);
-    CHECK(!gunzip(test_arena(), guard_copy(big), (1 << 20) - 1, &out, &err));
-    CHECK_EQ(err.code, ERROR_BODY_TOO_LARGE);
-}
-
-TEST(gunzip_bears_damage_anywhere)
-{
-    struct str packed = pack(STR("a text that is packed, a text that is packed, and damaged"));
-    struct rng *rng = test_rng();
-
-    for (size_t len = 0; len < packed.len; len++) {
-        struct error err;
-        struct str out;
-
-        CHECK(!gunzip(test_arena(), guard_copy(str_first(packed, len)), 4096, &out, &err));
-        CHECK_EQ(err.fault, FAULT_UPSTREAM);
-    }
-    for (unsigned round = 0; round < 500; round++) {
-        struct str copy = arena_copy(test_arena(), packed), out;
-        struct error err;
-
-        ((char *)(uintptr_t)copy.data)[rng_below(rng, copy.len)] ^= (char)(1 << rng_below(rng, 8));
-        if (gunzip(test_arena(), guard_copy(copy), 4096, &out, &err))
-            CHECK(out.len <= 4096);
-    }
 }
 
 TEST(render_bears_arenas_of_every_size)
