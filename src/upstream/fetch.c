@@ -398,6 +398,7 @@ enum io fetch_head(struct fetch *fetch, struct arena *arena, struct http_head **
             return io;
     }
     fetch->pooled->heard_ns = loop_now_ns(fetch_loop(fetch));
+    fetch->pooled->lossy = false;
     if (fetch->stats.reused && !fetch->stats.shared)
         pool_survived(fetch->pooled);
     fetch->pooled->bound |= is_bound_by(fetch, *head);

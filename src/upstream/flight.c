@@ -54,9 +54,11 @@ static void look_at(struct flights *flights, struct flight *flight)
     }
     switch (path_look(&flight->pooled->host->path, &flight->doubt, &look, &flight->look_at_ns)) {
     case PATH_FINE:
+        flight->pooled->lossy = false;
         leave(flight);
         break;
     case PATH_WAIT:
+        flight->pooled->lossy |= flight->doubt.since_ns > 0;
         enter(flight, &flights->looked);
         break;
     case PATH_DEAD:

@@ -43,6 +43,7 @@ struct pooled {
     uint64_t pinged_ns;          /* the same: when it was asked for a sign of life; 0: never */
     bool offered;                /* to other requests while it is in use (shared.h) */
     bool withdrawn;              /* ... not any more, for the reason and of the side: */
+    bool lossy;                  /* of those that carry many: TCP sends again what is on it, no answer came since */
     uint8_t left_for, left_side; /* enum reason, enum side */
     uint32_t rtt_us;             /* of the last sample; 0: none yet */
     uint32_t unsure_ns;          /* so much earlier the host may have begun to count than its last byte was read */

@@ -269,7 +269,8 @@ static bool stays_offered(struct pooled *pooled, const struct transport *transpo
     return pooled->offered;
 }
 
-/* Bodies that wait for the window of the whole connection would hold up the next one too. And before the host has said
+/* Bodies that wait for the window of the whole connection would hold up the next one too, and so does what TCP has to
+ * send again: another connection does better. And before the host has said
  * how many it takes, it takes as many as it did the last time. */
 static bool is_held_up(const struct pooled *pooled)
 {
@@ -277,7 +278,7 @@ static bool is_held_up(const struct pooled *pooled)
     struct h2_client_facts facts;
 
     h2_client_facts(pooled->conn, &facts);
-    return facts.window_shut || (!facts.met && most > 0 && pooled->streams >= most);
+    return pooled->lossy || facts.window_shut || (!facts.met && most > 0 && pooled->streams >= most);
 }
 
 static bool will_do(const struct pooled *pooled, const struct shared_pick *pick)

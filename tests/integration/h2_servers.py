@@ -83,7 +83,7 @@ NGINX = """
 daemon off; master_process off; worker_processes 1; pid {work}/pid; error_log {work}/error.log;
 events {{ worker_connections 1024; }}
 http {{
-  log_format ports 'port=$remote_port'; access_log {work}/access.log ports;
+  log_format ports 'port=$remote_port for=$proxy_protocol_port'; access_log {work}/access.log ports;
   client_body_temp_path {work}/body; proxy_temp_path {work}/proxy; fastcgi_temp_path {work}/fastcgi;
   uwsgi_temp_path {work}/uwsgi; scgi_temp_path {work}/scgi;
   keepalive_requests 1000000;
@@ -132,13 +132,20 @@ class NodeH2(H2Server):
 
 class NginxH2(H2Server):
     missing = None if find_tool("nginx") else "nginx is not installed"
+    also = ""  # words of `listen`
 
     def command(self):
         keys = (f"ssl_certificate {self.certificate.certificate}; ssl_certificate_key {self.certificate.key};"
                 if self.certificate else "")
-        listen = "ssl http2" if self.certificate else "http2"
+        listen = ("ssl http2" if self.certificate else "http2") + self.also
         (self.work / "nginx.conf").write_text(NGINX.format(**self.values(), listen=listen, keys=keys))
         return [find_tool("nginx"), "-p", str(self.work), "-c", str(self.work / "nginx.conf")]
+
+
+class NginxBehindUs(NginxH2):
+    """It expects a PROXY header in front of each connection."""
+
+    also = " proxy_protocol"
 
 
 class Nghttpd(H2Server):

@@ -10,13 +10,14 @@ import time
 
 import pytest
 from certificates import Authority
-from configs import proxy
+from configs import forward_all, proxy, service
 from gateway import release_binary_path
-from h2_servers import Nghttpd, NginxH2, NodeH2
+from h2_servers import Nghttpd, NginxBehindUs, NginxH2, NodeH2
 from rawhttp import Client, fetch
 from servers import find_tool
 from tls_origin import TlsOrigin
 from waiting import eventually
+from wsraw import CLOSE, TEXT, WebSocket, close, echoes
 
 ADMIN = {"holdfast/admin": {"listen": "127.0.0.1:0"}}
 
@@ -311,3 +312,35 @@ def test_real_servers_over_two_connections_a_worker(make, tmp_path, authority, c
     assert pool["new"] + pool["shared"] + pool["reused"] == 10000
     assert stage.metric("holdfast_upstream_connections_opened_total") <= 2 * 2
     assert pool["protocol"] == "h2"
+
+
+def test_160_connections_that_name_a_client_are_its_own(make, tmp_path):
+    if NginxBehindUs.missing:
+        pytest.skip(NginxBehindUs.missing)
+    for parent in (tmp_path, *tmp_path.parents):
+        if str(parent).startswith("/tmp/"):
+            parent.chmod(0o755)
+    origin = make.stack.enter_context(NginxBehindUs(tmp_path / "server"))
+    stage = Stage(make, origin, upstream={"send_proxy_protocol": "v2"})
+    clients = [make.client(stage.gateway) for _ in range(3)]
+    for _ in range(4):
+        for client in clients:
+            assert client.get("/short").body == b"short answer\n"
+    lines = eventually(lambda: [line for line in origin.log.read_text().splitlines() if not line.endswith("=-")][11:]
+                       and origin.log.read_text().splitlines())
+    pairs = {tuple(re.findall(r"=(\d+)", line)) for line in lines if re.search(r"for=\d", line)}
+    assert len(pairs) == 3 and len({port for port, _ in pairs}) == 3
+    assert {int(who) for _, who in pairs} == {client.sock.getsockname()[1] for client in clients}
+    assert stage.pool()["shared"] == 0
+
+
+def test_what_switches_protocols_does_so_in_http_1(make):
+    origin = make.origin(echoes)
+    way = forward_all(origin)
+    way["backend"][0]["extra_config"] = {"holdfast/upstream": {"class": "tunnel", "protocol": "h2c"}}
+    running = make.gateway(service([way]))
+    with WebSocket(running.address, "/chat") as ws:
+        ws.say(TEXT, b"hello")
+        assert ws.next() == (TEXT, b"hello")
+        ws.say(CLOSE, close(1000))
+        assert ws.next_close() == 1000

@@ -11,6 +11,7 @@ enum {
     FRAME_SETTINGS = 4,
     FRAME_PING = 6,
     FRAME_GOAWAY = 7,
+    FRAME_WINDOW_UPDATE = 8,
     SETTING_STREAMS = 3,
     HEADER_BYTES = 9,
     FLAG_ACK = 1
@@ -354,6 +355,69 @@ TEST(a_request_that_was_refused_finds_another_one)
     give_back(&stage, old, begin(old));
     give_back(&stage, old, on_old);
     give_back(&stage, new, on_new);
+    close_stage(&stage);
+}
+
+/* All that waits there. */
+static void read_far(struct stage *stage, unsigned conn)
+{
+    char bytes[16384];
+    struct iovec part = {.iov_base = bytes, .iov_len = sizeof(bytes)};
+    struct error err;
+    size_t got;
+
+    do
+        turns(stage);
+    while (stream_readv(stage->far[conn], &part, 1, &got, &err) == IO_OK);
+}
+
+static void upload(struct stage *stage, struct http_stream *stream, size_t size)
+{
+    struct http_head head = {.method = STR("POST"),
+                             .scheme = STR("http"),
+                             .authority = STR("a"),
+                             .path = STR("/"),
+                             .body_bytes = -1,
+                             .announced_bytes = -1};
+    struct chain body = {0};
+    struct error err;
+    char zeros[1000] = {0};
+
+    for (size_t i = 0; i < size / sizeof(zeros); i++)
+        CHECK(chain_append(&body, loop_blocks(stage->loop), str_of(zeros, sizeof(zeros))));
+    CHECK_EQ(http_send_head(stream, &head, false, &err), IO_OK);
+    for (int i = 0; i < 40 && body.size > 0; i++) {
+        CHECK(http_send_body(stream, &body, false, &err) != IO_FAIL);
+        read_far(stage, 0);
+    }
+    chain_clear(&body);
+    read_far(stage, 0);
+}
+
+TEST(what_holds_one_body_up_is_not_given_another)
+{
+    struct http_stream *stream;
+    struct pooled *pooled;
+    struct stage stage;
+
+    open_stage(&stage);
+    pooled = dialed(&stage);
+    allow(&stage, 0, 10);
+    stream = begin(pooled);
+    upload(&stage, stream, 100000); /* the window is 65535 */
+    CHECK(join(&stage, &any) == NULL);
+    CHECK_EQ(totals_of(&stage).active, 1);
+    say(&stage, 0, FRAME_WINDOW_UPDATE, (const uint8_t[]){0, 1, 0, 0}, 4);
+    read_far(&stage, 0);
+    CHECK(join(&stage, &any) == pooled);
+    give_back(&stage, pooled, begin(pooled));
+    pooled->lossy = true;
+    CHECK(join(&stage, &any) == NULL);
+    pooled->lossy = false;
+    CHECK(join(&stage, &any) == pooled);
+    give_back(&stage, pooled, begin(pooled));
+    http_cancel(stream, HTTP_CANCEL_GONE);
+    give_back(&stage, pooled, stream);
     close_stage(&stage);
 }
 
