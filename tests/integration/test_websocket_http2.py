@@ -163,6 +163,17 @@ def test_130_a_drain_says_going_away_and_leaves_the_stream_until_then(stage):
     stage.gateway.wait()
 
 
+def test_a_drain_has_a_limit(stage):
+    stage(server={"drain_window": "0s", "drain_limit": "700ms"})
+    ws = Tunnel(stage.client, 1)
+    assert ws.status == 200
+    stage.client.h2.send_data(1, masked(BINARY, b"x" * 200)[:100])
+    stage.client.flush()
+    eventually(lambda: stage.metric('holdfast_tunnel_bytes_total{from="client"}') == 100)
+    stage.gateway.send_signal(15)
+    stage.gateway.wait()
+
+
 def test_subprotocols_and_extensions_pass(stage):
     def handler(conn, request):
         assert request.get("sec-websocket-protocol") == "a, chat"
