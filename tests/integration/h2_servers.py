@@ -12,7 +12,7 @@ NODE = """
 const http2 = require('http2'), fs = require('fs');
 const [port, log, streams, cert, key] = process.argv.slice(2);
 const out = fs.openSync(log, 'a');
-const settings = streams > 0 ? {maxConcurrentStreams: Number(streams)} : {};
+const settings = streams === 'none' ? {maxConcurrentStreams: 0} : streams > 0 ? {maxConcurrentStreams: Number(streams)} : {};
 let sessions = 0, seen = {}, gate = [];
 const note = what => fs.writeSync(out, JSON.stringify(what) + '\\n');
 function once(id) { seen[id] = (seen[id] || 0) + 1; return seen[id] === 1; }

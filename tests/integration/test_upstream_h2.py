@@ -344,3 +344,14 @@ def test_what_switches_protocols_does_so_in_http_1(make):
         assert ws.next() == (TEXT, b"hello")
         ws.say(CLOSE, close(1000))
         assert ws.next_close() == 1000
+
+
+def test_117_a_host_that_takes_no_streams_is_given_up_soon(make, node):
+    """Each connection says so only after it was made: a request tries three, and no more are made."""
+    stage = Stage(make, node(streams="none"))
+    answers = stage.together(*["/"] * 5)
+    assert {answer.status for answer in answers} <= {502, 503}
+    assert stage.metric("holdfast_upstream_connections_opened_total") <= 15
+    pool = stage.settled()
+    assert pool["failures"] == 5 and pool["open"] == 0
+    assert stage.origin.requests() == []
