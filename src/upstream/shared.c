@@ -374,9 +374,12 @@ bool pool_join(struct pool *pool, struct host *host, struct pool_joining *joinin
 
 void pool_leave_dials(struct pool *pool, struct host *host, struct pool_joining *joining)
 {
+    struct shared *shared = find(pool, host);
+
     if (!joining->joined)
         return;
-    find(pool, host)->joined--;
+    ASSERT(shared);
+    shared->joined--;
     host_count_add(&pool_counts(pool, host)->beside, -1);
     joining->joined = false;
 }
@@ -386,6 +389,7 @@ enum join_news pool_join_news(struct pool *pool, const struct host *host, struct
 {
     const struct shared *shared = find(pool, host);
 
+    ASSERT(shared); /* pool_join made it */
     if (joining->failures != shared->failures)
         joining->lost++;
     joining->failures = shared->failures;

@@ -135,16 +135,18 @@ def full_listener():
 @pytest.mark.parametrize("request_text", [b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
                                           b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
                                           b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 500000\r\n\r\nhello"])
-def test_a_client_that_leaves_ends_the_dial(make, request_text):
+def test_a_client_that_leaves_lets_the_dial_go_on_within_its_clock(make, request_text):
     full, fillers = full_listener()
     try:
         url = "http://127.0.0.1:{}".format(full.getsockname()[1])
-        running = make.gateway(proxy(url, None, WITH_ADMIN, timeout="30s"))
+        running = make.gateway(proxy(url, None, WITH_ADMIN, timeout="30s", dialer_timeout="2s"))
         client = make.client(running)
         client.send(request_text)
         eventually(lambda: pool_of(running)["dialing"] == 1)
         client.reset()
-        eventually(lambda: pool_of(running)["dialing"] == 0, 3)
+        running.wait_output(r"\| 499 \|", 1)
+        assert pool_of(running)["dialing"] == 1
+        eventually(lambda: pool_of(running)["dialing"] == 0, 5)
     finally:
         for each in (full, *fillers):
             each.close()

@@ -35,8 +35,8 @@ static struct outcome play(const char *const *parts)
         } else {
             bool complete = **parts != '?';
 
-            CHECK(
-                outcome_merge(test_arena(), &outcome, &(struct decoded){parse(*parts + (complete ? 0 : 1)), complete}));
+            CHECK(outcome_merge(test_arena(), &outcome,
+                                &(struct decoded){.data = parse(*parts + (complete ? 0 : 1)), .complete = complete}));
         }
     }
     return outcome;
@@ -112,7 +112,8 @@ TEST(outcome_does_not_depend_on_the_order_of_parts_that_do_not_collide)
 /* A part is looked into after it was merged: it must stay as it was. */
 TEST(outcome_leaves_the_parts_alone)
 {
-    struct decoded first = {parse("{\"a\":1}"), true}, second = {parse("{\"b\":2}"), true};
+    struct decoded first = {.data = parse("{\"a\":1}"), .complete = true};
+    struct decoded second = {.data = parse("{\"b\":2}"), .complete = true};
     struct outcome outcome = {0};
 
     CHECK(data_open(test_arena(), &first.data));
