@@ -1,6 +1,7 @@
 /* answer_text.c: what KrakenD says of a failed backend request: the texts of Go's HTTP client, made from our error
  * codes (spec 6). SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/answer.h"
+#include "gateway/escape.h"
 
 /* How a text is put together. */
 enum form {
@@ -66,15 +67,32 @@ static struct str method_word(struct arena *arena, struct str method)
     return word;
 }
 
+/* Whoever shows the text shows no markup of a client's: its path and query reach the host as they came. */
+static struct str shown_target(struct arena *arena, struct str target)
+{
+    char *out = arena_alloc(arena, 3 * target.len + 1, 1), *end = out;
+
+    for (size_t i = 0; out && i < target.len; i++) {
+        struct str byte = str_of(target.data + i, 1);
+
+        if (byte.data[0] == '%' || byte.data[0] == '?' || escape_keeps(ESCAPE_PATH_VALID, byte.data[0]))
+            *end++ = byte.data[0];
+        else
+            end = escape_write(ESCAPE_PATH_VALID, byte, end);
+    }
+    return out ? str_of(out, (size_t)(end - out)) : STR("");
+}
+
 static struct str after_call(const struct answer_input *input, struct str text)
 {
-    struct str method;
+    struct str method, target;
 
     if (!input->call || !input->host)
         return text;
     method = method_word(input->arena, input->call->method);
+    target = shown_target(input->arena, input->call->path);
     return arena_format(input->arena, "%.*s \"%.*s%.*s\": %.*s", STR_ARG(method), STR_ARG(input->host->url),
-                        STR_ARG(input->call->path), STR_ARG(text));
+                        STR_ARG(target), STR_ARG(text));
 }
 
 static struct str with_address(const struct answer_input *input, const char *words, const char *text)

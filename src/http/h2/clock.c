@@ -24,6 +24,19 @@ struct pace_limit h2_leaving_limit(const struct h2_conn *conn)
     return (struct pace_limit){.gap_ns = conn->options->send_gap_ns, .rate = conn->options->send_rate};
 }
 
+/* The rate is that of the connection: its streams that wait share it. What lasts may be slow. */
+struct pace_limit h2_stream_leaving_limit(const struct h2_stream *stream)
+{
+    const struct h2_conn *conn = h2_conn_of(stream);
+    struct pace_limit limit = h2_leaving_limit(conn);
+
+    if (stream->base.lasting)
+        limit.rate = 0;
+    else if (conn->blocked > 1)
+        limit.rate /= conn->blocked;
+    return limit;
+}
+
 static uint64_t leaving_deadline(const struct h2_conn *conn)
 {
     struct pace_limit limit = h2_leaving_limit(conn);
@@ -128,12 +141,12 @@ static uint64_t receive_deadline(const struct h2_stream *stream)
 static uint64_t send_deadline(const struct h2_stream *stream)
 {
     const struct h2_conn *conn = h2_conn_of(stream);
-    uint64_t at_ns = TIMER_OFF;
+    struct pace_limit limit = h2_stream_leaving_limit(stream);
+    uint64_t at_ns;
 
     if (stream->end_sent || !stream->offered)
         return TIMER_OFF;
-    if (stream->stalled_ns > 0)
-        at_ns = after(stream->stalled_ns, conn->options->send_gap_ns);
+    at_ns = pace_deadline(&stream->leaving, &limit);
     if (stream->base.lasting)
         return at_ns;
     return earlier(at_ns, after(stream->head_end_ns, conn->options->write_timeout_ns));
@@ -146,8 +159,8 @@ void h2_stream_clock(struct h2_stream *stream)
 
     if (!stream->live)
         return;
-    if (stream->out.size > 0 && stream->stalled_ns == 0)
-        stream->stalled_ns = h2_now(conn);
+    if (stream->out.size > 0)
+        pace_wait(&stream->leaving, h2_now(conn));
     at_ns = earlier(receive_deadline(stream), send_deadline(stream));
     if (at_ns != TIMER_OFF && at_ns != stream->timer.at_ns)
         timer_set(conn->base.loop, &stream->timer, at_ns);
@@ -166,9 +179,11 @@ static void expire_send(struct h2_stream *stream, uint64_t now_ns)
 {
     const struct h2_conn *conn = h2_conn_of(stream);
     bool in_time = stream->base.lasting || now_ns < after(stream->head_end_ns, conn->options->write_timeout_ns);
+    struct pace_limit limit = h2_stream_leaving_limit(stream);
 
     if (in_time && !is_held_by_peer(stream)) {
-        stream->stalled_ns = now_ns;
+        pace_begin(&stream->leaving, &limit);
+        pace_wait(&stream->leaving, now_ns);
         return;
     }
     stream->write_failed = true;

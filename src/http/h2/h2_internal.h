@@ -144,9 +144,9 @@ struct h2_stream {
     struct timer timer;
     struct chain head, tail; /* decoded fields: of the request, and of its trailers */
     struct chain in, out;
-    struct chain tail_out; /* trailers that wait behind `out` */
-    struct pace coming;
-    uint64_t begun_ns, head_end_ns, stalled_ns;
+    struct chain tail_out;       /* trailers that wait behind `out` */
+    struct pace coming, leaving; /* server: a body while a reader waits for it; bytes while they wait in `out` */
+    uint64_t begun_ns, head_end_ns;
     uint64_t send_left;
     struct h2_switch *wish; /* client role; NULL: it asks for no other protocol */
     int32_t id;             /* client role: 0 until its head was sent */
@@ -401,5 +401,6 @@ void h2_stream_clock(struct h2_stream *stream); /* sets it, after anything that 
 void h2_stream_run(struct task *task);
 struct pace_limit h2_coming_limit(const struct h2_conn *conn);
 struct pace_limit h2_leaving_limit(const struct h2_conn *conn);
+struct pace_limit h2_stream_leaving_limit(const struct h2_stream *stream);
 
 #endif

@@ -127,9 +127,16 @@ ssize_t h2_data_read(nghttp2_session *session, int32_t id, uint8_t *bytes, size_
     return (ssize_t)size;
 }
 
-static void moved(struct h2_stream *stream)
+static void moved(struct h2_stream *stream, size_t bytes)
 {
-    stream->stalled_ns = 0;
+    struct pace_limit limit;
+
+    if (stream->leaving.since_ns > 0) {
+        limit = h2_stream_leaving_limit(stream);
+        pace_move(&stream->leaving, &limit, bytes, h2_now(h2_conn_of(stream)));
+        if (stream->out.size > 0)
+            pace_wait(&stream->leaving, h2_now(h2_conn_of(stream)));
+    }
     if (!stream->send_waits || stream->out.size > H2_STREAM_OUT_MIN / 2)
         return;
     h2_set_send_waits(stream, false);
@@ -154,6 +161,6 @@ int h2_data_send(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *
     conn->queued -= len;
     if (len > 0)
         h2_earn(conn);
-    moved(stream);
+    moved(stream, len);
     return 0;
 }

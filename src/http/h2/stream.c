@@ -7,7 +7,7 @@
 struct h2_stream *h2_stream_new(struct h2_conn *conn, int32_t id)
 {
     struct h2_stream *stream = calloc(1, sizeof(*stream));
-    struct pace_limit limit = h2_coming_limit(conn);
+    struct pace_limit coming = h2_coming_limit(conn), leaving = h2_leaving_limit(conn);
 
     if (!stream)
         return NULL;
@@ -17,7 +17,8 @@ struct h2_stream *h2_stream_new(struct h2_conn *conn, int32_t id)
     stream->begun_ns = h2_now(conn);
     stream->clock.run = h2_stream_run;
     stream->timer = (struct timer){.at_ns = TIMER_OFF, .task = &stream->clock};
-    pace_begin(&stream->coming, &limit);
+    pace_begin(&stream->coming, &coming);
+    pace_begin(&stream->leaving, &leaving);
     list_push_back(&conn->streams, &stream->node);
     return stream;
 }

@@ -438,6 +438,63 @@ TEST(h2_a_client_that_takes_nothing_of_an_answer_loses_it)
     stage_close(&stage);
 }
 
+/* Answers of 40,000 bytes on so many streams, each of which has its window opened by so many bytes a second. Gives the
+ * seconds until the first is lost, 100 at most. */
+static unsigned open_slowly(const struct http_conn_options *options, unsigned streams, uint32_t bytes_a_second)
+{
+    struct http_head head = stage_response(200, -1);
+    struct chain bodies[4] = {{NULL, NULL, 0}};
+    struct http_stream *made[4];
+    struct wire wire = wire_new();
+    struct h1_stage stage;
+    unsigned seconds = 0;
+    bool lost = false;
+
+    h2_stage_open(&stage, options);
+    wire_setting(&wire, 4, 0);
+    for (unsigned i = 0; i < streams; i++)
+        wire_request(&wire, END_STREAM, 2 * i + 1, "GET /");
+    h2_send(&stage, &wire);
+    for (unsigned i = 0; i < streams; i++) {
+        stage_accept(&stage);
+        stage_head(&stage);
+        made[i] = stage.stream;
+        CHECK_EQ(http_send_head(made[i], &head, false, &stage.err), IO_OK);
+        CHECK(chain_append(&bodies[i], loop_blocks(stage.loop), str_of(arena_zero(test_arena(), 40000), 40000)));
+        stage.stream = NULL;
+    }
+    while (!lost && seconds < 100) {
+        for (unsigned i = 0; i < streams; i++)
+            lost = lost || http_send_body(made[i], &bodies[i], true, &stage.err) == IO_FAIL;
+        wire.len = 0;
+        for (unsigned i = 0; i < streams && bytes_a_second > 0; i++)
+            wire_frame(&wire, WINDOW_UPDATE, 0, 2 * i + 1, wire_u32(bytes_a_second));
+        h2_send(&stage, &wire);
+        stage_pass(&stage, SECONDS);
+        seconds += lost ? 0 : 1;
+    }
+    if (lost)
+        CHECK_EQ(stage.err.code, ERROR_WRITE_TIMEOUT);
+    for (unsigned i = 0; i < streams; i++) {
+        chain_clear(&bodies[i]);
+        http_done(made[i]);
+    }
+    stage_close(&stage);
+    return seconds;
+}
+
+TEST(h2_a_client_that_takes_little_of_an_answer_loses_it)
+{
+    const struct http_conn_options gap = {.send_gap_ns = 20 * SECONDS},
+                                   rate = {.send_gap_ns = 20 * SECONDS, .send_rate = 240};
+
+    CHECK_EQ(open_slowly(&gap, 1, 10), 100);
+    CHECK(open_slowly(&rate, 1, 10) <= 23);
+    CHECK_EQ(open_slowly(&rate, 1, 250), 100);
+    CHECK_EQ(open_slowly(&rate, 4, 70), 100); /* what they take together counts */
+    CHECK(open_slowly(&rate, 4, 10) <= 30);
+}
+
 TEST(h2_a_client_that_leaves_is_noticed_on_every_stream)
 {
     struct http_head head = stage_response(200, 0);
