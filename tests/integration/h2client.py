@@ -18,8 +18,9 @@ GOES_ON = {(ConnectionState.CLIENT_OPEN, ConnectionInputs.RECV_GOAWAY): (None, C
 class Client:
     """Python's h2 over a socket; events by stream."""
 
-    def __init__(self, address, authority=None):
+    def __init__(self, address, authority=None, first=b""):
         self.sock = socket.create_connection(address, timeout=10)
+        self.sock.sendall(first)
         if authority:
             context = ssl.create_default_context(cafile=str(authority.certificate))
             context.set_alpn_protocols(["h2"])

@@ -1,11 +1,14 @@
 """test_keepalive_g5.py: how client connections end when they are idle or slow, items 100 to 109 of the keep-alive test matrix (G.5); 103
 is in test_tls_server.py, 105 to 107 are in test_client_limits.py, 108 in tests/unit/gateway/test_keep.c. SPDX-License-Identifier: Apache-2.0"""
+import contextlib
 import re
+import threading
 import time
 import urllib.request
 
 import pytest
 from configs import proxy
+from netlab import Relay, namespace
 from origin import reply
 from rawhttp import Client
 from waiting import Stopwatch, eventually
@@ -58,6 +61,41 @@ def test_102_the_answer_arrives_though_the_client_still_uploads(make):
     client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n" + b"b" * 100_000)
     response = client.read_response()
     assert (response.status, len(response.body)) == (403, len(big))
+
+
+@pytest.mark.parametrize("round_trip", [0.05, 0.3])
+def test_102_over_a_long_path(make, round_trip):
+    """What is under way to us when we have answered meets no reset, which would undo what the client has not read yet."""
+    big = b"a" * 300_000
+    with namespace(), Relay(round_trip=round_trip), contextlib.ExitStack() as inside:
+        local = type(make)(inside, make.directory)
+        upstream = local.origin(lambda conn, _: conn.send(
+            b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(big) + big))
+        running = local.gateway(proxy(upstream, {"listeners": [{"listen": f"{Relay.NEAR}:0"}]}, timeout="20s"))
+        client = local.client((Relay.FAR, running.address[1]))
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n" + b"b" * 100_000)
+        uploads, stop = [], threading.Event()
+
+        def upload():
+            try:
+                while not stop.wait(round_trip / 10):
+                    client.sock.sendall(b"b" * 1000)
+                    uploads.append(time.monotonic())
+            except OSError:
+                pass
+
+        thread = threading.Thread(target=upload)
+        thread.start()
+        try:
+            response = client.read_head()
+            began = time.monotonic()
+            time.sleep(round_trip * 2)  # a client that is in no hurry
+            client.read_body(response)
+        finally:
+            stop.set()
+            thread.join()
+        assert (response.status, len(response.body)) == (403, len(big))
+        assert any(at > began for at in uploads) or len(uploads) > 2, "it was uploading all the while"
 
 
 def test_a_half_closed_client_gets_its_answers(make):

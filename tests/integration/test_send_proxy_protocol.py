@@ -9,8 +9,12 @@ import subprocess
 import threading
 import time
 
+import h2.config
+import h2.connection
+import h2.events
 import pytest
 from configs import proxy
+from h2client import Client as Client2
 from rawhttp import fetch
 from servers import find_tool
 from waiting import eventually
@@ -66,12 +70,34 @@ class Handler(socketserver.StreamRequestHandler):
 class Told(socketserver.ThreadingTCPServer):
     """An origin that wants a header, and answers with the number of the connection."""
     daemon_threads, allow_reuse_address = True, True
+    handler = Handler
 
     def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(("127.0.0.1", 0), self.handler)
         self.headers = []
         self.url = "http://127.0.0.1:{}".format(self.server_address[1])
         threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class Handler2(Handler):
+    """The same in HTTP/2."""
+
+    def serve(self):
+        self.server.headers.append(read_header(self.rfile))
+        number = len(self.server.headers) - 1
+        conn = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
+        conn.initiate_connection()
+        self.wfile.write(conn.data_to_send())
+        while data := self.rfile.read1(65536):
+            for event in conn.receive_data(data):
+                if isinstance(event, h2.events.RequestReceived):
+                    conn.send_headers(event.stream_id, [(":status", "200")])
+                    conn.send_data(event.stream_id, str(number).encode(), end_stream=True)
+            self.wfile.write(conn.data_to_send())
+
+
+class Told2(Told):
+    handler = Handler2
 
 
 @pytest.fixture
@@ -81,9 +107,9 @@ def told():
         server.shutdown()
 
 
-def gateway(make, upstream, version, server=None, **settings):
+def gateway(make, upstream, version, server=None, root=None, **settings):
     settings = {"holdfast/upstream": {"send_proxy_protocol": version, **settings}}
-    return make.gateway(proxy(upstream, server, {**ADMIN, **settings}))
+    return make.gateway(proxy(upstream, server, {**ADMIN, **settings}, **(root or {})))
 
 
 def pool_of(running):
@@ -114,6 +140,44 @@ def test_159_each_client_has_connections_of_its_own(make, told, workers):
         client.close()
     eventually(lambda: pool_of(running)["open"] == 0)
     assert pool_of(running)["closes"] == {"private": {"ours": 3, "peer": 0}}
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+@pytest.mark.parametrize("workers", [1, 4])
+def test_160_connections_of_http2_are_shared_by_one_client_alone(make, version, workers):
+    """One header speaks for a whole connection: what is shared elsewhere belongs to a client here."""
+    with Told2() as told:
+        running = gateway(make, told, version, {"workers": workers}, protocol="h2c")
+        clients = [make.client(running) for _ in range(3)]
+        for _ in range(4):
+            for client in clients:
+                client.send_request("GET", "/")
+            answers = [client.read_response().body for client in clients]
+            assert len(set(answers)) == 3
+            for client, answer in zip(clients, answers):
+                assert told.headers[int(answer)][:2] == (int(version[1]), client.sock.getsockname()[:2])
+        assert len(told.headers) == 3, "each is kept for its client"
+        assert pool_of(running)["idle"] == 0, "they stand in no pool"
+        for client in clients:
+            client.close()
+        eventually(lambda: pool_of(running)["open"] == 0)
+        assert pool_of(running)["closes"] == {"private": {"ours": 3, "peer": 0}}
+        told.shutdown()
+
+
+def test_160_streams_of_two_clients_never_meet(make):
+    """Clients of HTTP/2 behind a proxy that says who they are."""
+    with Told2() as told:
+        running = gateway(make, told, "v2", {"workers": 1, "proxy_protocol": "require"}, {"use_h2c": True}, protocol="h2c")
+        for port in (1001, 1002, 1003):
+            client = Client2(running.address, first=f"PROXY TCP4 203.0.113.9 192.0.2.1 {port} 80\r\n".encode())
+            make.stack.callback(client.sock.close)
+            streams = range(1, 21, 2)
+            for stream in streams:
+                client.request(stream)
+            for stream in streams:
+                assert told.headers[int(client.body(stream))][1] == ("203.0.113.9", port)
+        told.shutdown()
 
 
 def test_the_ledger_knows_why(make, told):

@@ -1,0 +1,92 @@
+"""test_kernel_limits.py: what the kernel gives less of than was asked for: a start-up line for each thing, the raised limit of
+descriptors, and the overflows of accept queues. In network namespaces of their own, where the kernel's settings are ours.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import contextlib
+import re
+import resource
+import signal
+import socket
+
+import pytest
+from configs import proxy
+from netlab import namespace, write_sysctl
+from rawhttp import fetch
+from waiting import eventually
+
+ADMIN = {"holdfast/admin": {"listen": "127.0.0.1:0"}}
+
+
+@contextlib.contextmanager
+def network(make, **settings):
+    """Makers whose things live in a namespace with these settings of net.*; they end before it does."""
+    with namespace(), contextlib.ExitStack() as inside:
+        for name, value in settings.items():
+            try:
+                write_sysctl("net." + name.replace("__", "."), str(value))
+            except OSError as error:
+                pytest.skip(f"net.{name}: {error.strerror}")
+        yield type(make)(inside, make.directory)
+
+
+def test_a_short_accept_queue_is_told(make):
+    with network(make, core__somaxconn=77) as local:
+        running = local.gateway(proxy(local.origin()))
+        assert running.wait_output(r"accept queues hold 77 connections each \(net.core.somaxconn\), \d+ were asked for")
+
+
+def test_a_short_queue_of_half_open_connections_is_told(make):
+    with network(make, ipv4__tcp_max_syn_backlog=64) as local:
+        running = local.gateway(proxy(local.origin()))
+        assert running.wait_output(r"64 half-open connections \(net.ipv4.tcp_max_syn_backlog\) are fewer than an accept queue holds")
+
+
+def test_overflows_of_accept_queues_are_counted(make):
+    """The gateway sleeps while a crowd comes: its queue holds a few of them."""
+    with network(make, core__somaxconn=4) as local:
+        running = local.gateway(proxy(local.origin(), {"workers": 1}, ADMIN))
+
+        def overflows():
+            text = fetch(running.addresses[-1], "/metrics").body.decode()
+            return int(re.search(r"^holdfast_accept_queue_overflows_total (\d+)", text, re.M)[1])
+
+        assert overflows() == 0
+        running.freeze()
+        crowd = [socket.socket() for _ in range(40)]
+        try:
+            for sock in crowd:
+                sock.setblocking(False)
+                sock.connect_ex(running.address)
+        finally:
+            running.send_signal(signal.SIGCONT)
+        assert eventually(overflows) > 0
+        for sock in crowd:
+            sock.close()
+        assert fetch(running.address).status == 200
+
+
+@contextlib.contextmanager
+def descriptors(soft):
+    """What is started inside has this soft limit."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_the_soft_limit_of_descriptors_is_raised_to_the_hard_one(make):
+    upstream = make.origin()
+    with descriptors(300):
+        running = make.gateway(proxy(upstream))
+    limit = re.search(r"^Max open files +(\d+) +(\d+)", open(f"/proc/{running.pid}/limits", encoding="ascii").read(), re.M)
+    assert limit[1] == limit[2] and int(limit[1]) > 300
+
+
+@pytest.mark.parametrize("server,text", [
+    ({}, r"1000 descriptors \(ulimit -n, the hard limit\) serve about 500 clients at once"),
+    ({"max_connections": 800}, r"max_connections is 800, but 1000 descriptors \(ulimit -n, the hard limit\) serve about 500 clients")])
+def test_a_low_hard_limit_is_told(make, server, text):
+    assert make.gateway(proxy(make.origin(), server), open_files=1000).wait_output(text)
