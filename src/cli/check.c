@@ -115,8 +115,11 @@ static int run(int argc, char **argv)
         return EXIT_ERROR;
     }
     if (values.lint + values.lint_no_network + (values.lint_schema != NULL) > 1) {
-        print(2, "Error: if any flags in the group [lint lint-schema lint-no-network] are set none of the others can "
-                 "be\n");
+        (void)flags_refuse(&check_command,
+                           "if any flags in the group [lint lint-schema lint-no-network] are set none of the others "
+                           "can be; [%s%s%s] were all set",
+                           values.lint ? "lint " : "", values.lint_no_network ? "lint-no-network" : "",
+                           values.lint_schema ? values.lint_no_network ? " lint-schema" : "lint-schema" : "");
         return EXIT_USAGE;
     }
     if (values.lint_schema && strstr(values.lint_schema, "://")) {

@@ -39,6 +39,18 @@ static int refuse(struct str word)
     return EXIT_USAGE;
 }
 
+/* Flags belong to commands. */
+static int refuse_flag(struct str word)
+{
+    struct str name = str_from_offset(word, 2);
+
+    if (str_starts(word, STR("--")))
+        (void)flags_refuse(NULL, "unknown flag: --%.*s", STR_ARG(str_first(name, str_find_char(name, '='))));
+    else
+        (void)flags_refuse(NULL, "unknown shorthand flag: '%c' in %.*s", word.data[1], STR_ARG(word));
+    return EXIT_USAGE;
+}
+
 int commands_run(int argc, char **argv)
 {
     const struct command *command;
@@ -52,6 +64,8 @@ int commands_run(int argc, char **argv)
         help_all(1);
         return EXIT_OK;
     }
+    if (word.len > 1 && word.data[0] == '-')
+        return refuse_flag(word);
     command = find(word);
     return command ? command->run(argc - 1, argv + 1) : refuse(word);
 }

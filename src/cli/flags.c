@@ -22,9 +22,7 @@ void print(int fd, const char *format, ...)
         file_print(fd, str_of(text, size_min((size_t)len, sizeof(text) - 1)));
 }
 
-/* As cobra does: the error and the usage on stderr, the message again on stdout. */
-static bool refuse(const struct command *command, const char *format, ...) PRINTF_LIKE(2, 3);
-static bool refuse(const struct command *command, const char *format, ...)
+bool flags_refuse(const struct command *command, const char *format, ...)
 {
     char text[512];
     va_list args;
@@ -33,7 +31,10 @@ static bool refuse(const struct command *command, const char *format, ...)
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     print(2, "Error: %s\n", text);
-    help_command(2, command);
+    if (command)
+        help_command(2, command);
+    else
+        help_all(2);
     print(1, "%s\n", text);
     return false;
 }
@@ -84,7 +85,7 @@ static bool text_to_bool(struct str text, bool *out)
 
 static bool refuse_value(const struct command *command, const struct flag *flag, const char *text, const char *wanted)
 {
-    return refuse(command, "invalid argument \"%s\" for \"--%s\" flag: %s", text, flag->name, wanted);
+    return flags_refuse(command, "invalid argument \"%s\" for \"--%s\" flag: %s", text, flag->name, wanted);
 }
 
 /* Stores a value; `text` is NULL for a flag without one. */
@@ -132,9 +133,9 @@ static bool read_long(struct reading *reading)
         return true;
     }
     if (!flag)
-        return refuse(reading->command, "unknown flag: --%.*s", STR_ARG(name));
+        return flags_refuse(reading->command, "unknown flag: --%.*s", STR_ARG(name));
     if (!value && takes_value(flag) && !(value = next_word(reading)))
-        return refuse(reading->command, "flag needs an argument: --%s", flag->name);
+        return flags_refuse(reading->command, "flag needs an argument: --%s", flag->name);
     return store(reading->command, flag, value, reading->values);
 }
 
@@ -159,7 +160,7 @@ static bool read_letters(struct reading *reading)
             return true;
         }
         if (!flag)
-            return refuse(reading->command, "unknown shorthand flag: '%c' in -%s", *letter, letter);
+            return flags_refuse(reading->command, "unknown shorthand flag: '%c' in -%s", *letter, letter);
         if (!has_value) {
             if (!store(reading->command, flag, NULL, reading->values))
                 return false;
@@ -167,7 +168,7 @@ static bool read_letters(struct reading *reading)
         }
         value = value_behind(reading, letter);
         if (!value)
-            return refuse(reading->command, "flag needs an argument: '%c' in -%s", *letter, letter);
+            return flags_refuse(reading->command, "flag needs an argument: '%c' in -%s", *letter, letter);
         return store(reading->command, flag, value, reading->values);
     }
     return true;

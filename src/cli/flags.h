@@ -39,6 +39,10 @@ enum { EXIT_OK = 0, EXIT_ERROR = 1, EXIT_USAGE = 255 };
  * EXIT_USAGE). */
 bool flags_parse(const struct command *command, int argc, char **argv, void *values, int *words, bool *help) MUST_USE;
 
+/* Says what is wrong with a command line as cobra does: the error and the usage (of all commands when it is NULL) on
+ * stderr, the message again on stdout. False. */
+bool flags_refuse(const struct command *command, const char *format, ...) PRINTF_LIKE(2, 3);
+
 /* The help of one command, or the list of all. */
 void help_command(int fd, const struct command *command);
 void help_all(int fd);

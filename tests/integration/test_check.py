@@ -83,6 +83,12 @@ def test_formats_that_come_later_say_so(check):
     assert check(YAML, environment={"FC_ENABLE": ""})[0] == 0
 
 
+@pytest.mark.parametrize("name", ["krakend.hcl", "krakend.properties", "krakend", "krakend.JSON"])
+def test_whatever_is_neither_yaml_nor_toml_is_json(check, name):
+    assert check('{"version": 3}', name=name)[0] == 0
+    assert check("version: 3\n", name=name)[0] == 1
+
+
 @pytest.fixture
 def schema(tmp_path):
     def write(text):

@@ -5,9 +5,10 @@ SPDX-License-Identifier: Apache-2.0
 import json
 import signal
 import socket
+import time
 
 import pytest
-from configs import proxy
+from configs import proxy, service
 from gateway import run_to_end
 from rawhttp import Client, Cut, fetch
 from waiting import Stopwatch
@@ -138,6 +139,14 @@ class TestRunTo:
     def test_a_bad_url(self, url):
         code, _, err = run_to_end(["run", "--to", url, "-p", free_port()])
         assert code in (1, 255) and err
+
+
+def test_nothing_is_reported_to_anybody(make):
+    """KrakenD tells its vendor five seconds behind the start."""
+    listening = make.origin()
+    make.gateway(service([]), environment={"HTTP_PROXY": listening.url, "HTTPS_PROXY": listening.url})
+    time.sleep(5.5)
+    assert not listening.connections
 
 
 def test_the_demo(make):

@@ -117,6 +117,7 @@ INVALID = {
     "no backend": {"version": 3, "endpoints": [{"endpoint": "/a"}]},
     "star in the middle": {"version": 3, "endpoints": [endpoint("/a/*/b", backend(URL))]},
     "reserved /__debug": {"version": 3, "endpoints": [endpoint("/x/__debug/y", backend(URL))]},
+    "reserved /__echo": {"version": 3, "endpoints": [endpoint("/__echo/x", backend(URL))]},
     "reserved /__health": {"version": 3, "endpoints": [endpoint("/__health", backend(URL))]},
     "unknown parameter": {"version": 3, "endpoints": [endpoint("/a/{b}", backend(URL, "/{c}"))]},
     "host with a path": {"version": 3, "endpoints": [endpoint("/a", backend("http://a.test/path"))]},
@@ -152,6 +153,8 @@ WEAKLY_TYPED = {
     "another case": {"Version": 3, "ENDPOINTS": [endpoint("/a", backend(URL))]},
     "Go durations": minimal(timeout="1h30m", cache_ttl="1.5s", idle_timeout="100us", read_timeout="1m0.5s"),
     "no scheme": {"version": 3, "endpoints": [endpoint("/a", backend("a.test:8080"))]},
+    "names that are reserved only in part": {"version": 3, "endpoints": [
+        endpoint(path, backend(URL)) for path in ("/__stats/", "/__debugger", "/x/__healthy", "/__echoes/y")]},
     "no leading slash": {"version": 3, "endpoints": [endpoint("a", backend(URL, "x"))]},
 }
 

@@ -1,4 +1,5 @@
-"""test_keys.py: every key of a KrakenD configuration stands in a table of this folder, or in keys.tsv with the test that has it.
+"""test_keys.py: every key of a KrakenD configuration stands in a table of this folder, or in keys.tsv with the test that has it;
+every trap of the reference has a test, and so has every row of docs/krakend-compat.md.
 
 What keys there are, says `holdfast schema`; keys.tsv holds the sections of the reference that name them, so that a key that
 our schema forgets is missed too. Our own (`holdfast/...`) are tested in tests/integration and tests/unit.
@@ -6,6 +7,7 @@ SPDX-License-Identifier: Apache-2.0
 """
 import json
 import pathlib
+import re
 import sys
 
 import pytest
@@ -17,6 +19,7 @@ sys.path.insert(0, str(HERE.parent / "integration"))
 from gateway import run_to_end  # noqa: E402
 
 ROWS = [line.split("\t") for line in (HERE / "keys.tsv").read_text(encoding="utf-8").splitlines()[1:]]
+TRAPS = [line.split("\t") for line in (HERE / "traps.tsv").read_text(encoding="utf-8").splitlines()[1:]]
 
 
 def keys_of_schema(node, path=()):
@@ -65,3 +68,19 @@ def test_the_key_is_tested_where_its_row_says(in_tables, key, where):
     name = key.rpartition(".")[2]
     texts = [(ROOT / path).read_text(encoding="utf-8") for path in where.split(" ")]
     assert [path for path, text in zip(where.split(" "), texts) if name not in text] == []
+
+
+def test_no_trap_is_missing():
+    assert [int(number) for number, *_ in TRAPS] == list(range(1, 61))
+
+
+@pytest.mark.parametrize("where", [where for *_, where in TRAPS], ids=[f"trap-{number}" for number, *_ in TRAPS])
+def test_the_trap_has_its_test(where):
+    path, _, name = where.partition(" ")
+    assert name in (ROOT / path).read_text(encoding="utf-8")
+
+
+def test_every_difference_names_a_test_that_is_there():
+    rows = [line for line in (ROOT / "docs/krakend-compat.md").read_text(encoding="utf-8").splitlines() if "| tests/" in line]
+    named = {path for row in rows for path in re.findall(r"tests/[\w/.-]+", row.rsplit("|", 2)[1])}
+    assert len(rows) > 60 and sorted(path for path in named if not (ROOT / path).is_file()) == []

@@ -45,7 +45,21 @@ static const struct {
     {"validate -c /nowhere/krakend.json --format json", 1, "[{\"file\":", "Parsing configuration file: "},
     {"check -c x --format xml", 1, "", "ERROR --format: \"xml\" is neither text nor json\n"},
     {"check -tlc x", 1, "", "Parsing configuration file: x\nx:1:1: error: cannot be read"},
-    {"check -lnc x", 255, "", "Error: if any flags in the group [lint lint-schema lint-no-network]"},
+    {"check -lnc x", 255, "if any flags in the group",
+     "Error: if any flags in the group [lint lint-schema lint-no-network] are set none of the others can be; "
+     "[lint lint-no-network] were all set\nChecks a configuration"},
+    {"check -n -s x -c x", 255, "if any",
+     "Error: if any flags in the group [lint lint-schema lint-no-network] are set "
+     "none of the others can be; [lint-no-network lint-schema] were all set\n"},
+    {"check -l -s x -c x", 255, "if any",
+     "Error: if any flags in the group [lint lint-schema lint-no-network] are set "
+     "none of the others can be; [lint lint-schema] were all set\n"},
+    {"-c krakend.json", 255, "unknown shorthand flag: 'c' in -c\n",
+     "Error: unknown shorthand flag: 'c' in -c\nHoldfast: "},
+    {"-dc krakend.json run", 255, "unknown shorthand flag: 'd' in -dc\n",
+     "Error: unknown shorthand flag: 'd' in -dc\n"},
+    {"--debug=1 run", 255, "unknown flag: --debug\n", "Error: unknown flag: --debug\n"},
+    {"completion", 255, "unknown command \"completion\"", "Error: unknown command \"completion\""},
     {"check -s schema.json -c x", 1, "", "Parsing configuration file: x\nx:1:1: error: cannot be read"},
     {"check -s https://x/schema.json -c x", 1, "", "ERROR linting the configuration file:\tnothing is fetched here"},
     {"audit -c x -s CRITICAL", 1, "", "ERROR audit:\tthe audit comes in a later version"},
