@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-enum { FIXED_MAX = 8 };
+enum { FIXED_MAX = 10 };
 
 struct fixing {
     const struct service *service;
@@ -18,26 +18,27 @@ static void fix(struct fixing *fixing, const char *path, const char *value, cons
     fixing->list[fixing->count++] = (struct effective_fixed){path, value, from};
 }
 
-/* Limits that KrakenD has not got hold only when they were given. */
+/* What KrakenD has not got holds only when it was given. */
 static void fix_profile(struct fixing *fixing)
 {
     static const struct {
-        const char *path, *value;
-    } limits[] = {
-        {"extra_config.holdfast/server.body_gap_timeout", "\"0s\""},
-        {"extra_config.holdfast/server.min_body_rate", "0"},
-        {"extra_config.holdfast/server.send_gap_timeout", "\"0s\""},
-        {"extra_config.holdfast/server.min_send_rate", "0"},
-        {"extra_config.holdfast/server.max_connection_age", "\"0s\""},
+        const char *component, *path, *value;
+    } presets[] = {
+        {"holdfast/server", "extra_config.holdfast/server.body_gap_timeout", "\"0s\""},
+        {"holdfast/server", "extra_config.holdfast/server.min_body_rate", "0"},
+        {"holdfast/server", "extra_config.holdfast/server.send_gap_timeout", "\"0s\""},
+        {"holdfast/server", "extra_config.holdfast/server.min_send_rate", "0"},
+        {"holdfast/server", "extra_config.holdfast/server.max_connection_age", "\"0s\""},
+        {"holdfast/upstream", "extra_config.holdfast/upstream.protocol", "\"http/1.1\""},
     };
-    const struct node *block = component_find(fixing->service->extra_config, "holdfast/server");
 
-    for (size_t i = 0; i < COUNT_OF(limits); i++) {
-        struct str path = str_from(limits[i].path);
+    for (size_t i = 0; i < COUNT_OF(presets); i++) {
+        const struct node *block = component_find(fixing->service->extra_config, presets[i].component);
+        struct str path = str_from(presets[i].path);
         struct str name = str_from_offset(path, str_find_last_char(path, '.') + 1);
 
         if (!block || !node_member(block, name))
-            fix(fixing, limits[i].path, limits[i].value, "profile krakend");
+            fix(fixing, presets[i].path, presets[i].value, "profile krakend");
     }
 }
 

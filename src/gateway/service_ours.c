@@ -340,5 +340,6 @@ void ours_read(struct service *service, struct report *report)
     service->transport.tls_handshake_timeout_ns = HANDSHAKE_TIMEOUT_NS;
     service->transport.eject_after = TRANSPORT_EJECT_AFTER;
     service->transport.tcp_user_timeout_ns = TCP_USER_TIMEOUT_NS;
+    service->transport.protocol = service->server.profile == PROFILE_SAFE ? PROTOCOL_AUTO : PROTOCOL_HTTP1;
     upstream_read(&service->transport, extra_config, "", report);
 }

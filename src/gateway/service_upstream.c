@@ -72,7 +72,7 @@ static const struct option rows[] = {
                 .help = "Another host when one fails before any byte of an answer: idempotent, off."),
     OPTION_INT(struct upstream_block, "eject_after", eject_after, .preset = TRANSPORT_EJECT_AFTER, .max = 1000000, SEEN(eject_given),
                .help = "Failures in a row until a host rests; 0: never."),
-    OPTION_ENUM(struct upstream_block, "protocol", protocol, .names = protocol_names, .preset_text = "http/1.1", SEEN(protocol_given),
+    OPTION_ENUM(struct upstream_block, "protocol", protocol, .names = protocol_names, .preset_text = "auto", SEEN(protocol_given),
                 .help = "What hosts are spoken to in: http/1.1; auto (https hosts choose by ALPN, HTTP/2 first); h2; h2c (http hosts, prior knowledge)."),
     OPTION_ENUM(struct upstream_block, "send_proxy_protocol", header, .names = header_names, .preset_text = "off", SEEN(header_given),
                 .help = "Tell hosts who the client is in a PROXY header, on connections for each client: off, v1, v2."),

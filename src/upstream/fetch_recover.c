@@ -154,6 +154,18 @@ static bool died_at_once(const struct fetch *fetch)
     return loop_now_ns(fetch_loop(fetch)) - fetch->sent_at_ns <= STALE_WINDOW_NS;
 }
 
+/* A host that chose HTTP/2 and cannot do this request in it (RFC 9113 7, as for NTLM) is asked in HTTP/1.1 from now on:
+ * its connections are left, and ALPN offers nothing else. */
+static void heed_version(const struct fetch *fetch)
+{
+    struct host *host = fetch->options.host;
+
+    if (!fetch->pooled->conn->multiplexed || host->protocol != HOST_ALPN || !h2_client_wants_http1(fetch->stream))
+        return;
+    atomic_store_explicit(&host->http1_required, true, memory_order_relaxed);
+    pool_withdraw(fetch->pooled, REASON_HTTP1_REQUIRED, SIDE_PEER);
+}
+
 enum io fetch_recover(struct fetch *fetch, const struct error *failure, struct error *err)
 {
     struct resend_evidence evidence = gather(fetch, PROOF_NOT_ASKED, failure);
@@ -161,6 +173,7 @@ enum io fetch_recover(struct fetch *fetch, const struct error *failure, struct e
     enum resend_proof proof;
     uint64_t rtt_ns;
 
+    heed_version(fetch);
     if (evidence.reused && !fetch->stats.shared && !evidence.refused && !evidence.answer_seen && died_at_once(fetch))
         pool_was_stale(fetch->pooled);
     if (rung != RESEND_ASK_KERNEL)

@@ -99,6 +99,7 @@ struct host {
     _Atomic uint32_t idle;         /* idle connections in all workers, for the cap */
     _Atomic uint32_t waiting;      /* requests in the queues of all workers, at that cap */
     _Atomic uint8_t choice;        /* enum host_choice, of HOST_ALPN */
+    _Atomic bool http1_required;   /* it chose HTTP/2, and then wanted HTTP/1.1: nothing else is offered to it */
     _Atomic uint32_t streams_max;  /* of its last HTTP/2 connection, at once; 0: there was none */
     _Atomic bool ping_shy;         /* it has ended one for too many PINGs */
     struct demand demand;          /* how many connections it needs at once */
@@ -136,7 +137,9 @@ struct host *hosts_intern(struct hosts *hosts, const struct host_key *key, struc
 static inline bool host_multiplexes(const struct host *host)
 {
     return host->protocol != HOST_HTTP1 &&
-           (host->protocol == HOST_HTTP2 || atomic_load_explicit(&host->choice, memory_order_relaxed) != CHOICE_HTTP1);
+           (host->protocol == HOST_HTTP2 ||
+            (atomic_load_explicit(&host->choice, memory_order_relaxed) != CHOICE_HTTP1 &&
+             !atomic_load_explicit(&host->http1_required, memory_order_relaxed)));
 }
 
 /* Is it a URL that a key can have? False: *err, as above. */

@@ -417,6 +417,11 @@ static enum taking try_to_use(struct pooled *pooled, enum care care)
         pool_retire(pooled, REASON_QUARANTINE);
         return GONE;
     }
+    if (UNLIKELY(pooled->conn->multiplexed) &&
+        atomic_load_explicit(&pooled->host->http1_required, memory_order_relaxed)) {
+        pool_retire(pooled, REASON_HTTP1_REQUIRED);
+        return GONE;
+    }
     if (use == IDLE_USE_NO || use == IDLE_USE_HERD) {
         pooled->pool->refusal = use == IDLE_USE_HERD ? REASON_HERD : REASON_RISK_POLICY;
         return NOT_FOR_THIS;

@@ -26,7 +26,7 @@ static const struct str both[] = {STR_INIT("h2"), STR_INIT("http/1.1")};
 /* Without ALPN a host speaks HTTP/1.1, as KrakenD's hosts do. */
 static void set_protocols(struct connect_options *options, const struct host *host)
 {
-    if (host->protocol == HOST_HTTP1)
+    if (host->protocol == HOST_HTTP1 || atomic_load_explicit(&host->http1_required, memory_order_relaxed))
         return;
     options->protocols = both;
     options->protocol_count = host->protocol == HOST_ALPN ? COUNT_OF(both) : 1;

@@ -15,6 +15,7 @@ import threading
 import time
 
 import pytest
+from certificates import Authority
 from configs import forward_all, service
 from gateway import ROOT
 from h2_servers import NodeH2
@@ -436,11 +437,16 @@ def drain(stage):
     stage.get()
 
 
-def speak_h2(stage, streams=0, **upstream):
-    stage.origin = stage.make.stack.enter_context(NodeH2(stage.make.directory / "node", streams=streams))
-    extra = {"holdfast/admin": {"listen": "127.0.0.1:0"}, "holdfast/upstream": {"protocol": "h2c", **upstream}}
+def speak_h2(stage, streams=0, authority=None, **upstream):
+    """In cleartext, or by ALPN with a certificate of the authority."""
+    certificate = authority.issue("server") if authority else None
+    stage.origin = stage.make.stack.enter_context(NodeH2(stage.make.directory / "node", None, certificate, streams))
+    extra = {"holdfast/admin": {"listen": "127.0.0.1:0"},
+             "holdfast/upstream": {"protocol": "auto" if authority else "h2c", **upstream}}
     workers = {"workers": 2} if upstream else {}
-    stage.gateway = stage.make.gateway(service([forward_all(stage.origin)], {"error_status": "precise", **workers}, extra))
+    root = {"client_tls": {"ca_certs": [str(authority.certificate)], "min_version": "TLS12"}} if authority else {}
+    stage.gateway = stage.make.gateway(service([forward_all(stage.origin)], {"error_status": "precise", **workers}, extra,
+                                               **root))
     stage.address, stage.admin = stage.gateway.address, stage.gateway.addresses[-1]
 
 
@@ -449,6 +455,13 @@ def goaway(stage):
     speak_h2(stage)
     stage.get("/goaway")
     stage.get()
+
+
+@covers("http1_required", new={"cold": 1, "resend": 1}, closes={"http1_required": "peer"})
+def http1_required(stage):
+    speak_h2(stage, authority=Authority(stage.make.directory / "certificates"))
+    stage.get()
+    stage.get("/old")
 
 
 @covers("no_h2_stream", new={"cold": 1, "no_h2_stream": 1})

@@ -107,7 +107,7 @@ def test_a_cold_burst_makes_one_connection(make, node, authority, certificate):
 
 
 @pytest.mark.parametrize("protocol, secure, spoken", [
-    (None, False, "http1"), (None, True, "http1"), ("http/1.1", True, "http1"), ("auto", True, "h2"), ("h2", True, "h2"),
+    (None, False, "http1"), (None, True, "h2"), ("http/1.1", True, "http1"), ("auto", True, "h2"), ("h2", True, "h2"),
     ("h2c", True, "h2"), ("h2c", False, "h2"), ("h2", False, "h2")])
 def test_what_is_spoken(make, node, authority, certificate, protocol, secure, spoken):
     if not secure and spoken == "http1":
@@ -355,3 +355,22 @@ def test_117_a_host_that_takes_no_streams_is_given_up_soon(make, node):
     pool = stage.settled()
     assert pool["failures"] == 5 and pool["open"] == 0
     assert stage.origin.requests() == []
+
+
+@pytest.mark.parametrize("path", ["/old", "/old-by-goaway"])
+@pytest.mark.parametrize("method, body", [("GET", None), ("POST", b"once")])
+def test_a_host_that_wants_http_1_gets_it(make, node, authority, certificate, path, method, body):
+    """HTTP_1_1_REQUIRED: the host has not processed the request, so any method is given again."""
+    stage = Stage(make, node(certificate=certificate), None, authority=authority)
+    assert stage.get("/first").status == 200 and stage.pool()["protocol"] == "h2"
+    assert stage.get(path, method, body).status == 200
+    assert stage.get("/last").status == 200
+    asked = [(line["path"], line.get("http1", False)) for line in stage.origin.requests()]
+    assert asked == [("/first", False), (path, False), (path, True), ("/last", True)]
+    pool = stage.settled()
+    assert sum(pool["closes"]["http1_required"].values()) == 1 and pool["protocol"] == "http/1.1"
+
+
+def test_the_profile_of_krakend_speaks_http_1(make, node, authority, certificate):
+    stage = Stage(make, node(certificate=certificate), None, {"profile": "krakend"}, authority=authority)
+    assert stage.get().status == 200 and stage.pool()["protocol"] == "http/1.1"

@@ -209,6 +209,15 @@ uint32_t h2_client_stream_error(const struct http_stream *base)
     return ((const struct h2_stream *)(const void *)base)->error;
 }
 
+bool h2_client_wants_http1(const struct http_stream *base)
+{
+    const struct h2_stream *stream = (const struct h2_stream *)(const void *)base;
+    const struct h2_client *client = h2_client_of_const(h2_conn_of(stream));
+
+    return !stream->answered && (stream->error == NGHTTP2_HTTP_1_1_REQUIRED ||
+                                 (client->goaway && client->goaway_error == NGHTTP2_HTTP_1_1_REQUIRED));
+}
+
 /* A client's peer opens no streams. */
 static enum io client_accept(struct http_conn *base, struct http_stream **stream, struct error *err)
 {

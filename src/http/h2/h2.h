@@ -83,4 +83,8 @@ bool h2_client_ping(struct http_conn *conn) MUST_USE;
 /* The code of RFC 9113 7 with which the stream was closed, by either side; 0: it was not, or in order. */
 uint32_t h2_client_stream_error(const struct http_stream *stream);
 
+/* The peer wants this request in HTTP/1.1 (HTTP_1_1_REQUIRED, of the stream or in a GOAWAY); it has not processed it.
+ */
+bool h2_client_wants_http1(const struct http_stream *stream);
+
 #endif

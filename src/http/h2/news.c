@@ -167,6 +167,8 @@ static void tell(const struct h2_stream *stream, struct error *err)
                   h2_error_name(h2_client_of_const(conn)->goaway_error));
     else if (stream->error == NGHTTP2_REFUSED_STREAM && !stream->answered)
         error_set(err, FAULT_UPSTREAM, ERROR_STREAM_REFUSED, "the host refused the stream");
+    else if (stream->error == NGHTTP2_HTTP_1_1_REQUIRED && !stream->answered)
+        error_set(err, FAULT_UPSTREAM, ERROR_STREAM_REFUSED, "the host wants this request in HTTP/1.1");
     else if (stream->reset_by_peer)
         error_set(err, FAULT_UPSTREAM, ERROR_RESET, "the host reset the stream (%s)", name);
     else if (conn->failure)
