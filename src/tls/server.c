@@ -181,10 +181,24 @@ static void tell_of_certificates(const struct tls_server *server)
     }
 }
 
+/* At the start a CA file that cannot be used is passed over, as KrakenD does. One that was good until now is not: its
+ * clients would all be sent away. */
+static struct tls_server_profile *make_again(struct tls_server *server, struct tls_trouble *trouble)
+{
+    struct tls_server_profile *profile = tls_server_profile_new(&server->start, trouble);
+
+    if (!profile || profile->passed_over <= server->profile->passed_over)
+        return profile;
+    error_set(&trouble->err, FAULT_CONFIG, ERROR_BAD_CONFIG, "%.*s: cannot be used any more",
+              STR_ARG(profile->passed_over_latest));
+    tls_profile_unref(&profile->base);
+    return NULL;
+}
+
 static void read_again(struct tls_server *server)
 {
     struct tls_trouble trouble;
-    struct tls_server_profile *profile = tls_server_profile_new(&server->start, &trouble);
+    struct tls_server_profile *profile = make_again(server, &trouble);
 
     if (profile) {
         take_over(server, profile);

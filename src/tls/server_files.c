@@ -115,11 +115,14 @@ static void trust_file(struct tls_server_profile *profile, struct str path, bool
                  (!named || SSL_CTX_add_client_CA(settings, authority) == 1);
         X509_free(authority);
     }
-    if (count == 0)
+    if (count == 0) {
+        profile->passed_over++;
+        profile->passed_over_latest = path;
         LOG(LOG_ERROR, area, "CA file \"%.*s\" is passed over: %s", STR_ARG(path),
             bio ? tls_openssl_reason() : err.text);
-    else
+    } else {
         tls_digest_text(policy, text);
+    }
     ERR_clear_error();
     BIO_free(bio);
 }

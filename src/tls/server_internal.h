@@ -54,6 +54,8 @@ struct tls_server_profile {
     struct tls_shared *shared;
     uint8_t protocols[TLS_PROTOCOLS_BYTES_MAX]; /* as they stand in the handshake */
     unsigned protocols_len;
+    unsigned passed_over;          /* CA files that cannot be used */
+    struct str passed_over_latest; /* one of them */
     bool early_data;
 };
 

@@ -1,9 +1,11 @@
 """test_client_limits.py: deadlines and limits on the client side. SPDX-License-Identifier: Apache-2.0"""
+import json
 import re
 import time
 
 import pytest
 from configs import proxy
+from gateway import run_to_end
 from rawhttp import BadAnswer, Client, Cut, fetch
 from waiting import Stopwatch, eventually
 
@@ -59,6 +61,51 @@ def test_what_is_promised_is_kept(make):
     assert 1 <= seconds <= 3
     time.sleep(seconds)
     assert client.get().status == 200
+
+
+@pytest.mark.parametrize("settings,promise", [({}, 75), ({"idle_timeout_max": "20s"}, 20), ({"idle_timeout_max": "2s", "idle_timeout_min": "1s"}, 2)])
+def test_what_is_promised_without_an_idle_timeout(make, settings, promise):
+    """Nothing is short: the longest that may be promised."""
+    client = make.client(make.gateway(proxy(make.origin(), {"max_connections": 100, **settings})))
+    assert client.get().get("keep-alive") == f"timeout={promise}"
+    if promise < 5:
+        assert client.ended(10)
+
+
+def test_the_adaptive_idle_timeout_has_an_order(make, tmp_path):
+    path = tmp_path / "gateway.json"
+    path.write_text(json.dumps(proxy("http://127.0.0.1:9001", {"idle_timeout_min": "9s", "idle_timeout_max": "8s"})))
+    code, _, err = run_to_end(["check", "-c", path])
+    assert "idle_timeout_min: is longer than idle_timeout_max" in err, (code, err)
+
+
+def test_connections_are_many_at_most(make):
+    """max_connections: who comes then waits, and is served when there is room."""
+    running = make.gateway(proxy(make.origin(), {"max_connections": 3, "idle_timeout_min": "60s"}))
+    inside = [make.client(running) for _ in range(3)]
+    assert {each.get().status for each in inside} == {200}
+    outside = make.client(running)
+    outside.send_request("GET", "/")
+    assert outside.silent(0.7)
+    assert inside[0].get().status == 200
+    inside[0].close()
+    assert outside.read_response().status == 200
+
+
+def test_an_answer_that_is_not_done_in_time_is_cut(make):
+    """write_timeout counts from the request's head to the last byte, as in Go."""
+    def slowly(conn, _):
+        conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
+        for _ in range(100):
+            conn.send(b"a")
+            time.sleep(0.1)
+
+    client = make.client(make.gateway(proxy(make.origin(slowly), write_timeout="1s", timeout="30s")))
+    watch = Stopwatch()
+    client.send_request("GET", "/")
+    with pytest.raises((Cut, ConnectionError)):
+        client.read_response()
+    assert 0.8 < watch.seconds < 6
 
 
 def test_a_body_that_stops_is_given_up(make):

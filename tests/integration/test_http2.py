@@ -188,6 +188,43 @@ def test_an_early_answer_ends_the_upload_without_an_error(make, certificate):
     assert made.status(3) == 200
 
 
+def test_settings_are_announced_and_kept(make, certificate):
+    limits = {"max_streams": 7, "max_header_bytes": 8192, "stream_window": 20000, "connection_window": 100000}
+    release = threading.Event()
+
+    def waits(conn, _):
+        release.wait(20)
+        conn.send(reply(b"late"))
+
+    running = front(make, certificate, make.origin(waits), {"http2": limits}, timeout="20s")
+    made = client(make, running)
+    made.wait(h2.events.RemoteSettingsChanged)
+    made.poll()
+    assert (made.h2.remote_settings.max_concurrent_streams, made.h2.remote_settings.initial_window_size) == (7, 20000)
+    assert made.h2.outbound_flow_control_window == 100000
+    assert made.h2.remote_settings.max_header_list_size == 8192
+    made.h2.remote_settings[3] = 100  # a client that counts badly
+    made.h2.remote_settings.acknowledge()
+    for stream in range(1, 17, 2):
+        made.request(stream)
+    told = made.wait(h2.events.ConnectionTerminated)[0]
+    assert (told.error_code, told.last_stream_id, told.additional_data) == (1, 13, b"request HEADERS: max concurrent streams exceeded")
+    release.set()
+
+
+@pytest.mark.parametrize("refill,ends", [(0, True), (100000, False)])
+def test_the_budget_for_odd_frames_fills_again(make, certificate, refill, ends):
+    running = front(make, certificate, make.origin(), {"http2": {"glitch_budget": 50, "glitch_refill": refill}})
+    made = client(make, running)
+    made.poll()
+    for _ in range(3):
+        if not made.closed:
+            made.sock.sendall(b"\0\0\x08\x06\0\0\0\0\0\0\0\0\0\0\0\0\0" * 45)
+            time.sleep(1.2)
+            made.poll()
+    assert bool(made.of(h2.events.ConnectionTerminated)) == ends
+
+
 def test_a_flood_ends_its_connection_only(make, certificate):
     running = front(make, certificate, make.origin(), {"http2": {"glitch_budget": 50}})
     made, other = client(make, running), client(make, running)

@@ -77,6 +77,36 @@ def test_the_old_certificate_stays_when_the_new_one_is_bad(make, authority, tmp_
     eventually(lambda: subject(running) == "subject=CN=stranger", what="the pair that fits again")
 
 
+@pytest.mark.parametrize("bad,reason", [
+    ("not a certificate", "no start line"), ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", r"\S+"), ("", "no start line")])
+def test_the_old_certificate_stays_whatever_the_new_one_is(make, authority, tmp_path, bad, reason):
+    live = put(authority.issue("first"), tmp_path)
+    running = make.gateway(secured(make.origin(), tls_block(live), FAST))
+    new = tmp_path / "new"
+    new.write_text(bad)
+    os.rename(new, live.certificate)
+    running.wait_output(f"the old certificates stay: .*live.pem: {reason}")
+    assert subject(running) == "subject=CN=first"
+    eventually(lambda: metrics(running)['holdfast_tls_reloads_total{what="certificates",outcome="failed"}'] >= 1)
+
+
+def test_the_old_authorities_of_clients_stay_when_the_new_ones_are_bad(make, authority, tmp_path):
+    clients = Authority(tmp_path / "clients", "clients")
+    trusted = tmp_path / "trusted.pem"
+    shutil.copy(clients.certificate, trusted)
+    tls = tls_block(authority.issue("server"), enable_mtls=True, disable_system_ca_pool=True, ca_certs=[str(trusted)])
+    running = make.gateway(secured(make.origin(), tls, FAST))
+    known = context_of(authority, "TLS13", clients.issue("client"))
+    assert connect(make, running, known).get().status == 200
+    trusted.write_text("not a certificate")
+    running.wait_output("trusted.pem\" is passed over: no start line")
+    running.wait_output("the old certificates stay: .*trusted.pem: cannot be used any more")
+    assert connect(make, running, known).get().status == 200
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        connect(make, running, context_of(authority, "TLS13")).get()  # and nobody without one
+    assert metrics(running)['holdfast_tls_reloads_total{what="certificates",outcome="failed"}'] >= 1
+
+
 def test_the_authorities_of_clients_are_read_again(make, authority, tmp_path):
     clients, others = Authority(tmp_path / "clients", "clients"), Authority(tmp_path / "others", "others")
     trusted = tmp_path / "trusted.pem"

@@ -214,6 +214,18 @@ def test_142_a_get_in_early_data_says_so_to_the_origin(make, certificate, tmp_pa
     assert numbers['holdfast_tls_early_data_total{outcome="accepted"}'] == 1
 
 
+@pytest.mark.parametrize("size,taken", [(16384, True), (100, False)])
+def test_early_data_has_a_limit(make, certificate, tmp_path, size, taken):
+    """A client that keeps to what its ticket allows sends no more; the request comes after the handshake then."""
+    stage = EarlyStage(make, certificate, tmp_path, tuning={"early_data_max_bytes": size})
+    session = stage.get_session()
+    out = s_client(stage.running, "-tls1_3", "-sess_in", session, "-ign_eof", text=GET)
+    assert f"Max Early Data: {size}" in out, out
+    text = GET.replace("\r\n\r\n", "\r\nX-A: " + "a" * 200 + "\r\n\r\n")
+    stage.get_session()
+    assert ("Early data was accepted" in stage.send_early(text)) == taken
+
+
 def first_flight(stage, text):
     """What a client with early data sends first, and how the gateway takes it over a raw connection."""
     recorder = Recorder(stage.running.address)
