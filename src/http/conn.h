@@ -146,8 +146,9 @@ struct http_conn *h1_server_new(struct stream *stream, const struct http_conn_op
 struct http_conn *h1_client_new(struct stream *stream, const struct http_conn_options *options, struct task *owner,
                                 struct error *err);
 
-/* Server role of HTTP/1: when a conn that waits for its first request has HTTP/2's preface instead, the stream and the
- * bytes that were read of it become the caller's, and the conn is gone. Ask before http_accept. */
+/* Server role of HTTP/1: when a conn that waits for its first request has HTTP/2's preface instead, or a line of
+ * neither version (RFC 9113 3.4 knows an answer to that), the stream and the bytes that were read of it become the
+ * caller's, and the conn is gone. Ask before http_accept. */
 bool h1_yield(struct http_conn *conn, struct stream **stream, struct chain *bytes) MUST_USE;
 
 /* Server role: the next request's stream. IO_WAIT: none yet. IO_END: the conn is over (closed by either side, timed

@@ -41,7 +41,5 @@ def test_case(case, http2_pair):
 
 @pytest.mark.parametrize("case", [case for case in load_cases() if case["id"] not in SLOW], ids=lambda case: case["id"])
 def test_case_without_tls(case, http2_pair):
-    if case["id"] == "H2-115":
-        pytest.skip("without TLS what is no preface is read as HTTP/1")
     problems, seen = play(case, http2_pair.gateway.addresses[0], http2_pair.backend)
     assert not problems, f"{case['title']}: {problems} {seen.got}"

@@ -83,6 +83,21 @@ def test_the_ready_line_names_what_is_spoken(make, certificate):
     assert re.search(r"http://127\.0\.0\.1:\d+ \(http/1\.1\)", make.gateway(service([forward_all(make.origin())])).ready)
 
 
+@pytest.mark.parametrize("first, answer", [
+    (b"INVALID CONNECTION PREFACE\r\n\r\n", "goaway"), (b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n", "goaway"),
+    (b"GET /\r\n\r\n", 400), (b"GET / HTTP/1.x\r\n\r\n", 400), (b"PRI * HTTP/2.0\r\nHost: x\r\n\r\n", 505)])
+def test_what_is_neither_version_is_an_invalid_preface(make, certificate, first, answer):
+    """RFC 9113 3.4; what looks like HTTP/1 has its answer there."""
+    running = front(make, certificate, make.origin())
+    with socket.create_connection(running.addresses[0], timeout=10) as sock:
+        sock.sendall(first)
+        told = b"".join(iter(lambda: sock.recv(4096), b""))
+    if answer == "goaway":
+        assert told[3] == 4 and told.endswith(b"\0\0\0\1"), "SETTINGS, then GOAWAY(PROTOCOL_ERROR)"
+    else:
+        assert told.startswith(b"HTTP/1.1 %d " % answer)
+
+
 def test_a_listener_may_leave_it_out(make, certificate):
     upstream = make.origin()
     listeners = [{"listen": "127.0.0.1:0", "tls": tls_block(certificate), "protocols": ["http/1.1"]}]
