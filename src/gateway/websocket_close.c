@@ -1,7 +1,8 @@
 /* websocket_close.c: how a tunnel ends, and when. A Close that comes from one side goes to the other as it is; where
  * one side just disappears, the other is told what a WebSocket can be told: a host that ended between two frames 1012
  * (it restarts, come again), one that broke off 1011, and in the middle of a frame nothing at all (1006 is what a peer
- * concludes itself). A client that is gone is passed on to the host as the end of its bytes.
+ * concludes itself). A client that is gone is passed on to the host as the end of its bytes. A client that breaks the
+ * protocol still gets what the host has to say to what came before, as it would without us, and then the code.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/websocket_internal.h"
 
@@ -47,15 +48,29 @@ static struct str text_of_code(uint16_t code)
 
 void websocket_violated(struct websocket *websocket, struct websocket_side *side, uint16_t code)
 {
-    struct websocket_side *other = websocket_other(websocket, side);
-
     websocket_ends(websocket, TUNNEL_BY_US, code);
-    websocket_tell(websocket, side, code, text_of_code(code));
     side->heard_out = true;
-    if (websocket_is_host(websocket, side))
-        websocket_tell(websocket, other, WS_CODE_INTERNAL, STR("the server broke the protocol"));
-    else
-        websocket_tell(websocket, other, WS_CODE_GOING_AWAY, STR(""));
+    if (websocket_is_host(websocket, side)) {
+        websocket_tell(websocket, side, code, text_of_code(code));
+        websocket_tell(websocket, websocket_other(websocket, side), WS_CODE_INTERNAL,
+                       STR("the server broke the protocol"));
+    } else {
+        websocket_tell(websocket, websocket_other(websocket, side), WS_CODE_GOING_AWAY, STR(""));
+        websocket->owed = code;
+        websocket->owed_ns = loop_now_ns(websocket_loop(websocket)) + WEBSOCKET_OWED_NS;
+    }
+}
+
+/* The host has said all that it had to say, or had its time for it. */
+static void pay(struct websocket *websocket)
+{
+    struct websocket_side *host = &websocket->sides[WEBSOCKET_HOST];
+    bool over = host->heard_out || host->ended || host->broken;
+
+    if (websocket->owed == 0 || (!over && loop_now_ns(websocket_loop(websocket)) < websocket->owed_ns))
+        return;
+    websocket_tell(websocket, &websocket->sides[WEBSOCKET_CLIENT], websocket->owed, text_of_code(websocket->owed));
+    websocket->owed = 0;
 }
 
 /* Its connection has ended. */
@@ -119,6 +134,7 @@ bool websocket_settle(struct websocket *websocket)
 {
     struct websocket_side *client = &websocket->sides[WEBSOCKET_CLIENT], *host = &websocket->sides[WEBSOCKET_HOST];
 
+    pay(websocket);
     leave(websocket);
     lose_host(websocket);
     lose_client(websocket);
@@ -211,6 +227,8 @@ uint64_t websocket_deadline_ns(struct websocket *websocket)
 {
     uint64_t at_ns = websocket->close_by_ns > 0 ? websocket->close_by_ns : idle_ns(websocket);
 
+    if (websocket->owed > 0)
+        at_ns = u64_min(at_ns, websocket->owed_ns);
     for (int i = 0; i < WEBSOCKET_SIDES; i++) {
         at_ns = u64_min(at_ns, dead_ns(websocket, &websocket->sides[i]));
         at_ns = u64_min(at_ns, ping_due_ns(websocket, &websocket->sides[i]));

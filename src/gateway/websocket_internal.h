@@ -9,6 +9,7 @@
 
 enum { WEBSOCKET_PIECE_BYTES = 65536 };         /* read at a time, and only when the other side has taken the last */
 #define WEBSOCKET_CLOSE_NS UINT64_C(5000000000) /* how long a closing handshake may take */
+#define WEBSOCKET_OWED_NS  UINT64_C(1000000000) /* how long a client that broke the protocol waits for its code */
 
 enum { WEBSOCKET_CLIENT, WEBSOCKET_HOST, WEBSOCKET_SIDES };
 
@@ -41,6 +42,8 @@ struct websocket {
     uint64_t began_ns;
     uint64_t moved_ns;    /* when something passed last, in either direction */
     uint64_t close_by_ns; /* it ends by then at the latest; 0: it does not end */
+    uint64_t owed_ns;     /* when the client gets `owed` at the latest */
+    uint16_t owed;        /* the code for the client's Close, behind what the host still sends; 0: none */
     uint16_t code;        /* what it ended with first, see websocket_ends; 0: it has not */
     uint8_t by;           /* enum tunnel_by */
     bool leaving;         /* both sides are to be told that we go away */

@@ -63,6 +63,10 @@ static void take_close(struct websocket *websocket, struct websocket_side *from,
 
     websocket_ends(websocket, websocket_is_host(websocket, from) ? TUNNEL_BY_HOST : TUNNEL_BY_CLIENT, piece->code);
     from->heard_out = true;
+    if (websocket->owed > 0) { /* the client gets its own */
+        chain_drop(&from->in, piece->size);
+        return;
+    }
     pass(websocket, from, piece->size);
     to->told = true;
 }
