@@ -1,5 +1,5 @@
 """test_keepalive_g5.py: how client connections end when they are idle or slow, items 100 to 109 of the keep-alive test matrix (G.5); 103
-is in test_tls_server.py, 105 to 107 are in test_client_limits.py, 108 in tests/unit/gateway/test_keep.c. SPDX-License-Identifier: Apache-2.0"""
+is in test_tls_server.py, 105 to 107 are in test_client_limits.py, more of 108 in tests/unit/gateway/test_keep.c. SPDX-License-Identifier: Apache-2.0"""
 import contextlib
 import re
 import threading
@@ -143,6 +143,36 @@ def test_104_a_byte_a_second_ends_at_the_deadline(make):
     assert client.ended()
     eventually(lambda: metric(running, 'holdfast_client_closes_total{reason="head_timeout",side="ours",listener="127.0.0.1:0"}') == 1,
                what="the ledger")
+
+
+def test_108_short_of_descriptors_the_idlest_go_first(make):
+    """Nobody waits to be accepted, and what is under way is not hurt; the ledger says why."""
+    release = threading.Event()
+
+    def waits(conn, request):
+        if request.target == "/slow":
+            release.wait(30)
+        conn.send(reply(b"done"))
+
+    origin = make.origin(waits)
+    config = proxy(origin, {"idle_timeout_min": "1s", "idle_timeout_max": "60s"}, {"holdfast/admin": {"listen": "127.0.0.1:0"}}, timeout="40s")
+    running = make.gateway(config, open_files=200)
+    active = make.client(running)
+    active.send_request("GET", "/slow")
+    origin.wait_requests(1)
+    first = [make.client(running) for _ in range(60)]
+    assert {client.get().status for client in first} == {200}
+    time.sleep(1.2)
+    later = []
+    for _ in range(150):
+        later.append(make.client(running))
+        assert later[-1].get().status == 200
+        time.sleep(0.01)
+    assert sum(client.ended(0.1) for client in first) >= 40, "those idle for longest have gone"
+    assert later[-1].get().status == 200
+    release.set()
+    assert active.read_response().status == 200
+    assert metric(running, 'holdfast_client_closes_total{reason="pressure",side="ours",listener="127.0.0.1:0"}') >= 20
 
 
 def test_109_a_request_at_the_last_moment_is_served(make):

@@ -214,6 +214,15 @@ def test_the_page_needs_nothing_else_and_escapes():
     assert not any(word in page for word in ("http://", "https://", "src=", "@import", "<script"))
 
 
+def test_packets_and_context_switches_are_told():
+    row = measured_row()
+    for name, value in (("switches_per_request", 0.125), ("segments_per_request", 4.25)):
+        row["lanes"]["holdfast"]["summary"][name] = value
+    heading, *lines = bench_report.table(row)
+    ours = dict(zip(heading, next(line for line in lines if line[0] == "holdfast")))
+    assert (ours["switches"], ours["segments"]) == ("0.125", "4.25")
+
+
 def test_the_document_tells_machine_versions_and_rows():
     text = bench_report.markdown(report_of(measured_row()))
     assert "nginx 1.22.1" in text and "| `keepalive-128-64` | holdfast at most 0.80 | 0.500 [0.500-0.500] |" in text
