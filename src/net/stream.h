@@ -16,6 +16,7 @@ struct stream_ops {
     enum io (*readv)(struct stream *stream, const struct iovec *parts, int count, size_t *got, struct error *err);
     enum io (*writev)(struct stream *stream, const struct iovec *parts, int count, size_t *sent, struct error *err);
     void (*shutdown_write)(struct stream *stream);
+    bool (*is_quiet)(const struct stream *stream); /* NULL: never known without a try */
     enum io (*peek)(struct stream *stream);
     bool (*facts)(struct stream *stream, struct tcp_facts *facts);
     bool (*local_addr)(struct stream *stream, struct addr *addr); /* NULL: it cannot tell */
@@ -41,6 +42,12 @@ static inline enum io stream_readv(struct stream *stream, const struct iovec *pa
                                    struct error *err)
 {
     return stream->ops->readv(stream, parts, count, got, err);
+}
+
+/* Is it known that stream_readv would answer IO_WAIT? Who asks first needs no room to read into. */
+static inline bool stream_is_quiet(const struct stream *stream)
+{
+    return stream->ops->is_quiet && stream->ops->is_quiet(stream);
 }
 
 /* Writes what fits. IO_OK: *sent > 0 (maybe less than all: then the next call answers IO_WAIT without a system call

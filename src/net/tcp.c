@@ -53,6 +53,13 @@ static enum io tcp_readv(struct stream *stream, const struct iovec *parts, int c
     return io;
 }
 
+static bool tcp_is_quiet(const struct stream *stream)
+{
+    const struct tcp *tcp = (const struct tcp *)(const void *)((const char *)stream - offsetof(struct tcp, stream));
+
+    return !(tcp->watch.ready & READY_READ);
+}
+
 static enum io tcp_writev(struct stream *stream, const struct iovec *parts, int count, size_t *sent, struct error *err)
 {
     struct tcp *tcp = tcp_of(stream);
@@ -181,6 +188,7 @@ static const struct stream_ops tcp_ops = {
     .readv = tcp_readv,
     .writev = tcp_writev,
     .shutdown_write = tcp_shutdown_write,
+    .is_quiet = tcp_is_quiet,
     .peek = tcp_peek,
     .facts = tcp_facts,
     .local_addr = tcp_local_addr,

@@ -137,7 +137,8 @@ static bool read_some(struct h1_conn *conn, size_t room)
     return io == IO_OK;
 }
 
-/* Reads until there is no more or no room. After a short read the second try costs no system call. */
+/* Reads until there is no more or no room. Behind a short read nothing more is known to be here: no buffer is taken to
+ * find that out. */
 static void fill(struct h1_conn *conn)
 {
     bool more = true;
@@ -150,7 +151,7 @@ static void fill(struct h1_conn *conn)
             conn->stalled = true;
             return;
         }
-        more = read_some(conn, room);
+        more = !stream_is_quiet(conn->base.stream) && read_some(conn, room);
     }
 }
 

@@ -78,9 +78,11 @@ TEST(tcp_does_not_ask_the_system_after_a_short_read)
     couple_open(&couple);
     CHECK_EQ(write_text(couple.near, STR("one"), &n), IO_OK);
     CHECK_EQ(read_later(&couple, couple.far, out, sizeof(out), &n), IO_OK);
+    CHECK(stream_is_quiet(couple.far));
     CHECK_EQ(write_text(couple.near, STR("two"), &n), IO_OK);
     CHECK_EQ(read_into(couple.far, out, sizeof(out), &n), IO_WAIT);
     net_stage_until_run(&couple.stage, &couple.stage.probes[1]);
+    CHECK(!stream_is_quiet(couple.far));
     CHECK_EQ(read_into(couple.far, out, sizeof(out), &n), IO_OK);
     CHECK_STR(str_of(out, n), STR("two"));
     couple_close(&couple);
@@ -96,6 +98,7 @@ TEST(tcp_asks_again_after_a_full_read)
     CHECK_EQ(write_text(couple.near, STR("onetwo"), &n), IO_OK);
     CHECK_EQ(read_later(&couple, couple.far, out, sizeof(out), &n), IO_OK);
     CHECK_STR(str_of(out, n), STR("one"));
+    CHECK(!stream_is_quiet(couple.far));
     CHECK_EQ(read_into(couple.far, out, sizeof(out), &n), IO_OK);
     CHECK_STR(str_of(out, n), STR("two"));
     CHECK_EQ(read_into(couple.far, out, sizeof(out), &n), IO_WAIT);
