@@ -26,8 +26,23 @@ static inline uint64_t word_equal(uint64_t word, uint8_t byte)
     return word_below(word ^ word_ones * byte, 1);
 }
 
-/* Does `test` find a byte of the text? The last word is filled up with 'x', or reaches back over bytes that were seen.
- */
+/* One to seven bytes, some of them twice, filled up with 'x'. */
+static inline uint64_t word_of_short(struct str text)
+{
+    char word[] = "xxxxxxxx";
+
+    if (text.len >= 4) {
+        memcpy(word, text.data, 4);
+        memcpy(word + 4, text.data + text.len - 4, 4);
+    } else {
+        word[0] = text.data[0];
+        word[1] = text.data[text.len / 2];
+        word[2] = text.data[text.len - 1];
+    }
+    return word_at(word);
+}
+
+/* Does `test` find a byte of the text? The last word of a longer one reaches back over bytes that were seen. */
 static inline __attribute__((always_inline)) bool words_find(struct str text, uint64_t (*test)(uint64_t word))
 {
     uint64_t found = 0;
@@ -35,14 +50,8 @@ static inline __attribute__((always_inline)) bool words_find(struct str text, ui
 
     for (; text.len - at >= 8; at += 8)
         found |= test(word_at(text.data + at));
-    if (at < text.len && text.len >= 8) {
-        found |= test(word_at(text.data + text.len - 8));
-    } else if (at < text.len) {
-        char last[] = "xxxxxxxx";
-
-        memcpy(last, text.data, text.len);
-        found |= test(word_at(last));
-    }
+    if (at < text.len)
+        found |= test(text.len >= 8 ? word_at(text.data + text.len - 8) : word_of_short(text));
     return found != 0;
 }
 

@@ -1,6 +1,7 @@
 /* write.c: formats heads. SPDX-License-Identifier: Apache-2.0 */
 #include "http/h1/write.h"
 
+#include "base/assert.h"
 #include "base/text.h"
 #include "http/h1/word.h"
 
@@ -60,27 +61,44 @@ static void put_cleaned(struct h1_writer *writer, struct str value)
     }
 }
 
-/* Received values are clean already; those that were made from bodies, parameters and settings may not be. As in Go, a
- * line end becomes a space rather than the message an error. */
-static void put_value(struct h1_writer *writer, struct str value)
+/* The value is clean. */
+static void put_line(struct h1_writer *writer, struct str name, struct str value)
 {
-    if (UNLIKELY(words_find(value, controls)))
-        put_cleaned(writer, value);
-    else
+    size_t len = name.len + value.len + 4;
+    char *line = writer->bytes + writer->len;
+
+    if (UNLIKELY(len >= H1_WRITE_BYTES - writer->len)) {
+        put(writer, name);
+        put(writer, STR(": "));
         put(writer, value);
+        put(writer, STR("\r\n"));
+        return;
+    }
+    memcpy(line, name.data, name.len);
+    memcpy(line + name.len, ": ", 2);
+    if (value.len > 0)
+        memcpy(line + name.len + 2, value.data, value.len);
+    memcpy(line + len - 2, "\r\n", 2);
+    writer->len += len;
 }
 
-static void put_line(struct h1_writer *writer, struct str name, struct str value)
+static void put_line_cleaned(struct h1_writer *writer, struct str name, struct str value)
 {
     put(writer, name);
     put(writer, STR(": "));
-    put_value(writer, value);
+    put_cleaned(writer, value);
     put(writer, STR("\r\n"));
 }
 
+/* Received values are clean already; those that were made from bodies, parameters and settings may not be. As in Go, a
+ * line end becomes a space rather than the message an error. */
 void h1_write_field(struct h1_writer *writer, const struct http_field *field)
 {
-    if (field->id != HEADER_OTHER || header_name_is_valid(field->name))
+    if (field->id == HEADER_OTHER && !header_name_is_valid(field->name))
+        return;
+    if (UNLIKELY(words_find(field->value, controls)))
+        put_line_cleaned(writer, field->name, field->value);
+    else
         put_line(writer, field->name, field->value);
 }
 
@@ -132,11 +150,11 @@ bool h1_write_absolute_line(struct h1_writer *writer, struct str method, struct 
 
 void h1_write_status_line(struct h1_writer *writer, uint16_t status)
 {
-    char digits[NUMBER_TEXT_BYTES];
+    char digits[] = {(char)('0' + status / 100), (char)('0' + status / 10 % 10), (char)('0' + status % 10), ' '};
 
+    ASSERT(status >= 100 && status <= 999);
     put(writer, STR("HTTP/1.1 "));
-    put(writer, str_of(digits, text_from_u64(status, digits)));
-    put(writer, STR(" "));
+    put(writer, str_of(digits, sizeof(digits)));
     put(writer, status_reason(status));
     put(writer, STR("\r\n"));
 }

@@ -28,7 +28,8 @@ bool h1_write_absolute_line(struct h1_writer *writer, struct str method, struct 
 void h1_write_status_line(struct h1_writer *writer, uint16_t status);
 
 void h1_write_field(struct h1_writer *writer, const struct http_field *field);
-void h1_write_known(struct h1_writer *writer, enum header_id id, struct str value); /* a field of names.def */
+/* A field of names.def, whose value is known to have no control bytes. */
+void h1_write_known(struct h1_writer *writer, enum header_id id, struct str value);
 void h1_write_number(struct h1_writer *writer, enum header_id id, uint64_t number);
 void h1_write_text(struct h1_writer *writer, struct str text); /* as it is; the caller knows what it does */
 
