@@ -102,16 +102,9 @@ static size_t padding(const char *at, size_t align)
     return (size_t)(-(uintptr_t)at & (align - 1));
 }
 
-static bool fits_page(const struct arena *arena, size_t size, size_t align)
+/* The next `size` bytes behind `pad`, which the page has. NULL: they are beyond the arena's limit. */
+static void *take_from_page(struct arena *arena, size_t size, size_t pad)
 {
-    size_t room = (size_t)(arena->end - arena->at), pad = padding(arena->at, align);
-
-    return pad <= room && size <= room - pad;
-}
-
-static void *take_from_page(struct arena *arena, size_t size, size_t align)
-{
-    size_t pad = padding(arena->at, align);
     char *piece = arena->at + pad;
 
     ASSERT_SLOW(size <= (size_t)(arena->end - piece));
@@ -152,16 +145,24 @@ static bool add_page(struct arena *arena)
     return true;
 }
 
+/* Apart, so that the way through the page at hand saves no registers. */
+static NOINLINE void *alloc_elsewhere(struct arena *arena, size_t size, size_t align)
+{
+    if (size > arena->page_bytes - ALIGN_MAX)
+        return take_large(arena, size);
+    return add_page(arena) ? take_from_page(arena, size, padding(arena->at, align)) : NULL;
+}
+
 void *arena_alloc(struct arena *arena, size_t size, size_t align)
 {
+    size_t room = (size_t)(arena->end - arena->at), pad = padding(arena->at, align);
+
     ASSERT(align > 0 && align <= ALIGN_MAX && (align & (align - 1)) == 0);
     if (size > arena->bytes_max - arena->used)
         return NULL;
-    if (fits_page(arena, size, align))
-        return take_from_page(arena, size, align);
-    if (size > arena->page_bytes - ALIGN_MAX)
-        return take_large(arena, size);
-    return add_page(arena) ? take_from_page(arena, size, align) : NULL;
+    if (LIKELY(size <= room && pad <= room - size))
+        return take_from_page(arena, size, pad);
+    return alloc_elsewhere(arena, size, align);
 }
 
 void *arena_zero(struct arena *arena, size_t size)

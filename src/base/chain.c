@@ -35,6 +35,8 @@ void chain_clear(struct chain *chain)
 {
     struct block *block, *next;
 
+    if (!chain->first)
+        return;
     ASSERT(!is_reserved(chain));
     for (block = chain->first; block; block = next) {
         next = block->next;

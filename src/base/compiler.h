@@ -11,6 +11,7 @@
 #define PRINTF_LIKE(format_at, first_at) __attribute__((format(printf, format_at, first_at)))
 #define NORETURN                         __attribute__((noreturn))
 #define ALWAYS_INLINE                    inline __attribute__((always_inline)) /* where it was measured to pay */
+#define NOINLINE                         __attribute__((noinline))
 #define LIKELY(x)                        __builtin_expect(!!(x), 1)
 #define UNLIKELY(x)                      __builtin_expect(!!(x), 0)
 

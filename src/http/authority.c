@@ -20,8 +20,8 @@ static bool is_hex(char c)
 /* A byte of reg-name (RFC 3986 3.2.2) other than an escape. The comma is left out: it is in no name, but in lists. */
 static bool is_name_byte(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c != '\0' && strchr("-._~!$&'()*+;=", c));
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
+           (c != '\0' && strchr("_~!$&'()*+;=", c));
 }
 
 /* How many bytes at the front are a name. */

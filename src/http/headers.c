@@ -67,7 +67,9 @@ void headers_remove_id(struct http_headers *headers, enum header_id id)
     uint32_t kept = 0;
 
     ASSERT(id != HEADER_OTHER);
-    for (uint32_t i = 0; i < headers->count; i++)
+    while (kept < headers->count && headers->fields[kept].id != id)
+        kept++;
+    for (uint32_t i = kept; i < headers->count; i++)
         if (headers->fields[i].id != id)
             headers->fields[kept++] = headers->fields[i];
     headers->count = kept;
