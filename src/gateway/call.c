@@ -147,7 +147,7 @@ static bool client_has_failed(const struct exchange *x)
     if (!x->stream || x->stream->gone)
         return x->stream != NULL;
     http_facts(x->client->conn, &facts);
-    return facts.last_error.fault != FAULT_NONE;
+    return facts.last_error != NULL;
 }
 
 enum io call_pump_request(struct exchange *x)

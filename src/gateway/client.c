@@ -131,8 +131,8 @@ static void run_client(struct task *task)
     if (!take_h2c(client))
         return;
     for (;;) {
-        struct http_stream *stream = NULL;
-        struct error err = {0};
+        struct http_stream *stream;
+        struct error err;
         enum io io = http_accept(client->conn, &stream, &err);
 
         if (io == IO_WAIT)

@@ -93,7 +93,7 @@ struct http_conn_facts { /* for dumps, logs and the ledger */
     bool raced;            /* server role: bytes came at a conn that we closed while it was idle */
     uint64_t late_ns; /* ... as its time was up: how long after what its last answer promised; 0: none was, or HTTP/2 */
     int64_t hint_timeout_s, hint_max; /* the peer's Keep-Alive field; -1: none */
-    struct error last_error;          /* fault NONE when it ended in order */
+    const struct error *last_error;   /* the conn's; NULL: nothing went wrong */
 };
 
 struct http_conn_ops {

@@ -17,7 +17,7 @@ struct reading {
     uint32_t hosts, lengths, codings, upgrades;
     bool lengths_differ, switches;
     int64_t length_number;
-    struct str options[OPTIONS_MAX]; /* names of Connection that are no known field */
+    struct str *options; /* names of Connection that are no known field; room for OPTIONS_MAX */
     uint32_t option_count;
 };
 
@@ -320,7 +320,9 @@ static void take_upgrade(struct message *message)
 
 bool semantics_request(struct http_head *head, struct http_framing *framing, struct error *err)
 {
-    struct message message = {.head = head, .framing = framing, .fault = FAULT_CLIENT, .err = err};
+    struct str options[OPTIONS_MAX];
+    struct message message = {
+        .head = head, .framing = framing, .fault = FAULT_CLIENT, .err = err, .reading = {.options = options}};
     const struct reading *reading = &message.reading;
 
     *framing = (struct http_framing){0};
@@ -339,7 +341,9 @@ bool semantics_request(struct http_head *head, struct http_framing *framing, str
 
 bool semantics_response(struct http_head *head, bool no_body, struct http_framing *framing, struct error *err)
 {
-    struct message message = {.head = head, .framing = framing, .fault = FAULT_UPSTREAM, .err = err};
+    struct str options[OPTIONS_MAX];
+    struct message message = {
+        .head = head, .framing = framing, .fault = FAULT_UPSTREAM, .err = err, .reading = {.options = options}};
     const struct reading *reading = &message.reading;
     bool bodyless = !status_has_body(head->status);
 

@@ -155,9 +155,8 @@ void h1_facts(const struct http_conn *base, struct http_conn_facts *facts)
         .late_ns = h1_late_ns(conn),
         .hint_timeout_s = conn->hint_timeout_s,
         .hint_max = conn->hint_max,
+        .last_error = conn->failure,
     };
-    if (conn->failure)
-        facts->last_error = *conn->failure;
 }
 
 void h1_note_failure(struct h1_conn *conn, const struct error *err)

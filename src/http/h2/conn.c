@@ -133,9 +133,8 @@ void h2_facts(const struct http_conn *base, struct http_conn_facts *facts)
         .raced = conn->raced,
         .hint_timeout_s = -1,
         .hint_max = -1,
+        .last_error = conn->failure,
     };
-    if (conn->failure)
-        facts->last_error = *conn->failure;
 }
 
 void h2_note_failure(struct h2_conn *conn, const struct error *err)
