@@ -221,6 +221,7 @@ struct frontend *frontend_new(const struct frontend_options *options)
     frontend->h2_rules = h2_rules_of(generation_service(options->generation));
     frontend->h2_rules.tunnels = has_tunnels(options->generation);
     frontend->conn_options.h2 = &frontend->h2_rules;
+    frontend->conn_options.dates = &frontend->dates;
     frontend->conn_options.h2_counts = &frontend->h2_counts;
     frontend->h2c =
         generation_service(options->generation)->use_h2c || generation_service(options->generation)->router.use_h2c;

@@ -85,6 +85,7 @@ struct frontend {
     struct access_log *access_log; /* NULL: none is written */
     struct http_conn_options conn_options;
     struct h2_rules h2_rules;
+    struct http_dates dates;
     bool h2c;            /* without TLS too, to who speaks it from the first byte */
     struct list doors;   /* listeners */
     struct list clients; /* open client connections, in the order in which they came until a drain begins */

@@ -78,6 +78,7 @@ struct http_conn_options {
     uint64_t linger_ns;   /* how long a closed sending side keeps reading so that the last answer is not lost; 0: 2 s */
     uint32_t requests_max;       /* after so many, the answer says Connection: close; 0: no limit */
     bool keep_alive_header;      /* send Keep-Alive: timeout=, max= on answers that keep the connection */
+    struct http_dates *dates;    /* of all conns of a worker, borrowed; NULL: each answer makes its own Date */
     const struct h2_rules *h2;   /* HTTP/2 only (h2/h2.h), borrowed as the counts; NULL: its default */
     struct h2_counts *h2_counts; /* NULL: nobody counts */
     /* Client role. */

@@ -47,3 +47,13 @@ struct str http_date(uint64_t wall_ns, char out[HTTP_DATE_BYTES])
     put_digits(out + 23, second % 60, 2);
     return str_of(out, HTTP_DATE_BYTES - 1);
 }
+
+struct str http_date_of(struct http_dates *dates, uint64_t wall_ns)
+{
+    uint64_t second = wall_ns / 1000000000;
+
+    if (second != dates->second || dates->text[0] == '\0')
+        http_date(wall_ns, dates->text);
+    dates->second = second;
+    return str_of(dates->text, HTTP_DATE_BYTES - 1);
+}

@@ -85,4 +85,11 @@ bool method_is_idempotent(struct str method); /* GET HEAD OPTIONS TRACE PUT DELE
 enum { HTTP_DATE_BYTES = 30 };
 struct str http_date(uint64_t wall_ns, char out[HTTP_DATE_BYTES]);
 
+/* The same, made once for each second; a zeroed one has none yet. The text holds until the next call. */
+struct http_dates {
+    uint64_t second;
+    char text[HTTP_DATE_BYTES];
+};
+struct str http_date_of(struct http_dates *dates, uint64_t wall_ns);
+
 #endif

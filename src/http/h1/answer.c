@@ -13,9 +13,11 @@ static bool has_date(const struct http_headers *headers)
 
 static void write_date(const struct h1_conn *conn, struct h1_writer *writer)
 {
+    struct http_dates *dates = conn->options->dates;
+    uint64_t wall_ns = loop_wall_ns(conn->base.loop);
     char date[HTTP_DATE_BYTES];
 
-    h1_write_known(writer, HEADER_DATE, http_date(loop_wall_ns(conn->base.loop), date));
+    h1_write_known(writer, HEADER_DATE, dates ? http_date_of(dates, wall_ns) : http_date(wall_ns, date));
 }
 
 /* RFC 9110 8.6: to HEAD and in 304 the field tells what a GET would give, when that is known. */

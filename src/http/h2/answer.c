@@ -20,8 +20,12 @@ static bool begin(struct answer *answer, const struct http_head *head, uint16_t 
 
 static void add_date(const struct h2_conn *conn, struct answer *answer, const struct http_headers *headers)
 {
+    struct http_dates *dates = conn->options->dates;
+    uint64_t wall_ns = loop_wall_ns(conn->base.loop);
+
     if (!headers_get_id(headers, HEADER_DATE).data)
-        h2_block_add(&answer->block, STR("date"), http_date(loop_wall_ns(conn->base.loop), answer->date));
+        h2_block_add(&answer->block, STR("date"),
+                     dates ? http_date_of(dates, wall_ns) : http_date(wall_ns, answer->date));
 }
 
 static enum io finish(struct h2_stream *stream, struct answer *answer, int result, struct error *err)

@@ -68,6 +68,25 @@ TEST(dates_are_those_of_the_calendar)
     }
 }
 
+TEST(dates_are_made_once_for_each_second)
+{
+    static const struct {
+        uint64_t second;
+        const char *text;
+    } rows[] = {
+        {0, "Thu, 01 Jan 1970 00:00:00 GMT"},
+        {0, "Thu, 01 Jan 1970 00:00:00 GMT"},
+        {978307199, "Sun, 31 Dec 2000 23:59:59 GMT"},
+        {978307199, "Sun, 31 Dec 2000 23:59:59 GMT"},
+        {978307200, "Mon, 01 Jan 2001 00:00:00 GMT"},
+        {978307199, "Sun, 31 Dec 2000 23:59:59 GMT"}, /* the calendar was set back */
+    };
+    struct http_dates dates = {0};
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        CHECK_STR(http_date_of(&dates, rows[i].second * 1000000000 + 999999999), str_from(rows[i].text));
+}
+
 TEST(each_day_follows_the_one_before)
 {
     static const unsigned lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
