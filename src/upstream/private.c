@@ -52,20 +52,20 @@ static bool names_binding_scheme(struct str value)
     return false;
 }
 
-static bool is_field_of(const struct http_head *head, uint16_t id)
-{
-    if (head->status == 0)
-        return id == HEADER_AUTHORIZATION || id == HEADER_PROXY_AUTHORIZATION;
-    return id == HEADER_WWW_AUTHENTICATE || id == HEADER_PROXY_AUTHENTICATE;
-}
-
 bool private_is_bound_by(const struct http_head *head)
 {
-    if (head->status != 0 && head->status != 401 && head->status != 407)
+    bool request = head->status == 0;
+    enum header_id ours = request ? HEADER_AUTHORIZATION : HEADER_WWW_AUTHENTICATE;
+    enum header_id proxys = request ? HEADER_PROXY_AUTHORIZATION : HEADER_PROXY_AUTHENTICATE;
+
+    if (!request && head->status != 401 && head->status != 407)
         return false;
-    for (size_t i = 0; i < head->headers.count; i++)
-        if (is_field_of(head, head->headers.fields[i].id) && names_binding_scheme(head->headers.fields[i].value))
+    for (size_t i = 0; i < head->headers.count; i++) {
+        const struct http_field *field = &head->headers.fields[i];
+
+        if (UNLIKELY(field->id == ours || field->id == proxys) && names_binding_scheme(field->value))
             return true;
+    }
     return false;
 }
 

@@ -44,15 +44,18 @@ void whatif_free(struct whatif *model)
         free(model->stack);
 }
 
-/* The least cap that has room for such a depth; WHATIF_CAPS: none. */
-static unsigned cap_for(uint64_t depth)
+/* The first of `count` steps that is not below the value; count: none. Most often it is the very first: a busy
+ * connection is taken from the top of the stack, a moment after it came there. */
+static unsigned step_for(const uint32_t *steps, unsigned count, uint64_t value)
 {
-    unsigned low = 0, high = WHATIF_CAPS;
+    unsigned low = 0, high = count;
 
+    if (value <= steps[0])
+        return 0;
     while (low < high) {
         unsigned middle = (low + high) / 2;
 
-        if (caps[middle] >= depth)
+        if (steps[middle] >= value)
             high = middle;
         else
             low = middle + 1;
@@ -60,20 +63,16 @@ static unsigned cap_for(uint64_t depth)
     return low;
 }
 
+/* The least cap that has room for such a depth; WHATIF_CAPS: none. */
+static unsigned cap_for(uint64_t depth)
+{
+    return step_for(caps, WHATIF_CAPS, depth);
+}
+
 /* The least timeout that lets it be idle for so long. */
 static unsigned time_for(uint64_t idle_ns)
 {
-    unsigned low = 0, high = WHATIF_TIMES - 1;
-
-    while (low < high) {
-        unsigned middle = (low + high) / 2;
-
-        if (whatif_time_ns(middle) >= idle_ns)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return low;
+    return step_for(times_ms, WHATIF_TIMES - 1, idle_ns / 1000000 + (idle_ns % 1000000 > 0));
 }
 
 static void set(_Atomic uint32_t *number, uint32_t value)
