@@ -100,14 +100,20 @@ static void start_deadline(struct exchange *x)
     int64_t timeout_ns = x->endpoint->timeout_ns;
     uint64_t now_ns = loop_now_ns(exchange_loop(x)), at_ns = TIMER_OFF, own_ns;
 
-    if (timeout_ns != 0)
-        at_ns = now_ns + (timeout_ns > 0 ? (uint64_t)timeout_ns : 0);
+    if (timeout_ns > 0)
+        at_ns = now_ns + (uint64_t)timeout_ns;
     if (UNLIKELY(x->grpc) && grpc_timeout(x->request, &own_ns)) {
         x->due_ns = now_ns + own_ns;
         at_ns = u64_min(at_ns, x->due_ns);
     }
     if (at_ns != TIMER_OFF)
         timer_set(exchange_loop(x), &x->deadline, at_ns);
+}
+
+static enum progress too_late(struct exchange *x)
+{
+    error_set(&x->error, FAULT_UPSTREAM, ERROR_DEADLINE, "context deadline exceeded");
+    return exchange_fail(x);
 }
 
 /* Endpoints that take a body. One that is announced too large is refused before a backend hears of it. */
@@ -123,6 +129,8 @@ static enum progress take_request(struct exchange *x)
         return go_to(x, EXCHANGE_REQUEST);
     if (x->endpoint->traffic != CLASS_SHORT && !lasting_admit(x))
         return lasting_refuse(x);
+    if (x->endpoint->timeout_ns < 0)
+        return too_late(x); /* a timer might come behind a quick answer */
     start_deadline(x);
     return early_begin(x);
 }
@@ -265,8 +273,7 @@ static enum progress expire(struct exchange *x)
     if (x->watch && x->state == EXCHANGE_RELAY)
         return stream_expire(x);
     x->deadline.fired = false;
-    error_set(&x->error, FAULT_UPSTREAM, ERROR_DEADLINE, "context deadline exceeded");
-    return exchange_fail(x);
+    return too_late(x);
 }
 
 static void exchange_run(struct task *task)

@@ -201,7 +201,7 @@ def test_a_method_krakend_does_not_register_is_skipped_and_said(check):
     assert code == 0 and "LINK" in text
 
 
-EXAMPLES = sorted((ROOT / "examples").glob("*.json")) or [None]
+EXAMPLES = sorted((ROOT / "examples").rglob("*.json")) or [None]
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path and path.name)
