@@ -3,7 +3,8 @@
 
   h2_driver.py --proxy 127.0.0.1:8443 [--tls] --backend 127.0.0.1:9001 [--pid PID] [--only REGEX] [-v]
 
-It is client and HTTP/1 backend at once, as h1_driver.py. Group E, a bad HTTP/2 backend, is for when there is one.
+It is client and HTTP/1 backend at once, as h1_driver.py. Group E, a bad HTTP/2 backend,
+has a host of its own: h2_backend.py.
 SPDX-License-Identifier: Apache-2.0
 """
 import argparse
@@ -26,6 +27,12 @@ LONG = {"H2-140"}  # needs more than a minute
 def load_cases(path=CASES):
     cases = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))["cases"]
     return [case for case in cases if not case["group"].startswith("E") and case["id"] not in LONG]
+
+
+def load_bad_backends(path=CASES):
+    """Group E: see test_h2_bad_backends.py."""
+    cases = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))["cases"]
+    return [case for case in cases if case["group"].startswith("E")]
 
 
 def context():
