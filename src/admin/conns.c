@@ -246,6 +246,7 @@ static void write_upstream(struct json_writer *writer, const struct pool_row *ro
     if (row->made_for < REASONS)
         member_text(writer, &first, "reason", reason_name(row->made_for));
     member_u64(writer, &first, "requests", row->uses);
+    member_u64(writer, &first, "coalesced", row->guests);
     member_seconds(writer, &first, "age_seconds", row->age_ns, UINT64_MAX);
     member_seconds(writer, &first, "idle_seconds", row->idle_ns, UINT64_MAX);
     member_u64(writer, &first, "bytes_in", row->bytes_in);

@@ -165,6 +165,7 @@ static void write_pool(struct json_writer *writer, const struct host *host)
     write_member(writer, "warm", totals.requests_warm);
     write_member(writer, "reused", totals.requests_reused);
     write_member(writer, "shared", totals.requests_shared);
+    write_member(writer, "coalesced", totals.requests_coalesced);
     write_member(writer, "new", totals.requests_new);
     write_member(writer, "stale", totals.stale);
     write_member(writer, "closed_idle", totals.closed_idle);

@@ -31,7 +31,7 @@ struct upstream_block {
     bool decoded_given;
     bool keep_alive_hints, learn, handshake_given, pool_given;
     bool resend_given, pick_given, age_given, requests_given, idle_given, hints_given, learn_given, cap_given,
-        queue_given, floor_given, user_timeout_given, interval_given, count_given;
+        queue_given, floor_given, user_timeout_given, interval_given, count_given, coalesce, coalesce_given;
 };
 
 /* clang-format off */
@@ -74,6 +74,8 @@ static const struct option rows[] = {
                .help = "Failures in a row until a host rests; 0: never."),
     OPTION_ENUM(struct upstream_block, "protocol", protocol, .names = protocol_names, .preset_text = "auto", SEEN(protocol_given),
                 .help = "What hosts are spoken to in: http/1.1; auto (https hosts choose by ALPN, HTTP/2 first); h2; h2c (http hosts, prior knowledge)."),
+    OPTION_BOOL(struct upstream_block, "coalesce", coalesce, SEEN(coalesce_given),
+                .help = "HTTP/2 connections to other https hosts will do, where address and certificate allow."),
     OPTION_ENUM(struct upstream_block, "send_proxy_protocol", header, .names = header_names, .preset_text = "off", SEEN(header_given),
                 .help = "Tell hosts who the client is in a PROXY header, on connections for each client: off, v1, v2."),
     OPTION_ENUM(struct upstream_block, "class", traffic, .names = class_names, .preset_text = "short", SEEN(class_given),
@@ -148,6 +150,8 @@ static void take(struct transport *transport, const struct upstream_block *block
         take_source(transport, block, path, report);
     if (block->protocol_given)
         transport->protocol = (enum upstream_protocol)block->protocol;
+    if (block->coalesce_given)
+        transport->coalesce = block->coalesce;
     if (block->header_given)
         transport->proxy_header = (uint8_t)block->header;
     if (block->eject_given)

@@ -57,6 +57,8 @@ static const struct rule {
     {"max_requests_per_connection", keeps_none, "beside disable_keep_alives", "remove one of the two"},
     {"min_idle_per_host", keeps_none, "beside disable_keep_alives", "remove one of the two"},
     {"min_idle_per_host", introduces, "beside send_proxy_protocol: each connection belongs to a client", "remove one of the two"},
+    {"coalesce", keeps_none, "beside disable_keep_alives", "remove one of the two"},
+    {"coalesce", introduces, "beside send_proxy_protocol: each connection belongs to a client", "remove one of the two"},
     {"tcp_keep_alive_interval", probes_nobody, "beside a negative dialer_keep_alive", "give dialer_keep_alive a duration"},
     {"tcp_keep_alive_count", probes_nobody, "beside a negative dialer_keep_alive", "give dialer_keep_alive a duration"},
 };

@@ -194,3 +194,28 @@ void tls_info(struct stream *stream, struct tls_info *info)
         .resumed = SSL_session_reused(tls->ssl) == 1,
     };
 }
+
+static bool certificate_names(X509 *certificate, unsigned flags, struct str name)
+{
+    struct addr addr;
+
+    if (addr_parse_ip(name, &addr))
+        return X509_check_ip(certificate, addr.ip, addr.family == ADDR_IPV4 ? 4 : 16, 0) == 1;
+    if (str_ends(name, STR(".")))
+        name.len--;
+    return name.len > 0 && X509_check_host(certificate, name.data, name.len, flags, NULL) == 1;
+}
+
+bool tls_is_for(struct stream *stream, struct str name)
+{
+    struct tls_stream *tls = tls_of(stream);
+    X509 *certificate;
+
+    ASSERT(stream->ops == &tls_client_ops);
+    ASSERT(tls->shaken);
+    if (tls->profile->insecure || SSL_get_verify_result(tls->ssl) != X509_V_OK)
+        return false;
+    certificate = SSL_get0_peer_certificate(tls->ssl);
+    return certificate &&
+           certificate_names(certificate, X509_VERIFY_PARAM_get_hostflags(SSL_get0_param(tls->ssl)), name);
+}

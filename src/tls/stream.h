@@ -45,4 +45,8 @@ struct tls_info {
 /* After the handshake; texts live as long as the stream. */
 void tls_info(struct stream *stream, struct tls_info *info);
 
+/* After the handshake: was the peer's certificate verified, and is it for this name or IP literal too, by the same
+ * rules? Resumed sessions remember it. */
+bool tls_is_for(struct stream *stream, struct str name);
+
 #endif

@@ -187,6 +187,7 @@ static enum io advance(struct fetch *fetch, struct error *err)
     case FETCH_PICK:
     case FETCH_ASK:
     case FETCH_QUEUE:
+    case FETCH_LOOKUP:
     case FETCH_JOIN:
     case FETCH_DIAL:
         return fetch_connect(fetch, err);

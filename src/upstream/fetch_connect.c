@@ -241,12 +241,9 @@ static bool join(struct fetch *fetch)
     return true;
 }
 
-static enum io pick(struct fetch *fetch, struct error *err)
+/* No connection to the host is at hand, nor will one be that others make. */
+static enum io look_further(struct fetch *fetch, struct error *err)
 {
-    if (take_private(fetch) || (is_turn(fetch) && take_idle(fetch)))
-        return IO_OK;
-    if (is_turn(fetch) && join(fetch))
-        return IO_WAIT;
     demand_miss(fetch->options.host, loop_now_ns(fetch_loop(fetch)));
     if (!is_turn(fetch) || !ask_others(fetch))
         return dial_or_queue(fetch, err);
@@ -254,6 +251,36 @@ static enum io pick(struct fetch *fetch, struct error *err)
     timer_set(fetch_loop(fetch), &fetch->queue_timer, loop_now_ns(fetch_loop(fetch)) + HANDOFF_HEAD_START_NS);
     join_race(fetch);
     return IO_WAIT;
+}
+
+/* The host's addresses are known now, or asked for: does a connection to another host lead to one of them? */
+static enum io coalesce(struct fetch *fetch, struct error *err)
+{
+    if (!coalesce_is_ready(fetch->coalescing)) {
+        fetch->state = FETCH_LOOKUP;
+        return IO_WAIT;
+    }
+    if (!is_turn(fetch) || !take_idle(fetch))
+        fetch->pooled = coalesce_take(fetch->coalescing, is_repeatable(fetch));
+    fetch->coalescing = NULL;
+    if (!fetch->pooled)
+        return look_further(fetch, err);
+    fetch->state = FETCH_GIVE;
+    return IO_OK;
+}
+
+static enum io pick(struct fetch *fetch, struct error *err)
+{
+    const struct fetch_options *options = &fetch->options;
+
+    if (take_private(fetch) || (is_turn(fetch) && take_idle(fetch)))
+        return IO_OK;
+    if (is_turn(fetch) && join(fetch))
+        return IO_WAIT;
+    if (UNLIKELY(options->transport->coalesce) && may_be_kept(fetch))
+        fetch->coalescing =
+            coalesce_begin(options->pool, options->host, options->transport, fetch->arena, fetch->waiter);
+    return fetch->coalescing ? coalesce(fetch, err) : look_further(fetch, err);
 }
 
 /* A dial of another has ended, or a connection in use has room. */
@@ -397,6 +424,8 @@ enum io fetch_connect(struct fetch *fetch, struct error *err)
     switch (fetch->state) {
     case FETCH_PICK:
         return pick(fetch, err);
+    case FETCH_LOOKUP:
+        return coalesce(fetch, err);
     case FETCH_ASK:
         return await_answer(fetch, err);
     case FETCH_QUEUE:
@@ -427,5 +456,7 @@ void fetch_stop_connecting(struct fetch *fetch, enum dial_end end)
     leave_queue(fetch);
     leave_race(fetch);
     pool_leave_dials(fetch->options.pool, fetch->options.host, &fetch->joining);
+    coalesce_end(fetch->coalescing);
+    fetch->coalescing = NULL;
     pool_stop_asking(fetch->options.pool, &fetch->wish);
 }

@@ -4,6 +4,7 @@
 #define HOLDFAST_UPSTREAM_FETCH_INTERNAL_H
 
 #include "base/assert.h"
+#include "upstream/coalesce.h"
 #include "upstream/fetch.h"
 #include "upstream/flight.h"
 #include "upstream/handoff.h"
@@ -14,6 +15,7 @@ enum { REPLAY_BYTES = 65536 }; /* of a request's body, kept until the answer's h
 
 enum fetch_state {
     FETCH_PICK,   /* needs a connection */
+    FETCH_LOOKUP, /* a connection to another host may do: the addresses of its own are asked for */
     FETCH_ASK,    /* another worker has some: its answer is awaited */
     FETCH_QUEUE,  /* waits for one at the cap of the host */
     FETCH_JOIN,   /* others dial a connection that will carry many: it waits for those */
@@ -38,6 +40,7 @@ struct fetch {
     struct gate_waiter race_waiter; /* in ASK and DIAL */
     struct pool_wish wish;          /* in ASK and QUEUE */
     struct pool_joining joining;    /* in JOIN */
+    struct coalescing *coalescing;  /* in LOOKUP */
     uint64_t queue_end_ns;          /* when it gives up; 0: it was not in the queue */
     enum error_code lack;           /* why it may not dial: pressure_fd, pressure_port, or none */
     struct timer head_timer, continue_timer, proof_timer;

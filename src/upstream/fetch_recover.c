@@ -280,6 +280,8 @@ enum io fetch_lost_path(struct fetch *fetch, struct error *err)
 bool fetch_try_elsewhere(struct fetch *fetch, const struct http_head *answer)
 {
     ASSERT(answer->status == 421);
+    if (fetch->pooled->host != fetch->options.host)
+        coalesce_unlearn(fetch->options.host);
     if (!fetch->pooled->conn->multiplexed || !fetch->stats.reused || fetch->resends > 0 || fetch->replay_lost ||
         fetch->options.transport->resend == RESEND_OFF)
         return false;

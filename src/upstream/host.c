@@ -405,6 +405,7 @@ void host_totals(const struct host *host, struct host_totals *totals)
         totals->requests_reused += count_of(&counts->requests_reused);
         totals->requests_new += count_of(&counts->requests_new);
         totals->requests_shared += count_of(&counts->requests_shared);
+        totals->requests_coalesced += count_of(&counts->requests_coalesced);
         totals->streams += count_of(&counts->streams);
         totals->connections_opened += count_of(&counts->connections_opened);
         totals->connections_closed += count_of(&counts->connections_closed);

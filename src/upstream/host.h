@@ -33,7 +33,8 @@ struct host_counts {
     _Atomic uint64_t requests_new;                 /* requests whose own dial was used */
     _Atomic uint64_t requests_shared; /* requests that joined others on a connection in use (shared.h); every request is
                                          one of these three */
-    _Atomic uint64_t streams;         /* requests now on connections that carry many */
+    _Atomic uint64_t requests_coalesced; /* of the reused and shared: on a connection to another host (coalesce.h) */
+    _Atomic uint64_t streams;            /* requests now on connections that carry many */
     _Atomic uint64_t
         beside; /* requests now beside the first of such a connection, or waiting for the dial of another */
     _Atomic uint64_t connections_opened;
@@ -102,6 +103,7 @@ struct host {
     _Atomic bool http1_required;   /* it chose HTTP/2, and then wanted HTTP/1.1: nothing else is offered to it */
     _Atomic uint32_t streams_max;  /* of its last HTTP/2 connection, at once; 0: there was none */
     _Atomic bool ping_shy;         /* it has ended one for too many PINGs */
+    _Atomic bool apart;            /* it has said 421 on a connection to another host (coalesce.h) */
     struct demand demand;          /* how many connections it needs at once */
     struct path path;              /* does the way there carry bytes? */
     struct quarantine quarantine;  /* does it keep to its own answers? */
@@ -170,10 +172,10 @@ static inline void host_count_add(_Atomic uint64_t *count, int64_t change)
 
 /* The sum over all workers, read while they run. What is between two workers counts as idle. */
 struct host_totals {
-    uint64_t requests_reused, requests_new, requests_shared, streams, connections_opened, connections_closed,
-        dial_failures, proxy_failures, handshakes_full, handshakes_resumed, handshake_failures, handshake_ns, stale,
-        closed_idle, resends, idle, active, dialing, failures, warming, requests_warm, moved, waiting, racing,
-        failovers;
+    uint64_t requests_reused, requests_new, requests_shared, requests_coalesced, streams, connections_opened,
+        connections_closed, dial_failures, proxy_failures, handshakes_full, handshakes_resumed, handshake_failures,
+        handshake_ns, stale, closed_idle, resends, idle, active, dialing, failures, warming, requests_warm, moved,
+        waiting, racing, failovers;
     uint64_t ejections, resting; /* rests begun ever; 1 while it rests */
     uint64_t dead_paths, silences, strays, quarantines, shed_by_fd, shed_by_port;
     uint64_t time_waits; /* by the last sample (time_wait.h) */

@@ -505,6 +505,11 @@ struct pooled *pool_take_any(struct pool *pool, struct host *host, const struct 
     return take(pool, host, transport, CARE_LOOK);
 }
 
+struct pooled *pool_take_this(struct pooled *pooled, bool repeatable)
+{
+    return try_to_use(pooled, repeatable ? CARE_NONE : CARE_FULL) == TAKEN ? lend_idle(pooled) : NULL;
+}
+
 /* What may be sent again gets the oldest; what may not, the least risky. */
 struct pooled *pool_spare(struct pool *pool, struct host *host, bool repeatable)
 {

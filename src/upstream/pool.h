@@ -38,6 +38,7 @@ struct pooled {
     uint64_t old_at_ns;          /* not used again from then on; UINT64_MAX: never */
     uint64_t idle_limit_ns;      /* how long it may stay idle */
     uint32_t uses;               /* requests it was lent for */
+    uint32_t guests;             /* ... of them for other hosts (coalesce.h) */
     uint32_t streams;            /* of those that carry many: requests it is lent for now; 0 for others */
     uint64_t heard_ns;           /* the same: when an answer began on it last, or it became active */
     uint64_t pinged_ns;          /* the same: when it was asked for a sign of life; 0: never */
@@ -116,8 +117,8 @@ struct pool_row {
     struct host *host;
     enum pool_row_state { POOL_ROW_IDLE, POOL_ROW_ACTIVE, POOL_ROW_SENTINEL } state;
     bool warm, bound, tls;
-    enum reason made_for; /* why the request that made it had no kept one; REASONS: no request has had it yet */
-    uint32_t uses;
+    enum reason made_for;     /* why the request that made it had no kept one; REASONS: no request has had it yet */
+    uint32_t uses, guests;    /* requests it was lent for; of them for other hosts */
     uint64_t age_ns, idle_ns; /* idle_ns: when active, before this use */
     uint64_t bytes_in, bytes_out, rtt_ns;
     const char *protocol;          /* as ALPN calls it */

@@ -53,6 +53,8 @@ void pool_settle(struct pooled *pooled, const struct transport *transport);
 void pool_destroy(struct pooled *pooled, enum reason reason, enum side side);
 /* An idle connection that was just looked at, for another worker; NULL: none. Dead and expired ones are closed. */
 struct pooled *pool_spare(struct pool *pool, struct host *host, bool repeatable);
+/* This very one, which is idle, lent; NULL: it will not do. It may be gone after that. */
+struct pooled *pool_take_this(struct pooled *pooled, bool repeatable);
 /* Takes an idle one out of the lists and this worker's count; the process's counts stay as they are. */
 void pool_unlink(struct pooled *pooled);
 void pool_uncount_idle(struct pool *pool, struct host *host); /* one less in the process */
@@ -81,6 +83,8 @@ static inline void pool_tell_oldest(struct pool *pool, const struct host *host)
 /* shared.c: of connections that carry many requests at once */
 struct shared;
 void shared_free(struct pool *pool);
+/* The host of that index, below shared_count, if this worker has ever had such a connection to it; NULL: it has not. */
+struct host *shared_host(const struct pool *pool, uint32_t index);
 void shared_begin(struct pooled *pooled);                      /* its first stream: it becomes active */
 bool shared_end_stream(struct pooled *pooled);                 /* true: others are still on it, and it stays active */
 void shared_consider(struct pooled *pooled);                   /* its room may have changed: is it offered? */

@@ -61,6 +61,7 @@ static void tell(const struct pool *pool, const struct pooled *pooled, struct po
         .made_for = pooled->warm || pooled->uses == 0 ? REASONS : (enum reason)pooled->made_for,
         .tls = pooled->host->tls != NULL,
         .uses = pooled->uses,
+        .guests = pooled->guests,
         .age_ns = loop_now_ns(pool->loop) - pooled->opened_ns,
         .idle_ns = active ? pooled->used_at_idle_ns : loop_now_ns(pool->loop) - pooled->idle_since_ns,
         .bytes_in = facts.bytes_in,

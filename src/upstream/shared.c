@@ -4,6 +4,7 @@
 
 #include "http/h2/h2.h"
 #include "upstream/addresses.h"
+#include "upstream/coalesce.h"
 #include "upstream/pool_internal.h"
 
 #include <stdlib.h>
@@ -17,6 +18,7 @@ enum { DIALS_LOST_MAX = 2 }; /* so many failed dials of others, and a request fa
 
 /* Of one host, in one worker. */
 struct shared {
+    struct host *host;
     struct list offer;    /* connections in use that had room when last seen; the next to be used is first */
     uint64_t joined;      /* requests that wait for dials of others */
     uint64_t failures;    /* dials that failed, ever */
@@ -44,17 +46,24 @@ static bool grow(struct pool *pool, uint32_t index)
 }
 
 /* NULL: no memory. */
-static struct shared *find_or_make(struct pool *pool, const struct host *host)
+static struct shared *find_or_make(struct pool *pool, struct host *host)
 {
     struct shared *shared = find(pool, host);
 
     if (shared || (host->index >= pool->shared_count && !grow(pool, host->index)))
         return shared;
     shared = calloc(1, sizeof(*shared));
-    if (shared)
+    if (shared) {
+        shared->host = host;
         list_init(&shared->offer);
+    }
     pool->shared[host->index] = shared;
     return shared;
+}
+
+struct host *shared_host(const struct pool *pool, uint32_t index)
+{
+    return pool->shared[index] ? pool->shared[index]->host : NULL;
 }
 
 void shared_free(struct pool *pool)
@@ -283,7 +292,8 @@ static bool is_held_up(const struct pooled *pooled)
 
 static bool will_do(const struct pooled *pooled, const struct shared_pick *pick)
 {
-    return pooled->id != pick->unlike && pooled->opened_ns >= pick->since_ns && !is_held_up(pooled);
+    return pooled->id != pick->unlike && pooled->opened_ns >= pick->since_ns && !is_held_up(pooled) &&
+           (!pick->guest || coalesce_fits(pick->guest, pooled));
 }
 
 static struct pooled *lend(struct pooled *pooled)

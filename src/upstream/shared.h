@@ -13,9 +13,12 @@
 
 #include "upstream/pool.h"
 
+struct coalescing;
+
 struct shared_pick {
-    uint64_t since_ns; /* only one that was made at this moment or later */
-    uint32_t unlike;   /* id of one that will not do; 0: any will */
+    uint64_t since_ns;              /* only one that was made at this moment or later */
+    uint32_t unlike;                /* id of one that will not do; 0: any will */
+    const struct coalescing *guest; /* a request for another host (coalesce.h); NULL: for the connection's own */
 };
 
 /* A connection in use that takes one more request, lent to the caller; NULL: none. */

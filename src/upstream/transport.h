@@ -81,6 +81,7 @@ struct transport {
     struct str pool;                       /* name of a separate pool to the same hosts; empty: the common one */
     struct addr source;                    /* our end of connections; ADDR_NONE: as the routes have it */
     uint8_t proxy_header;                  /* version of the PROXY header in front of all else; 0: none */
+    bool coalesce;                         /* connections to other hosts will do (coalesce.h) */
     bool disable_keep_alives;              /* one request for each connection */
     bool disable_compression;              /* do not ask for gzip by ourselves */
 };

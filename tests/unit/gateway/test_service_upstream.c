@@ -45,6 +45,8 @@ static const struct {
     {"", "\"send_proxy_protocol\": \"v2\", \"min_idle_per_host\": 1000", "1000",
      "min_idle_per_host: has no effect beside send_proxy_protocol: each connection belongs to a client",
      "remove one of the two"},
+    {"\"disable_keep_alives\": true, ", "\"coalesce\": true", "true",
+     "coalesce: has no effect beside disable_keep_alives", "remove one of the two"},
     {"\"dialer_keep_alive\": \"-1s\", ", "\"tcp_keep_alive_count\": 3", "3",
      "tcp_keep_alive_count: has no effect beside a negative dialer_keep_alive", "give dialer_keep_alive a duration"},
     {"\"dialer_keep_alive\": \"5s\", ", "\"tcp_keep_alive_count\": 3", NULL, NULL, NULL},

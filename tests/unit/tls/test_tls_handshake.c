@@ -99,6 +99,46 @@ TEST(handshake_takes_no_common_name_and_no_partial_wildcard)
     }
 }
 
+static void check_is_for(struct tls_stage *stage, bool verified)
+{
+    static const struct {
+        const char *name;
+        bool is_for;
+    } cases[] = {
+        {"origin.test", true}, {"ORIGIN.test.", true},   {"a.b.test", true},  {"a.a.b.test", false}, {"b.test", false},
+        {"other.test", false}, {"cn.test", false},       {"127.0.0.1", true}, {"127.0.0.2", false},  {"::1", true},
+        {"::2", false},        {"origin.test.x", false}, {"", false},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        test_case_is("%s", cases[i].name);
+        CHECK_EQ(tls_is_for(stage->client, str_from(cases[i].name)), verified && cases[i].is_for);
+    }
+}
+
+TEST(certificate_is_for_all_of_its_names_if_it_was_verified)
+{
+    struct made made = made_new(&(struct made_options){
+        .names = "DNS:origin.test,DNS:*.b.test,IP:127.0.0.1,IP:0:0:0:0:0:0:0:1", .authority = true});
+    struct tls_stage_options options = {.certificate = &made};
+    struct temporary folder;
+    struct str file;
+    struct tls_stage stage;
+
+    temporary_open(&folder);
+    file = made_file(&folder, "self.pem", &made, false);
+    options.client.ca_certs = (struct str_list){.items = &file, .count = 1};
+    stage_shaken(&stage, &options);
+    check_is_for(&stage, true);
+    stage_close(&stage);
+    options.client.allow_insecure = true;
+    stage_shaken(&stage, &options);
+    check_is_for(&stage, false);
+    stage_close(&stage);
+    temporary_close(&folder);
+    made_free(&made);
+}
+
 TEST(handshake_refuses_who_cannot_be_trusted)
 {
     struct made other = made_new(&(struct made_options){.authority = true});
