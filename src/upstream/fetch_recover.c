@@ -163,7 +163,8 @@ static void heed_version(const struct fetch *fetch)
     if (!fetch->pooled->conn->multiplexed || host->protocol != HOST_ALPN || !h2_client_wants_http1(fetch->stream))
         return;
     atomic_store_explicit(&host->http1_required, true, memory_order_relaxed);
-    pool_withdraw(fetch->pooled, REASON_HTTP1_REQUIRED, SIDE_PEER);
+    if (fetch->pooled->host == host) /* one to another host is good for that one (coalesce.h) */
+        pool_withdraw(fetch->pooled, REASON_HTTP1_REQUIRED, SIDE_PEER);
 }
 
 enum io fetch_recover(struct fetch *fetch, const struct error *failure, struct error *err)
