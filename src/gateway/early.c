@@ -1,7 +1,7 @@
 /* early.c: requests that came in early data of TLS 1.3, which anybody who saw them can send again (RFC 8470).
  *
- * One that is safe and has no body goes to the backend at once, with Early-Data: 1; a backend that answers 425 gets it
- * again when the handshake is done. All others wait for that. Start with early_begin.
+ * One that is safe, here and there, and has no body goes to the backend at once, with Early-Data: 1; a backend that
+ * answers 425 gets it again when the handshake is done. All others wait for that. Start with early_begin.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/exchange_internal.h"
 
@@ -10,17 +10,24 @@ static struct stream *stream_of(const struct exchange *x)
     return x->client->conn->stream;
 }
 
-static bool is_harmless(const struct http_head *request)
+static bool is_safe(struct str method)
 {
-    return request->body_bytes == 0 && (str_eq(request->method, STR("GET")) || str_eq(request->method, STR("HEAD")) ||
-                                        str_eq(request->method, STR("OPTIONS")));
+    return str_eq(method, STR("GET")) || str_eq(method, STR("HEAD")) || str_eq(method, STR("OPTIONS"));
+}
+
+/* What the client asks for, and what the backend is asked for: a GET may become a POST there. */
+static bool is_harmless(const struct exchange *x)
+{
+    struct str method = x->endpoint->backends[0].options->method;
+
+    return x->request->body_bytes == 0 && is_safe(x->request->method) && (str_eq(method, STR("*")) || is_safe(method));
 }
 
 enum progress early_begin(struct exchange *x)
 {
     if (tls_await_handshake(stream_of(x), NULL) == IO_OK)
         return call_start(x);
-    if (!is_harmless(x->request) || x->upgrade || compose_wanted(x))
+    if (compose_wanted(x) || x->upgrade || !is_harmless(x))
         return go_to(x, EXCHANGE_EARLY);
     x->early = true;
     return call_start(x);

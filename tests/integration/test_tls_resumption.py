@@ -177,10 +177,12 @@ class Recorder:
 class EarlyStage:
     """A gateway that takes early data, an origin that answers by `handler`, and a session to come back with."""
 
-    def __init__(self, make, certificate, tmp_path, handler=None, tuning=None, server=None):
+    def __init__(self, make, certificate, tmp_path, handler=None, tuning=None, server=None, method=None):
         self.origin = make.origin(handler) if handler else make.origin()
-        self.running = make.gateway(secured(self.origin, tls_block(certificate), {"early_data": True, **(tuning or {})},
-                                            server))
+        config = secured(self.origin, tls_block(certificate), {"early_data": True, **(tuning or {})}, server)
+        if method:
+            config["endpoints"][0]["backend"][0]["method"] = method
+        self.running = make.gateway(config)
         self.session, self.request = tmp_path / "session.pem", tmp_path / "request"
 
     def get_session(self):
@@ -310,6 +312,27 @@ def test_143_a_post_in_early_data_waits_for_the_handshake(make, certificate, tmp
     thread.join()
     assert "200 OK" in out[0]
     assert stage.requests() == before + 1 and stage.origin.last.get("early-data") is None
+
+
+@pytest.mark.parametrize("method,early", [("POST", False), ("PUT", False), ("HEAD", True), ("GET", True)])
+def test_143_what_reaches_the_backend_counts(make, certificate, tmp_path, method, early):
+    """A GET of a client may be a POST to a backend, which a flight that is sent again would do twice."""
+    stage = EarlyStage(make, certificate, tmp_path, method=method)
+    stage.get_session()
+    held = HoldingRelay(stage.running.address)
+    relay = type("Relay", (), {"address": held.address})
+    before, out = stage.requests(), []
+    thread = threading.Thread(target=lambda: out.append(stage.send_early(GET, relay)), daemon=True)
+    thread.start()
+    if early:
+        eventually(lambda: stage.requests() == before + 1, what="the early request at the origin")
+    else:
+        time.sleep(0.7)
+        assert stage.requests() == before
+    held.let_go()
+    thread.join()
+    assert "200 OK" in out[0] and stage.requests() == before + 1
+    assert (stage.origin.last.method, stage.origin.last.get("early-data")) == (method, "1" if early else None)
 
 
 @pytest.mark.parametrize("text", [GET, POST], ids=["get", "post"])
