@@ -5,9 +5,12 @@ Cases 142 to 148 of the keep-alive matrix by number. SPDX-License-Identifier: Ap
 import os
 import socket
 import ssl
+import subprocess
 import threading
 import time
 
+import h2.config
+import h2.connection
 import pytest
 from certificates import Authority
 from origin import reply
@@ -385,6 +388,47 @@ def test_144_a_425_is_tried_again_after_the_handshake(make, certificate, tmp_pat
     held.let_go()
     thread.join()
     assert "late enough" in out[0] and stage.requests() == before + 2
+
+
+def hello2(method):
+    """What a client of HTTP/2 says first, with one request."""
+    conn = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
+    conn.initiate_connection()
+    conn.send_headers(1, [(":method", method), (":scheme", "https"), (":authority", "localhost"), (":path", "/")], end_stream=True)
+    return conn.data_to_send()
+
+
+def talk(running, seconds, *arguments):
+    """s_client that says nothing of its own and stays for so long."""
+    words = " ".join(map(str, arguments))
+    done = subprocess.run(f"sleep {seconds} | openssl s_client -tls1_3 -connect 127.0.0.1:{running.address[1]} {words}", shell=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30, check=False)
+    return done.stdout.decode(errors="replace")
+
+
+@pytest.mark.parametrize("method,early", [("GET", True), ("DELETE", False)])
+def test_144_over_http2(make, certificate, tmp_path, method, early):
+    """Early at the backend, and once more behind the handshake; or held back until then."""
+    stage = EarlyStage(make, certificate, tmp_path, too_early)
+    held = HoldingRelay(stage.running.address)
+    relay = type("Relay", (), {"address": held.address})
+    stage.request.write_bytes(hello2(method))
+    talk(stage.running, 1, "-alpn", "h2", "-sess_out", stage.session)
+    assert stage.session.exists()
+    before, out = stage.requests(), []
+    thread = threading.Thread(target=lambda: out.append(talk(
+        relay, 6, "-alpn", "h2", "-sess_in", stage.session, "-early_data", stage.request)), daemon=True)
+    thread.start()
+    if early:
+        eventually(lambda: stage.requests() == before + 1, what="the early request at the origin")
+        assert stage.origin.last.get("early-data") == "1"
+    else:
+        time.sleep(0.7)
+        assert stage.requests() == before
+    held.let_go()
+    eventually(lambda: stage.requests() == before + 1 + early, what="the request behind the handshake")
+    thread.join()
+    assert stage.origin.last.get("early-data") is None and "Early data was accepted" in out[0]
 
 
 def test_144_a_client_that_says_early_data_itself_gets_the_425(make, certificate, tmp_path):
