@@ -30,6 +30,14 @@ static bool build_head(struct exchange *x)
     return !x->call.asks_for_gzip || forward_ask_for_gzip(x->arena, &x->call.head, &x->error);
 }
 
+/* Who decodes the answer needs the whole of it soon, however slow the client is. */
+static const struct http_conn *reader_of(const struct exchange *x)
+{
+    const struct http_conn *conn = x->client->conn;
+
+    return conn && conn->multiplexed && x->endpoint->no_op ? conn : NULL;
+}
+
 /* Sends call.head to call.host. */
 static enum progress begin_fetch(struct exchange *x)
 {
@@ -43,7 +51,7 @@ static enum progress begin_fetch(struct exchange *x)
                                     .client = x->client->peer,
                                     .client_stream = x->client->conn ? x->client->conn->stream : NULL,
                                     .eject_after = x->call.eject_after,
-                                    .modest = x->client->conn && x->client->conn->multiplexed,
+                                    .reader = reader_of(x),
                                     .trail = x->trail,
                                 },
                                 &x->task);

@@ -13,6 +13,7 @@ enum { MERGE_PERCENT = 85, TRIES_PERCENT = 75 };
 struct composition {
     struct composition_input input;
     struct timer deadline;
+    struct route_match *match; /* a copy of the input's, with room for all parameters */
     struct leg *legs;
     size_t leg_count, started;
     uint32_t arrived, merged;
@@ -68,8 +69,7 @@ static bool merge_leg(struct composition *c, const struct leg *leg)
 
 static bool start_next(struct composition *c)
 {
-    return sequence_fill(c->input.arena, &c->input.endpoint->sequence[c->started], c->legs, c->started,
-                         c->input.match) &&
+    return sequence_fill(c->input.arena, &c->input.endpoint->sequence[c->started], c->legs, c->started, c->match) &&
            start_leg(c);
 }
 
@@ -146,9 +146,9 @@ struct composition *composition_start(const struct composition_input *input)
 
     if (!c || !match)
         return NULL;
-    *match = *input->match; /* a sequence adds parameters */
+    memcpy(match, input->match, route_match_bytes(input->match)); /* a sequence adds parameters */
     c->input = *input;
-    c->input.match = match;
+    c->input.match = c->match = match;
     c->leg_count = endpoint->backend_count;
     c->sequential = endpoint->options->proxy.sequential && c->leg_count > 1;
     c->legs = arena_array(input->arena, struct leg, c->leg_count);

@@ -18,7 +18,7 @@ struct composition_input {
     struct generation *generation;
     const struct endpoint *endpoint;
     struct http_head *request;
-    struct route_match *match;
+    const struct route_match *match;
     struct str body;     /* the whole of the client's */
     struct task *waiter; /* woken by news */
     struct fetch_trail *trail;

@@ -179,16 +179,17 @@ static enum progress find_endpoint(struct exchange *x)
     struct str path = str_first(x->request->path, str_find_char(x->request->path, '?'));
     struct answer_input input = reply_input(x);
     struct str bad = STR_EMPTY;
+    struct route_match match;
 
     x->grpc = x->client->conn->multiplexed && grpc_is_asked(x->request);
     if (str_eq(path, STR("*")))
         return answer_asterisk(x);
-    x->match = arena_alloc(x->arena, sizeof(*x->match), _Alignof(struct route_match));
+    router_find(generation_router(x->generation), x->arena, x->request->method, path, &match);
+    x->match = route_match_keep(&match, x->arena);
     if (!x->match) {
         error_set(&x->error, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory to route a request");
         return exchange_fail(x);
     }
-    router_find(generation_router(x->generation), x->arena, x->request->method, path, x->match);
     x->endpoint = x->match->kind == ROUTE_FOUND ? x->match->target : generation_unrouted(x->generation);
     if (!service->router.disable_path_decoding && x->match->param_count)
         bad = route_check_params(x->match, x->arena);

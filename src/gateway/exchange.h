@@ -54,7 +54,7 @@ struct exchange {
     const struct endpoint *endpoint; /* NULL until routed */
     struct http_head *request;       /* NULL until read */
     struct http_head *trailers;      /* of the request's body, as they go on; NULL: none */
-    struct route_match *match;
+    const struct route_match *match;
     struct chain request_body, response_body;
     struct pipe *pipe;    /* RELAY: holds body of the answer; NULL: none does */
     struct answer answer; /* SEND: what is sent */

@@ -397,6 +397,14 @@ static struct str quote(struct arena *arena, struct str text)
     return str_of(out, len);
 }
 
+const struct route_match *route_match_keep(const struct route_match *match, struct arena *arena)
+{
+    size_t bytes = route_match_bytes(match);
+    void *copy = arena_alloc(arena, bytes, _Alignof(struct route_match));
+
+    return copy ? memcpy(copy, match, bytes) : NULL;
+}
+
 /* Without memory the text is shorter: the request is refused all the same. */
 static struct str bad_escape(struct arena *arena, struct str bad)
 {

@@ -7,6 +7,8 @@
 
 #include "config/report.h"
 
+#include <stddef.h>
+
 struct router;
 
 struct router_rules {
@@ -37,16 +39,26 @@ struct route_match {
         ROUTE_BAD_PATH, /* a malformed percent-escape: 400, as Go's server says */
     } kind;
     bool trailing_slash; /* of a redirect: it only adds or removes the last slash (then X-Forwarded-Prefix counts) */
-    void *target;
-    struct route_param {
-        struct str name, value; /* decoded value; as it came when as_sent */
-    } params[ROUTE_PARAMS_MAX];
     bool as_sent;
+    void *target;
     unsigned param_count; /* also of a 404 that captured some on the way */
     struct str rest;     /* subtree route: what the star matched, as it came (not decoded), without the leading slash */
     struct str location; /* redirect: path only, encoded again */
     struct str allow;    /* 405: "GET, POST" in order of registration */
+    struct route_param {
+        struct str name, value; /* decoded value; as it came when as_sent */
+    } params[ROUTE_PARAMS_MAX]; /* last: of one that is kept, no more than param_count are there (route_match_keep) */
 };
+
+/* What of a match is in use. */
+static inline size_t route_match_bytes(const struct route_match *match)
+{
+    return offsetof(struct route_match, params) + match->param_count * sizeof(match->params[0]);
+}
+
+/* A copy in the arena for as long as the exchange lives: of few parameters, as most have, it is small. It can be read
+ * only, and copied by route_match_bytes. NULL: no memory. */
+const struct route_match *route_match_keep(const struct route_match *match, struct arena *arena) MUST_USE;
 
 /* Finds the route of a request; `path` is the raw path without its query. Results live in the arena (the exchange's) or
  * the router. No allocation when a route is found for a path without escapes. */

@@ -47,7 +47,7 @@ static bool copy_head(struct arena *arena, const struct http_head *from, struct 
 /* Names belong to the generation, which is held. */
 static bool copy_match(struct arena *arena, const struct route_match *from, struct route_match *to)
 {
-    *to = *from;
+    memcpy(to, from, route_match_bytes(from));
     for (unsigned i = 0; i < to->param_count; i++)
         if (!copy(arena, &to->params[i].value))
             return false;

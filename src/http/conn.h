@@ -113,6 +113,7 @@ struct http_conn_ops {
     void (*close)(struct http_conn *conn);
     enum io (*check_idle)(struct http_conn *conn, bool look);
     void (*facts)(const struct http_conn *conn, struct http_conn_facts *facts);
+    size_t (*share)(const struct http_conn *conn); /* server role, multiplexed versions: http_share */
 };
 
 /* First member of every version's stream struct. */
@@ -123,6 +124,8 @@ struct http_stream {
     bool lasting; /* server role, set by the user: the answer has no end that could be waited for. write_timeout does
                      not count, and a client that closes its side is gone: recv_body answers IO_FAIL, client_gone */
     bool gone;    /* server role, set by the conn: the peer has broken the message off (RST_STREAM) */
+    const struct http_conn *reader; /* client role, set by the user: the multiplexed conn that the answer goes to; at a
+                                       time no more is read than http_share says. NULL: none such */
 };
 
 /* First member of every version's conn struct. */
@@ -170,6 +173,13 @@ static inline uint32_t
 http_room(const struct http_conn *conn) /* streams that http_open would still give; 0: unfit or busy */
 {
     return conn->ops->room(conn);
+}
+
+/* Server role, multiplexed versions: how much of the answer to one of its streams may lie here unsent, from
+ * BLOCK_SMALL_BYTES to BLOCK_LARGE_BYTES. Of many streams none has much, as a peer may take nothing of any of them. */
+static inline size_t http_share(const struct http_conn *conn)
+{
+    return conn->ops->share(conn);
 }
 
 /* The next head, in the arena. IO_FAIL errors: bad_* and head_too_large (fault CLIENT in the server role, UPSTREAM in

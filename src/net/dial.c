@@ -10,6 +10,8 @@
 #include "net/dial_internal.h"
 #include "net/tcp_internal.h"
 
+#include <stdlib.h>
+
 #define MS_NS               UINT64_C(1000000)
 #define FALLBACK_DEFAULT_NS (300 * MS_NS)
 #define SHARE_MIN_NS        (2000 * MS_NS) /* of each address when they are tried one after the other, as Go does */
@@ -275,10 +277,8 @@ static void find_addrs(struct dial *dial)
 struct dial *dial_start(struct loop *loop, struct resolver *resolver, const struct dial_options *options,
                         struct task *owner)
 {
-    struct dial *dial;
+    struct dial *dial = malloc(sizeof(*dial));
 
-    ASSERT(slab_object_bytes(loop_pages(loop)) >= sizeof(*dial));
-    dial = slab_take(loop_pages(loop));
     if (!dial)
         return NULL;
     *dial = (struct dial){.loop = loop, .resolver = resolver, .options = *options, .owner = owner};
@@ -330,5 +330,5 @@ void dial_free(struct dial *dial)
     stop_everything(dial);
     stream_close(dial->winner, false);
     task_forget(dial->loop, &dial->task);
-    slab_give(loop_pages(dial->loop), dial);
+    free(dial);
 }

@@ -146,7 +146,8 @@ static enum io send_request(struct fetch *fetch, struct error *err)
     fetch->pooled->bound |= is_bound_by(fetch, head);
     fetch->pooled->conn->ask_keep_alive = asks_for_hint(fetch);
     fetch->pooled->conn->lazy = true;
-    fetch->pooled->conn->modest = fetch->options.modest;
+    fetch->pooled->conn->modest = fetch->options.reader;
+    fetch->stream->reader = fetch->options.reader;
     if (http_send_head(fetch->stream, head, head->body_bytes == 0, err) != IO_OK)
         return IO_FAIL;
     pool_sent(fetch->pooled);

@@ -12,6 +12,7 @@ void fetch_take_over(struct fetch *fetch, struct takeover *out)
     timer_clear(loop, &fetch->head_timer);
     timer_clear(loop, &fetch->continue_timer);
     timer_clear(loop, &fetch->proof_timer);
+    fetch->stream->reader = NULL;
     fetch->pooled = NULL;
     fetch->stream = NULL;
     fetch->state = FETCH_OVER;

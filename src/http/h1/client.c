@@ -35,6 +35,7 @@ static enum io client_open(struct http_conn *base, struct http_stream **stream, 
     conn->receive_waits = conn->send_waits = conn->piped = false;
     conn->stream_open = true;
     conn->message->stream.owner = NULL;
+    conn->message->stream.reader = NULL;
     conn->message->stream.bytes_in = conn->message->stream.bytes_out = 0;
     *stream = &conn->message->stream;
     return IO_OK;
@@ -249,6 +250,7 @@ static void client_done(struct http_stream *stream)
     conn->stream_open = conn->receive_waits = conn->send_waits = conn->piped = false;
     conn->last_used_ns = h1_now(conn);
     stream->owner = NULL;
+    stream->reader = NULL;
     h1_begin_head(conn);
     h1_give_message_if_idle(conn); /* all of it is here: nothing is left to be sent */
 }

@@ -79,6 +79,14 @@ static size_t rest(size_t max, size_t size)
     return size < max ? max - size : 0;
 }
 
+/* How much is read at a time. */
+static size_t piece(const struct h1_conn *conn)
+{
+    const struct http_conn *reader = conn->message->stream.reader;
+
+    return UNLIKELY(reader) ? http_share(reader) : BLOCK_LARGE_BYTES;
+}
+
 /* Of a body, one large buffer at first; all there is room for once one was filled. Nothing when all of it is here. */
 static size_t room_for_body(const struct h1_conn *conn)
 {
@@ -87,7 +95,7 @@ static size_t room_for_body(const struct h1_conn *conn)
     if (conn->receive == H1_RECEIVE_LENGTH && conn->message->in.size >= conn->message->chunked.left)
         return 0;
     if (conn->base.modest)
-        return rest(BLOCK_LARGE_BYTES, conn->message->in.size);
+        return rest(piece(conn), conn->message->in.size);
     return size_min(rest(H1_IN_MAX, conn->message->in.size), conn->bulk ? H1_IN_MAX : BLOCK_LARGE_BYTES);
 }
 
@@ -104,18 +112,29 @@ static size_t room_in(const struct h1_conn *conn)
     if (conn->receive == H1_RECEIVE_HEAD && conn->bulk && conn->message->in.size > conn->message->seen)
         return 0;
     if (conn->receive == H1_RECEIVE_HEAD && (h1_is_server(conn) || conn->stream_open))
-        return size_min(BLOCK_LARGE_BYTES,
-                        rest((size_t)conn->head_bytes_max + BLOCK_LARGE_BYTES, conn->message->in.size));
+        return size_min(piece(conn), rest((size_t)conn->head_bytes_max + BLOCK_LARGE_BYTES, conn->message->in.size));
     /* Nothing is asked for now, but the end of the stream must be seen, and what comes unasked. */
     return conn->message->in.size == 0 ? BLOCK_LARGE_BYTES : 0;
 }
 
-/* True: bytes came, maybe more are there. */
+/* Shortens the parts to `size` bytes in all; how many are left. */
+static int cut_parts(struct iovec *parts, int count, size_t size)
+{
+    int i;
+
+    for (i = 0; i < count && size > 0; i++) {
+        parts[i].iov_len = size_min(parts[i].iov_len, size);
+        size -= parts[i].iov_len;
+    }
+    return i;
+}
+
+/* True: bytes came, maybe more are there. What is read for a reader of many is kept in as little as it needs. */
 static bool read_some(struct h1_conn *conn, size_t room)
 {
     struct iovec parts[PARTS_IN];
+    size_t most = piece(conn), got = 0;
     struct error err;
-    size_t got = 0;
     int count = 0;
     enum io io;
 
@@ -125,9 +144,13 @@ static bool read_some(struct h1_conn *conn, size_t room)
         no_memory(conn);
         return false;
     }
+    if (UNLIKELY(most < BLOCK_LARGE_BYTES))
+        count = cut_parts(parts, count, size_min(room, most));
     io = stream_readv(conn->base.stream, parts, count, &got, &err);
     chain_commit(&conn->message->in, io == IO_OK ? got : 0);
-    conn->bulk = io == IO_OK ? got >= BLOCK_LARGE_BYTES : conn->bulk;
+    if (UNLIKELY(most < BLOCK_LARGE_BYTES))
+        chain_compact(&conn->message->in, h1_blocks(conn));
+    conn->bulk = io == IO_OK ? got >= most : conn->bulk;
     if (io == IO_OK)
         conn->bytes_in += got;
     else if (io == IO_END)

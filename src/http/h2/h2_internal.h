@@ -29,8 +29,10 @@ enum {
     H2_STREAM_OUT_MAX = 128 << 10,   /* ... of one stream for nghttp2, while its window is open */
     H2_STREAM_OUT_MIN = 16 << 10,    /* ... while it is shut, or others have */
     H2_QUEUED_MAX = 256 << 10,       /* ... so much in all */
+    H2_AHEAD_MAX = 576 << 10,        /* of answers, read ahead of what is sent; in the server role */
     H2_BLOCKED_MAX = 16,             /* streams whose user waits for room; with more, new ones wait at the door */
     H2_HEADS_BYTES_MAX = 512 << 10,  /* heads of a connection that nobody has taken yet */
+    H2_HEADS_LOOSE_MAX = 4096,       /* ... so many bytes lie in buffers larger than they are */
     H2_SESSION_BYTES_MAX = 1 << 20,  /* memory of nghttp2 for one connection */
     H2_CLIENT_TIMES = 4,             /* both of them so many times in the client role, whose own heads wait there too */
     H2_INTERIMS_MAX = 32,            /* 1xx answers to one request */
@@ -143,6 +145,7 @@ struct h2_stream {
     struct task clock;
     struct timer timer;
     struct chain head, tail; /* decoded fields: of the request, and of its trailers */
+    char *packed;            /* the bytes of `head` after h2_head_pack; else NULL */
     struct chain in, out;
     struct chain tail_out;       /* trailers that wait behind `out` */
     struct pace coming, leaving; /* server: a body while a reader waits for it; bytes while they wait in `out` */
@@ -313,7 +316,8 @@ struct h2_reading {
 bool h2_field_write(struct chain *fields, struct block_pool *pool, struct str name, struct str value) MUST_USE;
 bool h2_field_read(struct str *fields, struct str *name, struct str *value); /* the next one; false: none is left */
 bool h2_head_add(struct h2_stream *stream, struct str name, struct str value) MUST_USE; /* false: no memory */
-void h2_head_clear(struct h2_stream *stream);                                           /* and its trailers */
+void h2_head_pack(struct h2_stream *stream);  /* a whole head that waits takes no more than it needs, from here on */
+void h2_head_clear(struct h2_stream *stream); /* and its trailers */
 /* Moves the fields into the arena, and reads them. */
 bool h2_head_read(struct h2_stream *stream, struct chain *fields, struct h2_reading *reading) MUST_USE;
 bool h2_head_refuse(const struct h2_reading *reading, enum error_code code, const char *text);
@@ -358,6 +362,7 @@ void h2_send_continue(struct h2_stream *stream);
 enum io h2_send_request(struct http_stream *base, const struct http_head *head, bool end, struct error *err);
 
 /* send.c */
+size_t h2_share(const struct http_conn *base);
 enum io h2_send_body(struct http_stream *base, struct chain *from, bool end, struct error *err);
 enum io h2_send_end(struct h2_stream *stream, struct error *err); /* the body is complete as it is */
 ssize_t h2_data_read(nghttp2_session *session, int32_t id, uint8_t *bytes, size_t len, uint32_t *flags,

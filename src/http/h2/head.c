@@ -5,6 +5,8 @@
 #include "http/h2/h2_internal.h"
 #include "http/semantics.h"
 
+#include <stdlib.h>
+
 struct entry {
     uint32_t name_len, value_len;
 };
@@ -44,10 +46,32 @@ bool h2_head_add(struct h2_stream *stream, struct str name, struct str value)
     return added;
 }
 
+/* Without memory it stays as it is. */
+void h2_head_pack(struct h2_stream *stream)
+{
+    struct chain packed = {NULL, NULL, 0};
+    size_t size = stream->head.size;
+    char *bytes = size > 0 && size <= BLOCK_SMALL_BYTES / 2 ? malloc(size) : NULL;
+
+    ASSERT(!stream->packed);
+    if (!bytes || !chain_append_borrowed(&packed, h2_blocks(h2_conn_of(stream)), str_of(bytes, size))) {
+        free(bytes);
+        return;
+    }
+    chain_last(&stream->head, bytes, size);
+    chain_clear(&stream->head);
+    stream->head = packed;
+    stream->packed = bytes;
+}
+
 static void clear(struct h2_stream *stream, struct chain *fields)
 {
     h2_conn_of(stream)->head_bytes -= fields->size;
     chain_clear(fields);
+    if (fields == &stream->head) {
+        free(stream->packed);
+        stream->packed = NULL;
+    }
 }
 
 void h2_head_clear(struct h2_stream *stream)

@@ -9,13 +9,35 @@ static enum io cut(struct h2_stream *stream, const char *text, struct error *err
     return IO_FAIL;
 }
 
+/* What the peer lets through in all, and in a stream from its start, says how much of each answer it is worth to have
+ * here when there are many. A few may always have a whole buffer each. */
+size_t h2_share(const struct http_conn *base)
+{
+    const struct h2_conn *conn = h2_of_const(base);
+    int32_t all = nghttp2_session_get_remote_window_size(conn->session);
+    size_t begin = nghttp2_session_get_remote_settings(conn->session, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE);
+    size_t ahead = size_min(all > 0 ? (size_t)all : 0, H2_AHEAD_MAX);
+
+    if (conn->open <= H2_AHEAD_MAX / BLOCK_LARGE_BYTES)
+        return BLOCK_LARGE_BYTES;
+    ahead /= conn->open;
+    return size_max(size_min(size_min(ahead, begin), BLOCK_LARGE_BYTES), BLOCK_SMALL_BYTES);
+}
+
+/* How much of a stream waits here while it cannot go on. Half a share leaves the rest of the buffer that was read with
+ * its user, and none is filled twice. */
+static size_t room_min(const struct h2_conn *conn)
+{
+    return h2_is_client(conn) ? H2_STREAM_OUT_MIN : size_min(h2_share(&conn->base) / 2, H2_STREAM_OUT_MIN);
+}
+
 /* How much of a stream waits here: what its window lets through soon, and little when that is shut. */
 static size_t room(const struct h2_stream *stream)
 {
     const struct h2_conn *conn = h2_conn_of(stream);
     int32_t own = nghttp2_session_get_stream_remote_window_size(conn->session, stream->id);
     int32_t all = nghttp2_session_get_remote_window_size(conn->session);
-    size_t most = H2_STREAM_OUT_MIN;
+    size_t most = room_min(conn);
 
     if (own > H2_STREAM_OUT_MIN && all > 0 && conn->queued < size_min((size_t)all, H2_QUEUED_MAX))
         most = size_min((size_t)own, H2_STREAM_OUT_MAX);
@@ -137,7 +159,7 @@ static void moved(struct h2_stream *stream, size_t bytes)
         if (stream->out.size > 0)
             pace_wait(&stream->leaving, h2_now(h2_conn_of(stream)));
     }
-    if (!stream->send_waits || stream->out.size > H2_STREAM_OUT_MIN / 2)
+    if (!stream->send_waits || stream->out.size > room_min(h2_conn_of(stream)) / 2)
         return;
     h2_set_send_waits(stream, false);
     h2_wake_user(stream);

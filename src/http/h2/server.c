@@ -142,6 +142,8 @@ void h2_offer(struct h2_stream *stream)
     stream->offered = true;
     stream->head_end_ns = h2_now(conn);
     stream->fields = 0;
+    if (conn->head_bytes > H2_HEADS_LOOSE_MAX)
+        h2_head_pack(stream);
     list_push_back(&conn->waiting, &stream->waits);
     task_wake(conn->base.loop, conn->base.owner);
 }
@@ -272,4 +274,5 @@ const struct http_conn_ops h2_server_ops = {
     .close = h2_close,
     .check_idle = server_check_idle,
     .facts = h2_facts,
+    .share = h2_share,
 };

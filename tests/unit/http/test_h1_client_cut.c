@@ -477,6 +477,44 @@ TEST(a_modest_connection_reads_little_ahead)
     stage_close(&stage);
 }
 
+static size_t two_kib(const struct http_conn *conn)
+{
+    (void)conn;
+    return BLOCK_SMALL_BYTES;
+}
+
+/* ... of which each may have little here: a large body neither comes with its head nor ahead of who takes it. */
+TEST(what_is_read_for_one_of_many_readers_lies_in_small_buffers)
+{
+    static const struct http_conn_ops ops = {.share = two_kib};
+    static const struct http_conn reader = {.ops = &ops, .multiplexed = true};
+    static char bytes[60000];
+    struct chain body = {NULL, NULL, 0};
+    struct h1_stage stage;
+    enum io io;
+
+    stage_open(&stage, HTTP_CLIENT, NULL, 1 << 16);
+    stage.conn->modest = stage.conn->lazy = true;
+    ask(&stage);
+    stage.stream->reader = &reader;
+    far_send(&stage, STR("HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n"));
+    far_send(&stage, str_of(bytes, sizeof(bytes)));
+    stage_head(&stage);
+    CHECK(block_pool_bytes(loop_blocks(stage.loop)) <= BLOCK_SMALL_BYTES);
+    do {
+        size_t before = body.size;
+
+        io = http_recv_body(stage.stream, &body, SIZE_MAX, &stage.err);
+        CHECK(body.size - before <= BLOCK_SMALL_BYTES);
+        CHECK(block_pool_bytes(loop_blocks(stage.loop)) <= body.size / BLOCK_SMALL_BYTES * 4096 + 4096);
+        stage_turn(&stage);
+    } while (io != IO_END && io != IO_FAIL);
+    CHECK_EQ(io, IO_END);
+    CHECK_EQ(body.size, sizeof(bytes));
+    chain_clear(&body);
+    stage_close(&stage);
+}
+
 /* Each piece comes in a buffer of its own, but may not keep it. */
 TEST(a_body_that_comes_in_tiny_pieces_pins_little_memory)
 {
