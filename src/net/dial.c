@@ -214,7 +214,8 @@ static void take_answer(struct dial *dial)
     if (!dial->query.done)
         return;
     if (dial->query.err.fault == FAULT_NONE) {
-        dial->count = dial_order(&dial->query.answer, dial->options.port, dial->options.turn, dial->addrs);
+        dial->count = dial_order(&dial->query.answer, dial->options.port,
+                                 dial_turn(&dial->query.answer, &dial->options.first, dial->options.turn), dial->addrs);
         dial->state = DIAL_RACE;
     } else {
         keep_failure(dial, &dial->query.err);

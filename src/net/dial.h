@@ -9,6 +9,7 @@
 struct dial_options {
     struct str name; /* host name or literal; borrowed until the dial is freed */
     uint16_t port;
+    struct addr first;            /* the order of its family begins with it, if it is in the answer; none: see turn */
     unsigned turn;                /* with which address of its family the order begins, modulo how many there are */
     struct addr unix_addr;        /* family ADDR_UNIX: dials this path; name and port are ignored */
     uint64_t timeout_ns;          /* of the whole dial (KrakenD's dialer_timeout); 0: none */

@@ -33,6 +33,20 @@ static const struct addr *next_of(struct round *round)
             return &round->found->addrs[i];
 }
 
+unsigned dial_turn(const struct resolved *found, const struct addr *first, unsigned turn)
+{
+    unsigned number = 0;
+
+    for (unsigned i = 0; i < found->count; i++) {
+        if (found->addrs[i].family != first->family)
+            continue;
+        if (memcmp(found->addrs[i].ip, first->ip, first->family == ADDR_IPV4 ? 4 : sizeof(first->ip)) == 0)
+            return number;
+        number++;
+    }
+    return turn;
+}
+
 unsigned dial_order(const struct resolved *found, uint16_t port, unsigned turn, struct addr out[RESOLVE_ADDRS_MAX])
 {
     struct round round_ipv6 = round_of(found, ADDR_IPV6, turn), round_ipv4 = round_of(found, ADDR_IPV4, turn);

@@ -20,8 +20,10 @@ struct addresses {
     bool asking;
     bool watched; /* it is a name, and asked for */
     struct resolved seen, believed;
-    uint32_t named_by; /* SRV names */
-    bool discovered;   /* it came from SRV records */
+    struct address_turns turns;
+    uint32_t steps_left; /* of rebalance.h */
+    uint32_t named_by;   /* SRV names */
+    bool discovered;     /* it came from SRV records */
 };
 
 static struct addresses *find(const struct pool *pool, const struct host *host)
@@ -77,6 +79,13 @@ bool addresses_has_left(const struct pooled *pooled)
     return addresses && is_left(addresses, pooled);
 }
 
+struct address_turns *addresses_turns(const struct pool *pool, const struct host *host)
+{
+    struct addresses *addresses = find(pool, host);
+
+    return addresses && addresses->turns.addrs.count > 1 ? &addresses->turns : NULL;
+}
+
 /* What is idle goes now; what is lent when it comes back (pool_settle). */
 static void leave(struct addresses *addresses)
 {
@@ -118,6 +127,9 @@ static void even_out(struct addresses *addresses)
     struct loop *loop = addresses->pool->loop;
 
     timer_clear(loop, &addresses->even_timer);
+    if (addresses->steps_left == 0)
+        return;
+    addresses->steps_left--;
     if (rebalance_step(addresses->pool, addresses->host, &addresses->believed))
         timer_set(loop, &addresses->even_timer, loop_now_ns(loop) + REBALANCE_TICK_NS);
 }
@@ -127,10 +139,14 @@ static void believe(struct addresses *addresses, const struct resolved *answer)
     bool changed = !is_same(answer, &addresses->believed);
 
     addresses->believed = *answer;
-    if (changed)
+    if (changed) {
+        turns_begin(&addresses->turns, addresses->pool, addresses->host, answer);
         leave(addresses);
-    if (addresses->even_timer.at_ns == TIMER_OFF &&
-        (changed || rebalance_is_due(addresses->pool, addresses->host, answer)))
+    }
+    if (!changed && !turns_are_uneven(&addresses->turns))
+        return;
+    addresses->steps_left = rebalance_steps_max(addresses->pool, addresses->host);
+    if (addresses->even_timer.at_ns == TIMER_OFF)
         even_out(addresses);
 }
 

@@ -11,6 +11,7 @@
 #ifndef HOLDFAST_UPSTREAM_ADDRESSES_H
 #define HOLDFAST_UPSTREAM_ADDRESSES_H
 
+#include "upstream/address_turns.h"
 #include "upstream/pool.h"
 
 struct addresses;
@@ -25,6 +26,9 @@ void addresses_name(struct pool *pool, struct host *host, int change);
 
 /* Is this a connection to what is gone? */
 bool addresses_has_left(const struct pooled *pooled);
+
+/* Whose turn it is; NULL: it has one address, or none that is known. */
+struct address_turns *addresses_turns(const struct pool *pool, const struct host *host);
 
 void addresses_end(struct pool *pool); /* with the pool */
 

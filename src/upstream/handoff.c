@@ -114,6 +114,7 @@ static bool pack(struct pool *pool, struct handoff *handoff, struct pooled *pool
     watch_left(pool, pooled);
     pool_unlink(pooled);
     handoff->moved = *pooled;
+    handoff->moved.place = 0; /* the other worker's addresses stand in an order of their own */
     slab_give(pool->records, pooled);
     host_count_add(&pool_counts(pool, handoff->host)->moved_out, 1);
     return true;

@@ -365,6 +365,7 @@ static enum io look_at(struct pooled *pooled, enum care care)
 struct pooled *pool_lend(struct pooled *pooled)
 {
     struct host_counts *counts = pool_counts(pooled->pool, pooled->host);
+    struct address_turns *turns = addresses_turns(pooled->pool, pooled->host);
 
     http_set_idle(pooled->conn, NULL);
     pooled->lent_ns = loop_clock_ns(pooled->pool->loop);
@@ -372,6 +373,8 @@ struct pooled *pool_lend(struct pooled *pooled)
     pooled->pool->lent++;
     list_push_back(&pooled->pool->lent_conns, &pooled->by_age);
     host_count_add(&counts->active, 1);
+    if (UNLIKELY(turns != NULL))
+        turns_given(turns, pooled);
     if (pooled->conn->multiplexed)
         shared_begin(pooled);
     return pooled;
@@ -472,15 +475,18 @@ static struct list_node *oldest_below(const struct list *stack, uint64_t refresh
     return NULL;
 }
 
-static struct list_node *best_of(const struct list *stack, const struct host *host, const struct transport *transport,
-                                 bool repeatable)
+static struct list_node *best_of(struct pool *pool, struct list *stack, const struct host *host,
+                                 const struct transport *transport, bool repeatable)
 {
     uint64_t refresh_ns = repeatable ? idle_limit_refresh_ns(host->idle_limit) : 0;
     struct list_node *oldest = UNLIKELY(refresh_ns > 0) ? oldest_below(stack, refresh_ns) : NULL;
+    struct address_turns *turns = addresses_turns(pool, host);
 
     if (transport->pick_fifo)
         return oldest_usable(stack);
-    return oldest ? oldest : list_first(stack);
+    if (oldest)
+        return oldest;
+    return UNLIKELY(turns != NULL) ? turns_pick(turns, stack) : list_first(stack);
 }
 
 static struct pooled *take(struct pool *pool, struct host *host, const struct transport *transport, enum care care)
@@ -489,8 +495,13 @@ static struct pooled *take(struct pool *pool, struct host *host, const struct tr
     struct list_node *node = NULL;
     enum taking taking = GONE;
 
-    while (taking == GONE && stack && (node = best_of(stack, host, transport, care != CARE_FULL)))
+    while (taking == GONE && stack && (node = best_of(pool, stack, host, transport, care != CARE_FULL)))
         taking = try_to_use(container_of(node, struct pooled, by_host), care);
+    /* The address that is due has none that is safe enough: the one used last is safer than a dial is cheap. */
+    if (taking == NOT_FOR_THIS && !transport->pick_fifo && node != list_first(stack)) {
+        node = list_first(stack);
+        taking = try_to_use(container_of(node, struct pooled, by_host), care);
+    }
     pool->refused = taking == NOT_FOR_THIS;
     return taking == TAKEN ? lend_idle(container_of(node, struct pooled, by_host)) : NULL;
 }

@@ -34,6 +34,7 @@ struct pooled {
     bool warm;                   /* made for a request that did not need it in the end */
     uint8_t made_for;            /* enum reason: why its first request had no kept one; of no use while warm */
     bool uneven;                 /* its address has too many (rebalance.h): not used again */
+    uint8_t place;               /* of its address in address_turns.h, from 1; 0: not known yet */
     bool bound;                  /* it stands for one client: never lent to anybody else (private.h) */
     uint64_t old_at_ns;          /* not used again from then on; UINT64_MAX: never */
     uint64_t idle_limit_ns;      /* how long it may stay idle */

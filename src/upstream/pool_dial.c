@@ -61,6 +61,7 @@ struct connecting *pool_dial(struct pool *pool, struct host *host, const struct 
     struct connect_options options = {
         .dial = {.name = host->name,
                  .port = host->port,
+                 .first = rebalance_first(pool, host),
                  .turn = rebalance_turn(pool, host),
                  .unix_addr = host->unix_addr,
                  .timeout_ns = (uint64_t)(transport->dialer_timeout_ns > 0 ? transport->dialer_timeout_ns : 0),

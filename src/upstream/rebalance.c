@@ -1,10 +1,11 @@
 /* rebalance.c: see the header. Start with rebalance_step. SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/rebalance.h"
 
+#include "upstream/addresses.h"
 #include "upstream/pool_internal.h"
 #include "upstream/shared.h"
 
-enum { SHARE_OF_TICK = 100 };
+enum { SHARE_OF_TICK = 100, COUNTED_MAX = 256 };
 
 /* This worker's connections to a host, by address. */
 struct tally {
@@ -81,7 +82,8 @@ static uint32_t rank_of(const struct tally *tally, unsigned i)
 static bool has_too_many(const struct tally *tally, unsigned i)
 {
     uint32_t addresses, conns = family_of(tally, i, &addresses);
-    uint32_t place = (rank_of(tally, i) + addresses - tally->worker % addresses) % addresses;
+    uint32_t begin = (uint32_t)((uint64_t)tally->worker * (conns % addresses) % addresses);
+    uint32_t place = (rank_of(tally, i) + addresses - begin) % addresses;
 
     return tally->conns[i] > conns / addresses + (place < conns % addresses);
 }
@@ -151,18 +153,62 @@ bool rebalance_step(struct pool *pool, struct host *host, const struct resolved 
     return true;
 }
 
-bool rebalance_is_due(struct pool *pool, const struct host *host, const struct resolved *addrs)
+uint32_t rebalance_steps_max(struct pool *pool, const struct host *host)
 {
-    struct tally tally = {.addrs = addrs, .worker = pool->worker};
+    const struct host_counts *counts = pool_counts(pool, host);
+    uint64_t conns = atomic_load_explicit(&counts->idle, memory_order_relaxed) +
+                     atomic_load_explicit(&counts->active, memory_order_relaxed);
 
-    count_all(&tally, pool, host);
-    for (unsigned i = 0; i < addrs->count; i++) {
-        uint32_t addresses, conns = family_of(&tally, i, &addresses);
+    return conns < SHARE_OF_TICK ? (uint32_t)conns : SHARE_OF_TICK;
+}
 
-        if (tally.conns[i] * 2 * addresses > conns * 3 + 2 * addresses)
-            return true;
+/* Of the family that has the most connections: the one that dials prefer. */
+static enum addr_family family_in_use(const struct tally *tally)
+{
+    unsigned best = 0;
+
+    for (unsigned i = 1; i < tally->addrs->count; i++)
+        if (tally->conns[i] > tally->conns[best])
+            best = i;
+    return tally->addrs->addrs[best].family;
+}
+
+/* Of a family, the address that so many others come before, in the order of their connections; the last when they are
+ * not so many. */
+static const struct addr *poorest(const struct tally *tally, enum addr_family family, uint64_t skip)
+{
+    bool passed[RESOLVE_ADDRS_MAX] = {false};
+    const struct addr *found = NULL;
+
+    for (uint64_t round = 0; round <= skip && round < tally->addrs->count; round++) {
+        unsigned best = tally->addrs->count;
+
+        for (unsigned i = 0; i < tally->addrs->count; i++)
+            if (tally->addrs->addrs[i].family == family && !passed[i] &&
+                (best == tally->addrs->count || tally->conns[i] < tally->conns[best]))
+                best = i;
+        if (best == tally->addrs->count)
+            break;
+        passed[best] = true;
+        found = &tally->addrs->addrs[best];
     }
-    return false;
+    return found;
+}
+
+struct addr rebalance_first(struct pool *pool, const struct host *host)
+{
+    const struct address_turns *turns = addresses_turns(pool, host);
+    const struct host_counts *counts = pool_counts(pool, host);
+    struct tally tally = {.addrs = turns ? &turns->addrs : NULL, .worker = pool->worker};
+    uint64_t dialing = atomic_load_explicit(&counts->dialing, memory_order_relaxed);
+    const struct addr *first;
+
+    if (!turns || dialing >= turns->addrs.count || pool->lent > COUNTED_MAX ||
+        atomic_load_explicit(&counts->idle, memory_order_relaxed) > COUNTED_MAX)
+        return (struct addr){0};
+    count_all(&tally, pool, host);
+    first = tally.all > 0 ? poorest(&tally, family_in_use(&tally), dialing) : NULL;
+    return first ? *first : (struct addr){0};
 }
 
 unsigned rebalance_turn(const struct pool *pool, const struct host *host)

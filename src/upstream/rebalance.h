@@ -1,7 +1,9 @@
 /* rebalance.h: a host with several addresses has as many connections to each of them. Dials go to one after the other,
  * but a warm pool dials nobody: when addresses join, or chance has been unkind, the connections that are too many for
  * their address are let go, one of a hundred in a second (one at least), and what is dialed in their place goes to the
- * others (keepalive F-11). Idle ones end at once, those in use when they come back (`rebalanced`).
+ * others (keepalive F-11). It is for requests to be even (address_turns.h): once each connection
+ * could have moved it goes on only if they are not. Idle ones end at once, those in use when they come back
+ * (`rebalanced`).
  *
  * Families are apart: dials prefer one, so that the other has none, and rightly. One worker's own.
  * SPDX-License-Identifier: Apache-2.0 */
@@ -16,10 +18,14 @@
 /* Lets some go. False: there is nothing more to do. */
 bool rebalance_step(struct pool *pool, struct host *host, const struct resolved *addrs);
 
-/* Has an address more than its share, by more than half of that and one? */
-bool rebalance_is_due(struct pool *pool, const struct host *host, const struct resolved *addrs);
+/* So many steps move as many connections as this worker has. What is missing then shows in the requests; to go on
+ * without asking them would be to chase chance. */
+uint32_t rebalance_steps_max(struct pool *pool, const struct host *host);
 
-/* The address where the next dial begins, of however many there are: each in its turn. */
+/* The address that the next dial shall begin with: the one with the fewest connections, the second when a dial is under
+ * way, and so on. None when that is not known, or costs more to find out than it is worth: then */
+struct addr rebalance_first(struct pool *pool, const struct host *host);
+/* the one whose number this is, modulo how many there are: each in its turn. */
 unsigned rebalance_turn(const struct pool *pool, const struct host *host);
 
 #endif

@@ -55,3 +55,27 @@ TEST(dial_order_takes_a_full_answer)
     CHECK_EQ(dial_order(&found, 1, 5, out), RESOLVE_ADDRS_MAX);
     CHECK_EQ(out[RESOLVE_ADDRS_MAX - 1].family, ADDR_IPV4);
 }
+
+TEST(a_dial_can_begin_with_an_address)
+{
+    static const struct {
+        const char *answer, *first;
+        unsigned turn;
+    } rows[] = {
+        {"10.0.0.1 10.0.0.2 10.0.0.3", "10.0.0.3", 2}, {"10.0.0.3 10.0.0.1", "10.0.0.3", 0},
+        {"::1 10.0.0.1 ::2 10.0.0.2", "10.0.0.2", 1},  {"::1 10.0.0.1 ::2 10.0.0.2", "::2", 1},
+        {"10.0.0.1 10.0.0.2", "10.0.0.9", 7},          {"10.0.0.1 10.0.0.2", "::1", 7},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct str rest = str_from(rows[i].answer), part;
+        struct resolved found = {0};
+        struct addr first;
+
+        test_case_is("%s in %s", rows[i].first, rows[i].answer);
+        while (rest.len > 0 && str_split(&rest, ' ', &part))
+            CHECK(addr_parse_ip(part, &found.addrs[found.count++]));
+        CHECK(addr_parse_ip(str_from(rows[i].first), &first));
+        CHECK_EQ(dial_turn(&found, &first, 7), rows[i].turn);
+    }
+}

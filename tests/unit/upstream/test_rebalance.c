@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "harness/test.h"
 #include "net/pair.h"
+#include "upstream/address_turns.h"
+#include "upstream/pool_internal.h"
 #include "upstream/rebalance.h"
 
 enum { CONNS_MAX = 256 };
@@ -152,30 +154,8 @@ TEST(families_are_apart)
     stage_open(&stage);
     add_idle(&stage, "::1", 6);
     CHECK(!rebalance_step(stage.pool, stage.host, &dual));
-    CHECK(!rebalance_is_due(stage.pool, stage.host, &dual));
     CHECK(rebalance_step(stage.pool, stage.host, &more));
     stage_close(&stage);
-}
-
-TEST(a_little_unevenness_is_left_alone)
-{
-    static const struct {
-        unsigned first, second;
-        bool due;
-    } rows[] = {{1, 0, false}, {2, 0, false}, {5, 3, false},  {6, 2, false},
-                {8, 0, true},  {9, 1, true},  {20, 8, false}, {23, 5, true}};
-    struct resolved both = answer_of("10.0.0.1 10.0.0.2");
-
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        struct stage stage;
-
-        test_case_is("%u and %u", rows[i].first, rows[i].second);
-        stage_open(&stage);
-        add_idle(&stage, "10.0.0.1", rows[i].first);
-        add_idle(&stage, "10.0.0.2", rows[i].second);
-        CHECK_EQ(rebalance_is_due(stage.pool, stage.host, &both), rows[i].due);
-        stage_close(&stage);
-    }
 }
 
 /* Connections to what DNS does not name belong to nobody here (addresses.h lets them go). */
@@ -203,4 +183,63 @@ TEST(what_does_not_divide_is_spread_over_the_workers)
         CHECK_EQ(rebalance_step(stage.pool, stage.host, &both), worker == 1);
         stage_close(&stage);
     }
+}
+
+/* Which address the pick gives, as the last figure of its IP; 0: none. The request is over at once. */
+static unsigned ask(struct stage *stage, struct address_turns *turns)
+{
+    struct list_node *node = turns_pick(turns, pool_stack(stage->pool, stage->host));
+    struct pooled *pooled = node ? container_of(node, struct pooled, by_host) : NULL;
+
+    if (!pooled)
+        return 0;
+    turns_given(turns, pooled);
+    return pooled->conn->stream->peer.ip[3];
+}
+
+TEST(one_request_at_a_time_goes_to_each_address_in_turn)
+{
+    struct resolved three = answer_of("10.0.0.1 10.0.0.2 10.0.0.3");
+    unsigned had[4] = {0};
+    struct address_turns turns;
+    struct stage stage;
+
+    stage_open(&stage);
+    turns_begin(&turns, stage.pool, stage.host, &three);
+    CHECK_EQ(ask(&stage, &turns), 0);
+    add_idle(&stage, "10.0.0.1", 5);
+    add_idle(&stage, "10.0.0.2", 1);
+    add_idle(&stage, "10.0.0.3", 3);
+    for (unsigned i = 0; i < 300; i++)
+        had[ask(&stage, &turns)]++;
+    CHECK_EQ(had[1], 100);
+    CHECK_EQ(had[2], 100);
+    CHECK_EQ(had[3], 100);
+    stage_close(&stage);
+}
+
+/* It is not given everything when it is back. */
+TEST(what_an_address_missed_counts_for_little)
+{
+    struct resolved both = answer_of("10.0.0.1 10.0.0.2");
+    unsigned in_a_row = 0;
+    struct address_turns turns;
+    struct stage stage;
+
+    stage_open(&stage);
+    turns_begin(&turns, stage.pool, stage.host, &both);
+    add_idle(&stage, "10.0.0.1", 2);
+    for (unsigned i = 0; i < 500; i++)
+        CHECK_EQ(ask(&stage, &turns), 1);
+    CHECK(turns_are_uneven(&turns));
+    CHECK(!turns_are_uneven(&turns)); /* too few to judge */
+    add_idle(&stage, "10.0.0.2", 1);
+    while (ask(&stage, &turns) == 2)
+        in_a_row++;
+    CHECK(in_a_row > 0);
+    CHECK(in_a_row <= 20);
+    for (unsigned i = 0; i < 500; i++)
+        CHECK(ask(&stage, &turns) != 0);
+    CHECK(!turns_are_uneven(&turns));
+    stage_close(&stage);
 }
