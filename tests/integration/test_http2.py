@@ -240,7 +240,7 @@ def test_the_budget_for_odd_frames_fills_again(make, certificate, refill, ends):
     assert bool(made.of(h2.events.ConnectionTerminated)) == ends
 
 
-def test_a_flood_ends_its_connection_only(make, certificate):
+def test_126_a_flood_ends_its_connection_only(make, certificate):
     running = front(make, certificate, make.origin(), {"http2": {"glitch_budget": 50}})
     made, other = client(make, running), client(make, running)
     made.sock.sendall(b"\0\0\x08\x06\0\0\0\0\0\0\0\0\0\0\0\0\0" * 200)

@@ -156,7 +156,7 @@ def test_heads_and_bodies_pass(make, node):
     assert len(stage.origin.sessions()) == 1
 
 
-def test_no_more_streams_than_the_host_takes(make, node):
+def test_116_118_no_more_streams_than_the_host_takes(make, node):
     stage = Stage(make, node(streams=3))
     stage.get("/")
     answers = stage.together(*["/hold?ms=300"] * 12)
@@ -168,7 +168,7 @@ def test_no_more_streams_than_the_host_takes(make, node):
     assert pool["new_by"].get("no_h2_stream", 0) == pool["new"] - 1
 
 
-def test_goaway_ends_a_connection_without_a_failure(make, node):
+def test_113_goaway_ends_a_connection_without_a_failure(make, node):
     stage = Stage(make, node())
     assert stage.get("/goaway").body == b"last"
     assert stage.get("/").body == b"OK"
@@ -180,7 +180,7 @@ def test_goaway_ends_a_connection_without_a_failure(make, node):
 
 @pytest.mark.parametrize("method, body", [("GET", None), ("POST", b"x" * 20_000)])
 @pytest.mark.parametrize("path", ["/refuse-once", "/goaway-below"])
-def test_what_was_not_processed_is_sent_again(make, node, path, method, body):
+def test_112_114_what_was_not_processed_is_sent_again(make, node, path, method, body):
     stage = Stage(make, node())
     stage.get("/")
     answer = stage.get(f"{path}?id={method}", method, body)
@@ -190,7 +190,7 @@ def test_what_was_not_processed_is_sent_again(make, node, path, method, body):
     assert pool["resends_by"] == {"refused": 1} and pool["failures"] == 0
 
 
-def test_a_host_that_refuses_for_ever_is_asked_three_times(make, node):
+def test_114_a_host_that_refuses_for_ever_is_asked_three_times(make, node):
     stage = Stage(make, node())
     answer = stage.get("/refuse", "POST", b"x")
     assert answer.status in (502, 503)
@@ -199,7 +199,7 @@ def test_a_host_that_refuses_for_ever_is_asked_three_times(make, node):
     assert pool["resends_by"] == {"refused": 2} and pool["resends_refused_by"] == {"already_resent": 1}
 
 
-def test_a_misdirected_request_has_another_connection(make, node):
+def test_123_a_misdirected_request_has_another_connection(make, node):
     stage = Stage(make, node())
     stage.get("/")
     answer = stage.get("/misdirected?id=1", "POST", b"once")

@@ -60,6 +60,14 @@ static size_t heads_bytes_max(const struct h2_conn *conn)
     return h2_is_client(conn) ? (size_t)H2_HEADS_BYTES_MAX * H2_CLIENT_TIMES : H2_HEADS_BYTES_MAX;
 }
 
+/* The stream alone is reset. What hosts answer is not theirs to choose the time of. */
+static int refuse_head(struct h2_conn *conn)
+{
+    if (!h2_is_client(conn))
+        h2_glitch(conn, H2_GLITCH_REFUSED);
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
 /* A number of three digits, or it is refused when it is read. */
 static void note_status(struct h2_stream *stream, struct str name, struct str value)
 {
@@ -92,7 +100,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     if (!has_room(conn, stream))
         head_is_wrong(stream, ERROR_HEAD_TOO_LARGE);
     else if (conn->head_bytes > heads_bytes_max(conn))
-        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+        return refuse_head(conn);
     else if (!h2_head_add(stream, field, text))
         head_is_wrong(stream, ERROR_OUT_OF_MEMORY);
     return 0;

@@ -170,6 +170,31 @@ TEST(h2_a_head_that_is_too_large_is_told_so_and_is_not_kept)
     stage_close(&stage);
 }
 
+/* As many streams as there may be, and heads that nobody takes: beyond their limit a stream is reset, and it counts. */
+TEST(h2_heads_of_a_connection_that_nobody_takes_have_a_limit)
+{
+    struct h2_counts counts = {0};
+    const struct http_conn_options options = {.h2_counts = &counts};
+    char lines[12000] = "GET /\nx-large: ";
+    struct h1_stage stage;
+    struct str frames;
+
+    memset(lines + strlen(lines), 'x', 10000);
+    h2_stage_open(&stage, &options);
+    for (uint32_t i = 0; i < 60; i++) {
+        struct wire wire = wire_new();
+
+        wire_request(&wire, END_STREAM, 2 * i + 1, lines);
+        h2_send(&stage, &wire);
+    }
+    frames = h2_frames(&stage);
+    CHECK_EQ(counts.glitches[H2_GLITCH_REFUSED], counts.stream_errors[NGHTTP2_INTERNAL_ERROR]);
+    CHECK(counts.glitches[H2_GLITCH_REFUSED] >= 5);
+    CHECK(str_find(frames, STR("RST_STREAM 119 INTERNAL_ERROR\n")) < frames.len);
+    CHECK(h2_of_conn(stage.conn)->head_bytes <= H2_HEADS_BYTES_MAX + sizeof(lines));
+    stage_close(&stage);
+}
+
 struct broken {
     const char *name;
     int type, flags;
