@@ -32,6 +32,7 @@ function answer(stream, headers) {
     break;
   case '/old': stream.close(http2.constants.NGHTTP2_HTTP_1_1_REQUIRED); break;
   case '/old-by-goaway': session.goaway(http2.constants.NGHTTP2_HTTP_1_1_REQUIRED, stream.id - 2); break;
+  case '/broken': stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR); break;
   case '/refuse': stream.close(http2.constants.NGHTTP2_REFUSED_STREAM); break;
   case '/refuse-once':
     if (once(q.get('id'))) stream.close(http2.constants.NGHTTP2_REFUSED_STREAM); else collect(stream, say);

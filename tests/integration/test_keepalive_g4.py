@@ -5,12 +5,15 @@ test_upstream_tls.py), 97 (test_keepalive_g4_keys.py), 98 and 99 (test_upstream_
 SPDX-License-Identifier: Apache-2.0
 """
 import json
+import re
 import signal
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from configs import proxy
+from gateway import ROOT
 from origin import Origin, answers_ok, by_path, reply
 from rawhttp import fetch
 from waiting import eventually
@@ -180,6 +183,14 @@ def test_80_a_resend_is_not_sent_again(make):
     stage, response = race(make, handler, "GET")
     assert (response.status, len(handler.executed)) == (502, 2)
     assert stage.pool["resends_refused_by"] == {"already_resent": 1}
+
+
+def test_each_refusal_has_a_test():
+    text = (ROOT / "src/upstream/refusals.def").read_text(encoding="utf-8")
+    own = "".join((Path(__file__).parent / name).read_text(encoding="utf-8") for name in (Path(__file__).name, "test_upstream_h2.py"))
+    refusals = re.findall(r'^REFUSAL\(\w+, "(\w+)"', text, re.MULTILINE)
+    assert len(refusals) > 5
+    assert [name for name in refusals if f'{{"{name}": ' not in own and f', "{name}")' not in own] == []
 
 
 @pytest.mark.parametrize("number, part", [(81, b"HTTP/1.1 100 Continue\r\n\r\n"), (82, b"HTTP/1.1 20")], ids=["81_interim", "82_half"])

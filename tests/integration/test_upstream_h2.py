@@ -199,6 +199,14 @@ def test_114_a_host_that_refuses_for_ever_is_asked_three_times(make, node):
     assert pool["resends_by"] == {"refused": 2} and pool["resends_refused_by"] == {"already_resent": 1}
 
 
+def test_a_stream_that_is_reset_while_its_connection_goes_on_is_no_race(make, node):
+    stage = Stage(make, node())
+    assert stage.get("/first").status == 200
+    assert stage.get("/broken").status >= 500
+    assert len(stage.origin.requests("/broken")) == 1
+    assert stage.settled()["resends_refused_by"] == {"not_a_close": 1}
+
+
 def test_123_a_misdirected_request_has_another_connection(make, node):
     stage = Stage(make, node())
     stage.get("/")
