@@ -64,6 +64,7 @@ static struct buffer *oversized_new(struct block_pool *pool, size_t capacity)
     return buffer;
 }
 
+/* With its first block, which shows nothing yet. */
 static struct buffer *buffer_new(struct block_pool *pool, size_t size)
 {
     struct buffer *buffer;
@@ -80,14 +81,15 @@ static struct buffer *buffer_new(struct block_pool *pool, size_t size)
     }
     if (!buffer)
         return NULL;
-    *buffer = (struct buffer){.pool = pool, .capacity = capacity};
+    *buffer = (struct buffer){
+        .first = {.pool = pool, .buffer = buffer, .data = buffer->data}, .refs = 1, .capacity = capacity};
     pool->bytes_out += capacity;
     return buffer;
 }
 
 static void buffer_free(struct buffer *buffer)
 {
-    struct block_pool *pool = buffer->pool;
+    struct block_pool *pool = buffer->first.pool;
 
     pool->bytes_out -= buffer->capacity;
     if (buffer->capacity == BLOCK_SMALL_BYTES) {
@@ -115,20 +117,18 @@ struct block *block_new(struct block_pool *pool, struct buffer *buffer, const ch
 struct block *block_with_room(struct block_pool *pool, size_t size)
 {
     struct buffer *buffer = buffer_new(pool, size);
-    struct block *block = buffer ? block_new(pool, buffer, buffer->data, 0) : NULL;
 
-    if (buffer && !block)
-        buffer_free(buffer);
-    return block;
+    return buffer ? &buffer->first : NULL;
 }
 
 void block_free(struct block *block)
 {
     struct buffer *buffer = block->buffer;
 
+    if (!buffer || block != &buffer->first)
+        slab_give(block->pool->records, block);
     if (buffer && --buffer->refs == 0)
         buffer_free(buffer);
-    slab_give(block->pool->records, block);
 }
 
 size_t block_room(const struct block *block)

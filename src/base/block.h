@@ -5,16 +5,7 @@
 
 #include "base/chain.h"
 
-/* Bytes up to `filled` have been shown by some block and never change while more than one block refers to the buffer;
- * behind them is room, which belongs to the one block that ends there. */
-struct buffer {
-    struct block_pool *pool;
-    size_t refs;     /* blocks that show a part of it */
-    size_t capacity; /* bytes in data */
-    size_t filled;
-    size_t offered; /* of the room, handed out by chain_reserve until chain_commit */
-    char data[];
-};
+struct buffer;
 
 /* A window on a buffer. In a chain it is never empty, except between chain_reserve and chain_commit. */
 struct block {
@@ -23,6 +14,17 @@ struct block {
     struct buffer *buffer; /* NULL: the bytes are borrowed */
     const char *data;
     size_t len;
+};
+
+/* Bytes up to `filled` have been shown by some block and never change while more than one block refers to the buffer;
+ * behind them is room, which belongs to the one block that ends there. */
+struct buffer {
+    struct block first; /* shows what was put in first: most buffers need no other block. Of no use once it was freed */
+    size_t refs;        /* blocks that show a part of it */
+    size_t capacity;    /* bytes in data */
+    size_t filled;
+    size_t offered; /* of the room, handed out by chain_reserve until chain_commit */
+    char data[];
 };
 
 /* A block that shows `data`, a part of `buffer`, which gets one reference more. NULL: no memory. */
