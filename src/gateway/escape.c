@@ -8,25 +8,30 @@ static const uint32_t kept[][4] = {
     [ESCAPE_PATH_VALID] = {0x00000000u, 0x2fffffd2u, 0xafffffffu, 0x47fffffeu},
 };
 
-bool escape_keeps(enum escape_set set, char c)
+static ALWAYS_INLINE bool keeps(enum escape_set set, char c)
 {
     uint8_t byte = (uint8_t)c;
 
     return byte < 128 && (kept[set][byte / 32] >> byte % 32 & 1) != 0;
 }
 
+bool escape_keeps(enum escape_set set, char c)
+{
+    return keeps(set, c);
+}
+
 size_t escape_find(enum escape_set set, struct str text)
 {
     size_t at = 0;
 
-    while (at < text.len && escape_keeps(set, text.data[at]))
+    while (at < text.len && keeps(set, text.data[at]))
         at++;
     return at;
 }
 
 static bool is_one_byte(enum escape_set set, char c)
 {
-    return escape_keeps(set, c) || (set == ESCAPE_QUERY && c == ' ');
+    return keeps(set, c) || (set == ESCAPE_QUERY && c == ' ');
 }
 
 size_t escape_len(enum escape_set set, struct str text)
@@ -53,7 +58,7 @@ char *escape_write(enum escape_set set, struct str text, char *out)
     for (size_t i = 0; i < text.len; i++) {
         char c = text.data[i];
 
-        if (escape_keeps(set, c))
+        if (keeps(set, c))
             *out++ = c;
         else if (set == ESCAPE_QUERY && c == ' ')
             *out++ = '+';
@@ -93,7 +98,7 @@ static bool is_escape(struct str text, size_t at)
 static bool is_valid_path(struct str path)
 {
     for (size_t i = 0; i < path.len; i++)
-        if (!escape_keeps(ESCAPE_PATH_VALID, path.data[i]) && !is_escape(path, i))
+        if (!keeps(ESCAPE_PATH_VALID, path.data[i]) && !is_escape(path, i))
             return false;
     return true;
 }

@@ -12,7 +12,7 @@ static bool refuse(struct error *err, const char *text)
  * refused: it belongs to no target, and filters on suffixes are fooled by it. */
 static inline uint64_t bad_bytes(uint64_t word)
 {
-    return (word & word_tops) | word_below(word, ' ' + 1) | word_equal(word, 0x7f) | word_equal(word, '#');
+    return (word & word_tops) | word_below_or_del(word, ' ' + 1) | word_equal(word, '#');
 }
 
 /* The length of "http://" or "https://" at the front, in any case; 0 when neither is there. */

@@ -26,6 +26,12 @@ static inline uint64_t word_equal(uint64_t word, uint8_t byte)
     return word_below(word ^ word_ones * byte, 1);
 }
 
+/* Bytes below `limit`, and DEL: neither has its top bit set, so that one mask serves both tests. */
+static inline uint64_t word_below_or_del(uint64_t word, uint8_t limit)
+{
+    return ((word - word_ones * limit) | ((word ^ word_ones * 0x7f) - word_ones)) & ~word & word_tops;
+}
+
 /* One to seven bytes, some of them twice, filled up with 'x'. */
 static inline uint64_t word_of_short(struct str text)
 {

@@ -49,7 +49,7 @@ static inline void put(struct h1_writer *writer, struct str text)
 /* Tab counts too. */
 static inline uint64_t controls(uint64_t word)
 {
-    return word_below(word, 0x20) | word_equal(word, 0x7f);
+    return word_below_or_del(word, 0x20);
 }
 
 static void put_cleaned(struct h1_writer *writer, struct str value)
@@ -121,7 +121,7 @@ void h1_write_text(struct h1_writer *writer, struct str text)
 
 static inline uint64_t breaks(uint64_t word)
 {
-    return word_below(word, ' ' + 1) | word_equal(word, 0x7f);
+    return word_below_or_del(word, ' ' + 1);
 }
 
 bool h1_write_request_line(struct h1_writer *writer, struct str method, struct str path)
