@@ -278,18 +278,32 @@ static enum progress fail_body(struct exchange *x)
     return exchange_fail(x);
 }
 
-enum progress call_collect(struct exchange *x)
+/* As much as is here, unless a little of it is much when it is unpacked: the rest is for the next turn. */
+static enum io gather(struct exchange *x)
 {
     uint64_t bytes_max = (uint64_t)x->call.backend->options->transport.max_decoded_bytes;
-    struct str body;
+    size_t before = x->response_body.size;
     enum io io;
 
-    while ((io = call_body(x)) == IO_OK)
+    while ((io = call_body(x)) == IO_OK) {
         if (x->response_body.size > bytes_max) {
             error_set(&x->error, FAULT_UPSTREAM, ERROR_BODY_TOO_LARGE, "%.*s: more than %llu bytes to decode",
                       STR_ARG(x->call.host->url), (unsigned long long)bytes_max);
-            return fail_body(x);
+            return IO_FAIL;
         }
+        if (x->call.gunzip && x->response_body.size - before >= UNPACKED_A_TURN_BYTES) {
+            timer_set(exchange_loop(x), &x->call.breath, loop_now_ns(exchange_loop(x)));
+            return IO_WAIT;
+        }
+    }
+    return io;
+}
+
+enum progress call_collect(struct exchange *x)
+{
+    struct str body;
+    enum io io = gather(x);
+
     if (io == IO_FAIL)
         return fail_body(x);
     if (io == IO_WAIT)

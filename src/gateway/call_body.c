@@ -15,6 +15,7 @@ bool call_begin_body(struct exchange *x)
 {
     if ((!x->call.asks_for_gzip && !decodes(x)) || !forward_unpack_head(x->call.answer))
         return true;
+    x->call.breath = (struct timer){.at_ns = TIMER_OFF, .task = &x->task};
     x->call.gunzip = gunzip_stream_new(x->arena, &x->error);
     return x->call.gunzip;
 }
@@ -33,6 +34,13 @@ static enum io unpack(struct exchange *x, bool ended)
     if (io == IO_FAIL && x->error.fault == FAULT_UPSTREAM)
         host_count_add(&pool_counts(x->client->frontend->pool, x->call.host)->failures, 1);
     return io;
+}
+
+void call_end_body(struct exchange *x)
+{
+    chain_clear(&x->call.packed);
+    if (x->call.gunzip)
+        timer_clear(exchange_loop(x), &x->call.breath);
 }
 
 enum io call_body(struct exchange *x)

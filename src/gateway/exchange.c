@@ -256,7 +256,7 @@ static void exchange_free(struct exchange *x)
     chain_clear(&x->request_body);
     chain_clear(&x->response_body);
     return_pipe(x);
-    chain_clear(&x->call.packed);
+    call_end_body(x);
     stream_end(x);
     ring_remove(&client->exchanges, &x->node);
     if (!x->handed_over)

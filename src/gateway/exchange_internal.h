@@ -11,6 +11,7 @@ enum progress { MORE, PAUSE, OVER };
 
 enum {
     PIECE_BYTES = 262144,             /* body moved at a time: four large buffers */
+    UNPACKED_A_TURN_BYTES = 1048576,  /* of a body that is collected: a bomb must not keep others waiting */
     REQUEST_BODY_MAX_BYTES = 1048576, /* of requests that we answer ourselves with their body */
     COPIED_BODY_MAX_BYTES = 67108864, /* of requests that go to several backends */
 };
@@ -33,6 +34,7 @@ enum io call_pump_request(struct exchange *exchange);
 bool call_begin_body(struct exchange *exchange) MUST_USE;
 /* The same: body of the answer to the end of response_body, unpacked, a piece at a time; answers as fetch_body. */
 enum io call_body(struct exchange *exchange);
+void call_end_body(struct exchange *exchange); /* lets go of what it holds outside the arena */
 
 /* follow.c: a redirect of the backend: FOLLOWED: call.head and call.host are those of the next request; FAIL:
  * exchange->error. */

@@ -20,7 +20,7 @@ static void end_try(struct leg *leg, struct exchange *x, enum http_cancel why)
     x->call.fetch = NULL;
     chain_clear(&x->request_body);
     chain_clear(&x->response_body);
-    chain_clear(&x->call.packed);
+    call_end_body(x);
     x->state = EXCHANGE_FINISH;
 }
 

@@ -8,9 +8,11 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <zlib.h>
 
 enum { HEARD_MAX = 65536, SAID_MAX = 32768, LETTERS = 3000, TURNS_MAX = 400 };
 #define TURN_NS UINT64_C(2000000)
@@ -32,6 +34,7 @@ struct memory_stage {
     int listener; /* the origin's */
     struct peer origin, client;
     char request[SAID_MAX], answer[SAID_MAX];
+    size_t answer_len; /* 0: up to its end as a text */
 };
 
 static const char config[] =
@@ -164,7 +167,8 @@ static void serve(struct memory_stage *stage)
     hear(&stage->origin);
     if (stage->origin.fd == -1 || !request_is_complete(&stage->origin))
         return;
-    CHECK(send(stage->origin.fd, stage->answer, strlen(stage->answer), MSG_NOSIGNAL) > 0);
+    CHECK(send(stage->origin.fd, stage->answer, stage->answer_len ? stage->answer_len : strlen(stage->answer),
+               MSG_NOSIGNAL) > 0);
     stage->origin.len = 0;
 }
 
@@ -350,4 +354,46 @@ TEST(an_exchange_bears_each_allocation_failing)
         CHECK(n > 5); /* else nothing was tested */
         CHECK(n < 1000);
     }
+}
+
+enum { BOMB_BYTES = 8 << 20 };
+
+/* An answer of a few KiB that is 8 MiB when it is unpacked. */
+static size_t write_bomb(char *out, size_t room)
+{
+    char *plain = arena_zero(test_arena(), BOMB_BYTES);
+    char packed[SAID_MAX / 2];
+    z_stream zlib = {.next_in = (Bytef *)plain, .avail_in = BOMB_BYTES, .next_out = (Bytef *)packed};
+    size_t len, head;
+
+    zlib.avail_out = sizeof(packed);
+    CHECK(plain && deflateInit2(&zlib, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK);
+    CHECK_INT(deflate(&zlib, Z_FINISH), Z_STREAM_END);
+    len = sizeof(packed) - zlib.avail_out;
+    CHECK_INT(deflateEnd(&zlib), Z_OK);
+    head = (size_t)snprintf(out, room, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n", len);
+    CHECK(head + len <= room);
+    memcpy(out + head, packed, len);
+    return head + len;
+}
+
+TEST(a_bomb_is_unpacked_over_many_turns)
+{
+    static const char request[] = "GET /json/a HTTP/1.1\r\nHost: a\r\n\r\n";
+    static struct memory_stage stage;
+    uint64_t turns;
+
+    stage_open(&stage);
+    stage.answer_len = write_bomb(stage.answer, sizeof(stage.answer));
+    turn(&stage);
+    CHECK(send(stage.client.fd, request, sizeof(request) - 1, MSG_NOSIGNAL) > 0);
+    turns = loop_stats(stage.loop)->turns;
+    while (status_of(&stage.client) == 0 && loop_stats(stage.loop)->turns - turns < TURNS_MAX)
+        turn(&stage);
+    CHECK_EQ(status_of(&stage.client), 500); /* nothing but NULs */
+    CHECK(loop_stats(stage.loop)->turns - turns > BOMB_BYTES >> 20);
+    peer_close(&stage.client);
+    while (!frontend_is_empty(stage.frontend))
+        turn(&stage);
+    stage_close(&stage);
 }
