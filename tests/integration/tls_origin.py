@@ -39,7 +39,8 @@ class TlsOrigin(Origin):
 
     connection_class = TlsConnection
 
-    def __init__(self, certificate, handler=answers_ok, version=None, clients=None, name="127.0.0.1"):
+    def __init__(self, certificate, handler=answers_ok, version=None, clients=None, name="127.0.0.1",
+                 address=("127.0.0.1", 0)):
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(certificate.certificate, certificate.key)
         self.context.sni_callback = self._note_name
@@ -49,7 +50,7 @@ class TlsOrigin(Origin):
             self.context.verify_mode = ssl.CERT_REQUIRED
             self.context.load_verify_locations(clients.certificate)
         self.name, self.names = name, []  # names that clients asked for
-        super().__init__(handler)
+        super().__init__(handler, address)
 
     def _note_name(self, _, name, __):
         self.names.append(name)
