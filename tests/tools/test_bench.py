@@ -151,7 +151,7 @@ def test_all_names_in_the_settings_are_filled_in(tmp_path):
     for path in sorted((ROOT / "bench/peers").iterdir()):
         text = bench_peers.fill(path.name, place, **more).read_text()
         assert "@" not in text, path
-    for name in ("holdfast", "holdfast-1000-routes", "holdfast-1000-hosts", "holdfast-no-reuse-tls"):
+    for name in ("holdfast", "holdfast-1000-routes", "holdfast-1000-hosts", "holdfast-no-reuse-tls", "holdfast-plain-pool"):
         config = json.loads(bench_peers.command(name, "main", place)[3].read_text())
         assert config["endpoints"][0]["backend"]
 

@@ -139,6 +139,12 @@ def without_reuse(config, place):
     config["disable_keep_alives"] = True
 
 
+def with_a_plain_pool(config, place):
+    """Nothing is learned, sent again or moved to another host: what a pool is elsewhere."""
+    plain = {"idle_timeout": "never", "resend": "off", "failover": "off", "eject_after": 0}
+    config.setdefault("extra_config", {}).setdefault("holdfast/upstream", {}).update(plain)
+
+
 def over_tls(then=lambda config, place: None):
     def change(config, place):
         config["client_tls"] = {"allow_insecure_connections": True, "curve_preferences": [29]}
@@ -165,6 +171,7 @@ PEERS = {
     "holdfast-1000-routes": changed(with_routes(1000)),
     "holdfast-1000-hosts": changed(with_hosts(1000)),
     "holdfast-no-reuse": changed(without_reuse),
+    "holdfast-plain-pool": changed(with_a_plain_pool),
     "holdfast-tls": changed(over_tls()),
     "holdfast-no-reuse-tls": changed(over_tls(without_reuse)),
 }

@@ -126,6 +126,9 @@ ROWS = (
     Row("reuse-off-on-tls", "the same with TLS to the host", (Lane("holdfast-no-reuse-tls", "holdfast-no-reuse-tls"),
         Lane("holdfast-tls", "holdfast-no-reuse-tls")), stage="reuse", judged="holdfast-tls",
         note="seed 002: up to 1.5 times the throughput, a third of the time"),
+    Row("plain-pool", "a pool that learns nothing and sends nothing again, and ours", (
+        Lane("holdfast-plain-pool", "holdfast-plain-pool"), Lane("holdfast", "holdfast-plain-pool")), stage="reuse", goal=1.03,
+        note="issue 3: no measurable cost on the hot path"),
 )
 QUICK = ("keepalive-128-64", "tls-128-64")
 QUICK_PEERS = ("relay", "nginx", "holdfast")
