@@ -136,6 +136,25 @@ static void tidy_up(struct tls_stream *tls)
         (void)SSL_free_buffers(tls->ssl); /* not while a part of a record is in them */
 }
 
+static bool has_unread(const struct tls_stream *tls)
+{
+    return tls->in.size > 0 || SSL_pending(tls->ssl) > 0;
+}
+
+/* Nothing is here and nothing comes: OpenSSL need not be asked, which would take a buffer for its answer. An end or a
+ * failure is not dry. */
+static bool is_dry(struct tls_stream *tls)
+{
+    return !has_unread(tls) && !tls_bio_fill(tls) && !tls->under_ended && !tls->failure;
+}
+
+/* Emptying the queue costs more than to see that it is empty. */
+static void forget_errors(void)
+{
+    if (ERR_peek_error() != 0)
+        ERR_clear_error();
+}
+
 /* Reads until the part is full or there is no more. */
 static enum io fill_part(struct tls_stream *tls, const struct iovec *part, size_t *filled)
 {
@@ -146,7 +165,9 @@ static enum io fill_part(struct tls_stream *tls, const struct iovec *part, size_
         size_t got = 0;
         int returned;
 
-        ERR_clear_error();
+        if (is_dry(tls))
+            return IO_WAIT;
+        forget_errors();
         tls_enter(tls);
         returned = SSL_read_ex(tls->ssl, out + *filled, part->iov_len - *filled, &got);
         tls_leave(tls);
@@ -228,7 +249,7 @@ static bool encrypt(struct tls_stream *tls, struct plain *plain, size_t *taken)
 
         if (bytes.len == 0)
             continue; /* an empty part at the end */
-        ERR_clear_error();
+        forget_errors();
         tls_enter(tls);
         returned = SSL_write_ex(tls->ssl, bytes.data, bytes.len, &written);
         tls_leave(tls);
@@ -268,11 +289,6 @@ static void begin_turn(struct tls_stream *tls)
     tls->turned = false;
     tls->plain_at_turn = tls->plain_out;
     tls->cipher_at_turn = tls->cipher_out;
-}
-
-static bool has_unread(const struct tls_stream *tls)
-{
-    return tls->in.size > 0 || SSL_pending(tls->ssl) > 0;
 }
 
 /* Lets OpenSSL look at what is here. */
