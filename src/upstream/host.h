@@ -88,30 +88,30 @@ struct host {
     struct str authority; /* "api.example.com:8080", without a default port: what Host says */
     struct str name;      /* "api.example.com", or the literal without brackets */
     uint16_t port;
-    struct addr unix_addr;         /* family ADDR_UNIX for "unix:/path" hosts */
-    struct forward_proxy *forward; /* what `proxy` says; NULL: none */
-    uint8_t proxy_header;          /* as in host_key */
-    struct addr source;            /* the same */
-    enum host_protocol protocol;   /* made of that in host_key */
-    struct str tunnel;             /* "name:port", what CONNECT asks it for; empty: no tunnel */
-    struct tls_profile *tls;       /* of "https://" hosts, with a reference; NULL: cleartext */
-    uint32_t index;                /* place in the table: pools keep an array by it */
-    _Atomic uint32_t open;         /* connections and dials in all workers, for max_connections_per_host */
-    _Atomic uint32_t idle;         /* idle connections in all workers, for the cap */
-    _Atomic uint32_t waiting;      /* requests in the queues of all workers, at that cap */
-    _Atomic uint8_t choice;        /* enum host_choice, of HOST_ALPN */
-    _Atomic bool http1_required;   /* it chose HTTP/2, and then wanted HTTP/1.1: nothing else is offered to it */
-    _Atomic uint32_t streams_max;  /* of its last HTTP/2 connection, at once; 0: there was none */
-    _Atomic bool ping_shy;         /* it has ended one for too many PINGs */
-    _Atomic bool apart;            /* it has said 421 on a connection to another host (coalesce.h) */
-    struct demand demand;          /* how many connections it needs at once */
-    struct path path;              /* does the way there carry bytes? */
-    struct quarantine quarantine;  /* does it keep to its own answers? */
-    struct port_budget ports;      /* local ports towards it */
-    _Atomic uint32_t floor;        /* min_idle_per_host (warm_floor.h) */
-    struct health health;          /* is it in use, or does it rest? */
-    _Atomic bool configured;       /* a configuration names it, not only SRV records */
-    struct idle_limit *idle_limit; /* how long it keeps idle connections, as far as we know */
+    struct addr unix_addr;           /* family ADDR_UNIX for "unix:/path" hosts */
+    struct forward_proxy *forward;   /* what `proxy` says; NULL: none */
+    uint8_t proxy_header;            /* as in host_key */
+    struct addr source;              /* the same */
+    enum host_protocol protocol;     /* made of that in host_key */
+    struct str tunnel;               /* "name:port", what CONNECT asks it for; empty: no tunnel */
+    struct tls_profile *tls;         /* of "https://" hosts, with a reference; NULL: cleartext */
+    uint32_t index;                  /* place in the table: pools keep an array by it */
+    _Atomic uint32_t open;           /* connections and dials in all workers, for max_connections_per_host */
+    _Atomic uint32_t idle;           /* idle connections in all workers, for the cap */
+    _Atomic uint32_t waiting;        /* requests in the queues of all workers, at that cap */
+    _Atomic uint8_t choice;          /* enum host_choice, of HOST_ALPN */
+    _Atomic bool http1_required;     /* it chose HTTP/2, and then wanted HTTP/1.1: nothing else is offered to it */
+    _Atomic uint32_t streams_max;    /* of its last HTTP/2 connection, at once; 0: there was none */
+    _Atomic uint32_t ping_doublings; /* connections that it has ended for too many PINGs */
+    _Atomic bool apart;              /* it has said 421 on a connection to another host (coalesce.h) */
+    struct demand demand;            /* how many connections it needs at once */
+    struct path path;                /* does the way there carry bytes? */
+    struct quarantine quarantine;    /* does it keep to its own answers? */
+    struct port_budget ports;        /* local ports towards it */
+    _Atomic uint32_t floor;          /* min_idle_per_host (warm_floor.h) */
+    struct health health;            /* is it in use, or does it rest? */
+    _Atomic bool configured;         /* a configuration names it, not only SRV records */
+    struct idle_limit *idle_limit;   /* how long it keeps idle connections, as far as we know */
     unsigned workers;
     struct host_counts *counts; /* one for each worker */
 };

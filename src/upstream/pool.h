@@ -43,6 +43,7 @@ struct pooled {
     uint32_t streams;            /* of those that carry many: requests it is lent for now; 0 for others */
     uint64_t heard_ns;           /* the same: when an answer began on it last, or it became active */
     uint64_t pinged_ns;          /* the same: when it was asked for a sign of life; 0: never */
+    bool scolded;                /* the same: it was ended for too many PINGs, and that was noted */
     bool offered;                /* to other requests while it is in use (shared.h) */
     bool withdrawn;              /* ... not any more, for the reason and of the side: */
     bool lossy;                  /* of those that carry many: TCP sends again what is on it, no answer came since */

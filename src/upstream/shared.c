@@ -9,7 +9,10 @@
 
 #include <stdlib.h>
 
-enum { DIALS_LOST_MAX = 2 }; /* so many failed dials of others, and a request fails with them */
+enum {
+    DIALS_LOST_MAX = 2,     /* so many failed dials of others, and a request fails with them */
+    PING_DOUBLINGS_MAX = 10 /* of the time between PINGs: three and a half days */
+};
 #define PING_WAIT_NS   UINT64_C(5000000000)
 #define PING_AFTER_NS  UINT64_C(10000000000)
 #define PING_EVERY_NS  UINT64_C(300000000000) /* what servers of gRPC bear on connections without streams */
@@ -98,8 +101,9 @@ static void learn(struct pooled *pooled)
     h2_client_facts(pooled->conn, &facts);
     if (facts.met && facts.streams_max > 0)
         atomic_store_explicit(&pooled->host->streams_max, facts.streams_max, memory_order_relaxed);
-    if (facts.too_many_pings)
-        atomic_store_explicit(&pooled->host->ping_shy, true, memory_order_relaxed);
+    if (facts.too_many_pings && !pooled->scolded)
+        atomic_fetch_add_explicit(&pooled->host->ping_doublings, 1, memory_order_relaxed);
+    pooled->scolded |= facts.too_many_pings;
 }
 
 /* An active one: it stands in the offer if it has room and nothing is known to be against it. */
@@ -167,6 +171,8 @@ static void note_yield(struct pooled *pooled)
 
 void shared_forget(struct pooled *pooled, enum reason reason)
 {
+    if (pooled->conn->multiplexed)
+        learn(pooled); /* an idle one that ends is not considered any more */
     leave_offer(pooled);
     ASSERT(pooled->streams <= 1);
     if (pooled->streams > 0)
@@ -320,16 +326,26 @@ struct pooled *pool_take_shared(struct pool *pool, struct host *host, const stru
     return NULL;
 }
 
+/* Between two PINGs on one connection; to a host that found it too much, twice as long each time, and as long before
+ * the first one (keepalive G.6 121). */
+static bool may_ping(const struct pooled *pooled, uint64_t now_ns)
+{
+    uint32_t doublings = atomic_load_explicit(&pooled->host->ping_doublings, memory_order_relaxed);
+    uint64_t every_ns = PING_EVERY_NS << (doublings < PING_DOUBLINGS_MAX ? doublings : PING_DOUBLINGS_MAX);
+
+    if (pooled->pinged_ns == 0)
+        return doublings == 0 || now_ns - pooled->opened_ns >= every_ns;
+    return now_ns - pooled->pinged_ns >= every_ns;
+}
+
 /* An answer may take its time. Where no answer has shown yet that the path bears so long a silence, a PING asks for a
- * sign of life at once: never without a request, never more often than any server bears, and never a host that once
- * found it too much. */
+ * sign of life at once: never without a request, and never more often than servers bear. */
 void shared_prove(struct pooled *pooled)
 {
     uint64_t now_ns = loop_now_ns(pooled->pool->loop);
 
     if (pooled->used_at_idle_ns < PING_AFTER_NS || pooled->used_at_idle_ns <= pooled->survived_ns ||
-        (pooled->pinged_ns > 0 && now_ns - pooled->pinged_ns < PING_EVERY_NS) ||
-        atomic_load_explicit(&pooled->host->ping_shy, memory_order_relaxed))
+        !may_ping(pooled, now_ns))
         return;
     if (h2_client_ping(pooled->conn))
         pooled->pinged_ns = now_ns;

@@ -3,6 +3,7 @@
 Cleartext by prior knowledge, or with a certificate by ALPN. SPDX-License-Identifier: Apache-2.0
 """
 import json
+import subprocess
 import urllib.parse
 
 from servers import Server, find_tool
@@ -10,7 +11,7 @@ from waiting import eventually
 
 NODE = """
 const http2 = require('http2'), fs = require('fs');
-const [port, log, streams, cert, key] = process.argv.slice(2);
+const [port, log, streams, cert, key, http1] = process.argv.slice(2);
 const out = fs.openSync(log, 'a');
 const settings = streams === 'none' ? {maxConcurrentStreams: 0} : streams > 0 ? {maxConcurrentStreams: Number(streams)} : {};
 let sessions = 0, seen = {}, gate = [];
@@ -62,7 +63,8 @@ function collect(stream, say) {
   stream.on('data', d => parts.push(d));
   stream.on('end', () => say(parts.length ? Buffer.concat(parts) : 'OK'));
 }
-const server = cert ? http2.createSecureServer({settings, allowHTTP1: cert !== 'none', cert: fs.readFileSync(cert),
+const server = http1 ? require('https').createServer({cert: fs.readFileSync(cert), key: fs.readFileSync(key)}) :
+               cert ? http2.createSecureServer({settings, allowHTTP1: cert !== 'none', cert: fs.readFileSync(cert),
                                                 key: fs.readFileSync(key)})
                     : http2.createServer({settings});
 server.on('session', session => {
@@ -110,11 +112,20 @@ class H2Server(Server):
 
 class NodeH2(H2Server):
     missing = None if find_tool("node") else "node is not installed"
+    http1 = False
 
     def command(self):
         (self.work / "server.js").write_text(NODE)
         keys = [self.certificate.certificate, self.certificate.key] if self.certificate else []
-        return [find_tool("node"), str(self.work / "server.js"), str(self.port), str(self.log), str(self.streams), *keys]
+        return [find_tool("node"), str(self.work / "server.js"), str(self.port), str(self.log), str(self.streams), *keys,
+                *(["http1"] if self.http1 else [])]
+
+    def restart(self, http1):
+        """On the same port; `http1`: it offers nothing else, with a certificate."""
+        self.__exit__()
+        self.http1 = http1
+        self.child = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL)
+        eventually(self.listens, 15, "the origin is back")
 
     def notes(self):
         """What it has seen, in order."""

@@ -382,3 +382,18 @@ def test_a_host_that_wants_http_1_gets_it(make, node, authority, certificate, pa
 def test_the_profile_of_krakend_speaks_http_1(make, node, authority, certificate):
     stage = Stage(make, node(certificate=certificate), None, {"profile": "krakend"}, authority=authority)
     assert stage.get().status == 200 and stage.pool()["protocol"] == "http/1.1"
+
+
+def test_127_a_host_that_comes_back_with_another_version_is_spoken_to_in_it(make, node, authority, certificate):
+    """h2, then http/1.1 alone, then h2 again: nothing fails, bursts included."""
+    stage = Stage(make, node(certificate=certificate), "auto", authority=authority)
+    for http1 in (False, True, False, True):
+        if stage.origin.http1 != http1:
+            stage.origin.restart(http1)
+        seen = len(stage.origin.requests("/x"))
+        assert [answer.status for answer in stage.together(*["/x"] * 8)] == [200] * 8
+        assert stage.get("/x").body == b"OK"
+        assert {"http1" in note for note in stage.origin.requests("/x")[seen:]} == {http1}
+        assert stage.pool()["protocol"] == ("http/1.1" if http1 else "h2")
+    pool = stage.settled()
+    assert pool["failures"] == 0 and pool["resends"] == 0

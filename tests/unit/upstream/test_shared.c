@@ -437,38 +437,75 @@ TEST(a_flush_lets_streams_finish)
     close_stage(&stage);
 }
 
+static unsigned pings_after(struct stage *stage, unsigned conn, struct pooled *pooled, uint64_t silence_s)
+{
+    struct http_stream *stream;
+    unsigned pings;
+
+    pooled->idle_since_ns -= silence_s * UINT64_C(1000000000);
+    pooled->opened_ns -= silence_s * UINT64_C(1000000000);
+    pooled->pinged_ns -= pooled->pinged_ns > 0 ? silence_s * UINT64_C(1000000000) : 0;
+    CHECK(pool_take(stage->pool, stage->host, &stage->transport, true) == pooled);
+    stream = begin(pooled);
+    turns(stage);
+    pings = frames_of(stage, conn, FRAME_PING);
+    if (pings > 0)
+        say_with(stage, conn, FRAME_PING, FLAG_ACK, (const uint8_t[8]){0}, 8);
+    give_back(stage, pooled, stream);
+    return pings;
+}
+
+static struct pooled *dialed_idle(struct stage *stage)
+{
+    struct pooled *pooled = dialed(stage);
+    unsigned conn = stage->count - 1;
+
+    allow(stage, conn, 10);
+    give_back(stage, pooled, begin(pooled));
+    (void)frames_of(stage, conn, FRAME_PING);
+    return pooled;
+}
+
 /* Never without a request, and at most once in five minutes. */
 TEST(a_ping_goes_along_only_behind_a_long_silence)
 {
     static const struct {
-        uint64_t idle_s;
+        uint64_t silence_s;
         unsigned pings;
-    } rows[] = {{1, 0}, {20, 1}, {40, 0}, {290, 0}, {301, 1}};
-    struct http_stream *stream;
+    } rows[] = {{1, 0}, {20, 1}, {40, 0}, {240, 0}, {30, 1}};
     struct pooled *pooled;
     struct stage stage;
 
     open_stage(&stage);
-    pooled = dialed(&stage);
-    allow(&stage, 0, 10);
-    give_back(&stage, pooled, begin(pooled));
-    (void)frames_of(&stage, 0, FRAME_PING);
+    pooled = dialed_idle(&stage);
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        uint64_t back_ns = rows[i].idle_s * UINT64_C(1000000000);
-
-        test_case_is("%llu s", (unsigned long long)rows[i].idle_s);
-        pooled->idle_since_ns -= back_ns;
-        if (pooled->pinged_ns > 0)
-            pooled->pinged_ns -= rows[i].idle_s == 301 ? back_ns : 0;
-        turns(&stage);
         CHECK_EQ(frames_of(&stage, 0, FRAME_PING), 0);
-        CHECK(pool_take(stage.pool, stage.host, &stage.transport, true) == pooled);
-        stream = begin(pooled);
+        CHECK_EQ(pings_after(&stage, 0, pooled, rows[i].silence_s), rows[i].pings);
+    }
+    close_stage(&stage);
+}
+
+/* G.6 121: ENHANCE_YOUR_CALM with too_many_pings doubles the interval, once for each connection, and the next
+ * connection begins with it. */
+TEST(a_host_that_finds_pings_too_many_has_half_as_many)
+{
+    static const uint8_t calm[] = "\0\0\0\0\0\0\0\x0btoo_many_pings";
+    struct pooled *pooled;
+    struct stage stage;
+
+    open_stage(&stage);
+    CHECK_EQ(pings_after(&stage, 0, dialed_idle(&stage), 20), 1);
+    for (unsigned conn = 0; conn < 2; conn++) {
+        uint64_t every_s = UINT64_C(600) << conn;
+
+        say(&stage, conn, FRAME_GOAWAY, calm, sizeof(calm) - 1);
         turns(&stage);
-        CHECK_EQ(frames_of(&stage, 0, FRAME_PING), rows[i].pings);
-        if (rows[i].pings > 0)
-            say_with(&stage, 0, FRAME_PING, FLAG_ACK, (const uint8_t[8]){0}, 8);
-        give_back(&stage, pooled, stream);
+        CHECK_EQ(atomic_load(&stage.host->ping_doublings), conn + 1);
+        pooled = dialed_idle(&stage);
+        CHECK_EQ(pings_after(&stage, conn + 1, pooled, every_s - 10), 0);
+        CHECK_EQ(pings_after(&stage, conn + 1, pooled, 20), 1);
+        CHECK_EQ(pings_after(&stage, conn + 1, pooled, every_s - 10), 0);
+        CHECK_EQ(pings_after(&stage, conn + 1, pooled, 20), 1);
     }
     close_stage(&stage);
 }
