@@ -176,7 +176,8 @@ void arrival_new(struct frontend *frontend, struct stream *stream, const struct 
         return;
     }
     arrival->task.run = run_arrival;
-    arrival->stream = tls_server_stream(stream, door->tls, &frontend->tls_common, &frontend->tls_counts, &arrival->task, &err);
+    arrival->stream =
+        tls_server_stream(stream, door->tls, &frontend->tls_common, &frontend->tls_counts, &arrival->task, &err);
     if (!arrival->stream) {
         LOG(LOG_WARNING, "SERVICE: TLS", "a connection was refused: %s", err.text);
         greeting_leave(frontend, &peer);
