@@ -292,7 +292,7 @@ static enum io gather(struct exchange *x)
             return IO_FAIL;
         }
         if (x->call.gunzip && x->response_body.size - before >= UNPACKED_A_TURN_BYTES) {
-            timer_set(exchange_loop(x), &x->call.breath, loop_now_ns(exchange_loop(x)));
+            timer_set(exchange_loop(x), x->call.breath, loop_now_ns(exchange_loop(x)));
             return IO_WAIT;
         }
     }

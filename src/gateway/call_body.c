@@ -11,13 +11,23 @@ static bool decodes(const struct exchange *x)
     return x->call.backend->options->encoding != ENCODING_NO_OP && (status == 200 || status == 201);
 }
 
+static bool set_breath(struct exchange *x)
+{
+    x->call.breath = arena_make(x->arena, struct timer);
+    if (x->call.breath) {
+        *x->call.breath = (struct timer){.at_ns = TIMER_OFF, .task = &x->task};
+        return true;
+    }
+    error_set(&x->error, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory to unpack an answer");
+    return false;
+}
+
 bool call_begin_body(struct exchange *x)
 {
     if ((!x->call.asks_for_gzip && !decodes(x)) || !forward_unpack_head(x->call.answer))
         return true;
-    x->call.breath = (struct timer){.at_ns = TIMER_OFF, .task = &x->task};
     x->call.gunzip = gunzip_stream_new(x->arena, &x->error);
-    return x->call.gunzip;
+    return x->call.gunzip && set_breath(x);
 }
 
 static enum io fetch_piece(struct exchange *x, struct chain *into)
@@ -39,8 +49,8 @@ static enum io unpack(struct exchange *x, bool ended)
 void call_end_body(struct exchange *x)
 {
     chain_clear(&x->call.packed);
-    if (x->call.gunzip)
-        timer_clear(exchange_loop(x), &x->call.breath);
+    if (x->call.breath)
+        timer_clear(exchange_loop(x), x->call.breath);
 }
 
 enum io call_body(struct exchange *x)

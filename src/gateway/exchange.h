@@ -73,7 +73,7 @@ struct exchange {
         bool asks_for_gzip;             /* by our own wish: nobody behind us sees that the answer was packed */
         struct gunzip_stream *gunzip;   /* the answer is being unpacked */
         struct chain packed;            /* body that has not been unpacked yet */
-        struct timer breath;            /* with gunzip: the next turn, when this one has unpacked enough */
+        struct timer *breath;           /* with gunzip: the next turn, when this one has unpacked enough */
     } call;
     struct fetch_trail *trail; /* its connections to hosts, of all calls; NULL: a copy of which nobody is told */
     struct error error;        /* why it failed; fault NONE when it did not */

@@ -65,11 +65,12 @@ static void rewind_body(struct fetch *fetch, bool may_come_again)
     fetch->pending_whole = true;
 }
 
-/* A host that refused it may take it on any other connection; after anything else only a fresh one will do. */
+/* A host that refused it may take it on any other connection; after anything else, and for the last try, only a fresh
+ * one will do: over long ways, one kept connection after the other may just be on its way out. */
 static void choose_next(struct fetch *fetch, enum resend rung)
 {
     fetch->refused_by = fetch->pooled->id;
-    fetch->fresh_only = rung != RESEND_REFUSED;
+    fetch->fresh_only = rung != RESEND_REFUSED || fetch->resends > 0;
     fetch->fresh_since_ns = fetch->sent_at_ns;
 }
 

@@ -70,7 +70,8 @@ def test_bad_backend(case, version, pair):
         pair.start_again()
     status, whole = ask(pair.gateway.address, UPLOAD if action == "504" else 0)
     assert whole == (action != "truncate"), case["title"]
-    assert status == STATUS[action], case["title"]
+    # A reset may overtake the head of an answer that was cut in the same moment (RFC 9113 5.1).
+    assert status == STATUS[action] or (status is None and action == "truncate" and version == "http2"), case["title"]
     assert pair.backend.requests <= 3 and pair.backend.uploaded <= WINDOW
     pair.backend.misbehave([])
     if action == "504":  # its acknowledgement of SETTINGS was a sign of life, so the connection has one more chance

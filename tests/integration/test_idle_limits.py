@@ -94,4 +94,5 @@ def test_nodes_own_five_seconds_are_kept_to(make, tmp_path):
     assert statuses == [200] * CROWD * 4
     pool = pool_of(running)
     assert pool["learner"]["hint_seconds"] == 5 and 4 < pool["learner"]["usable_seconds"] < 5
-    assert CROWD // 3 <= pool["reused"] <= CROWD and pool["resends"] == 0, "those behind the first pause"
+    # Those behind the first pause, and in the first crowd who came a little later than another.
+    assert CROWD // 3 <= pool["reused"] <= CROWD * 3 // 2 and pool["resends"] == 0

@@ -33,7 +33,7 @@ TEST(clocks_run)
 
     CHECK(world->ops->now_ns(world) >= now_ns);
     CHECK(wall_s + 2 >= (uint64_t)time(NULL));
-    CHECK(wall_s <= (uint64_t)time(NULL));
+    CHECK(wall_s <= (uint64_t)time(NULL) + 1); /* time() lags behind by up to a tick */
     linux_world_free(world);
     linux_world_free(NULL);
 }
