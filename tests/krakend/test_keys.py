@@ -1,7 +1,7 @@
 """test_keys.py: every key of a KrakenD configuration stands in a table of this folder, or in keys.tsv with the test that has it;
 every trap of the reference has a test, and so has every row of docs/krakend-compat.md.
 
-What keys there are, says `holdfast schema`; keys.tsv holds the sections of the reference that name them, so that a key that
+What keys there are, says `holdfast schema`; keys.tsv holds the sections and lines of the reference that name them, so that a key that
 our schema forgets is missed too. Our own (`holdfast/...`) are tested in tests/integration and tests/unit.
 SPDX-License-Identifier: Apache-2.0
 """
@@ -59,7 +59,7 @@ def test_every_row_is_a_key_of_the_schema(in_schema):
     assert sorted({key for key, *_ in ROWS} - in_schema) == []
 
 
-@pytest.mark.parametrize("key, where", [(key, where) for key, _, where in ROWS], ids=[row[0] for row in ROWS])
+@pytest.mark.parametrize("key, where", [(key, where) for key, _, where, _ in ROWS], ids=[row[0] for row in ROWS])
 def test_the_key_is_tested_where_its_row_says(in_tables, key, where):
     if where == "tables":
         assert key in in_tables

@@ -175,4 +175,4 @@ def test_there_are_tables():
     assert TABLES
     for path in TABLES:
         table = json.loads(path.read_text(encoding="utf-8"))
-        assert table["about"] and table["section"] and table["pairs"], path.name
+        assert table["about"] and table["section"] and table["lines"] and table["pairs"], path.name
