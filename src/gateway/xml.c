@@ -229,20 +229,24 @@ static void set_handlers(struct building *b)
     XML_SetParamEntityParsing(b->parser, XML_PARAM_ENTITY_PARSING_NEVER);
 }
 
-/* Newer versions of expat warn of the function that older ones have alone. */
+/* Newer versions of expat warn of the functions that older ones have alone. */
+#if XML_MAJOR_VERSION > 2 || (XML_MAJOR_VERSION == 2 && XML_MINOR_VERSION >= 9)
+#define LINE_OF(parser)   XML_GetCurrentLineNumber64(parser)
+#define OFFSET_OF(parser) XML_GetCurrentByteIndex64(parser)
+#else
+#define LINE_OF(parser)   XML_GetCurrentLineNumber(parser)
+#define OFFSET_OF(parser) XML_GetCurrentByteIndex(parser)
+#endif
+
 static unsigned long line_of(XML_Parser parser)
 {
-#if XML_MAJOR_VERSION > 2 || (XML_MAJOR_VERSION == 2 && XML_MINOR_VERSION >= 9)
-    return (unsigned long)XML_GetCurrentLineNumber64(parser);
-#else
-    return (unsigned long)XML_GetCurrentLineNumber(parser);
-#endif
+    return (unsigned long)LINE_OF(parser);
 }
 
 /* Expat counts from what it was given, and says -1 before the first byte of it. */
 static size_t offset_of(XML_Parser parser, struct str text)
 {
-    long long at = (long long)XML_GetCurrentByteIndex(parser);
+    long long at = (long long)OFFSET_OF(parser);
 
     return at < 0 ? 0 : size_min((size_t)at, text.len);
 }
