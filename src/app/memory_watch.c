@@ -16,7 +16,7 @@ static unsigned own_permille(uint64_t limit_bytes)
 
     if (limit_bytes == 0)
         return 0;
-    return used < limit_bytes ? (unsigned)((double)used / (double)limit_bytes * FULL_PERMILLE) : FULL_PERMILLE;
+    return used < limit_bytes ? (unsigned)((double)used / (double)limit_bytes * (double)FULL_PERMILLE) : FULL_PERMILLE;
 }
 
 static unsigned greater(unsigned a, unsigned b)

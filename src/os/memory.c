@@ -72,7 +72,7 @@ static unsigned permille(uint64_t used, uint64_t max)
 {
     if (max == 0 || used >= max)
         return max == 0 ? 0 : FULL_PERMILLE;
-    return (unsigned)((double)used / (double)max * FULL_PERMILLE);
+    return (unsigned)((double)used / (double)max * (double)FULL_PERMILLE);
 }
 
 static unsigned group_permille(const char *folder, const struct group_files *files)
