@@ -290,7 +290,7 @@ static double run_trace(const struct arrival *trace, uint32_t cap, uint64_t time
         CHECK_EQ(view->requests, ARRIVALS);
     }
     play_close(play);
-    return (double)totals.requests_reused / ARRIVALS;
+    return (double)totals.requests_reused / (double)ARRIVALS;
 }
 
 static double foretold(const struct whatif_view *view, uint32_t cap, uint64_t timeout_ns)
