@@ -177,7 +177,7 @@ def test_silence_does_not_last(make):
 
 def test_only_the_networks_of_proxies_may_send_one(front):
     _, running = front("require", ["10.0.0.0/8"])
-    with Client(running.address) as client, pytest.raises((ConnectionError, Cut)):
+    with pytest.raises((ConnectionError, Cut)), Client(running.address) as client:
         client.send(LINE + GET)
         client.read_response()
 
