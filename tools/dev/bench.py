@@ -29,6 +29,7 @@ from common import BUILD, ROOT, Failed, environment, say
 
 RESULTS = BUILD / "bench"
 REPORT = RESULTS / "report.json"
+CONGESTION = Path("/proc/sys/net/ipv4/tcp_congestion_control")
 DOCUMENT = ROOT / "docs/performance.md"
 TOOL_TARGETS = ("holdfast", "bench/rig_relay", "bench/rig_origin", "bench/rig_load")
 
@@ -59,16 +60,19 @@ def read_arguments(words):
     return options
 
 
+def congestion_control():
+    return CONGESTION.read_text(encoding="utf-8").strip() if CONGESTION.exists() else "unknown"
+
+
 def machine():
     """What the figures depend on, for the report."""
     text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     models = [line.split(":", 1)[1].strip() for line in text.splitlines() if line.startswith("model name")]
     release = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line)
-    congestion = Path("/proc/sys/net/ipv4/tcp_congestion_control")
     return {"processor": models[0] if models else platform.machine(), "cores": os.cpu_count(),
             "system": release.get("PRETTY_NAME", "").strip('"'), "kernel": platform.release(),
             "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1),
-            "congestion_control": congestion.read_text().strip() if congestion.exists() else "unknown",
+            "congestion_control": congestion_control(),
             "files_max": resource.getrlimit(resource.RLIMIT_NOFILE)[1], "load_average": os.getloadavg()[0]}
 
 
@@ -95,23 +99,43 @@ def measure_all(rows, options, report):
         group = list(group)
         peers = list(dict.fromkeys(lane.peer for row in group for lane in row.lanes))
         say(f"== stage {name}: {', '.join(peers)}")
-        stage = Stage(name.split(":")[0], peers, options.binary)
+        before, wanted = congestion_control(), group[0].congestion
+        if wanted and not set_congestion_control(wanted):
+            continue
         try:
-            for row in group:
-                began = time.monotonic()
-                result = measure_row(stage, row, options, how)
-                result.update(measured=time.strftime("%Y-%m-%d %H:%M"), commit=report["commit"], rounds=options.rounds,
-                              slice_s=options.slice, load_average=os.getloadavg()[0])
-                report["rows"] = [each for each in report["rows"] if each["name"] != row.name] + [result]
-                bench_report.show_row(result, time.monotonic() - began)
-                save(report, options)
+            measure_stage(Stage(name.split(":")[0], peers, options.binary), group, options, how, report)
         finally:
-            stage.stop()
+            if wanted:
+                set_congestion_control(before)
+
+
+def measure_stage(stage, rows, options, how, report):
+    try:
+        for row in rows:
+            began = time.monotonic()
+            result = measure_row(stage, row, options, how)
+            result.update(measured=time.strftime("%Y-%m-%d %H:%M"), commit=report["commit"], rounds=options.rounds,
+                          slice_s=options.slice, load_average=os.getloadavg()[0])
+            report["rows"] = [each for each in report["rows"] if each["name"] != row.name] + [result]
+            bench_report.show_row(result, time.monotonic() - began)
+            save(report, options)
+    finally:
+        stage.stop()
+
+
+def set_congestion_control(name):
+    """For all TCP connections that are made from now on. False: not here, which is said."""
+    try:
+        CONGESTION.write_text(name)
+    except OSError as err:
+        say(f"TCP {name} cannot be had here: {err.strerror}")
+        return False
+    return True
 
 
 def stage_of(row):
-    """Memory is looked at in fresh processes."""
-    return f"{row.stage}:{row.name}" if row.kind != "load" else row.stage
+    """Memory is looked at in fresh processes, and connections have the congestion control they were made with."""
+    return f"{row.stage}:{row.name}" if row.kind != "load" or row.congestion else row.stage
 
 
 def save(report, options):

@@ -55,6 +55,7 @@ class Row:
     grows_as: str = ""  # the goal is multiplied with the ratio of this lane, if that is above 1
     note: str = ""
     bytes_max: int = 0  # the goal of idle-bytes
+    congestion: str = ""  # TCP's congestion control for the row, instead of the machine's
 
 
 def versus(base, peers, **more):
@@ -90,6 +91,9 @@ ROWS = (
     against_nginx("keepalive-16k-64", "16 KiB, 64 connections", 0.75, "floor 0.65", **sized(16384)),
     against_nginx("keepalive-1m-16", "1 MiB, 16 connections", 0.34, "HAProxy with splice-response 0.35 to 0.42",
                   (*PROXIES, "haproxy-splice"), connections=16, inflight=16, **sized(1048576)),
+    replace(against_nginx("keepalive-1m-16-reno", "the same with TCP reno, which needs no timer for each piece that is sent", 0.34,
+                          "BBR paces by timers, which every peer pays for", ("nginx", "haproxy-splice", "relay", "holdfast"),
+                          connections=16, inflight=16, **sized(1048576)), congestion="reno"),
     against_nginx("close-128-64", "a connection for each request, 64 at once", 0.90, "floor 0.84", mode="close"),
     against_nginx("tls-128-64", "TLS, 128 B, 64 connections", 0.85, "floor 0.70", mode="tls"),
     against_nginx("tls-16k-64", "TLS, 16 KiB, 64 connections", 0.72, "floor 0.59", mode="tls", **sized(16384)),
