@@ -6,7 +6,7 @@
 #include "base/compiler.h"
 
 /* Prints the place and the condition on stderr, runs the crash hook if one is set, and aborts. */
-NORETURN void assert_failed(const char *condition, const char *file, int line);
+NORETURN COLD void assert_failed(const char *condition, const char *file, int line);
 
 /* A function that prints what the thread was doing (the exchange, the conn); called once, before abort. */
 void assert_set_hook(void (*hook)(void));

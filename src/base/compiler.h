@@ -10,6 +10,7 @@
 #define MUST_USE                         __attribute__((warn_unused_result))
 #define PRINTF_LIKE(format_at, first_at) __attribute__((format(printf, format_at, first_at)))
 #define NORETURN                         __attribute__((noreturn))
+#define COLD                             __attribute__((cold)) /* keeps what leads here apart from the hot path */
 #define ALWAYS_INLINE                    inline __attribute__((always_inline)) /* where it was measured to pay */
 #define NOINLINE                         __attribute__((noinline))
 #define LIKELY(x)                        __builtin_expect(!!(x), 1)

@@ -25,15 +25,16 @@ struct error {
 };
 
 /* Fills *err (err may be NULL: the caller does not care) and returns false, so that failing is one line. */
-bool error_set(struct error *err, enum fault fault, enum error_code code, const char *format, ...) PRINTF_LIKE(4, 5);
+bool error_set(struct error *err, enum fault fault, enum error_code code, const char *format, ...)
+    PRINTF_LIKE(4, 5) COLD;
 
 /* Puts "words: " before the text that is there; cut at the end when it does not fit. Returns false. */
-bool error_context(struct error *err, const char *format, ...) PRINTF_LIKE(2, 3);
+bool error_context(struct error *err, const char *format, ...) PRINTF_LIKE(2, 3) COLD;
 
 /* error_set for a failed system call: appends ": " and the text of errno value `number`, and maps the code
  * (ECONNREFUSED: connect_refused, EMFILE and ENFILE: out_of_files, ENOMEM and ENOBUFS: out_of_memory ...). The fault
  * is FAULT_UPSTREAM for the codes of a failed connect, else FAULT_SYSTEM; who knows better sets err->fault. */
-bool error_set_system(struct error *err, int number, const char *format, ...) PRINTF_LIKE(3, 4);
+bool error_set_system(struct error *err, int number, const char *format, ...) PRINTF_LIKE(3, 4) COLD;
 
 const char *error_code_name(enum error_code code); /* "connect_refused" */
 

@@ -16,7 +16,7 @@ typedef void log_sink(enum log_level level, const char *area, const char *line);
 
 void log_set(enum log_level lowest, log_sink *sink); /* at start, before threads; NULL: silence */
 bool log_wants(enum log_level level);
-void log_write(enum log_level level, const char *area, const char *format, ...) PRINTF_LIKE(3, 4);
+void log_write(enum log_level level, const char *area, const char *format, ...) PRINTF_LIKE(3, 4) COLD;
 const char *log_level_name(enum log_level level); /* "DEBUG" ... "CRITICAL" */
 
 #define LOG(level, area, ...) (log_wants(level) ? log_write((level), (area), __VA_ARGS__) : (void)0)
