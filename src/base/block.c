@@ -43,6 +43,13 @@ void block_pool_free(struct block_pool *pool)
     free(pool);
 }
 
+void block_pool_age(struct block_pool *pool)
+{
+    slab_age(pool->records);
+    slab_age(pool->small);
+    slab_age(pool->large);
+}
+
 size_t block_pool_out(const struct block_pool *pool)
 {
     return slab_out(pool->small) + slab_out(pool->large) + pool->oversized_out;

@@ -10,6 +10,12 @@
 
 #include <stdlib.h>
 
+#ifdef HOLDFAST_SLOW_CHECKS
+enum { KEEPS_NONE = 1 };
+#else
+enum { KEEPS_NONE = 0 };
+#endif
+
 enum { OBJECT_ALIGN = 64 };
 
 struct free_object {
@@ -19,7 +25,8 @@ struct free_object {
 struct slab {
     struct free_object *free; /* the most recent first */
     size_t kept, keep_max;
-    size_t out;
+    size_t out, peak;    /* in use: now, and the most since slab_age */
+    size_t limit;        /* of those that are kept: keep_max, or the peak of this or the last age if that was more */
     size_t object_bytes; /* as asked for */
     size_t stride;       /* what is allocated: a multiple of OBJECT_ALIGN */
 };
@@ -36,27 +43,36 @@ struct slab *slab_new(size_t object_bytes, size_t keep_max)
         return NULL;
     slab->object_bytes = object_bytes;
     slab->stride = stride / OBJECT_ALIGN * OBJECT_ALIGN;
-#ifdef HOLDFAST_SLOW_CHECKS
-    (void)keep_max;
-#else
-    slab->keep_max = keep_max;
-#endif
+    slab->keep_max = slab->limit = keep_max;
     return slab;
+}
+
+static void free_one_kept(struct slab *slab)
+{
+    struct free_object *object = slab->free;
+
+    asan_unpoison(object, slab->stride);
+    slab->free = object->next;
+    slab->kept--;
+    free(object);
 }
 
 void slab_free(struct slab *slab)
 {
-    struct free_object *object;
-
     if (!slab)
         return;
     ASSERT(slab->out == 0);
-    while ((object = slab->free)) {
-        asan_unpoison(object, slab->stride);
-        slab->free = object->next;
-        free(object);
-    }
+    while (slab->free)
+        free_one_kept(slab);
     free(slab);
+}
+
+static void count_out(struct slab *slab)
+{
+    if (++slab->out <= slab->peak)
+        return;
+    slab->peak = slab->out;
+    slab->limit = size_max(slab->limit, slab->peak);
 }
 
 static void *take_new(struct slab *slab)
@@ -64,7 +80,7 @@ static void *take_new(struct slab *slab)
     void *object = aligned_alloc(OBJECT_ALIGN, slab->stride);
 
     if (object)
-        slab->out++;
+        count_out(slab);
     return object;
 }
 
@@ -77,7 +93,7 @@ void *slab_take(struct slab *slab)
     asan_unpoison(object, slab->stride);
     slab->free = object->next;
     slab->kept--;
-    slab->out++;
+    count_out(slab);
     return object;
 }
 
@@ -89,7 +105,7 @@ void slab_give(struct slab *slab, void *object)
         return;
     ASSERT(slab->out > 0);
     slab->out--;
-    if (slab->kept == slab->keep_max) {
+    if (KEEPS_NONE || slab->kept >= slab->limit) {
         free(object);
         return;
     }
@@ -97,6 +113,14 @@ void slab_give(struct slab *slab, void *object)
     slab->free = first;
     slab->kept++;
     asan_poison(object, slab->stride);
+}
+
+void slab_age(struct slab *slab)
+{
+    slab->limit = size_max(slab->keep_max, slab->peak);
+    slab->peak = slab->out;
+    while (slab->kept > slab->limit)
+        free_one_kept(slab);
 }
 
 size_t slab_out(const struct slab *slab)

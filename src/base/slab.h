@@ -7,7 +7,8 @@
 
 struct slab;
 
-/* A slab of objects of `object_bytes`. Free objects beyond `keep_max` go back to the system. NULL: no memory. */
+/* A slab of objects of `object_bytes`. It keeps `keep_max` free objects, or as many as were out at once in this age or
+ * the one before; what is beyond goes back to the system. NULL: no memory. */
 struct slab *slab_new(size_t object_bytes, size_t keep_max);
 
 /* Frees the free list and the slab. Asserts that no object is out: a slab must outlive what it gave. NULL is fine. */
@@ -18,6 +19,9 @@ void *slab_take(struct slab *slab) MUST_USE;
 
 /* Gives an object back; the most recent one is handed out first, as its cache lines are warm. NULL is fine. */
 void slab_give(struct slab *slab, void *object);
+
+/* A new age begins: what the last one did not need is freed. Call it every second or so. */
+void slab_age(struct slab *slab);
 
 size_t slab_out(const struct slab *slab);          /* objects handed out now */
 size_t slab_object_bytes(const struct slab *slab); /* as given to slab_new */

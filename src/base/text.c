@@ -162,14 +162,13 @@ bool text_to_double(struct str s, double *out)
 
 size_t text_from_u64(uint64_t number, char out[NUMBER_TEXT_BYTES])
 {
-    char digits[NUMBER_TEXT_BYTES];
-    size_t at = sizeof digits;
+    size_t len = 1;
 
-    do
-        digits[--at] = (char)('0' + number % 10);
-    while ((number /= 10) > 0);
-    memcpy(out, digits + at, sizeof digits - at);
-    return sizeof digits - at;
+    for (uint64_t rest = number; rest >= 10; rest /= 10)
+        len++;
+    for (size_t i = len; i > 0; number /= 10)
+        out[--i] = (char)('0' + number % 10);
+    return len;
 }
 
 size_t text_hex_from_u64(uint64_t number, char out[NUMBER_TEXT_BYTES])

@@ -17,11 +17,15 @@ static bool is_hex(char c)
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
 
-/* A byte of reg-name (RFC 3986 3.2.2) other than an escape. The comma is left out: it is in no name, but in lists. */
+/* The bytes of reg-name (RFC 3986 3.2.2) other than an escape, a bit for each from 0x00 on: letters, digits and any of
+ * !$&'()*+-.;=_~. The comma is left out: it is in no name, but in lists. */
+static const uint64_t name_bytes[2] = {0x2bff6fd200000000, 0x47fffffe87fffffe};
+
 static bool is_name_byte(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
-           (c != '\0' && strchr("_~!$&'()*+;=", c));
+    uint8_t byte = (uint8_t)c;
+
+    return byte < 128 && (name_bytes[byte / 64] >> byte % 64 & 1) != 0;
 }
 
 /* How many bytes at the front are a name. */

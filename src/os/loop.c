@@ -10,6 +10,8 @@
 
 #include <stdlib.h>
 
+#define AGE_NS UINT64_C(1000000000)
+
 enum {
     BATCH_MAX = 512,        /* ready watches taken from the world in one turn */
     TASKS_MAX = 10000,      /* run in one turn: tasks that keep waking each other must not keep sockets waiting */
@@ -39,6 +41,7 @@ struct loop {
     bool turning, sweeping, stopping;
     uint64_t now_ns;
     uint64_t turned_ns; /* when the last turn ended */
+    uint64_t aged_ns;   /* when the free memory was looked through */
     struct rng rng;
     struct loop_stats stats;
     struct watch *ready[BATCH_MAX];
@@ -138,6 +141,14 @@ static void run_tasks(struct loop *loop, struct list *queue, unsigned count_max)
     }
 }
 
+static void age_memory(struct loop *loop)
+{
+    loop->aged_ns = loop->now_ns;
+    block_pool_age(loop->blocks);
+    slab_age(loop->pages);
+    slab_age(loop->records);
+}
+
 void loop_turn(struct loop *loop, uint64_t until_ns)
 {
     const struct world_ops *ops = loop->world->ops;
@@ -157,6 +168,8 @@ void loop_turn(struct loop *loop, uint64_t until_ns)
     loop->sweeping = false;
     fire_timers(loop);
     run_tasks(loop, &loop->late, TASKS_MAX);
+    if (loop->now_ns - loop->aged_ns >= AGE_NS)
+        age_memory(loop);
 
     loop->turned_ns = ops->now_ns(loop->world);
     length_ns = loop->turned_ns - loop->now_ns;
@@ -328,7 +341,7 @@ struct loop *loop_new(struct world *world)
         loop_free(loop);
         return NULL;
     }
-    loop->now_ns = loop->turned_ns = world->ops->now_ns(world);
+    loop->now_ns = loop->turned_ns = loop->aged_ns = world->ops->now_ns(world);
     seed_rng(loop);
     return loop;
 }

@@ -275,6 +275,7 @@ static void run_expiry(struct task *task)
     }
     if (next_ns != TIMER_OFF)
         timer_set(pool->loop, &pool->expiry, next_ns);
+    slab_age(pool->records);
 }
 
 struct pool *pool_new(struct loop *loop, struct resolver *resolver, struct hosts *hosts, unsigned worker)

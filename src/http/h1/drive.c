@@ -224,11 +224,11 @@ void h1_set_clock(struct h1_conn *conn)
         timer_set(conn->base.loop, &conn->timer, at_ns);
 }
 
-/* What may lie for long, a part of a head or pipelined requests, is not to pin a large buffer. A whole head is taken
- * soon. */
+/* What is little is not to pin a large buffer: it may lie for long, and where one turn reads from hundreds of conns,
+ * one buffer that stays in the cache serves them all. */
 static void compact(struct h1_conn *conn)
 {
-    if (conn->message->in.size > 0 && (conn->receive == H1_RECEIVE_HEAD || conn->receive == H1_RECEIVE_END))
+    if (conn->message->in.size > 0)
         chain_compact(&conn->message->in, h1_blocks(conn));
 }
 

@@ -43,18 +43,14 @@ static inline enum h1_found settle(struct ends ends, size_t count, enum h1_tail 
     return H1_NOT_YET;
 }
 
-/* Fewer bytes than a step takes, and no 64 to reach back to. */
-static enum h1_found find_end_slowly(struct str bytes, size_t from, enum h1_tail *tail, size_t *at)
+/* Decides on fewer than 64 bytes, behind which nothing may be read. */
+static inline __attribute__((always_inline)) enum h1_found settle_copy(struct str bytes, enum h1_tail *tail, size_t *at,
+                                                                       struct ends (*gather)(const char *))
 {
-    for (size_t i = from; i < bytes.len; i++) {
-        enum h1_found found = h1_step((uint8_t)bytes.data[i], tail);
+    char copy[64] = {0};
 
-        if (found != H1_NOT_YET) {
-            *at = i + 1;
-            return found;
-        }
-    }
-    return H1_NOT_YET;
+    memcpy(copy, bytes.data, bytes.len);
+    return settle(gather(copy), bytes.len, tail, at);
 }
 
 /* The body of both find_end; `gather` looks at 64 bytes. The last step reaches back over bytes that were seen. */
@@ -83,7 +79,7 @@ static inline __attribute__((always_inline)) enum h1_found find_end(struct str b
             *at += from;
         return found;
     }
-    return find_end_slowly(bytes, from, tail, at);
+    return from == bytes.len ? H1_NOT_YET : settle_copy(bytes, tail, at, gather);
 }
 
 static inline void store(struct kinds kinds, size_t count, uint64_t *odd, uint64_t *control)

@@ -66,6 +66,36 @@ TEST(slab_hands_out_the_warmest_first_and_keeps_no_more_than_its_limit)
     slab_give(slab, b);
     slab_free(slab);
 }
+
+/* Two ages: what the last one needed is kept through the next. */
+TEST(slab_keeps_as_many_as_were_out_and_lets_go_of_them_later)
+{
+    enum { OBJECTS = 100, KEPT = 4 };
+    struct slab *slab = slab_new(100, KEPT);
+    void *objects[OBJECTS];
+
+    for (size_t i = 0; i < OBJECTS; i++)
+        objects[i] = slab_take(slab);
+    for (size_t i = 0; i < OBJECTS; i++)
+        slab_give(slab, objects[i]);
+    slab_age(slab);
+    test_fail_allocation(0);
+    for (size_t i = 0; i < OBJECTS; i++)
+        CHECK((objects[i] = slab_take(slab)));
+    CHECK_EQ(test_allocations(), 0);
+    for (size_t i = 0; i < OBJECTS; i++)
+        slab_give(slab, objects[i]);
+    slab_age(slab);
+    slab_age(slab);
+    for (size_t i = 0; i < KEPT; i++)
+        CHECK((objects[i] = slab_take(slab)));
+    CHECK_EQ(test_allocations(), 0);
+    CHECK((objects[KEPT] = slab_take(slab)));
+    CHECK_EQ(test_allocations(), 1);
+    for (size_t i = 0; i <= KEPT; i++)
+        slab_give(slab, objects[i]);
+    slab_free(slab);
+}
 #endif
 
 static void use_a_slab(void *arg)
