@@ -9,6 +9,7 @@
 #include "os/memory_internal.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -159,4 +160,9 @@ unsigned memory_permille_of(const char *self, const char *mount, const char *mac
 unsigned memory_used_permille(void)
 {
     return memory_permille_of("/proc/self/cgroup", "/sys/fs/cgroup", "/proc/meminfo");
+}
+
+size_t memory_piece_bytes(void *piece)
+{
+    return malloc_usable_size(piece);
 }
