@@ -81,13 +81,13 @@ static int bio_write(BIO *bio, const char *bytes, size_t size, size_t *taken)
     BIO_clear_retry_flags(bio);
     *taken = 0;
     if (tls->write_failed || tls->fin_sent) {
-        tls->cipher_lost += size;
+        tls->cipher_lost += (uint32_t)size;
     } else if (!chain_append(&tls->out, loop_blocks(tls->stream.loop), str_of(bytes, size))) {
         fail_memory(tls);
         BIO_set_retry_write(bio);
         return 0;
     }
-    tls->cipher_out += size;
+    tls->cipher_of_turn += size;
     *taken = size;
     return 1;
 }

@@ -48,7 +48,8 @@ static bool set_protocols(SSL *ssl, const struct tls_stream_options *options, st
     return len == 0 || SSL_set_alpn_protos(ssl, wire, len) == 0 || fail_memory(err);
 }
 
-static bool make_session_key(struct tls_stream *tls, const struct tls_stream_options *options)
+static bool make_session_key(const struct tls_stream *tls, const struct tls_stream_options *options,
+                             struct tls_digest *key)
 {
     const struct tls_digest *identity = tls_profile_identity(tls->profile);
     struct tls_digesting digesting;
@@ -59,8 +60,7 @@ static bool make_session_key(struct tls_stream *tls, const struct tls_stream_opt
     for (size_t i = 0; i < options->protocol_count; i++)
         tls_digest_text(&digesting, options->protocols[i]);
     tls_digest_text(&digesting, options->session_scope);
-    tls->session_key = malloc(sizeof(*tls->session_key));
-    return tls->session_key && tls_digest_end(&digesting, tls->session_key);
+    return tls_digest_end(&digesting, key);
 }
 
 static bool offer_session(struct tls_stream *tls, const struct tls_stream_options *options, struct error *err)
@@ -69,14 +69,15 @@ static bool offer_session(struct tls_stream *tls, const struct tls_stream_option
 
     if (!options->sessions)
         return true;
-    if (!make_session_key(tls, options))
+    tls->keeping = malloc(sizeof(*tls->keeping));
+    if (!tls->keeping || !make_session_key(tls, options, &tls->keeping->key))
         return fail_memory(err);
-    session = tls_sessions_take(options->sessions, tls->session_key);
+    tls->keeping->sessions = options->sessions;
+    session = tls_sessions_take(options->sessions, &tls->keeping->key);
     if (session) {
         SSL_set_session(tls->ssl, session); /* Without it the handshake is a full one. */
         SSL_SESSION_free(session);
     }
-    tls->sessions = options->sessions;
     return true;
 }
 
@@ -169,9 +170,9 @@ int tls_stream_new_session(SSL *ssl, SSL_SESSION *session)
 {
     struct tls_stream *tls = BIO_get_data(SSL_get_rbio(ssl));
 
-    if (!tls->sessions)
+    if (!tls->keeping)
         return 0;
-    tls_sessions_put(tls->sessions, tls->session_key, session);
+    tls_sessions_put(tls->keeping->sessions, &tls->keeping->key, session);
     return 0; /* the session stays the connection's; a copy is kept */
 }
 

@@ -209,7 +209,7 @@ static enum io early_writev(struct stream *stream, const struct iovec *parts, in
             error_set(err, FAULT_CLIENT, ERROR_CLOSED, "the handshake was not finished");
             return IO_FAIL;
         }
-        tls->plain_out += taken;
+        tls->plain_of_turn += taken;
         *sent += taken;
         io = tls_stream_flush(tls, err);
         if (taken < parts[i].iov_len)

@@ -87,7 +87,7 @@ static void fail_write(struct tls_stream *tls, const struct error *err)
 {
     tls->write_failed = true;
     tls->write_code = (uint8_t)err->code;
-    tls->cipher_lost += tls->out.size;
+    tls->cipher_lost += (uint32_t)tls->out.size;
     chain_clear(&tls->out);
 }
 
@@ -110,7 +110,7 @@ enum io tls_stream_flush(struct tls_stream *tls, struct error *err)
             fail_write(tls, err ? err : &unwanted);
             return IO_FAIL;
         }
-        tls->cipher_given += sent;
+        tls->cipher_given += (uint32_t)sent;
         chain_drop(&tls->out, sent);
     }
     end_below(tls);
@@ -259,7 +259,7 @@ static bool encrypt(struct tls_stream *tls, struct plain *plain, size_t *taken)
         }
         ASSERT(written == bytes.len);
         *taken += written;
-        tls->plain_out += written;
+        tls->plain_of_turn += written;
     }
     return true;
 }
@@ -287,8 +287,7 @@ static void begin_turn(struct tls_stream *tls)
     if (!tls->turned)
         return;
     tls->turned = false;
-    tls->plain_at_turn = tls->plain_out;
-    tls->cipher_at_turn = tls->cipher_out;
+    tls->plain_of_turn = tls->cipher_of_turn = 0;
 }
 
 /* Lets OpenSSL look at what is here. */
@@ -324,7 +323,7 @@ static enum io tls_writev(struct stream *stream, const struct iovec *parts, int 
 {
     struct tls_stream *tls = tls_of(stream);
     struct plain plain = {parts, count, 0};
-    uint64_t given;
+    uint32_t given;
     enum io io;
 
     ASSERT(tls->shaken);
@@ -393,7 +392,7 @@ static enum io tls_peek(struct stream *stream)
 static bool tls_facts(struct stream *stream, struct tcp_facts *facts)
 {
     const struct tls_stream *tls = tls_of(stream);
-    uint64_t cipher = tls->cipher_out - tls->cipher_at_turn, plain = tls->plain_out - tls->plain_at_turn, waiting;
+    uint64_t cipher = tls->cipher_of_turn, plain = tls->plain_of_turn, waiting;
 
     if (!stream_facts(tls->under, facts))
         return false;
@@ -476,7 +475,7 @@ static void tls_close(struct stream *stream, bool reset)
     tls_profile_unref(tls->profile);
     if (tls->failure != &no_memory)
         free((void *)(uintptr_t)tls->failure);
-    free(tls->session_key);
+    free(tls->keeping);
     free(tls);
 }
 

@@ -7,6 +7,8 @@
 #include "tls/profile_internal.h"
 #include "tls/stream.h"
 
+#include <assert.h>
+
 enum {
     TLS_RECORD_BYTES = 16384,            /* the most plaintext of one record (RFC 8446 5.1) */
     TLS_OVERHEAD_BYTES = 96,             /* more than any suite adds to a record */
@@ -14,13 +16,18 @@ enum {
     TLS_HOUSEKEEPING_BYTES_MAX = 1 << 20 /* read without a byte for the application among them */
 };
 
+/* Client: where its sessions are kept, and under which key. */
+struct tls_keeping {
+    struct tls_sessions *sessions;
+    struct tls_digest key;
+};
+
 struct tls_stream {
     struct stream stream;
     struct stream *under;
     SSL *ssl;
     struct tls_profile *profile;
-    struct tls_sessions *sessions;
-    struct tls_digest *session_key;   /* client: of `sessions`; NULL: without any */
+    struct tls_keeping *keeping;      /* client; NULL: its sessions are not kept */
     struct task task;                 /* sends what is left in `out`; then the owner is woken */
     struct task *owner;               /* ... of `under` too while `out` is empty */
     struct chain in;                  /* records not yet given to OpenSSL; empty whenever it asks for more */
@@ -28,24 +35,27 @@ struct tls_stream {
     struct tls_server_counts *counts; /* server: of this worker */
     struct tls_early *early;          /* server: until early data is over; NULL: there can be none */
     const struct error *failure;      /* why reading has failed for good; NULL: it has not */
-    uint32_t housekeeping;            /* bytes read since the application got one */
-    /* For facts: bytes made since the start, here and at the last turn from reading to writing. */
-    uint64_t plain_out, cipher_out, plain_at_turn, cipher_at_turn, cipher_lost, cipher_given;
-    bool server;      /* our role */
-    bool looked;      /* server: what came first was looked at */
-    bool plain_http;  /* ... and is HTTP without TLS */
-    bool counted;     /* server: the handshake's failure was */
-    bool turned;      /* the next write begins a new turn */
-    bool first;       /* as set_owner was told */
-    bool hooked;      /* `under` wakes our task, not the owner */
-    bool shaken;      /* the handshake is done */
-    bool under_ended; /* FIN was read */
-    bool ended;       /* close_notify was read */
-    bool write_ended; /* close_notify was written; FIN goes behind `out` */
-    bool fin_sent;
-    bool write_failed;  /* what is written now goes nowhere */
-    uint8_t write_code; /* enum error_code: why */
+    /* For facts: bytes made since the last turn from reading to writing, and those that went nowhere. */
+    uint64_t plain_of_turn, cipher_of_turn;
+    uint32_t cipher_lost;
+    uint32_t cipher_given; /* ever, low bits: has any left? */
+    uint32_t housekeeping; /* bytes read since the application got one */
+    uint8_t write_code;    /* enum error_code: why write_failed */
+    bool server : 1;       /* our role */
+    bool looked : 1;       /* server: what came first was looked at */
+    bool plain_http : 1;   /* ... and is HTTP without TLS */
+    bool counted : 1;      /* server: the handshake's failure was */
+    bool turned : 1;       /* the next write begins a new turn */
+    bool first : 1;        /* as set_owner was told */
+    bool hooked : 1;       /* `under` wakes our task, not the owner */
+    bool shaken : 1;       /* the handshake is done */
+    bool under_ended : 1;  /* FIN was read */
+    bool ended : 1;        /* close_notify was read */
+    bool write_ended : 1;  /* close_notify was written; FIN goes behind `out` */
+    bool fin_sent : 1;
+    bool write_failed : 1; /* what is written now goes nowhere */
 };
+static_assert(sizeof(struct tls_stream) <= 216, "with the header of the heap a multiple of 16");
 
 static inline struct tls_stream *tls_of(struct stream *stream)
 {
