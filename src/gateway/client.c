@@ -66,7 +66,7 @@ static void count_end(struct client *client)
         host_count_add(&counts->hinted, 1);
     if (end == HTTP_END_IDLE)
         keep_notice_idle_close(client->frontend, facts.late_ns);
-    if (client->told != HTTP_END_NONE && facts.messages > client->told_messages)
+    if (client->told != HTTP_END_NONE && (uint16_t)facts.messages != client->told_messages)
         host_count_add(&counts->told_served, 1);
     host_count_add(&counts->connections_closed, 1);
 }
@@ -196,7 +196,7 @@ void client_tell(struct client *client, enum http_end why)
         return;
     http_facts(client->conn, &facts);
     client->told = (uint8_t)why;
-    client->told_messages = facts.messages;
+    client->told_messages = (uint16_t)facts.messages;
     http_drain(client->conn);
     host_count_add(&client->frontend->counts.told, 1);
 }

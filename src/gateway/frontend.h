@@ -165,15 +165,16 @@ struct client {
     struct ring tunnels;   /* what became of some */
     struct private_conns privates;
     const struct addr *peer; /* in the conn's stream */
-    bool over;               /* the conn has ended; the last exchange closes the client */
-    bool may_be_h2c;         /* HTTP/1, but for all we know its first bytes say something else */
-    bool evicted;            /* to make room; its end is on its way */
+    uint16_t door;           /* number of the listener that it came by */
+    uint16_t told_messages;  /* requests before it was told, low bits */
     uint8_t told;            /* enum http_end: why the next answer is the last */
     uint8_t cut;             /* enum http_end: why it is cut off */
-    uint16_t door;           /* number of the listener that it came by */
-    uint32_t told_messages;  /* requests before it was told */
+    bool over : 1;           /* the conn has ended; the last exchange closes the client */
+    bool may_be_h2c : 1;     /* HTTP/1, but for all we know its first bytes say something else */
+    bool evicted : 1;        /* to make room; its end is on its way */
 };
-static_assert(sizeof(struct client) <= 120, "an idle connection is small");
+static_assert(sizeof(struct client) <= 104,
+              "an idle connection is small; with the header of the heap a multiple of 16");
 
 static inline bool client_is_busy(const struct client *client)
 {
