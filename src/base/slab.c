@@ -28,7 +28,8 @@ struct slab {
     size_t out, peak;    /* in use: now, and the most since slab_age */
     size_t limit;        /* of those that are kept: keep_max, or the peak of this or the last age if that was more */
     size_t object_bytes; /* as asked for */
-    size_t stride;       /* what is allocated: a multiple of OBJECT_ALIGN */
+    size_t stride;       /* what is allocated: a multiple of OBJECT_ALIGN, but in a dense one */
+    bool dense;
 };
 
 struct slab *slab_new(size_t object_bytes, size_t keep_max)
@@ -44,6 +45,17 @@ struct slab *slab_new(size_t object_bytes, size_t keep_max)
     slab->object_bytes = object_bytes;
     slab->stride = stride / OBJECT_ALIGN * OBJECT_ALIGN;
     slab->keep_max = slab->limit = keep_max;
+    return slab;
+}
+
+struct slab *slab_new_dense(size_t object_bytes, size_t keep_max)
+{
+    struct slab *slab = slab_new(object_bytes, keep_max);
+
+    if (slab) {
+        slab->dense = true;
+        slab->stride = size_max(object_bytes, sizeof(struct free_object));
+    }
     return slab;
 }
 
@@ -77,7 +89,7 @@ static void count_out(struct slab *slab)
 
 static void *take_new(struct slab *slab)
 {
-    void *object = aligned_alloc(OBJECT_ALIGN, slab->stride);
+    void *object = slab->dense ? malloc(slab->stride) : aligned_alloc(OBJECT_ALIGN, slab->stride);
 
     if (object)
         count_out(slab);

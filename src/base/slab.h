@@ -11,10 +11,15 @@ struct slab;
  * the one before; what is beyond goes back to the system. NULL: no memory. */
 struct slab *slab_new(size_t object_bytes, size_t keep_max);
 
+/* The same for records of which there are many, most of them at rest: an object is aligned to 16 only and takes little
+ * more than its own bytes, where aligned ones lie up to 112 bytes apart. */
+struct slab *slab_new_dense(size_t object_bytes, size_t keep_max);
+
 /* Frees the free list and the slab. Asserts that no object is out: a slab must outlive what it gave. NULL is fine. */
 void slab_free(struct slab *slab);
 
-/* An object, its bytes unspecified, aligned to 64. NULL: no memory (or the failing allocator of the tests). */
+/* An object, its bytes unspecified, aligned to 64 (or 16: slab_new_dense). NULL: no memory (or the failing allocator of
+ * the tests). */
 void *slab_take(struct slab *slab) MUST_USE;
 
 /* Gives an object back; the most recent one is handed out first, as its cache lines are warm. NULL is fine. */

@@ -135,6 +135,7 @@ struct http_conn {
     struct stream *stream;
     struct task task;   /* the conn's own: moves bytes, then wakes owners */
     struct task *owner; /* woken for accept, room and the end of the conn */
+    uint64_t opened_ns;
     enum http_role role;
     bool multiplexed;    /* many streams at once: one that fails does not end the others */
     bool lazy;           /* client role, set by the user: of a body, nothing is read that nobody waits for */

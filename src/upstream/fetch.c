@@ -399,8 +399,7 @@ enum io fetch_head(struct fetch *fetch, struct arena *arena, struct http_head **
         if (io != IO_OK)
             return io;
     }
-    fetch->pooled->heard_ns = loop_now_ns(fetch_loop(fetch));
-    fetch->pooled->lossy = false;
+    pool_heard(fetch->pooled);
     if (fetch->stats.reused && !fetch->stats.shared)
         pool_survived(fetch->pooled);
     fetch->pooled->bound |= is_bound_by(fetch, *head);

@@ -211,7 +211,7 @@ static void unpack(struct pool *pool, struct handoff *handoff)
     pooled->pool = pool;
     pooled->task = (struct task){.run = pool_run_idle_news};
     pooled->by_host = pooled->by_age = (struct list_node){0};
-    pooled->idle_turn = loop_stats(pool->loop)->turns;
+    pooled->idle_turn = (uint32_t)loop_stats(pool->loop)->turns;
     /* The two loops have read the clock at different moments. */
     if (pooled->idle_since_ns > loop_now_ns(pool->loop))
         pooled->idle_since_ns = loop_now_ns(pool->loop);

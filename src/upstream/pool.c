@@ -15,6 +15,7 @@
 
 enum { REFRESH_LOOKS = 8 };
 #define LOOK_AFTER_NS 1000000u
+#define NS_OF_MS      UINT64_C(1000000)
 
 struct loop *pool_loop(const struct pool *pool)
 {
@@ -104,11 +105,11 @@ void pool_destroy(struct pooled *pooled, enum reason reason, enum side side)
     struct host_counts *counts = pool_counts(pool, pooled->host);
 
     shared_forget(pooled, reason);
+    watch_ended(pool, pooled);
     http_close(pooled->conn);
     task_forget(pool->loop, &pooled->task);
     host_count_add(&counts->connections_closed, 1);
     ledger_closed(&counts->ledger, reason, side);
-    watch_ended(pool, pooled);
     if (!pooled->sentinel) /* its note was left when it became one */
         ledger_note(&counts->ledger, reason);
     gate_leave(pool->gate, pooled->host);
@@ -130,7 +131,7 @@ static struct idle_end idle_end_of(const struct pooled *pooled, uint64_t idle_ns
     return (struct idle_end){
         .now_ns = loop_now_ns(pool->loop),
         .idle_ns = idle_ns,
-        .age_ns = loop_now_ns(pool->loop) - pooled->opened_ns,
+        .age_ns = pool_age_ns(pooled),
         .worker = pool->worker,
         .requests = pooled->uses,
         .idle_conns = atomic_load_explicit(&pooled->host->idle, memory_order_relaxed),
@@ -217,6 +218,11 @@ void pool_run_idle_news(struct task *task)
         close_stale(pooled, news, REASON_PEER_CLOSE_IDLE);
 }
 
+static uint64_t set_limit_ns(const struct pooled *pooled)
+{
+    return pooled->idle_limit_ms == POOLED_NEVER ? INT64_MAX : pooled->idle_limit_ms * NS_OF_MS;
+}
+
 /* A learned limit moves while connections wait. */
 uint64_t pool_expires_ns(const struct pooled *pooled)
 {
@@ -224,7 +230,7 @@ uint64_t pool_expires_ns(const struct pooled *pooled)
 
     if (pooled->sentinel)
         return pooled->idle_since_ns + idle_limit_sentinel_until_ns(pooled->host->idle_limit);
-    max_ns = pooled->learned ? idle_limit_retire_after_ns(pooled->host->idle_limit) : pooled->idle_limit_ns;
+    max_ns = pooled->learned ? idle_limit_retire_after_ns(pooled->host->idle_limit) : set_limit_ns(pooled);
     wall_ns = path_idle_max_ns(&pooled->host->path, pooled->idle_since_ns);
     return pooled->idle_since_ns + (max_ns < wall_ns ? max_ns : wall_ns);
 }
@@ -295,7 +301,7 @@ struct pool *pool_new(struct loop *loop, struct resolver *resolver, struct hosts
     list_init(&pool->addresses);
     flights_init(&pool->flights, loop);
     pool_open_floors(pool);
-    pool->records = slab_new(sizeof(struct pooled), 1024);
+    pool->records = slab_new_dense(sizeof(struct pooled), 1024);
     pool->gate = gate_new(loop);
     pool->discoveries = discoveries_new(pool);
     if (!pool_open_mail(pool) || !pool->records || !pool->gate || !pool->discoveries) {
@@ -338,9 +344,24 @@ void pool_flush(struct pool *pool)
         pool_retire(container_of(node, struct pooled, by_age), REASON_DRAIN);
 }
 
+uint32_t pool_whole_ms(uint64_t time_ns)
+{
+    return time_ns / NS_OF_MS < POOLED_NEVER ? (uint32_t)(time_ns / NS_OF_MS) : POOLED_NEVER;
+}
+
+uint64_t pool_age_ns(const struct pooled *pooled)
+{
+    return loop_now_ns(pooled->pool->loop) - pooled->conn->opened_ns;
+}
+
+uint64_t pool_old_at_ns(const struct pooled *pooled)
+{
+    return pooled->old_at_ms == POOLED_NEVER ? UINT64_MAX : pooled->conn->opened_ns + pooled->old_at_ms * NS_OF_MS;
+}
+
 bool pool_is_old(const struct pooled *pooled)
 {
-    return pooled->old_at_ns <= loop_now_ns(pooled->pool->loop);
+    return pool_old_at_ns(pooled) <= loop_now_ns(pooled->pool->loop);
 }
 
 /* What is done so that a request does not meet a dead connection. */
@@ -357,8 +378,8 @@ enum care {
 static enum io look_at(struct pooled *pooled, enum care care)
 {
     struct loop *loop = pooled->pool->loop;
-    bool long_ago =
-        loop_stats(loop)->turns - pooled->idle_turn > 1 || loop_now_ns(loop) - loop_turned_ns(loop) > LOOK_AFTER_NS;
+    bool long_ago = (uint32_t)loop_stats(loop)->turns - pooled->idle_turn > 1 ||
+                    loop_now_ns(loop) - loop_turned_ns(loop) > LOOK_AFTER_NS;
 
     return pool_check(pooled, long_ago && care != CARE_NONE);
 }

@@ -13,10 +13,13 @@
 #include "upstream/host.h"
 #include "upstream/transport.h"
 
+#include <assert.h>
+
 struct pool;
 struct flights;
 
-/* A connection of the pool; lent ones are handed from call to call by this pointer. */
+/* A connection of the pool; lent ones are handed from call to call by this pointer. There is one for each idle
+ * connection, so it is small: moments that need not be exact are ages of the connection in milliseconds. */
 struct pooled {
     struct http_conn *conn;
     struct pool *pool;
@@ -24,35 +27,40 @@ struct pooled {
     struct task task;         /* news while idle */
     struct list_node by_host; /* in the host's stack while idle, in its offer while offered */
     struct list_node by_age;  /* in the pool's list while idle, oldest first; while lent, in that of the lent ones */
-    uint64_t opened_ns, idle_since_ns, idle_turn;
+    uint64_t idle_since_ns;
     uint64_t lent_ns;            /* when it was last lent */
     uint64_t used_at_idle_ns;    /* how long it had been idle when it was last lent */
     uint64_t survived_ns;        /* the longest idle time after which it still answered */
+    struct private_conns *owner; /* of a bound one while it is idle */
+    uint32_t idle_turn;          /* low bits of the loop's turn in which it became idle */
     uint32_t generation;         /* of the host, when it became idle */
-    bool learned;                /* its idle limit is the host's, not a configured one */
-    bool sentinel;               /* kept only to see when the host closes it; in no stack */
-    bool warm;                   /* made for a request that did not need it in the end */
-    uint8_t made_for;            /* enum reason: why its first request had no kept one; of no use while warm */
-    bool uneven;                 /* its address has too many (rebalance.h): not used again */
-    uint8_t place;               /* of its address in address_turns.h, from 1; 0: not known yet */
-    bool bound;                  /* it stands for one client: never lent to anybody else (private.h) */
-    uint64_t old_at_ns;          /* not used again from then on; UINT64_MAX: never */
-    uint64_t idle_limit_ns;      /* how long it may stay idle */
+    uint32_t old_at_ms;          /* not used again from this age on; POOLED_NEVER: always */
+    uint32_t idle_limit_ms;      /* how long it may stay idle; POOLED_NEVER: for ever */
     uint32_t uses;               /* requests it was lent for */
     uint32_t guests;             /* ... of them for other hosts (coalesce.h) */
     uint32_t streams;            /* of those that carry many: requests it is lent for now; 0 for others */
-    uint64_t heard_ns;           /* the same: when an answer began on it last, or it became active */
-    uint64_t pinged_ns;          /* the same: when it was asked for a sign of life; 0: never */
-    bool scolded;                /* the same: it was ended for too many PINGs, and that was noted */
-    bool offered;                /* to other requests while it is in use (shared.h) */
-    bool withdrawn;              /* ... not any more, for the reason and of the side: */
-    bool lossy;                  /* of those that carry many: TCP sends again what is on it, no answer came since */
-    uint8_t left_for, left_side; /* enum reason, enum side */
+    uint32_t heard_at_ms;        /* the same: age as an answer began on it last, or it became active */
+    uint32_t pinged_at_ms;       /* the same: age as it was asked for a sign of life; POOLED_NEVER: it was not */
     uint32_t rtt_us;             /* of the last sample; 0: none yet */
     uint32_t unsure_ns;          /* so much earlier the host may have begun to count than its last byte was read */
     uint32_t id;                 /* for people: of the worker that made it, counted from 1; times 256, and the worker */
-    struct private_conns *owner; /* of a bound one while it is idle */
+    uint8_t made_for;            /* enum reason: why its first request had no kept one; of no use while warm */
+    uint8_t place;               /* of its address in address_turns.h, from 1; 0: not known yet */
+    uint8_t left_for, left_side; /* enum reason, enum side: why it was withdrawn */
+    bool learned : 1;            /* its idle limit is the host's, not a configured one */
+    bool sentinel : 1;           /* kept only to see when the host closes it; in no stack */
+    bool warm : 1;               /* made for a request that did not need it in the end */
+    bool uneven : 1;             /* its address has too many (rebalance.h): not used again */
+    bool bound : 1;              /* it stands for one client: never lent to anybody else (private.h) */
+    bool scolded : 1;            /* of those that carry many: it was ended for too many PINGs, and that was noted */
+    bool offered : 1;            /* the same: to other requests while it is in use (shared.h) */
+    bool withdrawn : 1;          /* ... not any more */
+    bool lossy : 1;              /* the same: TCP sends again what is on it, and no answer came since */
 };
+static_assert(sizeof(struct pooled) <= 184,
+              "with its h1_conn and its tcp an idle connection takes 448 bytes of the heap");
+
+#define POOLED_NEVER UINT32_MAX
 
 /* Was a lent connection idle before this use? */
 static inline bool pooled_was_idle(const struct pooled *pooled)

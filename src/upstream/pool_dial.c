@@ -97,14 +97,14 @@ void pool_dial_ended(struct pool *pool, struct host *host, enum dial_end end)
         gate_wake_all(pool->racers, host); /* those who had joined it */
 }
 
-/* A fresh connection's last moment of use, give or take 10 %, so that connections made together do not end together. */
-static uint64_t old_at_ns(struct pool *pool, const struct transport *transport)
+/* The age of a connection's last use, give or take 10 %, so that connections made together do not end together. */
+static uint32_t old_at_ms(struct pool *pool, const struct transport *transport)
 {
     uint64_t age_ns = (uint64_t)transport->max_connection_age_ns;
 
     if (transport->max_connection_age_ns <= 0)
-        return UINT64_MAX;
-    return loop_now_ns(pool->loop) + age_ns - age_ns / 10 + rng_below(loop_rng(pool->loop), age_ns / 5 + 1);
+        return POOLED_NEVER;
+    return pool_whole_ms(age_ns - age_ns / 10 + rng_below(loop_rng(pool->loop), age_ns / 5 + 1));
 }
 
 static bool chose_h2(const struct host *host, struct stream *stream)
@@ -153,9 +153,9 @@ struct pooled *pool_make(struct pool *pool, struct host *host, const struct tran
                               .host = host,
                               .task = {.run = pool_run_idle_news},
                               .bound = host->proxy_header > 0,
-                              .opened_ns = loop_now_ns(pool->loop),
+                              .pinged_at_ms = POOLED_NEVER,
                               .id = ++pool->made << 8 | (pool->worker & 0xff),
-                              .old_at_ns = old_at_ns(pool, transport)};
+                              .old_at_ms = old_at_ms(pool, transport)};
     pooled->conn = make_conn(host, stream, &options, &pooled->task, err);
     if (!pooled->conn) {
         slab_give(pool->records, pooled);

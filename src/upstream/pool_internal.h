@@ -64,6 +64,9 @@ void pool_run_idle_news(struct task *task);
 enum io pool_check(struct pooled *pooled, bool look); /* of an idle one: as http_check_idle */
 uint64_t pool_expires_ns(const struct pooled *pooled);
 bool pool_is_old(const struct pooled *pooled);
+uint64_t pool_age_ns(const struct pooled *pooled);
+uint64_t pool_old_at_ns(const struct pooled *pooled);          /* UINT64_MAX: never */
+uint32_t pool_whole_ms(uint64_t time_ns);                      /* at most POOLED_NEVER: UINT64_MAX is it, too */
 void pool_note_stray(struct pooled *pooled, enum stray stray); /* a sign for quarantine.h */
 void pool_retire(struct pooled *pooled, enum reason reason);   /* we end an idle period, for a reason of ours */
 

@@ -62,7 +62,7 @@ static void tell(const struct pool *pool, const struct pooled *pooled, struct po
         .tls = pooled->host->tls != NULL,
         .uses = pooled->uses,
         .guests = pooled->guests,
-        .age_ns = loop_now_ns(pool->loop) - pooled->opened_ns,
+        .age_ns = pool_age_ns(pooled),
         .idle_ns = active ? pooled->used_at_idle_ns : loop_now_ns(pool->loop) - pooled->idle_since_ns,
         .bytes_in = facts.bytes_in,
         .bytes_out = facts.bytes_out,

@@ -9,19 +9,25 @@
 enum { RTT_EVERY_USES = 1024, LAG_EVERY_USES = 64 };
 #define IDLE_UNSURE_MAX_NS 20000000u /* a worker that is later than this to read an answer is stuck, not busy */
 
-static uint64_t idle_limit_ns(const struct transport *transport)
+/* A part of a millisecond counts as one. */
+static uint32_t limit_ms(int64_t limit_ns)
+{
+    return pool_whole_ms((uint64_t)limit_ns + 999999);
+}
+
+static uint32_t idle_limit_ms(const struct transport *transport)
 {
     if (transport->idle_connection_timeout_ns > 0)
-        return (uint64_t)transport->idle_connection_timeout_ns;
+        return limit_ms(transport->idle_connection_timeout_ns);
     switch (transport->idle_policy) {
     case IDLE_FIXED:
-        return (uint64_t)transport->idle_limit_ns;
+        return limit_ms(transport->idle_limit_ns);
     case IDLE_NEVER:
-        return INT64_MAX;
+        return POOLED_NEVER;
     case IDLE_LEARNED:
         break;
     }
-    return (uint64_t)TRANSPORT_IDLE_DEFAULT_NS; /* learn: false */
+    return limit_ms(TRANSPORT_IDLE_DEFAULT_NS); /* learn: false */
 }
 
 static bool learns(const struct transport *transport)
@@ -61,8 +67,8 @@ void pool_begin_idle(struct pooled *pooled, const struct transport *transport)
 
     pooled->idle_since_ns = loop_now_ns(pool->loop);
     pooled->unsure_ns = unsure_ns(pooled);
-    pooled->idle_turn = loop_stats(pool->loop)->turns;
-    pooled->idle_limit_ns = idle_limit_ns(transport);
+    pooled->idle_turn = (uint32_t)loop_stats(pool->loop)->turns;
+    pooled->idle_limit_ms = idle_limit_ms(transport);
     pooled->learned = learns(transport);
     pooled->generation = idle_limit_generation(pooled->host->idle_limit);
 }

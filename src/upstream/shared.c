@@ -142,10 +142,17 @@ static void drop_stream(struct pooled *pooled)
         host_count_add(&counts->beside, -1);
 }
 
+void pool_heard(struct pooled *pooled)
+{
+    pooled->lossy = false;
+    if (UNLIKELY(pooled->conn->multiplexed))
+        pooled->heard_at_ms = pool_whole_ms(pool_age_ns(pooled));
+}
+
 void shared_begin(struct pooled *pooled)
 {
     ASSERT(pooled->streams == 0);
-    pooled->heard_ns = loop_now_ns(pooled->pool->loop);
+    pooled->heard_at_ms = pool_whole_ms(pool_age_ns(pooled));
     add_stream(pooled);
     shared_consider(pooled);
 }
@@ -239,16 +246,21 @@ void pool_let_go(struct pooled *pooled, const struct transport *transport, enum 
 /* Other workers wait at the host's cap: connections that cannot move would leave them out for ever. */
 static bool must_yield(const struct pooled *pooled)
 {
-    return others_wait(pooled->pool, pooled->host) &&
-           loop_now_ns(pooled->pool->loop) - pooled->opened_ns >= YIELD_AFTER_NS;
+    return others_wait(pooled->pool, pooled->host) && pool_age_ns(pooled) >= YIELD_AFTER_NS;
+}
+
+/* Since it had that age. */
+static uint64_t since_ns(const struct pooled *pooled, uint32_t age_ms)
+{
+    return pool_age_ns(pooled) - age_ms * UINT64_C(1000000);
 }
 
 /* It was asked for a sign of life, and gives none. */
-static bool is_mute(const struct pooled *pooled, uint64_t now_ns)
+static bool is_mute(const struct pooled *pooled)
 {
     struct h2_client_facts facts;
 
-    if (pooled->pinged_ns == 0 || now_ns - pooled->pinged_ns < PING_WAIT_NS)
+    if (pooled->pinged_at_ms == POOLED_NEVER || since_ns(pooled, pooled->pinged_at_ms) < PING_WAIT_NS)
         return false;
     h2_client_facts(pooled->conn, &facts);
     return facts.heard_ns < facts.ping_sent_ns && facts.ping_answered_ns < facts.ping_sent_ns;
@@ -267,7 +279,7 @@ static enum reason objection(const struct pooled *pooled, const struct transport
         return REASON_ADDRESS_GONE;
     if (quarantine_holds(&pooled->host->quarantine, now_ns))
         return REASON_QUARANTINE;
-    if (path_forbids(&pooled->host->path, pooled->heard_ns, now_ns) || is_mute(pooled, now_ns))
+    if (path_forbids(&pooled->host->path, now_ns - since_ns(pooled, pooled->heard_at_ms), now_ns) || is_mute(pooled))
         return REASON_MIDDLEBOX;
     return transport->max_connections_per_host > 0 && must_yield(pooled) ? REASON_YIELDED : REASONS;
 }
@@ -298,7 +310,7 @@ static bool is_held_up(const struct pooled *pooled)
 
 static bool will_do(const struct pooled *pooled, const struct shared_pick *pick)
 {
-    return pooled->id != pick->unlike && pooled->opened_ns >= pick->since_ns && !is_held_up(pooled) &&
+    return pooled->id != pick->unlike && pooled->conn->opened_ns >= pick->since_ns && !is_held_up(pooled) &&
            (!pick->guest || coalesce_fits(pick->guest, pooled));
 }
 
@@ -328,27 +340,24 @@ struct pooled *pool_take_shared(struct pool *pool, struct host *host, const stru
 
 /* Between two PINGs on one connection; to a host that found it too much, twice as long each time, and as long before
  * the first one (keepalive G.6 121). */
-static bool may_ping(const struct pooled *pooled, uint64_t now_ns)
+static bool may_ping(const struct pooled *pooled)
 {
     uint32_t doublings = atomic_load_explicit(&pooled->host->ping_doublings, memory_order_relaxed);
     uint64_t every_ns = PING_EVERY_NS << (doublings < PING_DOUBLINGS_MAX ? doublings : PING_DOUBLINGS_MAX);
 
-    if (pooled->pinged_ns == 0)
-        return doublings == 0 || now_ns - pooled->opened_ns >= every_ns;
-    return now_ns - pooled->pinged_ns >= every_ns;
+    if (pooled->pinged_at_ms == POOLED_NEVER)
+        return doublings == 0 || pool_age_ns(pooled) >= every_ns;
+    return since_ns(pooled, pooled->pinged_at_ms) >= every_ns;
 }
 
 /* An answer may take its time. Where no answer has shown yet that the path bears so long a silence, a PING asks for a
  * sign of life at once: never without a request, and never more often than servers bear. */
 void shared_prove(struct pooled *pooled)
 {
-    uint64_t now_ns = loop_now_ns(pooled->pool->loop);
-
-    if (pooled->used_at_idle_ns < PING_AFTER_NS || pooled->used_at_idle_ns <= pooled->survived_ns ||
-        !may_ping(pooled, now_ns))
+    if (pooled->used_at_idle_ns < PING_AFTER_NS || pooled->used_at_idle_ns <= pooled->survived_ns || !may_ping(pooled))
         return;
     if (h2_client_ping(pooled->conn))
-        pooled->pinged_ns = now_ns;
+        pooled->pinged_at_ms = pool_whole_ms(pool_age_ns(pooled));
 }
 
 bool shared_is_full(const struct pool *pool, const struct host *host)

@@ -33,6 +33,9 @@ void pool_let_go(struct pooled *pooled, const struct transport *transport, enum 
  * those that carry many. */
 void pool_withdraw(struct pooled *pooled, enum reason reason, enum side side);
 
+/* An answer began on it. */
+void pool_heard(struct pooled *pooled);
+
 /* Does it carry on with others, whatever became of one request? */
 bool pool_is_alive(const struct pooled *pooled);
 

@@ -36,8 +36,8 @@ static int64_t leaving_soon(const struct warm_floor *floor)
         const struct pooled *pooled = container_of(node, struct pooled, by_host);
         uint64_t end_ns = pool_expires_ns(pooled), lead_ns = (end_ns - pooled->idle_since_ns) / 4;
 
-        if (pooled->old_at_ns < end_ns)
-            end_ns = pooled->old_at_ns;
+        if (pool_old_at_ns(pooled) < end_ns)
+            end_ns = pool_old_at_ns(pooled);
         count += pooled->sentinel || end_ns < now_ns + (lead_ns < LEAD_NS ? lead_ns : LEAD_NS);
     }
     return count;

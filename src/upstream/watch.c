@@ -105,7 +105,7 @@ void watch_ended(struct pool *pool, const struct pooled *pooled)
 
     if (!stats)
         return;
-    dwell_note(&stats->dwell, DWELL_AGE, loop_now_ns(pool_loop(pool)) - pooled->opened_ns);
+    dwell_note(&stats->dwell, DWELL_AGE, loop_now_ns(pool_loop(pool)) - pooled->conn->opened_ns);
     dwell_note(&stats->dwell, DWELL_REQUESTS, pooled->uses * DWELL_ONE);
 }
 

@@ -13,7 +13,7 @@ static bool has_date(const struct http_headers *headers)
 
 static void write_date(const struct h1_conn *conn, struct h1_writer *writer)
 {
-    struct http_dates *dates = conn->options->dates;
+    struct http_dates *dates = h1_options(conn)->dates;
     uint64_t wall_ns = loop_wall_ns(conn->base.loop);
     char date[HTTP_DATE_BYTES];
 
@@ -76,7 +76,7 @@ static enum http_end end_by_failure(const struct h1_conn *conn)
 /* HTTP_END_NONE: the conn may go on behind this answer. */
 static enum http_end end_behind(const struct h1_conn *conn)
 {
-    const struct http_conn_options *options = conn->options;
+    const struct http_conn_options *options = h1_options(conn);
 
     if (conn->receive == H1_RECEIVE_FAILED || conn->receive == H1_RECEIVE_HEAD_READY)
         return end_by_failure(conn);
@@ -95,19 +95,19 @@ static enum http_end end_behind(const struct h1_conn *conn)
  * any longer; one that says 0 gets a second. */
 static void promise(struct h1_conn *conn)
 {
-    uint64_t wait_ms = conn->options->idle_timeout_ns / 1000000, hint_ms;
+    uint64_t wait_ms = h1_options(conn)->idle_timeout_ns / 1000000, hint_ms;
 
     if (conn->hint_timeout_s >= 0 && wait_ms > 0) {
         hint_ms = conn->hint_timeout_s > 0 ? (uint64_t)conn->hint_timeout_s * 1000 : 1000;
         wait_ms = hint_ms < wait_ms ? hint_ms : wait_ms;
     }
-    conn->wait_ms = (uint32_t)(wait_ms < UINT32_MAX ? wait_ms : UINT32_MAX);
+    h1_server_of(conn)->wait_ms = (uint32_t)(wait_ms < UINT32_MAX ? wait_ms : UINT32_MAX);
 }
 
 static void write_hints(const struct h1_conn *conn, struct h1_writer *writer)
 {
-    const struct http_conn_options *options = conn->options;
-    uint64_t timeout_s = conn->wait_ms / 1000;
+    const struct http_conn_options *options = h1_options(conn);
+    uint64_t timeout_s = h1_server_of_const(conn)->wait_ms / 1000;
     char digits[NUMBER_TEXT_BYTES];
 
     if (timeout_s == 0 && options->requests_max == 0)
@@ -130,7 +130,7 @@ static void write_connection(const struct h1_conn *conn, struct h1_writer *write
         h1_write_known(writer, HEADER_CONNECTION, STR("close"));
     else if (conn->peer_is_1_0)
         h1_write_known(writer, HEADER_CONNECTION, STR("keep-alive"));
-    if (conn->keep && conn->options->keep_alive_header)
+    if (conn->keep && h1_options(conn)->keep_alive_header)
         write_hints(conn, writer);
 }
 

@@ -19,12 +19,12 @@ static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
 
 struct pace_limit h1_coming_limit(const struct h1_conn *conn)
 {
-    return (struct pace_limit){.gap_ns = conn->options->body_gap_ns, .rate = conn->options->body_rate};
+    return (struct pace_limit){.gap_ns = h1_options(conn)->body_gap_ns, .rate = h1_options(conn)->body_rate};
 }
 
 struct pace_limit h1_leaving_limit(const struct h1_conn *conn)
 {
-    return (struct pace_limit){.gap_ns = conn->options->send_gap_ns, .rate = conn->options->send_rate};
+    return (struct pace_limit){.gap_ns = h1_options(conn)->send_gap_ns, .rate = h1_options(conn)->send_rate};
 }
 
 void h1_server_got_body(struct h1_conn *conn, size_t bytes)
@@ -40,53 +40,55 @@ static uint64_t write_deadline(const struct h1_conn *conn)
     uint64_t at_ns = TIMER_OFF;
 
     if (!conn->message->stream.lasting)
-        at_ns = after(conn->message->head_end_ns, conn->options->write_timeout_ns);
+        at_ns = after(conn->message->head_end_ns, h1_options(conn)->write_timeout_ns);
 
     return h1_has_unsent(conn) ? earlier(at_ns, pace_deadline(&conn->message->leaving, &limit)) : at_ns;
 }
 
 static bool is_first(const struct h1_conn *conn)
 {
-    return conn->messages == 0 && conn->options->head_timeout_ns > 0;
+    return conn->messages == 0 && h1_options(conn)->head_timeout_ns > 0;
 }
 
 /* For the first byte of a request. The first request of all has until the end of its head, from accept on. */
 static uint64_t idle_deadline(const struct h1_conn *conn)
 {
-    uint64_t wait_ns = conn->messages > 0 ? conn->wait_ms * MS : conn->options->idle_timeout_ns;
-    uint64_t grace_ns = conn->options->idle_grace_ns;
+    const struct h1_server *server = h1_server_of_const(conn);
+    uint64_t wait_ns = conn->messages > 0 ? server->wait_ms * MS : server->options->idle_timeout_ns;
+    uint64_t grace_ns = server->options->idle_grace_ns;
 
     if (is_first(conn))
-        return after(conn->opened_ns, conn->options->head_timeout_ns);
+        return after(conn->base.opened_ns, server->options->head_timeout_ns);
     if (wait_ns == 0)
         return TIMER_OFF;
-    if (grace_ns > 0 && conn->grace_ms * MS > grace_ns)
-        grace_ns = conn->grace_ms * MS;
+    if (grace_ns > 0 && server->grace_ms * MS > grace_ns)
+        grace_ns = server->grace_ms * MS;
     return after(conn->last_used_ns, wait_ns + grace_ns);
 }
 
 uint64_t h1_late_ns(const struct h1_conn *conn)
 {
-    uint64_t until_ns = conn->last_used_ns + conn->wait_ms * MS;
+    uint32_t wait_ms = h1_is_server(conn) ? h1_server_of_const(conn)->wait_ms : 0;
+    uint64_t until_ns = conn->last_used_ns + wait_ms * MS;
 
-    if (!conn->raced || conn->end != HTTP_END_IDLE || conn->wait_ms == 0)
+    if (!conn->raced || conn->end != HTTP_END_IDLE || wait_ms == 0)
         return 0;
     return conn->message->since_ns > until_ns ? conn->message->since_ns - until_ns : 0;
 }
 
 static uint64_t head_deadline(const struct h1_conn *conn)
 {
-    uint64_t since_ns = conn->messages == 0 ? conn->opened_ns : conn->message->since_ns;
+    uint64_t since_ns = conn->messages == 0 ? conn->base.opened_ns : conn->message->since_ns;
 
-    return earlier(after(since_ns, conn->options->head_timeout_ns),
-                   after(conn->message->since_ns, conn->options->read_timeout_ns));
+    return earlier(after(since_ns, h1_options(conn)->head_timeout_ns),
+                   after(conn->message->since_ns, h1_options(conn)->read_timeout_ns));
 }
 
 static uint64_t body_deadline(const struct h1_conn *conn)
 {
     struct pace_limit limit = h1_coming_limit(conn);
 
-    return earlier(after(conn->message->since_ns, conn->options->read_timeout_ns),
+    return earlier(after(conn->message->since_ns, h1_options(conn)->read_timeout_ns),
                    pace_deadline(&conn->message->coming, &limit));
 }
 
@@ -119,7 +121,7 @@ uint64_t h1_server_deadline(const struct h1_conn *conn)
         return write_deadline(conn);
     case H1_SKIP:
     case H1_LINGER:
-        return conn->until_ns;
+        return h1_server_of_const(conn)->until_ns;
     case H1_OVER:
         return TIMER_OFF;
     }
@@ -152,12 +154,13 @@ static void fail_slow_body(struct h1_conn *conn)
  * what it was promised. */
 static bool deserves_more(struct h1_conn *conn)
 {
+    struct h1_server *server = h1_server_of(conn);
     struct tcp_facts facts;
 
-    if (conn->options->idle_grace_ns == 0 || conn->grace_ms > 0 || is_first(conn) ||
+    if (server->options->idle_grace_ns == 0 || server->grace_ms > 0 || is_first(conn) ||
         !stream_facts(conn->base.stream, &facts))
         return false;
-    conn->grace_ms = (uint32_t)((facts.rtt_ns < GRACE_MAX_NS / 2 ? 2 * facts.rtt_ns : GRACE_MAX_NS) / MS + 1);
+    server->grace_ms = (uint32_t)((facts.rtt_ns < GRACE_MAX_NS / 2 ? 2 * facts.rtt_ns : GRACE_MAX_NS) / MS + 1);
     return h1_now(conn) < idle_deadline(conn);
 }
 

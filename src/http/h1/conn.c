@@ -67,30 +67,20 @@ void h1_give_message_if_idle(struct h1_conn *conn)
         h1_give_message(conn);
 }
 
-static void take_options(struct h1_conn *conn, const struct http_conn_options *options, enum http_role role)
+static void take_options(struct h1_conn *conn, const struct http_conn_options *options)
 {
     uint32_t fields_max = options->fields_max > 0 ? options->fields_max : H1_FIELDS_MAX;
 
     conn->head_bytes_max = options->head_bytes_max;
     if (conn->head_bytes_max == 0)
-        conn->head_bytes_max = role == HTTP_SERVER ? SERVER_HEAD_BYTES : CLIENT_HEAD_BYTES;
+        conn->head_bytes_max = h1_is_server(conn) ? SERVER_HEAD_BYTES : CLIENT_HEAD_BYTES;
     conn->fields_max = (uint16_t)(fields_max < UINT16_MAX ? fields_max : UINT16_MAX);
     conn->single_use = options->single_use;
-    if (role == HTTP_CLIENT)
-        return;
-    conn->options = options;
 }
 
-static struct http_conn *h1_new(struct stream *stream, const struct http_conn_options *options, struct task *owner,
-                                enum http_role role, struct error *err)
+static void begin(struct h1_conn *conn, struct stream *stream, const struct http_conn_options *options,
+                  struct task *owner, enum http_role role)
 {
-    struct h1_conn *conn = calloc(1, sizeof(*conn));
-
-    if (!conn) {
-        *err = h1_no_memory;
-        stream_close(stream, false);
-        return NULL;
-    }
     conn->base = (struct http_conn){
         .ops = role == HTTP_SERVER ? &h1_server_ops : &h1_client_ops,
         .loop = stream->loop,
@@ -101,27 +91,43 @@ static struct http_conn *h1_new(struct stream *stream, const struct http_conn_op
     };
     conn->message = nothing();
     conn->scanner = h1_scanner_best();
-    take_options(conn, options, role);
-    conn->timer.task = &conn->base.task;
-    conn->timer.at_ns = TIMER_OFF;
-    conn->opened_ns = conn->last_used_ns = h1_now(conn);
+    take_options(conn, options);
+    conn->base.opened_ns = conn->last_used_ns = h1_now(conn);
     conn->hint_timeout_s = conn->hint_max = -1;
     h1_begin_head(conn);
     stream_set_owner(stream, &conn->base.task, false);
     h1_wake_self(conn);
-    return &conn->base;
+}
+
+static struct http_conn *fail_memory(struct stream *stream, struct error *err)
+{
+    *err = h1_no_memory;
+    stream_close(stream, false);
+    return NULL;
 }
 
 struct http_conn *h1_server_new(struct stream *stream, const struct http_conn_options *options, struct task *owner,
                                 struct error *err)
 {
-    return h1_new(stream, options, owner, HTTP_SERVER, err);
+    struct h1_server *server = calloc(1, sizeof(*server));
+
+    if (!server)
+        return fail_memory(stream, err);
+    begin(&server->conn, stream, options, owner, HTTP_SERVER);
+    server->options = options;
+    server->timer = (struct timer){.at_ns = TIMER_OFF, .task = &server->conn.base.task};
+    return &server->conn.base;
 }
 
 struct http_conn *h1_client_new(struct stream *stream, const struct http_conn_options *options, struct task *owner,
                                 struct error *err)
 {
-    return h1_new(stream, options, owner, HTTP_CLIENT, err);
+    struct h1_conn *conn = calloc(1, sizeof(*conn));
+
+    if (!conn)
+        return fail_memory(stream, err);
+    begin(conn, stream, options, owner, HTTP_CLIENT);
+    return &conn->base;
 }
 
 void h1_close(struct http_conn *base)
@@ -129,10 +135,10 @@ void h1_close(struct http_conn *base)
     struct h1_conn *conn = h1_of_conn(base);
 
     h1_give_message(conn);
-    if (base->loop) {
-        timer_clear(base->loop, &conn->timer);
+    if (h1_is_server(conn))
+        timer_clear(base->loop, &h1_server_of(conn)->timer);
+    if (base->loop)
         task_forget(base->loop, &base->task);
-    }
     stream_close(base->stream, conn->close_by_reset);
     if (conn->failure != &h1_no_memory)
         free((void *)(uintptr_t)conn->failure);
@@ -145,7 +151,7 @@ void h1_facts(const struct http_conn *base, struct http_conn_facts *facts)
 
     *facts = (struct http_conn_facts){
         .messages = conn->messages,
-        .opened_ns = conn->opened_ns,
+        .opened_ns = base->opened_ns,
         .last_used_ns = conn->last_used_ns,
         .bytes_in = conn->bytes_in,
         .bytes_out = conn->bytes_out,

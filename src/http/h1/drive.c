@@ -218,10 +218,11 @@ static void wake_waiting(struct h1_conn *conn)
  * later costs nothing. */
 void h1_set_clock(struct h1_conn *conn)
 {
+    struct timer *timer = &h1_server_of(conn)->timer;
     uint64_t at_ns = h1_server_deadline(conn);
 
-    if (at_ns != TIMER_OFF && at_ns != conn->timer.at_ns)
-        timer_set(conn->base.loop, &conn->timer, at_ns);
+    if (at_ns != TIMER_OFF && at_ns != timer->at_ns)
+        timer_set(conn->base.loop, timer, at_ns);
 }
 
 /* What is little is not to pin a large buffer: it may lie for long, and where one turn reads from hundreds of conns,
@@ -236,8 +237,8 @@ void h1_run(struct task *task)
 {
     struct h1_conn *conn = container_of(task, struct h1_conn, base.task);
 
-    if (conn->timer.fired) {
-        timer_clear(conn->base.loop, &conn->timer);
+    if (h1_is_server(conn) && h1_server_of(conn)->timer.fired) {
+        timer_clear(conn->base.loop, &h1_server_of(conn)->timer);
         h1_server_expire(conn);
     }
     flush(conn);

@@ -87,16 +87,11 @@ struct h1_conn {
     struct http_conn base;
     struct h1_message *message; /* never NULL; h1_nothing: none is under way, and only reading is allowed */
     const struct h1_scanner *scanner;
-    struct timer timer;
-    const struct http_conn_options *options; /* server: borrowed, and may change. NULL in the client role */
-    const struct error *failure;             /* the first one; NULL: none. Not ours when it is h1_no_memory */
-    uint64_t opened_ns, last_used_ns;
+    const struct error *failure; /* the first one; NULL: none. Not ours when it is h1_no_memory */
+    uint64_t last_used_ns;
     uint64_t bytes_in, bytes_out;
-    uint64_t until_ns; /* server: end of the phases SKIP and LINGER */
     uint32_t messages;
     uint32_t head_bytes_max; /* of the options */
-    uint32_t wait_ms;        /* server: how long the next request may be waited for, as the last answer promised */
-    uint32_t grace_ms;       /* server: ... and how much longer by the round trip; 0: not looked at */
     int32_t hint_timeout_s, hint_max;
     uint8_t phase;      /* enum h1_phase */
     uint8_t receive;    /* enum h1_receive */
@@ -131,7 +126,18 @@ struct h1_conn {
     bool piped : 1; /* client: the reader waits for what comes by a pipe; server: bytes of the answer wait in one */
     bool bulk : 1;  /* the last read filled a large buffer: the next may ask for more at once */
 };
-static_assert(sizeof(struct h1_conn) <= 216, "an idle conn is small");
+static_assert(sizeof(struct h1_conn) <= 160, "an idle conn of the client role is small");
+
+/* The server role: a conn, and what its clocks need. The client role has none, and pools hold many such. */
+struct h1_server {
+    struct h1_conn conn; /* first: freed as one */
+    struct timer timer;
+    const struct http_conn_options *options; /* borrowed, and may change */
+    uint64_t until_ns;                       /* end of the phases SKIP and LINGER */
+    uint32_t wait_ms;  /* how long the next request may be waited for: the last answer's promise */
+    uint32_t grace_ms; /* ... and how much longer by the round trip; 0: not looked at */
+};
+static_assert(sizeof(struct h1_server) <= 216, "an idle conn is small");
 
 extern const struct h1_message h1_nothing; /* zeroes */
 
@@ -153,6 +159,23 @@ static inline struct h1_conn *h1_of_stream(struct http_stream *stream)
 static inline bool h1_is_server(const struct h1_conn *conn)
 {
     return conn->base.role == HTTP_SERVER;
+}
+
+static inline struct h1_server *h1_server_of(struct h1_conn *conn)
+{
+    ASSERT_SLOW(h1_is_server(conn));
+    return container_of(conn, struct h1_server, conn);
+}
+
+static inline const struct h1_server *h1_server_of_const(const struct h1_conn *conn)
+{
+    ASSERT_SLOW(h1_is_server(conn));
+    return (const struct h1_server *)(const void *)conn;
+}
+
+static inline const struct http_conn_options *h1_options(const struct h1_conn *conn) /* of the server role */
+{
+    return h1_server_of_const(conn)->options;
 }
 
 static inline bool h1_has_message(const struct h1_conn *conn)

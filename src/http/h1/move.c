@@ -1,11 +1,11 @@
-/* move.c: an idle connection of the client role changes loops. Buffers, timers and queues belong to a loop, so it moves
- * only while it has none of them: the record, the stream and the descriptor are all that goes.
+/* move.c: an idle connection of the client role changes loops. Buffers and queues belong to a loop, so it moves
+ * only while it has none of them (timers it never has): the record, the stream and the descriptor are all that goes.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "http/h1/h1_internal.h"
 
 static bool is_movable(const struct h1_conn *conn)
 {
-    return http_room(&conn->base) > 0 && !h1_has_message(conn) && !conn->base.owner && conn->timer.at_ns == TIMER_OFF;
+    return http_room(&conn->base) > 0 && !h1_has_message(conn) && !conn->base.owner;
 }
 
 bool http_detach(struct http_conn *base)
@@ -18,7 +18,6 @@ bool http_detach(struct http_conn *base)
     if (!is_movable(conn) || !stream_detach(base->stream))
         return false;
     task_forget(base->loop, &base->task);
-    timer_clear(base->loop, &conn->timer);
     base->loop = NULL;
     return true;
 }

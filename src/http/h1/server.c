@@ -16,7 +16,7 @@ static void enter_over(struct h1_conn *conn)
  * is. */
 static uint64_t linger_ns(const struct h1_conn *conn)
 {
-    uint64_t most_ns = conn->options->linger_ns > 0 ? conn->options->linger_ns : LINGER_NS;
+    uint64_t most_ns = h1_options(conn)->linger_ns > 0 ? h1_options(conn)->linger_ns : LINGER_NS;
     struct tcp_facts facts;
 
     if (!conn->idle_close || !stream_facts(conn->base.stream, &facts) || facts.rtt_ns == 0)
@@ -34,9 +34,9 @@ void h1_server_enter(struct h1_conn *conn, enum h1_phase phase)
     }
     conn->phase = (uint8_t)phase;
     if (phase == H1_SKIP)
-        conn->until_ns = h1_now(conn) + H1_SKIP_NS;
+        h1_server_of(conn)->until_ns = h1_now(conn) + H1_SKIP_NS;
     if (phase == H1_LINGER)
-        conn->until_ns = h1_now(conn) + linger_ns(conn);
+        h1_server_of(conn)->until_ns = h1_now(conn) + linger_ns(conn);
 }
 
 void h1_note_end(struct h1_conn *conn, enum http_end end)

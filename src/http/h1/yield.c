@@ -44,8 +44,8 @@ bool h1_yield(struct http_conn *base, struct stream **stream, struct chain *byte
     *stream = base->stream;
     stream_set_owner(base->stream, NULL, false);
     h1_give_message(conn);
-    timer_clear(base->loop, &conn->timer);
+    timer_clear(base->loop, &h1_server_of(conn)->timer);
     task_forget(base->loop, &base->task);
-    free(conn);
+    free(h1_server_of(conn));
     return true;
 }

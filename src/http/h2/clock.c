@@ -47,7 +47,7 @@ static uint64_t leaving_deadline(const struct h2_conn *conn)
 static uint64_t head_deadline(const struct h2_conn *conn)
 {
     if (!conn->met)
-        return after(conn->opened_ns, conn->options->head_timeout_ns);
+        return after(conn->base.opened_ns, conn->options->head_timeout_ns);
     return conn->block_ns > 0 ? after(conn->block_ns, conn->options->head_timeout_ns) : TIMER_OFF;
 }
 

@@ -28,7 +28,7 @@ static void begin(struct h2_conn *conn, struct stream *stream, const struct http
     conn->rules = rules;
     conn->counts = options->h2_counts;
     conn->timer = (struct timer){.at_ns = TIMER_OFF, .task = &conn->base.task};
-    conn->opened_ns = conn->last_used_ns = h2_now(conn);
+    conn->base.opened_ns = conn->last_used_ns = h2_now(conn);
     list_init(&conn->streams);
     list_init(&conn->waiting);
     limit = h2_leaving_limit(conn);
@@ -125,7 +125,7 @@ void h2_facts(const struct http_conn *base, struct http_conn_facts *facts)
 
     *facts = (struct http_conn_facts){
         .messages = conn->messages,
-        .opened_ns = conn->opened_ns,
+        .opened_ns = base->opened_ns,
         .last_used_ns = conn->last_used_ns,
         .bytes_in = conn->bytes_in,
         .bytes_out = conn->bytes_out,

@@ -85,7 +85,7 @@ struct h2_conn {
     struct h2_framer framer;
     struct h2_guard guard;
     struct pace leaving;
-    uint64_t opened_ns, last_used_ns;
+    uint64_t last_used_ns;
     uint64_t bytes_in, bytes_out;
     uint64_t block_ns; /* since when a header block is under way; 0: none is */
     uint64_t until_ns; /* end of the phases FINISH and LINGER */

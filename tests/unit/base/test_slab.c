@@ -31,6 +31,33 @@ TEST(slab_objects_are_aligned_apart_and_counted)
     }
 }
 
+TEST(slab_that_is_dense_gives_what_was_asked_for_and_counts_it)
+{
+    static const size_t sizes[] = {1, 8, 63, 100, 184};
+
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        struct slab *slab = slab_new_dense(sizes[i], 4);
+        char *objects[20];
+
+        test_case_is("%zu bytes", sizes[i]);
+        CHECK(slab);
+        CHECK_EQ(slab_object_bytes(slab), sizes[i]);
+        for (size_t k = 0; k < COUNT_OF(objects); k++) {
+            objects[k] = slab_take(slab);
+            CHECK(objects[k]);
+            CHECK_EQ((uintptr_t)objects[k] % 16, 0);
+            memset(objects[k], (int)k, sizes[i]);
+        }
+        for (size_t k = 0; k < COUNT_OF(objects); k++) {
+            CHECK_EQ((size_t)objects[k][sizes[i] - 1], k);
+            slab_give(slab, objects[k]);
+        }
+        CHECK_EQ(slab_out(slab), 0);
+        slab_free(slab);
+    }
+    CHECK(!slab_new_dense(SIZE_MAX, 1));
+}
+
 TEST(slab_takes_nothing_back_and_frees_nothing)
 {
     struct slab *slab = slab_new(100, 1);

@@ -451,9 +451,9 @@ TEST(a_dial_that_loses_its_race_is_kept_warm)
     fetch_stage_close(&stage);
 }
 
-/* Real threads. Each connection has a number, which travels in old_at_ns, and at most one holder. */
+/* Real threads. Each connection has a number, which travels in old_at_ms, and at most one holder. */
 enum { THREADS = 4, CONNS = 12, NUMBERS_MAX = 1 << 20, LENDS = 4000 };
-#define NEVER (UINT64_MAX - NUMBERS_MAX)
+#define NEVER (POOLED_NEVER - NUMBERS_MAX)
 
 struct crowd {
     struct hosts *hosts;
@@ -488,7 +488,7 @@ static struct pooled *open_one(struct member *member)
     CHECK(stream != NULL);
     pooled = pool_adopt(member->side.pool, crowd->host, &plain, stream, &err);
     CHECK(pooled != NULL);
-    pooled->old_at_ns = NEVER + number;
+    pooled->old_at_ms = NEVER + number;
     return pooled;
 }
 
@@ -512,7 +512,7 @@ static struct pooled *find_one(struct member *member)
 static void use_one(struct member *member, struct pooled *pooled)
 {
     struct crowd *crowd = member->crowd;
-    uint64_t number = pooled->old_at_ns - NEVER;
+    uint32_t number = pooled->old_at_ms - NEVER;
 
     CHECK_EQ(atomic_fetch_add(&crowd->holders[number], 1), 0);
     if (rng_below(loop_rng(member->side.loop), 2) == 0)

@@ -284,7 +284,7 @@ TEST(what_is_used_up_or_old_takes_no_more_requests)
         CHECK(join(&stage, &any) == pooled);
         second = begin(pooled);
         if (reasons[i] == REASON_AGE)
-            pooled->old_at_ns = loop_now_ns(stage.loop);
+            pooled->old_at_ms = 0;
         CHECK(join(&stage, &any) == NULL);
         give_back(&stage, pooled, first);
         CHECK(join(&stage, &any) == NULL);
@@ -346,7 +346,7 @@ TEST(a_request_that_was_refused_finds_another_one)
     old = dialed(&stage);
     on_old = begin(old);
     CHECK(join(&stage, &(struct shared_pick){.unlike = old->id}) == NULL);
-    CHECK(join(&stage, &(struct shared_pick){.since_ns = old->opened_ns + 1}) == NULL);
+    CHECK(join(&stage, &(struct shared_pick){.since_ns = old->conn->opened_ns + 1}) == NULL);
     new = dialed(&stage);
     on_new = begin(new);
     CHECK(join(&stage, &(struct shared_pick){.unlike = old->id}) == new);
@@ -443,8 +443,7 @@ static unsigned pings_after(struct stage *stage, unsigned conn, struct pooled *p
     unsigned pings;
 
     pooled->idle_since_ns -= silence_s * UINT64_C(1000000000);
-    pooled->opened_ns -= silence_s * UINT64_C(1000000000);
-    pooled->pinged_ns -= pooled->pinged_ns > 0 ? silence_s * UINT64_C(1000000000) : 0;
+    pooled->conn->opened_ns -= silence_s * UINT64_C(1000000000);
     CHECK(pool_take(stage->pool, stage->host, &stage->transport, true) == pooled);
     stream = begin(pooled);
     turns(stage);
