@@ -31,7 +31,7 @@ RESULTS = BUILD / "bench"
 REPORT = RESULTS / "report.json"
 CONGESTION = Path("/proc/sys/net/ipv4/tcp_congestion_control")
 DOCUMENT = ROOT / "docs/performance.md"
-TOOL_TARGETS = ("holdfast", "bench/rig_relay", "bench/rig_origin", "bench/rig_load")
+TARGETS = ("holdfast", "bench/rig_relay", "bench/rig_origin", "bench/rig_load")
 
 
 def read_arguments(words):
@@ -159,7 +159,7 @@ def rig(options):
         raise Failed("bench: two cores are needed, one for the peers and one for the load")
     rows = bench_rows.choose(options.rows, [name.strip() for name in options.peers.split(",") if name])
     rows = [row for row in rows if row.lanes]
-    build.build("release", TOOL_TARGETS)
+    build.build("release", TARGETS)
     options.binary = options.binary or str(BUILD / "release/holdfast")
     if options.profile:
         return bench_profile.profile(rows, options.binary, RESULTS)
