@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define TURN_NS_MAX UINT64_C(5000) /* what a turn of a loop takes, so that packets arrive between turns */
+#define TURN_NS_MAX  UINT64_C(5000) /* what a turn of a loop takes, so that packets arrive between turns */
+#define STALL_NS_MAX (5 * SIM_MS)
 
 struct sim_world *sim_world_of(struct world *world)
 {
@@ -279,6 +280,8 @@ static bool wants_turn(const struct sim *sim, const struct sim_runner *runner)
 {
     const struct sim_world *world = runner->world;
 
+    if (sim->now_ns < runner->stalled_until_ns)
+        return false;
     return !runner->quiet || world->woken || !list_is_empty(&world->ready) || world->until_ns <= sim->now_ns;
 }
 
@@ -303,8 +306,18 @@ static void turn(struct sim *sim, struct sim_runner *runner)
     runner->quiet = runner->world->reported == 0 && loop_stats(runner->loop)->tasks_run == tasks_run;
     for (unsigned i = 0; i < sim->check_count; i++)
         sim->checks[i].check(sim->checks[i].arg);
+    if (!runner->quiet && sim_chance(runner->world->machine, SIM_FAULT_STALL))
+        runner->stalled_until_ns = sim->now_ns + rng_below(&sim->rng, STALL_NS_MAX);
     if (!runner->quiet)
         sim_move_clock(sim, sim->now_ns + rng_below(&sim->rng, TURN_NS_MAX));
+}
+
+/* When a loop may next have something to do, if no packet comes before. */
+static uint64_t next_turn_ns(const struct sim *sim, const struct sim_runner *runner)
+{
+    if (sim->now_ns < runner->stalled_until_ns)
+        return runner->stalled_until_ns;
+    return runner->world->until_ns;
 }
 
 static uint64_t next_event_ns(const struct sim *sim)
@@ -312,8 +325,7 @@ static uint64_t next_event_ns(const struct sim *sim)
     uint64_t next_ns = sim_next_packet_ns(sim);
 
     for (unsigned i = 0; i < sim->runner_count; i++)
-        if (sim->runners[i].world->until_ns < next_ns)
-            next_ns = sim->runners[i].world->until_ns;
+        next_ns = u64_min(next_ns, next_turn_ns(sim, &sim->runners[i]));
     return next_ns;
 }
 

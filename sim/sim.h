@@ -81,6 +81,7 @@ enum sim_fault {
     SIM_FAULT_RESET_KEEPS_DATA, /* an RST leaves received bytes readable, as Linux does; else it destroys them */
     SIM_FAULT_DNS_FAILS,        /* a query is answered: no such name */
     SIM_FAULT_DNS_SILENT,       /* a query is never answered */
+    SIM_FAULT_STALL,            /* a worker gets no processor for up to 5 ms after a turn, whatever it has to do */
     SIM_FAULT_COUNT,
 };
 

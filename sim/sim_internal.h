@@ -118,8 +118,9 @@ struct sim_world {
 struct sim_runner {
     struct loop *loop;
     struct sim_world *world;
-    bool quiet; /* turned, and nothing was to be done */
-    bool owns;  /* made by sim_loop_new */
+    uint64_t stalled_until_ns; /* it is not turned before */
+    bool quiet;                /* turned, and nothing was to be done */
+    bool owns;                 /* made by sim_loop_new */
 };
 
 struct sim_check {

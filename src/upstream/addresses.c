@@ -86,6 +86,22 @@ struct address_turns *addresses_turns(const struct pool *pool, const struct host
     return addresses && addresses->turns.addrs.count > 1 ? &addresses->turns : NULL;
 }
 
+void addresses_came(struct pooled *pooled)
+{
+    struct address_turns *turns = addresses_turns(pooled->pool, pooled->host);
+
+    if (turns)
+        turns_came(turns, pooled);
+}
+
+void addresses_went(struct pooled *pooled)
+{
+    struct address_turns *turns = addresses_turns(pooled->pool, pooled->host);
+
+    if (turns)
+        turns_went(turns, pooled);
+}
+
 /* What is idle goes now; what is lent when it comes back (pool_settle). */
 static void leave(struct addresses *addresses)
 {
@@ -130,7 +146,7 @@ static void even_out(struct addresses *addresses)
     if (addresses->steps_left == 0)
         return;
     addresses->steps_left--;
-    if (rebalance_step(addresses->pool, addresses->host, &addresses->believed))
+    if (rebalance_step(&addresses->turns))
         timer_set(loop, &addresses->even_timer, loop_now_ns(loop) + REBALANCE_TICK_NS);
 }
 
@@ -260,6 +276,7 @@ void addresses_end(struct pool *pool)
         timer_clear(pool->loop, &addresses->timer);
         timer_clear(pool->loop, &addresses->even_timer);
         task_forget(pool->loop, &addresses->task);
+        turns_end(&addresses->turns);
         pool_counts(pool, addresses->host)->addresses = NULL;
         free(addresses);
     }

@@ -30,6 +30,10 @@ bool addresses_has_left(const struct pooled *pooled);
 /* Whose turn it is; NULL: it has one address, or none that is known. */
 struct address_turns *addresses_turns(const struct pool *pool, const struct host *host);
 
+/* A connection of this worker counts for its address, for whoever chooses by that; it does so no more. */
+void addresses_came(struct pooled *pooled);
+void addresses_went(struct pooled *pooled);
+
 void addresses_end(struct pool *pool); /* with the pool */
 
 #endif

@@ -51,6 +51,9 @@ static enum io end_with(struct connecting *connecting, enum connect_state state)
 {
     timer_clear(connecting->loop, &connecting->limit);
     connecting->state = state;
+    if (state == CONNECT_DONE && connecting->options.cost)
+        dial_cost_note(connecting->options.cost,
+                       connecting->facts.dial_ns + connecting->facts.tunnel_ns + connecting->facts.tls_ns);
     if (connecting->stream)
         stream_set_owner(connecting->stream, NULL, false);
     return IO_OK;

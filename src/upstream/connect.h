@@ -21,6 +21,7 @@ struct connect_options {
     struct str session_scope;        /* as in tls/stream.h */
     uint64_t tls_handshake_limit_ns; /* from connected to secured; 0: none */
     struct host_counts *counts;      /* where handshakes are counted; NULL: nowhere */
+    struct dial_cost *cost;          /* is told how long it took; NULL: nobody is */
 };
 
 /* What it took. */

@@ -245,10 +245,12 @@ static bool join(struct fetch *fetch)
 static enum io look_further(struct fetch *fetch, struct error *err)
 {
     demand_miss(fetch->options.host, loop_now_ns(fetch_loop(fetch)));
+    fetch->wish.letters = 0;
     if (!is_turn(fetch) || !ask_others(fetch))
         return dial_or_queue(fetch, err);
     fetch->state = FETCH_ASK;
-    timer_set(fetch_loop(fetch), &fetch->queue_timer, loop_now_ns(fetch_loop(fetch)) + HANDOFF_HEAD_START_NS);
+    timer_set(fetch_loop(fetch), &fetch->queue_timer,
+              loop_now_ns(fetch_loop(fetch)) + dial_cost_patience_ns(&fetch->options.host->dial_cost));
     join_race(fetch);
     return IO_WAIT;
 }
@@ -306,6 +308,12 @@ static enum io await_dial(struct fetch *fetch, struct error *err)
     return fetch_fail(fetch, &failure, err);
 }
 
+/* A letter is under way, or one goes to the next worker: other requests may have been faster. */
+static bool goes_on_asking(struct fetch *fetch)
+{
+    return fetch->wish.letter || (fetch->wish.letters < WISH_LETTERS_MAX && ask_others(fetch));
+}
+
 /* The letter may come too late; what it brings then is for whoever waits. */
 static enum io await_answer(struct fetch *fetch, struct error *err)
 {
@@ -313,7 +321,7 @@ static enum io await_answer(struct fetch *fetch, struct error *err)
         timer_clear(fetch_loop(fetch), &fetch->queue_timer);
         return IO_OK;
     }
-    if (fetch->wish.letter && !fetch->queue_timer.fired)
+    if (!fetch->queue_timer.fired && goes_on_asking(fetch))
         return IO_WAIT;
     timer_clear(fetch_loop(fetch), &fetch->queue_timer);
     return dial_or_queue(fetch, err);
@@ -325,6 +333,7 @@ static enum io look_again(struct fetch *fetch, struct error *err)
     if (is_turn(fetch)) {
         if (take_idle(fetch))
             return IO_OK;
+        fetch->wish.refuser = 0; /* it was long ago */
         if (fetch->queue_timer.fired)
             (void)!ask_others(fetch);
     }

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/handoff.h"
 
+#include "upstream/addresses.h"
 #include "upstream/pool_internal.h"
 #include "upstream/shared.h"
 #include "upstream/watch.h"
@@ -18,6 +19,7 @@ struct handoff {
     struct pool *home;
     struct host *host;
     bool repeatable;
+    uint16_t donor;         /* the worker that was asked */
     struct pool_wish *wish; /* the asker's; only touched at home. NULL: it waits no more */
     struct pooled moved;    /* in GIVE: the record as it was; its conn is detached */
 };
@@ -37,14 +39,15 @@ struct dial_gate *pool_racers(const struct pool *pool)
     return pool->racers;
 }
 
-/* The other worker with most idle connections; NULL: none has any. */
-static struct pool *donor_for(const struct pool *pool, const struct host *host)
+/* The other worker with most idle connections, but not the one that has just refused; NULL: none has any. */
+static struct pool *donor_for(const struct pool *pool, const struct host *host, unsigned refuser)
 {
     uint64_t most = 0;
     unsigned donor = 0;
 
     for (unsigned i = 0; i < host->workers; i++) {
-        uint64_t idle = i == pool->worker ? 0 : atomic_load_explicit(&host->counts[i].idle, memory_order_relaxed);
+        bool other = i != pool->worker && i + 1 != refuser;
+        uint64_t idle = other ? atomic_load_explicit(&host->counts[i].idle, memory_order_relaxed) : 0;
 
         if (idle > most) {
             most = idle;
@@ -63,7 +66,7 @@ bool pool_ask(struct pool *pool, struct host *host, struct pool_wish *wish, bool
         return true;
     if (pool->ended || atomic_load_explicit(&host->idle, memory_order_relaxed) == 0)
         return false;
-    donor = donor_for(pool, host);
+    donor = donor_for(pool, host, wish->refuser);
     handoff = donor ? calloc(1, sizeof(*handoff)) : NULL;
     if (!handoff)
         return false;
@@ -71,12 +74,14 @@ bool pool_ask(struct pool *pool, struct host *host, struct pool_wish *wish, bool
     handoff->home = pool;
     handoff->host = host;
     handoff->repeatable = repeatable;
+    handoff->donor = (uint16_t)donor->worker;
     handoff->wish = wish;
     if (!mailbox_offer(donor->mailbox, &handoff->letter)) {
         free(handoff);
         return false;
     }
     wish->letter = handoff;
+    wish->letters++;
     list_push_back(&pool->wishes, &wish->node);
     return true;
 }
@@ -113,8 +118,9 @@ static bool pack(struct pool *pool, struct handoff *handoff, struct pooled *pool
         return false;
     watch_left(pool, pooled);
     pool_unlink(pooled);
+    addresses_went(pooled);
     handoff->moved = *pooled;
-    handoff->moved.place = 0; /* the other worker's addresses stand in an order of their own */
+    handoff->moved.place = 0; /* of this worker's count */
     slab_give(pool->records, pooled);
     host_count_add(&pool_counts(pool, handoff->host)->moved_out, 1);
     return true;
@@ -216,6 +222,7 @@ static void unpack(struct pool *pool, struct handoff *handoff)
     if (pooled->idle_since_ns > loop_now_ns(pool->loop))
         pooled->idle_since_ns = loop_now_ns(pool->loop);
     watch_came(pooled);
+    addresses_came(pooled);
     pool_link(pooled, stack);
     if (is_surplus(pool, handoff->host, handoff->wish))
         pool_retire(pooled, REASON_SURPLUS);
@@ -229,6 +236,7 @@ static void come_home(struct pool *pool, struct handoff *handoff)
     if (handoff->letter.kind == LETTER_GIVE)
         unpack(pool, handoff);
     if (wish) {
+        wish->refuser = handoff->letter.kind == LETTER_NONE ? (uint16_t)(handoff->donor + 1) : 0;
         pool_stop_asking(pool, wish);
         task_wake(pool->loop, wish->task);
     }
@@ -341,12 +349,16 @@ static void run_warm_dial(struct task *task)
 
 void pool_keep_dial(struct pool *pool, struct host *host, const struct transport *transport, struct connecting *dial)
 {
-    struct warm_dial *warm = is_surplus(pool, host, NULL) ? NULL : calloc(1, sizeof(*warm));
+    struct warm_dial *warm;
 
+    /* From here on it is no demand any more. */
+    host_count_add(&pool_counts(pool, host)->warming, 1);
+    warm = is_surplus(pool, host, NULL) ? NULL : calloc(1, sizeof(*warm));
     /* Without memory, or without a use for it. */
     if (!warm) {
         connect_free(dial);
         pool_dial_ended(pool, host, DIAL_GIVEN_UP);
+        host_count_add(&pool_counts(pool, host)->warming, -1);
         return;
     }
     *warm = (struct warm_dial){.pool = pool, .host = host, .transport = *transport, .dial = dial};
@@ -354,7 +366,6 @@ void pool_keep_dial(struct pool *pool, struct host *host, const struct transport
     warm->timer = (struct timer){.at_ns = TIMER_OFF, .task = &warm->task};
     timer_set(pool->loop, &warm->timer, loop_now_ns(pool->loop) + WARM_DIAL_NS);
     list_push_back(&pool->warm_dials, &warm->node);
-    host_count_add(&pool_counts(pool, host)->warming, 1);
     connect_set_owner(dial, &warm->task);
     task_wake(pool->loop, &warm->task); /* what came before the owner changed woke the former */
 }

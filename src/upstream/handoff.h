@@ -2,9 +2,10 @@
  *
  * A request that finds its own worker's stack empty, while another worker has idle connections to the host, sends that
  * worker a letter (WANT). The donor answers on its own loop with its connection, taken off the loop (GIVE), or with
- * nothing (NONE). A given connection becomes idle in the asker's pool: who comes first there takes it. A dial races it,
- * with a head start for the letter; whichever comes second is kept as an idle connection (a dial as `warm`), within the
- * caps, unless more are open than the requests need (demand.h).
+ * nothing (NONE), and then the next worker is asked. A given connection becomes idle in the asker's pool: who comes
+ * first there takes it. When no answer has come in the time that a dial takes (dial_cost.h), a dial races it; whichever
+ * comes second is kept as an idle connection (a dial as `warm`), within the caps, unless more are open than the
+ * requests need (demand.h).
  *
  * In between a connection is counted by host->idle and host->open, and by the difference of moved_out and moved_in.
  * SPDX-License-Identifier: Apache-2.0 */
@@ -14,14 +15,14 @@
 #include "os/mailbox.h"
 #include "upstream/pool.h"
 
-/* How long a request waits for the answer of another worker before it dials too. The answer comes in tens of
- * microseconds, unless that worker is busy; a dial at once would make a connection more for each that moves. */
-#define HANDOFF_HEAD_START_NS 1000000u
+enum { WISH_LETTERS_MAX = 4 }; /* so many workers are asked before a dial */
 
 /* A wait of a fetch for a connection of another worker; zeroed: none. */
 struct pool_wish {
     struct handoff *letter; /* NULL: none is under way */
     struct task *task;      /* woken by the answer */
+    uint8_t letters;        /* that were sent for it */
+    uint16_t refuser;       /* the worker that last had none to give, from 1: it is not asked next; 0: none */
     struct list_node node;
 };
 

@@ -58,8 +58,10 @@ struct hosts *hosts_new(unsigned workers)
 
 static void free_counts(struct host *host)
 {
-    for (unsigned i = 0; i < host->workers; i++)
+    for (unsigned i = 0; i < host->workers; i++) {
         watch_free(atomic_load_explicit(&host->counts[i].watch, memory_order_relaxed));
+        free(atomic_load_explicit(&host->counts[i].turns, memory_order_relaxed));
+    }
     free(host->counts);
 }
 

@@ -14,6 +14,7 @@
 #include "upstream/budget.h"
 #include "upstream/dead_path.h"
 #include "upstream/demand.h"
+#include "upstream/dial_cost.h"
 #include "upstream/eject.h"
 #include "upstream/forward_proxy.h"
 #include "upstream/idle_limit.h"
@@ -26,6 +27,7 @@
 enum { WORKERS_MAX = 256 };
 
 struct watch_stats;
+struct turns_told;
 
 /* One worker's numbers about one host, written by that worker only. */
 struct host_counts {
@@ -58,11 +60,12 @@ struct host_counts {
     _Atomic uint64_t failures;            /* requests that ended in an upstream error */
     _Atomic uint64_t resends_by[8];       /* by enum resend */
     _Atomic uint64_t
-        refused_by[REFUSALS];     /* requests that died with their connection, by why they were not sent again */
-    _Atomic uint64_t failovers;   /* requests that went on to another host */
-    _Atomic uint64_t awaited;     /* requests sent whose answer has not begun */
-    _Atomic uint64_t progress_ns; /* when an answer began last, or one was awaited where none was before */
-    struct addresses *addresses;  /* what DNS says, for that worker alone (addresses.h); NULL: not asked */
+        refused_by[REFUSALS];           /* requests that died with their connection, by why they were not sent again */
+    _Atomic uint64_t failovers;         /* requests that went on to another host */
+    _Atomic uint64_t awaited;           /* requests sent whose answer has not begun */
+    _Atomic uint64_t progress_ns;       /* when an answer began last, or one was awaited where none was before */
+    struct addresses *addresses;        /* what DNS says, for that worker alone (addresses.h); NULL: not asked */
+    _Atomic(struct turns_told *) turns; /* how much each address has had (address_turns.h); NULL: nothing to tell yet */
     struct ledger ledger;
     _Atomic(struct watch_stats *) watch; /* histograms and what-if (watch.h); NULL: nothing to tell yet */
 };
@@ -105,6 +108,7 @@ struct host {
     _Atomic uint32_t ping_doublings; /* connections that it has ended for too many PINGs */
     _Atomic bool apart;              /* it has said 421 on a connection to another host (coalesce.h) */
     struct demand demand;            /* how many connections it needs at once */
+    struct dial_cost dial_cost;      /* how long it takes to make one */
     struct path path;                /* does the way there carry bytes? */
     struct quarantine quarantine;    /* does it keep to its own answers? */
     struct port_budget ports;        /* local ports towards it */

@@ -106,6 +106,7 @@ void pool_destroy(struct pooled *pooled, enum reason reason, enum side side)
 
     shared_forget(pooled, reason);
     watch_ended(pool, pooled);
+    addresses_went(pooled);
     http_close(pooled->conn);
     task_forget(pool->loop, &pooled->task);
     host_count_add(&counts->connections_closed, 1);
@@ -239,6 +240,7 @@ uint64_t pool_expires_ns(const struct pooled *pooled)
 static bool expire(struct pooled *pooled)
 {
     if (pooled->learned && !pooled->sentinel && idle_limit_wants_sentinel(pooled->host->idle_limit)) {
+        addresses_went(pooled);
         pooled->sentinel = true;
         ledger_note(&pool_counts(pooled->pool, pooled->host)->ledger, REASON_LEARNED_EXPIRED);
         return true;
@@ -543,14 +545,23 @@ struct pooled *pool_take_this(struct pooled *pooled, bool repeatable)
     return try_to_use(pooled, repeatable ? CARE_NONE : CARE_FULL) == TAKEN ? lend_idle(pooled) : NULL;
 }
 
-/* What may be sent again gets the oldest; what may not, the least risky. */
+/* What may be sent again gets the oldest, or one to the address that is due; what may not, the least risky. */
+static struct list_node *spare_of(struct pool *pool, struct list *stack, const struct host *host, bool repeatable)
+{
+    struct address_turns *turns = addresses_turns(pool, host);
+
+    if (!repeatable)
+        return list_first(stack);
+    return UNLIKELY(turns != NULL) ? turns_pick(turns, stack) : oldest_usable(stack);
+}
+
 struct pooled *pool_spare(struct pool *pool, struct host *host, bool repeatable)
 {
     struct list *stack = pool_stack(pool, host);
     struct list_node *node = NULL;
     enum taking taking = GONE;
 
-    while (taking == GONE && stack && (node = repeatable ? oldest_usable(stack) : list_first(stack)))
+    while (taking == GONE && stack && (node = spare_of(pool, stack, host, repeatable)))
         taking = try_to_use(container_of(node, struct pooled, by_host), repeatable ? CARE_NONE : CARE_FULL);
     return taking == TAKEN ? container_of(node, struct pooled, by_host) : NULL;
 }

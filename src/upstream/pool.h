@@ -46,11 +46,13 @@ struct pooled {
     uint32_t id;                 /* for people: of the worker that made it, counted from 1; times 256, and the worker */
     uint8_t made_for;            /* enum reason: why its first request had no kept one; of no use while warm */
     uint8_t place;               /* of its address in address_turns.h, from 1; 0: not known yet */
+    uint8_t round;               /* which addresses `place` is of */
     uint8_t left_for, left_side; /* enum reason, enum side: why it was withdrawn */
     bool learned : 1;            /* its idle limit is the host's, not a configured one */
     bool sentinel : 1;           /* kept only to see when the host closes it; in no stack */
     bool warm : 1;               /* made for a request that did not need it in the end */
     bool uneven : 1;             /* its address has too many (rebalance.h): not used again */
+    bool tallied : 1;            /* it counts for the address at `place` */
     bool bound : 1;              /* it stands for one client: never lent to anybody else (private.h) */
     bool scolded : 1;            /* of those that carry many: it was ended for too many PINGs, and that was noted */
     bool offered : 1;            /* the same: to other requests while it is in use (shared.h) */

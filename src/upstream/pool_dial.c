@@ -69,6 +69,7 @@ struct connecting *pool_dial(struct pool *pool, struct host *host, const struct 
                  .socket = socket_options(host, transport)},
         .first = first,
         .counts = pool_counts(pool, host),
+        .cost = &host->dial_cost,
     };
     struct connecting *connecting;
 
@@ -163,6 +164,7 @@ struct pooled *pool_make(struct pool *pool, struct host *host, const struct tran
     }
     host_count_add(&pool_counts(pool, host)->connections_opened, 1);
     addresses_begin(pool, host);
+    addresses_came(pooled);
     time_wait_peer(host, &stream->peer);
     path_connected(&host->path, loop_now_ns(pool->loop));
     return pooled;

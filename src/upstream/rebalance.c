@@ -5,111 +5,46 @@
 #include "upstream/pool_internal.h"
 #include "upstream/shared.h"
 
-enum { SHARE_OF_TICK = 100, COUNTED_MAX = 256 };
+enum { SHARE_OF_TICK = 100 };
 
-/* This worker's connections to a host, by address. */
-struct tally {
-    const struct resolved *addrs;
-    uint32_t conns[RESOLVE_ADDRS_MAX];
-    uint32_t all;
-    unsigned worker;
-};
-
-/* Ports do not count: answers have none. */
-static bool is_same_ip(const struct addr *a, const struct addr *b)
+static enum addr_family family_of(const struct address_turns *turns, unsigned i)
 {
-    return a->family == b->family && memcmp(a->ip, b->ip, a->family == ADDR_IPV4 ? 4 : sizeof(a->ip)) == 0;
+    return (enum addr_family)turns->addrs.addrs[i].family;
 }
 
-/* addrs->count: none of them. */
-static unsigned address_of(const struct tally *tally, const struct pooled *pooled)
+/* One that moves to the address of its family with the fewest makes them more even. */
+static bool has_too_many(const struct address_turns *turns, unsigned i)
 {
-    unsigned i = 0;
+    uint32_t least = UINT32_MAX;
 
-    while (i < tally->addrs->count && !is_same_ip(&tally->addrs->addrs[i], &pooled->conn->stream->peer))
-        i++;
-    return i;
+    for (unsigned k = 0; k < turns->addrs.count; k++)
+        if (family_of(turns, k) == family_of(turns, i) && turns_conns(turns, k) < least)
+            least = turns_conns(turns, k);
+    return turns_conns(turns, i) >= least + 2;
 }
 
-static void count(struct tally *tally, const struct pooled *pooled)
+/* Of an address with too many, for which it counts no more; false: it is of another. */
+static bool take_surplus(struct address_turns *turns, struct pooled *pooled)
 {
-    unsigned i = address_of(tally, pooled);
+    unsigned i = turns_place(turns, pooled);
 
-    if (i == tally->addrs->count || pooled->uneven || pooled->sentinel)
-        return;
-    tally->conns[i]++;
-    tally->all++;
-}
-
-static void count_all(struct tally *tally, struct pool *pool, const struct host *host)
-{
-    struct list *stack = pool_stack(pool, host);
-
-    for (struct list_node *node = stack ? list_first(stack) : NULL; node; node = list_next(stack, node))
-        count(tally, container_of(node, struct pooled, by_host));
-    for (struct list_node *node = list_first(&pool->lent_conns); node; node = list_next(&pool->lent_conns, node))
-        if (container_of(node, struct pooled, by_age)->host == host)
-            count(tally, container_of(node, struct pooled, by_age));
-}
-
-/* Connections to all addresses of the family of one, and how many those are. */
-static uint32_t family_of(const struct tally *tally, unsigned i, uint32_t *addresses)
-{
-    uint32_t conns = 0;
-
-    *addresses = 0;
-    for (unsigned k = 0; k < tally->addrs->count; k++)
-        if (tally->addrs->addrs[k].family == tally->addrs->addrs[i].family) {
-            conns += tally->conns[k];
-            ++*addresses;
-        }
-    return conns;
-}
-
-/* The same in every worker, whatever the order of its answer. */
-static uint32_t rank_of(const struct tally *tally, unsigned i)
-{
-    const struct addr *addr = &tally->addrs->addrs[i];
-    uint32_t rank = 0;
-
-    for (unsigned k = 0; k < tally->addrs->count; k++)
-        rank += tally->addrs->addrs[k].family == addr->family &&
-                memcmp(tally->addrs->addrs[k].ip, addr->ip, sizeof(addr->ip)) < 0;
-    return rank;
-}
-
-/* What does not divide goes to other addresses in each worker: many workers with one connection each are even, too. */
-static bool has_too_many(const struct tally *tally, unsigned i)
-{
-    uint32_t addresses, conns = family_of(tally, i, &addresses);
-    uint32_t begin = (uint32_t)((uint64_t)tally->worker * (conns % addresses) % addresses);
-    uint32_t place = (rank_of(tally, i) + addresses - begin) % addresses;
-
-    return tally->conns[i] > conns / addresses + (place < conns % addresses);
-}
-
-/* Of an address with too many; false: it is of another. */
-static bool is_surplus(struct tally *tally, const struct pooled *pooled)
-{
-    unsigned i = address_of(tally, pooled);
-
-    if (i == tally->addrs->count || pooled->uneven || pooled->sentinel || !has_too_many(tally, i))
+    if (i == turns->addrs.count || !pooled->tallied || !has_too_many(turns, i))
         return false;
-    tally->conns[i]--;
+    turns_went(turns, pooled);
     return true;
 }
 
 /* The last used first: it is these that carry the load. */
-static uint32_t end_idle(struct tally *tally, struct pool *pool, const struct host *host, uint32_t most)
+static uint32_t end_idle(struct address_turns *turns, uint32_t most)
 {
-    struct list *stack = pool_stack(pool, host);
+    struct list *stack = pool_stack(turns->pool, turns->host);
     uint32_t ended = 0;
 
     for (struct list_node *node = stack ? list_first(stack) : NULL, *next; node && ended < most; node = next) {
         struct pooled *pooled = container_of(node, struct pooled, by_host);
 
         next = list_next(stack, node);
-        if (!is_surplus(tally, pooled))
+        if (!take_surplus(turns, pooled))
             continue;
         pool_retire(pooled, REASON_REBALANCED);
         ended++;
@@ -117,13 +52,14 @@ static uint32_t end_idle(struct tally *tally, struct pool *pool, const struct ho
     return ended;
 }
 
-static void mark_lent(struct tally *tally, struct pool *pool, const struct host *host, uint32_t most)
+static void mark_lent(struct address_turns *turns, uint32_t most)
 {
-    for (struct list_node *node = list_first(&pool->lent_conns); node && most > 0;
-         node = list_next(&pool->lent_conns, node)) {
+    struct list *lent = &turns->pool->lent_conns;
+
+    for (struct list_node *node = list_first(lent); node && most > 0; node = list_next(lent, node)) {
         struct pooled *pooled = container_of(node, struct pooled, by_age);
 
-        if (pooled->host != host || !is_surplus(tally, pooled))
+        if (pooled->host != turns->host || !take_surplus(turns, pooled))
             continue;
         pooled->uneven = true;
         if (pooled->conn->multiplexed)
@@ -132,88 +68,108 @@ static void mark_lent(struct tally *tally, struct pool *pool, const struct host 
     }
 }
 
-static bool is_uneven(const struct tally *tally)
+static bool is_uneven(const struct address_turns *turns)
 {
-    for (unsigned i = 0; i < tally->addrs->count; i++)
-        if (has_too_many(tally, i))
+    for (unsigned i = 0; i < turns->addrs.count; i++)
+        if (has_too_many(turns, i))
             return true;
     return false;
 }
 
-bool rebalance_step(struct pool *pool, struct host *host, const struct resolved *addrs)
+static uint32_t own_conns(const struct pool *pool, const struct host *host)
 {
-    struct tally tally = {.addrs = addrs, .worker = pool->worker};
+    const struct host_counts *counts = &host->counts[pool->worker];
+
+    return (uint32_t)(atomic_load_explicit(&counts->idle, memory_order_relaxed) +
+                      atomic_load_explicit(&counts->active, memory_order_relaxed));
+}
+
+bool rebalance_step(struct address_turns *turns)
+{
     uint32_t most;
 
-    count_all(&tally, pool, host);
-    if (addrs->count < 2 || !is_uneven(&tally))
+    turns_look(turns);
+    if (!is_uneven(turns))
         return false;
-    most = (tally.all + SHARE_OF_TICK - 1) / SHARE_OF_TICK;
-    mark_lent(&tally, pool, host, most - end_idle(&tally, pool, host, most));
+    most = (own_conns(turns->pool, turns->host) + SHARE_OF_TICK - 1) / SHARE_OF_TICK;
+    mark_lent(turns, most - end_idle(turns, most));
     return true;
 }
 
 uint32_t rebalance_steps_max(struct pool *pool, const struct host *host)
 {
-    const struct host_counts *counts = pool_counts(pool, host);
-    uint64_t conns = atomic_load_explicit(&counts->idle, memory_order_relaxed) +
-                     atomic_load_explicit(&counts->active, memory_order_relaxed);
+    uint32_t conns = own_conns(pool, host);
 
-    return conns < SHARE_OF_TICK ? (uint32_t)conns : SHARE_OF_TICK;
+    return conns < SHARE_OF_TICK ? conns : SHARE_OF_TICK;
 }
 
-/* Of the family that has the most connections: the one that dials prefer. */
-static enum addr_family family_in_use(const struct tally *tally)
+/* The one with the most connections: its family is what dials prefer. */
+static unsigned richest(const struct address_turns *turns)
 {
     unsigned best = 0;
 
-    for (unsigned i = 1; i < tally->addrs->count; i++)
-        if (tally->conns[i] > tally->conns[best])
+    for (unsigned i = 1; i < turns->addrs.count; i++)
+        if (turns_conns(turns, i) > turns_conns(turns, best))
             best = i;
-    return tally->addrs->addrs[best].family;
+    return best;
 }
 
-/* Of a family, the address that so many others come before, in the order of their connections; the last when they are
- * not so many. */
-static const struct addr *poorest(const struct tally *tally, enum addr_family family, uint64_t skip)
+/* Of a family, the address that so many others come before, in the order of their connections and, among equals, from
+ * `start` on; the last when they are not so many. */
+static const struct addr *poorest(const struct address_turns *turns, enum addr_family family, unsigned start,
+                                  uint64_t skip)
 {
     bool passed[RESOLVE_ADDRS_MAX] = {false};
+    unsigned count = turns->addrs.count;
     const struct addr *found = NULL;
 
-    for (uint64_t round = 0; round <= skip && round < tally->addrs->count; round++) {
-        unsigned best = tally->addrs->count;
+    for (uint64_t round = 0; round <= skip && round < count; round++) {
+        unsigned best = count;
 
-        for (unsigned i = 0; i < tally->addrs->count; i++)
-            if (tally->addrs->addrs[i].family == family && !passed[i] &&
-                (best == tally->addrs->count || tally->conns[i] < tally->conns[best]))
+        for (unsigned k = 0; k < count; k++) {
+            unsigned i = (start + k) % count;
+
+            if (family_of(turns, i) == family && !passed[i] &&
+                (best == count || turns_conns(turns, i) < turns_conns(turns, best)))
                 best = i;
-        if (best == tally->addrs->count)
+        }
+        if (best == count)
             break;
         passed[best] = true;
-        found = &tally->addrs->addrs[best];
+        found = &turns->addrs.addrs[best];
     }
     return found;
 }
 
+static uint64_t dialing(const struct host *host)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < host->workers; i++)
+        sum += atomic_load_explicit(&host->counts[i].dialing, memory_order_relaxed);
+    return sum;
+}
+
 struct addr rebalance_first(struct pool *pool, const struct host *host)
 {
-    const struct address_turns *turns = addresses_turns(pool, host);
-    const struct host_counts *counts = pool_counts(pool, host);
-    struct tally tally = {.addrs = turns ? &turns->addrs : NULL, .worker = pool->worker};
-    uint64_t dialing = atomic_load_explicit(&counts->dialing, memory_order_relaxed);
+    struct address_turns *turns = addresses_turns(pool, host);
+    uint64_t skip = turns ? dialing(host) : 0;
     const struct addr *first;
+    unsigned rich;
 
-    if (!turns || dialing >= turns->addrs.count || pool->lent > COUNTED_MAX ||
-        atomic_load_explicit(&counts->idle, memory_order_relaxed) > COUNTED_MAX)
+    if (!turns || skip >= turns->addrs.count)
         return (struct addr){0};
-    count_all(&tally, pool, host);
-    first = tally.all > 0 ? poorest(&tally, family_in_use(&tally), dialing) : NULL;
+    turns_look(turns);
+    rich = richest(turns);
+    if (turns_conns(turns, rich) == 0)
+        return (struct addr){0};
+    first = poorest(turns, family_of(turns, rich), rebalance_turn(pool, host), skip);
     return first ? *first : (struct addr){0};
 }
 
 unsigned rebalance_turn(const struct pool *pool, const struct host *host)
 {
-    const struct host_counts *counts = pool_counts(pool, host);
+    const struct host_counts *counts = &host->counts[pool->worker];
 
     return pool->worker + (unsigned)(atomic_load_explicit(&counts->connections_opened, memory_order_relaxed) +
                                      atomic_load_explicit(&counts->dialing, memory_order_relaxed));

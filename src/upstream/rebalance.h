@@ -5,25 +5,24 @@
  * could have moved it goes on only if they are not. Idle ones end at once, those in use when they come back
  * (`rebalanced`).
  *
- * Families are apart: dials prefer one, so that the other has none, and rightly. One worker's own.
- * SPDX-License-Identifier: Apache-2.0 */
+ * What counts is how many all workers have; each ends its own. Families are apart: dials prefer one, so that the other
+ * has none, and rightly. SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_UPSTREAM_REBALANCE_H
 #define HOLDFAST_UPSTREAM_REBALANCE_H
 
-#include "net/resolve.h"
-#include "upstream/pool.h"
+#include "upstream/address_turns.h"
 
 #define REBALANCE_TICK_NS UINT64_C(1000000000)
 
 /* Lets some go. False: there is nothing more to do. */
-bool rebalance_step(struct pool *pool, struct host *host, const struct resolved *addrs);
+bool rebalance_step(struct address_turns *turns);
 
 /* So many steps move as many connections as this worker has. What is missing then shows in the requests; to go on
  * without asking them would be to chase chance. */
 uint32_t rebalance_steps_max(struct pool *pool, const struct host *host);
 
 /* The address that the next dial shall begin with: the one with the fewest connections, the second when a dial is under
- * way, and so on. None when that is not known, or costs more to find out than it is worth: then */
+ * way, and so on. None when that is not known, or as many dials are under way as there are addresses: then */
 struct addr rebalance_first(struct pool *pool, const struct host *host);
 /* the one whose number this is, modulo how many there are: each in its turn. */
 unsigned rebalance_turn(const struct pool *pool, const struct host *host);

@@ -156,7 +156,7 @@ static const char wide[] =
     " \"endpoints\": [{\"endpoint\": \"/jobs/{id}\", \"method\": \"*\", \"output_encoding\": \"no-op\","
     "  \"input_headers\": [\"*\"], \"backend\": [{\"url_pattern\": \"/jobs/{id}\", \"encoding\": \"no-op\"}]}]}";
 
-enum { FEW = 4, MANY = 8, CROWD = 32 };
+enum { FEW = 3, MANY = 6, CROWD = 24 };
 
 struct wide_ward {
     struct sim *sim;
@@ -170,7 +170,7 @@ struct wide_ward {
 
 static const char *machine_name(unsigned i)
 {
-    static const char *const names[MANY] = {"m0", "m1", "m2", "m3", "m4", "m5", "m6", "m7"};
+    static const char *const names[MANY] = {"m0", "m1", "m2", "m3", "m4", "m5"};
 
     return names[i];
 }
@@ -191,13 +191,13 @@ static void name_machines(struct sim *sim, unsigned count)
 
 static void wide_open(struct wide_ward *ward, struct sim *sim, unsigned workers)
 {
-    struct sim_client_options client = {.requests = 900, .gap_max_ns = 100 * SIM_MS, .answer_bytes_max = 1000};
+    struct sim_client_options client = {.requests = 160, .gap_max_ns = 400 * SIM_MS, .answer_bytes_max = 1000};
 
     *ward = (struct wide_ward){.sim = sim, .book = sim_book_new()};
     for (unsigned i = 0; i < MANY; i++) {
         ward->loops[i] = sim_loop_new(sim, machine_name(i));
         ward->origins[i] = sim_origin_new(sim, ward->loops[i], ward->book,
-                                          &(struct sim_origin_options){.port = 80, .think_max_ns = 100 * SIM_MS});
+                                          &(struct sim_origin_options){.port = 80, .think_max_ns = 400 * SIM_MS});
     }
     name_machines(sim, FEW);
     ward->client_loop = sim_loop_new(sim, "client");
@@ -246,7 +246,7 @@ static unsigned skew(struct wide_ward *ward, unsigned addresses)
         all += got;
         most = got > most ? got : most;
     }
-    if (all < 1000)
+    if (all < 80 * addresses)
         sim_fail(ward->sim, "%u requests are too few to judge", all);
     return most * addresses * 100 / (all + (all == 0));
 }
@@ -260,36 +260,31 @@ static uint64_t opened(const struct wide_ward *ward, uint64_t *open)
     return totals.connections_opened;
 }
 
-enum { LONG_WALK_EVERY = 50 };
-
 /* keepalive F-11: within 60 s of a scale-out the busiest address has under 1.15 times the mean, for at most twice the
- * handshakes that it takes, which is as many as there were connections: half of them have to move. Two workers that
- * have hardly more connections than there are addresses, and give them to each other, cannot be as even. */
+ * handshakes that it takes, which is as many as there were connections: half of them have to move. */
 SCENARIO(requests_are_even_over_addresses_within_a_minute_of_a_scale_out)
 {
     struct wide_ward ward;
     uint64_t before, after, open, left;
     unsigned first, last, workers = (unsigned)sim_between(sim, 1, 2);
 
-    if (sim_seed(sim) % LONG_WALK_EVERY != 1) /* it takes ten seconds, where others take a hundredth of one */
-        return;
     wide_open(&ward, sim, workers);
-    (void)sim_run(sim, crowd_is_done, &ward, 10 * SIM_SECOND);
+    (void)sim_run(sim, crowd_is_done, &ward, 5 * SIM_SECOND);
     (void)skew(&ward, FEW);
     (void)sim_run(sim, crowd_is_done, &ward, 10 * SIM_SECOND);
     first = skew(&ward, FEW);
     before = opened(&ward, &open);
     name_machines(sim, MANY);
-    (void)sim_run(sim, crowd_is_done, &ward, 40 * SIM_SECOND);
+    (void)sim_run(sim, crowd_is_done, &ward, 30 * SIM_SECOND);
     (void)skew(&ward, MANY);
-    (void)sim_run(sim, crowd_is_done, &ward, 20 * SIM_SECOND);
+    (void)sim_run(sim, crowd_is_done, &ward, 12 * SIM_SECOND);
     last = skew(&ward, MANY);
     after = opened(&ward, &left);
     sim_say(sim, "the busiest of the mean: %u %%, then %u %%; %llu handshakes, %llu connections", first, last,
             (unsigned long long)(after - before), (unsigned long long)open);
-    if (first >= 115 || last >= (workers == 1 ? 115 : 150))
+    if (first >= 115 || last >= 115)
         sim_fail(sim, "the busiest address has %u, then %u per cent of the mean", first, last);
-    if (after - before > open * (workers == 1 ? 1 : 3))
+    if (after - before > open)
         sim_fail(sim, "%llu handshakes for %llu connections", (unsigned long long)(after - before),
                  (unsigned long long)open);
     if (!sim_run(sim, crowd_is_done, &ward, 3600 * SIM_SECOND))

@@ -1,6 +1,5 @@
 /* test_handoff.c: idle connections change workers, and are in one place all the time.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "fetch_stage.h"
 #include "harness/test.h"
 #include "net/pair.h"
 #include "net/tcp.h"
@@ -221,6 +220,32 @@ TEST(a_donor_whose_connection_went_meanwhile_says_so)
     sides_close(&sides);
 }
 
+/* It is not asked again at once: another worker is, or there is a dial. */
+TEST(who_had_none_is_not_asked_next)
+{
+    struct two_sides sides;
+    struct pooled *pooled;
+
+    sides_open(&sides);
+    make_idle(&sides);
+    CHECK(ask_first(&sides));
+    CHECK_EQ(sides.side[1].wish.letters, 1);
+    pooled = take(&sides, 0);
+    turn(&sides, 0);
+    pool_return(pooled, &plain);
+    turn(&sides, 1);
+    CHECK_EQ(sides.side[1].wish.refuser, 1);
+    CHECK(!ask_first(&sides));
+    sides.side[1].wish.refuser = 0;
+    CHECK(ask_first(&sides));
+    CHECK_EQ(sides.side[1].wish.letters, 2);
+    turn(&sides, 0);
+    turn(&sides, 1);
+    CHECK_EQ(sides.side[1].wish.refuser, 0);
+    CHECK_EQ(sides.host->counts[1].moved_in, 1);
+    sides_close(&sides);
+}
+
 TEST(the_oldest_goes_unless_the_request_can_bear_no_risk)
 {
     for (unsigned repeatable = 0; repeatable < 2; repeatable++) {
@@ -408,47 +433,6 @@ TEST(a_connection_with_something_under_way_stays)
     CHECK(!http_detach(pooled->conn)); /* an exchange was broken off on it */
     pool_return(pooled, &plain);
     sides_close(&sides);
-}
-
-/* A request that dials takes what becomes idle first; its dial is kept for the next one. */
-TEST(a_dial_that_loses_its_race_is_kept_warm)
-{
-    struct fetch_stage stage;
-    struct pooled *pooled;
-    enum io io;
-
-    fetch_stage_open(&stage);
-    keep_one(&stage);
-    pooled = pool_take(stage.pool, stage.host, &stage.transport, true);
-    CHECK(pooled != NULL);
-    ask(&stage, "GET", 0);
-    CHECK_EQ(totals_of(&stage).dialing, 1);
-    pool_return(pooled, &stage.transport);
-    drive(&stage);
-    CHECK_EQ(totals_of(&stage).warming, 1);
-    origin_hears(&stage, "\r\n\r\n"); /* on the connection of before */
-    origin_says(&stage, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-    CHECK_EQ(await_head(&stage), IO_OK);
-    CHECK(fetch_stats(stage.fetch)->reused);
-    CHECK_TEXT(await_body(&stage, &io), "ok");
-    end(&stage);
-    CHECK_EQ(totals_of(&stage).warming, 0);
-    CHECK_EQ(totals_of(&stage).dialing, 0);
-    CHECK_EQ(totals_of(&stage).idle, 2);
-    CHECK_EQ(totals_of(&stage).requests_new, 1);
-    /* The old one is busy: the next request has the warm one, which counts as reused. */
-    pooled = pool_take(stage.pool, stage.host, &stage.transport, true);
-    ask(&stage, "GET", 0);
-    origin_accepts(&stage);
-    origin_hears(&stage, "\r\n\r\n");
-    origin_says(&stage, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-    CHECK_EQ(await_head(&stage), IO_OK);
-    CHECK(fetch_stats(stage.fetch)->reused);
-    CHECK_EQ(totals_of(&stage).requests_warm, 1);
-    CHECK_EQ(totals_of(&stage).requests_new, 1);
-    CHECK_TEXT(await_body(&stage, &io), "ok");
-    pool_return(pooled, &stage.transport);
-    fetch_stage_close(&stage);
 }
 
 /* Real threads. Each connection has a number, which travels in old_at_ms, and at most one holder. */

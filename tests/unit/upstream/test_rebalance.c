@@ -3,6 +3,7 @@
 #include "harness/test.h"
 #include "net/pair.h"
 #include "upstream/address_turns.h"
+#include "upstream/handoff.h"
 #include "upstream/pool_internal.h"
 #include "upstream/rebalance.h"
 
@@ -10,17 +11,20 @@ enum { CONNS_MAX = 256 };
 
 static const struct transport plain;
 
+/* Two workers on one loop. */
 struct stage {
     struct world *world;
     struct loop *loop;
     struct hosts *hosts;
     struct host *host;
-    struct pool *pool;
+    struct pool *pool;  /* of the one that acts */
+    struct pool *other; /* of the second */
+    struct address_turns turns[2];
     struct stream *far[CONNS_MAX];
     unsigned count;
 };
 
-static void stage_open_as(struct stage *stage, unsigned worker)
+static void stage_open(struct stage *stage)
 {
     struct error err;
 
@@ -28,24 +32,32 @@ static void stage_open_as(struct stage *stage, unsigned worker)
     CHECK(stage->world && stage->hosts);
     stage->loop = loop_new(stage->world);
     stage->host = hosts_intern(stage->hosts, &(struct host_key){.url = STR("http://a")}, &err);
-    stage->pool = pool_new(stage->loop, NULL, stage->hosts, worker);
-    CHECK(stage->loop && stage->host && stage->pool);
-}
-
-static void stage_open(struct stage *stage)
-{
-    stage_open_as(stage, 0);
+    stage->pool = pool_new(stage->loop, NULL, stage->hosts, 0);
+    stage->other = pool_new(stage->loop, NULL, stage->hosts, 1);
+    CHECK(stage->loop && stage->host && stage->pool && stage->other);
 }
 
 static void stage_close(struct stage *stage)
 {
+    pool_end(stage->pool);
+    pool_end(stage->other);
     pool_free(stage->pool);
+    pool_free(stage->other);
     while (stage->count > 0)
         stream_close(stage->far[--stage->count], false);
     loop_turn(stage->loop, 0);
     hosts_free(stage->hosts);
     loop_free(stage->loop);
     linux_world_free(stage->world);
+}
+
+/* The other worker acts. */
+static void change_worker(struct stage *stage)
+{
+    struct pool *pool = stage->pool;
+
+    stage->pool = stage->other;
+    stage->other = pool;
 }
 
 /* Lent ones. */
@@ -83,16 +95,26 @@ static struct resolved answer_of(const char *text)
     return answer;
 }
 
+/* By the worker that acts. */
 static uint64_t ended(const struct stage *stage)
 {
-    return atomic_load(&stage->host->counts[0].ledger.closes_by[REASON_REBALANCED][SIDE_OURS]);
+    return atomic_load(&pool_counts(stage->pool, stage->host)->ledger.closes_by[REASON_REBALANCED][SIDE_OURS]);
+}
+
+/* One step, with the connections that there are. */
+static bool step(struct stage *stage, const struct resolved *addrs)
+{
+    struct address_turns *turns = &stage->turns[stage->pool->worker];
+
+    turns_begin(turns, stage->pool, stage->host, addrs);
+    return rebalance_step(turns);
 }
 
 static unsigned steps(struct stage *stage, const struct resolved *addrs)
 {
     unsigned count = 0;
 
-    while (rebalance_step(stage->pool, stage->host, addrs))
+    while (step(stage, addrs))
         CHECK(count++ < 1000);
     return count;
 }
@@ -106,8 +128,8 @@ TEST(what_is_too_much_for_its_address_goes_step_by_step)
     stage_open(&stage);
     add_idle(&stage, "10.0.0.1", 8);
     add_idle(&stage, "10.0.0.2", 2);
-    CHECK(!rebalance_step(stage.pool, stage.host, &one));
-    CHECK(rebalance_step(stage.pool, stage.host, &both));
+    CHECK(!step(&stage, &one));
+    CHECK(step(&stage, &both));
     CHECK_EQ(ended(&stage), 1);
     steps(&stage, &both);
     CHECK_EQ(ended(&stage), 5); /* 3 and 2 are left */
@@ -121,7 +143,7 @@ TEST(a_hundredth_goes_at_a_time)
 
     stage_open(&stage);
     add_idle(&stage, "10.0.0.1", 201);
-    CHECK(rebalance_step(stage.pool, stage.host, &both));
+    CHECK(step(&stage, &both));
     CHECK_EQ(ended(&stage), 3);
     stage_close(&stage);
 }
@@ -135,8 +157,8 @@ TEST(connections_in_use_end_when_they_come_back)
 
     stage_open(&stage);
     connect_to(&stage, "10.0.0.1", 4, lent);
-    CHECK(rebalance_step(stage.pool, stage.host, &both));
-    CHECK(rebalance_step(stage.pool, stage.host, &both));
+    CHECK(step(&stage, &both));
+    CHECK(step(&stage, &both));
     CHECK_EQ(ended(&stage), 0);
     CHECK_EQ(lent[0]->uneven + lent[1]->uneven + lent[2]->uneven + lent[3]->uneven, 2);
     for (unsigned i = 0; i < 4; i++)
@@ -153,8 +175,8 @@ TEST(families_are_apart)
 
     stage_open(&stage);
     add_idle(&stage, "::1", 6);
-    CHECK(!rebalance_step(stage.pool, stage.host, &dual));
-    CHECK(rebalance_step(stage.pool, stage.host, &more));
+    CHECK(!step(&stage, &dual));
+    CHECK(step(&stage, &more));
     stage_close(&stage);
 }
 
@@ -170,19 +192,78 @@ TEST(other_addresses_are_not_looked_at)
     stage_close(&stage);
 }
 
-/* One connection in each of two workers, both to the first address: the second worker lets its own go. */
-TEST(what_does_not_divide_is_spread_over_the_workers)
+/* Each worker's part is uneven, and both together are not. */
+TEST(connections_of_all_workers_count)
 {
-    struct resolved both = answer_of("10.0.0.2 10.0.0.1");
+    struct resolved both = answer_of("10.0.0.2 10.0.0.1"), turned = answer_of("10.0.0.1 10.0.0.2");
+    struct address_turns other = {0};
+    struct stage stage;
 
-    for (unsigned worker = 0; worker < 2; worker++) {
-        struct stage stage;
+    stage_open(&stage);
+    add_idle(&stage, "10.0.0.1", 5);
+    turns_begin(&other, stage.pool, stage.host, &both);
+    CHECK_EQ(turns_conns(&other, 0), 5);
+    change_worker(&stage);
+    add_idle(&stage, "10.0.0.2", 4);
+    CHECK_EQ(steps(&stage, &turned), 0);
+    add_idle(&stage, "10.0.0.1", 3); /* 8 and 4: all of these three are too many */
+    CHECK_EQ(steps(&stage, &turned), 3);
+    CHECK_EQ(ended(&stage), 3);
+    change_worker(&stage);
+    CHECK_EQ(ended(&stage), 0);
+    turns_end(&other);
+    stage_close(&stage);
+}
 
-        stage_open_as(&stage, worker);
-        add_idle(&stage, "10.0.0.1", 1);
-        CHECK_EQ(rebalance_step(stage.pool, stage.host, &both), worker == 1);
-        stage_close(&stage);
-    }
+/* ... but not those of workers that know other addresses. */
+TEST(workers_that_know_other_addresses_do_not_count)
+{
+    struct resolved both = answer_of("10.0.0.1 10.0.0.2"), three = answer_of("10.0.0.1 10.0.0.2 10.0.0.3");
+    struct address_turns other = {0}, turns = {0};
+    struct stage stage;
+
+    stage_open(&stage);
+    add_idle(&stage, "10.0.0.1", 5);
+    turns_begin(&other, stage.pool, stage.host, &both);
+    change_worker(&stage);
+    add_idle(&stage, "10.0.0.2", 1);
+    turns_begin(&turns, stage.pool, stage.host, &three);
+    CHECK_EQ(turns_conns(&turns, 0), 0);
+    CHECK_EQ(turns_conns(&turns, 1), 1);
+    turns_begin(&turns, stage.pool, stage.host, &both);
+    CHECK_EQ(turns_conns(&turns, 0), 5);
+    CHECK_EQ(turns_conns(&turns, 1), 1);
+    turns_end(&other);
+    turns_look(&turns);
+    CHECK_EQ(turns_conns(&turns, 0), 0);
+    turns_end(&turns);
+    stage_close(&stage);
+}
+
+/* What is let go, kept for the host to close, or given away does not count. */
+TEST(a_connection_counts_once_while_requests_may_have_it)
+{
+    struct resolved both = answer_of("10.0.0.1 10.0.0.2");
+    struct address_turns turns = {0};
+    struct pooled *lent[2];
+    struct stage stage;
+
+    stage_open(&stage);
+    connect_to(&stage, "10.0.0.1", 2, lent);
+    turns_begin(&turns, stage.pool, stage.host, &both);
+    turns_came(&turns, lent[0]);
+    CHECK_EQ(turns_conns(&turns, 0), 2);
+    turns_went(&turns, lent[0]);
+    turns_went(&turns, lent[0]);
+    CHECK_EQ(turns_conns(&turns, 0), 1);
+    turns_came(&turns, lent[0]);
+    lent[1]->uneven = true;
+    turns_begin(&turns, stage.pool, stage.host, &both);
+    CHECK_EQ(turns_conns(&turns, 0), 1);
+    for (unsigned i = 0; i < 2; i++)
+        pool_return(lent[i], &plain);
+    turns_end(&turns);
+    stage_close(&stage);
 }
 
 /* Which address the pick gives, as the last figure of its IP; 0: none. The request is over at once. */
@@ -201,7 +282,7 @@ TEST(one_request_at_a_time_goes_to_each_address_in_turn)
 {
     struct resolved three = answer_of("10.0.0.1 10.0.0.2 10.0.0.3");
     unsigned had[4] = {0};
-    struct address_turns turns;
+    struct address_turns turns = {0};
     struct stage stage;
 
     stage_open(&stage);
@@ -223,17 +304,19 @@ TEST(what_an_address_missed_counts_for_little)
 {
     struct resolved both = answer_of("10.0.0.1 10.0.0.2");
     unsigned in_a_row = 0;
-    struct address_turns turns;
+    struct address_turns turns = {0};
+    struct pooled *busy;
     struct stage stage;
 
     stage_open(&stage);
-    turns_begin(&turns, stage.pool, stage.host, &both);
+    connect_to(&stage, "10.0.0.2", 1, &busy);
     add_idle(&stage, "10.0.0.1", 2);
+    turns_begin(&turns, stage.pool, stage.host, &both);
     for (unsigned i = 0; i < 500; i++)
         CHECK_EQ(ask(&stage, &turns), 1);
     CHECK(turns_are_uneven(&turns));
     CHECK(!turns_are_uneven(&turns)); /* too few to judge */
-    add_idle(&stage, "10.0.0.2", 1);
+    pool_return(busy, &plain);
     while (ask(&stage, &turns) == 2)
         in_a_row++;
     CHECK(in_a_row > 0);
@@ -241,5 +324,57 @@ TEST(what_an_address_missed_counts_for_little)
     for (unsigned i = 0; i < 500; i++)
         CHECK(ask(&stage, &turns) != 0);
     CHECK(!turns_are_uneven(&turns));
+    stage_close(&stage);
+}
+
+/* Nobody is asked to move to where no connection can be made. */
+TEST(an_address_out_of_reach_is_not_uneven)
+{
+    struct resolved three = answer_of("10.0.0.1 10.0.0.2 10.0.0.3");
+    struct address_turns turns = {0};
+    struct stage stage;
+
+    stage_open(&stage);
+    add_idle(&stage, "10.0.0.1", 1);
+    add_idle(&stage, "10.0.0.3", 1);
+    turns_begin(&turns, stage.pool, stage.host, &three);
+    for (unsigned i = 0; i < 1000; i++)
+        CHECK(ask(&stage, &turns) != 0);
+    CHECK(!turns_are_uneven(&turns));
+    stage_close(&stage);
+}
+
+/* Another worker has given the first address 500 requests: this one makes up for them, but not for all. */
+TEST(requests_of_all_workers_count)
+{
+    struct resolved both = answer_of("10.0.0.1 10.0.0.2");
+    struct address_turns other = {0}, turns = {0};
+    unsigned had[3] = {0};
+    struct stage stage;
+
+    stage_open(&stage);
+    add_idle(&stage, "10.0.0.1", 1);
+    turns_begin(&other, stage.pool, stage.host, &both);
+    change_worker(&stage);
+    add_idle(&stage, "10.0.0.1", 1);
+    add_idle(&stage, "10.0.0.2", 1);
+    turns_begin(&turns, stage.pool, stage.host, &both);
+    change_worker(&stage);
+    for (unsigned i = 0; i < 12; i++)
+        CHECK_EQ(ask(&stage, &other), 1);
+    change_worker(&stage);
+    turns_look(&turns);
+    for (unsigned i = 0; i < 12; i++)
+        CHECK_EQ(ask(&stage, &turns), 2);
+    change_worker(&stage);
+    for (unsigned i = 0; i < 500; i++)
+        CHECK_EQ(ask(&stage, &other), 1);
+    change_worker(&stage);
+    turns_look(&turns);
+    for (unsigned i = 0; i < 100; i++)
+        had[ask(&stage, &turns)]++;
+    CHECK(had[2] > 50 && had[2] < 70);
+    turns_end(&turns);
+    turns_end(&other);
     stage_close(&stage);
 }
