@@ -35,10 +35,10 @@ class Front:
     def complete(self):
         return [request for request in self.origin.requests if request.body is not None]
 
-
     def unspoiled(self):
-        """What is open has got nothing: a dial that nobody needs any more is kept for the next request."""
-        return not any(conn.received for conn in self.origin.open_connections())
+        """What is open has got nothing: a dial that nobody needs any more is kept for the next request (G.9 167)."""
+        left = self.origin.open_connections()
+        return len(left) <= 1 and not any(conn.received for conn in left)
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +139,18 @@ def test_35_broken_chunked_bodies(front, name):
     eventually(front.unspoiled, what="the connection that had a part of the request closed")
 
 
+@pytest.mark.parametrize("name", BROKEN_BODIES)
+def test_35_the_connection_that_had_a_part_of_a_broken_body_is_closed(front, name):
+    with front.fresh() as client:
+        client.send(CHUNKED + "\r\n3\r\nabc\r\n")
+        eventually(lambda: any(b"abc" in conn.received for conn in front.connections), what="the first chunk at the origin")
+        client.send(BROKEN_BODIES[name] + SMUGGLED)
+        assert client.read_response().status == 400
+        assert client.ended()
+    assert front.complete() == []
+    eventually(lambda: not front.origin.open_connections(), what="the upstream connection closed")
+
+
 @pytest.mark.parametrize("body", ["5\r\nhello\r\n0\r\n", "5\r\nhello\r\n", "5\r\nhe"])
 def test_35_a_body_that_ends_too_early(front, body):
     with front.fresh() as client:
@@ -169,13 +181,13 @@ def test_37_upstream_length_and_coding_together(front):
     with front.fresh(answers(raw)) as client:
         response = client.get()
     assert (response.status, response.body) == (200, b"hello") or response.status == 502
-    eventually(front.unspoiled, what="the connection that had a part of the request closed")
+    eventually(lambda: not front.origin.open_connections(), what="the upstream connection closed")
 
 
 def test_38_two_different_lengths_from_the_upstream(front):
     with front.fresh(answers(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 5\r\n\r\nhello")) as client:
         assert client.get().status == 502
-    eventually(front.unspoiled, what="the connection that had a part of the request closed")
+    eventually(lambda: not front.origin.open_connections(), what="the upstream connection closed")
 
 
 def test_39_an_upstream_coding_that_is_not_chunked(front):

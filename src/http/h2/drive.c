@@ -28,8 +28,7 @@ static void stream_failed(struct h2_conn *conn, struct error *err)
         h2_break(conn, err);
 }
 
-/* Frames from nghttp2, as far as there is room for them. */
-static void take_frames(struct h2_conn *conn)
+void h2_take_frames(struct h2_conn *conn)
 {
     const uint8_t *bytes;
 
@@ -59,7 +58,7 @@ void h2_flush(struct h2_conn *conn)
     struct error err;
     size_t sent = 0;
 
-    for (take_frames(conn); conn->out.size > 0 && !conn->broken; take_frames(conn)) {
+    for (h2_take_frames(conn); conn->out.size > 0 && !conn->broken; h2_take_frames(conn)) {
         int count = chain_parts(&conn->out, parts, PARTS_OUT);
         enum io io = stream_writev(conn->base.stream, parts, count, &sent, &err);
 

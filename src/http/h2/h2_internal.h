@@ -376,6 +376,8 @@ void h2_priority_apply(struct h2_stream *stream, struct str value);
 /* drive.c */
 void h2_run(struct task *task);
 void h2_flush(struct h2_conn *conn);
+void h2_take_frames(
+    struct h2_conn *conn); /* from nghttp2 to `out`, as far as there is room; in none of its callbacks */
 
 /* server.c */
 extern const struct http_conn_ops h2_server_ops;

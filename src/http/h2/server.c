@@ -212,6 +212,9 @@ static void server_cancel(struct http_stream *base, enum http_cancel why)
 {
     struct h2_stream *stream = h2_of_stream(base);
 
+    /* What has been answered so far goes first: nghttp2 drops a head that still waits when a reset comes behind it. */
+    if (stream->live && !stream->reset_by_us && stream->send != H2_SEND_HEAD)
+        h2_take_frames(h2_conn_of(stream));
     h2_stream_reset(stream, stream->switched ? NGHTTP2_CANCEL : error_of(why));
 }
 

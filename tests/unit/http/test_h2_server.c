@@ -298,6 +298,24 @@ TEST(h2_interim_answers_and_trailers_are_sent)
     stage_close(&stage);
 }
 
+/* The head and the rest of an answer that is cut off come in one turn. */
+TEST(h2_a_reset_does_not_overtake_what_was_answered)
+{
+    struct http_head head = {.status = 200, .body_bytes = -1, .announced_bytes = -1};
+    struct h1_stage stage;
+
+    h2_stage_open(&stage, NULL);
+    get(&stage, 1, "GET /");
+    stage_accept(&stage);
+    stage_head(&stage);
+    CHECK_EQ(http_send_head(stage.stream, &head, false, &stage.err), IO_OK);
+    CHECK_EQ(stage_send_body(&stage, STR("hel"), false), IO_OK);
+    http_cancel(stage.stream, HTTP_CANCEL_ERROR);
+    stage_done(&stage);
+    CHECK_TEXT(h2_frames(&stage), "HEADERS 1 :status=200\nDATA 1 hel\nRST_STREAM 1 INTERNAL_ERROR\n");
+    stage_close(&stage);
+}
+
 TEST(h2_fields_of_a_connection_are_not_sent)
 {
     struct http_field fields[] = {{STR("Connection"), STR("close"), HEADER_CONNECTION},
