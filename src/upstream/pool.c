@@ -593,17 +593,3 @@ void pool_was_stale(struct pooled *pooled)
     end.idle_ns += pooled->unsure_ns;
     idle_limit_stale(pooled->host->idle_limit, &end);
 }
-
-enum reason pool_explain(struct pool *pool, struct host *host, const struct transport *transport)
-{
-    struct host_counts *counts = pool_counts(pool, host);
-    bool ever = atomic_load_explicit(&counts->connections_opened, memory_order_relaxed) > 0;
-    enum reason reason;
-
-    if (transport->disable_keep_alives)
-        return REASON_KEEP_ALIVE_OFF;
-    reason = pool->refused ? pool->refusal : ledger_explain(&counts->ledger, ever);
-    if (reason == REASON_POOL_EMPTY_BURST && shared_is_full(pool, host))
-        return REASON_NO_STREAM;
-    return host->proxy_header > 0 && reason == REASON_POOL_EMPTY_BURST ? REASON_PRIVATE : reason;
-}
