@@ -1,6 +1,7 @@
 """conftest.py: fixtures: gateways, origins and clients that are closed in reverse order; a limit for each test.
 
-`gateway`, `origin` and `client` make as many as a test asks for; `shared` does the same for all tests of a file.
+`gateway`, `origin` and `client` make as many as a test asks for; `shared` does the same for all tests of a file, which also have
+an `authority` and a `certificate` of its.
 SPDX-License-Identifier: Apache-2.0
 """
 import contextlib
@@ -15,6 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import gateway as gateway_module  # noqa: E402
 import origin as origin_module  # noqa: E402
 import rawhttp  # noqa: E402
+from certificates import Authority  # noqa: E402
 
 TEST_SECONDS = 60
 HEAVY_SECONDS = 240
@@ -67,6 +69,18 @@ def client(make):
 def shared(tmp_path_factory):
     with contextlib.ExitStack() as stack:
         yield Makers(stack, tmp_path_factory.mktemp("shared"))
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    """Signs the certificates of a file's tests."""
+    return Authority(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="module")
+def certificate(authority):
+    """For localhost and 127.0.0.1."""
+    return authority.issue("server")
 
 
 @pytest.fixture(autouse=True)

@@ -116,6 +116,13 @@ def find_tool(name):
     return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
 
 
+def let_others_read(folder):
+    """Apache and nginx may read as another user: so they can reach the folder of a test."""
+    for each in (folder, *folder.parents):
+        if str(each).startswith("/tmp/"):
+            each.chmod(0o755)
+
+
 class Server:
     """A child that listens; `missing` says why it cannot be run here."""
 

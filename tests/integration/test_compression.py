@@ -230,9 +230,8 @@ def nginx(shared, tmp_path_factory):
     if servers.Nginx.missing:
         pytest.skip(servers.Nginx.missing)
     root, work = tmp_path_factory.mktemp("root"), tmp_path_factory.mktemp("nginx")
-    for folder in (root, work, *root.parents):
-        if str(folder).startswith("/tmp/"):
-            folder.chmod(0o755)
+    for folder in (root, work):
+        servers.let_others_read(folder)
     random_part = random.Random(1).randbytes(100_000)
     (root / "text").write_bytes(TEXT * 50 + random_part)
     (root / "json").write_bytes(json.dumps({"list": list(range(5000))}).encode())

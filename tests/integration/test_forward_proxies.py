@@ -10,7 +10,6 @@ import time
 
 import pytest
 import servers
-from certificates import Authority
 from configs import backend, endpoint, proxy, service
 from forward_proxy import ESTABLISHED, ForwardProxy, tunnel
 from gateway import run_to_end
@@ -21,11 +20,6 @@ from waiting import Stopwatch, eventually
 
 ADMIN = {"holdfast/admin": {"listen": "127.0.0.1:0"}}
 NAMES = "DNS:proxied.test,DNS:other.test,IP:0.0.0.0"
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture(scope="module")

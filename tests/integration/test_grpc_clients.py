@@ -9,7 +9,6 @@ import threading
 import time
 
 import pytest
-from certificates import Authority
 from configs import backend, endpoint, service
 from tls_front import tls_block
 from waiting import eventually
@@ -17,16 +16,6 @@ from waiting import eventually
 grpc = pytest.importorskip("grpc", reason="python3-grpcio is not installed")
 
 SECONDS = 15
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture(scope="module")
-def certificate(authority):
-    return authority.issue("server")
 
 
 class Echo:

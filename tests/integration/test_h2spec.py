@@ -7,7 +7,6 @@ import shutil
 import subprocess
 
 import pytest
-from certificates import Authority
 from configs import forward_all, service
 from origin import reply
 from tls_front import tls_block
@@ -16,12 +15,10 @@ CASES = 146
 
 
 @pytest.mark.parametrize("index", [0, 1], ids=["h2c", "tls"])
-def test_every_case_passes(make, tmp_path, index):
+def test_every_case_passes(make, certificate, index):
     tool = os.environ.get("HOLDFAST_H2SPEC") or shutil.which("h2spec")
     if not tool:
         pytest.skip("left out: h2spec is not installed, and HOLDFAST_H2SPEC does not name it")
-    (tmp_path / "authority").mkdir()
-    certificate = Authority(tmp_path / "authority").issue("server")
     listeners = [{"listen": "127.0.0.1:0"}, {"listen": "127.0.0.1:0", "tls": tls_block(certificate)}]
     origin = make.origin(lambda conn, request: (conn.body(), conn.send(reply(b"hello"))))
     running = make.gateway(service([forward_all(origin)], {"listeners": listeners}, use_h2c=True))

@@ -11,7 +11,6 @@ import time
 
 import h2.events
 import pytest
-from certificates import Authority
 from configs import forward_all, service
 from h2client import Client
 from origin import reply
@@ -20,16 +19,6 @@ from tls_front import metrics, s_client, tls_block
 from waiting import eventually
 
 BIG = bytes(range(256)) * 4096
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture(scope="module")
-def certificate(authority):
-    return authority.issue("server")
 
 
 def front(make, certificate, upstream, server=None, extra=None, **root):

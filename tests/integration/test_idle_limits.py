@@ -59,9 +59,7 @@ def rush(running, target, pauses, methods):
 def run_server(make, tmp_path, kind, idle_ms):
     if kind.missing:
         pytest.skip(kind.missing)
-    for folder in (tmp_path, *tmp_path.parents):  # Apache and nginx may read as another user
-        if str(folder).startswith("/tmp/"):
-            folder.chmod(0o755)
+    servers.let_others_read(tmp_path)
     root = tmp_path / "root"
     root.mkdir()
     (root / "idle").write_text("ok")

@@ -16,11 +16,6 @@ from tls_origin import TlsOrigin
 ADMIN = {"holdfast/admin": {"listen": "127.0.0.1:0"}}
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("certificates"))
-
-
 @pytest.fixture
 def upstream(make, authority):
     return make.stack.enter_context(TlsOrigin(authority.issue("server")))

@@ -5,7 +5,6 @@ SPDX-License-Identifier: Apache-2.0
 """
 import h2.events
 import pytest
-from certificates import Authority
 from configs import forward_all, proxy, service
 from h2_servers import NodeH2
 from h2client import Client
@@ -77,9 +76,7 @@ def test_125_ten_thousand_resets(front):
 
 
 @pytest.mark.skipif(NodeH2.missing is not None, reason=str(NodeH2.missing))
-def test_127_a_host_that_speaks_http_1_alone_after_a_restart(make, tmp_path):
-    authority = Authority(tmp_path)
-    certificate = authority.issue("server")
+def test_127_a_host_that_speaks_http_1_alone_after_a_restart(make, authority, certificate, tmp_path):
     before = NodeH2(tmp_path / "node", certificate=certificate)
     with before:
         extra = {**ADMIN, "holdfast/upstream": {"protocol": "auto"}}

@@ -10,7 +10,6 @@ import subprocess
 import threading
 
 import pytest
-from certificates import Authority
 from configs import backend, endpoint, forward_all, service
 from origin import reply
 from rawhttp import fetch
@@ -20,16 +19,6 @@ from tls_front import metrics, tls_block
 PROGRAMS = pathlib.Path(__file__).parent / "multiplexed"
 GO = {**os.environ, "GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOFLAGS": "", "CGO_ENABLED": "0", "GOTOOLCHAIN": "local"}
 ADMIN = {"holdfast/admin": {"listen": "127.0.0.1:0"}}
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture(scope="module")
-def certificate(authority):
-    return authority.issue("server")
 
 
 @pytest.fixture(scope="module")

@@ -31,9 +31,7 @@ class Pair:
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     folder = tmp_path_factory.mktemp("root")
-    for parent in (folder, *folder.parents):  # Apache and nginx may read as another user
-        if str(parent).startswith("/tmp/"):
-            parent.chmod(0o755)
+    servers.let_others_read(folder)
     for name, size in SIZES.items():
         (folder / name).write_bytes(random.Random(name).randbytes(size))
         (folder / name).chmod(0o644)
@@ -45,9 +43,7 @@ def pair(request, shared, root, tmp_path_factory):
     if request.param.missing:
         pytest.skip(request.param.missing)
     directory = tmp_path_factory.mktemp("servers")
-    for parent in (directory, *directory.parents):
-        if str(parent).startswith("/tmp/"):
-            parent.chmod(0o755)
+    servers.let_others_read(directory)
     files = {name: (root / name).read_bytes() for name in SIZES}
     return Pair(shared, request.param, files, root, directory)
 

@@ -12,7 +12,6 @@ import time
 import h2.config
 import h2.connection
 import pytest
-from certificates import Authority
 from origin import reply
 from tls_front import TlsClient, connect, context_of, handshakes, metrics, s_client, secured, tls_block
 from waiting import eventually
@@ -20,16 +19,6 @@ from waiting import eventually
 FAST = {"reload_interval": "100ms"}
 GET = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 POST = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody"
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture(scope="module")
-def certificate(authority):
-    return authority.issue("server")
 
 
 def visit(running, context, session=None, **options):

@@ -21,16 +21,6 @@ from tls_front import connect, context_of, failures, handshakes, s_client, secur
 from waiting import eventually
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture(scope="module")
-def certificate(authority):
-    return authority.issue("server")
-
-
 @pytest.mark.parametrize("version", ["TLS12", "TLS13"])
 def test_one_connection_carries_many_requests(make, authority, certificate, version):
     running = make.gateway(secured(make.origin(), tls_block(certificate)))

@@ -6,18 +6,16 @@ import shutil
 import subprocess
 
 import pytest
-from certificates import Authority
 from tls_front import secured, tls_block
 
 HARMLESS = {"OK", "INFO", "DEBUG", "LOW"}
 
 
 @pytest.mark.heavy
-def test_testssl_finds_nothing_above_low(make, tmp_path):
+def test_testssl_finds_nothing_above_low(make, certificate, tmp_path):
     tool = shutil.which("testssl") or shutil.which("testssl.sh")
     if not tool:
         pytest.skip("testssl.sh is not installed")
-    certificate = Authority(tmp_path / "certificates").issue("server")
     running = make.gateway(secured(make.origin(), tls_block(certificate), {"handshake_timeout": "30s"}))
     report = tmp_path / "report.json"
     subprocess.run([tool, "--quiet", "--warnings", "off", "--color", "0", "--nodns", "none", "--ip", "127.0.0.1", "-p", "-s", "-f", "-P",

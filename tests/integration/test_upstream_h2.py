@@ -9,12 +9,11 @@ import subprocess
 import time
 
 import pytest
-from certificates import Authority
 from configs import forward_all, proxy, service
 from gateway import release_binary_path
 from h2_servers import Nghttpd, NginxBehindUs, NginxH2, NodeH2
 from rawhttp import Client, fetch
-from servers import find_tool
+from servers import find_tool, let_others_read
 from tls_origin import TlsOrigin
 from waiting import eventually
 from wsraw import CLOSE, TEXT, WebSocket, close, echoes
@@ -22,16 +21,6 @@ from wsraw import CLOSE, TEXT, WebSocket, close, echoes
 ADMIN = {"holdfast/admin": {"listen": "127.0.0.1:0"}}
 
 pytestmark = pytest.mark.skipif(NodeH2.missing is not None, reason=str(NodeH2.missing))
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture(scope="module")
-def certificate(authority):
-    return authority.issue("server")
 
 
 @pytest.fixture
@@ -305,9 +294,7 @@ def test_real_servers_over_two_connections_a_worker(make, tmp_path, authority, c
     """10,000 requests, 96 at once over two workers."""
     if kind.missing or not find_tool("h2load"):
         pytest.skip(kind.missing or "h2load is not installed")
-    for parent in (tmp_path, *tmp_path.parents):
-        if str(parent).startswith("/tmp/"):
-            parent.chmod(0o755)
+    let_others_read(tmp_path)
     origin = make.stack.enter_context(kind(tmp_path / "server", certificate=certificate if secure else None))
     stage = Stage(make, origin, "auto" if secure else "h2c", {"workers": 2}, authority=authority if secure else None,
                   use_h2c=True)
@@ -325,9 +312,7 @@ def test_real_servers_over_two_connections_a_worker(make, tmp_path, authority, c
 def test_160_connections_that_name_a_client_are_its_own(make, tmp_path):
     if NginxBehindUs.missing:
         pytest.skip(NginxBehindUs.missing)
-    for parent in (tmp_path, *tmp_path.parents):
-        if str(parent).startswith("/tmp/"):
-            parent.chmod(0o755)
+    let_others_read(tmp_path)
     origin = make.stack.enter_context(NginxBehindUs(tmp_path / "server"))
     stage = Stage(make, origin, upstream={"send_proxy_protocol": "v2"})
     clients = [make.client(stage.gateway) for _ in range(3)]

@@ -21,16 +21,6 @@ ADMIN = {"holdfast/admin": {"listen": "127.0.0.1:0"}}
 VERSIONS = ["TLS12", "TLS13"]
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture(scope="module")
-def certificate(authority):
-    return authority.issue("server")
-
-
 @pytest.fixture
 def tls_origin(make, certificate):
     def make_origin(handler=None, **options):
@@ -316,9 +306,7 @@ def test_nginx_keeps_and_resumes(make, tmp_path, authority, certificate, version
 
     (tmp_path / "root").mkdir()
     (tmp_path / "root" / "page").write_bytes(b"x" * 100_000)
-    for parent in (tmp_path / "root", tmp_path, *tmp_path.parents):
-        if str(parent).startswith("/tmp/"):
-            parent.chmod(0o755)
+    servers.let_others_read(tmp_path / "root")
     server = make.stack.enter_context(NginxTls(tmp_path / "nginx", tmp_path / "root"))
     running = make.gateway(secured(server, trust(authority)))
     for _ in range(12):  # four to a connection

@@ -31,7 +31,7 @@ def closed_after(out):
 def files(tmp_path):
     root = tmp_path / "root"
     root.mkdir(mode=0o755)
-    tmp_path.chmod(0o755)
+    servers.let_others_read(tmp_path)
     (root / "index.html").write_text("kept\n")
     return root
 
