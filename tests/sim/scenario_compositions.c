@@ -2,15 +2,14 @@
  * long, fails, breaks off or stays silent, and which client leaves. The clients judge what they get: the parts that
  * were in time and no others, completed only when all are there, and when it came: with the slowest part, or with the
  * share of the timeout that KrakenD gives it. SPDX-License-Identifier: Apache-2.0 */
-#include "gateway_stage.h"
-#include "net/dial.h"
 #include "scenario.h"
+#include "sides.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { CLIENTS = 3, ROUNDS = 8, PARTS = 3, CONNS_MAX = 400, BYTES_MAX = 2048, ORIGIN_PORT = 80 };
+enum { CLIENTS = 3, ROUNDS = 8, PARTS = 3, CONNS_MAX = 400, BYTES_MAX = 2048 };
 
 #define TIMEOUT_NS (2 * SIM_SECOND)
 #define MARGIN_NS  (60 * SIM_MS) /* the ways there and back, a dial among them */
@@ -75,10 +74,7 @@ struct peer {
 
 struct play {
     struct sim *sim;
-    struct gateway_stage gateway;
-    struct loop *client_loop, *origin_loop;
-    struct listener *listener;
-    struct task accept_task;
+    struct sides sides;
     struct round rounds[CLIENTS * ROUNDS];
     struct peer clients[CLIENTS], conns[CONNS_MAX];
     unsigned conn_count;
@@ -183,15 +179,15 @@ static void run_conn(struct task *task)
 
 static void run_accept(struct task *task)
 {
-    struct play *play = container_of(task, struct play, accept_task);
+    struct play *play = container_of(task, struct play, sides.accept_task);
     struct stream *stream;
 
-    while (listener_accept(play->listener, &stream, NULL) == IO_OK) {
+    while (listener_accept(play->sides.listener, &stream, NULL) == IO_OK) {
         struct peer *conn = &play->conns[play->conn_count++];
 
         if (play->conn_count == CONNS_MAX)
             sim_fail(play->sim, "%d connections are more than so few requests need", CONNS_MAX);
-        *conn = (struct peer){.play = play, .loop = play->origin_loop, .stream = stream, .task.run = run_conn};
+        *conn = (struct peer){.play = play, .loop = play->sides.origin_loop, .stream = stream, .task.run = run_conn};
         conn->timer = (struct timer){.at_ns = TIMER_OFF, .task = &conn->task};
         stream_set_owner(stream, &conn->task, false);
         task_wake(conn->loop, &conn->task);
@@ -320,18 +316,6 @@ static void leave(struct peer *client)
     timer_set(client->loop, &client->timer, loop_now_ns(client->loop) + MARGIN_NS);
 }
 
-static void start_dial(struct peer *client)
-{
-    struct dial_options options = {.port = GATEWAY_PORT, .timeout_ns = SIM_SECOND};
-    struct addr gateway = sim_addr(client->play->sim, "gateway", 0);
-    char text[ADDR_TEXT_BYTES];
-
-    gateway.port = 0;
-    options.name = addr_format_ip(&gateway, text);
-    client->dial = dial_start(client->loop, NULL, &options, &client->task);
-    ASSERT(client->dial);
-}
-
 static void take_dial(struct peer *client)
 {
     struct error err;
@@ -370,7 +354,7 @@ static void run_client(struct task *task)
     if (client->over || client->left)
         return;
     if (!client->stream && !client->dial)
-        start_dial(client);
+        client->dial = sides_dial(&client->play->sides, &client->task);
     if (client->dial)
         take_dial(client);
     if (!client->stream)
@@ -400,23 +384,14 @@ static void plan(struct sim *sim, struct round *round)
 
 static void play_open(struct play *play, struct sim *sim)
 {
-    struct addr any = {.family = ADDR_IPV6, .port = ORIGIN_PORT};
-    struct listen_options listen = {.backlog = 64};
-    struct error err;
-
     play->sim = sim;
-    play->client_loop = sim_loop_new(sim, "client");
-    play->origin_loop = sim_loop_new(sim, "origin");
-    play->accept_task.run = run_accept;
-    play->listener = listener_new(play->origin_loop, &any, &listen, &play->accept_task, &err);
-    ASSERT(play->listener);
-    gateway_open(&play->gateway, sim, config, (unsigned)sim_between(sim, 1, 3));
+    sides_open(&play->sides, sim, config, run_accept);
     for (unsigned i = 0; i < CLIENTS * ROUNDS; i++)
         plan(sim, &play->rounds[i]);
     for (unsigned i = 0; i < CLIENTS; i++) {
         struct peer *client = &play->clients[i];
 
-        *client = (struct peer){.play = play, .loop = play->client_loop, .task.run = run_client, .client = i};
+        *client = (struct peer){.play = play, .loop = play->sides.client_loop, .task.run = run_client, .client = i};
         client->timer = (struct timer){.at_ns = TIMER_OFF, .task = &client->task};
         task_wake(client->loop, &client->task);
     }
@@ -433,7 +408,7 @@ static bool all_is_over(void *arg)
     for (unsigned i = 0; i < play->conn_count; i++)
         if (play->conns[i].busy)
             return false;
-    return gateway_is_empty(&play->gateway);
+    return gateway_is_empty(&play->sides.gateway);
 }
 
 static bool never(void *arg)
@@ -455,15 +430,12 @@ static void check_shadows(const struct play *play)
 
 static void play_close(struct play *play)
 {
-    gateway_close(&play->gateway);
+    gateway_close(&play->sides.gateway);
     for (unsigned i = 0; i < CLIENTS; i++)
         close_peer(&play->clients[i], false);
     for (unsigned i = 0; i < play->conn_count; i++)
         close_peer(&play->conns[i], false);
-    listener_free(play->listener);
-    task_forget(play->origin_loop, &play->accept_task);
-    sim_loop_free(play->sim, play->client_loop);
-    sim_loop_free(play->sim, play->origin_loop);
+    sides_close(&play->sides);
 }
 
 SCENARIO(compositions_give_what_came_in_time)

@@ -2,14 +2,13 @@
  * stop in the middle, half-close, reset, fall silent or deaf. Nobody judges the answers here (sim/peers.h does that
  * elsewhere): the gateway must bring every connection to an end in time, and count and free what it had.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "gateway_stage.h"
-#include "net/dial.h"
 #include "scenario.h"
+#include "sides.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { CLIENTS = 24, ORIGIN_CONNS_MAX = 400, STEPS_MAX = 8, LETTERS = 900, ORIGIN_PORT = 80 };
+enum { CLIENTS = 24, ORIGIN_CONNS_MAX = 400, STEPS_MAX = 8, LETTERS = 900 };
 
 static const char config[] =
     "{\"version\": 3, \"timeout\": \"400ms\", \"idle_timeout\": \"1s\", \"read_header_timeout\": \"500ms\","
@@ -94,10 +93,7 @@ struct odd {
 
 struct odd_play {
     struct sim *sim;
-    struct gateway_stage gateway;
-    struct loop *client_loop, *origin_loop;
-    struct listener *listener;
-    struct task accept_task;
+    struct sides sides;
     struct odd clients[CLIENTS], conns[ORIGIN_CONNS_MAX];
     unsigned conn_count;
 };
@@ -251,16 +247,16 @@ static void odd_init(struct odd *odd, struct sim *sim, struct loop *loop)
 
 static void run_accept(struct task *task)
 {
-    struct odd_play *play = container_of(task, struct odd_play, accept_task);
+    struct odd_play *play = container_of(task, struct odd_play, sides.accept_task);
     struct stream *stream;
     struct error err;
 
-    while (listener_accept(play->listener, &stream, &err) == IO_OK) {
+    while (listener_accept(play->sides.listener, &stream, &err) == IO_OK) {
         struct odd *odd = &play->conns[play->conn_count];
 
         ASSERT(play->conn_count < ORIGIN_CONNS_MAX);
         play->conn_count++;
-        odd_init(odd, play->sim, play->origin_loop);
+        odd_init(odd, play->sim, play->sides.origin_loop);
         odd->stream = stream;
         write_script(odd, origin_says, COUNT_OF(origin_says), sim_percent(play->sim, 30));
         stream_set_owner(stream, &odd->task, false);
@@ -268,35 +264,19 @@ static void run_accept(struct task *task)
     }
 }
 
-static void start_client(struct odd_play *play, struct odd *odd, struct str name)
+static void start_client(struct odd_play *play, struct odd *odd)
 {
-    struct dial_options options = {.name = name, .port = GATEWAY_PORT, .timeout_ns = SIM_SECOND};
-
-    odd_init(odd, play->sim, play->client_loop);
+    odd_init(odd, play->sim, play->sides.client_loop);
     write_script(odd, client_says, COUNT_OF(client_says), true);
-    odd->dial = dial_start(odd->loop, NULL, &options, &odd->task);
-    ASSERT(odd->dial);
+    odd->dial = sides_dial(&play->sides, &odd->task);
 }
 
 static void play_open(struct odd_play *play, struct sim *sim)
 {
-    struct addr any = {.family = ADDR_IPV6, .port = ORIGIN_PORT}, gateway = sim_addr(sim, "gateway", 0);
-    struct listen_options listen = {.backlog = 64};
-    char text[ADDR_TEXT_BYTES];
-    struct str name;
-    struct error err;
-
     play->sim = sim;
-    play->client_loop = sim_loop_new(sim, "client");
-    play->origin_loop = sim_loop_new(sim, "origin");
-    play->accept_task.run = run_accept;
-    play->listener = listener_new(play->origin_loop, &any, &listen, &play->accept_task, &err);
-    ASSERT(play->listener);
-    gateway_open(&play->gateway, sim, config, (unsigned)sim_between(sim, 1, 3));
-    gateway.port = 0;
-    name = addr_format_ip(&gateway, text);
+    sides_open(&play->sides, sim, config, run_accept);
     for (unsigned i = 0; i < CLIENTS; i++)
-        start_client(play, &play->clients[i], name);
+        start_client(play, &play->clients[i]);
 }
 
 static bool all_is_over(void *arg)
@@ -306,20 +286,17 @@ static bool all_is_over(void *arg)
     for (unsigned i = 0; i < CLIENTS; i++)
         if (!play->clients[i].over)
             return false;
-    return gateway_is_empty(&play->gateway);
+    return gateway_is_empty(&play->sides.gateway);
 }
 
 static void play_close(struct odd_play *play)
 {
-    gateway_close(&play->gateway);
+    gateway_close(&play->sides.gateway);
     for (unsigned i = 0; i < CLIENTS; i++)
         finish(&play->clients[i], false);
     for (unsigned i = 0; i < play->conn_count; i++)
         finish(&play->conns[i], false);
-    listener_free(play->listener);
-    task_forget(play->origin_loop, &play->accept_task);
-    sim_loop_free(play->sim, play->client_loop);
-    sim_loop_free(play->sim, play->origin_loop);
+    sides_close(&play->sides);
 }
 
 SCENARIO(gateway_bears_odd_peers)

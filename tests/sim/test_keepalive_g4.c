@@ -2,24 +2,13 @@
  * the clock: one pool, one fetch at a time, and an origin whose every byte the test says, in the simulated world. The
  * others are in tests/integration/test_keepalive_g4.py. SPDX-License-Identifier: Apache-2.0 */
 #include "harness/test.h"
-#include "net/listener.h"
-#include "sim/sim.h"
-#include "upstream/fetch.h"
-#include "upstream/handoff.h"
+#include "pool_stage.h"
 
-enum { PORT = 80, HEARD_MAX = 4096 };
-
-static const char answer_text[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+enum { HEARD_MAX = 4096 };
 
 struct g4 {
-    struct sim *sim;
-    struct loop *gateway, *origin;
-    struct hosts *hosts;
-    struct host *host;
-    struct pool *pool;
-    struct transport transport;
-    struct listener *listener;
-    struct task accept_task, far_task, waiter, late;
+    struct pool_stage stage;
+    struct task far_task, waiter, late;
     struct stream *far; /* the connection that came last; NULL: it was ended */
     unsigned accepted, heads;
     bool answers; /* every head, at once */
@@ -51,24 +40,23 @@ static void run_far(struct task *task)
         return;
     g4->heads++;
     g4->heard_len = 0;
-    part = (struct iovec){(void *)(uintptr_t)answer_text, sizeof(answer_text) - 1};
     if (g4->answers)
-        CHECK_EQ(stream_writev(g4->far, &part, 1, &got, &err), IO_OK);
+        CHECK(pool_stage_answer(g4->far));
 }
 
 static void run_accept(struct task *task)
 {
-    struct g4 *g4 = container_of(task, struct g4, accept_task);
+    struct g4 *g4 = container_of(task, struct g4, stage.accept_task);
     struct stream *stream;
     struct error err;
 
-    while (listener_accept(g4->listener, &stream, &err) == IO_OK) {
+    while (listener_accept(g4->stage.listener, &stream, &err) == IO_OK) {
         stream_close(g4->far, false);
         g4->far = stream;
         g4->heard_len = 0;
         g4->accepted++;
         stream_set_owner(stream, &g4->far_task, false);
-        task_wake(g4->origin, &g4->far_task);
+        task_wake(g4->stage.origin, &g4->far_task);
     }
 }
 
@@ -89,14 +77,10 @@ static void run_fetch(struct task *task)
 
 static void ask(struct g4 *g4, const char *method)
 {
-    struct fetch_options options = {.pool = g4->pool, .host = g4->host, .transport = &g4->transport, .head = &g4->head};
+    struct fetch_options options = {.pool = g4->stage.pool, .host = g4->stage.host, .transport = &g4->stage.transport, .head = &g4->head};
 
     fetch_end(g4->fetch, HTTP_CANCEL_GONE);
-    g4->head = (struct http_head){.method = str_from(method),
-                                  .authority = g4->host->authority,
-                                  .path = STR("/x"),
-                                  .version_minor = 1,
-                                  .announced_bytes = -1};
+    g4->head = pool_stage_head(&g4->stage, str_from(method), STR("/x"));
     g4->answer = NULL;
     g4->io = IO_WAIT;
     g4->fetch = fetch_start(test_arena(), &options, &g4->waiter);
@@ -111,61 +95,33 @@ static void run_late(struct task *task)
 
 static void g4_open(struct g4 *g4, uint64_t delay_ns)
 {
-    struct addr any = {.family = ADDR_IPV6, .port = PORT}, origin;
-    struct listen_options listen = {.backlog = 8};
-    char text[ADDR_TEXT_BYTES];
-
-    *g4 = (struct g4){.sim = sim_new(4), .answers = true};
-    g4->accept_task.run = run_accept;
+    *g4 = (struct g4){.answers = true};
     g4->far_task.run = run_far;
     g4->waiter.run = run_fetch;
     g4->late.run = run_late;
-    g4->gateway = sim_loop_new(g4->sim, "gateway");
-    g4->origin = sim_loop_new(g4->sim, "origin");
-    sim_link(g4->sim, "gateway", "origin", (struct sim_link){.delay_ns = delay_ns});
-    g4->listener = listener_new(g4->origin, &any, &listen, &g4->accept_task, &g4->err);
-    CHECK(g4->listener != NULL);
-    origin = sim_addr(g4->sim, "origin", PORT);
-    g4->hosts = hosts_new(1);
-    CHECK(g4->hosts != NULL);
-    g4->host = hosts_intern(
-        g4->hosts,
-        &(struct host_key){.url = arena_format(test_arena(), "http://%.*s", STR_ARG(addr_format(&origin, text)))},
-        &g4->err);
-    CHECK(g4->host != NULL);
-    g4->pool = pool_new(g4->gateway, NULL, g4->hosts, 0);
-    CHECK(g4->pool != NULL);
+    pool_stage_open(&g4->stage, 4, run_accept);
+    sim_link(g4->stage.sim, "gateway", "origin", (struct sim_link){.delay_ns = delay_ns});
 }
 
 static struct host_totals totals_of(const struct g4 *g4)
 {
-    struct host_totals totals;
-
-    host_totals(g4->host, &totals);
-    return totals;
+    return pool_stage_totals(&g4->stage);
 }
 
 static void pass(struct g4 *g4, uint64_t duration_ns)
 {
-    (void)sim_run(g4->sim, NULL, NULL, duration_ns);
+    (void)sim_run(g4->stage.sim, NULL, NULL, duration_ns);
 }
 
 static void g4_close(struct g4 *g4)
 {
     fetch_end(g4->fetch, HTTP_CANCEL_GONE);
-    pool_free(g4->pool);
-    CHECK_EQ(totals_of(g4).connections_opened, totals_of(g4).connections_closed);
-    CHECK_EQ(totals_of(g4).dialing, 0);
+    pool_stage_end_pool(&g4->stage);
     stream_close(g4->far, false);
-    listener_free(g4->listener);
-    hosts_free(g4->hosts);
-    task_forget(g4->gateway, &g4->waiter);
-    task_forget(g4->gateway, &g4->late);
-    task_forget(g4->origin, &g4->accept_task);
-    task_forget(g4->origin, &g4->far_task);
-    sim_loop_free(g4->sim, g4->gateway);
-    sim_loop_free(g4->sim, g4->origin);
-    sim_free(g4->sim);
+    task_forget(g4->stage.gateway, &g4->waiter);
+    task_forget(g4->stage.gateway, &g4->late);
+    task_forget(g4->stage.origin, &g4->far_task);
+    pool_stage_close(&g4->stage);
 }
 
 /* A GET that is answered; its connection is kept, and idles for not quite half a second. */
@@ -191,7 +147,7 @@ static void run_ambush(struct task *task)
 
     stream_close(g4->far, false);
     g4->far = NULL;
-    sim_pass(g4->sim, SIM_MS);
+    sim_pass(g4->stage.sim, SIM_MS);
     ask(g4, "POST");
 }
 
@@ -202,7 +158,7 @@ TEST(g4_71_a_close_between_the_batch_and_the_write_is_found_by_the_look)
     g4_open(&g4, SIM_MS / 10);
     keep_one(&g4);
     g4.late.run = run_ambush;
-    task_wake(g4.gateway, &g4.late);
+    task_wake(g4.stage.gateway, &g4.late);
     pass(&g4, 100 * SIM_MS);
     CHECK_EQ(g4.io, IO_END);
     CHECK_EQ(g4.accepted, 2);
@@ -220,7 +176,7 @@ static void check_crossing(enum resend_policy policy, bool again)
     struct g4 g4;
 
     g4_open(&g4, 20 * SIM_MS);
-    g4.transport.resend = policy;
+    g4.stage.transport.resend = policy;
     keep_one(&g4);
     stream_close(g4.far, false);
     g4.far = NULL;
@@ -252,14 +208,14 @@ static uint64_t learn_five_seconds(struct g4 *g4)
     struct idle_limit_view view;
 
     for (unsigned i = 0; i < 40; i++)
-        idle_limit_survived(g4->host->idle_limit, &(struct idle_end){.idle_ns = 4500 * SIM_MS, .requests = 1});
+        idle_limit_survived(g4->stage.host->idle_limit, &(struct idle_end){.idle_ns = 4500 * SIM_MS, .requests = 1});
     for (unsigned i = 1; i <= 5; i++)
-        (void)idle_limit_closed(g4->host->idle_limit, &(struct idle_end){.now_ns = i * 100 * SIM_SECOND,
+        (void)idle_limit_closed(g4->stage.host->idle_limit, &(struct idle_end){.now_ns = i * 100 * SIM_SECOND,
                                                                          .idle_ns = 5 * SIM_SECOND,
                                                                          .age_ns = i * 10 * SIM_SECOND,
                                                                          .requests = i,
                                                                          .idle_conns = 100});
-    idle_limit_view(g4->host->idle_limit, &view);
+    idle_limit_view(g4->stage.host->idle_limit, &view);
     CHECK_EQ(view.learned_ns, 5 * SIM_SECOND);
     return view.learned_ns - view.margin_ns;
 }
@@ -301,10 +257,10 @@ TEST(g4_90_what_expired_while_the_machine_slept_is_dropped_before_use)
 
         test_case_is("limit %lld", (long long)limits_ns[i]);
         g4_open(&g4, SIM_MS);
-        g4.transport.idle_connection_timeout_ns = limits_ns[i];
+        g4.stage.transport.idle_connection_timeout_ns = limits_ns[i];
         keep_one(&g4);
-        sim_pass(g4.sim, 600 * SIM_SECOND);
-        task_wake(g4.gateway, &g4.late);
+        sim_pass(g4.stage.sim, 600 * SIM_SECOND);
+        task_wake(g4.stage.gateway, &g4.late);
         pass(&g4, SIM_SECOND);
         CHECK_EQ(g4.io, IO_END);
         CHECK(!fetch_stats(g4.fetch)->reused);
@@ -322,15 +278,15 @@ TEST(g4_91_a_connection_nobody_used_idles_from_when_it_came_to_the_pool)
     struct pool_row row;
 
     g4_open(&g4, 400 * SIM_MS);
-    g4.transport.idle_connection_timeout_ns = 500 * (int64_t)SIM_MS;
-    CHECK(gate_enter(g4.host, 0));
-    dial = pool_dial(g4.pool, g4.host, &g4.transport, STR_EMPTY, &g4.waiter);
+    g4.stage.transport.idle_connection_timeout_ns = 500 * (int64_t)SIM_MS;
+    CHECK(gate_enter(g4.stage.host, 0));
+    dial = pool_dial(g4.stage.pool, g4.stage.host, &g4.stage.transport, STR_EMPTY, &g4.waiter);
     CHECK(dial != NULL);
-    pool_keep_dial(g4.pool, g4.host, &g4.transport, dial);
+    pool_keep_dial(g4.stage.pool, g4.stage.host, &g4.stage.transport, dial);
     pass(&g4, 799 * SIM_MS);
     CHECK_EQ(totals_of(&g4).idle, 0);
     pass(&g4, 401 * SIM_MS);
-    CHECK_EQ(pool_list(g4.pool, 0, &row, 1), 1);
+    CHECK_EQ(pool_list(g4.stage.pool, 0, &row, 1), 1);
     CHECK(row.warm);
     CHECK(row.idle_ns <= 400 * SIM_MS);
     pass(&g4, 90 * SIM_MS);

@@ -3,17 +3,12 @@
  * as long for a request as the trace says. SPDX-License-Identifier: Apache-2.0 */
 #include "base/text.h"
 #include "harness/test.h"
-#include "net/listener.h"
-#include "sim/sim.h"
-#include "upstream/fetch.h"
-#include "upstream/handoff.h"
+#include "pool_stage.h"
 #include "upstream/watch.h"
 
 #include <stdlib.h>
 
-enum { PORT = 80, ARRIVALS = 4000, CALLERS = 256, HEARD_MAX = 512 };
-
-static const char answer_text[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+enum { ARRIVALS = 4000, CALLERS = 256, HEARD_MAX = 512 };
 
 struct arrival {
     uint64_t at_ns, takes_ns;
@@ -42,14 +37,8 @@ struct line {
 };
 
 struct play {
-    struct sim *sim;
-    struct loop *gateway, *origin;
-    struct hosts *hosts;
-    struct host *host;
-    struct pool *pool;
-    struct transport transport;
-    struct listener *listener;
-    struct task accept_task, arrive_task;
+    struct pool_stage stage;
+    struct task arrive_task;
     struct timer arrive_timer;
     const struct arrival *trace;
     unsigned arrived, answered, line_count;
@@ -86,15 +75,6 @@ static struct arrival *trace_new(uint64_t seed)
     return trace;
 }
 
-static void say_answer(struct line *line)
-{
-    struct iovec part = {(void *)(uintptr_t)answer_text, sizeof(answer_text) - 1};
-    struct error err;
-    size_t sent;
-
-    CHECK_EQ(stream_writev(line->stream, &part, 1, &sent, &err), IO_OK);
-}
-
 /* "GET /TAKES HTTP/1.1": so many nanoseconds. */
 static void hear(struct line *line)
 {
@@ -107,7 +87,7 @@ static void hear(struct line *line)
     number = str_first(heard, str_find_char(heard, ' '));
     CHECK(text_to_u64(number, &takes_ns));
     line->len = 0;
-    timer_set(line->play->origin, &line->timer, loop_now_ns(line->play->origin) + takes_ns);
+    timer_set(line->play->stage.origin, &line->timer, loop_now_ns(line->play->stage.origin) + takes_ns);
 }
 
 static void run_line(struct task *task)
@@ -117,8 +97,8 @@ static void run_line(struct task *task)
     struct error err;
 
     if (line->timer.fired) {
-        timer_clear(line->play->origin, &line->timer);
-        say_answer(line);
+        timer_clear(line->play->stage.origin, &line->timer);
+        CHECK(pool_stage_answer(line->stream));
     }
     while (line->stream && io == IO_OK) {
         struct iovec part = {line->heard + line->len, HEARD_MAX - line->len};
@@ -137,11 +117,11 @@ static void run_line(struct task *task)
 
 static void run_accept(struct task *task)
 {
-    struct play *play = container_of(task, struct play, accept_task);
+    struct play *play = container_of(task, struct play, stage.accept_task);
     struct stream *stream;
     struct error err;
 
-    while (listener_accept(play->listener, &stream, &err) == IO_OK) {
+    while (listener_accept(play->stage.listener, &stream, &err) == IO_OK) {
         struct line *line = &play->lines[play->line_count++];
 
         ASSERT(play->line_count <= ARRIVALS);
@@ -150,7 +130,7 @@ static void run_accept(struct task *task)
         line->task.run = run_line;
         line->timer = (struct timer){.task = &line->task};
         stream_set_owner(stream, &line->task, false);
-        task_wake(play->origin, &line->task);
+        task_wake(play->stage.origin, &line->task);
     }
 }
 
@@ -180,7 +160,7 @@ static void run_caller(struct task *task)
 static void call(struct play *play, uint64_t takes_ns)
 {
     struct caller *caller = play->callers;
-    struct fetch_options options = {.pool = play->pool, .host = play->host, .transport = &play->transport};
+    struct fetch_options options = {.pool = play->stage.pool, .host = play->stage.host, .transport = &play->stage.transport};
 
     while (caller->arena) {
         caller++;
@@ -190,11 +170,8 @@ static void call(struct play *play, uint64_t takes_ns)
     caller->task.run = run_caller;
     caller->arena = arena_new(NULL, SIZE_MAX);
     caller->answer = NULL;
-    caller->head = (struct http_head){.method = STR("GET"),
-                                      .authority = play->host->authority,
-                                      .path = arena_format(caller->arena, "/%llu", (unsigned long long)takes_ns),
-                                      .version_minor = 1,
-                                      .announced_bytes = -1};
+    caller->head = pool_stage_head(&play->stage, STR("GET"),
+                                   arena_format(caller->arena, "/%llu", (unsigned long long)takes_ns));
     options.head = &caller->head;
     caller->fetch = fetch_start(caller->arena, &options, &caller->task);
     CHECK(caller->fetch != NULL);
@@ -204,12 +181,12 @@ static void call(struct play *play, uint64_t takes_ns)
 static void run_arrive(struct task *task)
 {
     struct play *play = container_of(task, struct play, arrive_task);
-    uint64_t now_ns = loop_now_ns(play->gateway) - play->began_ns;
+    uint64_t now_ns = loop_now_ns(play->stage.gateway) - play->began_ns;
 
     while (play->arrived < ARRIVALS && play->trace[play->arrived].at_ns <= now_ns)
         call(play, play->trace[play->arrived++].takes_ns);
     if (play->arrived < ARRIVALS)
-        timer_set(play->gateway, &play->arrive_timer, play->began_ns + play->trace[play->arrived].at_ns);
+        timer_set(play->stage.gateway, &play->arrive_timer, play->began_ns + play->trace[play->arrived].at_ns);
 }
 
 static bool is_over(void *arg)
@@ -219,51 +196,26 @@ static bool is_over(void *arg)
 
 static void play_open(struct play *play)
 {
-    struct addr any = {.family = ADDR_IPV6, .port = PORT}, origin;
-    struct listen_options listen = {.backlog = 512};
-    char text[ADDR_TEXT_BYTES];
-    struct error err;
-
-    play->sim = sim_new(3);
-    play->accept_task.run = run_accept;
+    pool_stage_open(&play->stage, 3, run_accept);
     play->arrive_task.run = run_arrive;
     play->arrive_timer.task = &play->arrive_task;
-    play->gateway = sim_loop_new(play->sim, "gateway");
-    play->origin = sim_loop_new(play->sim, "origin");
-    play->listener = listener_new(play->origin, &any, &listen, &play->accept_task, &err);
-    CHECK(play->listener != NULL);
-    origin = sim_addr(play->sim, "origin", PORT);
-    play->hosts = hosts_new(1);
-    CHECK(play->hosts != NULL);
-    play->host = hosts_intern(
-        play->hosts,
-        &(struct host_key){.url = arena_format(test_arena(), "http://%.*s", STR_ARG(addr_format(&origin, text)))},
-        &err);
-    CHECK(play->host != NULL);
-    play->pool = pool_new(play->gateway, NULL, play->hosts, 0);
-    CHECK(play->pool != NULL);
-    play->began_ns = sim_now_ns(play->sim);
-    timer_set(play->gateway, &play->arrive_timer, play->began_ns + play->trace[0].at_ns);
+    play->began_ns = sim_now_ns(play->stage.sim);
+    timer_set(play->stage.gateway, &play->arrive_timer, play->began_ns + play->trace[0].at_ns);
 }
 
 static void play_close(struct play *play)
 {
-    timer_clear(play->gateway, &play->arrive_timer);
-    pool_free(play->pool);
+    timer_clear(play->stage.gateway, &play->arrive_timer);
+    pool_stage_end_pool(&play->stage);
     for (unsigned i = 0; i < play->line_count; i++) {
         stream_close(play->lines[i].stream, false);
-        timer_clear(play->origin, &play->lines[i].timer);
-        task_forget(play->origin, &play->lines[i].task);
+        timer_clear(play->stage.origin, &play->lines[i].timer);
+        task_forget(play->stage.origin, &play->lines[i].task);
     }
-    listener_free(play->listener);
-    hosts_free(play->hosts);
     for (unsigned i = 0; i < CALLERS; i++)
-        task_forget(play->gateway, &play->callers[i].task);
-    task_forget(play->gateway, &play->arrive_task);
-    task_forget(play->origin, &play->accept_task);
-    sim_loop_free(play->sim, play->gateway);
-    sim_loop_free(play->sim, play->origin);
-    sim_free(play->sim);
+        task_forget(play->stage.gateway, &play->callers[i].task);
+    task_forget(play->stage.gateway, &play->arrive_task);
+    pool_stage_close(&play->stage);
     free(play);
 }
 
@@ -275,17 +227,17 @@ static double run_trace(const struct arrival *trace, uint32_t cap, uint64_t time
 
     CHECK(play != NULL);
     play->trace = trace;
-    play->transport.max_idle_connections_per_host = cap;
-    play->transport.idle_connection_timeout_ns = (int64_t)timeout_ns;
+    play->stage.transport.max_idle_connections_per_host = cap;
+    play->stage.transport.idle_connection_timeout_ns = (int64_t)timeout_ns;
     play_open(play);
-    if (!sim_run(play->sim, is_over, play, 100000 * SIM_SECOND))
+    if (!sim_run(play->stage.sim, is_over, play, 100000 * SIM_SECOND))
         test_fail(__FILE__, __LINE__, "%u of %u were answered: %s", play->answered, (unsigned)ARRIVALS,
-                  sim_verdict(play->sim));
-    host_totals(play->host, &totals);
+                  sim_verdict(play->stage.sim));
+    host_totals(play->stage.host, &totals);
     CHECK_EQ(totals.requests_reused + totals.requests_new, ARRIVALS);
     if (view) {
         *view = (struct whatif_view){0};
-        watch_whatif(play->host, view);
+        watch_whatif(play->stage.host, view);
         whatif_settle(view, 0);
         CHECK_EQ(view->requests, ARRIVALS);
     }
