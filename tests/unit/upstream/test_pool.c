@@ -211,6 +211,16 @@ static uint64_t evicted_by(const struct workers *workers, unsigned worker, unsig
     return atomic_load(&workers->host[host]->counts[worker].ledger.closes_by[REASON_CAP_EVICTED][SIDE_OURS]);
 }
 
+/* Each worker has returned a connection, the first one to the other host; all letters have been read. */
+static void open_with_one_each(struct workers *workers, const struct transport *transport)
+{
+    workers_open(workers);
+    for (unsigned i = 0; i < WORKERS; i++)
+        add_idle(workers, i, i == 0, transport);
+    for (unsigned i = 0; i < WORKERS; i++)
+        turn(&workers->stage[i]);
+}
+
 /* Of two workers' connections the other one's is older. */
 TEST(the_oldest_of_all_workers_makes_place)
 {
@@ -240,12 +250,7 @@ TEST(a_full_host_drops_its_own)
     static const struct transport transport = {.max_idle_connections_per_host = 1};
     struct workers workers;
 
-    workers_open(&workers);
-    add_idle(&workers, 0, 1, &transport);
-    add_idle(&workers, 1, 0, &transport);
-    add_idle(&workers, 2, 0, &transport);
-    for (unsigned i = 0; i < WORKERS; i++)
-        turn(&workers.stage[i]);
+    open_with_one_each(&workers, &transport);
     CHECK_EQ(idle_of(&workers, 0, 1), 1);
     CHECK_EQ(idle_of(&workers, 1, 0), 0);
     CHECK_EQ(idle_of(&workers, 2, 0), 1);
@@ -258,12 +263,7 @@ TEST(one_makes_place_for_one)
     static const struct transport transport = {.max_idle_connections = 2, .max_idle_connections_per_host = 1};
     struct workers workers;
 
-    workers_open(&workers);
-    add_idle(&workers, 0, 1, &transport);
-    add_idle(&workers, 1, 0, &transport);
-    add_idle(&workers, 2, 0, &transport);
-    for (unsigned i = 0; i < WORKERS; i++)
-        turn(&workers.stage[i]);
+    open_with_one_each(&workers, &transport);
     CHECK_EQ(atomic_load(hosts_idle_total(workers.hosts)), 2);
     CHECK_EQ(evicted_by(&workers, 1, 0), 1);
     workers_close(&workers);
