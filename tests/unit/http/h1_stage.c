@@ -151,6 +151,12 @@ void stage_head(struct h1_stage *stage)
     CHECK_EQ(io, IO_OK);
 }
 
+void stage_take(struct h1_stage *stage)
+{
+    stage_accept(stage);
+    stage_head(stage);
+}
+
 struct str stage_body(struct h1_stage *stage, enum io *last)
 {
     struct chain body = {NULL, NULL, 0};

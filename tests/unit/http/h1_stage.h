@@ -46,6 +46,7 @@ void far_close(struct h1_stage *stage, bool reset);
 void stage_accept(struct h1_stage *stage); /* must give a stream */
 void stage_open_stream(struct h1_stage *stage);
 void stage_head(struct h1_stage *stage); /* must give a head */
+void stage_take(struct h1_stage *stage); /* a stream, and its head */
 enum io stage_recv_head(struct h1_stage *stage);
 struct str stage_body(struct h1_stage *stage, enum io *last); /* what is here, until it is not IO_OK */
 enum io stage_send_body(struct h1_stage *stage, struct str text, bool end);

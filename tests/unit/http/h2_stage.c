@@ -30,6 +30,11 @@ void wire_add(struct wire *wire, struct str bytes)
     wire->len += bytes.len;
 }
 
+void wire_zeros(struct wire *wire, uint32_t stream, size_t size)
+{
+    wire_frame(wire, DATA, 0, stream, str_of(arena_zero(test_arena(), size), size));
+}
+
 struct str wire_u32(uint32_t number)
 {
     char *bytes = arena_alloc(test_arena(), 4, 1);
@@ -187,6 +192,23 @@ void h2_stage_open(struct h1_stage *stage, const struct http_conn_options *optio
 void h2_send(struct h1_stage *stage, const struct wire *wire)
 {
     far_send(stage, wire_text(wire));
+}
+
+void h2_send_unread(struct h1_stage *stage, const struct wire *wire)
+{
+    struct iovec part = {wire->bytes, wire->len};
+    size_t sent;
+
+    CHECK_EQ(stream_writev(stage->far, &part, 1, &sent, &stage->err), IO_OK);
+    CHECK_EQ(sent, wire->len);
+}
+
+void h2_ask(struct h1_stage *stage, int flags, uint32_t id, const char *lines)
+{
+    struct wire wire = wire_new();
+
+    wire_request(&wire, flags, id, lines);
+    h2_send(stage, &wire);
 }
 
 static uint32_t read_u32(struct str bytes)

@@ -23,6 +23,7 @@ void wire_frame(struct wire *wire, int type, int flags, uint32_t stream, struct 
 /* "name: value" lines as HPACK literals; "GET /path" in front for the pseudo fields of a request to example.test. */
 struct str wire_fields(const char *lines);
 void wire_request(struct wire *wire, int flags, uint32_t stream, const char *lines);
+void wire_zeros(struct wire *wire, uint32_t stream, size_t size); /* DATA */
 struct str wire_u32(uint32_t number);
 void wire_setting(struct wire *wire, unsigned id, uint32_t value);
 void wire_hello(struct wire *wire); /* preface and SETTINGS */
@@ -37,6 +38,8 @@ void h2_stage_open_client(struct h1_stage *stage, const struct http_conn_options
 void h2_stage_open_client_silent(struct h1_stage *stage, const struct http_conn_options *options);
 void wire_response(struct wire *wire, int flags, uint32_t stream, const char *lines); /* ":status: 200\nname: value" */
 void h2_send(struct h1_stage *stage, const struct wire *wire);
+void h2_send_unread(struct h1_stage *stage, const struct wire *wire); /* it waits there; nobody has had a turn */
+void h2_ask(struct h1_stage *stage, int flags, uint32_t id, const char *lines);
 
 /* All frames that came, a line each, "PREFACE" in front of a client's: "HEADERS 1 end :status=200 ...", "DATA 1 end
  * hello", "RST_STREAM 1 CANCEL", "GOAWAY 5 NO_ERROR", "WINDOW_UPDATE 0 100", "SETTINGS", "SETTINGS ack", "PING", "PING

@@ -1,6 +1,6 @@
 /* test_h2_client.c: HTTP/2's client role: requests out, answers in, windows, and what is malformed. How connections end
  * and what they are fit for: test_h2_client_end.c. SPDX-License-Identifier: Apache-2.0 */
-#include "h2_stage.h"
+#include "h2_host.h"
 #include "http/h2/h2_internal.h"
 
 static void open_stream(struct h1_stage *stage)
@@ -24,14 +24,6 @@ static void ask(struct h1_stage *stage, const char *method)
 {
     ask_unread(stage, method);
     (void)h2_frames(stage);
-}
-
-static void answer(struct h1_stage *stage, int flags, uint32_t id, const char *lines)
-{
-    struct wire wire = wire_new();
-
-    wire_response(&wire, flags, id, lines);
-    h2_send(stage, &wire);
 }
 
 TEST(h2_client_sends_requests_and_stays_fit)
@@ -306,7 +298,7 @@ TEST(h2_client_refuses_malformed_answers_and_goes_on)
         h2_send(&stage, &wire);
         check_bad(&stage, row);
         ask(&stage, "GET");
-        answer(&stage, END_STREAM, 3, ":status: 204");
+        host_send_answer(&stage, END_STREAM, 3, ":status: 204");
         stage_head(&stage);
         CHECK_EQ(stage.head->status, 204);
         stage_close(&stage);
@@ -329,7 +321,7 @@ TEST(h2_client_knows_which_answers_have_no_body)
         test_case_is("row %zu", i);
         h2_stage_open_client(&stage, NULL);
         ask(&stage, rows[i].method);
-        answer(&stage, END_STREAM, 1, rows[i].lines);
+        host_send_answer(&stage, END_STREAM, 1, rows[i].lines);
         stage_head(&stage);
         CHECK_INT(stage.head->body_bytes, 0);
         CHECK_INT(stage.head->announced_bytes, rows[i].announced);
@@ -354,7 +346,7 @@ TEST(h2_client_windows_open_as_the_body_is_taken)
     CHECK_EQ(http_room(stage.conn), 10);
     ask(&stage, "GET");
     wire_response(&wire, 0, 1, ":status: 200");
-    wire_frame(&wire, DATA, 0, 1, str_of(arena_zero(test_arena(), 16000), 16000));
+    wire_zeros(&wire, 1, 16000);
     h2_send(&stage, &wire);
     stage_head(&stage);
     CHECK_TEXT(h2_frames(&stage), "");
@@ -363,8 +355,8 @@ TEST(h2_client_windows_open_as_the_body_is_taken)
     CHECK_TEXT(h2_frames(&stage), "WINDOW_UPDATE 1 16000\n");
     chain_clear(&taken);
     wire.len = 0;
-    wire_frame(&wire, DATA, 0, 1, str_of(arena_zero(test_arena(), 16000), 16000));
-    wire_frame(&wire, DATA, 0, 1, str_of(arena_zero(test_arena(), 16000), 16000));
+    wire_zeros(&wire, 1, 16000);
+    wire_zeros(&wire, 1, 16000);
     h2_send(&stage, &wire);
     CHECK_TEXT(h2_frames(&stage), "RST_STREAM 1 FLOW_CONTROL_ERROR\n");
     stage_close(&stage);
@@ -487,7 +479,7 @@ TEST(h2_client_refuses_heads_that_are_too_large)
         test_case_is("row %zu", i);
         h2_stage_open_client(&stage, &rows[i]);
         ask(&stage, "GET");
-        answer(&stage, END_STREAM, 1, lines);
+        host_send_answer(&stage, END_STREAM, 1, lines);
         CHECK_EQ(stage_recv_head(&stage), IO_FAIL);
         CHECK_EQ(stage.err.code, ERROR_HEAD_TOO_LARGE);
         CHECK_EQ(stage.err.fault, FAULT_UPSTREAM);
@@ -499,41 +491,41 @@ TEST(h2_client_refuses_heads_that_are_too_large)
 
 /* Switching protocols (RFC 8441). */
 
-static struct http_head websocket(struct h1_stage *stage)
+static enum io ask_to_switch(struct h1_stage *stage)
 {
     struct http_head head = stage_request("GET", "/chat", 0);
 
     head.protocol = STR("websocket");
     CHECK(headers_add(&head.headers, stage->arena, STR("Sec-WebSocket-Key"), STR("dGhlIHNhbXBsZSBub25jZQ==")));
     CHECK(headers_add(&head.headers, stage->arena, STR("Sec-WebSocket-Version"), STR("13")));
-    return head;
+    open_stream(stage);
+    return http_send_head(stage->stream, &head, true, &stage->err);
+}
+
+/* Of a host that offers it. */
+static void open_switching(struct h1_stage *stage)
+{
+    h2_stage_open_client(stage, NULL);
+    host_send_setting(stage, 8, 1);
+    (void)h2_frames(stage);
+    CHECK_EQ(ask_to_switch(stage), IO_OK);
 }
 
 TEST(h2_client_switches_protocols_by_connect)
 {
-    struct wire wire = wire_new();
-    struct http_head head;
     struct h1_stage stage;
     enum io io;
 
-    h2_stage_open_client(&stage, NULL);
-    wire_setting(&wire, 8, 1);
-    h2_send(&stage, &wire);
-    (void)h2_frames(&stage);
-    head = websocket(&stage);
-    open_stream(&stage);
-    CHECK_EQ(http_send_head(stage.stream, &head, true, &stage.err), IO_OK);
+    open_switching(&stage);
     CHECK_TEXT(h2_frames(&stage), "HEADERS 1 :method=CONNECT :scheme=http :authority=example.test :path=/chat "
                                   ":protocol=websocket sec-websocket-version=13\n");
-    answer(&stage, 0, 1, ":status: 200");
+    host_send_answer(&stage, 0, 1, ":status: 200");
     stage_head(&stage);
     CHECK_EQ(stage.head->status, 101);
     CHECK_TEXT(stage.head->protocol, "websocket");
     CHECK_TEXT(headers_get(&stage.head->headers, STR("Sec-WebSocket-Accept")), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     CHECK_EQ(stage_send_body(&stage, STR("ping"), false), IO_OK);
-    wire.len = 0;
-    wire_frame(&wire, DATA, END_STREAM, 1, STR("pong"));
-    h2_send(&stage, &wire);
+    host_send_frame(&stage, DATA, END_STREAM, 1, STR("pong"));
     CHECK_TEXT(stage_body(&stage, &io), "pong");
     CHECK_EQ(io, IO_END);
     CHECK_EQ(stage_send_body(&stage, STR("bye"), true), IO_OK);
@@ -546,18 +538,11 @@ TEST(h2_client_switches_protocols_by_connect)
 TEST(h2_client_hands_up_why_a_switch_is_refused)
 {
     struct wire wire = wire_new();
-    struct http_head head;
     struct h1_stage stage;
     enum io io;
 
-    h2_stage_open_client(&stage, NULL);
-    wire_setting(&wire, 8, 1);
-    h2_send(&stage, &wire);
-    head = websocket(&stage);
-    open_stream(&stage);
-    CHECK_EQ(http_send_head(stage.stream, &head, true, &stage.err), IO_OK);
+    open_switching(&stage);
     stage_turn(&stage);
-    wire.len = 0;
     wire_response(&wire, 0, 1, ":status: 403\ncontent-length: 2");
     wire_frame(&wire, DATA, END_STREAM, 1, STR("no"));
     h2_send(&stage, &wire);
@@ -573,13 +558,10 @@ TEST(h2_client_hands_up_why_a_switch_is_refused)
 
 TEST(h2_client_does_not_ask_to_switch_where_it_is_not_offered)
 {
-    struct http_head head;
     struct h1_stage stage;
 
     h2_stage_open_client(&stage, NULL);
-    head = websocket(&stage);
-    open_stream(&stage);
-    CHECK_EQ(http_send_head(stage.stream, &head, true, &stage.err), IO_FAIL);
+    CHECK_EQ(ask_to_switch(&stage), IO_FAIL);
     CHECK_EQ(stage.err.code, ERROR_BAD_UPGRADE);
     CHECK(stage.err.retry_safe);
     CHECK_TEXT(h2_frames(&stage), "");

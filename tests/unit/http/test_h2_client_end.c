@@ -43,21 +43,15 @@ TEST(h2_client_room_may_shrink_to_nothing)
     struct http_head head = stage_request("GET", "/x", 0);
     struct host_many many;
     struct h1_stage *stage = &many.stage;
+    struct wire wire = wire_new();
     struct http_stream *late;
 
     h2_stage_open_client(stage, NULL);
     host_ask_many(&many, 2);
     late = host_open_stream(stage);
     many.streams[2] = host_ask_unsent(stage); /* its head is still here when the SETTINGS come */
-    {
-        struct wire wire = wire_new();
-        struct iovec part;
-        size_t sent;
-
-        wire_setting(&wire, 3, 0);
-        part = (struct iovec){wire.bytes, wire.len};
-        CHECK_EQ(stream_writev(stage->far, &part, 1, &sent, &stage->err), IO_OK);
-    }
+    wire_setting(&wire, 3, 0);
+    h2_send_unread(stage, &wire);
     stage_turn(stage);
     CHECK_TEXT(h2_frames(stage), "SETTINGS ack\n");
     CHECK_EQ(http_room(stage->conn), 0);
@@ -154,15 +148,12 @@ TEST(h2_client_sends_nothing_behind_a_goaway_that_is_here)
 {
     struct h1_stage stage;
     struct http_stream *stream;
-    struct iovec part;
     struct wire wire = wire_new();
-    size_t sent;
 
     h2_stage_open_client(&stage, NULL);
     stream = host_ask_unsent(&stage);
     wire_frame(&wire, GOAWAY, 0, 0, STR("\0\0\0\0\0\0\0\0"));
-    part = (struct iovec){wire.bytes, wire.len};
-    CHECK_EQ(stream_writev(stage.far, &part, 1, &sent, &stage.err), IO_OK);
+    h2_send_unread(&stage, &wire);
     CHECK_TEXT(h2_frames(&stage), "");
     host_check_failed(&stage, stream, ERROR_GOAWAY, true);
     http_done(stream);

@@ -13,45 +13,47 @@ static void open_extended(struct h1_stage *stage)
 
     rules = h2_rules_default;
     rules.tunnels = true;
-    options = (struct http_conn_options){.h2 = &rules, .read_timeout_ns = SECONDS, .write_timeout_ns = SECONDS};
+    options = (struct http_conn_options){.h2 = &rules, .read_timeout_ns = SECONDS, .write_timeout_ns = SECONDS,
+                                         .body_gap_ns = SECONDS};
     h2_stage_open(stage, &options);
 }
 
-static void connect_to(struct h1_stage *stage, const char *lines)
+/* What is asked for is told, and answered, as over HTTP/1; a key of the client's has no meaning. */
+static void check_upgrade(const char *lines, bool at_once)
 {
-    struct wire wire = wire_new();
-
-    wire_request(&wire, 0, 1, lines);
-    h2_send(stage, &wire);
-}
-
-TEST(h2_an_extended_connect_is_handed_up_as_an_upgrade)
-{
-    struct http_head granted = {.status = 101, .version_minor = 1, .protocol = STR("websocket"), .announced_bytes = -1};
+    struct http_field accept = {STR("Sec-WebSocket-Accept"), STR("x"), HEADER_OTHER};
+    struct http_head granted = {.status = 101, .version_minor = 1, .protocol = STR("websocket"),
+                                .headers = {&accept, 1, 1}, .announced_bytes = -1};
     struct wire wire = wire_new();
     struct h1_stage stage;
     enum io io;
 
     open_extended(&stage);
-    connect_to(&stage, ":method: CONNECT\n:protocol: websocket" CONNECT "\nsec-websocket-version: 13");
-    stage_accept(&stage);
-    stage_head(&stage);
+    wire_request(&wire, 0, 1, lines);
+    if (at_once)
+        wire_frame(&wire, DATA, 0, 1, STR("early"));
+    h2_send(&stage, &wire);
+    stage_take(&stage);
     CHECK_TEXT(stage.head->method, "GET");
     CHECK_TEXT(stage.head->protocol, "websocket");
     CHECK_TEXT(stage.head->path, "/chat");
     CHECK_TEXT(stage.head->authority, "example.test");
     CHECK_INT(stage.head->body_bytes, 0);
     CHECK(ws_check_request(stage.head, &stage.err)); /* with a key that was made here */
-    wire_frame(&wire, DATA, 0, 1, STR("early"));
+    wire.len = 0;
+    if (!at_once)
+        wire_frame(&wire, DATA, 0, 1, STR("early"));
     h2_send(&stage, &wire);
     CHECK_TEXT(stage_body(&stage, &io), ""); /* what comes is of the new protocol */
     CHECK_EQ(io, IO_END);
     stage.stream->lasting = true;
     CHECK_EQ(http_send_head(stage.stream, &granted, false, &stage.err), IO_OK);
     CHECK_TEXT(h2_frames(&stage), "HEADERS 1 :status=200\n");
+    CHECK_EQ(stage_send_body(&stage, STR("hello"), false), IO_OK);
     CHECK_TEXT(stage_body(&stage, &io), "early");
     CHECK_EQ(io, IO_WAIT);
     stage_pass(&stage, 10 * SECONDS); /* no clock of a request counts */
+    CHECK_TEXT(h2_frames(&stage), "DATA 1 hello\n");
     wire.len = 0;
     wire_frame(&wire, DATA, END_STREAM, 1, STR("late"));
     h2_send(&stage, &wire);
@@ -64,6 +66,14 @@ TEST(h2_an_extended_connect_is_handed_up_as_an_upgrade)
     stage_close(&stage);
 }
 
+TEST(h2_an_extended_connect_is_handed_up_as_an_upgrade)
+{
+    check_upgrade(":method: CONNECT\n:protocol: websocket" CONNECT "\nsec-websocket-version: 13", false);
+    check_upgrade(":method: CONNECT\n:protocol: websocket" CONNECT
+                  "\nsec-websocket-version: 13\nsec-websocket-key: theirs",
+                  true);
+}
+
 TEST(h2_a_tunnel_that_breaks_is_cancelled)
 {
     struct http_head granted = {.status = 101, .version_minor = 1, .protocol = STR("websocket"), .announced_bytes = -1};
@@ -72,9 +82,8 @@ TEST(h2_a_tunnel_that_breaks_is_cancelled)
     enum io io;
 
     open_extended(&stage);
-    connect_to(&stage, ":method: CONNECT\n:protocol: websocket" CONNECT);
-    stage_accept(&stage);
-    stage_head(&stage);
+    h2_ask(&stage, 0, 1, ":method: CONNECT\n:protocol: websocket" CONNECT);
+    stage_take(&stage);
     CHECK_EQ(http_send_head(stage.stream, &granted, false, &stage.err), IO_OK);
     CHECK_TEXT(h2_frames(&stage), "HEADERS 1 :status=200\n");
     http_cancel(stage.stream, HTTP_CANCEL_ERROR);
@@ -87,8 +96,7 @@ TEST(h2_a_tunnel_that_breaks_is_cancelled)
     wire.len = 0;
     wire_request(&wire, 0, 5, ":method: CONNECT\n:protocol: websocket" CONNECT);
     h2_send(&stage, &wire);
-    stage_accept(&stage);
-    stage_head(&stage);
+    stage_take(&stage);
     wire.len = 0;
     wire_frame(&wire, RST_STREAM, 0, 5, wire_u32(8));
     h2_send(&stage, &wire);
@@ -97,6 +105,26 @@ TEST(h2_a_tunnel_that_breaks_is_cancelled)
     CHECK_EQ(io, IO_FAIL);
     CHECK_EQ(stage.err.code, ERROR_RESET);
     stage_done(&stage);
+    stage_close(&stage);
+}
+
+TEST(h2_extended_connect_may_be_refused)
+{
+    const struct http_head no = stage_response(403, 0);
+    struct h1_stage stage;
+
+    open_extended(&stage);
+    for (uint32_t id = 1; id < 5; id += 2) {
+        h2_ask(&stage, 0, id,
+                        id == 1 ? ":method: CONNECT\n:protocol: websocket" CONNECT
+                                : ":method: CONNECT\n:protocol: connect-udp" CONNECT);
+        stage_take(&stage);
+        CHECK_STR(stage.head->method, id == 1 ? STR("GET") : STR("CONNECT"));
+        CHECK_EQ(http_send_head(stage.stream, &no, true, &stage.err), IO_OK);
+        stage_done(&stage);
+    }
+    CHECK_TEXT(h2_frames(&stage), "HEADERS 1 end :status=403 content-length=0\nRST_STREAM 1 NO_ERROR\n"
+                                  "HEADERS 3 end :status=403 content-length=0\nRST_STREAM 3 NO_ERROR\n");
     stage_close(&stage);
 }
 
@@ -121,7 +149,7 @@ TEST(h2_an_extended_connect_that_is_wrong_is_refused)
 
         test_case_is("%s", rows[i].lines);
         open_extended(&stage);
-        connect_to(&stage, rows[i].lines);
+        h2_ask(&stage, 0, 1, rows[i].lines);
         if (rows[i].code == ERROR_NONE) {
             CHECK_EQ(stage_accept_io(&stage), IO_WAIT);
             CHECK_STR(h2_frames(&stage), str_from(rows[i].frames));
@@ -140,7 +168,7 @@ TEST(h2_case_129_an_extended_connect_that_was_not_announced)
     struct h1_stage stage;
 
     h2_stage_open(&stage, NULL);
-    connect_to(&stage, ":method: CONNECT\n:protocol: websocket" CONNECT);
+    h2_ask(&stage, 0, 1, ":method: CONNECT\n:protocol: websocket" CONNECT);
     CHECK_EQ(stage_accept_io(&stage), IO_WAIT);
     CHECK_TEXT(h2_frames(&stage), "RST_STREAM 1 PROTOCOL_ERROR\n");
     stage_close(&stage);

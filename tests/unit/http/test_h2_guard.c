@@ -226,8 +226,7 @@ TEST(h2_connection_errors_have_the_code_that_the_rfc_names)
         h2_stage_open(&stage, NULL);
         wire_request(&wire, END_STREAM, 1, "GET /");
         h2_send(&stage, &wire);
-        stage_accept(&stage);
-        stage_head(&stage);
+        stage_take(&stage);
         stage_answer(&stage, STR(""));
         (void)h2_frames(&stage);
         wire.len = 0;

@@ -1,14 +1,6 @@
-/* test_h2_server.c: HTTP/2's server role: requests in, answers out, windows, and the ways a connection ends.
- * SPDX-License-Identifier: Apache-2.0 */
+/* test_h2_server.c: HTTP/2's server role: requests in, answers out, and the ways a connection ends. Windows
+ * are in test_h2_windows.c. SPDX-License-Identifier: Apache-2.0 */
 #include "h2_stage.h"
-
-static void get(struct h1_stage *stage, uint32_t id, const char *lines)
-{
-    struct wire wire = wire_new();
-
-    wire_request(&wire, END_STREAM, id, lines);
-    h2_send(stage, &wire);
-}
 
 TEST(h2_requests_are_served_and_the_connection_goes_on)
 {
@@ -17,9 +9,8 @@ TEST(h2_requests_are_served_and_the_connection_goes_on)
 
     h2_stage_open(&stage, NULL);
     CHECK_EQ(stage_accept_io(&stage), IO_WAIT);
-    get(&stage, 1, "GET /a?b=c\nx-a: v\nx-request-id: 7");
-    stage_accept(&stage);
-    stage_head(&stage);
+    h2_ask(&stage, END_STREAM, 1, "GET /a?b=c\nx-a: v\nx-request-id: 7");
+    stage_take(&stage);
     CHECK_TEXT(stage.head->method, "GET");
     CHECK_TEXT(stage.head->path, "/a?b=c");
     CHECK_TEXT(stage.head->authority, "example.test");
@@ -32,9 +23,8 @@ TEST(h2_requests_are_served_and_the_connection_goes_on)
     CHECK_EQ(stage_recv_head(&stage), IO_END);
     stage_answer(&stage, STR("hello"));
     CHECK_TEXT(h2_frames(&stage), "HEADERS 1 :status=200 content-length=5\nDATA 1 end hello\n");
-    get(&stage, 3, "HEAD /\ncookie: a=1\nx-b: 2\ncookie: b=2\ncookie: c=3");
-    stage_accept(&stage);
-    stage_head(&stage);
+    h2_ask(&stage, END_STREAM, 3, "HEAD /\ncookie: a=1\nx-b: 2\ncookie: b=2\ncookie: c=3");
+    stage_take(&stage);
     CHECK_EQ(stage.head->headers.count, 2);
     CHECK_TEXT(headers_get_id(&stage.head->headers, HEADER_COOKIE), "a=1; b=2; c=3");
     CHECK_EQ(http_send_head(stage.stream, &(struct http_head){.status = 200, .body_bytes = 9, .announced_bytes = -1},
@@ -78,8 +68,7 @@ static void feed_end(void *arg)
     struct h1_stage *stage = arg;
     enum io io;
 
-    stage_accept(stage);
-    stage_head(stage);
+    stage_take(stage);
     CHECK_TEXT(stage->head->path, "/up");
     CHECK_INT(stage->head->body_bytes, -1);
     CHECK_TEXT(stage_body(stage, &io), "hello world");
@@ -90,8 +79,7 @@ static void feed_end(void *arg)
     CHECK_TEXT(stage->head->headers.fields[0].name, "X-T");
     CHECK_EQ(stage_recv_head(stage), IO_END);
     stage_answer(stage, STR("1"));
-    stage_accept(stage);
-    stage_head(stage);
+    stage_take(stage);
     CHECK_TEXT(stage->head->path, "/next");
     stage_done(stage);
     CHECK_TEXT(h2_frames(stage), "SETTINGS\nWINDOW_UPDATE 0 458753\nSETTINGS ack\n"
@@ -171,11 +159,10 @@ TEST(h2_heads_that_no_other_hop_could_bear_are_refused)
 
         test_case_is("row %zu: %s", i, heads[i].lines);
         h2_stage_open(&stage, NULL);
-        get(&stage, 1, heads[i].lines);
+        h2_ask(&stage, END_STREAM, 1, heads[i].lines);
         check_head(&stage, &heads[i]);
-        get(&stage, 3, "GET /still-here");
-        stage_accept(&stage);
-        stage_head(&stage);
+        h2_ask(&stage, END_STREAM, 3, "GET /still-here");
+        stage_take(&stage);
         CHECK_TEXT(stage.head->path, "/still-here");
         stage_close(&stage);
     }
@@ -188,10 +175,8 @@ TEST(h2_a_body_that_does_not_come_to_its_length_never_ends)
     enum io io;
 
     h2_stage_open(&stage, NULL);
-    wire_request(&wire, 0, 1, "POST /\ncontent-length: 5");
-    h2_send(&stage, &wire);
-    stage_accept(&stage);
-    stage_head(&stage);
+    h2_ask(&stage, 0, 1, "POST /\ncontent-length: 5");
+    stage_take(&stage);
     CHECK_INT(stage.head->body_bytes, 5);
     wire.len = 0;
     wire_frame(&wire, DATA, END_STREAM, 1, STR("hel"));
@@ -203,89 +188,17 @@ TEST(h2_a_body_that_does_not_come_to_its_length_never_ends)
     stage_close(&stage);
 }
 
-TEST(h2_windows_open_as_the_body_is_taken)
-{
-    static const struct h2_rules rules = {.streams_max = 10,
-                                          .head_bytes_max = 65536,
-                                          .stream_window = 20000,
-                                          .connection_window = 524288,
-                                          .glitches_max = 100};
-    const struct http_conn_options options = {.h2 = &rules};
-    struct wire wire = wire_new();
-    struct chain taken = {NULL, NULL, 0};
-    struct h1_stage stage;
-
-    h2_stage_open(&stage, &options);
-    wire_request(&wire, 0, 1, "POST /");
-    wire_frame(&wire, DATA, 0, 1, str_of(arena_zero(test_arena(), 16000), 16000));
-    h2_send(&stage, &wire);
-    stage_accept(&stage);
-    stage_head(&stage);
-    CHECK_TEXT(h2_frames(&stage), "");
-    CHECK_EQ(http_recv_body(stage.stream, &taken, 9999, &stage.err), IO_OK);
-    CHECK_TEXT(h2_frames(&stage), "");
-    CHECK_EQ(http_recv_body(stage.stream, &taken, SIZE_MAX, &stage.err), IO_OK);
-    CHECK_EQ(taken.size, 16000);
-    CHECK_TEXT(h2_frames(&stage), "WINDOW_UPDATE 1 16000\n");
-    chain_clear(&taken);
-    wire.len = 0;
-    wire_frame(&wire, DATA, 0, 1, str_of(arena_zero(test_arena(), 16000), 16000));
-    wire_frame(&wire, DATA, 0, 1, str_of(arena_zero(test_arena(), 16000), 16000));
-    h2_send(&stage, &wire);
-    CHECK_TEXT(h2_frames(&stage), "RST_STREAM 1 FLOW_CONTROL_ERROR\n");
-    stage_close(&stage);
-}
-
-TEST(h2_a_body_waits_for_the_clients_window)
-{
-    struct http_head head = stage_response(200, -1);
-    struct wire wire = wire_new();
-    struct chain body = {NULL, NULL, 0};
-    struct h1_stage stage;
-    struct str frames;
-
-    h2_stage_open(&stage, NULL);
-    wire_setting(&wire, 4, 10);
-    wire_request(&wire, END_STREAM, 1, "GET /");
-    h2_send(&stage, &wire);
-    stage_accept(&stage);
-    stage_head(&stage);
-    CHECK_EQ(http_send_head(stage.stream, &head, false, &stage.err), IO_OK);
-    CHECK(chain_append(&body, loop_blocks(stage.loop), str_of(arena_zero(test_arena(), 40000), 40000)));
-    CHECK_EQ(http_send_body(stage.stream, &body, true, &stage.err), IO_WAIT);
-    CHECK(body.size >= 20000);
-    CHECK(str_starts(h2_frames(&stage), STR("SETTINGS ack\nHEADERS 1 :status=200\nDATA 1 ")));
-    stage.user.runs = 0;
-    wire.len = 0;
-    wire_frame(&wire, WINDOW_UPDATE, 0, 1, wire_u32(30000));
-    h2_send(&stage, &wire);
-    CHECK_EQ(stage.user.runs, 1);
-    CHECK_EQ(http_send_body(stage.stream, &body, true, &stage.err), IO_WAIT);
-    stage_turn(&stage);
-    CHECK_EQ(http_send_body(stage.stream, &body, true, &stage.err), IO_OK);
-    wire.len = 0;
-    wire_frame(&wire, WINDOW_UPDATE, 0, 1, wire_u32(30000));
-    h2_send(&stage, &wire);
-    stage_done(&stage);
-    frames = h2_frames(&stage);
-    CHECK(str_find(frames, STR("DATA 1 end")) < frames.len);
-    stage_close(&stage);
-}
-
 TEST(h2_interim_answers_and_trailers_are_sent)
 {
     struct http_field field = {STR("X-Trailer"), STR("1"), HEADER_OTHER};
     struct http_head trailers = {.headers = {&field, 1, 1}, .announced_bytes = -1}, hints = stage_response(103, 0);
     struct http_head head = stage_response(200, -1);
-    struct wire wire = wire_new();
     struct h1_stage stage;
     enum io io;
 
     h2_stage_open(&stage, NULL);
-    wire_request(&wire, 0, 1, "POST /\nexpect: 100-continue");
-    h2_send(&stage, &wire);
-    stage_accept(&stage);
-    stage_head(&stage);
+    h2_ask(&stage, 0, 1, "POST /\nexpect: 100-continue");
+    stage_take(&stage);
     stage_body(&stage, &io);
     CHECK_EQ(io, IO_WAIT);
     CHECK_EQ(http_send_head(stage.stream, &hints, false, &stage.err), IO_OK);
@@ -326,9 +239,8 @@ TEST(h2_fields_of_a_connection_are_not_sent)
     struct h1_stage stage;
 
     h2_stage_open(&stage, NULL);
-    get(&stage, 1, "GET /");
-    stage_accept(&stage);
-    stage_head(&stage);
+    h2_ask(&stage, END_STREAM, 1, "GET /");
+    stage_take(&stage);
     CHECK_EQ(http_send_head(stage.stream, &head, true, &stage.err), IO_OK);
     stage_done(&stage);
     CHECK_TEXT(h2_frames(&stage), "HEADERS 1 end :status=204 x-kept=1\n");
@@ -342,9 +254,8 @@ TEST(h2_a_drain_takes_two_steps_and_lets_streams_finish)
     struct h1_stage stage;
 
     h2_stage_open(&stage, NULL);
-    get(&stage, 1, "GET /first");
-    stage_accept(&stage);
-    stage_head(&stage);
+    h2_ask(&stage, END_STREAM, 1, "GET /first");
+    stage_take(&stage);
     http_drain(stage.conn);
     CHECK_TEXT(h2_frames(&stage), "GOAWAY 2147483647 NO_ERROR\n");
     wire_request(&wire, END_STREAM, 3, "GET /crossed");
@@ -354,8 +265,7 @@ TEST(h2_a_drain_takes_two_steps_and_lets_streams_finish)
     CHECK_TEXT(h2_frames(&stage), "GOAWAY 5 NO_ERROR\n");
     stage_answer(&stage, STR("1"));
     for (int i = 0; i < 2; i++) {
-        stage_accept(&stage);
-        stage_head(&stage);
+        stage_take(&stage);
         stage_answer(&stage, STR("2"));
     }
     CHECK_TEXT(h2_frames(&stage), "HEADERS 1 :status=200 content-length=1\nDATA 1 end 1\n"
@@ -395,7 +305,7 @@ TEST(h2_an_idle_connection_is_told_before_it_closes)
     CHECK_TEXT(h2_frames(&stage), "");
     stage_pass(&stage, SECONDS);
     CHECK_TEXT(h2_frames(&stage), "GOAWAY 0 NO_ERROR\nFIN\n");
-    get(&stage, 1, "GET /too-late");
+    h2_ask(&stage, END_STREAM, 1, "GET /too-late");
     far_end(&stage);
     CHECK_EQ(stage_accept_io(&stage), IO_END);
     http_facts(stage.conn, &facts);
@@ -430,89 +340,6 @@ TEST(h2_a_head_must_come_in_time)
     }
 }
 
-TEST(h2_a_client_that_takes_nothing_of_an_answer_loses_it)
-{
-    const struct http_conn_options options = {.send_gap_ns = 10 * SECONDS};
-    struct http_head head = stage_response(200, -1);
-    struct chain body = {NULL, NULL, 0};
-    struct wire wire = wire_new();
-    struct h1_stage stage;
-
-    h2_stage_open(&stage, &options);
-    wire_setting(&wire, 4, 0);
-    wire_request(&wire, END_STREAM, 1, "GET /");
-    h2_send(&stage, &wire);
-    stage_accept(&stage);
-    stage_head(&stage);
-    CHECK_EQ(http_send_head(stage.stream, &head, false, &stage.err), IO_OK);
-    CHECK(chain_append(&body, loop_blocks(stage.loop), str_of(arena_zero(test_arena(), 40000), 40000)));
-    CHECK_EQ(http_send_body(stage.stream, &body, true, &stage.err), IO_WAIT);
-    CHECK_TEXT(h2_frames(&stage), "SETTINGS ack\nHEADERS 1 :status=200\n");
-    stage_pass(&stage, 10 * SECONDS);
-    CHECK_TEXT(h2_frames(&stage), "RST_STREAM 1 CANCEL\n");
-    CHECK_EQ(http_send_body(stage.stream, &body, true, &stage.err), IO_FAIL);
-    CHECK_EQ(stage.err.code, ERROR_WRITE_TIMEOUT);
-    chain_clear(&body);
-    stage_close(&stage);
-}
-
-/* Answers of 40,000 bytes on so many streams, each of which has its window opened by so many bytes a second. Gives the
- * seconds until the first is lost, 100 at most. */
-static unsigned open_slowly(const struct http_conn_options *options, unsigned streams, uint32_t bytes_a_second)
-{
-    struct http_head head = stage_response(200, -1);
-    struct chain bodies[4] = {{NULL, NULL, 0}};
-    struct http_stream *made[4];
-    struct wire wire = wire_new();
-    struct h1_stage stage;
-    unsigned seconds = 0;
-    bool lost = false;
-
-    h2_stage_open(&stage, options);
-    wire_setting(&wire, 4, 0);
-    for (unsigned i = 0; i < streams; i++)
-        wire_request(&wire, END_STREAM, 2 * i + 1, "GET /");
-    h2_send(&stage, &wire);
-    for (unsigned i = 0; i < streams; i++) {
-        stage_accept(&stage);
-        stage_head(&stage);
-        made[i] = stage.stream;
-        CHECK_EQ(http_send_head(made[i], &head, false, &stage.err), IO_OK);
-        CHECK(chain_append(&bodies[i], loop_blocks(stage.loop), str_of(arena_zero(test_arena(), 40000), 40000)));
-        stage.stream = NULL;
-    }
-    while (!lost && seconds < 100) {
-        for (unsigned i = 0; i < streams; i++)
-            lost = lost || http_send_body(made[i], &bodies[i], true, &stage.err) == IO_FAIL;
-        wire.len = 0;
-        for (unsigned i = 0; i < streams && bytes_a_second > 0; i++)
-            wire_frame(&wire, WINDOW_UPDATE, 0, 2 * i + 1, wire_u32(bytes_a_second));
-        h2_send(&stage, &wire);
-        stage_pass(&stage, SECONDS);
-        seconds += lost ? 0 : 1;
-    }
-    if (lost)
-        CHECK_EQ(stage.err.code, ERROR_WRITE_TIMEOUT);
-    for (unsigned i = 0; i < streams; i++) {
-        chain_clear(&bodies[i]);
-        http_done(made[i]);
-    }
-    stage_close(&stage);
-    return seconds;
-}
-
-TEST(h2_a_client_that_takes_little_of_an_answer_loses_it)
-{
-    const struct http_conn_options gap = {.send_gap_ns = 20 * SECONDS},
-                                   rate = {.send_gap_ns = 20 * SECONDS, .send_rate = 240};
-
-    CHECK_EQ(open_slowly(&gap, 1, 10), 100);
-    CHECK(open_slowly(&rate, 1, 10) <= 23);
-    CHECK_EQ(open_slowly(&rate, 1, 250), 100);
-    CHECK_EQ(open_slowly(&rate, 4, 70), 100); /* what they take together counts */
-    CHECK(open_slowly(&rate, 4, 10) <= 30);
-}
-
 TEST(h2_a_client_that_leaves_is_noticed_on_every_stream)
 {
     struct http_head head = stage_response(200, 0);
@@ -520,9 +347,8 @@ TEST(h2_a_client_that_leaves_is_noticed_on_every_stream)
 
     for (int reset = 0; reset < 2; reset++) {
         h2_stage_open(&stage, NULL);
-        get(&stage, 1, "GET /");
-        stage_accept(&stage);
-        stage_head(&stage);
+        h2_ask(&stage, END_STREAM, 1, "GET /");
+        stage_take(&stage);
         stage.user.runs = 0;
         far_close(&stage, reset);
         CHECK_EQ(stage.user.runs, 1);
