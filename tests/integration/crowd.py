@@ -1,15 +1,44 @@
-"""crowd.py: many keep-alive clients at once, in one event loop, each noting what it was told and how it ended.
+"""crowd.py: many clients at once: requests that are under way together, and keep-alive clients in one event loop, each noting what it
+was told and how it ended.
 
 SPDX-License-Identifier: Apache-2.0
 """
 import asyncio
 import collections
+import concurrent.futures
 import random
 import re
+import threading
+
+from origin import answers_ok
+from rawhttp import fetch
 
 REQUEST = b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n"
 LENGTH = re.compile(rb"content-length: *(\d+)", re.I)
 CLOSE = re.compile(rb"^connection: *close\r$", re.I | re.M)
+
+
+def in_threads(job, items):
+    """job(item) for each of them, in a thread of its own; the results in order. What one of them raises is raised here."""
+    items = list(items)
+    with concurrent.futures.ThreadPoolExecutor(len(items)) as threads:
+        return list(threads.map(job, items))
+
+
+def at_once(address, count, target="/", method="GET", body=None):
+    """So many requests in flight at the same time, each on a connection of its own; their responses."""
+    return in_threads(lambda _: fetch(address, target, method, body=body), range(count))
+
+
+class Gate:
+    """A handler that answers only when `count` requests are inside: so many connections are needed."""
+
+    def __init__(self, count, handler=answers_ok):
+        self.barrier, self.handler = threading.Barrier(count, timeout=20), handler
+
+    def __call__(self, conn, request):
+        self.barrier.wait()
+        self.handler(conn, request)
 
 
 class Crowd:

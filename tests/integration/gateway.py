@@ -13,7 +13,7 @@ import signal
 import subprocess
 import threading
 
-from waiting import eventually
+from waiting import PATIENCE_SECONDS, eventually
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 READY = re.compile(r"ready:.*")
@@ -118,7 +118,7 @@ class Process:
             raise AssertionError(f"ended with {self.wait()} before it was ready\n{self.output[-4000:]}")
         return line, [(host.strip("[]"), int(port)) for host, port in ADDRESS.findall(line)]
 
-    def wait_output(self, pattern, seconds=5):
+    def wait_output(self, pattern, seconds=PATIENCE_SECONDS):
         """The first line that matches."""
         expression = re.compile(pattern)
         return eventually(lambda: next(filter(expression.search, self.err + self.out), None), seconds,

@@ -5,6 +5,7 @@ connections can be counted. `idle_ms` is how long they keep a connection that no
 with their own configuration in a temporary folder, never as services.
 SPDX-License-Identifier: Apache-2.0
 """
+import contextlib
 import os
 import pathlib
 import re
@@ -110,6 +111,18 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def full_listener():
+    """The URL of a port that connecting to takes for ever: nobody accepts, and the queue is full."""
+    with contextlib.ExitStack() as stack:
+        full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(full.getsockname())
+        yield f"http://127.0.0.1:{full.getsockname()[1]}"
 
 
 def find_tool(name):

@@ -3,14 +3,13 @@
 SPDX-License-Identifier: Apache-2.0
 """
 import json
-import time
 
+from admin import ADMIN, connections
 from configs import forward_all, proxy, service
 from origin import by_path, reply
 from rawhttp import fetch
 from waiting import eventually
 
-ADMIN = {"holdfast/admin": {"listen": "127.0.0.1:0"}}
 JSON_LINES = {"access_log": "json"}
 
 
@@ -19,7 +18,7 @@ def lines_of(running, count):
         found = [line for line in running.out if line.startswith("{")]
         return found if len(found) >= count else None
 
-    return [json.loads(line) for line in eventually(lines, 5, f"{count} access lines")]
+    return [json.loads(line) for line in eventually(lines, what=f"{count} access lines")]
 
 
 def told(line):
@@ -82,10 +81,8 @@ def test_connections_tell_why_they_were_made(make):
     _, running = start(make)
     client = make.client(running)
     assert client.get().status == 200
-    rows = json.loads(fetch(running.addresses[-1], "/v1/conns").body)["connections"]
-    assert [row["reason"] for row in rows] == ["cold"]
+    assert [row["reason"] for row in connections(running)] == ["cold"]
     fetch(running.addresses[-1], "/v1/pools:flush", "POST", body=b"")
-    time.sleep(0.05)
+    eventually(lambda: not connections(running), what="the flushed connection closed")
     assert client.get().status == 200
-    rows = json.loads(fetch(running.addresses[-1], "/v1/conns").body)["connections"]
-    assert [row["reason"] for row in rows] == ["drain"]
+    assert [row["reason"] for row in connections(running)] == ["drain"]

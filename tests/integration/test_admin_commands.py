@@ -3,16 +3,15 @@
 SPDX-License-Identifier: Apache-2.0
 """
 import json
-import time
+import threading
 
 import pytest
+from admin import ADMIN
 from configs import backend, endpoint, proxy, service
 from gateway import run_to_end
 from origin import reply
 from rawhttp import fetch
 from waiting import eventually
-
-ADMIN = {"holdfast/admin": {"listen": "127.0.0.1:0"}}
 
 
 def settings_of(running):
@@ -64,8 +63,9 @@ def test_a_yaml_file_has_lines_too(make, tmp_path):
 
 def test_a_drain_is_begun_by_a_post_and_ends_as_after_sigterm(make):
     """The request under way ends well, health says 503 meanwhile, and the process ends by itself with code 0."""
-    upstream = make.origin(lambda conn, _: (time.sleep(1.5), conn.send(reply(b"late"))))
-    running = make.gateway(proxy(upstream, {"drain_window": "3s", "drain_limit": "10s"}, ADMIN, timeout="10s"))
+    release = threading.Event()
+    upstream = make.origin(lambda conn, _: (release.wait(20), conn.send(reply(b"late"))))
+    running = make.gateway(proxy(upstream, {"drain_window": "3s", "drain_limit": "20s"}, ADMIN, timeout="30s"))
     admin = running.addresses[-1]
     client = make.client(running)
     client.send_request("GET", "/slow")
@@ -78,6 +78,7 @@ def test_a_drain_is_begun_by_a_post_and_ends_as_after_sigterm(make):
     eventually(lambda: fetch(admin, "/readyz").status == 503)
     assert json.loads(fetch(admin, "/v1/status").body)["draining"] is True
     assert fetch(admin, "/v1/drain", "POST", body=b"").status == 200, "it goes on, and is not begun again"
+    release.set()
     answer = client.read_final()
     assert (answer.status, answer.body, answer.get("connection")) == (200, b"late", "close")
     running.stop(None)

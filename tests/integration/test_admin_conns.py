@@ -7,22 +7,18 @@ import threading
 import time
 
 import pytest
+from admin import ADMIN, pool_of
 from configs import proxy
+from crowd import Gate, at_once
 from origin import answers_ok, by_path, reply
 from rawhttp import fetch
-from waiting import eventually
-
-ADMIN = {"holdfast/admin": {"listen": "127.0.0.1:0"}}
+from waiting import Stopwatch, eventually
 
 
 def ask(running, path):
     response = fetch(running.addresses[-1], path)
     assert response.status == 200, response.body
     return json.loads(response.body)
-
-
-def pool_of(running):
-    return ask(running, "/v1/pools")["hosts"][0]
 
 
 class Crowd:
@@ -92,8 +88,8 @@ def test_pools_are_flushed(make):
     running = make.gateway(proxy(upstream, {"workers": 2}, ADMIN))
     admin = running.addresses[-1]
     fetch(running.address)
-    assert fetch(admin, "/v1/pools:flush").status != 200, "a GET changes nothing"
-    assert fetch(admin, "/v1/pools:flush", "POST", [("Origin", "http://elsewhere.test")], body=b"").status != 200
+    assert fetch(admin, "/v1/pools:flush").status == 405, "a GET changes nothing"
+    assert fetch(admin, "/v1/pools:flush", "POST", [("Origin", "http://elsewhere.test")], body=b"").status == 403
     assert len(upstream.open_connections()) == 1
     assert fetch(admin, "/v1/pools:flush", "POST", body=b"").status == 200
     upstream.wait_open(0)
@@ -149,17 +145,22 @@ def test_dwell_times_are_told(make):
 
 
 def play(make, trace, **root):
-    """The same arrivals against a gateway with these settings: its reuse ratio, and what it foretells."""
+    """The same arrivals against a gateway with these settings: its reuse ratio, and what it foretells. Where the machine stood still
+    meanwhile, pauses were others: once more then."""
+    for _ in range(2):
+        watch = Stopwatch()
+        pool = play_once(make, trace, **root)
+        if watch.stalled < 0.2:
+            break
+    return pool
+
+
+def play_once(make, trace, **root):
     upstream = make.origin(answers_ok)
     running = make.gateway(proxy(upstream, None, ADMIN, **root))
     for count, pause in trace:
-        gate = threading.Barrier(count, timeout=20)
-        upstream.handler = lambda conn, _, gate=gate: (gate.wait(), conn.send(reply()))
-        crowd = [threading.Thread(target=fetch, args=(running.address,)) for _ in range(count)]
-        for thread in crowd:
-            thread.start()
-        for thread in crowd:
-            thread.join()
+        upstream.handler = Gate(count)
+        assert [response.status for response in at_once(running.address, count)] == [200] * count
         eventually(lambda: pool_of(running)["active"] == 0)
         time.sleep(pause)
     return pool_of(running)

@@ -16,9 +16,9 @@ import sys
 import threading
 
 import pytest
+from admin import metrics
 from configs import endpoint, forward_all, service
 from origin import reply
-from tls_front import metrics
 
 PROGRAMS = pathlib.Path(__file__).parent / "boundary"
 WORKERS, ROUNDS = 50, 6

@@ -6,7 +6,7 @@ import time
 import pytest
 from configs import proxy
 from gateway import run_to_end
-from rawhttp import BadAnswer, Client, Cut, fetch
+from rawhttp import Client, Cut, fetch
 from waiting import Stopwatch, eventually
 
 
@@ -25,19 +25,21 @@ def test_a_head_that_does_not_come_to_its_end(make, settings):
     watch = Stopwatch()
     client.send("GET / HTTP/1.1\r\nHost: a\r\n")
     ends_with_408_or_silently(client)
-    assert 0.2 < watch.seconds < 4
+    assert watch.between(0.2, 4), watch
 
 
 def test_a_trickling_head_has_no_more_time(make):
     client = make.client(make.gateway(proxy(make.origin(), read_header_timeout="600ms")))
     watch = Stopwatch()
-    with pytest.raises((Cut, ConnectionError, BadAnswer)):
+    try:
         for byte in b"GET / HTTP/1.1\r\nHost: a\r\nX-A: " + b"a" * 10_000:
             client.send(bytes([byte]))
-            if client.sock.gettimeout() and not client.silent(0.05):
-                client.read_response()
-                raise Cut("answered, as by a 408")
-    assert watch.seconds < 5
+            if not client.silent(0.05):
+                break
+        ends_with_408_or_silently(client)
+    except ConnectionError:
+        pass  # closed while a byte was under way
+    assert watch.awake < 5
 
 
 def test_an_idle_connection_is_closed_without_a_word(make):
@@ -55,12 +57,17 @@ def test_a_new_connection_without_a_byte_is_closed(make):
 
 def test_what_is_promised_is_kept(make):
     """Keep-Alive: timeout=T says T or less, and the connection is still good after T."""
-    client = make.client(make.gateway(proxy(make.origin(), idle_timeout="3s")))
-    promise = client.get().get("keep-alive", "")
-    seconds = int(re.match(r"timeout=(\d+)", promise)[1])
-    assert 1 <= seconds <= 3
-    time.sleep(seconds)
-    assert client.get().status == 200
+    running = make.gateway(proxy(make.origin(), idle_timeout="3s"))
+    for _ in range(4):
+        client, watch = make.client(running), Stopwatch()
+        promise = client.get().get("keep-alive", "")
+        seconds = int(re.match(r"timeout=(\d+)", promise)[1])
+        assert 1 <= seconds <= 3
+        time.sleep(seconds)
+        client.send_request("GET", "/")
+        if watch.seconds < seconds + 0.5:  # else the machine is too late for what was promised
+            break
+    assert client.read_final().status == 200
 
 
 @pytest.mark.parametrize("settings,promise", [({}, 75), ({"idle_timeout_max": "20s"}, 20), ({"idle_timeout_max": "2s", "idle_timeout_min": "1s"}, 2)])
@@ -76,7 +83,7 @@ def test_the_adaptive_idle_timeout_has_an_order(make, tmp_path):
     path = tmp_path / "gateway.json"
     path.write_text(json.dumps(proxy("http://127.0.0.1:9001", {"idle_timeout_min": "9s", "idle_timeout_max": "8s"})))
     code, _, err = run_to_end(["check", "-c", path])
-    assert "idle_timeout_min: is longer than idle_timeout_max" in err, (code, err)
+    assert code == 1 and "idle_timeout_min: is longer than idle_timeout_max" in err, (code, err)
 
 
 def test_connections_are_many_at_most(make):
@@ -105,7 +112,7 @@ def test_an_answer_that_is_not_done_in_time_is_cut(make):
     client.send_request("GET", "/")
     with pytest.raises((Cut, ConnectionError)):
         client.read_response()
-    assert 0.8 < watch.seconds < 6
+    assert watch.between(0.8, 6), watch
 
 
 def test_a_body_that_stops_is_given_up(make):
@@ -114,7 +121,7 @@ def test_a_body_that_stops_is_given_up(make):
     watch = Stopwatch()
     client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhello")
     ends_with_408_or_silently(client)
-    assert 0.2 < watch.seconds < 5
+    assert watch.between(0.2, 5), watch
     assert upstream.requests == [] or upstream.requests[0].body is None
 
 
@@ -211,7 +218,7 @@ def test_105_a_trickling_body_is_answered_408(make, server):
     while client.silent(0.2) and watch.seconds < 20:
         client.send(b"a")
     assert client.read_response().status == 408
-    assert 3 < watch.seconds < 15
+    assert watch.between(3, 15), watch
     assert client.ended()
 
 
@@ -223,7 +230,7 @@ def test_106_a_reader_that_takes_nothing_frees_the_upstream(make):
     client.send_request("GET", "/")
     watch = Stopwatch()
     running.wait_output(r'\| 200 \|.*"/"', 20)
-    assert 0.7 < watch.seconds < 15
+    assert watch.between(0.7, 15), watch
     with pytest.raises((Cut, ConnectionError)):
         client.read_response()
 

@@ -11,13 +11,8 @@ import pytest
 from configs import proxy, service
 from gateway import run_to_end
 from rawhttp import Client, Cut, fetch
+from servers import free_port
 from waiting import Stopwatch
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class BuiltInOrigin:
@@ -43,7 +38,7 @@ class TestOrigin:
             assert client.request("POST", "/echo", body=b"hello").body == b"hello"
             watch = Stopwatch()
             assert client.get("/delay/300").status == 200
-            assert 0.25 < watch.seconds < 3
+            assert watch.between(0.25, 3), watch
             head = client.request("HEAD", "/bytes/1000")
             assert (head.status, head.get("content-length")) == (200, "1000")
 
@@ -65,20 +60,19 @@ class TestOrigin:
 
     def test_reset_rate(self, built_in):
         address = built_in("--reset-rate", "1").address
-        with Client(address) as client, pytest.raises((Cut, ConnectionError, AssertionError)):
+        with Client(address) as client, pytest.raises((Cut, ConnectionError), match="(?i)reset"):
             client.get("/bytes/1000")
-            raise Cut("answered in full")
 
     def test_stray_bytes(self, built_in):
         with Client(built_in("--stray-bytes").address) as client:
             client.get("/bytes/1")
-            assert not client.silent(1), "no stray byte came"
+            assert not client.silent(8), "no stray byte came"
 
     def test_the_ledger_counts_what_was_executed(self, built_in):
         address, number = built_in("--hang-up-rate", "at:2").address, [("X-Request-Number", "1")]
         with Client(address) as client:
             assert client.request("POST", "/sink", number, b"x").get("x-request-number") == "1"
-            with pytest.raises((AssertionError, ConnectionError)):  # executed, not answered
+            with pytest.raises((Cut, ConnectionError)):  # executed, not answered
                 client.request("POST", "/sink", number, b"x")
         with Client(address) as client:
             ledger = json.loads(client.get("/ledger").body)
@@ -133,7 +127,7 @@ class TestRunTo:
             assert client.get("/").status == 200
             watch = Stopwatch()
             process.stop(signal.SIGINT)
-            assert watch.seconds < 6, "the window is a second, not thirty"
+            assert watch.awake < 6, "the window is a second, not thirty"
 
     @pytest.mark.parametrize("url", ["", "nonsense://x", "http://"])
     def test_a_bad_url(self, url):

@@ -5,6 +5,7 @@ krakend-core 4.8, 4.9 and 4.12. SPDX-License-Identifier: Apache-2.0
 """
 import json
 import threading
+import time
 
 from configs import backend, endpoint, service
 from origin import by_path, chunked, reply
@@ -30,11 +31,11 @@ def silent(conn, _):
 
 def test_late_backends_are_given_up_in_time(make):
     upstream = make.origin(by_path({"/a": gives({"a": 1}), "/silent": silent}))
-    address = make.gateway(service([endpoint("/x", backend(upstream, "/a"), backend(upstream, "/silent"), timeout="2s")])).address
+    address = make.gateway(service([endpoint("/x", backend(upstream, "/a"), backend(upstream, "/silent"), timeout="4s")])).address
     watch = Stopwatch()
     response = fetch(address, "/x")
     assert (response.status, response.body, response.get("x-krakend-completed")) == (200, b'{"a":1}', "false")
-    assert 1.3 < watch.seconds < 1.99  # 85 % of 2 s
+    assert watch.between(2.6, 3.98), watch  # 85 % of 4 s
 
 
 def test_backends_run_side_by_side(make):
@@ -76,7 +77,7 @@ def test_the_first_complete_try_ends_the_others(make):
     address = make.gateway(service([endpoint("/x", backend(upstream, "/a"), concurrent_calls=3, timeout="10s")])).address
     watch = Stopwatch()
     assert fetch(address, "/x").body == b'{"a":1}'
-    assert watch.seconds < 5
+    assert watch.awake < 5
     eventually(lambda: len(upstream.open_connections()) <= 1, 8, "the other tries to end")
 
 
@@ -135,10 +136,17 @@ def test_a_shadow_outlives_its_client(make):
 
 def test_shadows_have_connections_of_their_own(make):
     upstream = make.origin(gives({"a": 1}))
-    client = make.client(make.gateway(service([endpoint("/x", backend(upstream, "/a"), backend(upstream, "/s", **SHADOW))])))
+    running = make.gateway(service([endpoint("/x", backend(upstream, "/a"), backend(upstream, "/s", **SHADOW))],
+                                   extra={"holdfast/admin": {"listen": "127.0.0.1:0"}}))
+
+    def active():
+        return sum(host["active"] for host in json.loads(fetch(running.addresses[-1], "/v1/pools").body)["hosts"])
+
+    client = make.client(running)
     for number in range(1, 21):
         assert client.get("/x").body == b'{"a":1}'
         upstream.wait_requests(2 * number)
+        eventually(lambda: active() == 0, what="the shadow's connection back")
     used = {(id(request.conn), request.target) for request in upstream.requests}
     assert len(upstream.connections) == len(used) == 2
 
@@ -150,7 +158,7 @@ def test_shadows_end_with_the_gateway(make):
     shadow.wait_requests(1)
     watch = Stopwatch()
     gateway.stop()
-    assert watch.seconds < 8
+    assert watch.awake < 8
     eventually(lambda: not shadow.open_connections(), 5, "the shadow's connection to end")
 
 
@@ -160,7 +168,9 @@ def test_shadows_are_bounded(make):
     client = make.client(gateway)
     for _ in range(300):
         assert client.get("/x").status == 200
-    eventually(lambda: len(shadow.requests) == 256, 8, "as many shadows as there may be")
+    eventually(lambda: len(shadow.requests) >= 256, what="as many shadows as there may be")
+    time.sleep(0.3)
+    assert len(shadow.requests) == 256, "and no more"
 
 
 def test_errors_are_told_one_by_one(make):

@@ -4,11 +4,10 @@ import re
 import time
 
 import pytest
+from admin import ADMIN
 from configs import proxy
 from rawhttp import fetch
 from waiting import eventually
-
-ADMIN = {"holdfast/admin": {"listen": "127.0.0.1:0"}}
 
 
 def accepted(running):

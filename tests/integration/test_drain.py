@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from configs import endpoint, proxy, service
+from configs import proxy, service
 from crowd import Crowd
 from gateway import binary_path
 from origin import reply
@@ -93,7 +93,7 @@ def test_without_clients_it_ends_at_once(make):
     fetch(running.address)
     watch = Stopwatch()
     running.stop()
-    assert watch.seconds < 10
+    assert watch.awake < 10
 
 
 def test_162_a_request_that_is_shorter_than_the_window_is_not_waited_for_any_longer(make):
@@ -118,7 +118,7 @@ def test_162_a_request_that_is_shorter_than_the_window_is_not_waited_for_any_lon
     if not response.says_close:  # its turn had not come; the next answer is the last
         client.close()
     running.stop(None)
-    assert watch.seconds < 15
+    assert watch.awake < 15
 
 
 def test_the_limit_is_harder_than_the_window(make):
@@ -127,7 +127,7 @@ def test_the_limit_is_harder_than_the_window(make):
     assert client.get().status == 200
     watch = Stopwatch()
     running.stop()
-    assert watch.seconds < 10
+    assert watch.awake < 10
     assert client.ended(), "closed, not cut: the window ends before the limit"
 
 

@@ -1,7 +1,6 @@
 """test_event_streams.py: class stream: server-sent events and long polling, flushed at once, with clocks and limits of their
 own. SPDX-License-Identifier: Apache-2.0
 """
-import json
 import re
 import shutil
 import subprocess
@@ -10,13 +9,13 @@ import time
 
 import h2.events
 import pytest
+from admin import ADMIN, pool_of
 from configs import backend, endpoint, forward_all, service
 from h2client import Client as H2Client
-from origin import PeerLeft, reply
-from rawhttp import fetch
+from origin import reply
+from rawhttp import Cut, fetch
 from waiting import Stopwatch, eventually
 
-ADMIN = {"holdfast/admin": {"listen": "127.0.0.1:0"}}
 EVENTS = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
@@ -24,8 +23,8 @@ def chunk(text):
     return f"{len(text):x}\r\n{text}\r\n"
 
 
-def stream_config(origin, stream=None, server=None, **root):
-    way = forward_all(origin, timeout="300ms")
+def stream_config(origin, stream=None, server=None, way_timeout="300ms", **root):
+    way = forward_all(origin, timeout=way_timeout)
     way["backend"][0]["extra_config"] = {"holdfast/upstream": {"class": "stream"}}
     way["extra_config"] = {"holdfast/stream": stream or {}}
     return service([way], {"error_status": "precise", **(server or {})}, ADMIN, **root)
@@ -45,7 +44,7 @@ class Source:
             self.left.set()
 
     def say(self, text):
-        assert self.begun.wait(5)
+        assert self.begun.wait(10)
         self.conn.send(chunk(text))
 
 
@@ -71,7 +70,7 @@ def stage(make):
             return int(found[1]) if found else 0
 
         def pool(self):
-            return json.loads(fetch(self.admin, "/v1/pools").body)["hosts"][0]
+            return pool_of(self.gateway)
 
     return Stage()
 
@@ -91,7 +90,7 @@ def test_each_event_is_passed_on_at_once(stage):
         stage.source.say(f"data: {i}\n\n")
         assert next_chunk(listener) == f"data: {i}\n\n"
     assert stage.metric("holdfast_streams") == 1
-    assert stage.pool()["pool"] == "stream" if "pool" in stage.pool() else "#stream" in stage.pool()["host"]
+    assert "#stream" in stage.pool()["host"]
 
 
 def test_the_endpoints_timeout_and_write_timeout_do_not_cut_it(stage):
@@ -104,20 +103,19 @@ def test_the_endpoints_timeout_and_write_timeout_do_not_cut_it(stage):
 
 def test_the_endpoints_timeout_is_for_the_head(stage):
     stage(lambda conn, _: conn.wait_end(10))
-    listener = stage.listen()
+    stage.listen()
     assert stage.answer.status == 504
-    assert listener
 
 
 def test_a_host_that_is_silent_for_too_long(stage):
-    stage(stream={"idle_timeout": "400ms"})
+    stage(stream={"idle_timeout": "1500ms"})
     listener = stage.listen()
     for _ in range(3):
-        time.sleep(0.25)
+        time.sleep(0.6)
         stage.source.say("data: x\n\n")
-        next_chunk(listener)
-    assert stage.source.left.wait(5)
-    with pytest.raises(AssertionError):
+        assert next_chunk(listener) == "data: x\n\n"
+    assert stage.source.left.wait(10)
+    with pytest.raises(Cut):
         next_chunk(listener)
     eventually(lambda: stage.metric("holdfast_streams") == 0)
 
@@ -160,15 +158,14 @@ def test_a_client_that_goes_away_ends_the_hosts_work_within_a_second(stage, make
         listener = stage.listen()
         left = stage.source.left
     else:
-        stage(silent)
-        stage.gateway  # the endpoint's timeout is 300 ms: this one is shorter
+        stage(silent, way_timeout="30s")
         listener = make.client(stage.gateway)
         listener.send_request("GET", "/events")
         eventually(lambda: stage.origin.requests)
     watch = Stopwatch()
     listener.reset() if how == "reset" else listener.close()
-    assert left.wait(5)
-    assert watch.seconds < 2
+    assert left.wait(10)
+    assert watch.awake < 2
     eventually(lambda: stage.metric("holdfast_streams") == 0)
 
 
@@ -236,7 +233,7 @@ def test_curl_without_a_buffer(stage):
         curl.kill()
         curl.wait()
         curl.stdout.close()
-    assert stage.source.left.wait(5)
+    assert stage.source.left.wait(10)
 
 
 def test_events_over_http2_each_at_once_with_comments_and_an_end_within_a_second(stage, make):
@@ -258,6 +255,6 @@ def test_events_over_http2_each_at_once_with_comments_and_an_end_within_a_second
     watch = Stopwatch()
     client.h2.reset_stream(1, 8)
     client.flush()
-    assert stage.source.left.wait(5)
-    assert watch.seconds < 2
+    assert stage.source.left.wait(10)
+    assert watch.awake < 2
     eventually(lambda: stage.metric("holdfast_streams") == 0)

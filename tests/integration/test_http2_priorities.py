@@ -41,6 +41,8 @@ class Stage:
             self.client.request(stream, f"/{stream}", fields=[("priority", priority)] if priority else [])
         for _ in range(len(requests) + 2):
             assert self.ready.acquire(timeout=10)
+        for stream in requests:  # heads have come, of bodies what is buffered is there
+            self.client.wait(h2.events.ResponseReceived, stream)
         self.client.poll(0.4)
 
     def order(self, streams):

@@ -5,7 +5,6 @@ limit is near the truth.
 
 SPDX-License-Identifier: Apache-2.0
 """
-import json
 import random
 import re
 import threading
@@ -13,20 +12,17 @@ import time
 
 import pytest
 import servers
+from admin import metrics_text, pool_of
 from configs import proxy
-from rawhttp import Client, fetch
+from rawhttp import Client
 from waiting import eventually
 
 CROWD, ROUNDS = 10, 9
 
 
-def pool_of(running):
-    return json.loads(fetch(running.addresses[-1], "/v1/pools").body)["hosts"][0]
-
-
 def reused_after_a_second(running):
     """Requests on connections that had been idle for over a second."""
-    text = fetch(running.addresses[-1], "/metrics").body.decode()
+    text = metrics_text(running)
 
     def of(series):
         return int(re.search(rf"^holdfast_upstream_idle_at_reuse_seconds_{series} (\d+)$", text, re.MULTILINE)[1])

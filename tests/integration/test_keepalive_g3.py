@@ -125,12 +125,12 @@ def test_53_by_default_the_client_is_told_to_go_on_at_once(front):
 def test_54_a_refusal_instead_of_continue(front, status):
     """The origin reads the body behind its refusal if one is sent: both connections must stay in step, or end."""
     upstream, running, client = front(by_path({"/x": lambda conn, _: conn.send(reply(b"no", status))}),
-                                      expect_continue_timeout="5s")
+                                      expect_continue_timeout="20s", timeout="30s")
     watch = Stopwatch()
     ask_to_continue(client, "/x")
     response = client.read_response()
     assert (response.status, response.body) == (int(status[:3]), b"no")
-    assert watch.seconds < 3
+    assert watch.awake < 3
     if response.says_close:
         assert client.ended()
     else:
@@ -194,7 +194,7 @@ def test_60_a_final_answer_stops_the_upload(front):
     client.send(b"POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 10485760\r\n\r\n" + b"a" * 65536)
     response = client.read_response()
     assert (response.status, response.body) == (413, b"too much")
-    assert watch.seconds < 3
+    assert watch.awake < 3
     assert upstream.connections[0].ended.wait(8), "the upstream connection stayed open"
     assert fetch(running.address).body == b"OK"
 

@@ -7,13 +7,12 @@ import socketserver
 import threading
 
 import pytest
+from admin import ADMIN
 from certificates import Authority
 from configs import backend, endpoint, service
 from rawhttp import fetch
 from test_send_proxy_protocol import read_header
 from tls_origin import TlsOrigin
-
-ADMIN = {"holdfast/admin": {"listen": "127.0.0.1:0"}}
 
 
 @pytest.fixture

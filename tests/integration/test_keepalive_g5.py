@@ -118,15 +118,17 @@ def test_lingering_is_bounded(make, sends):
     client = make.client(running)
     client.send(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
     assert client.read_response().says_close
-    watch = Stopwatch()
+    watch, sent = Stopwatch(), 0
     try:
         while metric(running, "holdfast_client_connections_closed_total") < 1 and watch.seconds < 10:
             client.send(b"x" * 100_000 if sends else b"")
+            sent += sends
             time.sleep(0.05)
     except OSError:
         pass
     eventually(lambda: metric(running, "holdfast_client_connections_closed_total") == 1, what="its end")
-    assert watch.seconds < (3 if sends else 8)
+    assert watch.awake < (3 if sends else 8)
+    assert sent < 12, "256 KiB are three of these, and what is under way"
     assert sends or watch.seconds > 1
 
 
@@ -139,7 +141,7 @@ def test_104_a_byte_a_second_ends_at_the_deadline(make):
         if not client.silent(0.3):
             break
     assert client.read_response().status == 408
-    assert 1.5 < watch.seconds < 7
+    assert watch.between(1.5, 7), watch
     assert client.ended()
     eventually(lambda: metric(running, 'holdfast_client_closes_total{reason="head_timeout",side="ours",listener="127.0.0.1:0"}') == 1,
                what="the ledger")
@@ -179,8 +181,12 @@ def test_109_a_request_at_the_last_moment_is_served(make):
     """Sent at the end of what was promised: it never meets a close."""
     running = watched(make, idle_timeout="1s")
     for early in (0.3, 0.1, 0.02, 0.0):
-        client = make.client(running)
-        assert client.get().status == 200
-        time.sleep(1.0 - early)
-        assert client.get().status == 200
+        for _ in range(4):
+            client, watch = make.client(running), Stopwatch()
+            assert client.get().status == 200
+            time.sleep(1.0 - early)
+            client.send_request("GET", "/")
+            if watch.seconds < 1.5:  # else the machine is too late for what was promised
+                break
+        assert client.read_final().status == 200
         client.close()

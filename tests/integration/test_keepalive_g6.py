@@ -5,16 +5,15 @@ SPDX-License-Identifier: Apache-2.0
 """
 import h2.events
 import pytest
+from admin import ADMIN, metrics
 from configs import forward_all, proxy, service
 from h2_servers import NodeH2
 from h2client import Client
 from origin import reply
 from rawhttp import fetch
-from tls_front import metrics
 from tls_origin import TlsOrigin
 from waiting import eventually
 
-ADMIN = {"holdfast/admin": {"listen": "127.0.0.1:0"}}
 PROTOCOL_ERROR = 1
 
 

@@ -11,8 +11,8 @@ import threading
 import time
 
 import pytest
-from certificates import Authority
 from configs import proxy
+from crowd import in_threads
 from origin import reply
 from rawhttp import Client
 from test_upstream_tls import TlsOrigin, pool_of, secured, trust
@@ -42,20 +42,13 @@ def test_165_an_idle_connection_has_one_taker(make, workers):
         conn.send(reply(request.path.encode()))
 
     def work(number):
+        paths = [f"/{number}-{i}" for i in range(150)]
         with Client(running.address) as client:
-            for i in range(150):
-                path = f"/{number}-{i}"
-                if client.get(path).body != path.encode():
-                    failures.append(path)
+            return [path for path in paths if client.get(path).body != path.encode()]
 
-    upstream, failures = make.origin(echo), []
+    upstream = make.origin(echo)
     running = limited(make, upstream, {"max_connections_per_host": 6, "queue_timeout": "20s"}, workers=workers)
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(10)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert (failures, doubles) == ([], [])
+    assert (in_threads(work, range(10)), doubles) == ([[]] * 10, [])
     assert len(upstream.requests) == 1500 and len(upstream.connections) <= 6
     pool = eventually(lambda: (now := pool_of(running))["idle"] == now["open"] and now, what="nothing lent any more")
     assert pool["reused"] + sum(pool["new_by"].values()) == 1500
@@ -69,17 +62,19 @@ def test_166_who_waits_is_served_in_order(make):
         gate.wait(20)
         conn.send(reply())
 
+    def wait_queue(count):
+        eventually(lambda: pool_of(running)["waiting"] == count, what=f"{count} waiting")
+
     upstream = make.origin(held)
-    running = limited(make, upstream, {"max_connections_per_host": 1, "queue_timeout": "15s"})
+    running = limited(make, upstream, {"max_connections_per_host": 1, "queue_timeout": "20s"})
     clients = [make.client(running) for _ in range(8)]
     for number, client in enumerate(clients):
         client.send_request("GET", f"/{number}")
-        if number == 0:
-            upstream.wait_requests(1)
-        time.sleep(0.05)
+        upstream.wait_requests(1)
+        wait_queue(number)
     clients[2].reset()
     clients[5].reset()
-    time.sleep(0.2)
+    wait_queue(5)
     gate.set()
     for number in (0, 1, 3, 4, 6, 7):
         assert clients[number].read_final().status == 200
@@ -88,25 +83,30 @@ def test_166_who_waits_is_served_in_order(make):
 
 
 class SlowConnection(TlsConnection):
-    """A handshake that takes a while."""
+    """A handshake that takes as long as the test wants."""
 
     def serve(self):
-        time.sleep(0.8)
+        self.origin.go_on.wait(20)
         super().serve()
 
 
 class SlowOrigin(TlsOrigin):
     connection_class = SlowConnection
 
+    def __init__(self, *arguments):
+        self.go_on = threading.Event()
+        super().__init__(*arguments)
 
-def test_167_a_dial_outlives_its_request(make, tmp_path):
-    authority = Authority(tmp_path / "authority")
-    upstream = make.stack.enter_context(SlowOrigin(authority.issue("server")))
+
+def test_167_a_dial_outlives_its_request(make, authority, certificate):
+    upstream = make.stack.enter_context(SlowOrigin(certificate))
     running = make.gateway(secured(upstream, trust(authority)))
     with Client(running.address) as client:
         client.send_request("GET", "/left")
-        time.sleep(0.2)
+        eventually(lambda: upstream.connections, what="the dial")
         client.reset()
+    running.wait_output(r"\| 499 \|")
+    upstream.go_on.set()
     eventually(lambda: pool_of(running)["idle"] == 1, what="the connection that nobody waits for any more")
     assert make.client(running).get("/next").status == 200
     assert [request.path for request in upstream.requests] == ["/next"]

@@ -10,12 +10,11 @@ import signal
 import socket
 
 import pytest
+from admin import ADMIN
 from configs import proxy
 from netlab import namespace, write_sysctl
 from rawhttp import fetch
 from waiting import eventually
-
-ADMIN = {"holdfast/admin": {"listen": "127.0.0.1:0"}}
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ and `closes` as {reason: "ours" or "peer", or a pair of counts (ours, peer)}. Wh
 which reasons may come beside it; the function goes on until stage.has(reason). A scenario gets a Stage: an origin, a gateway in front of it,
 and shorthands. SPDX-License-Identifier: Apache-2.0
 """
-import json
 import os
 import re
 import subprocess
@@ -15,8 +14,10 @@ import threading
 import time
 
 import pytest
+from admin import pool_of
 from certificates import Authority
 from configs import forward_all, service
+from crowd import Gate, at_once, in_threads
 from gateway import ROOT
 from h2_servers import NodeH2
 from nameserver import NameServer, find_dnsmasq
@@ -44,10 +45,10 @@ def meets(reason, beside):
 
 
 class Stage:
-    """The origin answers by path: /gate when `together` requests are inside, others as `handlers` say, else `OK`."""
+    """The origin answers by path as `handlers` say, else `OK`."""
 
     def __init__(self, make):
-        self.make, self.together, self.handlers = make, None, {}
+        self.make, self.handlers = make, {}
 
     def start(self, server=None, upstream=None, **root):
         self.origin = self.make.origin(self.answer)
@@ -57,8 +58,6 @@ class Stage:
         self.address, self.admin = self.gateway.address, self.gateway.addresses[-1]
 
     def answer(self, conn, request):
-        if request.path == "/gate":
-            self.together.wait()
         self.handlers.get(request.path, answers_ok)(conn, request)
 
     def get(self, target="/", method="GET", status=200, body=None):
@@ -66,13 +65,9 @@ class Stage:
 
     def together_now(self, count=2, method="GET"):
         """Requests that need a connection each, at the same time; all are idle again."""
-        self.together = threading.Barrier(count, timeout=20)
+        self.handlers["/gate"] = Gate(count)
         body = b"x" if method == "POST" else None
-        crowd = [threading.Thread(target=self.get, args=("/gate", method), kwargs={"body": body}) for _ in range(count)]
-        for thread in crowd:
-            thread.start()
-        for thread in crowd:
-            thread.join()
+        assert [response.status for response in at_once(self.address, count, "/gate", method, body)] == [200] * count
         self.wait_pool(active=0)
 
     def close_idle(self, count=1):
@@ -83,7 +78,7 @@ class Stage:
         eventually(lambda: self.pool()["closed_idle"] == before + count, what="the closes seen")
 
     def pool(self):
-        return json.loads(fetch(self.admin, "/v1/pools").body)["hosts"][0]
+        return pool_of(self.gateway)
 
     def has(self, reason):
         pool = self.pool()
@@ -112,7 +107,7 @@ def test_each_reason(make, reason):
     closes = dict(closes)
     assert reason in new or reason in closes, "a scenario that cannot fail"
     try:
-        eventually(lambda: (stage.pool()["new_by"], stage.pool()["closes"]) == (new, closes_in_full(closes)), 4)
+        eventually(lambda: (stage.pool()["new_by"], stage.pool()["closes"]) == (new, closes_in_full(closes)))
     except AssertionError:
         pool = stage.pool()
         assert (pool["new_by"], pool["closes"]) == (new, closes_in_full(closes)), "the ledger tells another story"
@@ -468,11 +463,11 @@ def http1_required(stage):
 def no_h2_stream(stage):
     speak_h2(stage, streams=1)
     stage.get()
-    held = threading.Thread(target=stage.get, args=("/hold?ms=500",))
-    held.start()
+    held = stage.make.client(stage.gateway)
+    held.send_request("GET", "/hold?ms=1000")
     stage.origin.wait_requests(1, "/hold")
     stage.get()
-    held.join()
+    assert held.read_final().body == b"held"
 
 
 @meets("yielded", beside={"cold", "pool_empty_burst", "no_h2_stream"})
@@ -480,11 +475,7 @@ def yielded(stage):
     """Two workers at a cap of one connection; clients come to both."""
     speak_h2(stage, max_connections_per_host=1, queue_timeout="10s")
     for _ in range(100):
-        crowd = [threading.Thread(target=stage.get, args=("/hold?ms=20",)) for _ in range(8)]
-        for one in crowd:
-            one.start()
-        for one in crowd:
-            one.join()
+        in_threads(stage.get, ["/hold?ms=20"] * 8)
         if stage.has("yielded"):
             break
 

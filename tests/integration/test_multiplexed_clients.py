@@ -10,15 +10,15 @@ import subprocess
 import threading
 
 import pytest
+from admin import ADMIN, metrics
 from configs import backend, endpoint, forward_all, service
 from origin import reply
 from rawhttp import fetch
 from test_websocket_clients import needs_python, python_server
-from tls_front import metrics, tls_block
+from tls_front import tls_block
 
 PROGRAMS = pathlib.Path(__file__).parent / "multiplexed"
 GO = {**os.environ, "GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOFLAGS": "", "CGO_ENABLED": "0", "GOTOOLCHAIN": "local"}
-ADMIN = {"holdfast/admin": {"listen": "127.0.0.1:0"}}
 
 
 @pytest.fixture(scope="module")

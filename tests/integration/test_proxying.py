@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 import pytest
 from configs import backend, endpoint, forward_all, proxy, service
+from crowd import in_threads
 from origin import answers, answers_ok, by_path, chunked, reply
 from rawhttp import Client, fetch
 
@@ -273,21 +274,13 @@ def test_many_clients_at_once_get_their_own_answers(make):
         conn.send(reply(request.target.encode() * 50))
 
     address = make.gateway(proxy(make.origin(handler), {"workers": 2})).address
-    wrong = []
 
     def run(number):
+        targets = [f"/{number}/{turn}" for turn in range(30)]
         with Client(address) as client:
-            for turn in range(30):
-                target = f"/{number}/{turn}"
-                if client.get(target).body != target.encode() * 50:
-                    wrong.append(target)
+            return [target for target in targets if client.get(target).body != target.encode() * 50]
 
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert wrong == []
+    assert in_threads(run, range(16)) == [[]] * 16
 
 
 def test_answers_ok_is_what_other_tests_rely_on(make):

@@ -5,7 +5,6 @@ uploads. A client must get its own answer whole, an error that the plan explains
 silence, another request's answer, or bytes that belong to none. HOLDFAST_WALK_SECONDS makes the walks longer (4).
 SPDX-License-Identifier: Apache-2.0
 """
-import json
 import os
 import random
 import re
@@ -14,8 +13,9 @@ import time
 from dataclasses import dataclass, field
 
 import pytest
+from admin import ADMIN, pool_of
 from configs import forward_all, service
-from rawhttp import BadAnswer, Cut, Silence, fetch
+from rawhttp import BadAnswer, Cut, Silence
 from waiting import eventually
 
 SECONDS = float(os.environ.get("HOLDFAST_WALK_SECONDS", "4"))
@@ -102,8 +102,8 @@ class Walk:
         self.seed, self.plans, self.lock, self.wrong, self.count = seed, {}, threading.Lock(), [], 0
         self.origin = make.origin(self.serve)
         self.gateway = make.gateway(service(
-            [forward_all(self.origin)], {"error_status": "precise", "workers": 2}, {"holdfast/admin": {"listen": "127.0.0.1:0"}},
-            timeout="2s", expect_continue_timeout="200ms"))
+            [forward_all(self.origin)], {"error_status": "precise", "workers": 2}, ADMIN, timeout="2s",
+            expect_continue_timeout="200ms"))
         self.make_client = make.client
         self.end = time.monotonic() + SECONDS
 
@@ -252,10 +252,7 @@ def test_every_client_gets_its_own_answer(make, seed, note):
         thread.join()
     assert not walk.wrong, walk.wrong[0]
 
-    def pool():
-        return json.loads(fetch(walk.gateway.addresses[-1], "/v1/pools").body)["hosts"][0]
-
-    eventually(lambda: pool()["active"] == pool()["dialing"] == 0, what="every upstream connection given back")
+    eventually(lambda: (pool := pool_of(walk.gateway))["active"] == pool["dialing"] == 0, what="every upstream connection given back")
     whole = sum(plan.seen != [] and plan.seen[-1][0] == plan.status for plan in walk.plans.values())
     assert whole > len(walk.plans) / 2, "hardly any request is answered"
     note(f"walk {seed}", f"{len(walk.plans)} requests, {whole} answered by the origin")

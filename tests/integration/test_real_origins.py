@@ -7,13 +7,12 @@ import pathlib
 import random
 import re
 import subprocess
-import time
 
 import pytest
 import servers
 from configs import proxy
 from gateway import release_binary_path
-from waiting import eventually
+from waiting import eventually, standstill
 
 SIZES = {"empty": 0, "small": 128, "page": 40_000, "large": 3_000_001}
 SERVERS = [servers.Nginx, servers.Apache, servers.Node, servers.HAProxy, servers.Python, servers.Python10]
@@ -155,8 +154,9 @@ def test_wrk(pair, note):
 
 @only(servers.Nginx, servers.Apache, servers.Node, servers.HAProxy, servers.Python)
 def test_sequential_requests_reuse_one_connection(pair):
-    time.sleep(0.2)  # what earlier tests asked for is logged by then
     before = len(pair.server.used_ports())
+    if before:  # until what earlier tests asked for is logged
+        before = eventually(lambda: standstill(lambda: len(pair.server.used_ports())), what="the end of earlier lines")
     through(pair, "GET", "/small", count=50)
     eventually(lambda: len(pair.server.used_ports()) >= before + 50, what="50 lines in the server's log")
     ports = pair.server.used_ports()[before:]

@@ -6,8 +6,8 @@ SPDX-License-Identifier: Apache-2.0
 import json
 
 from configs import forward_all, service
+from crowd import Gate, at_once
 from gateway import run_to_end
-from test_upstream_pool import Gate, at_once
 
 
 def test_seed_001_the_file_is_valid_as_it_stands(tmp_path):

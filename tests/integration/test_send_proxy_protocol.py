@@ -1,6 +1,5 @@
 """test_send_proxy_protocol.py: PROXY headers towards hosts (holdfast/upstream send_proxy_protocol): who the client is, on
 connections that no other client has. SPDX-License-Identifier: Apache-2.0"""
-import json
 import re
 import socket
 import socketserver
@@ -13,14 +12,13 @@ import h2.config
 import h2.connection
 import h2.events
 import pytest
+from admin import ADMIN, pool_of
 from configs import proxy
 from h2client import Client as Client2
-from rawhttp import fetch
 from servers import find_tool
 from waiting import eventually
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
-ADMIN = {"holdfast/admin": {"listen": "127.0.0.1:0"}}
 
 
 def exactly(stream, size):
@@ -110,10 +108,6 @@ def told():
 def gateway(make, upstream, version, server=None, root=None, **settings):
     settings = {"holdfast/upstream": {"send_proxy_protocol": version, **settings}}
     return make.gateway(proxy(upstream, server, {**ADMIN, **settings}, **(root or {})))
-
-
-def pool_of(running):
-    return json.loads(fetch(running.addresses[-1], "/v1/pools").body)["hosts"][0]
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])

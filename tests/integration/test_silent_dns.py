@@ -57,7 +57,7 @@ def test_dialer_timeout_bounds_the_lookup(make, silent):
     gateway = make.gateway(config(silent, 99, timeout="30s", dialer_timeout="300ms"))
     watch = Stopwatch()
     assert status_of(gateway.address) == 504
-    assert watch.seconds < 5
+    assert watch.awake < 5
     assert silent.questions > 0
 
 
@@ -66,7 +66,7 @@ def test_a_lookup_ends_without_a_dialer_timeout(make, silent):
     gateway = make.gateway(config(silent, 99, timeout="60s"))
     watch = Stopwatch()
     assert status_of(gateway.address) == 504
-    assert watch.seconds < 20
+    assert watch.awake < 20
 
 
 @pytest.mark.skipif(not find_dnsmasq(), reason="dnsmasq is not installed")
@@ -83,4 +83,4 @@ def test_a_server_that_comes_back_is_heard_soon(make):
         server.start(record)
         watch = Stopwatch()
         eventually(lambda: status_of(gateway.address) == 200, 15, "an answer")
-        assert watch.seconds < 12
+        assert watch.awake < 12

@@ -5,7 +5,6 @@ SPDX-License-Identifier: Apache-2.0
 from configs import forward_all, service
 from gateway import run_to_end
 from rawhttp import fetch
-from test_upstream_hosts import pool_of
 
 
 def config(urls, settings=None, backends=None, **root):

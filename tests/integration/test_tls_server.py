@@ -3,6 +3,7 @@
 
 SPDX-License-Identifier: Apache-2.0
 """
+import concurrent.futures
 import json
 import re
 import socket
@@ -163,8 +164,7 @@ def test_a_handshake_that_stalls_ends(make, certificate):
     running = make.gateway(secured(make.origin(), tls_block(certificate), {"handshake_timeout": "300ms"}))
     silent, half = make.client(running), make.client(running)
     half.send(b"\x16\x03\x01\x02\x00\x01\x00")
-    silent.ended()
-    half.ended()
+    assert silent.ended() and half.ended()
     assert failures(running, "timeout") == 2
 
 
@@ -174,16 +174,22 @@ def test_at_the_limit_of_handshakes_the_oldest_yields(make, authority, certifica
     time.sleep(0.2)
     client = connect(make, running, context_of(authority))
     assert client.get().status == 200
-    waiting[0].ended()
+    assert waiting[0].ended()
     assert failures(running, "crowded") == 1
     assert waiting[1].silent() and waiting[2].silent()
 
 
 def test_150_renegotiation_is_refused(make, certificate):
     running = make.gateway(secured(make.origin(), tls_block(certificate)))
-    out = subprocess.run(f"(sleep 0.5; echo R; sleep 1) | openssl s_client -tls1_2 -connect 127.0.0.1:{running.address[1]}",
-                         shell=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20, check=False).stdout
-    assert b"RENEGOTIATING" in out and b"no renegotiation" in out
+    with subprocess.Popen(["openssl", "s_client", "-tls1_2", "-connect", f"127.0.0.1:{running.address[1]}"], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace") as child:
+        told = iter(child.stdout.readline, "")
+        assert any("Verify return code" in line for line in told), "the handshake is done"
+        child.stdin.write("R\n")
+        child.stdin.flush()
+        assert any("RENEGOTIATING" in line for line in told)
+        assert any("no renegotiation" in line for line in told)
+        child.kill()
 
 
 def test_only_our_protocols_are_spoken(make, authority, certificate):
@@ -255,17 +261,16 @@ def test_handshakes_do_not_starve_open_connections(make, authority, certificate)
         while not stop.is_set():
             connect_once(running, context)
 
-    threads = [threading.Thread(target=shakes) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    try:
-        for _ in range(50):
-            assert client.get().status == 200
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
-    assert handshakes(running)[0] > 3
+    with concurrent.futures.ThreadPoolExecutor(3) as threads:
+        shaking = [threads.submit(shakes) for _ in range(3)]
+        try:
+            for _ in range(50):
+                assert client.get().status == 200
+            eventually(lambda: client.get().status == 200 and handshakes(running)[0] > 3, what="handshakes beside them")
+        finally:
+            stop.set()
+    for each in shaking:
+        each.result()
 
 
 def connect_once(running, context):

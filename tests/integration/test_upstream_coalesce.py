@@ -5,6 +5,7 @@ import json
 import random
 
 import pytest
+from admin import connections
 from certificates import Authority
 from configs import forward_all, service
 from h2_servers import NodeH2
@@ -37,7 +38,7 @@ class Two:
         return [note["session"] for note in self.origin.requests(path)]
 
     def rows(self):
-        return json.loads(fetch(self.gateway.addresses[-1], "/v1/conns").body)["connections"]
+        return connections(self.gateway)
 
     def pool(self, name):
         hosts = json.loads(fetch(self.gateway.addresses[-1], "/v1/pools").body)["hosts"]

@@ -2,15 +2,14 @@
 sent again, and that nothing runs twice. SPDX-License-Identifier: Apache-2.0
 """
 import concurrent.futures
-import json
 import random
 import re
 import subprocess
 import time
 
 import pytest
+from admin import ADMIN, connections, pool_of
 from configs import forward_all, proxy, service
-from gateway import release_binary_path
 from h2_servers import Nghttpd, NginxBehindUs, NginxH2, NodeH2
 from rawhttp import Client, fetch
 from servers import find_tool, let_others_read
@@ -18,7 +17,6 @@ from tls_origin import TlsOrigin
 from waiting import eventually
 from wsraw import CLOSE, TEXT, WebSocket, close, echoes
 
-ADMIN = {"holdfast/admin": {"listen": "127.0.0.1:0"}}
 
 pytestmark = pytest.mark.skipif(NodeH2.missing is not None, reason=str(NodeH2.missing))
 
@@ -53,10 +51,10 @@ class Stage:
             return list(crowd.map(lambda path: self.get(path, method, body), paths))
 
     def pool(self):
-        return json.loads(fetch(self.admin, "/v1/pools").body)["hosts"][0]
+        return pool_of(self.gateway)
 
     def conns(self):
-        return json.loads(fetch(self.admin, "/v1/conns").body)["connections"]
+        return connections(self.gateway)
 
     def metric(self, text):
         lines = fetch(self.admin, "/metrics").body.decode().splitlines()
@@ -125,7 +123,7 @@ def test_h2_alone_is_no_other(make, authority, certificate):
     origin = make.stack.enter_context(TlsOrigin(certificate))
     stage = Stage(make, origin, "h2", authority=authority)
     assert stage.get().status >= 500
-    assert origin.requests == [] if hasattr(origin, "requests") else True
+    assert origin.connections and origin.requests == []
 
 
 def test_heads_and_bodies_pass(make, node):

@@ -4,13 +4,13 @@ nothing is done twice that must not be.
 SPDX-License-Identifier: Apache-2.0
 """
 import collections
-import concurrent.futures
 import json
 import socket
 import time
 
 import pytest
 from configs import forward_all, service
+from crowd import at_once
 from origin import Origin, answers_ok, reply
 from rawhttp import fetch
 from waiting import eventually
@@ -181,7 +181,7 @@ def test_when_all_hosts_are_sick_the_answer_comes_soon(make):
 
 def test_a_stalled_host_is_left_alone_after_three_timeouts(make):
     stalled, good = make.origin(stalls), make.origin(answers_ok)
-    gateway = make.gateway(hosts([stalled.url, good.url], {"balance": "round_robin"}, admin=True, timeout="400ms"))
+    gateway = make.gateway(hosts([stalled.url, good.url], {"balance": "round_robin"}, admin=True, timeout="1s"))
     statuses = [fetch(gateway.address, f"/{i}").status for i in range(7)]
     assert statuses.count(504) == 3, statuses
     assert pool_of(gateway, stalled.url)["health"] == "resting"
@@ -199,9 +199,8 @@ def test_closing_kept_connections_does_not_make_a_host_sick(make):
     assert [pool_of(gateway, url)["ejections"] for url in urls] == [0, 0]
 
 
-def at_once(address, count):
-    with concurrent.futures.ThreadPoolExecutor(count) as threads:
-        return [answer.result().status for answer in [threads.submit(fetch, address) for _ in range(count)]]
+def statuses_at_once(address, count):
+    return [response.status for response in at_once(address, count)]
 
 
 def test_a_rolling_restart_of_hosts_ejects_no_healthy_one(make):
@@ -214,13 +213,13 @@ def test_a_rolling_restart_of_hosts_ejects_no_healthy_one(make):
 
     origins = [make.origin(slow) for _ in range(2)]
     gateway = make.gateway(hosts([each.url for each in origins], {"balance": "round_robin", "eject_after": 1}, admin=True, timeout="10s"))
-    assert at_once(gateway.address, 40) == [200] * 40
+    assert statuses_at_once(gateway.address, 40) == [200] * 40
     for i, each in enumerate(origins):
         healthy = origins[1 - i]
         before = pool_of(gateway, healthy.url)["ejections"]
         each.close()
         origins[i] = make.stack.enter_context(Origin(slow, each.address))
         for _ in range(3):
-            assert at_once(gateway.address, 20) == [200] * 20
+            assert statuses_at_once(gateway.address, 20) == [200] * 20
         assert pool_of(gateway, healthy.url)["ejections"] == before
-        eventually(lambda: pool_of(gateway, origins[i].url)["health"] == "in_use" or not at_once(gateway.address, 2), what="in use again")
+        eventually(lambda: pool_of(gateway, origins[i].url)["health"] == "in_use" or not statuses_at_once(gateway.address, 2), what="in use again")

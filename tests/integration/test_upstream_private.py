@@ -1,14 +1,11 @@
 """test_upstream_private.py: connections that authenticate a user (NTLM, Negotiate) serve one client connection alone
 (case 98 of the keep-alive matrix; RFC 4559 6). SPDX-License-Identifier: Apache-2.0"""
-import json
-
 import pytest
+from admin import ADMIN, pool_of
 from configs import proxy
 from origin import reply
 from rawhttp import fetch
 from waiting import eventually
-
-ADMIN = {"holdfast/admin": {"listen": "127.0.0.1:0"}}
 
 
 class Ntlm:
@@ -33,10 +30,6 @@ def log_in(client, user, scheme="NTLM"):
     assert client.get().status == 401
     assert client.get(fields=[("Authorization", f"{scheme} hello")]).status == 401
     assert client.get(fields=[("Authorization", f"{scheme} user={user}")]).body == user.encode()
-
-
-def pool_of(running):
-    return json.loads(fetch(running.addresses[-1], "/v1/pools").body)["hosts"][0]
 
 
 @pytest.mark.parametrize("scheme", ["NTLM", "Negotiate"])

@@ -9,6 +9,7 @@ import time
 
 import pytest
 import servers
+from admin import ADMIN, pool_of
 from busy_origin import BusyOrigin
 from certificates import Authority
 from configs import backend, endpoint, proxy, service
@@ -17,7 +18,6 @@ from rawhttp import Client, fetch
 from tls_origin import TlsOrigin
 from waiting import Stopwatch, eventually
 
-ADMIN = {"holdfast/admin": {"listen": "127.0.0.1:0"}}
 VERSIONS = ["TLS12", "TLS13"]
 
 
@@ -36,10 +36,6 @@ def trust(authority, **keys):
 
 def secured(upstream, client_tls, extra=None, **root):
     return proxy(upstream, None, {**ADMIN, **(extra or {})}, client_tls=client_tls, **root)
-
-
-def pool_of(running):
-    return json.loads(fetch(running.addresses[-1], "/v1/pools").body)["hosts"][0]
 
 
 def end_all(upstream):

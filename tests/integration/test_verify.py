@@ -10,7 +10,7 @@ import pytest
 import servers
 from certificates import Authority
 from gateway import run_to_end
-from test_commands import BuiltInOrigin, free_port
+from test_commands import BuiltInOrigin
 from tls_origin import TlsOrigin
 
 
@@ -115,7 +115,7 @@ class TestOrigin:
 
 class TestCannotTell:
     def test_nobody_listens(self):
-        code, out, err = run_to_end(["verify", f"http://127.0.0.1:{free_port()}/"])
+        code, out, err = run_to_end(["verify", f"http://127.0.0.1:{servers.free_port()}/"])
         assert code == 2 and not out and "refused" in err
 
     def test_no_such_name(self):

@@ -7,6 +7,7 @@ import re
 import h2.events
 import h2.settings
 import pytest
+from admin import ADMIN
 from configs import forward_all, service
 from h2client import Client
 from origin import reply
@@ -14,7 +15,6 @@ from rawhttp import fetch
 from waiting import eventually
 from wsraw import BINARY, CLOSE, KEY, PING, PONG, TEXT, Frames, accept, close, echoes, grant, masked
 
-ADMIN = {"holdfast/admin": {"listen": "127.0.0.1:0"}}
 CONNECT = h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL
 
 
@@ -323,7 +323,7 @@ def test_streams_of_one_address_have_a_limit(stage):
 
 
 def test_heartbeats_ask_the_client_too(stage):
-    stage(stream={"heartbeat": "200ms", "heartbeat_timeout": "400ms"})
+    stage(stream={"heartbeat": "200ms", "heartbeat_timeout": "2s"})
     ws = Tunnel(stage.client, 1)
     opcode, payload = ws.next()
     assert opcode == PING

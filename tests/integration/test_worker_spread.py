@@ -2,11 +2,11 @@
 import re
 import socket
 
+from admin import ADMIN
 from configs import proxy, service
 from rawhttp import fetch
 from waiting import eventually
 
-ADMIN = {"holdfast/admin": {"listen": "127.0.0.1:0"}}
 REQUEST = b"GET /__health HTTP/1.1\r\nHost: a\r\n\r\n"
 
 

@@ -81,6 +81,7 @@ def test_each_wrong_type_is_told_at_its_place(schema, tmp_path, place):
 def test_each_wrong_name_gets_a_suggestion(schema, tmp_path, place):
     names = [name for name in keys_at(schema, PLACES[place]) if len(name) > 4 and not name.startswith("$")]
     wrong = {name[:2] + name[3:]: name for name in names}
+    assert len(wrong) > 1
     told = {problem["text"].rsplit('"', 2)[1]: problem["hint"] or "" for problem in problems(tmp_path, put(place, dict.fromkeys(wrong, 1)))
             if "unknown key" in problem["text"]}
     assert {name for name, right in wrong.items() if right not in told.get(name, "")} == set()

@@ -2,13 +2,12 @@
 
 SPDX-License-Identifier: Apache-2.0
 """
-import re
 import ssl
 import subprocess
 
 import rawhttp
+from admin import ADMIN, metrics
 from configs import proxy
-from rawhttp import fetch
 
 VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 
@@ -21,7 +20,7 @@ def tls_block(*certificates, **keys):
 
 def secured(upstream, tls, tuning=None, server=None):
     """A plain reverse proxy over TLS, with an admin listener."""
-    extra = {"holdfast/admin": {"listen": "127.0.0.1:0"}, "holdfast/tls": tuning or {}}
+    extra = {**ADMIN, "holdfast/tls": tuning or {}}
     return proxy(upstream, server, extra, tls=tls)
 
 
@@ -59,12 +58,6 @@ def s_client(running, *arguments, text="", seconds=20):
     done = subprocess.run(command, input=text.encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           timeout=seconds, check=False)
     return done.stdout.decode(errors="replace").replace("CN = ", "CN=")
-
-
-def metrics(running):
-    """Samples of /metrics: {'name{labels}': number}."""
-    text = fetch(running.addresses[-1], "/metrics").body.decode()
-    return {name: float(number) for name, number in re.findall(r"^([^#\s]\S*(?: \S+=\S+)*) (\S+)$", text, re.M)}
 
 
 def handshakes(running):
