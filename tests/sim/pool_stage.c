@@ -56,11 +56,8 @@ struct host_totals pool_stage_totals(const struct pool_stage *stage)
 
 struct http_head pool_stage_head(const struct pool_stage *stage, struct str method, struct str path)
 {
-    return (struct http_head){.method = method,
-                              .authority = stage->host->authority,
-                              .path = path,
-                              .version_minor = 1,
-                              .announced_bytes = -1};
+    return (struct http_head){
+        .method = method, .authority = stage->host->authority, .path = path, .version_minor = 1, .announced_bytes = -1};
 }
 
 bool pool_stage_answer(struct stream *stream)

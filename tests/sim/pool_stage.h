@@ -21,7 +21,7 @@ struct pool_stage {
 
 void pool_stage_open(struct pool_stage *stage, uint64_t seed, void (*accept)(struct task *));
 
-/* Ends the pool; what was opened has been closed. Then the test closes the origin's streams and forgets its own tasks. */
+/* Ends the pool: what was opened is closed. Then the test closes the origin's streams, and forgets its own tasks. */
 void pool_stage_end_pool(struct pool_stage *stage);
 void pool_stage_close(struct pool_stage *stage);
 

@@ -77,7 +77,8 @@ static void run_fetch(struct task *task)
 
 static void ask(struct g4 *g4, const char *method)
 {
-    struct fetch_options options = {.pool = g4->stage.pool, .host = g4->stage.host, .transport = &g4->stage.transport, .head = &g4->head};
+    struct fetch_options options = {
+        .pool = g4->stage.pool, .host = g4->stage.host, .transport = &g4->stage.transport, .head = &g4->head};
 
     fetch_end(g4->fetch, HTTP_CANCEL_GONE);
     g4->head = pool_stage_head(&g4->stage, str_from(method), STR("/x"));
@@ -211,10 +212,10 @@ static uint64_t learn_five_seconds(struct g4 *g4)
         idle_limit_survived(g4->stage.host->idle_limit, &(struct idle_end){.idle_ns = 4500 * SIM_MS, .requests = 1});
     for (unsigned i = 1; i <= 5; i++)
         (void)idle_limit_closed(g4->stage.host->idle_limit, &(struct idle_end){.now_ns = i * 100 * SIM_SECOND,
-                                                                         .idle_ns = 5 * SIM_SECOND,
-                                                                         .age_ns = i * 10 * SIM_SECOND,
-                                                                         .requests = i,
-                                                                         .idle_conns = 100});
+                                                                               .idle_ns = 5 * SIM_SECOND,
+                                                                               .age_ns = i * 10 * SIM_SECOND,
+                                                                               .requests = i,
+                                                                               .idle_conns = 100});
     idle_limit_view(g4->stage.host->idle_limit, &view);
     CHECK_EQ(view.learned_ns, 5 * SIM_SECOND);
     return view.learned_ns - view.margin_ns;

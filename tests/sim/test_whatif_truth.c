@@ -160,7 +160,8 @@ static void run_caller(struct task *task)
 static void call(struct play *play, uint64_t takes_ns)
 {
     struct caller *caller = play->callers;
-    struct fetch_options options = {.pool = play->stage.pool, .host = play->stage.host, .transport = &play->stage.transport};
+    struct fetch_options options = {
+        .pool = play->stage.pool, .host = play->stage.host, .transport = &play->stage.transport};
 
     while (caller->arena) {
         caller++;
@@ -170,8 +171,8 @@ static void call(struct play *play, uint64_t takes_ns)
     caller->task.run = run_caller;
     caller->arena = arena_new(NULL, SIZE_MAX);
     caller->answer = NULL;
-    caller->head = pool_stage_head(&play->stage, STR("GET"),
-                                   arena_format(caller->arena, "/%llu", (unsigned long long)takes_ns));
+    caller->head =
+        pool_stage_head(&play->stage, STR("GET"), arena_format(caller->arena, "/%llu", (unsigned long long)takes_ns));
     options.head = &caller->head;
     caller->fetch = fetch_start(caller->arena, &options, &caller->task);
     CHECK(caller->fetch != NULL);

@@ -13,8 +13,8 @@ static void open_extended(struct h1_stage *stage)
 
     rules = h2_rules_default;
     rules.tunnels = true;
-    options = (struct http_conn_options){.h2 = &rules, .read_timeout_ns = SECONDS, .write_timeout_ns = SECONDS,
-                                         .body_gap_ns = SECONDS};
+    options = (struct http_conn_options){
+        .h2 = &rules, .read_timeout_ns = SECONDS, .write_timeout_ns = SECONDS, .body_gap_ns = SECONDS};
     h2_stage_open(stage, &options);
 }
 
@@ -22,8 +22,11 @@ static void open_extended(struct h1_stage *stage)
 static void check_upgrade(const char *lines, bool at_once)
 {
     struct http_field accept = {STR("Sec-WebSocket-Accept"), STR("x"), HEADER_OTHER};
-    struct http_head granted = {.status = 101, .version_minor = 1, .protocol = STR("websocket"),
-                                .headers = {&accept, 1, 1}, .announced_bytes = -1};
+    struct http_head granted = {.status = 101,
+                                .version_minor = 1,
+                                .protocol = STR("websocket"),
+                                .headers = {&accept, 1, 1},
+                                .announced_bytes = -1};
     struct wire wire = wire_new();
     struct h1_stage stage;
     enum io io;
@@ -116,8 +119,8 @@ TEST(h2_extended_connect_may_be_refused)
     open_extended(&stage);
     for (uint32_t id = 1; id < 5; id += 2) {
         h2_ask(&stage, 0, id,
-                        id == 1 ? ":method: CONNECT\n:protocol: websocket" CONNECT
-                                : ":method: CONNECT\n:protocol: connect-udp" CONNECT);
+               id == 1 ? ":method: CONNECT\n:protocol: websocket" CONNECT
+                       : ":method: CONNECT\n:protocol: connect-udp" CONNECT);
         stage_take(&stage);
         CHECK_STR(stage.head->method, id == 1 ? STR("GET") : STR("CONNECT"));
         CHECK_EQ(http_send_head(stage.stream, &no, true, &stage.err), IO_OK);

@@ -51,7 +51,7 @@ void stage_turns(struct shared_stage *stage)
 }
 
 void far_say_with(struct shared_stage *stage, unsigned conn, uint8_t type, uint8_t flags, const uint8_t *payload,
-                     uint8_t len)
+                  uint8_t len)
 {
     uint8_t bytes[64] = {0, 0, len, type, flags};
     struct iovec part = {.iov_base = bytes, .iov_len = (size_t)HEADER_BYTES + len};

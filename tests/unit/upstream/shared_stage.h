@@ -30,7 +30,7 @@ struct host_totals stage_totals(const struct shared_stage *stage);
 
 /* What the host says on one of its connections, and a few turns. */
 void far_say_with(struct shared_stage *stage, unsigned conn, uint8_t type, uint8_t flags, const uint8_t *payload,
-                     uint8_t len);
+                  uint8_t len);
 void far_say(struct shared_stage *stage, unsigned conn, uint8_t type, const uint8_t *payload, uint8_t len);
 void far_allow(struct shared_stage *stage, unsigned conn, uint8_t streams);
 void far_go_away(struct shared_stage *stage, unsigned conn);

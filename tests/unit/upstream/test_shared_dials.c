@@ -1,5 +1,5 @@
-/* test_shared_dials.c: requests that join the dials of others, as many as the connection will carry, and what becomes of
- * them when a dial fails, or when the host chose HTTP/1. SPDX-License-Identifier: Apache-2.0 */
+/* test_shared_dials.c: requests that join the dials of others, as many as the connection will carry, and what becomes
+ * of them when a dial fails, or when the host chose HTTP/1. SPDX-License-Identifier: Apache-2.0 */
 #include "shared_stage.h"
 
 static void run_nothing(struct task *task)
