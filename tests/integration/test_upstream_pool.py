@@ -2,12 +2,12 @@
 
 SPDX-License-Identifier: Apache-2.0
 """
-import json
 import signal
 import threading
 import time
 
 import pytest
+from admin import pool_of
 from configs import forward_all, proxy, service
 from crowd import Gate, at_once
 from origin import Origin, answers, answers_ok, by_path, reply
@@ -99,8 +99,8 @@ def test_the_ledger_explains_every_new_connection_and_every_close(make):
         assert fetch(running.address, target).status == 200
     upstream.connections[-1].close()
     admin = running.addresses[-1]
-    eventually(lambda: json.loads(fetch(admin, "/v1/pools").body)["hosts"][0]["closed_idle"] == 1)
-    pool = json.loads(fetch(admin, "/v1/pools").body)["hosts"][0]
+    eventually(lambda: pool_of(running)["closed_idle"] == 1 and "peer_close_idle" in pool_of(running)["closes"])
+    pool = pool_of(running)
     assert pool["new_by"] == {"cold": 1, "peer_close_announced": 1}
     assert pool["closes"] == {"peer_close_idle": {"ours": 0, "peer": 1}, "peer_close_announced": {"ours": 0, "peer": 1}}
     assert (pool["new"], pool["reused"], pool["resends_by"]) == (2, 2, {})

@@ -245,8 +245,8 @@ def test_95_a_goodbye_while_idle_is_a_close(make, tls_origin, authority, version
     running = make.gateway(secured(upstream, trust(authority)))
     assert fetch(running.address).status == 200
     threading.Thread(target=upstream.connections[0].say_goodbye, daemon=True).start()
-    eventually(lambda: pool_of(running)["closed_idle"] == 1)
-    assert pool_of(running)["closes"] == {"peer_close_idle": {"ours": 0, "peer": 1}}
+    eventually(lambda: pool_of(running)["closes"] == {"peer_close_idle": {"ours": 0, "peer": 1}})
+    assert pool_of(running)["closed_idle"] == 1
     assert fetch(running.address).status == 200
 
 
