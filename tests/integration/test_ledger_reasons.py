@@ -14,7 +14,7 @@ import threading
 import time
 
 import pytest
-from admin import pool_of
+from admin import ADMIN, pool_of
 from certificates import Authority
 from configs import forward_all, service
 from crowd import Gate, at_once, in_threads
@@ -52,7 +52,7 @@ class Stage:
 
     def start(self, server=None, upstream=None, **root):
         self.origin = self.make.origin(self.answer)
-        extra = {"holdfast/admin": {"listen": "127.0.0.1:0"}, "holdfast/upstream": upstream or {}}
+        extra = {**ADMIN, "holdfast/upstream": upstream or {}}
         config = service([forward_all(self.origin)], {"error_status": "precise", **(server or {})}, extra, **root)
         self.gateway = self.make.gateway(config)
         self.address, self.admin = self.gateway.address, self.gateway.addresses[-1]
@@ -297,7 +297,7 @@ def pressure_fd(stage):
     """Near the end of the descriptors, a dial to one host takes the place of an idle connection to another."""
     other = stage.make.origin()
     stage.origin = stage.make.origin(stage.answer)
-    extra = {"holdfast/admin": {"listen": "127.0.0.1:0"}}
+    extra = ADMIN
     config = service([forward_all(stage.origin, "/a/*"), forward_all(other, "/b/*")], extra=extra)
     stage.gateway = stage.make.gateway(config, open_files=96)
     stage.address, stage.admin = stage.gateway.address, stage.gateway.addresses[-1]
@@ -318,7 +318,7 @@ def middlebox(stage):
     stage.make.stack.enter_context(Relay(forget_after=1.0))
     stage.origin = stage.make.origin(stage.answer, (Relay.NEAR, 0))
     url = f"http://{Relay.FAR}:{stage.origin.address[1]}"
-    extra = {"holdfast/admin": {"listen": "127.0.0.1:0"}, "holdfast/upstream": {"idle_timeout": "60s"}}
+    extra = {**ADMIN, "holdfast/upstream": {"idle_timeout": "60s"}}
     stage.gateway = stage.make.gateway(service([forward_all(url)], extra=extra))
     stage.address, stage.admin = stage.gateway.address, stage.gateway.addresses[-1]
     stage.get()
@@ -326,21 +326,26 @@ def middlebox(stage):
     stage.get()
 
 
-@covers("address_gone", new={"cold": 1, "address_gone": 1}, closes={"address_gone": "ours"})
-def address_gone(stage):
-    """The host's name leads to another address: what is idle at the old one goes."""
+def start_by_name(stage):
+    """A gateway whose host is named.test, at 127.0.0.2 so far; the origin at 127.0.0.3, and the server of names."""
     if not find_dnsmasq():
         pytest.skip("dnsmasq is not installed")
     stage.origin = stage.make.origin(stage.answer, ("127.0.0.2", 0))
     port = stage.origin.address[1]
     other = stage.make.origin(stage.answer, ("127.0.0.3", port))
-    names = stage.make.stack.enter_context(NameServer("host-record=moving.test,127.0.0.2"))
-    extra = {"holdfast/admin": {"listen": "127.0.0.1:0"}, "holdfast/upstream": {"idle_timeout": "60s"}}
-    config = service([forward_all(f"http://moving.test:{port}")], {"resolver": names.address}, extra)
-    stage.gateway = stage.make.gateway(config)
+    names = stage.make.stack.enter_context(NameServer("host-record=named.test,127.0.0.2"))
+    extra = {**ADMIN, "holdfast/upstream": {"idle_timeout": "60s"}}
+    stage.gateway = stage.make.gateway(service([forward_all(f"http://named.test:{port}")], {"resolver": names.address}, extra))
     stage.address, stage.admin = stage.gateway.address, stage.gateway.addresses[-1]
+    return other, names
+
+
+@covers("address_gone", new={"cold": 1, "address_gone": 1}, closes={"address_gone": "ours"})
+def address_gone(stage):
+    """The host's name leads to another address: what is idle at the old one goes."""
+    other, names = start_by_name(stage)
     stage.get()
-    names.start("host-record=moving.test,127.0.0.3")
+    names.start("host-record=named.test,127.0.0.3")
     stage.origin.wait_open(0, 20)
     stage.wait_pool(idle=0)
     stage.get()
@@ -350,19 +355,10 @@ def address_gone(stage):
 @covers("rebalanced", new={"cold": 1, "pool_empty_burst": 2, "rebalanced": 2}, closes={"rebalanced": (2, 0)})
 def rebalanced(stage):
     """The host's name leads to a second address, too: without requests one connection is left of three."""
-    if not find_dnsmasq():
-        pytest.skip("dnsmasq is not installed")
-    stage.origin = stage.make.origin(stage.answer, ("127.0.0.2", 0))
-    port = stage.origin.address[1]
-    other = stage.make.origin(stage.answer, ("127.0.0.3", port))
-    names = stage.make.stack.enter_context(NameServer("host-record=wide.test,127.0.0.2"))
-    extra = {"holdfast/admin": {"listen": "127.0.0.1:0"}, "holdfast/upstream": {"idle_timeout": "60s"}}
-    config = service([forward_all(f"http://wide.test:{port}")], {"resolver": names.address}, extra)
-    stage.gateway = stage.make.gateway(config)
-    stage.address, stage.admin = stage.gateway.address, stage.gateway.addresses[-1]
+    other, names = start_by_name(stage)
     stage.get()
     stage.together_now(3)
-    names.start("host-record=wide.test,127.0.0.2", "host-record=wide.test,127.0.0.3")
+    names.start("host-record=named.test,127.0.0.2", "host-record=named.test,127.0.0.3")
     stage.origin.wait_open(1, 20)
     stage.wait_pool(idle=1)
     stage.together_now(3)
@@ -436,7 +432,7 @@ def speak_h2(stage, streams=0, authority=None, **upstream):
     """In cleartext, or by ALPN with a certificate of the authority."""
     certificate = authority.issue("server") if authority else None
     stage.origin = stage.make.stack.enter_context(NodeH2(stage.make.directory / "node", None, certificate, streams))
-    extra = {"holdfast/admin": {"listen": "127.0.0.1:0"},
+    extra = {**ADMIN,
              "holdfast/upstream": {"protocol": "auto" if authority else "h2c", **upstream}}
     workers = {"workers": 2} if upstream else {}
     root = {"client_tls": {"ca_certs": [str(authority.certificate)], "min_version": "TLS12"}} if authority else {}
@@ -487,7 +483,7 @@ def tunnel(stage):
     stage.origin = stage.make.origin(stage.answer)
     way = forward_all(stage.origin)
     way["backend"][0]["extra_config"] = {"holdfast/upstream": {"class": "tunnel"}}
-    stage.gateway = stage.make.gateway(service([way], extra={"holdfast/admin": {"listen": "127.0.0.1:0"}}))
+    stage.gateway = stage.make.gateway(service([way], extra=ADMIN))
     stage.address, stage.admin = stage.gateway.address, stage.gateway.addresses[-1]
     with WebSocket(stage.address, "/chat") as ws:
         ws.say(CLOSE, close(1000))
