@@ -218,7 +218,7 @@ TEST(h2_a_reset_does_not_overtake_what_was_answered)
     struct h1_stage stage;
 
     h2_stage_open(&stage, NULL);
-    get(&stage, 1, "GET /");
+    h2_ask(&stage, END_STREAM, 1, "GET /");
     stage_accept(&stage);
     stage_head(&stage);
     CHECK_EQ(http_send_head(stage.stream, &head, false, &stage.err), IO_OK);
