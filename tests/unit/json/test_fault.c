@@ -52,7 +52,7 @@ static const struct fault_case cases[] = {
     AT("\"a\nb\"", 2, "invalid character '\\n' in string literal",
        "a control character in a string is written as an escape: \\n, \\t, \\u00XX"),
     AT("\"\\q\"", 2, "invalid character 'q' in string escape code",
-       "no such escape; there are \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX"),
+       "no such escape; there are \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\uHHHH"),
     AT("\"\\u12x4\"", 5, "invalid character 'x' in \\u hexadecimal character escape",
        "\\u takes four hexadecimal digits"),
     AT("\"\\ud800x\"", 1, "invalid character '\\\\' in \\u hexadecimal character escape",
