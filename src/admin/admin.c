@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "admin/admin.h"
 
+#include "admin/caller.h"
 #include "admin/conns.h"
 #include "admin/conservation.h"
 #include "admin/pages.h"
@@ -62,16 +63,20 @@ static void visitor_close(struct visitor *visitor)
     free(visitor);
 }
 
-static struct str path_of(const struct http_head *request)
+/* False: the page is made, and refuses. */
+static bool admit(const struct visitor *visitor, struct page *page)
 {
-    return str_first(request->path, str_find_char(request->path, '?'));
+    if (caller_names_us(&visitor->admin->view, visitor->request))
+        return true;
+    page_refuse_name(page);
+    return false;
 }
 
 /* A page that workers must be asked for is under way from here. False: the page is made, and refuses. */
 static bool ask_workers(struct visitor *visitor, struct page *page)
 {
     const struct http_head *request = visitor->request;
-    struct str query = str_from_offset(request->path, path_of(request).len);
+    struct str query = str_from_offset(request->path, page_path(request).len);
     const char *problem = NULL;
     struct inquiry_options options = {
         .view = &visitor->admin->view,
@@ -118,7 +123,7 @@ static enum io make_page(struct visitor *visitor, struct page *page, struct erro
             page_refuse(page);
             return IO_OK;
         }
-        if (io != IO_OK || !ask_workers(visitor, page))
+        if (io != IO_OK || !admit(visitor, page) || !ask_workers(visitor, page))
             return io;
     }
     if (visitor->inquiry)
@@ -254,6 +259,7 @@ struct admin *admin_new(struct loop *loop, const struct addr *addr, const struct
     }
     admin->loop = loop;
     admin->view = *view;
+    admin->view.own_names = caller_must_name_us(addr, view->generation);
     admin->view.conservation = conservation_new(); /* without memory nobody checks */
     admin->task.run = run_admin;
     admin->started_ns = loop_now_ns(loop);

@@ -16,6 +16,7 @@ struct admin_view {
     const bool *draining;
     uint64_t overflows_at_start;       /* of accept queues, as the kernel counts them */
     struct conservation *conservation; /* set by admin_new; NULL: nobody checks */
+    bool own_names;                    /* set by admin_new: caller_names_us decides */
     struct task *drain;                /* woken on the admin's loop by POST /v1/drain; NULL: nobody can drain */
 };
 

@@ -3,13 +3,14 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "admin/pages.h"
 
+#include "admin/caller.h"
 #include "admin/conservation.h"
 #include "admin/live.h"
+#include "admin/members.h"
 #include "admin/metrics.h"
 #include "admin/reuse.h"
 #include "admin/totals.h"
 #include "base/assert.h"
-#include "gateway/admin_token.h"
 #include "upstream/resend.h"
 
 #include "json/write.h"
@@ -44,16 +45,6 @@ static void make_status(struct json_writer *writer, const struct admin_view *vie
     json_write_raw(writer, *view->draining ? STR(",\"draining\":true}\n") : STR(",\"draining\":false}\n"));
 }
 
-/* The name of an object's next member. */
-static void write_name(struct json_writer *writer, bool *first, const char *name)
-{
-    if (!*first)
-        json_write_raw(writer, STR(","));
-    *first = false;
-    json_write_string(writer, str_from(name));
-    json_write_raw(writer, STR(":"));
-}
-
 static void write_new_by(struct json_writer *writer, const struct host_totals *totals)
 {
     bool first = true;
@@ -62,8 +53,7 @@ static void write_new_by(struct json_writer *writer, const struct host_totals *t
     for (int reason = 0; reason < REASONS; reason++) {
         if (totals->new_by[reason] == 0)
             continue;
-        write_name(writer, &first, reason_name((enum reason)reason));
-        json_write_u64(writer, totals->new_by[reason]);
+        member_u64(writer, &first, reason_name((enum reason)reason), totals->new_by[reason]);
     }
     json_write_raw(writer, STR("}"));
 }
@@ -78,7 +68,7 @@ static void write_closes(struct json_writer *writer, const struct host_totals *t
 
         if (sides[SIDE_OURS] == 0 && sides[SIDE_PEER] == 0)
             continue;
-        write_name(writer, &first, reason_name((enum reason)reason));
+        member_name(writer, &first, reason_name((enum reason)reason));
         json_write_raw(writer, STR("{\"ours\":"));
         json_write_u64(writer, sides[SIDE_OURS]);
         write_member(writer, "peer", sides[SIDE_PEER]);
@@ -95,8 +85,7 @@ static void write_resends_by(struct json_writer *writer, const struct host_total
     for (int rung = 0; rung < RESEND_COUNT; rung++) {
         if (totals->resends_by[rung] == 0)
             continue;
-        write_name(writer, &first, resend_name((enum resend)rung));
-        json_write_u64(writer, totals->resends_by[rung]);
+        member_u64(writer, &first, resend_name((enum resend)rung), totals->resends_by[rung]);
     }
     json_write_raw(writer, STR("}"));
 }
@@ -109,8 +98,7 @@ static void write_refused_by(struct json_writer *writer, const struct host_total
     for (int refusal = 0; refusal < REFUSALS; refusal++) {
         if (totals->refused_by[refusal] == 0)
             continue;
-        write_name(writer, &first, resend_refusal_name((enum resend_refusal)refusal));
-        json_write_u64(writer, totals->refused_by[refusal]);
+        member_u64(writer, &first, resend_refusal_name((enum resend_refusal)refusal), totals->refused_by[refusal]);
     }
     json_write_raw(writer, STR("}"));
 }
@@ -249,7 +237,7 @@ static const struct {
     {STR_INIT("/readyz"), STR_INIT("text/plain; charset=utf-8"), make_ok},
 };
 
-static struct str path_of(const struct http_head *request)
+struct str page_path(const struct http_head *request)
 {
     return str_first(request->path, str_find_char(request->path, '?'));
 }
@@ -294,19 +282,6 @@ static bool is_get(const struct http_head *request)
     return str_eq(request->method, STR("GET")) || str_eq(request->method, STR("HEAD"));
 }
 
-static bool has_token(const struct admin_view *view, const struct http_head *request)
-{
-    struct str token = generation_admin_token(view->generation);
-
-    return token.len == 0 || admin_token_fits(token, headers_get(&request->headers, STR("Authorization")));
-}
-
-/* A browser names the page that made it ask: no page but ours may, and ours does not. */
-static bool is_of_a_page(const struct http_head *request)
-{
-    return headers_get(&request->headers, STR("Origin")).len > 0;
-}
-
 static void refuse_method(struct page *page, bool command)
 {
     plain(page, 405, command ? STR("only POST\n") : STR("only GET and HEAD\n"));
@@ -323,13 +298,13 @@ static void refuse_stranger(struct page *page)
 static bool make_command(const struct admin_view *view, const struct http_head *request, struct page *page)
 {
     for (size_t i = 0; i < COUNT_OF(commands); i++) {
-        if (!str_eq(path_of(request), commands[i].path))
+        if (!str_eq(page_path(request), commands[i].path))
             continue;
         if (!str_eq(request->method, STR("POST")))
             refuse_method(page, true);
-        else if (is_of_a_page(request))
+        else if (caller_is_a_page(request))
             plain(page, 403, STR("commands are not taken from pages of others\n"));
-        else if (!has_token(view, request))
+        else if (!caller_has_token(view, request))
             refuse_stranger(page);
         else if (commands[i].make)
             commands[i].make(view, page);
@@ -341,10 +316,11 @@ static bool make_command(const struct admin_view *view, const struct http_head *
 void page_make(struct arena *arena, const struct admin_view *view, const struct http_head *request, uint64_t uptime_ns,
                struct page *page)
 {
-    struct str path = path_of(request);
+    struct str path = page_path(request);
     struct json_writer writer = {.arena = arena};
 
-    plain(page, 404, STR("no such page; see / /metrics /v1/status /v1/pools /v1/whatif /v1/config /livez /readyz\n"));
+    plain(page, 404,
+          STR("no such page; see / /metrics /v1/status /v1/pools /v1/whatif /v1/conns /v1/config /livez /readyz\n"));
     if (make_command(view, request, page))
         return;
     if (!is_get(request)) {
@@ -365,13 +341,13 @@ void page_make(struct arena *arena, const struct admin_view *view, const struct 
 
 bool page_is_conns(const struct http_head *request)
 {
-    return is_get(request) && str_eq(path_of(request), STR("/v1/conns"));
+    return is_get(request) && str_eq(page_path(request), STR("/v1/conns"));
 }
 
 bool page_is_flush(const struct admin_view *view, const struct http_head *request)
 {
-    return str_eq(request->method, STR("POST")) && str_eq(path_of(request), STR("/v1/pools:flush")) &&
-           !is_of_a_page(request) && has_token(view, request);
+    return str_eq(request->method, STR("POST")) && str_eq(page_path(request), STR("/v1/pools:flush")) &&
+           !caller_is_a_page(request) && caller_has_token(view, request);
 }
 
 void page_take(struct page *page, struct str body)
@@ -384,6 +360,13 @@ void page_take(struct page *page, struct str body)
 void page_refuse_asking(struct page *page, const char *problem)
 {
     plain(page, problem ? 400 : 500, problem ? str_from(problem) : STR("no memory for the page\n"));
+}
+
+void page_refuse_name(struct page *page)
+{
+    plain(page, 421,
+          STR("this listener is not known by that name: use an address or localhost, or put the name into "
+              "extra_config.holdfast/admin.hosts\n"));
 }
 
 void page_refuse(struct page *page)

@@ -201,6 +201,7 @@ struct server_options {
     int64_t defer_accept_ns;     /* of TCP listeners; 0: not at all */
     struct str resolver;         /* "127.0.0.1:53,[::1]:53"; empty: those of resolv.conf */
     struct str admin_listen;     /* holdfast/admin "listen"; empty: no admin listener */
+    struct str_list admin_hosts; /* ... "hosts": names by which it may be asked; "*": any */
     struct str admin_token_file; /* ... "token_file"; empty: commands need no token */
     struct place admin_token_place;
 };
@@ -232,6 +233,12 @@ struct service {
     const struct node *document;         /* what all this was read from, overrides of the environment grafted */
     bool port_by_flag, debug_by_flag;    /* the command line said so */
 };
+
+/* A setting of which 0 and less mean that there is none: 0 then. */
+static inline uint64_t service_positive(int64_t setting)
+{
+    return setting > 0 ? (uint64_t)setting : 0;
+}
 
 struct service_sources {
     const char *path; /* the configuration file; "-": standard input */

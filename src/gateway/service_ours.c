@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "base/text.h"
 #include "gateway/service_internal.h"
+#include "http/semantics.h"
 
 #define MAX_CONNECTION_AGE_NS SECONDS(3600)
 #define QUEUE_TIMEOUT_NS      SECONDS(1)
@@ -34,6 +35,7 @@ struct server_block {
 
 struct admin_block {
     struct str listen, token_file;
+    struct str_list hosts;
     struct place token_place;
 };
 
@@ -154,6 +156,8 @@ const struct schema server_schema = {
 
 static const struct option admin_rows[] = {
     OPTION_STRING(struct admin_block, "listen", listen, .help = "Where the admin page listens."),
+    OPTION_STRINGS(struct admin_block, "hosts", hosts, .example = "[\"gateway.internal\"]",
+                   .help = "Names beside addresses and localhost by which it may be asked; \"*\": any."),
     OPTION_STRING(struct admin_block, "token_file", token_file, OPTION_PLACE(struct admin_block, token_place),
                   .help = "File with the token that commands need."),
 };
@@ -310,6 +314,19 @@ static void read_server(struct service *service, const struct node *block, struc
     service->server = server.options;
 }
 
+/* Names as a Host field has them, without the port. */
+static void check_admin_hosts(const struct str_list *hosts, struct report *report)
+{
+    for (size_t i = 0; i < hosts->count; i++) {
+        struct str name = hosts->items[i];
+
+        if (name.len == 0 || str_find_char(name, ':') < name.len || !authority_is_valid(name))
+            report_add(report, SEVERITY_ERROR, PROBLEM_HOST, hosts->places[i],
+                       "write a name alone, without scheme and port, or \"*\"",
+                       "extra_config.holdfast/admin.hosts[%zu]: \"%.*s\" is no name", i, STR_ARG(name));
+    }
+}
+
 static void read_admin(struct service *service, const struct node *block, struct report *report)
 {
     struct admin_block admin;
@@ -322,6 +339,8 @@ static void read_admin(struct service *service, const struct node *block, struct
         report_add(report, SEVERITY_ERROR, PROBLEM_LISTENER, node_place(block, "listen"),
                    "write \"127.0.0.1:9901\" or \"unix:/run/gateway/admin.sock\"",
                    "extra_config.holdfast/admin.listen: \"%.*s\" is no address to listen on", STR_ARG(admin.listen));
+    check_admin_hosts(&admin.hosts, report);
+    service->server.admin_hosts = admin.hosts;
     service->server.admin_token_file = admin.token_file;
     service->server.admin_token_place = admin.token_place;
 }

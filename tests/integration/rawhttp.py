@@ -283,4 +283,4 @@ def framing_of(response, method):
 def fetch(address, target="/", method="GET", fields=(), body=None, **keys):
     """One request on its own connection."""
     with Client(address) as client:
-        return client.request(method, target, fields, body, **keys)
+        return client.request(method, target, fields, body, **{"host": "localhost", **keys})

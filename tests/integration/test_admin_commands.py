@@ -105,6 +105,26 @@ def test_a_reload_says_that_it_cannot(make, method, status):
     assert fetch(running.address).status == 200
 
 
+@pytest.mark.parametrize("listen, hosts, known, unknown", [
+    ("127.0.0.1:0", [], ["localhost:1", "127.0.0.1", "[::1]:9901", None], ["gateway.test", "localhost.evil.test:9901"]),
+    ("127.0.0.1:0", ["gateway.test"], ["gateway.test", "localhost"], ["evil.test"]),
+    ("127.0.0.1:0", ["*"], ["gateway.test", "evil.test"], []),
+    ("0.0.0.0:0", [], ["gateway.test", "evil.test"], []),
+    ("0.0.0.0:0", ["gateway.test"], ["gateway.test:9901", "10.0.0.1"], ["evil.test"]),
+])
+def test_a_listener_answers_to_its_own_names(make, listen, hosts, known, unknown):
+    """A page in a browser that lets its own name lead here reads nothing, and changes nothing."""
+    running = make.gateway(proxy(make.origin(), None, {"holdfast/admin": {"listen": listen, "hosts": hosts}}))
+    admin = ("127.0.0.1", running.addresses[-1][1])
+    for host in known:
+        assert fetch(admin, "/v1/status", host=host, version="1.1" if host else "1.0").status == 200
+    for host in unknown:
+        for method, target in (("GET", "/v1/config"), ("GET", "/v1/conns"), ("POST", "/v1/pools:flush"), ("POST", "/v1/drain")):
+            response = fetch(admin, target, method, host=host, body=b"" if method == "POST" else None)
+            assert response.status == 421 and b"holdfast/admin.hosts" in response.body
+    assert json.loads(fetch(admin, "/v1/status").body)["draining"] is False
+
+
 COMMANDS = ["/v1/drain", "/v1/reload", "/v1/pools:flush"]
 
 

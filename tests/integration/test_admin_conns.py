@@ -101,7 +101,7 @@ def test_pages_are_given_to_many_who_ask_at_once_and_leave(make):
     running, _, crowd, clients = crowd_of(make, 2, workers=2)
     for _ in range(30):
         with make.client(running.addresses[-1]) as visitor:
-            visitor.send_request("GET", "/v1/conns")
+            visitor.send_request("GET", "/v1/conns", host="localhost")
             visitor.reset()
     assert len(ask(running, "/v1/conns")["connections"]) == 2
     crowd.go.set()

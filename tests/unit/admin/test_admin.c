@@ -43,15 +43,15 @@ TEST(pages_come_one_after_the_other_over_one_connection)
 
     talk_open(&talk);
     connect_end(&talk, &end, SMALL_BYTES);
-    talker_say(&end, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n");
+    talker_say(&end, "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n");
     talker_await(&end, "\r\n\r\nok\n");
     CHECK(str_starts(talker_heard(&end), STR("HTTP/1.1 200 OK\r\n")));
     CHECK(talker_has_heard(&end, "Cache-Control: no-store\r\n"));
     CHECK_EQ(talker_content_length(&end), 3);
     talker_forget(&end);
-    talker_say(&end,
-               "GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\nGET /none HTTP/1.1\r\nHost: x\r\n\r\nGET /readyz HTTP/1.1\r\n"
-               "Host: x\r\n\r\n");
+    talker_say(&end, "GET /v1/status HTTP/1.1\r\nHost: localhost\r\n\r\nGET /none HTTP/1.1\r\nHost: "
+                     "localhost\r\n\r\nGET /readyz HTTP/1.1\r\n"
+                     "Host: localhost\r\n\r\n");
     talker_await(&end, "\r\n\r\nok\n");
     CHECK(str_find(talker_heard(&end), STR("HTTP/1.1 200 OK\r\n")) <
           str_find(talker_heard(&end), STR("HTTP/1.1 404 Not Found\r\n")));
@@ -68,7 +68,7 @@ TEST(head_gives_the_length_and_no_body)
 
     talk_open(&talk);
     connect_end(&talk, &end, SMALL_BYTES);
-    talker_say(&end, "HEAD /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    talker_say(&end, "HEAD /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     talker_await(&end, NULL);
     CHECK_EQ(end.last, IO_END);
     CHECK_EQ(talker_content_length(&end), 3);
@@ -82,12 +82,12 @@ TEST(what_is_not_answered_with_a_page)
     static const struct {
         const char *request, *status, *field;
     } cases[] = {
-        {"POST /v1/status HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc",
+        {"POST /v1/status HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc",
          "HTTP/1.1 405 Method Not Allowed\r\n", "Allow: GET, HEAD\r\n"},
-        {"GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "HTTP/1.1 404 Not Found\r\n",
+        {"GET /nothing HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", "HTTP/1.1 404 Not Found\r\n",
          "Content-Type: text/plain; charset=utf-8\r\n"},
         {"GET /livez HTTP/1.1\r\n\r\n", "HTTP/1.1 400 Bad Request\r\n", "Connection: close\r\n"},
-        {"GET /li vez HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 400 Bad Request\r\n", "Connection: close\r\n"},
+        {"GET /li vez HTTP/1.1\r\nHost: localhost\r\n\r\n", "HTTP/1.1 400 Bad Request\r\n", "Connection: close\r\n"},
         {"\x16\x03\x01\x02 TLS\r\n\r\n", "HTTP/1.1 400 Bad Request\r\n", "Connection: close\r\n"},
     };
     struct talk talk;
@@ -108,6 +108,32 @@ TEST(what_is_not_answered_with_a_page)
     talk_close(&talk);
 }
 
+/* Neither a page, nor what workers are asked for, nor a command. */
+TEST(a_name_that_is_not_ours_gets_nothing)
+{
+    static const char *const requests[] = {"GET /v1/config",       "GET /",         "GET /v1/conns", "GET /none",
+                                           "POST /v1/pools:flush", "POST /v1/drain"};
+    struct talk talk;
+
+    talk_open(&talk);
+    for (size_t i = 0; i < COUNT_OF(requests); i++) {
+        struct talker end;
+
+        test_case_is("%s", requests[i]);
+        connect_end(&talk, &end, SMALL_BYTES);
+        talker_say(&end,
+                   arena_format(test_arena(), "%s HTTP/1.1\r\nHost: rebound.test:9901\r\nConnection: close\r\n\r\n",
+                                requests[i])
+                       .data);
+        talker_await(&end, NULL);
+        CHECK(str_starts(talker_heard(&end), STR("HTTP/1.1 421 Misdirected Request\r\n")));
+        CHECK(talker_has_heard(&end, "extra_config.holdfast/admin.hosts"));
+        CHECK(!talker_has_heard(&end, "rebound.test"));
+        talker_close(&end);
+    }
+    talk_close(&talk);
+}
+
 TEST(a_page_larger_than_the_socket_holds_comes_whole)
 {
     enum { HOSTS = 8000 };
@@ -119,13 +145,13 @@ TEST(a_page_larger_than_the_socket_holds_comes_whole)
         view_stage_host(&talk.view, 0, arena_format(test_arena(), "http://host-%u.example.test:8080", i).data)->idle =
             i;
     connect_end(&talk, &end, LARGE_BYTES);
-    talker_say(&end, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+    talker_say(&end, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
     net_stage_for(&talk.net, 50000000); /* nobody reads */
     talker_await(&end, "\n# EOF\n");
     CHECK(end.len > 6000000);
     CHECK_EQ(talker_content_length(&end), talker_body(&end).len);
     talker_forget(&end);
-    talker_say(&end, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n");
+    talker_say(&end, "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n");
     talker_await(&end, "\r\n\r\nok\n");
     talker_close(&end);
     talk_close(&talk);
@@ -150,7 +176,7 @@ TEST(connections_are_bounded_and_places_come_free)
     talker_close(&ends[7]);
     net_stage_for(&talk.net, 20000000);
     connect_end(&talk, &ends[7], SMALL_BYTES);
-    talker_say(&ends[7], "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n");
+    talker_say(&ends[7], "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n");
     talker_await(&ends[7], "\r\n\r\nok\n");
     for (unsigned i = 0; i < PLACES; i++)
         talker_close(&ends[i]);
@@ -169,7 +195,7 @@ TEST(the_listener_may_end_with_requests_half_done)
     connect_end(&talk, &half, SMALL_BYTES);
     connect_end(&talk, &slow, LARGE_BYTES);
     talker_say(&half, "GET /livez HTTP/1.1\r\nHo");
-    talker_say(&slow, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+    talker_say(&slow, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
     net_stage_for(&talk.net, 30000000);
     admin_free(talk.admin);
     talk.admin = NULL;

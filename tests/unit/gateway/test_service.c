@@ -461,6 +461,10 @@ static const struct {
      "error: extra_config.holdfast/server.listeners[0].tls: has no certificate to show [HF0330]\n"},
     {ROOT("\"extra_config\": {\"holdfast/admin\": {\"listen\": \"x\", \"token_file\": \"/t\"}}"),
      "error: extra_config.holdfast/admin.listen: \"x\" is no address to listen on [HF0302]\n"},
+    {ROOT("\"extra_config\": {\"holdfast/admin\": {\"hosts\": [\"a.test\", \"*\", \"\", \"a:1\", \"http://a\"]}}"),
+     "error: extra_config.holdfast/admin.hosts[2]: \"\" is no name [HF0308]\n"
+     "error: extra_config.holdfast/admin.hosts[3]: \"a:1\" is no name [HF0308]\n"
+     "error: extra_config.holdfast/admin.hosts[4]: \"http://a\" is no name [HF0308]\n"},
     {ROOT("\"port\": 70000"), "error: port: 70000 is more than 65535 [HF0104]\n"},
     {"{\"endpoints\": []}", "error: version: 0 is not supported: only 3 is [HF0300]\n"},
     {"{\"version\": 3, \"host\": [\"\"]}", "error: host[0]: \"\" is not one host [HF0308]\n"},
