@@ -208,8 +208,3 @@ struct str arena_format(struct arena *arena, const char *format, ...)
     va_end(args);
     return str_of(text, (size_t)len);
 }
-
-size_t arena_used(const struct arena *arena)
-{
-    return arena->used;
-}

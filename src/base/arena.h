@@ -35,6 +35,4 @@ struct str arena_copy(struct arena *arena, struct str s);
 /* printf into the arena; data NULL when there is no room. */
 struct str arena_format(struct arena *arena, const char *format, ...) PRINTF_LIKE(2, 3);
 
-size_t arena_used(const struct arena *arena); /* bytes handed out, with alignment */
-
 #endif

@@ -120,11 +120,6 @@ void *map_take(struct map *map, struct str key)
     return value;
 }
 
-size_t map_count(const struct map *map)
-{
-    return map->count;
-}
-
 bool map_next(const struct map *map, size_t *at, struct str *key, void **value)
 {
     for (; *at < map->slot_count; ++*at) {

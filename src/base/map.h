@@ -13,7 +13,6 @@ void *map_get(const struct map *map, struct str key); /* NULL: not there */
 bool map_put(struct map *map, struct str key, void *value) MUST_USE;
 
 void *map_take(struct map *map, struct str key); /* removes and returns; NULL: not there */
-size_t map_count(const struct map *map);
 
 /* Visits all in no special order: *at starts at 0. False at the end. The map may not change meanwhile. */
 bool map_next(const struct map *map, size_t *at, struct str *key, void **value);

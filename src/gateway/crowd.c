@@ -99,13 +99,3 @@ void crowd_leave(struct crowd *crowd, const struct addr *addr)
     pthread_mutex_unlock(&part->lock);
     free(gone);
 }
-
-uint32_t crowd_count(struct crowd *crowd, const struct addr *addr)
-{
-    struct member **at;
-    struct part *part = lock_part(crowd, addr, &at);
-    uint32_t count = *at ? (*at)->count : 0;
-
-    pthread_mutex_unlock(&part->lock);
-    return count;
-}

@@ -13,6 +13,4 @@ void crowd_free(struct crowd *crowd); /* NULL is fine */
 bool crowd_enter(struct crowd *crowd, const struct addr *addr, uint32_t max) MUST_USE;
 void crowd_leave(struct crowd *crowd, const struct addr *addr); /* for each that entered */
 
-uint32_t crowd_count(struct crowd *crowd, const struct addr *addr);
-
 #endif

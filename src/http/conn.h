@@ -47,7 +47,6 @@ enum http_end {
 };
 enum { HTTP_ENDS = HTTP_END_CUT + 1 };
 const char *http_end_name(enum http_end end);  /* "idle" */
-const char *http_end_text(enum http_end end);  /* one sentence's worth for people */
 bool http_end_is_by_client(enum http_end end); /* whose doing it is */
 
 enum http_cancel {

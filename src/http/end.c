@@ -3,10 +3,10 @@
 
 static const struct {
     bool by_client;
-    const char *name, *text;
+    const char *name;
 } ends[HTTP_ENDS] = {
-    [HTTP_END_NONE] = {false, "none", "it has not ended"},
-#define HTTP_END(code, side, name, text) [HTTP_END_##code] = {side, name, text},
+    [HTTP_END_NONE] = {false, "none"},
+#define HTTP_END(code, side, name, text) [HTTP_END_##code] = {side, name},
 #include "http/end.def"
 #undef HTTP_END
 };
@@ -14,11 +14,6 @@ static const struct {
 const char *http_end_name(enum http_end end)
 {
     return ends[end].name;
-}
-
-const char *http_end_text(enum http_end end)
-{
-    return ends[end].text;
 }
 
 bool http_end_is_by_client(enum http_end end)

@@ -317,13 +317,6 @@ enum io dial_result(struct dial *dial, struct stream **stream, struct error *err
     return IO_FAIL;
 }
 
-void dial_set_owner(struct dial *dial, struct task *owner)
-{
-    dial->owner = owner;
-    if (dial->state == DIAL_CONNECTED || dial->state == DIAL_FAILED)
-        task_wake(dial->loop, owner);
-}
-
 void dial_free(struct dial *dial)
 {
     if (!dial)

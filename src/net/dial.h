@@ -13,8 +13,8 @@ struct dial_options {
     unsigned turn;                /* with which address of its family the order begins, modulo how many there are */
     struct addr unix_addr;        /* family ADDR_UNIX: dials this path; name and port are ignored */
     uint64_t timeout_ns;          /* of the whole dial (KrakenD's dialer_timeout); 0: none */
-    int64_t fallback_delay_ns;    /* head start of each address before the next is tried too (dialer_fallback_delay): 0
-                                     means    300 ms, negative: one after the other */
+    int64_t fallback_delay_ns;    /* head start of each address before the next is tried too (dialer_fallback_delay): 0:
+                                     300 ms, negative: one after the other */
     struct socket_options socket; /* kind and family are set here */
 };
 
@@ -30,8 +30,6 @@ struct dial *dial_start(struct loop *loop, struct resolver *resolver, const stru
  * connect_refused, connect_unreachable, connect_timeout, resolve_failed ..., all retry_safe, fault UPSTREAM; or
  * out_of_files, out_of_ports, out_of_memory here, fault SYSTEM. */
 enum io dial_result(struct dial *dial, struct stream **stream, struct error *err);
-
-void dial_set_owner(struct dial *dial, struct task *owner); /* who is woken from now on; NULL: nobody */
 
 /* Ends it at any time, closing what is under way. NULL is fine. */
 void dial_free(struct dial *dial);

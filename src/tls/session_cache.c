@@ -68,12 +68,17 @@ struct tls_session_cache *tls_session_cache_new(size_t sessions_max, uint64_t se
     return NULL;
 }
 
+static void entry_free(struct entry *entry)
+{
+    OPENSSL_cleanse(entry->bytes, entry->id_len + entry->size);
+    free(entry);
+}
+
 static void drop(struct shard *shard, struct entry *entry)
 {
     map_take(shard->entries, id_of(entry));
     list_remove(&shard->by_use, &entry->by_use);
-    OPENSSL_cleanse(entry->bytes, entry->id_len + entry->size);
-    free(entry);
+    entry_free(entry);
 }
 
 void tls_session_cache_free(struct tls_session_cache *cache)
@@ -135,7 +140,7 @@ void tls_session_cache_put(struct tls_session_cache *cache, SSL_SESSION *session
     if (map_put(shard->entries, id_of(entry), entry))
         list_push_front(&shard->by_use, &entry->by_use);
     else
-        free(entry);
+        entry_free(entry);
     if (shard->by_use.count > cache->sessions_max)
         drop(shard, container_of(list_last(&shard->by_use), struct entry, by_use));
     pthread_mutex_unlock(&shard->lock);
@@ -158,18 +163,6 @@ SSL_SESSION *tls_session_cache_get(struct tls_session_cache *cache, struct str i
     }
     pthread_mutex_unlock(&shard->lock);
     return session;
-}
-
-void tls_session_cache_drop(struct tls_session_cache *cache, struct str id)
-{
-    struct shard *shard = shard_of(cache, id);
-    struct entry *entry;
-
-    pthread_mutex_lock(&shard->lock);
-    entry = map_get(shard->entries, id);
-    if (entry)
-        drop(shard, entry);
-    pthread_mutex_unlock(&shard->lock);
 }
 
 size_t tls_session_cache_count(struct tls_session_cache *cache)

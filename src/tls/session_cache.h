@@ -15,7 +15,6 @@ void tls_session_cache_free(struct tls_session_cache *cache);                   
 /* Keeps a copy of the session under its id. Without memory it is not kept. */
 void tls_session_cache_put(struct tls_session_cache *cache, SSL_SESSION *session);
 SSL_SESSION *tls_session_cache_get(struct tls_session_cache *cache, struct str id); /* the caller's; NULL: none */
-void tls_session_cache_drop(struct tls_session_cache *cache, struct str id);
 
 size_t tls_session_cache_count(struct tls_session_cache *cache);
 

@@ -65,11 +65,6 @@ const char *h2_glitch_name(enum h2_glitch glitch)
     return glitches[glitch].name;
 }
 
-const char *h2_glitch_text(enum h2_glitch glitch)
-{
-    return glitches[glitch].text;
-}
-
 const char *h2_error_name(unsigned code)
 {
     return errors[code < H2_ERRORS ? code : H2_ERRORS - 1];

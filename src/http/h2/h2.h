@@ -14,7 +14,6 @@ enum h2_glitch {
     H2_GLITCHES
 };
 const char *h2_glitch_name(enum h2_glitch glitch); /* "ping" */
-const char *h2_glitch_text(enum h2_glitch glitch);
 
 /* Error codes of RFC 9113 7; the last slot is for all that are not known. */
 enum { H2_ERRORS = 15 };

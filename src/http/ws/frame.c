@@ -274,15 +274,3 @@ size_t ws_write_control(char out[WS_CONTROL_FRAME_MAX], enum ws_opcode opcode, s
         out[at + i] = (char)(payload.data[i] ^ (mask ? mask[i % 4] : 0));
     return at + payload.len;
 }
-
-size_t ws_write_close(char out[WS_CONTROL_FRAME_MAX], uint16_t code, struct str reason, const char *mask)
-{
-    char payload[WS_CONTROL_MAX];
-    size_t len = size_min(reason.len, WS_CONTROL_MAX - 2);
-
-    payload[0] = (char)(code >> 8);
-    payload[1] = (char)(code & 0xff);
-    if (len > 0)
-        memcpy(payload + 2, reason.data, len);
-    return ws_write_control(out, WS_CLOSE, str_of(payload, len + 2), mask);
-}

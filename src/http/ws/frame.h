@@ -81,7 +81,4 @@ bool ws_code_is_valid(uint16_t code);
 /* A control frame; `mask`, 4 bytes, when we stand for a client, else NULL. Returns its size. */
 size_t ws_write_control(char out[WS_CONTROL_FRAME_MAX], enum ws_opcode opcode, struct str payload, const char *mask);
 
-/* A Close with a code and a reason, which is cut to what fits (it must be ASCII). */
-size_t ws_write_close(char out[WS_CONTROL_FRAME_MAX], uint16_t code, struct str reason, const char *mask);
-
 #endif

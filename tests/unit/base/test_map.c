@@ -3,6 +3,17 @@
 #include "base/text.h"
 #include "harness/test.h"
 
+static size_t count(const struct map *map)
+{
+    size_t visited = 0, at = 0;
+    struct str key;
+    void *value;
+
+    while (map_next(map, &at, &key, &value))
+        visited++;
+    return visited;
+}
+
 TEST(map_finds_what_was_put)
 {
     struct map *map = map_new(1);
@@ -16,14 +27,14 @@ TEST(map_finds_what_was_put)
     CHECK(!map_next(map, &at, &key, &value));
     CHECK(map_put(map, STR("a"), &one));
     CHECK(map_put(map, STR_EMPTY, &two));
-    CHECK_EQ(map_count(map), 2);
+    CHECK_EQ(count(map), 2);
     CHECK(map_get(map, guard_copy(STR("a"))) == &one);
     CHECK(map_get(map, STR("")) == &two);
     CHECK(!map_get(map, STR("A")));
     CHECK(!map_get(map, STR("a\0")));
     CHECK(map_take(map, STR("")) == &two);
     CHECK(!map_get(map, STR("")));
-    CHECK_EQ(map_count(map), 1);
+    CHECK_EQ(count(map), 1);
     map_free(map);
     map_free(NULL);
 }
@@ -38,7 +49,7 @@ TEST(map_put_again_replaces_value_and_key)
 
     CHECK(map_put(map, old_key, &one));
     CHECK(map_put(map, new_key, &two));
-    CHECK_EQ(map_count(map), 1);
+    CHECK_EQ(count(map), 1);
     CHECK(map_next(map, &at, &key, &value));
     CHECK(key.data == new_key.data);
     CHECK(value == &two);
@@ -61,7 +72,6 @@ static void check_map(const struct map *map, const struct model *model)
     struct str key;
     void *value;
 
-    CHECK_EQ(map_count(map), model->count);
     for (size_t i = 0; i < KEYS; i++)
         CHECK(map_get(map, model->keys[i]) == model->values[i]);
     while (map_next(map, &at, &key, &value)) {
@@ -120,7 +130,7 @@ static void use_a_map(void *arg)
         bool did = map_put(map, keys[i], &value);
 
         put += did;
-        CHECK_EQ(map_count(map), put);
+        CHECK_EQ(count(map), put);
         CHECK_EQ(map_get(map, keys[i]) != NULL, did);
     }
     CHECK(put >= 99);

@@ -281,28 +281,6 @@ TEST(dial_passes_over_addresses_that_the_source_cannot_reach)
     dial_stage_close(&stage);
 }
 
-TEST(dial_tells_a_new_owner_what_is_known_already)
-{
-    struct dial_stage stage;
-    struct stream *stream;
-    struct error err;
-    struct dial *dial;
-
-    dial_stage_open(&stage);
-    stage.resolver.prepared = resolved_of("127.0.0.1", 0);
-    dial = start(&stage);
-    dial_set_owner(dial, NULL);
-    net_stage_for(&stage.net, 20 * MS_NS);
-    CHECK_EQ(stage.net.probes[0].runs, 0);
-    dial_set_owner(dial, &stage.net.probes[1].task);
-    loop_turn(stage.net.loop, 0);
-    CHECK_EQ(stage.net.probes[1].runs, 1);
-    CHECK_EQ(dial_result(dial, &stream, &err), IO_OK);
-    stream_close(stream, false);
-    dial_free(dial);
-    dial_stage_close(&stage);
-}
-
 /* Ends the dial after 0, 1, 2 ... turns: nothing may leak or run afterwards. */
 TEST(dial_can_be_freed_at_every_stage)
 {
