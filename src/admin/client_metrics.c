@@ -3,6 +3,7 @@
 #include "admin/client_metrics.h"
 
 #include "admin/metrics_text.h"
+#include "admin/totals.h"
 #include "base/text.h"
 #include "os/kernel.h"
 
@@ -11,20 +12,7 @@ static uint64_t read_count(const _Atomic uint64_t *number)
     return atomic_load_explicit(number, memory_order_relaxed);
 }
 
-/* The sum over the workers of the number that stands `offset` bytes into their counts. */
-static uint64_t sum_at(const struct admin_view *view, size_t offset)
-{
-    uint64_t sum = 0;
-
-    for (unsigned i = 0; i < view->workers; i++) {
-        const char *counts = (const char *)&view->frontends[i]->counts;
-
-        sum += read_count((const _Atomic uint64_t *)(const void *)(counts + offset));
-    }
-    return sum;
-}
-
-#define SUM(view, field) sum_at((view), offsetof(struct frontend_counts, field))
+#define SUM(view, field) totals_sum((view), offsetof(struct frontend, counts.field))
 
 static uint64_t closes_of(const struct admin_view *view, size_t door, int end)
 {
@@ -70,11 +58,11 @@ static void write_buckets(struct json_writer *writer, const struct admin_view *v
 
         if (i < buckets->bound_count)
             label.value = str_of(digits, text_from_u64(buckets->bounds[i], digits));
-        total += sum_at(view, buckets->slots_at + i * sizeof(uint64_t));
+        total += totals_sum(view, buckets->slots_at + i * sizeof(uint64_t));
         metrics_sample(writer, buckets->bucket, &label, 1, total);
     }
     metrics_sample(writer, buckets->count, NULL, 0, total);
-    metrics_sample(writer, buckets->sum, NULL, 0, sum_at(view, buckets->sum_at));
+    metrics_sample(writer, buckets->sum, NULL, 0, totals_sum(view, buckets->sum_at));
 }
 
 #define FAMILY(name_) name_, name_ "_bucket", name_ "_count", name_ "_sum"
@@ -83,11 +71,11 @@ static void write_histograms(struct json_writer *writer, const struct admin_view
 {
     const struct buckets rows[] = {
         {FAMILY("holdfast_client_connection_requests"), "How many requests closed client connections had carried.",
-         client_request_bounds(), CLIENT_REQUESTS_BOUNDS, offsetof(struct frontend_counts, requests_by),
-         offsetof(struct frontend_counts, requests_on_closed)},
+         client_request_bounds(), CLIENT_REQUESTS_BOUNDS, offsetof(struct frontend, counts.requests_by),
+         offsetof(struct frontend, counts.requests_on_closed)},
         {FAMILY("holdfast_client_connection_seconds"), "How long closed client connections had been open.",
-         client_dwell_bounds(), CLIENT_DWELL_BOUNDS, offsetof(struct frontend_counts, dwell_by),
-         offsetof(struct frontend_counts, dwell_seconds)},
+         client_dwell_bounds(), CLIENT_DWELL_BOUNDS, offsetof(struct frontend, counts.dwell_by),
+         offsetof(struct frontend, counts.dwell_seconds)},
     };
 
     for (size_t i = 0; i < COUNT_OF(rows); i++)

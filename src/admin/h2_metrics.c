@@ -3,22 +3,10 @@
 #include "admin/h2_metrics.h"
 
 #include "admin/metrics_text.h"
+#include "admin/totals.h"
 
-/* The sum over the workers of the number that stands `offset` bytes into their counts. */
-static uint64_t sum_at(const struct admin_view *view, size_t offset)
-{
-    uint64_t sum = 0;
-
-    for (unsigned i = 0; i < view->workers; i++) {
-        const char *counts = (const char *)&view->frontends[i]->h2_counts;
-        const _Atomic uint64_t *number = (const _Atomic uint64_t *)(const void *)(counts + offset);
-
-        sum += atomic_load_explicit(number, memory_order_relaxed);
-    }
-    return sum;
-}
-
-#define SUM(view, field) sum_at((view), offsetof(struct h2_counts, field))
+#define AT(field)        offsetof(struct frontend, h2_counts.field)
+#define SUM(view, field) totals_sum((view), AT(field))
 
 static void write_number(struct json_writer *writer, const char *family, const char *name, const char *help,
                          uint64_t number)
@@ -30,7 +18,7 @@ static void write_number(struct json_writer *writer, const char *family, const c
 static void write_errors(struct json_writer *writer, const struct admin_view *view, const char *name, size_t offset)
 {
     for (unsigned code = 0; code < H2_ERRORS; code++) {
-        uint64_t number = sum_at(view, offset + code * sizeof(uint64_t));
+        uint64_t number = totals_sum(view, offset + code * sizeof(uint64_t));
         struct label label = {"code", str_from(h2_error_name(code))};
 
         if (number > 0)
@@ -42,7 +30,7 @@ static void write_glitches(struct json_writer *writer, const struct admin_view *
 {
     metrics_family(writer, "holdfast_http2_glitches", "counter", "What HTTP/2 clients did that takes of their budget.");
     for (int glitch = 0; glitch < H2_GLITCHES; glitch++) {
-        uint64_t number = sum_at(view, offsetof(struct h2_counts, glitches) + (size_t)glitch * sizeof(uint64_t));
+        uint64_t number = totals_sum(view, AT(glitches) + (size_t)glitch * sizeof(uint64_t));
         struct label label = {"kind", str_from(h2_glitch_name((enum h2_glitch)glitch))};
 
         if (number > 0)
@@ -61,8 +49,8 @@ void h2_metrics_write(struct json_writer *writer, const struct admin_view *view)
     write_number(writer, "holdfast_http2_exhausted", "holdfast_http2_exhausted_total",
                  "Connections whose budget of glitches was used up.", SUM(view, exhausted));
     metrics_family(writer, "holdfast_http2_resets", "counter", "RST_STREAM frames sent, by error code.");
-    write_errors(writer, view, "holdfast_http2_resets_total", offsetof(struct h2_counts, stream_errors));
+    write_errors(writer, view, "holdfast_http2_resets_total", AT(stream_errors));
     metrics_family(writer, "holdfast_http2_goaways", "counter", "GOAWAY frames sent, by error code.");
-    write_errors(writer, view, "holdfast_http2_goaways_total", offsetof(struct h2_counts, connection_errors));
+    write_errors(writer, view, "holdfast_http2_goaways_total", AT(connection_errors));
     write_glitches(writer, view);
 }

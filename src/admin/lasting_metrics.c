@@ -3,29 +3,17 @@
 #include "admin/lasting_metrics.h"
 
 #include "admin/metrics_text.h"
+#include "admin/totals.h"
 #include "base/text.h"
 #include "gateway/websocket.h"
 
-/* The sum over the workers of the number that stands `offset` bytes into their counts. */
-static uint64_t sum_at(const struct admin_view *view, size_t offset)
-{
-    uint64_t sum = 0;
-
-    for (unsigned i = 0; i < view->workers; i++) {
-        const char *counts = (const char *)&view->frontends[i]->counts;
-
-        sum += atomic_load_explicit((const _Atomic uint64_t *)(const void *)(counts + offset), memory_order_relaxed);
-    }
-    return sum;
-}
-
-#define AT(field) offsetof(struct frontend_counts, field)
+#define AT(field) offsetof(struct frontend, counts.field)
 
 static void write_one(struct json_writer *writer, const struct admin_view *view, const char *family, const char *type,
                       const char *help, const char *sample, size_t offset)
 {
     metrics_family(writer, family, type, help);
-    metrics_sample(writer, sample, NULL, 0, sum_at(view, offset));
+    metrics_sample(writer, sample, NULL, 0, totals_sum(view, offset));
 }
 
 static void write_by_side(struct json_writer *writer, const struct admin_view *view, const char *family,
@@ -37,7 +25,7 @@ static void write_by_side(struct json_writer *writer, const struct admin_view *v
     for (size_t i = 0; i < COUNT_OF(sides); i++) {
         struct label label = {"from", str_from(sides[i])};
 
-        metrics_sample(writer, sample, &label, 1, sum_at(view, offset + i * sizeof(uint64_t)));
+        metrics_sample(writer, sample, &label, 1, totals_sum(view, offset + i * sizeof(uint64_t)));
     }
 }
 
@@ -50,7 +38,7 @@ static void write_closes(struct json_writer *writer, const struct admin_view *vi
     for (size_t who = 0; who < TUNNEL_BYS; who++)
         for (unsigned slot = 0; slot < TUNNEL_CODES; slot++) {
             size_t offset = AT(tunnel_closes) + (who * TUNNEL_CODES + slot) * sizeof(uint64_t);
-            uint64_t number = sum_at(view, offset);
+            uint64_t number = totals_sum(view, offset);
             struct label labels[] = {{"by", str_from(by[who])}, {"code", str_from(websocket_code_name(slot))}};
 
             if (number > 0)
@@ -66,7 +54,7 @@ static void write_grpc(struct json_writer *writer, const struct admin_view *view
         writer, "holdfast_grpc_errors", "counter",
         "Calls of gRPC whose status was said by the gateway, in place of a host's or behind what it had said.");
     for (unsigned status = 0; status < GRPC_STATUSES; status++) {
-        uint64_t number = sum_at(view, AT(grpc_errors) + status * sizeof(uint64_t));
+        uint64_t number = totals_sum(view, AT(grpc_errors) + status * sizeof(uint64_t));
         struct label label = {"status", str_of(digits, text_from_u64(status, digits))};
 
         if (number > 0)

@@ -2,23 +2,16 @@
 #include "admin/tls_metrics.h"
 
 #include "admin/metrics_text.h"
+#include "admin/totals.h"
 
 static uint64_t sum(const struct admin_view *view, enum tls_count what)
 {
-    uint64_t total = 0;
-
-    for (unsigned i = 0; i < view->workers; i++)
-        total += atomic_load_explicit(&view->frontends[i]->tls_counts.counts[what], memory_order_relaxed);
-    return total;
+    return totals_sum(view, offsetof(struct frontend, tls_counts.counts) + (size_t)what * sizeof(uint64_t));
 }
 
 static uint64_t sum_failed(const struct admin_view *view, enum tls_failed reason)
 {
-    uint64_t total = 0;
-
-    for (unsigned i = 0; i < view->workers; i++)
-        total += atomic_load_explicit(&view->frontends[i]->tls_counts.failed[reason], memory_order_relaxed);
-    return total;
+    return totals_sum(view, offsetof(struct frontend, tls_counts.failed) + (size_t)reason * sizeof(uint64_t));
 }
 
 static void write_handshakes(struct json_writer *writer, const struct admin_view *view)

@@ -6,6 +6,18 @@
 
 enum { LOOKS_MAX = 16 };
 
+uint64_t totals_sum(const struct admin_view *view, size_t offset)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < view->workers; i++) {
+        const char *frontend = (const char *)view->frontends[i];
+
+        sum += atomic_load_explicit((const _Atomic uint64_t *)(const void *)(frontend + offset), memory_order_relaxed);
+    }
+    return sum;
+}
+
 void client_totals_read(const struct admin_view *view, struct client_totals *totals)
 {
     *totals = (struct client_totals){0};
@@ -20,11 +32,6 @@ void client_totals_read(const struct admin_view *view, struct client_totals *tot
     if (totals->opened < totals->closed)
         totals->opened = totals->closed;
     totals->open = totals->opened - totals->closed;
-}
-
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
 }
 
 static uint64_t sum(const uint64_t *numbers, size_t count)
@@ -49,7 +56,7 @@ static void settle(struct host_totals *totals)
     if (totals->connections_opened < totals->connections_closed)
         totals->connections_opened = totals->connections_closed;
     live = totals->connections_opened - totals->connections_closed;
-    totals->idle = least(totals->idle, live);
+    totals->idle = u64_min(totals->idle, live);
     totals->active = live - totals->idle;
 }
 

@@ -5,6 +5,9 @@
 #include "admin/admin.h"
 
 /* opened = closed + open, at every look. */
+/* The sum over the workers of the number that stands `offset` bytes into a struct frontend. */
+uint64_t totals_sum(const struct admin_view *view, size_t offset);
+
 struct client_totals {
     uint64_t opened, closed, open, requests;
 };

@@ -19,11 +19,6 @@ static unsigned own_permille(uint64_t limit_bytes)
     return used < limit_bytes ? (unsigned)((double)used / (double)limit_bytes * (double)FULL_PERMILLE) : FULL_PERMILLE;
 }
 
-static unsigned greater(unsigned a, unsigned b)
-{
-    return a > b ? a : b;
-}
-
 static void tell(struct memory_watch *watch, unsigned permille)
 {
     if (!watch->told && permille >= SHORT_PERMILLE) {
@@ -39,7 +34,7 @@ static void tell(struct memory_watch *watch, unsigned permille)
 static void run_watch(struct task *task)
 {
     struct memory_watch *watch = container_of(task, struct memory_watch, task);
-    unsigned permille = greater(own_permille(watch->limit_bytes), memory_used_permille());
+    unsigned permille = unsigned_max(own_permille(watch->limit_bytes), memory_used_permille());
 
     atomic_store_explicit(&watch->budget->memory_permille, permille, memory_order_relaxed);
     tell(watch, permille);

@@ -92,18 +92,13 @@ static bool worker_shares(const struct addr *addr, unsigned worker)
     return addr->family != ADDR_UNIX || worker == 0;
 }
 
-static uint64_t positive(int64_t duration_ns)
-{
-    return duration_ns > 0 ? (uint64_t)duration_ns : 0;
-}
-
 static bool build_worker(struct server *server, unsigned index, struct error *err)
 {
     char text[ADDR_TEXT_BYTES];
     struct listen_options listen = {
         .backlog = LISTEN_BACKLOG,
         .reuse_port = true,
-        .defer_accept_ns = positive(server->service->server.defer_accept_ns),
+        .defer_accept_ns = service_positive(server->service->server.defer_accept_ns),
         .refused = &server->refused,
     };
 
@@ -224,7 +219,7 @@ struct server *server_new(const struct server_start *start, struct error *err)
     server->overflows_at_start = overflows();
     kernel_report(server->service, LISTEN_BACKLOG, process_file_limit(), server->refused);
     memory_watch_start(&server->memory_watch, start->loop, hosts_budget(start->hosts),
-                       positive(server->service->server.clients.memory_max));
+                       service_positive(server->service->server.clients.memory_max));
     trim_start(&server->trim, start->loop, (const struct frontend *const *)server->frontends, server->worker_count);
     return server;
 }
@@ -256,9 +251,9 @@ const char *server_protocols(const struct server *server, size_t index)
 void server_drain(struct server *server)
 {
     const struct service *service = server->service;
-    uint64_t limit_ns = positive(service->max_shutdown_wait_time_ns > 0 ? service->max_shutdown_wait_time_ns
-                                                                        : service->server.drain_limit_ns);
-    uint64_t window_ns = positive(service->server.drain_window_ns);
+    uint64_t limit_ns = service_positive(service->max_shutdown_wait_time_ns > 0 ? service->max_shutdown_wait_time_ns
+                                                                                : service->server.drain_limit_ns);
+    uint64_t window_ns = service_positive(service->server.drain_window_ns);
 
     if (server->draining)
         return;

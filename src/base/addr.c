@@ -276,6 +276,12 @@ bool addr_eq(const struct addr *a, const struct addr *b)
     return a->port == b->port && a->scope == b->scope && memcmp(a->ip, b->ip, ip_bytes(a)) == 0;
 }
 
+bool addr_eq_ip(const struct addr *a, const struct addr *b)
+{
+    return a->family == b->family && (a->family == ADDR_IPV4 || a->family == ADDR_IPV6) &&
+           memcmp(a->ip, b->ip, ip_bytes(a)) == 0;
+}
+
 bool addr_is_loopback(const struct addr *addr)
 {
     static const uint8_t one[16] = {[15] = 1}; /* ::1 */

@@ -34,7 +34,8 @@ struct str addr_format(const struct addr *addr, char out[ADDR_TEXT_BYTES]);
 struct str addr_format_ip(const struct addr *addr, char out[ADDR_TEXT_BYTES]);
 
 bool addr_eq(const struct addr *a, const struct addr *b);
-bool addr_is_loopback(const struct addr *addr); /* 127.0.0.0/8, ::1, and every Unix path */
+bool addr_eq_ip(const struct addr *a, const struct addr *b); /* the same, whatever port and scope; no Unix path is */
+bool addr_is_loopback(const struct addr *addr);              /* 127.0.0.0/8, ::1, and every Unix path */
 uint64_t addr_hash(const struct addr *addr, uint64_t seed);
 
 #endif

@@ -81,6 +81,20 @@ struct str str_trim(struct str s)
     return s;
 }
 
+static bool holds(struct str bytes, char c)
+{
+    return str_find_char(bytes, c) < bytes.len;
+}
+
+struct str str_trim_of(struct str s, struct str bytes)
+{
+    while (s.len > 0 && holds(bytes, s.data[s.len - 1]))
+        s.len--;
+    while (s.len > 0 && holds(bytes, s.data[0]))
+        s = str_of(s.data + 1, s.len - 1);
+    return s;
+}
+
 bool str_split(struct str *rest, char separator, struct str *part)
 {
     size_t at = str_find_char(*rest, separator);

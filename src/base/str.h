@@ -59,6 +59,7 @@ size_t str_find_char(struct str s, char c);       /* offset of the first c; s.le
 size_t str_find_last_char(struct str s, char c);  /* offset of the last c; s.len when there is none */
 size_t str_find(struct str s, struct str needle); /* offset of the first needle; s.len when there is none */
 struct str str_trim(struct str s); /* without leading and trailing spaces and tabs (OWS of RFC 9110 5.6.3) */
+struct str str_trim_of(struct str s, struct str bytes); /* without any of these bytes at its ends */
 
 /* Takes the part of *rest before the next `separator` (or all of it) and moves *rest past it. False when *rest
  * was used up; "a,,b" gives "a", "", "b"; "" gives one empty part when *rest.data is not NULL. */

@@ -81,6 +81,11 @@ static size_t count_digits(struct str s)
     return count;
 }
 
+bool text_leading_u64(struct str s, uint64_t *out)
+{
+    return text_to_u64(str_first(s, count_digits(s)), out);
+}
+
 static void add_digits(struct decimal *decimal, struct str digits)
 {
     for (size_t i = 0; i < digits.len; i++)

@@ -9,9 +9,10 @@ enum { NUMBER_TEXT_BYTES = 24, DURATION_TEXT_BYTES = 40 };
 
 /* Digits only, all of s, at most 2^64-1. False otherwise (also for empty, signs, spaces). */
 bool text_to_u64(struct str s, uint64_t *out) MUST_USE;
-bool text_hex_to_u64(struct str s, uint64_t *out) MUST_USE; /* hex digits only, 1 to 16 of them */
-bool text_to_i64(struct str s, int64_t *out) MUST_USE;      /* optional sign, decimal */
-bool text_to_double(struct str s, double *out) MUST_USE;    /* JSON's grammar; the nearest, not infinite */
+bool text_leading_u64(struct str s, uint64_t *out) MUST_USE; /* the digits at its front; false: there is none */
+bool text_hex_to_u64(struct str s, uint64_t *out) MUST_USE;  /* hex digits only, 1 to 16 of them */
+bool text_to_i64(struct str s, int64_t *out) MUST_USE;       /* optional sign, decimal */
+bool text_to_double(struct str s, double *out) MUST_USE;     /* JSON's grammar; the nearest, not infinite */
 
 /* Writes the decimal digits to out (no NUL) and returns how many. */
 size_t text_from_u64(uint64_t number, char out[NUMBER_TEXT_BYTES]);

@@ -337,11 +337,6 @@ static void walk_option(struct walk *walk, const struct level *level, const stru
         write_row(walk, level, option, given);
 }
 
-static bool is_comment(struct str name)
-{
-    return name.len > 0 && (name.data[0] == '@' || name.data[0] == '$' || name.data[0] == '_' || name.data[0] == '#');
-}
-
 static bool is_known(const struct walk *walk, const struct level *level, const struct node *member)
 {
     for (size_t i = 0; i < level->schema->count; i++)
@@ -357,7 +352,7 @@ static void write_others(struct walk *walk, const struct level *level)
     for (const struct node *at = level->node ? level->node->children : NULL; at; at = at->next) {
         struct str name;
 
-        if (is_comment(at->name) || is_known(walk, level, at))
+        if (name_is_comment(at->name) || is_known(walk, level, at))
             continue;
         name = need(walk, arena_copy(walk->json->arena, at->name));
         begin_row(walk, level->path, name.data ? name.data : "");

@@ -16,35 +16,54 @@ static bool check_child(struct lint *lint, const struct node *schema, const stru
     return lint_value(lint, schema, &spot, tell);
 }
 
+/* A keyword's verdict on one member of spot->node. */
+typedef bool member_keyword(struct lint *lint, const struct node *schema, const struct node *keyword,
+                            const struct spot *spot, const struct node *member, bool tell);
+
+/* The same of all members; the first one that is wrong is enough when nothing is told. */
+static bool check_members(struct lint *lint, const struct node *schema, const struct node *keyword,
+                          const struct spot *spot, bool tell, member_keyword *check)
+{
+    bool ok = true;
+
+    if (spot->node->type != JSON_OBJECT)
+        return true;
+    for (const struct node *member = spot->node->children; member && (ok || tell); member = member->next)
+        ok = check(lint, schema, keyword, spot, member, tell) && ok;
+    return ok;
+}
+
+static bool check_property(struct lint *lint, const struct node *schema, const struct node *keyword,
+                           const struct spot *spot, const struct node *member, bool tell)
+{
+    const struct node *rule = lint_member(keyword, member->name);
+
+    (void)schema;
+    return !rule || check_child(lint, rule, spot, member, 0, tell);
+}
+
 bool lint_properties(struct lint *lint, const struct node *schema, const struct node *keyword, const struct spot *spot,
                      bool tell)
+{
+    return check_members(lint, schema, keyword, spot, tell, check_property);
+}
+
+static bool check_patterns(struct lint *lint, const struct node *schema, const struct node *keyword,
+                           const struct spot *spot, const struct node *member, bool tell)
 {
     bool ok = true;
 
     (void)schema;
-    if (spot->node->type != JSON_OBJECT)
-        return true;
-    for (const struct node *child = spot->node->children; child && (ok || tell); child = child->next) {
-        const struct node *rule = lint_member(keyword, child->name);
-
-        ok = (!rule || check_child(lint, rule, spot, child, 0, tell)) && ok;
-    }
+    for (const struct node *rule = keyword->children; rule; rule = rule->next)
+        if (lint_matches(lint, rule, rule->name, member->name))
+            ok = check_child(lint, rule, spot, member, 0, tell) && ok;
     return ok;
 }
 
 bool lint_patterns(struct lint *lint, const struct node *schema, const struct node *keyword, const struct spot *spot,
                    bool tell)
 {
-    bool ok = true;
-
-    (void)schema;
-    if (spot->node->type != JSON_OBJECT)
-        return true;
-    for (const struct node *child = spot->node->children; child && (ok || tell); child = child->next)
-        for (const struct node *rule = keyword->children; rule; rule = rule->next)
-            if (lint_matches(lint, rule, rule->name, child->name))
-                ok = check_child(lint, rule, spot, child, 0, tell) && ok;
-    return ok;
+    return check_members(lint, schema, keyword, spot, tell, check_patterns);
 }
 
 /* Members that neither properties nor patternProperties speak of. */
@@ -82,37 +101,37 @@ static void refuse_name(const struct lint *lint, const struct node *schema, cons
                STR_ARG(child->name));
 }
 
+static bool check_additional(struct lint *lint, const struct node *schema, const struct node *keyword,
+                             const struct spot *spot, const struct node *member, bool tell)
+{
+    if (!is_additional(lint, schema, member->name))
+        return true;
+    if (keyword->type != JSON_FALSE)
+        return check_child(lint, keyword, spot, member, 0, tell);
+    if (tell)
+        refuse_name(lint, schema, spot, member);
+    return false;
+}
+
 bool lint_additional(struct lint *lint, const struct node *schema, const struct node *keyword, const struct spot *spot,
                      bool tell)
 {
-    bool ok = true;
+    return keyword->type == JSON_TRUE || check_members(lint, schema, keyword, spot, tell, check_additional);
+}
 
-    if (spot->node->type != JSON_OBJECT || keyword->type == JSON_TRUE)
-        return true;
-    for (const struct node *child = spot->node->children; child && (ok || tell); child = child->next) {
-        if (!is_additional(lint, schema, child->name))
-            continue;
-        if (keyword->type == JSON_FALSE && tell)
-            refuse_name(lint, schema, spot, child);
-        ok = keyword->type != JSON_FALSE && check_child(lint, keyword, spot, child, 0, tell) && ok;
-    }
-    return ok;
+static bool check_name(struct lint *lint, const struct node *schema, const struct node *keyword,
+                       const struct spot *spot, const struct node *member, bool tell)
+{
+    struct node name = {.type = JSON_STRING, .place = member->name_place, .name = member->name, .text = member->name};
+
+    (void)schema;
+    return check_child(lint, keyword, spot, &name, 0, tell);
 }
 
 bool lint_names(struct lint *lint, const struct node *schema, const struct node *keyword, const struct spot *spot,
                 bool tell)
 {
-    bool ok = true;
-
-    (void)schema;
-    if (spot->node->type != JSON_OBJECT)
-        return true;
-    for (const struct node *child = spot->node->children; child && (ok || tell); child = child->next) {
-        struct node name = {.type = JSON_STRING, .place = child->name_place, .name = child->name, .text = child->name};
-
-        ok = check_child(lint, keyword, spot, &name, 0, tell) && ok;
-    }
-    return ok;
+    return check_members(lint, schema, keyword, spot, tell, check_name);
 }
 
 /* "items" as one schema for all, or (as "prefixItems") a list of schemas, behind which additionalItems counts. */

@@ -82,12 +82,6 @@ void schema_set_defaults(const struct schema *schema, void *into)
         set_default(&schema->options[i], at_offset(into, schema->options[i].offset));
 }
 
-/* KrakenD's comment keys. */
-static bool is_comment(struct str name)
-{
-    return name.len > 0 && (name.data[0] == '@' || name.data[0] == '$' || name.data[0] == '_' || name.data[0] == '#');
-}
-
 /* Is this member what some option reads? An exact name hides others that differ in case only. */
 static bool is_known(const struct schema *schema, const struct node *object, const struct node *member)
 {
@@ -121,7 +115,7 @@ static void report_unknown_keys(struct binder *binder, const struct schema *sche
     for (const struct node *at = object->children; at; at = at->next) {
         struct str shown = str_first(at->name, NAME_SHOWN_MAX);
 
-        if (is_comment(at->name) || is_known(schema, object, at))
+        if (name_is_comment(at->name) || is_known(schema, object, at))
             continue;
         report_add(binder->report, severity, PROBLEM_UNKNOWN_KEY, at->name_place, suggest_key(binder, schema, at->name),
                    "%sunknown key \"%.*s\"", path_prefix(binder, path), STR_ARG(shown));

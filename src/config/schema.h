@@ -30,6 +30,14 @@ struct str_list {
     size_t count;
 };
 
+static inline bool str_list_has(const struct str_list *list, struct str text)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (str_eq(list->items[i], text))
+            return true;
+    return false;
+}
+
 struct list_of {
     void *items; /* `count` structs of the element schema */
     size_t count;
@@ -91,6 +99,12 @@ struct schema {
  * "" for the root). Lists and texts live in the arena or in the document. */
 bool schema_bind(const struct schema *schema, const struct node *node, const char *path, void *into,
                  struct arena *arena, struct report *report);
+
+/* Does KrakenD take members of that name for comments? */
+static inline bool name_is_comment(struct str name)
+{
+    return name.len > 0 && (name.data[0] == '@' || name.data[0] == '$' || name.data[0] == '_' || name.data[0] == '#');
+}
 
 /* Calls visit for each option, nested ones with their dotted path, for documentation and shell completion. */
 void schema_visit(const struct schema *schema, void (*visit)(void *arg, const char *path, const struct option *option),

@@ -6,20 +6,6 @@
 
 enum { TOKEN_BYTES_MAX = 4096, PATH_BYTES_MAX = 4096 };
 
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-static struct str trim(struct str text)
-{
-    while (text.len > 0 && is_space(text.data[0]))
-        text = str_from_offset(text, 1);
-    while (text.len > 0 && is_space(text.data[text.len - 1]))
-        text.len--;
-    return text;
-}
-
 /* Visible ASCII: what a field can carry without quotes. */
 static bool is_token(struct str text)
 {
@@ -49,7 +35,7 @@ bool admin_token_read(struct arena *arena, const struct server_options *options,
         return refuse(options, report, "is no path");
     if (!file_read(arena, path, TOKEN_BYTES_MAX, token, &err))
         return refuse(options, report, err.text);
-    *token = trim(*token);
+    *token = str_trim_of(*token, STR(" \t\r\n"));
     return is_token(*token) || refuse(options, report, "holds no token: one word of visible ASCII is needed");
 }
 

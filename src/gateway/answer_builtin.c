@@ -1,5 +1,5 @@
 /* answer_builtin.c: endpoints without a backend: /__health, /__debug/, /__echo/, OPTIONS by itself, holdfast/answer.
- * SPDX-License-Identifier: Apache-2.0 */
+ * The health service of gRPC is in grpc_health.c. SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
 #include "base/text.h"
 #include "gateway/answer_internal.h"

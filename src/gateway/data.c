@@ -89,7 +89,7 @@ bool data_is_empty(const struct data *data)
     return data->kind != DATA_OBJECT || data->node->count == 0;
 }
 
-static void link_last(struct data_node *node, struct data_member *member)
+void data_link(struct data_node *node, struct data_member *member)
 {
     member->next = NULL;
     if (node->last)
@@ -107,7 +107,7 @@ bool data_add(struct arena *arena, struct data_node *node, struct str name, stru
     if (!member)
         return false;
     *member = (struct data_member){NULL, name, value};
-    link_last(node, member);
+    data_link(node, member);
     return true;
 }
 
@@ -219,7 +219,7 @@ static bool gather_equals(struct arena *arena, struct data_node *node, const str
     struct data array;
 
     if (count == 1) {
-        link_last(node, all[0].member);
+        data_link(node, all[0].member);
         return true;
     }
     array = data_new(arena, DATA_ARRAY);
@@ -227,7 +227,7 @@ static bool gather_equals(struct arena *arena, struct data_node *node, const str
         return false;
     array.node->born_empty = false;
     for (size_t i = 0; i < count; i++)
-        link_last(array.node, all[i].member);
+        data_link(array.node, all[i].member);
     return true;
 }
 

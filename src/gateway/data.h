@@ -53,6 +53,9 @@ bool data_is_empty(const struct data *data); /* no object, or one without member
 /* Adds behind what is there. False: no room. */
 bool data_add(struct arena *arena, struct data_node *node, struct str name, struct data value) MUST_USE;
 
+/* Puts a member that is in no node behind all others. */
+void data_link(struct data_node *node, struct data_member *member);
+
 /* Makes a node of an object or array that is still a slice (of equal names only the last stays); other values stay as
  * they are. False: no room. */
 bool data_open(struct arena *arena, struct data *data) MUST_USE;

@@ -8,20 +8,6 @@ static bool no_memory(struct error *err)
     return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory to decode an answer");
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\b';
-}
-
-static struct str trim(struct str text)
-{
-    while (text.len > 0 && is_blank(text.data[0]))
-        text = str_from_offset(text, 1);
-    while (text.len > 0 && is_blank(text.data[text.len - 1]))
-        text.len--;
-    return text;
-}
-
 static bool add_attributes(struct arena *arena, const struct xml_node *element, struct data_node *node)
 {
     for (const struct xml_attribute *attribute = element->attributes; attribute; attribute = attribute->next) {
@@ -39,7 +25,7 @@ static bool take_element(struct arena *arena, const struct xml_node *element, st
 static bool add_children(struct arena *arena, const struct xml_node *element, struct data_node *node, struct str *text)
 {
     for (const struct xml_node *child = element->children; child; child = child->next) {
-        struct str trimmed = trim(child->text);
+        struct str trimmed = str_trim_of(child->text, STR(" \t\r\n\b"));
         struct data value;
 
         if (child->is_text && trimmed.len > 0)

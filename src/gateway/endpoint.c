@@ -251,14 +251,6 @@ static bool compile_backend(struct arena *arena, const struct endpoint_options *
     return intern_hosts(&compiling) && make_internal(&compiling, options->url_pattern) && cut_pattern(&compiling);
 }
 
-static bool lists_star(const struct str_list *list)
-{
-    for (size_t i = 0; i < list->count; i++)
-        if (str_eq(list->items[i], STR("*")))
-            return true;
-    return false;
-}
-
 /* Shadows become an endpoint of their own, whose timeout is the longest of theirs. */
 static bool split_shadows(struct arena *arena, struct endpoint *endpoint)
 {
@@ -299,8 +291,8 @@ bool endpoint_compile(struct arena *arena, const struct service *service, const 
     endpoint->label = options->endpoint;
     endpoint->timeout_ns = options->timeout_ns;
     endpoint->no_op = options->output_encoding == ENCODING_NO_OP && !options->answer_given;
-    endpoint->all_headers = lists_star(&options->input_headers);
-    endpoint->all_query = lists_star(&options->input_query_strings);
+    endpoint->all_headers = str_list_has(&options->input_headers, STR("*"));
+    endpoint->all_query = str_list_has(&options->input_query_strings, STR("*"));
     endpoint->tries = options->concurrent_calls > 1 && !endpoint->no_op ? (unsigned)options->concurrent_calls : 1;
     endpoint->backends = arena_array(arena, struct backend, options->backend_count + 1);
     if (!endpoint->backends) {

@@ -20,7 +20,8 @@ bool escape_keeps(enum escape_set set, char c)
     return keeps(set, c);
 }
 
-size_t escape_find(enum escape_set set, struct str text)
+/* The first byte that the set does not keep; text.len when it keeps all. */
+static size_t find(enum escape_set set, struct str text)
 {
     size_t at = 0;
 
@@ -72,7 +73,7 @@ struct str escape_text(struct arena *arena, enum escape_set set, struct str text
 {
     char *out;
 
-    if (text.data && escape_find(set, text) == text.len)
+    if (text.data && find(set, text) == text.len)
         return text;
     out = arena_alloc(arena, 3 * text.len + 1, 1);
     if (!out)

@@ -14,9 +14,6 @@ enum escape_set {
 
 bool escape_keeps(enum escape_set set, char c);
 
-/* The first byte that the set does not keep; text.len when it keeps all. */
-size_t escape_find(enum escape_set set, struct str text);
-
 /* How many bytes escape_write will write. */
 size_t escape_len(enum escape_set set, struct str text);
 

@@ -37,7 +37,7 @@ enum progress exchange_fail(struct exchange *x)
     composition_end(x->composition);
     fetch_end(x->call.fetch, reason_of(x));
     x->call.fetch = NULL;
-    chain_clear(&x->call.packed);
+    call_end_body(x);
     chain_clear(&x->response_body); /* a part of the backend's answer must not stand before ours */
     return_pipe(x);
     if (x->head_sent && !client_gone && x->grpc && reply_late(x))

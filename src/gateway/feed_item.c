@@ -34,18 +34,9 @@ static void write_inside(struct json_writer *out, const struct xml_node *element
         write_markup(out, child);
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 static struct str trim(struct str text)
 {
-    while (text.len > 0 && is_blank(text.data[0]))
-        text = str_from_offset(text, 1);
-    while (text.len > 0 && is_blank(text.data[text.len - 1]))
-        text.len--;
-    return text;
+    return str_trim_of(text, STR(" \t\r\n"));
 }
 
 struct str feed_inside(struct arena *arena, const struct xml_node *element)

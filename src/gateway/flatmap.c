@@ -77,17 +77,6 @@ static void take_out(struct data_node *node, const struct data_member *gone)
     }
 }
 
-static void link_last(struct data_node *node, struct data_member *member)
-{
-    member->next = NULL;
-    if (node->last)
-        node->last->next = member;
-    else
-        node->first = member;
-    node->last = member;
-    node->count++;
-}
-
 /* A value that is to get children: what is neither object nor array becomes an object. */
 static bool make_node(struct arena *arena, struct data *data)
 {
@@ -232,7 +221,7 @@ static bool promote(struct arena *arena, struct data *root, const struct flatmap
     if (!make_node(arena, parent))
         return false;
     cut->member->name = to->parts[to->count - 1];
-    link_last(parent->node, cut->member);
+    data_link(parent->node, cut->member);
     return true;
 }
 
@@ -259,7 +248,7 @@ static bool embed(struct arena *arena, const struct cut *cut, const struct str *
     if (!make_node(arena, parent))
         return false;
     cut->member->name = parts[count - 1];
-    link_last(parent->node, cut->member);
+    data_link(parent->node, cut->member);
     return true;
 }
 

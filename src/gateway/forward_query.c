@@ -11,21 +11,13 @@ struct pair {
     size_t order;           /* keeps equal names in the order they came */
 };
 
-static bool lists(const struct str_list *list, struct str name)
-{
-    for (size_t i = 0; i < list->count; i++)
-        if (str_eq(list->items[i], name))
-            return true;
-    return false;
-}
-
 static bool passes(const struct forward_input *input, struct str name)
 {
     const struct str_list *second = &input->backend->options->input_query_strings;
 
-    if (!input->endpoint->all_query && !lists(&input->endpoint->options->input_query_strings, name))
+    if (!input->endpoint->all_query && !str_list_has(&input->endpoint->options->input_query_strings, name))
         return false;
-    return second->count == 0 || lists(second, name);
+    return second->count == 0 || str_list_has(second, name);
 }
 
 static bool decode(struct arena *arena, struct str text, struct str *out)

@@ -118,11 +118,6 @@ void frontend_accept_all(struct frontend *frontend)
     }
 }
 
-static uint64_t positive(int64_t duration_ns)
-{
-    return duration_ns > 0 ? (uint64_t)duration_ns : 0;
-}
-
 /* More than any conn can count is as good as the most that it can. */
 static uint32_t clamped(int64_t number)
 {
@@ -137,7 +132,6 @@ static uint32_t head_bytes_max(int64_t max_header_bytes)
     return max_header_bytes > 0 ? clamped((int64_t)clamped(max_header_bytes) + HEAD_SLACK_BYTES) : 0;
 }
 
-/* A head is no larger than max_header_bytes lets it be. */
 /* Only who could have a tunnel is told of it. */
 static bool has_tunnels(const struct generation *generation)
 {
@@ -147,6 +141,7 @@ static bool has_tunnels(const struct generation *generation)
     return false;
 }
 
+/* A head is no larger than max_header_bytes lets it be. */
 static struct h2_rules h2_rules_of(const struct service *service)
 {
     const struct h2_settings *settings = &service->server.h2;
@@ -167,15 +162,15 @@ static struct http_conn_options conn_options_of(const struct service *service)
 {
     return (struct http_conn_options){
         .head_bytes_max = head_bytes_max(service->max_header_bytes),
-        .idle_timeout_ns = positive(service->idle_timeout_ns),
-        .head_timeout_ns = positive(service->read_header_timeout_ns),
-        .read_timeout_ns = positive(service->read_timeout_ns),
-        .write_timeout_ns = positive(service->write_timeout_ns),
+        .idle_timeout_ns = service_positive(service->idle_timeout_ns),
+        .head_timeout_ns = service_positive(service->read_header_timeout_ns),
+        .read_timeout_ns = service_positive(service->read_timeout_ns),
+        .write_timeout_ns = service_positive(service->write_timeout_ns),
         .fields_max = clamped(service->server.clients.fields_max),
-        .body_gap_ns = positive(service->server.body_gap_timeout_ns),
-        .body_rate = positive(service->server.clients.body_rate_min),
-        .send_gap_ns = positive(service->server.clients.send_gap_ns),
-        .send_rate = positive(service->server.clients.send_rate_min),
+        .body_gap_ns = service_positive(service->server.body_gap_timeout_ns),
+        .body_rate = service_positive(service->server.clients.body_rate_min),
+        .send_gap_ns = service_positive(service->server.clients.send_gap_ns),
+        .send_rate = service_positive(service->server.clients.send_rate_min),
         .requests_max = clamped(service->server.max_requests_per_connection),
         .keep_alive_header = service->server.keep_alive_header,
     };

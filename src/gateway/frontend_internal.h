@@ -26,8 +26,8 @@ void keep_free(struct frontend *frontend);
 void keep_notice_client(struct frontend *frontend);   /* one more is in the list */
 void keep_notice_pressure(struct frontend *frontend); /* descriptors may have become short: now, and not in a second */
 void keep_notice_idle_close(struct frontend *frontend, uint64_t late_ns); /* grace.h: what follows for the others */
-/* The adaptive idle timeout with so much of what there is in use. */
 unsigned keep_memory_permille(unsigned used_permille); /* memory in use, on the scale of the other things */
+/* The adaptive idle timeout with so much of what there is in use. */
 uint64_t keep_idle_ns(uint64_t min_ns, uint64_t max_ns, unsigned permille);
 
 /* drain.c */

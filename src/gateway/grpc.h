@@ -45,7 +45,6 @@ struct http_head *grpc_trailers(struct arena *arena, enum grpc_status status, st
 
 /* grpc_health.c: grpc.health.v1.Health/Check of the gateway itself: the empty name is all of it, other services are
  * those with an endpoint below "/name/". NOT_SERVING while it drains. */
-bool grpc_health_is_known(const struct service *service, struct str name);
 void grpc_health_answer(const struct answer_input *input, struct str request_body, struct answer *out);
 
 #endif

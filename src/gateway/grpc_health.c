@@ -53,7 +53,7 @@ static bool read_service(struct str message, struct str *service)
     return true;
 }
 
-bool grpc_health_is_known(const struct service *service, struct str name)
+static bool is_known(const struct service *service, struct str name)
 {
     if (name.len == 0)
         return true;
@@ -79,7 +79,7 @@ void grpc_health_answer(const struct answer_input *input, struct str request_bod
         grpc_answer(input->arena, GRPC_INTERNAL, STR("this is no HealthCheckRequest"), out);
         return;
     }
-    if (!grpc_health_is_known(input->service, service)) {
+    if (!is_known(input->service, service)) {
         grpc_answer(input->arena, GRPC_NOT_FOUND, STR("unknown service"), out);
         return;
     }

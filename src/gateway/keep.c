@@ -42,11 +42,6 @@ static unsigned share(uint64_t used, uint64_t max)
     return used >= max ? 1000 : (unsigned)((double)used / (double)max * 1000.0);
 }
 
-static unsigned greater(unsigned a, unsigned b)
-{
-    return a > b ? a : b;
-}
-
 unsigned keep_memory_permille(unsigned used_permille)
 {
     unsigned above;
@@ -57,7 +52,7 @@ unsigned keep_memory_permille(unsigned used_permille)
     if (used_permille < MEMORY_TIGHT_PERMILLE)
         return CALM_PERMILLE +
                above * (TIGHT_PERMILLE - CALM_PERMILLE) / (MEMORY_TIGHT_PERMILLE - MEMORY_CALM_PERMILLE);
-    return greater(used_permille, TIGHT_PERMILLE);
+    return unsigned_max(used_permille, TIGHT_PERMILLE);
 }
 
 /* How much is used of what is shortest. */
@@ -68,8 +63,8 @@ static unsigned pressure_permille(const struct frontend *frontend)
 
     if (!budget)
         return places;
-    return greater(greater(places, share(budget_files_used(budget), budget->files_max)),
-                   keep_memory_permille(atomic_load_explicit(&budget->memory_permille, memory_order_relaxed)));
+    return unsigned_max(unsigned_max(places, share(budget_files_used(budget), budget->files_max)),
+                        keep_memory_permille(atomic_load_explicit(&budget->memory_permille, memory_order_relaxed)));
 }
 
 /* Those idle for longest so far, the longest first; before them those who have never asked for anything. */
@@ -222,11 +217,6 @@ void keep_notice_idle_close(struct frontend *frontend, uint64_t late_ns)
     set_grace(frontend);
 }
 
-static uint64_t positive(int64_t duration_ns)
-{
-    return duration_ns > 0 ? (uint64_t)duration_ns : 0;
-}
-
 void keep_init(struct frontend *frontend, const struct client_rules *rules)
 {
     struct keeper *keeper = &frontend->keeper;
@@ -234,10 +224,10 @@ void keep_init(struct frontend *frontend, const struct client_rules *rules)
     keeper->task.run = run_keeper;
     keeper->timer = (struct timer){.at_ns = TIMER_OFF, .task = &keeper->task};
     keeper->adapts = rules->idle_adapts;
-    keeper->idle_min_ns = positive(rules->idle_min_ns);
-    keeper->idle_max_ns = positive(rules->idle_max_ns);
-    keeper->age_ns = positive(rules->max_age_ns);
-    keeper->age_hard_ns = positive(rules->max_age_hard_ns);
+    keeper->idle_min_ns = service_positive(rules->idle_min_ns);
+    keeper->idle_max_ns = service_positive(rules->idle_max_ns);
+    keeper->age_ns = service_positive(rules->max_age_ns);
+    keeper->age_hard_ns = service_positive(rules->max_age_hard_ns);
     if (frontend->conn_options.keep_alive_header)
         set_grace(frontend);
     /* Who is to be cut is told before. */

@@ -33,7 +33,8 @@ struct addr network_unmapped(const struct addr *addr)
     return plain;
 }
 
-bool network_has(const struct ip_network *network, const struct addr *addr)
+/* Of an unmapped address. */
+static bool has(const struct ip_network *network, const struct addr *addr)
 {
     unsigned bytes = network->bits / 8, left = network->bits % 8;
 
@@ -47,7 +48,7 @@ bool networks_have(const struct ip_network *networks, size_t count, const struct
     struct addr plain = network_unmapped(addr);
 
     for (size_t i = 0; i < count; i++)
-        if (network_has(&networks[i], &plain))
+        if (has(&networks[i], &plain))
             return true;
     return false;
 }

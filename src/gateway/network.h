@@ -10,8 +10,7 @@ bool network_parse(struct str text, struct ip_network *network) MUST_USE;
 /* ::ffff:10.0.0.1 is 10.0.0.1. */
 struct addr network_unmapped(const struct addr *addr);
 
-/* Of the unmapped address; of any in the list. */
-bool network_has(const struct ip_network *network, const struct addr *addr);
+/* Is it, unmapped, in one of them? */
 bool networks_have(const struct ip_network *networks, size_t count, const struct addr *addr);
 
 /* The network of so many bits that the unmapped address is in: port and other bits are 0. */

@@ -35,14 +35,6 @@ bool placeholder_next(enum placeholder_rule rule, struct str *rest, struct str *
     return false;
 }
 
-static bool holds(const struct str_list *names, struct str name)
-{
-    for (size_t i = 0; i < names->count; i++)
-        if (str_eq(names->items[i], name))
-            return true;
-    return false;
-}
-
 bool placeholders_list(struct arena *arena, enum placeholder_rule rule, struct str text, struct str_list *names)
 {
     struct str before, name;
@@ -51,7 +43,7 @@ bool placeholders_list(struct arena *arena, enum placeholder_rule rule, struct s
     if (!names->items)
         return false;
     while (placeholder_next(rule, &text, &before, &name))
-        if (!holds(names, name))
+        if (!str_list_has(names, name))
             names->items[names->count++] = name;
     return true;
 }
@@ -71,7 +63,7 @@ struct str path_to_route(struct arena *arena, struct str path, const struct str_
     for (size_t at = 0; at < path.len;) {
         size_t name = at < query ? name_len(PLACEHOLDER_WIDE, path, at) : 0;
 
-        if (name > 0 && holds(names, str_of(path.data + at + 1, name))) {
+        if (name > 0 && str_list_has(names, str_of(path.data + at + 1, name))) {
             out[len++] = ':';
             memcpy(out + len, path.data + at + 1, name);
             len += name;

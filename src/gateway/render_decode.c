@@ -76,7 +76,6 @@ static bool wrong_type(struct decoding *decoding, struct json value, const char 
 
     return fail_at(
         decoding, json_offset(value), "a value of another type is wanted",
-
         arena_format(decoding->arena, "json: cannot unmarshal %s into Go value of type %s", go_kind(type), wanted));
 }
 

@@ -64,8 +64,10 @@ bool reply_late(struct exchange *x)
     struct http_head *trailers = grpc_trailers(x->arena, status, grpc_message(x));
     struct error err;
 
+    if (!trailers || http_send_head(x->stream, trailers, true, &err) != IO_OK)
+        return false;
     count_grpc(x, status);
-    return trailers && http_send_head(x->stream, trailers, true, &err) == IO_OK;
+    return true;
 }
 
 enum progress reply(struct exchange *x)

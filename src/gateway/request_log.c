@@ -35,10 +35,7 @@ static bool is_skipped(struct exchange *x)
         return false;
     if (str_find_char(path, '%') < path.len && !text_percent_decode(x->arena, path, false, &path, NULL))
         return false;
-    for (size_t i = 0; i < skipped->count; i++)
-        if (str_eq(skipped->items[i], path))
-            return true;
-    return false;
+    return str_list_has(skipped, path);
 }
 
 /* Every request that was sent was "reused", "shared", or "new" with a reason of the ledger. */

@@ -1,5 +1,6 @@
 /* service_effective.c: the configuration that counts, setting by setting, for people who ask a running gateway. What
  * tables and document do not tell together is added here. SPDX-License-Identifier: Apache-2.0 */
+#include "base/assert.h"
 #include "config/effective.h"
 #include "gateway/service_internal.h"
 
@@ -15,6 +16,7 @@ struct fixing {
 
 static void fix(struct fixing *fixing, const char *path, const char *value, const char *from)
 {
+    ASSERT(fixing->count < FIXED_MAX);
     fixing->list[fixing->count++] = (struct effective_fixed){path, value, from};
 }
 

@@ -28,14 +28,6 @@ void check_path(const struct spot *spot)
     }
 }
 
-static bool is_listed(const struct str_list *names, struct str name)
-{
-    for (size_t i = 0; i < names->count; i++)
-        if (str_eq(names->items[i], name))
-            return true;
-    return false;
-}
-
 /* Does the router ever capture a parameter of that name? "/x/{a}.json" brings one that is called "a.json". */
 static bool is_captured(struct str route, struct str name)
 {
@@ -92,7 +84,7 @@ static void check_name(const struct spot *spot, const struct backend_options *ba
                    "%surl_pattern: nothing fills {%.*s} in this version", spot->prefix, STR_ARG(name));
         return;
     }
-    if (is_listed(defined, name)) {
+    if (str_list_has(defined, name)) {
         if (spot->endpoint->route.len > 0 && !is_captured(spot->endpoint->route, name))
             report_add(spot->report, SEVERITY_WARNING, PROBLEM_PLACEHOLDER_NEVER, place,
                        "a placeholder must fill its place between two slashes",

@@ -90,23 +90,16 @@ static void check_rules(const struct pairing *pairing)
 
 struct cap {
     const char *key;
-    int64_t connections; /* INT64_MAX: there is none */
+    uint64_t connections; /* UINT64_MAX: there is none */
 };
-
-/* 0: `preset`; below: none may stay. */
-static int64_t idle_cap(int64_t setting, int64_t preset)
-{
-    return setting > 0 ? setting : setting < 0 ? 0 : preset;
-}
 
 static struct cap lowest_cap(const struct transport *transport)
 {
     int64_t open = transport->max_connections_per_host;
     struct cap caps[] = {
-        {"max_idle_connections", idle_cap(transport->max_idle_connections, INT64_MAX)},
-        {"max_idle_connections_per_host",
-         idle_cap(transport->max_idle_connections_per_host, TRANSPORT_IDLE_PER_HOST_DEFAULT)},
-        {"max_connections_per_host", open > 0 ? open : INT64_MAX},
+        {"max_idle_connections", transport_idle_max(transport)},
+        {"max_idle_connections_per_host", transport_idle_per_host_max(transport)},
+        {"max_connections_per_host", open > 0 ? (uint64_t)open : UINT64_MAX},
     };
     struct cap lowest = caps[0];
 
@@ -127,13 +120,14 @@ static void check_floor(const struct pairing *pairing)
 
     if (!node)
         node = given(pairing, key);
-    if (!node || keeps_none(transport) || introduces(transport) || transport->min_idle_per_host <= cap.connections)
+    if (!node || keeps_none(transport) || introduces(transport) ||
+        (uint64_t)transport->min_idle_per_host <= cap.connections)
         return;
-    hint = arena_format(pairing->report->arena, "min_idle_per_host: %lld at most, or raise %s",
-                        (long long)cap.connections, cap.key);
+    hint = arena_format(pairing->report->arena, "min_idle_per_host: %llu at most, or raise %s",
+                        (unsigned long long)cap.connections, cap.key);
     report_add(pairing->report, SEVERITY_WARNING, PROBLEM_CONTRADICTION, node->place, hint.data,
-               "%s%s: min_idle_per_host is %lld, but %s allows %lld", pairing->path, key,
-               (long long)transport->min_idle_per_host, cap.key, (long long)cap.connections);
+               "%s%s: min_idle_per_host is %lld, but %s allows %llu", pairing->path, key,
+               (long long)transport->min_idle_per_host, cap.key, (unsigned long long)cap.connections);
 }
 
 void upstream_check(const struct transport *transport, const struct node *block, const char *path,

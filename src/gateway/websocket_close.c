@@ -21,7 +21,8 @@ void websocket_ends(struct websocket *websocket, enum tunnel_by by, uint16_t cod
     note_reason(websocket, by, code);
 }
 
-void websocket_tell(struct websocket *websocket, struct websocket_side *side, uint16_t code, struct str reason)
+/* A Close for this side, unless it has one; where none can stand, its connection will be cut. */
+static void tell(struct websocket *websocket, struct websocket_side *side, uint16_t code, struct str reason)
 {
     char payload[WS_CONTROL_MAX];
     size_t len = size_min(reason.len, WS_CONTROL_MAX - 2);
@@ -51,11 +52,10 @@ void websocket_violated(struct websocket *websocket, struct websocket_side *side
     websocket_ends(websocket, TUNNEL_BY_US, code);
     side->heard_out = true;
     if (websocket_is_host(websocket, side)) {
-        websocket_tell(websocket, side, code, text_of_code(code));
-        websocket_tell(websocket, websocket_other(websocket, side), WS_CODE_INTERNAL,
-                       STR("the server broke the protocol"));
+        tell(websocket, side, code, text_of_code(code));
+        tell(websocket, websocket_other(websocket, side), WS_CODE_INTERNAL, STR("the server broke the protocol"));
     } else {
-        websocket_tell(websocket, websocket_other(websocket, side), WS_CODE_GOING_AWAY, STR(""));
+        tell(websocket, websocket_other(websocket, side), WS_CODE_GOING_AWAY, STR(""));
         websocket->owed = code;
         websocket->owed_ns = loop_now_ns(websocket_loop(websocket)) + WEBSOCKET_OWED_NS;
     }
@@ -69,7 +69,7 @@ static void pay(struct websocket *websocket)
 
     if (websocket->owed == 0 || (!over && loop_now_ns(websocket_loop(websocket)) < websocket->owed_ns))
         return;
-    websocket_tell(websocket, &websocket->sides[WEBSOCKET_CLIENT], websocket->owed, text_of_code(websocket->owed));
+    tell(websocket, &websocket->sides[WEBSOCKET_CLIENT], websocket->owed, text_of_code(websocket->owed));
     websocket->owed = 0;
 }
 
@@ -97,7 +97,7 @@ static void lose_host(struct websocket *websocket)
         return;
     if (!host->heard_out) {
         websocket_ends(websocket, TUNNEL_BY_HOST, WS_CODE_ABNORMAL);
-        websocket_tell(websocket, client, host->broken || inside ? WS_CODE_INTERNAL : WS_CODE_RESTART, STR(""));
+        tell(websocket, client, host->broken || inside ? WS_CODE_INTERNAL : WS_CODE_RESTART, STR(""));
         host->heard_out = true;
     }
     chain_clear(&host->in);
@@ -113,8 +113,8 @@ static void leave(struct websocket *websocket)
         return;
     websocket->leaving = false;
     websocket_ends(websocket, TUNNEL_BY_US, WS_CODE_GOING_AWAY);
-    websocket_tell(websocket, client, WS_CODE_GOING_AWAY, STR(""));
-    websocket_tell(websocket, host, WS_CODE_GOING_AWAY, STR(""));
+    tell(websocket, client, WS_CODE_GOING_AWAY, STR(""));
+    tell(websocket, host, WS_CODE_GOING_AWAY, STR(""));
 }
 
 /* The client has got all that there was for it, and the host has no more. In HTTP/2 the client's own end is waited for
@@ -196,9 +196,7 @@ static void look_at_side(struct websocket *websocket, struct websocket_side *sid
     if (now_ns >= dead_ns(websocket, side)) {
         websocket_ends(websocket, websocket_is_host(websocket, side) ? TUNNEL_BY_HOST : TUNNEL_BY_CLIENT,
                        WS_CODE_ABNORMAL);
-        side->broken = side->ended = true;
-        chain_clear(&side->in);
-        chain_clear(&side->out);
+        websocket_break(side);
     } else if (now_ns >= ping_due_ns(websocket, side)) {
         ask(websocket, side);
     }
@@ -220,7 +218,7 @@ void websocket_look_at_clocks(struct websocket *websocket)
     /* In the middle of a frame that does not go on there is nothing to be told. */
     websocket_ends(websocket, TUNNEL_BY_US, WS_CODE_GOING_AWAY);
     for (int i = 0; i < WEBSOCKET_SIDES; i++)
-        websocket_tell(websocket, &websocket->sides[i], WS_CODE_GOING_AWAY, STR("idle"));
+        tell(websocket, &websocket->sides[i], WS_CODE_GOING_AWAY, STR("idle"));
 }
 
 uint64_t websocket_deadline_ns(struct websocket *websocket)

@@ -75,13 +75,13 @@ bool websocket_pump(struct websocket *websocket, struct websocket_side *from);
 bool websocket_flush(struct websocket *websocket, struct websocket_side *side);
 /* Can a frame of ours be put into what this side gets? */
 bool websocket_is_between(struct websocket *websocket, const struct websocket_side *side);
+/* Nothing goes to or from this side any more. */
+void websocket_break(struct websocket_side *side);
 /* A control frame of ours for this side. Without memory the side counts as broken. */
 void websocket_say(struct websocket *websocket, struct websocket_side *side, enum ws_opcode opcode, struct str payload);
 
 /* websocket_close.c */
 void websocket_ends(struct websocket *websocket, enum tunnel_by by, uint16_t code); /* the first reason is kept */
-/* A Close for this side, unless it has one; where none can stand, its connection will be cut. */
-void websocket_tell(struct websocket *websocket, struct websocket_side *side, uint16_t code, struct str reason);
 /* The side sent what is against the protocol, or too much. */
 void websocket_violated(struct websocket *websocket, struct websocket_side *side, uint16_t code);
 /* What follows from the state of both sides. True: it is over. */

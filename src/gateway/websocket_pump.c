@@ -11,7 +11,7 @@ static void count_passed(struct websocket *websocket, const struct websocket_sid
     host_count_add(&counts->tunnel_bytes[websocket_is_host(websocket, from)], (int64_t)bytes);
 }
 
-static void break_side(struct websocket_side *side)
+void websocket_break(struct websocket_side *side)
 {
     side->broken = side->ended = true;
     chain_clear(&side->in);
@@ -32,7 +32,7 @@ void websocket_say(struct websocket *websocket, struct websocket_side *side, enu
     memcpy(mask, &random, sizeof(mask));
     size = ws_write_control(frame, opcode, payload, websocket_is_host(websocket, side) ? mask : NULL);
     if (!chain_append(&side->out, loop_blocks(websocket_loop(websocket)), str_of(frame, size)))
-        break_side(side);
+        websocket_break(side);
 }
 
 /* From the front of what came, to the other side, or away when that listens no more. */
@@ -46,7 +46,7 @@ static void pass(struct websocket *websocket, struct websocket_side *from, size_
     }
     count_passed(websocket, from, size);
     if (chain_move(&to->out, &from->in, size) < size)
-        break_side(to); /* no memory: bytes in the middle are missing */
+        websocket_break(to); /* no memory: bytes in the middle are missing */
 }
 
 static bool answers_our_ping(const struct websocket_side *from, const struct ws_piece *piece)
@@ -87,7 +87,7 @@ static bool pull(struct websocket *websocket, struct websocket_side *from, size_
     if (from->in.size < size)
         return false;
     if (!chain_pull(&from->in, loop_blocks(websocket_loop(websocket)), size).data)
-        break_side(from);
+        websocket_break(from);
     return !from->broken;
 }
 
@@ -136,7 +136,7 @@ static bool receive(struct websocket *websocket, struct websocket_side *from)
         from->asked_ns = 0;
     }
     if (io == IO_FAIL)
-        break_side(from);
+        websocket_break(from);
     from->ended |= io == IO_END;
     return io != IO_WAIT;
 }
@@ -179,7 +179,7 @@ bool websocket_flush(struct websocket *websocket, struct websocket_side *side)
         return false;
     io = http_send_body(side->stream, &side->out, side->finish, &err);
     if (io == IO_FAIL) {
-        break_side(side);
+        websocket_break(side);
         return true;
     }
     side->finished = io == IO_OK && side->finish;

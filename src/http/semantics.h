@@ -22,6 +22,14 @@ bool semantics_request(struct http_head *head, struct http_framing *framing, str
 /* The same for a response. `no_body`: it answers HEAD. Fault UPSTREAM. */
 bool semantics_response(struct http_head *head, bool no_body, struct http_framing *framing, struct error *err) MUST_USE;
 
+/* Of a request without a body: does Content-Length say so? Who sends bodies says how long they are, also when they are
+ * empty; for other methods silence means that there is none (RFC 9110 8.6). */
+static inline bool semantics_says_empty(const struct http_head *head)
+{
+    return str_eq(head->method, STR("POST")) || str_eq(head->method, STR("PUT")) ||
+           str_eq(head->method, STR("PATCH")) || head->announced_bytes == 0;
+}
+
 /* Takes out of trailers what may not stand there (RFC 9110 6.5.1): framing, routing, authentication, cookies, and what
  * tells how to read the content. */
 void semantics_trailers(struct http_head *head);

@@ -5,11 +5,12 @@
 
 #include "net/dial.h"
 
+/* The turn whose order begins with `first`; `turn` when it is none of those found. */
+unsigned dial_turn(const struct resolved *found, const struct addr *first, unsigned turn);
+
 /* Writes the addresses of `found` with `port` to `out` in the order of RFC 8305 4 and returns how many: families
  * alternate, IPv6 first when both are there; within a family the order of the answer stays, but begins with the address
  * of number `turn` modulo how many there are. */
-/* The turn whose order begins with `first`; `turn` when it is none of those found. */
-unsigned dial_turn(const struct resolved *found, const struct addr *first, unsigned turn);
 unsigned dial_order(const struct resolved *found, uint16_t port, unsigned turn, struct addr out[RESOLVE_ADDRS_MAX]);
 
 #endif

@@ -6,31 +6,13 @@
  * both. Start with cgroup_cpu_limit. SPDX-License-Identifier: Apache-2.0 */
 #include "base/text.h"
 #include "os/cgroup_internal.h"
+#include "os/file.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <unistd.h>
 
 enum { FILE_MAX = 4096, PATH_BYTES = 1024 };
-
-/* The start of a small file without its last newline; empty when it cannot be read. */
-static struct str read_small(const char *path, char out[FILE_MAX])
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    size_t size = 0;
-    ssize_t got = 0;
-
-    if (fd == -1)
-        return STR_EMPTY;
-    do {
-        got = read(fd, out + size, FILE_MAX - size);
-        size += got > 0 ? (size_t)got : 0;
-    } while (got > 0 && size < FILE_MAX);
-    close(fd);
-    return str_of(out, size > 0 && out[size - 1] == '\n' ? size - 1 : size);
-}
 
 /* Processors for `quota` of each `period`, rounded up; 0 when that makes no sense. */
 static unsigned processors_of(struct str quota, struct str period)
@@ -50,7 +32,7 @@ static unsigned read_quota_v2(const char *folder)
 
     if (snprintf(path, sizeof(path), "%s/cpu.max", folder) >= (int)sizeof(path))
         return 0;
-    rest = read_small(path, text);
+    rest = file_read_small(path, text, FILE_MAX);
     if (!str_split(&rest, ' ', &quota) || !str_split(&rest, ' ', &period))
         return 0;
     return processors_of(quota, period);
@@ -63,10 +45,10 @@ static unsigned read_quota_v1(const char *folder)
 
     if (snprintf(path, sizeof(path), "%s/cpu.cfs_quota_us", folder) >= (int)sizeof(path))
         return 0;
-    quota_text = read_small(path, quota);
+    quota_text = file_read_small(path, quota, FILE_MAX);
     if (snprintf(path, sizeof(path), "%s/cpu.cfs_period_us", folder) >= (int)sizeof(path))
         return 0;
-    return processors_of(quota_text, read_small(path, period));
+    return processors_of(quota_text, file_read_small(path, period, FILE_MAX));
 }
 
 static unsigned smaller_limit(unsigned a, unsigned b) /* 0: none */
@@ -124,7 +106,7 @@ static unsigned limit_of_line(struct str line, const char *mount)
 unsigned cgroup_cpu_limit(const char *self, const char *mount)
 {
     char text[FILE_MAX];
-    struct str rest = read_small(self, text);
+    struct str rest = file_read_small(self, text, FILE_MAX);
     struct str line;
     unsigned limit = 0;
 

@@ -1,4 +1,5 @@
-/* file.c: whole files in, lines out, the environment. For start, reload and the command line: reading a file may block.
+/* file.c: whole files in, lines out, the environment. For start, reload and the command line: reading a file may block,
+ * unless it is one of the system's.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "os/file.h"
 
@@ -67,6 +68,22 @@ bool file_read(struct arena *arena, const char *path, size_t size_max, struct st
     if (!is_input)
         close(fd);
     return done;
+}
+
+struct str file_read_small(const char *path, char *out, size_t room)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    size_t size = 0;
+    ssize_t got;
+
+    if (fd == -1)
+        return STR_EMPTY;
+    do {
+        got = read(fd, out + size, room - size);
+        size += got > 0 ? (size_t)got : 0;
+    } while (got > 0 && size < room);
+    close(fd);
+    return str_of(out, size > 0 && out[size - 1] == '\n' ? size - 1 : size);
 }
 
 struct file_stamp file_look(const char *path)

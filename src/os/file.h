@@ -9,6 +9,10 @@
  * size_max bytes), out_of_memory, system. */
 bool file_read(struct arena *arena, const char *path, size_t size_max, struct str *out, struct error *err) MUST_USE;
 
+/* The first `room` bytes of a file of the system's, as those of /proc, in `out`, without a newline at their end. Empty
+ * when it cannot be read. */
+struct str file_read_small(const char *path, char *out, size_t room);
+
 /* What changes when a file is written or replaced; all zero when it cannot be looked at. */
 struct file_stamp {
     uint64_t device, inode, size;

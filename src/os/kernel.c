@@ -2,31 +2,16 @@
 #include "os/kernel.h"
 
 #include "base/text.h"
-
-#include <fcntl.h>
-#include <unistd.h>
+#include "os/file.h"
 
 enum { NETSTAT_BYTES = 16384 };
-
-static struct str read_file(const char *path, char *text, size_t room)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t size;
-
-    if (fd == -1)
-        return STR_EMPTY;
-    size = read(fd, text, room);
-    close(fd);
-    return size > 0 ? str_of(text, (size_t)size) : STR_EMPTY;
-}
 
 static uint64_t read_number(const char *path)
 {
     char text[64];
-    struct str line = read_file(path, text, sizeof(text));
     uint64_t number;
 
-    return text_to_u64(str_first(line, str_find_char(line, '\n')), &number) ? number : 0;
+    return text_to_u64(file_read_small(path, text, sizeof(text)), &number) ? number : 0;
 }
 
 uint64_t kernel_somaxconn(void)
@@ -75,5 +60,5 @@ bool kernel_listen_read(struct kernel_listen *out)
 {
     char text[NETSTAT_BYTES];
 
-    return kernel_listen_parse(read_file("/proc/net/netstat", text, sizeof(text)), out);
+    return kernel_listen_parse(file_read_small("/proc/net/netstat", text, sizeof(text)), out);
 }

@@ -6,12 +6,11 @@
 #include "os/memory.h"
 
 #include "base/text.h"
+#include "os/file.h"
 #include "os/memory_internal.h"
 
-#include <fcntl.h>
 #include <malloc.h>
 #include <stdio.h>
-#include <unistd.h>
 
 enum { FILE_MAX = 8192, PATH_BYTES = 1024, FULL_PERMILLE = 1000 };
 
@@ -25,37 +24,13 @@ static const struct group_files version_2 = {"memory.max", "memory.current", STR
 static const struct group_files version_1 = {"memory.limit_in_bytes", "memory.usage_in_bytes",
                                              STR_INIT("total_inactive_file ")};
 
-static struct str read_small(const char *path, char out[FILE_MAX])
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t size;
-
-    if (fd == -1)
-        return STR_EMPTY;
-    size = read(fd, out, FILE_MAX);
-    close(fd);
-    return size > 0 ? str_of(out, (size_t)size) : STR_EMPTY;
-}
-
 static struct str read_in(const char *folder, const char *name, char out[FILE_MAX])
 {
     char path[PATH_BYTES];
 
     if (snprintf(path, sizeof(path), "%s/%s", folder, name) >= (int)sizeof(path))
         return STR_EMPTY;
-    return read_small(path, out);
-}
-
-/* The digits at the front of `text`, behind spaces. */
-static bool leading_number(struct str text, uint64_t *number)
-{
-    size_t len = 0;
-
-    while (text.len > 0 && text.data[0] == ' ')
-        text = str_from_offset(text, 1);
-    while (len < text.len && text.data[len] >= '0' && text.data[len] <= '9')
-        len++;
-    return text_to_u64(str_first(text, len), number);
+    return file_read_small(path, out, FILE_MAX);
 }
 
 /* The number behind `name` at the start of a line. */
@@ -65,7 +40,7 @@ static bool find_line(struct str text, struct str name, uint64_t *number)
 
     while (str_split(&text, '\n', &line))
         if (str_starts(line, name))
-            return leading_number(str_from_offset(line, name.len), number);
+            return text_leading_u64(str_trim(str_from_offset(line, name.len)), number);
     return false;
 }
 
@@ -81,17 +56,12 @@ static unsigned group_permille(const char *folder, const struct group_files *fil
     char text[FILE_MAX];
     uint64_t max, used, droppable = 0;
 
-    if (!leading_number(read_in(folder, files->limit, text), &max)) /* among them "max" */
+    if (!text_leading_u64(read_in(folder, files->limit, text), &max)) /* among them "max" */
         return 0;
-    if (!leading_number(read_in(folder, files->used, text), &used))
+    if (!text_leading_u64(read_in(folder, files->used, text), &used))
         return 0;
-    (void)find_line(read_in(folder, "memory.stat", text), files->droppable, &droppable);
+    (void)find_line(read_in(folder, "memory.stat", text), files->droppable, &droppable); /* not told: none is */
     return permille(used > droppable ? used - droppable : 0, max);
-}
-
-static unsigned greater(unsigned a, unsigned b)
-{
-    return a > b ? a : b;
 }
 
 static unsigned walk_up(const char *root, struct str group, const struct group_files *files)
@@ -103,7 +73,7 @@ static unsigned walk_up(const char *root, struct str group, const struct group_f
         size_t slash = str_find_last_char(group, '/');
 
         if (snprintf(folder, sizeof(folder), "%s%.*s", root, STR_ARG(group)) < (int)sizeof(folder))
-            most = greater(most, group_permille(folder, files));
+            most = unsigned_max(most, group_permille(folder, files));
         if (group.len == 0)
             return most;
         group = str_first(group, slash < group.len ? slash : 0);
@@ -138,7 +108,7 @@ static unsigned line_permille(struct str line, const char *mount)
 static unsigned machine_permille(const char *machine)
 {
     char text[FILE_MAX];
-    struct str all = read_small(machine, text);
+    struct str all = file_read_small(machine, text, FILE_MAX);
     uint64_t total, available;
 
     if (!find_line(all, STR("MemTotal:"), &total) || !find_line(all, STR("MemAvailable:"), &available))
@@ -149,11 +119,11 @@ static unsigned machine_permille(const char *machine)
 unsigned memory_permille_of(const char *self, const char *mount, const char *machine)
 {
     char text[FILE_MAX];
-    struct str rest = read_small(self, text), line;
+    struct str rest = file_read_small(self, text, FILE_MAX), line;
     unsigned most = machine_permille(machine);
 
     while (str_split(&rest, '\n', &line))
-        most = greater(most, line_permille(line, mount));
+        most = unsigned_max(most, line_permille(line, mount));
     return most;
 }
 

@@ -2,9 +2,9 @@
 #include "os/process.h"
 
 #include "base/text.h"
+#include "os/file.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <malloc.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -40,37 +40,14 @@ uint64_t process_open_files(void)
     return count > 0 ? count - 1 : 0; /* the directory itself */
 }
 
-/* The beginning of a small file of /proc, in `text`; empty when it cannot be read. */
-static struct str read_proc(const char *path, char *text, size_t room)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t size;
-
-    if (fd == -1)
-        return STR_EMPTY;
-    size = read(fd, text, room);
-    close(fd);
-    return size > 0 ? str_of(text, (size_t)size) : STR_EMPTY;
-}
-
-/* The digits at the front of `text`. */
-static bool leading_number(struct str text, uint64_t *number)
-{
-    size_t len = 0;
-
-    while (len < text.len && text.data[len] >= '0' && text.data[len] <= '9')
-        len++;
-    return text_to_u64(str_first(text, len), number);
-}
-
 /* Two numbers with a tab between them. */
 uint64_t process_port_count(void)
 {
     char text[64];
-    struct str rest = read_proc("/proc/sys/net/ipv4/ip_local_port_range", text, sizeof(text)), word;
+    struct str rest = file_read_small("/proc/sys/net/ipv4/ip_local_port_range", text, sizeof(text)), word;
     uint64_t low, high;
 
-    if (!str_split(&rest, '\t', &word) || !leading_number(word, &low) || !leading_number(rest, &high) || high < low)
+    if (!str_split(&rest, '\t', &word) || !text_leading_u64(word, &low) || !text_leading_u64(rest, &high) || high < low)
         return 0;
     return high - low + 1;
 }
@@ -79,18 +56,18 @@ uint64_t process_port_count(void)
 uint64_t process_time_waits(void)
 {
     char text[1024];
-    struct str all = read_proc("/proc/self/net/sockstat", text, sizeof(text));
+    struct str all = file_read_small("/proc/self/net/sockstat", text, sizeof(text));
     size_t at = str_find(all, STR(" tw "));
     uint64_t count;
 
-    return at < all.len && leading_number(str_from_offset(all, at + 4), &count) ? count : 0;
+    return at < all.len && text_leading_u64(str_from_offset(all, at + 4), &count) ? count : 0;
 }
 
 /* The second number of /proc/self/statm, in pages (proc(5)). */
 uint64_t process_resident_bytes(void)
 {
     char text[128];
-    struct str rest = read_proc("/proc/self/statm", text, sizeof(text)), word;
+    struct str rest = file_read_small("/proc/self/statm", text, sizeof(text)), word;
     uint64_t pages;
 
     if (!str_split(&rest, ' ', &word) || !str_split(&rest, ' ', &word) || !text_to_u64(word, &pages))

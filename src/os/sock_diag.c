@@ -128,6 +128,7 @@ bool sock_diag_time_waits(void (*see)(void *arg, const struct addr *ours, const 
     asking.fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
     if (asking.fd == -1)
         return error_set_system(err, errno, "sock_diag");
+    /* Without it a kernel that says nothing would be waited for; none is known. */
     (void)setsockopt(asking.fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
     for (size_t i = 0; ok && i < COUNT_OF(families); i++)
         ok = ask(&asking, families[i], err) && read_answer(&asking, err);

@@ -53,32 +53,38 @@ static BIO *open_named(const struct named *file, struct str *text)
     return bio;
 }
 
-static X509 *read_certificate(const struct named *file)
+/* What `parse` finds in the file; NULL: told. */
+static void *read_named(const struct named *file, void *(*parse)(BIO *bio))
 {
     struct str text;
     BIO *bio = open_named(file, &text);
-    X509 *certificate = bio ? PEM_read_bio_X509_AUX(bio, NULL, tls_no_password, NULL) : NULL;
+    void *found = bio ? parse(bio) : NULL;
 
-    if (bio && !certificate)
+    if (bio && !found)
         tell(file, str_from(tls_openssl_reason()));
-    else if (certificate && X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0)
-        tell(file, STR("has expired"));
-    BIO_free(bio);
-    return certificate;
-}
-
-static EVP_PKEY *read_key(const struct named *file)
-{
-    struct str text;
-    BIO *bio = open_named(file, &text);
-    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, tls_no_password, NULL) : NULL;
-
-    if (bio && !key)
-        tell(file, str_from(tls_openssl_reason()));
-    if (text.len > 0)
+    if (text.len > 0) /* it may hold a key */
         OPENSSL_cleanse((char *)(uintptr_t)text.data, text.len);
     BIO_free(bio);
-    return key;
+    return found;
+}
+
+static void *parse_certificate(BIO *bio)
+{
+    return PEM_read_bio_X509_AUX(bio, NULL, tls_no_password, NULL);
+}
+
+static void *parse_key(BIO *bio)
+{
+    return PEM_read_bio_PrivateKey(bio, NULL, tls_no_password, NULL);
+}
+
+static X509 *read_certificate(const struct named *file)
+{
+    X509 *certificate = read_named(file, parse_certificate);
+
+    if (certificate && X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0)
+        tell(file, STR("has expired"));
+    return certificate;
 }
 
 /* "client_tls.client_certs[1].private_key", in the report's arena. */
@@ -109,7 +115,7 @@ static void check_pair(const struct tls_key_pair *pair, size_t i, const char *pa
     struct named key_file = {report, arena, name_of(report, path, "client_certs", i, ".private_key"), pair->private_key,
                              key_place};
     X509 *certificate = read_certificate(&certificate_file);
-    EVP_PKEY *key = read_key(&key_file);
+    EVP_PKEY *key = read_named(&key_file, parse_key);
 
     if (certificate && key && X509_check_private_key(certificate, key) != 1)
         tell(&key_file, STR("is not the key of its certificate"));

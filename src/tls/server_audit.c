@@ -12,7 +12,7 @@ struct audit {
     size_t count;
 };
 
-static void add(struct audit *audit, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void add(struct audit *audit, const char *format, ...) PRINTF_LIKE(2, 3);
 
 static void add(struct audit *audit, const char *format, ...)
 {

@@ -148,7 +148,7 @@ static bool first_keys(struct tls_tickets *tickets, uint64_t now_ns, size_t *bad
 
     *bad = 0;
     if (tickets->options.file_count > 0) {
-        (void)look(tickets);
+        (void)look(tickets); /* before they are read: what is written meanwhile is read again */
         got = read_files(tickets, &keys, bad, err);
     } else {
         got = make_key(&keys.items[0]) || error_set(err, FAULT_SYSTEM, ERROR_SYSTEM, "no random numbers for tickets");

@@ -5,17 +5,14 @@
 
 #include <stdlib.h>
 
-/* LOOKS: how deep an idle connection of the address that is due is looked for. In steady use it is as deep as there are
- * addresses. BEHIND_MAX: so many requests an address is made up for. JUDGED: requests for each address
- * that are enough to judge. UNEVEN: per cent of the mean. */
-enum { LOOKS = 64, BEHIND_MAX = 16, JUDGED = 200, UNEVEN = 115 };
+enum {
+    LOOKS = 64,      /* how deep an idle connection of the address that is due is looked for; as a rule it is as deep as
+                        there are addresses */
+    BEHIND_MAX = 16, /* so many requests an address is made up for */
+    JUDGED = 200,    /* requests for each address that are enough to judge */
+    UNEVEN = 115,    /* per cent of the mean */
+};
 #define LOOK_EVERY_NS UINT64_C(250000) /* for each worker that is looked at */
-
-/* Ports do not count: answers have none. */
-static bool is_same_ip(const struct addr *a, const struct addr *b)
-{
-    return a->family == b->family && memcmp(a->ip, b->ip, a->family == ADDR_IPV4 ? 4 : sizeof(a->ip)) == 0;
-}
 
 unsigned turns_place(const struct address_turns *turns, struct pooled *pooled)
 {
@@ -23,7 +20,7 @@ unsigned turns_place(const struct address_turns *turns, struct pooled *pooled)
 
     if (pooled->place > 0 && pooled->round == turns->round)
         return pooled->place - 1u;
-    while (i < turns->addrs.count && !is_same_ip(&turns->addrs.addrs[i], &pooled->conn->stream->peer))
+    while (i < turns->addrs.count && !addr_eq_ip(&turns->addrs.addrs[i], &pooled->conn->stream->peer))
         i++;
     pooled->place = (uint8_t)(i + 1);
     pooled->round = turns->round;

@@ -31,16 +31,10 @@ static struct addresses *find(const struct pool *pool, const struct host *host)
     return host->counts[pool->worker].addresses;
 }
 
-/* Ports do not count: answers have none. */
-static bool is_same_ip(const struct addr *a, const struct addr *b)
-{
-    return a->family == b->family && memcmp(a->ip, b->ip, a->family == ADDR_IPV4 ? 4 : sizeof(a->ip)) == 0;
-}
-
 static bool lists(const struct resolved *answer, const struct addr *addr)
 {
     for (unsigned i = 0; i < answer->count; i++)
-        if (is_same_ip(&answer->addrs[i], addr))
+        if (addr_eq_ip(&answer->addrs[i], addr))
             return true;
     return false;
 }

@@ -57,7 +57,8 @@ void balance_init(struct balance *balance, enum balance_policy policy, unsigned 
         balance->policy = workers > 1 ? BALANCE_RANDOM : BALANCE_ROUND_ROBIN;
 }
 
-uint64_t balance_load(const struct host *host)
+/* Requests under way to a host over the whole process, those that wait for a connection included. */
+static uint64_t load_of(const struct host *host)
 {
     uint64_t sum = atomic_load_explicit(&host->waiting, memory_order_relaxed);
 
@@ -177,7 +178,7 @@ static struct host *pick_least(struct picking *picking)
 
         if (!is_candidate(picking, set->hosts[i]))
             continue;
-        here = balance_load(set->hosts[i]);
+        here = load_of(set->hosts[i]);
         if (!best || here * best_weight < best_load * weight)
             tied = 0; /* it alone is the best so far */
         else if (here * best_weight > best_load * weight)
@@ -199,7 +200,7 @@ static struct host *pick_of_two(struct picking *picking)
 
     for (unsigned draw = 0; one && other == one && draw < 4; draw++)
         other = pick_random(picking);
-    return other && other != one && balance_load(other) < balance_load(one) ? other : one;
+    return other && other != one && load_of(other) < load_of(one) ? other : one;
 }
 
 static struct host *pick_by_policy(struct picking *picking)

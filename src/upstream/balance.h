@@ -50,9 +50,6 @@ struct balance_input {
 /* NULL: there is none that was not tried. The host's probe is taken when it is due to have one. */
 struct host *balance_pick(struct balance *balance, const struct host_set *set, const struct balance_input *input);
 
-/* Requests under way to a host over the whole process, those that wait for a connection included. */
-uint64_t balance_load(const struct host *host);
-
 /* Requests ever sent to the hosts of a set, for the budget. */
 uint64_t balance_requests(const struct host_set *set);
 

@@ -59,7 +59,8 @@ static void let_go_of_stream(struct fetch *fetch)
     fetch->stream = NULL;
 }
 
-void fetch_release(struct fetch *fetch)
+/* The connection goes back to the pool, if it is fit. */
+static void release(struct fetch *fetch)
 {
     let_go_of_stream(fetch);
     if (fetch->pooled && UNLIKELY(fetch->pooled->bound))
@@ -436,7 +437,7 @@ enum io fetch_body(struct fetch *fetch, struct chain *into, size_t size_max, str
         io = IO_FAIL;
     if (io == IO_END) {
         /* The connection is free from here, long before the client has read its answer. */
-        fetch_release(fetch);
+        release(fetch);
         fetch->state = FETCH_OVER;
     } else if (io == IO_FAIL) {
         fetch_drop(fetch, fetch_reason_of_death(fetch), SIDE_PEER);

@@ -1,6 +1,6 @@
-/* fetch_connect.c: how a fetch comes by its connection: an idle one, one of another worker, one from the queue at the
- * host's cap, or a dial that races with what becomes idle. Start with fetch_connect.
- * SPDX-License-Identifier: Apache-2.0 */
+/* fetch_connect.c: how a fetch comes by its connection: an idle one, a place on one in use (shared.h), one of another
+ * worker, one to another host (coalesce.h), one from the queue at the host's cap, or a dial, its own or that of others,
+ * which races with what becomes idle. Start with fetch_connect. SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/fetch_internal.h"
 #include "upstream/introduce.h"
 #include "upstream/pool_room.h"

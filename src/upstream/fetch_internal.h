@@ -1,5 +1,6 @@
 /* fetch_internal.h: a fetch from the inside: fetch.c (the state machine), fetch_connect.c (how it comes by a
- * connection), fetch_recover.c (when that dies under it). SPDX-License-Identifier: Apache-2.0 */
+ * connection), fetch_recover.c (when that dies under it), fetch_failover.c (what that tells of the host).
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_UPSTREAM_FETCH_INTERNAL_H
 #define HOLDFAST_UPSTREAM_FETCH_INTERNAL_H
 
@@ -100,7 +101,6 @@ struct fetch_bytes {
 /* fetch.c */
 struct fetch_bytes fetch_bytes(const struct fetch *fetch);
 enum io fetch_fail(struct fetch *fetch, const struct error *failure, struct error *err);
-void fetch_release(struct fetch *fetch); /* the connection goes back to the pool, if it is fit */
 void fetch_forget_replay(struct fetch *fetch);
 void fetch_drop(struct fetch *fetch, enum reason reason, enum side side);
 

@@ -102,14 +102,14 @@ enum reason fetch_reason_of_death(const struct fetch *fetch)
     return fetch->stats.reused && fetch_bytes(fetch).in == 0 ? REASON_STALE_IN_USE : REASON_ANSWER_FAILED;
 }
 
-static enum io give_up(struct fetch *fetch, const struct resend_evidence *evidence, const struct error *failure,
-                       struct error *err)
+static enum io give_up(struct fetch *fetch, const struct resend_evidence *evidence, enum reason reason,
+                       const struct error *failure, struct error *err)
 {
     enum resend_refusal refusal = resend_refusal(fetch->options.head, evidence, failure);
 
     host_count_add(&fetch_counts(fetch)->refused_by[refusal], 1);
     fetch_look_back(fetch);
-    fetch_drop(fetch, fetch_reason_of_death(fetch), SIDE_PEER);
+    fetch_drop(fetch, reason, SIDE_PEER);
     return fetch_fail(fetch, failure, err);
 }
 
@@ -144,7 +144,7 @@ static enum io decide(struct fetch *fetch, enum resend_proof proof, const struct
     enum resend rung = resend_decide(fetch->options.head, &evidence, failure);
 
     if (rung == RESEND_NO || rung == RESEND_ASK_KERNEL)
-        return give_up(fetch, &evidence, failure, err);
+        return give_up(fetch, &evidence, fetch_reason_of_death(fetch), failure, err);
     return start_over(fetch, rung, REASON_STALE_IN_USE, SIDE_PEER);
 }
 
@@ -240,10 +240,7 @@ enum io fetch_refuse_answer(struct fetch *fetch, struct error *err)
     rung = resend_decide(fetch->options.head, &evidence, &failure);
     if (rung != RESEND_NO && rung != RESEND_ASK_KERNEL)
         return start_over(fetch, rung, REASON_STRAY_BYTES, SIDE_PEER);
-    host_count_add(&fetch_counts(fetch)->refused_by[resend_refusal(fetch->options.head, &evidence, &failure)], 1);
-    fetch_look_back(fetch);
-    fetch_drop(fetch, REASON_STRAY_BYTES, SIDE_PEER);
-    return fetch_fail(fetch, &failure, err);
+    return give_up(fetch, &evidence, REASON_STRAY_BYTES, &failure, err);
 }
 
 /* The whole path is silent, not this connection alone: another host can do better than a fresh connection to this one,

@@ -35,20 +35,6 @@ struct forward_rules {
     struct forward_proxy_variables source; /* copies, for forward_rules_copy */
 };
 
-static bool is_space(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-static struct str trim(struct str text)
-{
-    while (text.len > 0 && is_space(text.data[0]))
-        text = str_from_offset(text, 1);
-    while (text.len > 0 && is_space(text.data[text.len - 1]))
-        text.len--;
-    return text;
-}
-
 /* data NULL: no room. */
 static struct str lower(struct arena *arena, struct str text)
 {
@@ -163,7 +149,7 @@ static bool parse_exceptions(struct arena *arena, struct str list, struct forwar
     if (!rest.data || !rules->matchers)
         return false;
     while (str_split(&rest, ',', &entry))
-        if (parse_entry(trim(entry), &rules->matchers[rules->matcher_count]))
+        if (parse_entry(str_trim_of(entry, STR(" \t\n\v\f\r")), &rules->matchers[rules->matcher_count]))
             rules->matcher_count++;
     return true;
 }
@@ -228,8 +214,7 @@ static bool name_matches(const struct matcher *matcher, struct str name, const s
     case MATCH_NETWORK:
         return network_holds(matcher, addr);
     case MATCH_ADDRESS:
-        return addr->family == matcher->addr.family &&
-               memcmp(addr->ip, matcher->addr.ip, addr->family == ADDR_IPV4 ? 4 : 16) == 0;
+        return addr_eq_ip(addr, &matcher->addr);
     case MATCH_BELOW:
         return addr->family == ADDR_NONE && is_below(name, matcher->name);
     case MATCH_NAME:

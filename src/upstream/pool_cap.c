@@ -116,16 +116,10 @@ static bool make_place(struct pool *pool, const struct full *full, uint64_t idle
     return evict_own(pool, full->host);
 }
 
-/* 0: none may stay; UINT64_MAX: no limit. As KrakenD has it, 0 in all is no limit. */
-static uint64_t cap_of(int64_t setting, uint64_t preset)
-{
-    return setting > 0 ? (uint64_t)setting : setting < 0 ? 0 : preset;
-}
-
 bool pool_admit(struct pool *pool, struct host *host, const struct transport *transport)
 {
-    struct full of_host = {host, cap_of(transport->max_idle_connections_per_host, TRANSPORT_IDLE_PER_HOST_DEFAULT)};
-    struct full of_all = {NULL, cap_of(transport->max_idle_connections, UINT64_MAX)};
+    struct full of_host = {host, transport_idle_per_host_max(transport)};
+    struct full of_all = {NULL, transport_idle_max(transport)};
     _Atomic uint64_t *total = hosts_idle_total(pool->hosts);
     uint64_t in_host, in_all;
     bool good = true;

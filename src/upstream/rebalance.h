@@ -1,9 +1,8 @@
 /* rebalance.h: a host with several addresses has as many connections to each of them. Dials go to one after the other,
  * but a warm pool dials nobody: when addresses join, or chance has been unkind, the connections that are too many for
  * their address are let go, one of a hundred in a second (one at least), and what is dialed in their place goes to the
- * others (keepalive F-11). It is for requests to be even (address_turns.h): once each connection
- * could have moved it goes on only if they are not. Idle ones end at once, those in use when they come back
- * (`rebalanced`).
+ * others (keepalive F-11). It is for requests to be even (address_turns.h): once each connection could have moved it
+ * goes on only if they are not. Idle ones end at once, those in use when they come back (`rebalanced`).
  *
  * What counts is how many all workers have; each ends its own. Families are apart: dials prefer one, so that the other
  * has none, and rightly. SPDX-License-Identifier: Apache-2.0 */

@@ -297,8 +297,8 @@ static bool stays_offered(struct pooled *pooled, const struct transport *transpo
 }
 
 /* Bodies that wait for the window of the whole connection would hold up the next one too, and so does what TCP has to
- * send again: another connection does better. And before the host has said
- * how many it takes, it takes as many as it did the last time. */
+ * send again: another connection does better. And before the host has said how many it takes, it takes as many as it
+ * did the last time. */
 static bool is_held_up(const struct pooled *pooled)
 {
     uint32_t most = atomic_load_explicit(&pooled->host->streams_max, memory_order_relaxed);

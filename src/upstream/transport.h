@@ -91,4 +91,19 @@ struct transport {
 enum { TRANSPORT_EJECT_AFTER = 3 };
 enum { TRANSPORT_IDLE_PER_HOST_DEFAULT = 250, TRANSPORT_KEEP_ALIVE_COUNT = 9 };
 
+/* How many connections may be idle, in all and to one host. 0: none; UINT64_MAX: any number. */
+static inline uint64_t transport_idle_max(const struct transport *transport)
+{
+    return transport->max_idle_connections > 0   ? (uint64_t)transport->max_idle_connections
+           : transport->max_idle_connections < 0 ? 0
+                                                 : UINT64_MAX;
+}
+
+static inline uint64_t transport_idle_per_host_max(const struct transport *transport)
+{
+    return transport->max_idle_connections_per_host > 0   ? (uint64_t)transport->max_idle_connections_per_host
+           : transport->max_idle_connections_per_host < 0 ? 0
+                                                          : TRANSPORT_IDLE_PER_HOST_DEFAULT;
+}
+
 #endif

@@ -53,16 +53,19 @@ static bool is_worth_while(const struct warm_floor *floor)
     return !learned || idle_limit_retire_after_ns(floor->host->idle_limit) >= WARM_LIFE_MIN_NS;
 }
 
+static int64_t left(uint64_t most, int64_t there)
+{
+    return most < INT64_MAX ? (int64_t)most - there : INT64_MAX;
+}
+
 /* Idle connections that the caps still admit: who dialed past them would dial and close for ever. */
 static int64_t room(const struct warm_floor *floor, int64_t there)
 {
-    const struct transport *transport = &floor->transport;
-    int64_t per_host = transport->max_idle_connections_per_host ? transport->max_idle_connections_per_host
-                                                                : TRANSPORT_IDLE_PER_HOST_DEFAULT;
-    int64_t in_all = transport->max_idle_connections;
     int64_t total = (int64_t)atomic_load_explicit(hosts_idle_total(floor->pool->hosts), memory_order_relaxed);
+    int64_t of_host = left(transport_idle_per_host_max(&floor->transport), there);
+    int64_t in_all = left(transport_idle_max(&floor->transport), total);
 
-    return in_all != 0 && in_all - total < per_host - there ? in_all - total : per_host - there;
+    return in_all < of_host ? in_all : of_host;
 }
 
 static int64_t missing(const struct warm_floor *floor)

@@ -41,18 +41,11 @@ static enum io client_open(struct http_conn *base, struct http_stream **stream, 
     return IO_OK;
 }
 
-/* Who sends a body says how long it is, even if it is empty; for other methods silence means none (RFC 9110 8.6). */
-static bool announces_nothing(const struct http_head *head)
-{
-    return str_eq(head->method, STR("POST")) || str_eq(head->method, STR("PUT")) ||
-           str_eq(head->method, STR("PATCH")) || head->announced_bytes == 0;
-}
-
 static void write_framing(struct h1_conn *conn, struct h1_writer *writer, const struct http_head *head, bool end)
 {
     int64_t body_bytes = end ? 0 : head->body_bytes;
 
-    if (body_bytes != 0 || announces_nothing(head))
+    if (body_bytes != 0 || semantics_says_empty(head))
         h1_write_body_framing(conn, writer, body_bytes);
     else
         conn->send = H1_SEND_END;

@@ -3,8 +3,8 @@
  *   conn.c     birth, death, facts      drive.c   the conn's own task: bytes in and out
  *   receive.c  heads in                 body.c    bodies and trailers in      send.c   bodies and trailers out
  *   server.c   the server role          answer.c  its heads out               clock.c  its clocks
- *   client.c   the client role            move.c     to another loop             pace.c   how slow is too slow
- *   pipe.c     bodies that are not looked at
+ *   client.c   the client role          move.c    to another loop             pace.c   how slow is too slow
+ *   pipe.c     bodies not looked at     yield.c   who speaks HTTP/2 after all
  *
  * Three small machines stand side by side: `phase` of the conn, `receive` of the message that comes in, `send` of the
  * one that goes out. SPDX-License-Identifier: Apache-2.0 */

@@ -82,13 +82,6 @@ static void add_pseudo(const struct h2_conn *conn, struct h2_block *block, const
         h2_block_add(block, STR(":protocol"), head->protocol);
 }
 
-/* Who sends a body says how long it is, even if it is empty; for other methods silence means none (RFC 9110 8.6). */
-static bool announces_nothing(const struct http_head *head)
-{
-    return str_eq(head->method, STR("POST")) || str_eq(head->method, STR("PUT")) ||
-           str_eq(head->method, STR("PATCH")) || head->announced_bytes == 0;
-}
-
 /* Returns the Content-Length, or -1. */
 static int64_t settle_body(struct h2_stream *stream, const struct http_head *head, bool last)
 {
@@ -98,7 +91,7 @@ static int64_t settle_body(struct h2_stream *stream, const struct http_head *hea
     }
     if (last || head->body_bytes == 0) {
         stream->send = H2_SEND_END;
-        return announces_nothing(head) ? 0 : -1;
+        return semantics_says_empty(head) ? 0 : -1;
     }
     stream->send = H2_SEND_BODY;
     stream->measured = head->body_bytes > 0;

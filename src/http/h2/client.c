@@ -127,12 +127,7 @@ static void client_done(struct http_stream *base)
     struct h2_stream *stream = h2_of_stream(base);
     struct h2_conn *conn = h2_conn_of(stream);
 
-    ASSERT(stream->open);
-    stream->open = stream->receive_waits = false;
-    conn->open--;
-    base->owner = NULL;
-    h2_set_send_waits(stream, false);
-    h2_stream_drop_in(stream);
+    h2_stream_leave(stream);
     if (!is_complete(stream))
         h2_stream_reset(stream, NGHTTP2_CANCEL);
     h2_stream_release(stream);

@@ -293,10 +293,9 @@ void h2_remember_closed(struct h2_conn *conn, const struct h2_stream *stream);
 /* stream.c */
 struct h2_stream *h2_stream_new(struct h2_conn *conn, int32_t id); /* NULL: no memory */
 void h2_stream_gone(struct h2_stream *stream);                     /* nghttp2 has closed it: it may be freed */
+void h2_stream_leave(struct h2_stream *stream);                    /* its user lets go */
 void h2_stream_release(struct h2_stream *stream);                  /* frees it, when nobody has it any more */
 void h2_stream_reset(struct h2_stream *stream, uint32_t error);    /* RST_STREAM, once */
-void h2_stream_drop_in(struct h2_stream *stream);                  /* what was not read is given back to the window */
-void h2_stream_drop_out(struct h2_stream *stream);                 /* ... and what was not sent */
 void h2_set_send_waits(struct h2_stream *stream, bool waits);
 enum io h2_stream_fail(const struct h2_stream *stream, struct error *err); /* IO_FAIL, with the reason */
 
@@ -385,7 +384,6 @@ void h2_offer(struct h2_stream *stream);
 void h2_open_door(struct h2_conn *conn); /* streams that wait for accept may try again */
 void h2_step(struct h2_conn *conn);
 void h2_enter(struct h2_conn *conn, enum h2_phase phase);
-void h2_last_goaway(struct h2_conn *conn);
 bool h2_end_idle(struct h2_conn *conn, enum http_end why);
 
 /* client.c */

@@ -1,5 +1,5 @@
-/* receive.c: bodies to the user. What the user takes is given back to the peer's window, so that no
- * more can come than somebody reads. SPDX-License-Identifier: Apache-2.0 */
+/* receive.c: bodies to the user. What the user takes is given back to the peer's window, so that no more can come than
+ * somebody reads. SPDX-License-Identifier: Apache-2.0 */
 #include "http/h2/h2_internal.h"
 
 enum { COPY_BYTES_MAX = 4096, OWED_MIN = 4096 };

@@ -1,9 +1,9 @@
 /* server.c: the server role: requests by the stream, and the ways a connection ends.
  *
  * It ends in two steps (RFC 9113 6.8): a GOAWAY that refuses nothing yet, and a second later, when all that was under
- * way is here, the last one with the true number. No PING measures the round trip: some clients take nothing but
- * GOAWAY behind a GOAWAY. Streams finish; then FIN, and the peer's bytes are read for a
- * while so that no reset overtakes what was sent last. SPDX-License-Identifier: Apache-2.0 */
+ * way is here, the last one with the true number. No PING measures the round trip: some clients take nothing but GOAWAY
+ * behind a GOAWAY. Streams finish; then FIN, and the peer's bytes are read for a while so that no reset overtakes what
+ * was sent last. SPDX-License-Identifier: Apache-2.0 */
 #include "http/h2/h2_internal.h"
 
 #define LINGER_NS     UINT64_C(2000000000)
@@ -37,7 +37,7 @@ static void no_memory(struct h2_conn *conn)
     h2_break(conn, &err);
 }
 
-void h2_last_goaway(struct h2_conn *conn)
+static void last_goaway(struct h2_conn *conn)
 {
     int32_t last = nghttp2_session_get_last_proc_stream_id(conn->session);
 
@@ -75,7 +75,7 @@ bool h2_end_idle(struct h2_conn *conn, enum http_end why)
         return false;
     }
     conn->idle_close = true;
-    h2_last_goaway(conn);
+    last_goaway(conn);
     return true;
 }
 
@@ -114,7 +114,7 @@ static bool is_terminated(struct h2_conn *conn)
 static void step_live(struct h2_conn *conn)
 {
     if (conn->drain_ns > 0 && h2_now(conn) >= conn->drain_ns)
-        h2_last_goaway(conn);
+        last_goaway(conn);
     if (conn->ended || is_terminated(conn))
         abandon(conn);
     else if (conn->drained && list_is_empty(&conn->streams))
@@ -223,12 +223,7 @@ static void server_done(struct http_stream *base)
     struct h2_stream *stream = h2_of_stream(base);
     struct h2_conn *conn = h2_conn_of(stream);
 
-    ASSERT(stream->open);
-    stream->open = stream->receive_waits = false;
-    conn->open--;
-    base->owner = NULL;
-    h2_set_send_waits(stream, false);
-    h2_stream_drop_in(stream);
+    h2_stream_leave(stream);
     if (stream->send != H2_SEND_END)
         h2_stream_reset(stream, NGHTTP2_INTERNAL_ERROR);
     else if (stream->end_sent && !stream->ended)

@@ -39,7 +39,8 @@ void h2_set_send_waits(struct h2_stream *stream, bool waits)
         h2_open_door(conn);
 }
 
-void h2_stream_drop_in(struct h2_stream *stream)
+/* What was not read is given back to the window. */
+static void drop_in(struct h2_stream *stream)
 {
     struct h2_conn *conn = h2_conn_of(stream);
 
@@ -48,10 +49,20 @@ void h2_stream_drop_in(struct h2_stream *stream)
     chain_clear(&stream->in);
 }
 
-void h2_stream_drop_out(struct h2_stream *stream)
+static void drop_out(struct h2_stream *stream)
 {
     h2_conn_of(stream)->queued -= stream->out.size;
     chain_clear(&stream->out);
+}
+
+void h2_stream_leave(struct h2_stream *stream)
+{
+    ASSERT(stream->open);
+    stream->open = stream->receive_waits = false;
+    stream->base.owner = NULL;
+    h2_conn_of(stream)->open--;
+    h2_set_send_waits(stream, false);
+    drop_in(stream);
 }
 
 static void leave_door(struct h2_stream *stream)
@@ -68,8 +79,8 @@ void h2_stream_release(struct h2_stream *stream)
         return;
     leave_door(stream);
     h2_set_send_waits(stream, false);
-    h2_stream_drop_in(stream);
-    h2_stream_drop_out(stream);
+    drop_in(stream);
+    drop_out(stream);
     chain_clear(&stream->tail_out);
     h2_head_clear(stream);
     h2_client_leave(stream);
@@ -90,7 +101,7 @@ void h2_stream_gone(struct h2_stream *stream)
         (void)nghttp2_session_set_stream_user_data(h2_conn_of(stream)->session, stream->id, NULL);
     stream->live = false;
     h2_client_leave(stream);
-    h2_stream_drop_out(stream);
+    drop_out(stream);
     if (stream->send != H2_SEND_END || !stream->end_sent)
         stream->send = H2_SEND_FAILED;
     h2_set_send_waits(stream, false);
@@ -108,7 +119,7 @@ void h2_stream_reset(struct h2_stream *stream, uint32_t error)
         return;
     stream->reset_by_us = true;
     h2_expect_strays(conn);
-    h2_stream_drop_out(stream);
+    drop_out(stream);
     if (stream->send != H2_SEND_END || !stream->end_sent)
         stream->send = H2_SEND_FAILED;
     if (nghttp2_submit_rst_stream(conn->session, NGHTTP2_FLAG_NONE, stream->id, error) != 0) {

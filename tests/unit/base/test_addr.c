@@ -263,6 +263,27 @@ TEST(addr_equality_and_hash_go_together)
         }
 }
 
+TEST(addr_equality_of_ips_does_not_look_at_ports)
+{
+    static const struct {
+        const char *a, *b;
+        bool equal;
+    } cases[] = {
+        {"10.0.0.1:80", "10.0.0.1:81", true},   {"10.0.0.1:80", "10.0.0.2:80", false},
+        {"[::1]:80", "[::1]:0", true},          {"[fe80::1%1]:1", "[fe80::1%2]:1", true},
+        {"[::1]:80", "[::2]:80", false},        {"[::ffff:10.0.0.1]:80", "10.0.0.1:80", false},
+        {"10.0.0.1:80", "[a00:1::]:80", false}, {"unix:/a", "unix:/a", false},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct addr a = address(cases[i].a), b = address(cases[i].b);
+
+        test_case_is("%s and %s", cases[i].a, cases[i].b);
+        CHECK_EQ(addr_eq_ip(&a, &b), cases[i].equal);
+        CHECK_EQ(addr_eq_ip(&b, &a), cases[i].equal);
+    }
+}
+
 TEST(addr_equality_looks_only_at_what_counts)
 {
     struct addr a = address("10.0.0.1:80"), b = address("10.0.0.1:80"), none = {.family = ADDR_NONE};

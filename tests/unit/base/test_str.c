@@ -131,6 +131,16 @@ TEST(str_trim_takes_spaces_and_tabs_only)
     CHECK_TEXT(str_trim(STR("\va\f")), "\va\f");
 }
 
+TEST(str_trim_of_takes_the_bytes_named)
+{
+    CHECK_TEXT(str_trim_of(guard_copy(STR("\r\n a b\t ")), STR(" \t\r\n")), "a b");
+    CHECK_TEXT(str_trim_of(guard_copy(STR("xyx")), STR("x")), "y");
+    CHECK_TEXT(str_trim_of(guard_copy(STR("xxx")), STR("yx")), "");
+    CHECK_TEXT(str_trim_of(STR_EMPTY, STR(" ")), "");
+    CHECK_TEXT(str_trim_of(STR(" a "), STR_EMPTY), " a ");
+    CHECK_STR(str_trim_of(STR("\0a\0"), STR(" ")), STR("\0a\0"));
+}
+
 TEST(str_split_gives_each_part_once)
 {
     static const struct {

@@ -63,6 +63,35 @@ TEST(text_decimal_numbers)
     CHECK(!text_to_i64(STR_EMPTY, &i64));
 }
 
+TEST(text_digits_at_the_front)
+{
+    static const struct {
+        struct str text;
+        bool is_number;
+        uint64_t number;
+    } cases[] = {
+        {STR_INIT("12"), true, 12},
+        {STR_INIT("12 kB"), true, 12},
+        {STR_INIT("0x1"), true, 0},
+        {STR_INIT("18446744073709551615/"), true, UINT64_MAX},
+        {STR_INIT("18446744073709551616 "), false, 0},
+        {STR_INIT(""), false, 0},
+        {STR_INIT(" 1"), false, 0},
+        {STR_INIT("-1"), false, 0},
+        {STR_INIT("max"), false, 0},
+    };
+    uint64_t number;
+
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct str text = guard_copy(cases[i].text);
+
+        test_case_is("%.*s", STR_ARG(text));
+        CHECK_EQ(text_leading_u64(text, &number), cases[i].is_number);
+        if (cases[i].is_number)
+            CHECK_EQ(number, cases[i].number);
+    }
+}
+
 TEST(text_hex_numbers)
 {
     static const struct {

@@ -65,6 +65,31 @@ TEST(what_is_wrong_with_a_file_is_told)
     temporary_close(&temporary);
 }
 
+TEST(the_front_of_a_small_file_comes_without_its_newline)
+{
+    static const struct {
+        const char *text, *expected;
+    } cases[] = {{"", ""},
+                 {"\n", ""},
+                 {"1\n", "1"},
+                 {"1\n2\n\n", "1\n2\n"},
+                 {"12345678", "12345678"},
+                 {"123456789", "12345678"}};
+    struct temporary temporary;
+    char path[TEMPORARY_PATH_BYTES], out[8];
+
+    temporary_open(&temporary);
+    temporary_path(&temporary, "file", path);
+    CHECK_EQ(file_read_small(path, out, sizeof(out)).len, 0); /* it is not there */
+    CHECK_EQ(file_read_small(temporary.folder, out, sizeof(out)).len, 0);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        test_case_is("%s", cases[i].text);
+        temporary_write(&temporary, "file", cases[i].text);
+        CHECK_STR(file_read_small(path, out, sizeof(out)), str_from(cases[i].expected));
+    }
+    temporary_close(&temporary);
+}
+
 TEST(a_file_that_does_not_fit_the_arena_is_an_error)
 {
     struct temporary temporary;
