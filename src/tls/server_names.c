@@ -210,8 +210,10 @@ bool tls_is_misdirected(struct stream *stream, struct str host)
     if (!stream->ops->secure)
         return false;
     profile = tls_server_profile_of(tls_of(stream)->profile);
+    if (profile->count < 2)
+        return false;
     asked = name_asked(tls_of(stream)->ssl);
-    if (profile->count < 2 || asked.len == 0 || str_eq_fold(asked, host))
+    if (asked.len == 0 || str_eq_fold(asked, host))
         return false;
     wanted = candidates_of(profile, host);
     if (!wanted.exact && !wanted.wild)
