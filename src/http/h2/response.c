@@ -82,6 +82,7 @@ static bool settle_switch(struct h2_stream *stream, const struct h2_reading *rea
 {
     struct http_head *head = reading->head;
     const struct h2_switch *wish = stream->wish;
+    struct str accept;
 
     if (!wish || head->status < 200 || head->status > 299)
         return true;
@@ -95,8 +96,8 @@ static bool settle_switch(struct h2_stream *stream, const struct h2_reading *rea
         return h2_head_no_memory(reading);
     if (wish->accept_len == 0)
         return true;
-    return headers_add(&head->headers, reading->arena, STR("Sec-WebSocket-Accept"),
-                       arena_copy(reading->arena, str_of(wish->accept, wish->accept_len))) ||
+    accept = arena_copy(reading->arena, str_of(wish->accept, wish->accept_len));
+    return (accept.data && headers_add(&head->headers, reading->arena, STR("Sec-WebSocket-Accept"), accept)) ||
            h2_head_no_memory(reading);
 }
 
