@@ -280,6 +280,7 @@ TEST(g4_91_a_connection_nobody_used_idles_from_when_it_came_to_the_pool)
 
     g4_open(&g4, 400 * SIM_MS);
     g4.stage.transport.idle_connection_timeout_ns = 500 * (int64_t)SIM_MS;
+    demand_miss(g4.stage.host, loop_now_ns(g4.stage.gateway)); /* the request that it was made for */
     CHECK(gate_enter(g4.stage.host, 0));
     dial = pool_dial(g4.stage.pool, g4.stage.host, &g4.stage.transport, STR_EMPTY, &g4.waiter);
     CHECK(dial != NULL);
