@@ -4,18 +4,21 @@
 
 #include "admin/members.h"
 #include "base/text.h"
+#include "upstream/closed_log.h"
 #include "upstream/handoff.h"
 
 #include <stdlib.h>
 
-enum question { ASK_UPSTREAM, ASK_CLIENTS, ASK_FLUSH };
+enum question { ASK_UPSTREAM, ASK_CLIENTS, ASK_CLOSED, ASK_FLUSH };
 
 struct client_row {
     uint64_t id; /* when it was opened, of the machine's clock: rises with each */
     struct addr peer;
+    const char *protocol;
     bool active;
-    uint32_t requests;
+    uint32_t requests, window;
     uint64_t age_ns, idle_ns, bytes_in, bytes_out;
+    uint64_t rtt_ns, acked_ago_ns; /* as in pool_row */
 };
 
 /* One worker's letter. */
@@ -25,6 +28,8 @@ struct part {
     unsigned worker;
     struct pool_row *rows;
     struct client_row *clients;
+    struct closed_row *closed;
+    uint64_t now_ns; /* of the worker, when it answered */
     size_t count;
 };
 
@@ -44,6 +49,7 @@ static void free_inquiry(struct inquiry *inquiry)
     for (unsigned i = 0; i < inquiry->workers; i++) {
         free(inquiry->parts[i].rows);
         free(inquiry->parts[i].clients);
+        free(inquiry->parts[i].closed);
     }
     free(inquiry);
 }
@@ -59,14 +65,21 @@ static void list_clients(struct part *part)
          node = list_next(&frontend->clients, node)) {
         const struct client *client = container_of(node, struct client, node);
         struct http_conn_facts facts;
+        struct tcp_facts tcp;
 
         http_facts(client->conn, &facts);
         if (facts.opened_ns <= inquiry->after)
             continue;
+        if (!stream_facts(client->conn->stream, &tcp))
+            tcp = (struct tcp_facts){.acked_ago_ns = UINT64_MAX};
         part->clients[part->count++] = (struct client_row){
             .id = facts.opened_ns,
             .peer = *client->peer,
+            .protocol = client->conn->multiplexed ? "h2" : "http/1.1",
             .active = client_is_busy(client),
+            .window = tcp.window,
+            .rtt_ns = tcp.rtt_ns,
+            .acked_ago_ns = tcp.acked_ago_ns,
             .requests = facts.messages,
             .age_ns = now_ns - facts.opened_ns,
             .idle_ns = now_ns > facts.last_used_ns ? now_ns - facts.last_used_ns : 0,
@@ -90,6 +103,10 @@ static void run_visit(struct pool_visit *visit, struct pool *pool)
     case ASK_CLIENTS:
         list_clients(part);
         break;
+    case ASK_CLOSED:
+        part->now_ns = loop_now_ns(pool_loop(pool));
+        part->count = pool_list_closed(pool, part->closed, inquiry->limit);
+        break;
     case ASK_FLUSH:
         pool_flush(pool);
         break;
@@ -106,6 +123,9 @@ static bool make_rows(struct part *part)
     case ASK_CLIENTS:
         part->clients = calloc(part->inquiry->limit, sizeof(*part->clients));
         return part->clients;
+    case ASK_CLOSED:
+        part->closed = calloc(part->inquiry->limit, sizeof(*part->closed));
+        return part->closed;
     case ASK_FLUSH:
         break;
     }
@@ -159,6 +179,10 @@ static bool read_pair(struct str pair, enum question *question, uint64_t *after,
         return text_to_u64(pair, after);
     if (str_eq(name, STR("limit")))
         return text_to_u64(pair, limit) && *limit > 0 && *limit <= POOL_LIST_MAX;
+    if (str_eq(name, STR("state"))) {
+        *question = ASK_CLOSED;
+        return str_eq(pair, STR("closed"));
+    }
     *question = str_eq(pair, STR("client")) ? ASK_CLIENTS : ASK_UPSTREAM;
     return str_eq(name, STR("side")) && (*question == ASK_CLIENTS || str_eq(pair, STR("upstream")));
 }
@@ -170,7 +194,7 @@ struct inquiry *inquiry_conns(const struct inquiry_options *options, struct str 
     struct inquiry *inquiry;
     struct str pair;
 
-    *problem = "side is upstream or client, after an id, limit 1 to 1000\n";
+    *problem = "side is upstream or client, after an id, limit 1 to 1000, state closed\n";
     while (str_split(&query, '&', &pair))
         if (!read_pair(pair, &question, &after, &limit))
             return NULL;
@@ -227,6 +251,17 @@ static const char *state_name(enum pool_row_state state)
     return "sentinel";
 }
 
+static void write_addr(struct json_writer *writer, bool *first, const char *name, const struct addr *addr)
+{
+    char text[ADDR_TEXT_BYTES];
+
+    member_name(writer, first, name);
+    if (addr->family == ADDR_NONE)
+        json_write_raw(writer, STR("null"));
+    else
+        json_write_string(writer, addr_format(addr, text));
+}
+
 static void write_upstream(struct json_writer *writer, const struct pool_row *row, unsigned worker)
 {
     bool first = true;
@@ -235,9 +270,11 @@ static void write_upstream(struct json_writer *writer, const struct pool_row *ro
     member_u64(writer, &first, "id", row->id);
     member_name(writer, &first, "host");
     json_write_string(writer, row->host->label);
+    write_addr(writer, &first, "peer", &row->peer);
     member_u64(writer, &first, "worker", worker);
     member_text(writer, &first, "state", state_name(row->state));
     member_bool(writer, &first, "tls", row->tls);
+    member_bool(writer, &first, "tls_resumed", row->resumed);
     member_text(writer, &first, "protocol", row->protocol);
     member_u64(writer, &first, "streams", row->streams);
     member_u64(writer, &first, "streams_max", row->streams_max);
@@ -252,25 +289,48 @@ static void write_upstream(struct json_writer *writer, const struct pool_row *ro
     member_u64(writer, &first, "bytes_in", row->bytes_in);
     member_u64(writer, &first, "bytes_out", row->bytes_out);
     member_seconds(writer, &first, "rtt_seconds", row->rtt_ns, 0);
+    member_u64(writer, &first, "cwnd", row->window);
+    member_seconds(writer, &first, "last_ack_seconds", row->acked_ago_ns, UINT64_MAX);
+    json_write_raw(writer, STR("}"));
+}
+
+static void write_closed_row(struct json_writer *writer, const struct closed_row *row, const struct part *part)
+{
+    bool first = true;
+
+    json_write_raw(writer, STR("{"));
+    member_u64(writer, &first, "id", row->id);
+    member_name(writer, &first, "host");
+    json_write_string(writer, row->host->label);
+    member_u64(writer, &first, "worker", part->worker);
+    member_text(writer, &first, "state", "closed");
+    member_text(writer, &first, "reason", reason_name((enum reason)row->reason));
+    member_text(writer, &first, "side", side_name((enum side)row->side));
+    member_u64(writer, &first, "requests", row->uses);
+    member_seconds(writer, &first, "age_seconds", row->age_ns, UINT64_MAX);
+    member_seconds(writer, &first, "idle_seconds", row->idle_ns, UINT64_MAX);
+    member_seconds(writer, &first, "closed_seconds_ago", part->now_ns - row->closed_ns, UINT64_MAX);
     json_write_raw(writer, STR("}"));
 }
 
 static void write_client(struct json_writer *writer, const struct client_row *row, unsigned worker)
 {
-    char text[ADDR_TEXT_BYTES];
     bool first = true;
 
     json_write_raw(writer, STR("{"));
     member_u64(writer, &first, "id", row->id);
-    member_name(writer, &first, "peer");
-    json_write_string(writer, addr_format(&row->peer, text));
+    write_addr(writer, &first, "peer", &row->peer);
     member_u64(writer, &first, "worker", worker);
     member_text(writer, &first, "state", row->active ? "active" : "idle");
+    member_text(writer, &first, "protocol", row->protocol);
     member_u64(writer, &first, "requests", row->requests);
     member_seconds(writer, &first, "age_seconds", row->age_ns, UINT64_MAX);
     member_seconds(writer, &first, "idle_seconds", row->active ? 0 : row->idle_ns, UINT64_MAX);
     member_u64(writer, &first, "bytes_in", row->bytes_in);
     member_u64(writer, &first, "bytes_out", row->bytes_out);
+    member_seconds(writer, &first, "rtt_seconds", row->rtt_ns, 0);
+    member_u64(writer, &first, "cwnd", row->window);
+    member_seconds(writer, &first, "last_ack_seconds", row->acked_ago_ns, UINT64_MAX);
     json_write_raw(writer, STR("}"));
 }
 
@@ -319,10 +379,47 @@ static void write_conns(const struct inquiry *inquiry, struct json_writer *write
     json_write_raw(writer, STR("}\n"));
 }
 
+/* The part that has the latest close that is not written yet; NULL: all are. */
+static const struct part *latest_part(const struct inquiry *inquiry, const size_t *written)
+{
+    const struct part *latest = NULL;
+
+    for (unsigned i = 0; i < inquiry->workers; i++) {
+        const struct part *part = &inquiry->parts[i];
+
+        if (written[i] < part->count &&
+            (!latest || part->closed[written[i]].closed_ns > latest->closed[written[latest->worker]].closed_ns))
+            latest = part;
+    }
+    return latest;
+}
+
+static void write_closed(const struct inquiry *inquiry, struct json_writer *writer)
+{
+    size_t written[WORKERS_MAX] = {0}, count = 0;
+    const struct part *part;
+    bool first = true;
+
+    json_write_raw(writer, STR("{\"connections\":["));
+    for (; count < inquiry->limit && (part = latest_part(inquiry, written)); count++) {
+        member_name(writer, &first, NULL);
+        write_closed_row(writer, &part->closed[written[part->worker]++], part);
+    }
+    json_write_raw(writer, STR("],\"next\":null}\n"));
+}
+
 void inquiry_write(const struct inquiry *inquiry, struct json_writer *writer)
 {
-    if (inquiry->question == ASK_FLUSH)
+    switch (inquiry->question) {
+    case ASK_FLUSH:
         json_write_raw(writer, STR("{\"flushed\":true}\n"));
-    else
+        break;
+    case ASK_CLOSED:
+        write_closed(inquiry, writer);
+        break;
+    case ASK_UPSTREAM:
+    case ASK_CLIENTS:
         write_conns(inquiry, writer);
+        break;
+    }
 }

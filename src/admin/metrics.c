@@ -13,6 +13,7 @@
 #include "admin/totals.h"
 #include "base/text.h"
 #include "os/process.h"
+#include "upstream/host_leave.h"
 #include "upstream/resend.h"
 
 static void put(struct json_writer *writer, const char *text)
@@ -98,6 +99,8 @@ static const struct host_row host_rows[] = {
     {COUNTER("moved_connections"), "Idle connections that one worker gave to another.", {NULL, STR_INIT("")}, TOTAL(moved)},
     {COUNTER("warm_requests"), "Of the reused: on a connection that no request had used before.", {NULL, STR_INIT("")}, TOTAL(requests_warm)},
     {COUNTER("connections_opened"), "Upstream connections made.", {NULL, STR_INIT("")}, TOTAL(connections_opened)},
+    {COUNTER("connects"), "Of these, by the family of the address that was reached.", {"family", STR_INIT("ipv4")}, TOTAL(opened_by_ipv4)},
+    {COUNTER("connects"), NULL, {"family", STR_INIT("ipv6")}, TOTAL(opened_by_ipv6)},
     {COUNTER("connections_closed"), "Upstream connections closed by either side.", {NULL, STR_INIT("")}, TOTAL(connections_closed)},
     {COUNTER("dial_failures"), "Connections that could not be made.", {NULL, STR_INIT("")}, TOTAL(dial_failures)},
     {COUNTER("proxy_failures"), "Failures at the forward proxy on the way to the host.", {NULL, STR_INIT("")}, TOTAL(proxy_failures)},
@@ -105,8 +108,11 @@ static const struct host_row host_rows[] = {
     {COUNTER("tls_handshakes"), NULL, {"kind", STR_INIT("resumed")}, TOTAL(handshakes_resumed)},
     {COUNTER("tls_handshakes"), NULL, {"kind", STR_INIT("failed")}, TOTAL(handshake_failures)},
     {COUNTER("tls_handshake_nanoseconds"), "Time that the successful TLS handshakes took in all.", {NULL, STR_INIT("")}, TOTAL(handshake_ns)},
-    {COUNTER("stale"), "Kept connections found dead, right before use or while idle.", {"phase", STR_INIT("check")}, TOTAL(stale)},
+    {COUNTER("stale"), "Kept connections found dead, right before use, while idle, or under a request.", {"phase", STR_INIT("check")}, TOTAL(stale)},
     {COUNTER("stale"), NULL, {"phase", STR_INIT("idle")}, TOTAL(closed_idle)},
+    {COUNTER("stale"), NULL, {"phase", STR_INIT("write")}, TOTAL(stale_in_use[STALE_AT_WRITE])},
+    {COUNTER("stale"), NULL, {"phase", STR_INIT("eof")}, TOTAL(stale_in_use[STALE_BY_EOF])},
+    {COUNTER("stale"), NULL, {"phase", STR_INIT("reset")}, TOTAL(stale_in_use[STALE_BY_RESET])},
     {COUNTER("failures"), "Requests that ended in an upstream error.", {NULL, STR_INIT("")}, TOTAL(failures)},
     {COUNTER("failovers"), "Requests that a host failed and another one was given.", {NULL, STR_INIT("")}, TOTAL(failovers)},
     {COUNTER("ejections"), "Rests that hosts began after failures in a row.", {NULL, STR_INIT("")}, TOTAL(ejections)},
@@ -165,15 +171,19 @@ static void write_closes(struct json_writer *writer, struct str url, const struc
         }
 }
 
+/* What is under way yet is in none of them. */
 static void write_resends(struct json_writer *writer, struct str url, const struct host_totals *totals)
 {
-    for (int rung = 0; rung < RESEND_COUNT; rung++) {
-        struct label labels[] = {{"host", url}, {"evidence", str_from(resend_name((enum resend)rung))}};
+    for (int rung = 0; rung < RESEND_COUNT; rung++)
+        for (int end = 0; end < RESEND_ENDS; end++) {
+            struct label labels[] = {{"host", url},
+                                     {"evidence", str_from(resend_name((enum resend)rung))},
+                                     {"outcome", str_from(resend_end_name((enum resend_end)end))}};
 
-        if (totals->resends_by[rung] > 0)
-            metrics_sample(writer, "holdfast_upstream_resends_total", labels, COUNT_OF(labels),
-                           totals->resends_by[rung]);
-    }
+            if (totals->resend_ends[rung][end] > 0)
+                metrics_sample(writer, "holdfast_upstream_resends_total", labels, COUNT_OF(labels),
+                               totals->resend_ends[rung][end]);
+        }
 }
 
 static void write_refused(struct json_writer *writer, struct str url, const struct host_totals *totals)
@@ -194,7 +204,8 @@ static const struct {
 } ledger_families[] = {
     {"holdfast_upstream_new_connections", "Requests that needed a new connection, by why.", write_new},
     {"holdfast_upstream_closes", "Upstream connections closed, by why and by whom.", write_closes},
-    {"holdfast_upstream_resends", "Requests sent once more, by what made that safe.", write_resends},
+    {"holdfast_upstream_resends", "Requests sent once more, by what made that safe and what came of it.",
+     write_resends},
     {"holdfast_upstream_resends_refused", "Requests that died with their connection, by why they were not sent again.",
      write_refused},
 };
@@ -204,8 +215,12 @@ static void write_ledgers(struct json_writer *writer, const struct admin_view *v
 {
     for (size_t i = 0; i < COUNT_OF(ledger_families); i++) {
         metrics_family(writer, ledger_families[i].family, "counter", ledger_families[i].help);
-        for (uint32_t host = 0; host < count; host++)
-            ledger_families[i].write(writer, hosts_at(view->hosts, host)->label, &totals[host]);
+        for (uint32_t k = 0; k < count; k++) {
+            const struct host *host = hosts_shown(view->hosts, k);
+
+            if (host)
+                ledger_families[i].write(writer, host->label, &totals[k]);
+        }
     }
 }
 
@@ -224,8 +239,12 @@ static void write_hosts(struct json_writer *writer, const struct admin_view *vie
     for (size_t row = 0, next; row < COUNT_OF(host_rows); row = next) {
         metrics_family(writer, host_rows[row].family, host_rows[row].type, host_rows[row].help);
         for (next = row; next < COUNT_OF(host_rows) && (next == row || !host_rows[next].help); next++)
-            for (uint32_t i = 0; i < count; i++)
-                write_host(writer, &host_rows[next], hosts_at(view->hosts, i), &totals[i]);
+            for (uint32_t i = 0; i < count; i++) {
+                const struct host *host = hosts_shown(view->hosts, i);
+
+                if (host)
+                    write_host(writer, &host_rows[next], host, &totals[i]);
+            }
     }
     write_ledgers(writer, view, totals, count);
 }

@@ -11,6 +11,7 @@
 #include "admin/reuse.h"
 #include "admin/totals.h"
 #include "base/assert.h"
+#include "upstream/host_leave.h"
 #include "upstream/resend.h"
 
 #include "json/write.h"
@@ -187,12 +188,19 @@ static void write_pool(struct json_writer *writer, const struct host *host)
 
 static void make_pools(struct json_writer *writer, const struct admin_view *view, uint64_t uptime_ns)
 {
+    bool first = true;
+
     (void)uptime_ns;
     json_write_raw(writer, STR("{\"hosts\":["));
     for (uint32_t i = 0; i < hosts_count(view->hosts); i++) {
-        if (i)
+        const struct host *host = hosts_shown(view->hosts, i);
+
+        if (!host)
+            continue;
+        if (!first)
             json_write_raw(writer, STR(","));
-        write_pool(writer, hosts_at(view->hosts, i));
+        write_pool(writer, host);
+        first = false;
     }
     json_write_raw(writer, STR("]}\n"));
 }

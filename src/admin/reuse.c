@@ -3,6 +3,7 @@
 #include "admin/reuse.h"
 
 #include "admin/members.h"
+#include "upstream/host_leave.h"
 #include "upstream/watch.h"
 
 static const char *kind_name(enum idle_limit_kind kind)
@@ -189,8 +190,12 @@ void whatif_write(struct json_writer *writer, const struct admin_view *view)
 
     json_write_raw(writer, STR("{\"hosts\":["));
     for (uint32_t i = 0; i < hosts_count(view->hosts); i++) {
+        const struct host *host = hosts_shown(view->hosts, i);
+
+        if (!host)
+            continue;
         member_name(writer, &first, NULL);
-        write_whole(writer, hosts_at(view->hosts, i));
+        write_whole(writer, host);
     }
     json_write_raw(writer, STR("]}\n"));
 }

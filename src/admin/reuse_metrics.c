@@ -3,6 +3,7 @@
 #include "admin/reuse_metrics.h"
 
 #include "admin/metrics_text.h"
+#include "upstream/host_leave.h"
 #include "upstream/watch.h"
 
 #include <assert.h>
@@ -75,8 +76,12 @@ static void write_histograms(struct json_writer *writer, const struct admin_view
     for (size_t i = 0; i < COUNT_OF(histograms); i++) {
         if (histograms[i].help)
             metrics_family(writer, histograms[i].family, "histogram", histograms[i].help);
-        for (uint32_t host = 0; host < hosts_count(view->hosts); host++)
-            write_host(writer, &histograms[i], hosts_at(view->hosts, host));
+        for (uint32_t k = 0; k < hosts_count(view->hosts); k++) {
+            const struct host *host = hosts_shown(view->hosts, k);
+
+            if (host)
+                write_host(writer, &histograms[i], host);
+        }
     }
 }
 
@@ -141,7 +146,11 @@ void reuse_metrics_write(struct json_writer *writer, const struct admin_view *vi
     write_histograms(writer, view);
     for (size_t i = 0; i < COUNT_OF(gauges); i++) {
         metrics_family(writer, gauges[i].family, "gauge", gauges[i].help);
-        for (uint32_t host = 0; host < hosts_count(view->hosts); host++)
-            gauges[i].write(writer, hosts_at(view->hosts, host));
+        for (uint32_t k = 0; k < hosts_count(view->hosts); k++) {
+            const struct host *host = hosts_shown(view->hosts, k);
+
+            if (host)
+                gauges[i].write(writer, host);
+        }
     }
 }

@@ -1,6 +1,7 @@
 /* port_watch.c: see the header. SPDX-License-Identifier: Apache-2.0 */
 #include "app/port_watch.h"
 
+#include "upstream/host_leave.h"
 #include "upstream/time_wait.h"
 
 static void look_later(struct port_watch *watch)
@@ -15,6 +16,7 @@ static void run_watch(struct task *task)
     if (!watch->timer.fired)
         return;
     time_wait_look(watch->hosts);
+    hosts_sweep(watch->hosts, loop_now_ns(watch->loop));
     look_later(watch);
 }
 

@@ -1,5 +1,6 @@
 /* port_watch.h: counts, from the main thread's loop, the connections in TIME_WAIT that take local ports from hosts
- * (upstream/time_wait.h). SPDX-License-Identifier: Apache-2.0 */
+ * (upstream/time_wait.h), and looks for hosts that have left (upstream/host_leave.h).
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_APP_PORT_WATCH_H
 #define HOLDFAST_APP_PORT_WATCH_H
 

@@ -64,6 +64,8 @@ struct tcp_facts {         /* what the kernel knows of a connection (architectur
     uint32_t resent;       /* segments that were sent again and are still unacknowledged */
     uint32_t unacked;      /* segments that were sent and are unacknowledged; 0 after a reset */
     uint32_t unsent_bytes; /* unacknowledged and unsent (SIOCOUTQ) */
+    uint32_t window;       /* of congestion, in segments; 0: not known */
+    uint64_t acked_ago_ns; /* since the peer has last acknowledged something */
     uint64_t rtt_ns;
     uint64_t rto_ns; /* of the first time-out: without the doubling */
 };

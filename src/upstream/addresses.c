@@ -254,6 +254,8 @@ void addresses_name(struct pool *pool, struct host *host, int change)
         return;
     addresses->discovered = true;
     addresses->named_by += (uint32_t)change;
+    if (atomic_fetch_add_explicit(&host->named, (uint32_t)change, memory_order_relaxed) == 1 && change < 0)
+        atomic_store_explicit(&host->left_ns, loop_now_ns(pool->loop), memory_order_relaxed);
     if (is_gone(addresses))
         leave(addresses);
 }

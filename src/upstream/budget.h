@@ -6,9 +6,9 @@
  *   shed      no new connection: the request waits in the queue, and fails as pressure_fd or pressure_port (503)
  *
  * Descriptors: 80, 90 and 100 % of the soft limit less a reserve. Ports: 70, 85 and 95 % of ip_local_port_range for
- * each host, taken by open connections and by those in TIME_WAIT that do not yield theirs (time_wait.h); what we close
- * in a quiet state leaves none (http/h1/client.c). When the system refuses a port all the same (others use them too),
- * the host is shed for a moment. Any thread. SPDX-License-Identifier: Apache-2.0 */
+ * each host, with all its pools, taken by open connections and by those in TIME_WAIT that do not yield theirs
+ * (time_wait.h); what we close in a quiet state leaves none (http/h1/client.c). When the system refuses a port all the
+ * same (others use them too), the host is shed for a moment. Any thread. SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_UPSTREAM_BUDGET_H
 #define HOLDFAST_UPSTREAM_BUDGET_H
 

@@ -55,8 +55,10 @@ bool gate_enter(struct host *host, int64_t cap)
 {
     uint32_t before = atomic_fetch_add_explicit(&host->open, 1, memory_order_relaxed);
 
-    if (cap <= 0 || (int64_t)before < cap)
+    if (cap <= 0 || (int64_t)before < cap) {
+        atomic_fetch_add_explicit(&host->place->open, 1, memory_order_relaxed);
         return true;
+    }
     atomic_fetch_sub_explicit(&host->open, 1, memory_order_relaxed);
     return false;
 }
@@ -64,6 +66,7 @@ bool gate_enter(struct host *host, int64_t cap)
 void gate_leave(struct dial_gate *gate, struct host *host)
 {
     ASSERT(atomic_load_explicit(&host->open, memory_order_relaxed) > 0);
+    atomic_fetch_sub_explicit(&host->place->open, 1, memory_order_relaxed);
     atomic_fetch_sub_explicit(&host->open, 1, memory_order_relaxed);
     gate_wake(gate, host);
 }

@@ -27,6 +27,7 @@ struct fetch *fetch_start(struct arena *arena, const struct fetch_options *optio
 enum io fetch_fail(struct fetch *fetch, const struct error *failure, struct error *err)
 {
     fetch_blame_host(fetch, failure);
+    fetch_end_resend(fetch, RESEND_FAILED);
     *err = fetch->failure = *failure;
     fetch->state = FETCH_FAILED;
     host_count_add(&fetch_counts(fetch)->failures, 1);
@@ -406,6 +407,8 @@ enum io fetch_head(struct fetch *fetch, struct arena *arena, struct http_head **
     fetch->pooled->bound |= is_bound_by(fetch, *head);
     flight_over(pool_flights(fetch->options.pool), &fetch->flight, true);
     fetch_answered(fetch);
+    if (UNLIKELY(fetch->resends > 0))
+        fetch_end_resend(fetch, RESEND_ANSWERED);
     fetch->state = FETCH_ANSWER;
     fetch->stats.first_byte_ns = loop_now_ns(fetch_loop(fetch)) - fetch->started_ns;
     timer_clear(fetch_loop(fetch), &fetch->head_timer);
@@ -475,6 +478,7 @@ void fetch_end(struct fetch *fetch, enum http_cancel why)
         host_count_add(&fetch_counts(fetch)->failures, 1);
     if (late)
         fetch_blame_deadline(fetch);
+    fetch_end_resend(fetch, RESEND_GONE);
     fetch_stop_connecting(fetch, late ? DIAL_FAILED : DIAL_GIVEN_UP);
     if (fetch->stream)
         http_cancel(fetch->stream, why);

@@ -67,6 +67,7 @@ struct fetch {
     bool path_lost;          /* it had bytes that were not acknowledged */
     bool awaiting;           /* counted among the host's awaited answers */
     uint8_t resends;
+    uint8_t rung;       /* enum resend: why it was sent again, until that has come to something; RESEND_NO: it has */
     enum reason reason; /* why this request's connection is new */
     uint64_t started_ns;
     uint64_t sent_at_ns;                  /* when the head was given to the connection */
@@ -111,7 +112,8 @@ void fetch_stop_connecting(struct fetch *fetch, enum dial_end end); /* at the fe
 /* fetch_recover.c: the connection died before the answer's head. IO_OK: go on with a fresh one; IO_WAIT: the kernel is
  * asked; IO_FAIL. */
 enum io fetch_recover(struct fetch *fetch, const struct error *failure, struct error *err);
-enum io fetch_prove(struct fetch *fetch, struct error *err); /* in FETCH_PROOF */
+enum io fetch_prove(struct fetch *fetch, struct error *err);     /* in FETCH_PROOF */
+void fetch_end_resend(struct fetch *fetch, enum resend_end end); /* if it was sent again */
 /* The answer whose head has come: did the host say it before it could have had the request? Then it belongs to nobody.
  */
 bool fetch_answer_is_stray(const struct fetch *fetch);

@@ -74,10 +74,20 @@ static void choose_next(struct fetch *fetch, enum resend rung)
     fetch->fresh_since_ns = fetch->sent_at_ns;
 }
 
+void fetch_end_resend(struct fetch *fetch, enum resend_end end)
+{
+    if (LIKELY(fetch->rung == RESEND_NO))
+        return;
+    host_count_add(&fetch_counts(fetch)->resend_ends[fetch->rung][end], 1);
+    fetch->rung = RESEND_NO;
+}
+
 static enum io start_over(struct fetch *fetch, enum resend rung, enum reason reason, enum side side)
 {
     struct host_counts *counts = fetch_counts(fetch);
 
+    fetch_end_resend(fetch, RESEND_FAILED);
+    fetch->rung = (uint8_t)rung;
     choose_next(fetch, rung);
     fetch_drop(fetch, reason, side);
     host_count_add(&counts->resends, 1);
@@ -148,6 +158,14 @@ static enum io decide(struct fetch *fetch, enum resend_proof proof, const struct
     return start_over(fetch, rung, REASON_STALE_IN_USE, SIDE_PEER);
 }
 
+/* What was seen of it: the write was refused, a FIN, or a reset. */
+static enum stale_phase phase_of(const struct resend_evidence *evidence, const struct error *failure)
+{
+    if (evidence->bytes_sent == 0)
+        return STALE_AT_WRITE;
+    return failure->code == ERROR_NO_ANSWER ? STALE_BY_EOF : STALE_BY_RESET;
+}
+
 /* A connection that the host had closed before the request came dies within a round trip; one that dies later tells of
  * something else. */
 static bool died_at_once(const struct fetch *fetch)
@@ -176,8 +194,10 @@ enum io fetch_recover(struct fetch *fetch, const struct error *failure, struct e
     uint64_t rtt_ns;
 
     heed_version(fetch);
-    if (evidence.reused && !fetch->stats.shared && !evidence.refused && !evidence.answer_seen && died_at_once(fetch))
+    if (evidence.reused && !fetch->stats.shared && !evidence.refused && !evidence.answer_seen && died_at_once(fetch)) {
+        host_count_add(&fetch_counts(fetch)->stale_in_use[phase_of(&evidence, failure)], 1);
         pool_was_stale(fetch->pooled);
+    }
     if (rung != RESEND_ASK_KERNEL)
         return decide(fetch, PROOF_NONE, failure, err);
     proof = ask_kernel(fetch, &rtt_ns);

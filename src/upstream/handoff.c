@@ -129,13 +129,10 @@ static bool pack(struct pool *pool, struct handoff *handoff, struct pooled *pool
 /* A connection that came in a letter and finds no place in this worker. */
 static void close_moved(struct pool *pool, struct handoff *handoff, enum reason reason)
 {
-    struct host_counts *counts = pool_counts(pool, handoff->host);
-
     watch_ended(pool, &handoff->moved);
+    pool_note_close(pool, &handoff->moved, reason, SIDE_OURS);
     http_close(handoff->moved.conn);
     pool_uncount_idle(pool, handoff->host);
-    host_count_add(&counts->connections_closed, 1);
-    ledger_closed(&counts->ledger, reason, SIDE_OURS);
     gate_leave(pool->gate, handoff->host);
 }
 

@@ -14,14 +14,14 @@
 enum { SESSION_KEYS_MAX = 1024, HTTP_PORT = 80, HTTPS_PORT = 443 };
 
 struct hosts {
-    pthread_mutex_t lock; /* guards all below but idle_total and pools */
+    pthread_mutex_t lock; /* guards all below but numbers and pools */
     struct arena *arena;
-    struct map *by_key, *by_label;
+    struct map *by_key, *by_label, *by_place;
     struct tls_sessions *sessions;
     struct host **list;
     uint32_t count, room;
     unsigned workers;
-    _Atomic uint64_t idle_total;
+    _Atomic uint64_t idle_total, with_idle;
     struct budget budget;
     _Atomic(struct pool *) pools[WORKERS_MAX];
 };
@@ -29,6 +29,7 @@ struct hosts {
 static void free_table(struct hosts *hosts)
 {
     tls_sessions_free(hosts->sessions);
+    map_free(hosts->by_place);
     map_free(hosts->by_label);
     map_free(hosts->by_key);
     arena_free(hosts->arena);
@@ -47,8 +48,9 @@ struct hosts *hosts_new(unsigned workers)
     hosts->arena = arena_new(NULL, SIZE_MAX);
     hosts->by_key = map_new(0);
     hosts->by_label = map_new(0);
+    hosts->by_place = map_new(0);
     hosts->sessions = tls_sessions_new(SESSION_KEYS_MAX, 0);
-    if (!hosts->arena || !hosts->by_key || !hosts->by_label || !hosts->sessions ||
+    if (!hosts->arena || !hosts->by_key || !hosts->by_label || !hosts->by_place || !hosts->sessions ||
         pthread_mutex_init(&hosts->lock, NULL) != 0) {
         free_table(hosts);
         return NULL;
@@ -72,6 +74,7 @@ void hosts_free(struct hosts *hosts)
     for (uint32_t i = 0; i < hosts->count; i++) {
         idle_limit_free(hosts->list[i]->idle_limit);
         free_counts(hosts->list[i]);
+        free(hosts->list[i]->leave);
         tls_profile_unref(hosts->list[i]->tls);
     }
     free(hosts->list);
@@ -289,6 +292,23 @@ static bool fill_proxy(struct hosts *hosts, struct host *host, struct error *err
            error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a host");
 }
 
+/* By name, port and source of what is connected to: the proxy, where there is one. False: no memory. */
+static bool fill_place(struct hosts *hosts, struct host *host, const struct host_key *key)
+{
+    const struct forward_proxy *proxy = host->forward;
+    struct str name = proxy ? proxy->name : host->unix_addr.family == ADDR_UNIX ? host->url : host->name;
+    char source[ADDR_TEXT_BYTES];
+    struct str from = key->source.family == ADDR_NONE ? STR("") : addr_format_ip(&key->source, source);
+    struct str text = arena_format(hosts->arena, "%.*s %u %.*s", STR_ARG(name),
+                                   (unsigned)(proxy ? proxy->port : host->port), STR_ARG(from));
+
+    host->place = text.data ? map_get(hosts->by_place, text) : NULL;
+    if (host->place || !text.data)
+        return host->place;
+    host->place = arena_make(hosts->arena, struct host_place);
+    return host->place && map_put(hosts->by_place, text, host->place);
+}
+
 static struct host *host_make(struct hosts *hosts, const struct host_key *key, struct str text, struct error *err)
 {
     struct host *host = arena_make(hosts->arena, struct host);
@@ -296,7 +316,7 @@ static struct host *host_make(struct hosts *hosts, const struct host_key *key, s
 
     if (room && (!parse_url(host, err) || !fill_proxy(hosts, host, err)))
         return NULL;
-    if (!room || !fill(hosts, host)) {
+    if (!room || !fill_place(hosts, host, key) || !fill(hosts, host)) {
         error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a host");
         return NULL;
     }
@@ -355,6 +375,11 @@ _Atomic uint64_t *hosts_idle_total(struct hosts *hosts)
     return &hosts->idle_total;
 }
 
+_Atomic uint64_t *hosts_with_idle(struct hosts *hosts)
+{
+    return &hosts->with_idle;
+}
+
 struct tls_sessions *hosts_sessions(struct hosts *hosts)
 {
     return hosts->sessions;
@@ -388,8 +413,13 @@ static void add_reasons(const struct host_counts *counts, struct host_totals *to
         for (int side = 0; side < SIDE_COUNT; side++)
             totals->closes_by[reason][side] += count_of(&counts->ledger.closes_by[reason][side]);
     }
-    for (size_t rung = 0; rung < COUNT_OF(totals->resends_by); rung++)
+    for (size_t rung = 0; rung < RESEND_COUNT; rung++) {
         totals->resends_by[rung] += count_of(&counts->resends_by[rung]);
+        for (size_t end = 0; end < RESEND_ENDS; end++)
+            totals->resend_ends[rung][end] += count_of(&counts->resend_ends[rung][end]);
+    }
+    for (size_t phase = 0; phase < STALE_PHASES; phase++)
+        totals->stale_in_use[phase] += count_of(&counts->stale_in_use[phase]);
     for (size_t refusal = 0; refusal < REFUSALS; refusal++)
         totals->refused_by[refusal] += count_of(&counts->refused_by[refusal]);
 }
@@ -410,6 +440,8 @@ void host_totals(const struct host *host, struct host_totals *totals)
         totals->requests_coalesced += count_of(&counts->requests_coalesced);
         totals->streams += count_of(&counts->streams);
         totals->connections_opened += count_of(&counts->connections_opened);
+        totals->opened_by_ipv4 += count_of(&counts->opened_by_ipv4);
+        totals->opened_by_ipv6 += count_of(&counts->opened_by_ipv6);
         totals->connections_closed += count_of(&counts->connections_closed);
         totals->dial_failures += count_of(&counts->dial_failures);
         totals->proxy_failures += count_of(&counts->proxy_failures);

@@ -28,6 +28,10 @@ enum { WORKERS_MAX = 256 };
 
 struct watch_stats;
 struct turns_told;
+struct host_leave;
+
+/* How a kept connection was found dead under a request, within a moment of it. */
+enum stale_phase { STALE_AT_WRITE, STALE_BY_EOF, STALE_BY_RESET, STALE_PHASES };
 
 /* One worker's numbers about one host, written by that worker only. */
 struct host_counts {
@@ -40,6 +44,7 @@ struct host_counts {
     _Atomic uint64_t
         beside; /* requests now beside the first of such a connection, or waiting for the dial of another */
     _Atomic uint64_t connections_opened;
+    _Atomic uint64_t opened_by_ipv4, opened_by_ipv6; /* of these, by the family of the address that was reached */
     _Atomic uint64_t connections_closed;
     _Atomic uint64_t dial_failures;
     _Atomic uint64_t proxy_failures;                                          /* at the forward proxy */
@@ -58,7 +63,9 @@ struct host_counts {
     _Atomic uint64_t moved_in, moved_out; /* idle connections that changed workers (handoff.h): for each worker
                                              opened + moved_in = closed + idle + active + moved_out */
     _Atomic uint64_t failures;            /* requests that ended in an upstream error */
-    _Atomic uint64_t resends_by[8];       /* by enum resend */
+    _Atomic uint64_t stale_in_use[STALE_PHASES];
+    _Atomic uint64_t resends_by[RESEND_COUNT];
+    _Atomic uint64_t resend_ends[RESEND_COUNT][RESEND_ENDS];
     _Atomic uint64_t
         refused_by[REFUSALS];           /* requests that died with their connection, by why they were not sent again */
     _Atomic uint64_t failovers;         /* requests that went on to another host */
@@ -82,6 +89,11 @@ enum host_protocol {
 /* What it chose last. */
 enum host_choice { CHOICE_UNKNOWN, CHOICE_HTTP1, CHOICE_HTTP2 };
 
+/* Where connections lead: hosts that differ in their pool alone take local ports from one supply. */
+struct host_place {
+    _Atomic uint32_t open; /* connections and dials, of all these hosts */
+};
+
 struct host {
     struct str url;       /* "http://api.example.com:8080", as it was written: for logs */
     struct str label;     /* the name in metrics: the url, with "#pool" and, where that is taken already, "~2" ... */
@@ -100,6 +112,7 @@ struct host {
     struct tls_profile *tls;         /* of "https://" hosts, with a reference; NULL: cleartext */
     uint32_t index;                  /* place in the table: pools keep an array by it */
     _Atomic uint32_t open;           /* connections and dials in all workers, for max_connections_per_host */
+    struct host_place *place;        /* the same, for the budget of ports */
     _Atomic uint32_t idle;           /* idle connections in all workers, for the cap */
     _Atomic uint32_t waiting;        /* requests in the queues of all workers, at that cap */
     _Atomic uint8_t choice;          /* enum host_choice, of HOST_ALPN */
@@ -115,6 +128,9 @@ struct host {
     _Atomic uint32_t floor;          /* min_idle_per_host (warm_floor.h) */
     struct health health;            /* is it in use, or does it rest? */
     _Atomic bool configured;         /* a configuration names it, not only SRV records */
+    _Atomic uint32_t named;          /* SRV names that lead to it, in all workers */
+    _Atomic uint64_t left_ns;        /* when the last of these went; 0: none has */
+    struct host_leave *leave;        /* of the main thread: it has left its pages (host_leave.h); NULL: it has not */
     struct idle_limit *idle_limit;   /* how long it keeps idle connections, as far as we know */
     unsigned workers;
     struct host_counts *counts; /* one for each worker */
@@ -159,6 +175,7 @@ unsigned hosts_workers(const struct hosts *hosts);
 uint32_t hosts_count(struct hosts *hosts);
 struct host *hosts_at(struct hosts *hosts, uint32_t index); /* NULL past the end */
 _Atomic uint64_t *hosts_idle_total(struct hosts *hosts);    /* idle connections of the process */
+_Atomic uint64_t *hosts_with_idle(struct hosts *hosts);     /* hosts that have any */
 struct budget *hosts_budget(struct hosts *hosts);
 struct tls_sessions *hosts_sessions(struct hosts *hosts); /* what the process can resume TLS with */
 
@@ -177,13 +194,14 @@ static inline void host_count_add(_Atomic uint64_t *count, int64_t change)
 /* The sum over all workers, read while they run. What is between two workers counts as idle. */
 struct host_totals {
     uint64_t requests_reused, requests_new, requests_shared, requests_coalesced, streams, connections_opened,
-        connections_closed, dial_failures, proxy_failures, handshakes_full, handshakes_resumed, handshake_failures,
-        handshake_ns, stale, closed_idle, resends, idle, active, dialing, failures, warming, requests_warm, moved,
-        waiting, racing, failovers;
+        opened_by_ipv4, opened_by_ipv6, connections_closed, dial_failures, proxy_failures, handshakes_full,
+        handshakes_resumed, handshake_failures, handshake_ns, stale, closed_idle, resends, idle, active, dialing,
+        failures, warming, requests_warm, moved, waiting, racing, failovers;
     uint64_t ejections, resting; /* rests begun ever; 1 while it rests */
     uint64_t dead_paths, silences, strays, quarantines, shed_by_fd, shed_by_port;
     uint64_t time_waits; /* by the last sample (time_wait.h) */
-    uint64_t new_by[REASONS], closes_by[REASONS][SIDE_COUNT], resends_by[8], refused_by[REFUSALS];
+    uint64_t new_by[REASONS], closes_by[REASONS][SIDE_COUNT], resends_by[RESEND_COUNT],
+        resend_ends[RESEND_COUNT][RESEND_ENDS], refused_by[REFUSALS], stale_in_use[STALE_PHASES];
 };
 void host_totals(const struct host *host, struct host_totals *totals);
 

@@ -231,6 +231,13 @@ void idle_limit_stale(struct idle_limit *limit, const struct idle_end *end)
     pthread_mutex_unlock(&limit->lock);
 }
 
+void idle_limit_suspect(struct idle_limit *limit)
+{
+    pthread_mutex_lock(&limit->lock);
+    begin_generation(limit, 0);
+    pthread_mutex_unlock(&limit->lock);
+}
+
 /* A hint of 2 h means as much as a longer one. */
 static uint64_t hint_of(int64_t timeout_s)
 {

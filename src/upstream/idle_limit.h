@@ -71,6 +71,9 @@ enum close_class idle_limit_closed(struct idle_limit *limit, const struct idle_e
  * hit within a second, all of them. */
 void idle_limit_stale(struct idle_limit *limit, const struct idle_end *end);
 
+/* Idle connections of the present generation carry only idempotent requests from now on: more of them may be dead. */
+void idle_limit_suspect(struct idle_limit *limit);
+
 /* The answer's Keep-Alive parameters, -1: not given. False: this connection is not to be kept (timeout=0, max=0).
  * Lock-free while they repeat. A lower timeout holds at once, a higher one after 16 answers in a row. */
 bool idle_limit_hint(struct idle_limit *limit, int64_t timeout_s, int64_t requests_left) MUST_USE;

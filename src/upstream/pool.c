@@ -13,7 +13,7 @@
 
 #include <stdlib.h>
 
-enum { REFRESH_LOOKS = 8 };
+enum { REFRESH_LOOKS = 8, STALE_MAX = 2 };
 #define LOOK_AFTER_NS 1000000u
 #define NS_OF_MS      UINT64_C(1000000)
 
@@ -85,12 +85,6 @@ void pool_unlink(struct pooled *pooled)
     pool_tell_oldest(pool, pooled->host);
 }
 
-void pool_uncount_idle(struct pool *pool, struct host *host)
-{
-    atomic_fetch_sub_explicit(&host->idle, 1, memory_order_relaxed);
-    atomic_fetch_sub_explicit(hosts_idle_total(pool->hosts), 1, memory_order_relaxed);
-}
-
 /* Takes an idle connection out of both lists and all idle counts. */
 static void unlink_idle(struct pooled *pooled)
 {
@@ -106,11 +100,10 @@ void pool_destroy(struct pooled *pooled, enum reason reason, enum side side)
 
     shared_forget(pooled, reason);
     watch_ended(pool, pooled);
+    pool_note_close(pool, pooled, reason, side);
     addresses_went(pooled);
     http_close(pooled->conn);
     task_forget(pool->loop, &pooled->task);
-    host_count_add(&counts->connections_closed, 1);
-    ledger_closed(&counts->ledger, reason, side);
     if (!pooled->sentinel) /* its note was left when it became one */
         ledger_note(&counts->ledger, reason);
     gate_leave(pool->gate, pooled->host);
@@ -329,6 +322,7 @@ void pool_free(struct pool *pool)
     pool_free_mail(pool);
     pool_cool(pool);
     flights_end(&pool->flights);
+    closed_log_clear(&pool->closed);
     timer_clear(pool->loop, &pool->expiry);
     task_forget(pool->loop, &pool->expiry_task);
     shared_free(pool);
@@ -336,14 +330,6 @@ void pool_free(struct pool *pool)
     gate_free(pool->gate);
     free(pool->stacks);
     free(pool);
-}
-
-void pool_flush(struct pool *pool)
-{
-    pool_end_warm_dials(pool);
-    shared_flush(pool);
-    for (struct list_node *node; (node = list_first(&pool->by_age));)
-        pool_retire(container_of(node, struct pooled, by_age), REASON_DRAIN);
 }
 
 uint32_t pool_whole_ms(uint64_t time_ns)
@@ -404,7 +390,7 @@ struct pooled *pool_lend(struct pooled *pooled)
     return pooled;
 }
 
-enum taking { TAKEN, GONE, NOT_FOR_THIS, NONE_LEFT };
+enum taking { TAKEN, GONE, STALE, NOT_FOR_THIS, NONE_LEFT };
 
 /* A request that cannot be sent twice counts as the host may: from the earliest moment, and to this very one. On a busy
  * machine the two clocks are milliseconds apart. */
@@ -462,7 +448,7 @@ static enum taking try_to_use(struct pooled *pooled, enum care care)
     news = look_at(pooled, care);
     if (news != IO_WAIT) {
         close_stale(pooled, news, REASON_STALE_AT_CHECK);
-        return GONE;
+        return STALE;
     }
     return TAKEN;
 }
@@ -513,14 +499,27 @@ static struct list_node *best_of(struct pool *pool, struct list *stack, const st
     return UNLIKELY(turns != NULL) ? turns_pick(turns, stack) : list_first(stack);
 }
 
+/* One more that was found dead in this pick. Of a host that has ended two, the third may be on its way out, too: what
+ * must not be sent twice gets none of those that are idle now (keepalive D.3 E0, P8). */
+static enum taking note_stale(const struct host *host, enum care care, unsigned *stale)
+{
+    if (++*stale == STALE_MAX && care == CARE_FULL)
+        idle_limit_suspect(host->idle_limit);
+    return GONE;
+}
+
 static struct pooled *take(struct pool *pool, struct host *host, const struct transport *transport, enum care care)
 {
     struct list *stack = pool_stack(pool, host);
     struct list_node *node = NULL;
     enum taking taking = GONE;
+    unsigned stale = 0;
 
-    while (taking == GONE && stack && (node = best_of(pool, stack, host, transport, care != CARE_FULL)))
+    while (taking == GONE && stack && (node = best_of(pool, stack, host, transport, care != CARE_FULL))) {
         taking = try_to_use(container_of(node, struct pooled, by_host), care);
+        if (UNLIKELY(taking == STALE))
+            taking = note_stale(host, care, &stale);
+    }
     /* The address that is due has none that is safe enough: the one used last is safer than a dial is cheap. */
     if (taking == NOT_FOR_THIS && !transport->pick_fifo && node != list_first(stack)) {
         node = list_first(stack);
@@ -559,9 +558,9 @@ struct pooled *pool_spare(struct pool *pool, struct host *host, bool repeatable)
 {
     struct list *stack = pool_stack(pool, host);
     struct list_node *node = NULL;
-    enum taking taking = GONE;
+    enum taking taking = STALE;
 
-    while (taking == GONE && stack && (node = spare_of(pool, stack, host, repeatable)))
+    while ((taking == GONE || taking == STALE) && stack && (node = spare_of(pool, stack, host, repeatable)))
         taking = try_to_use(container_of(node, struct pooled, by_host), repeatable ? CARE_NONE : CARE_FULL);
     return taking == TAKEN ? container_of(node, struct pooled, by_host) : NULL;
 }

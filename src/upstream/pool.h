@@ -128,11 +128,14 @@ struct pool_row {
     uint32_t id;
     struct host *host;
     enum pool_row_state { POOL_ROW_IDLE, POOL_ROW_ACTIVE, POOL_ROW_SENTINEL } state;
-    bool warm, bound, tls;
+    bool warm, bound, tls, resumed;
+    struct addr peer;
     enum reason made_for;     /* why the request that made it had no kept one; REASONS: no request has had it yet */
     uint32_t uses, guests;    /* requests it was lent for; of them for other hosts */
     uint64_t age_ns, idle_ns; /* idle_ns: when active, before this use */
-    uint64_t bytes_in, bytes_out, rtt_ns;
+    uint64_t bytes_in, bytes_out;
+    uint64_t rtt_ns, acked_ago_ns; /* as TCP knows them; 0 and UINT64_MAX: it does not */
+    uint32_t window;               /* of congestion, in segments; 0: not known */
     const char *protocol;          /* as ALPN calls it */
     uint32_t streams, streams_max; /* requests it carries now, and at most */
 };
@@ -140,6 +143,11 @@ struct pool_row {
 /* Fills rows with those connections whose id is above `after`, by id, `count` and POOL_LIST_MAX at most; how many. On
  * the worker's thread (pool_visit in handoff.h). */
 size_t pool_list(struct pool *pool, uint32_t after, struct pool_row *rows, size_t count);
+
+struct closed_row; /* closed_log.h */
+/* Fills rows with the connections of this worker that closed last, the latest first, `count` and CLOSED_LOG_MAX at
+ * most; how many. On the worker's thread. */
+size_t pool_list_closed(const struct pool *pool, struct closed_row *rows, size_t count);
 
 /* Closes all idle connections, and dials that nobody waits for (drain, flush). */
 void pool_flush(struct pool *pool);

@@ -7,9 +7,12 @@
 
 #include <stdlib.h>
 
-/* What is full: a host, or all. */
+enum { SHARE_LOOKS = 16 };
+
+/* What is full, and who makes place for one more. */
 struct full {
-    struct host *host; /* NULL: all */
+    _Atomic uint64_t *all; /* NULL: the host is full, else all are */
+    struct host *host;     /* its oldest goes; NULL: the oldest of all */
     uint64_t cap;
 };
 
@@ -48,23 +51,52 @@ static struct pool *oldest_of_all(const struct pool *pool, const struct host *ho
     return oldest;
 }
 
-/* False: this worker has none. */
-static bool evict_own(struct pool *pool, const struct host *host)
+/* Of the cap for all, as many for each host that has any. */
+static uint64_t share_of(const struct pool *pool, uint64_t cap)
 {
-    struct list *stack = host ? pool_stack(pool, host) : NULL;
-    struct list_node *node = host ? (stack ? list_last(stack) : NULL) : list_first(&pool->by_age);
+    uint64_t hosts = atomic_load_explicit(hosts_with_idle(pool->hosts), memory_order_relaxed);
 
-    if (!node)
-        return false;
-    pool_retire(host ? container_of(node, struct pooled, by_host) : container_of(node, struct pooled, by_age),
-                REASON_CAP_EVICTED);
-    return true;
+    return cap / (hosts > 0 ? hosts : 1);
 }
 
-static uint64_t idle_now(const struct pool *pool, const struct full *full)
+/* This worker's oldest; among the first few, one whose host has more than its share, if there is such. NULL: none. */
+static struct pooled *oldest_beyond_share(struct pool *pool, uint64_t cap)
 {
-    return full->host ? atomic_load_explicit(&full->host->idle, memory_order_relaxed)
-                      : atomic_load_explicit(hosts_idle_total(pool->hosts), memory_order_relaxed);
+    struct list_node *node = list_first(&pool->by_age);
+    struct pooled *oldest = node ? container_of(node, struct pooled, by_age) : NULL;
+    uint64_t share = share_of(pool, cap);
+
+    for (unsigned looks = 0; node && looks < SHARE_LOOKS; looks++, node = list_next(&pool->by_age, node)) {
+        struct pooled *pooled = container_of(node, struct pooled, by_age);
+
+        if (atomic_load_explicit(&pooled->host->idle, memory_order_relaxed) > share)
+            return pooled;
+    }
+    return oldest;
+}
+
+static struct pooled *oldest_of_host(struct pool *pool, const struct host *host)
+{
+    struct list *stack = pool_stack(pool, host);
+    struct list_node *node = stack ? list_last(stack) : NULL;
+
+    return node ? container_of(node, struct pooled, by_host) : NULL;
+}
+
+/* False: this worker has none. */
+static bool evict_own(struct pool *pool, const struct full *full)
+{
+    struct pooled *pooled = full->host ? oldest_of_host(pool, full->host) : oldest_beyond_share(pool, full->cap);
+
+    if (pooled)
+        pool_retire(pooled, REASON_CAP_EVICTED);
+    return pooled;
+}
+
+static uint64_t idle_now(const struct full *full)
+{
+    return full->all ? atomic_load_explicit(full->all, memory_order_relaxed)
+                     : atomic_load_explicit(&full->host->idle, memory_order_relaxed);
 }
 
 /* To who has the oldest now. */
@@ -83,10 +115,10 @@ static void run_eviction(struct pool_visit *visit, struct pool *pool)
     const struct full *full = &eviction->full;
     struct pool *oldest = pool;
 
-    while (oldest == pool && idle_now(pool, full) > full->cap) {
+    while (oldest == pool && idle_now(full) > full->cap) {
         oldest = oldest_of_all(pool, full->host);
         if (oldest == pool)
-            (void)evict_own(pool, full->host);
+            (void)evict_own(pool, full);
     }
     if (oldest == pool || !send_on(eviction, oldest))
         free(eviction);
@@ -113,14 +145,13 @@ static bool make_place(struct pool *pool, const struct full *full, uint64_t idle
 
     if (oldest && oldest != pool && idle < full->cap + POOL_CAP_OVER_MAX && write_to(oldest, full))
         return true;
-    return evict_own(pool, full->host);
+    return evict_own(pool, full);
 }
 
 bool pool_admit(struct pool *pool, struct host *host, const struct transport *transport)
 {
-    struct full of_host = {host, transport_idle_per_host_max(transport)};
-    struct full of_all = {NULL, transport_idle_max(transport)};
-    _Atomic uint64_t *total = hosts_idle_total(pool->hosts);
+    struct full of_host = {NULL, host, transport_idle_per_host_max(transport)};
+    struct full of_all = {hosts_idle_total(pool->hosts), NULL, transport_idle_max(transport)};
     uint64_t in_host, in_all;
     bool good = true;
 
@@ -128,12 +159,23 @@ bool pool_admit(struct pool *pool, struct host *host, const struct transport *tr
         return false;
     /* Counted first, asked then: other workers do the same at this moment. */
     in_host = atomic_fetch_add_explicit(&host->idle, 1, memory_order_relaxed);
-    in_all = atomic_fetch_add_explicit(total, 1, memory_order_relaxed);
-    if (in_host >= of_host.cap) /* what goes for the host makes place among all, too */
+    in_all = atomic_fetch_add_explicit(of_all.all, 1, memory_order_relaxed);
+    if (in_host == 0)
+        atomic_fetch_add_explicit(hosts_with_idle(pool->hosts), 1, memory_order_relaxed);
+    if (in_host >= of_host.cap) { /* what goes for the host makes place among all, too */
         good = make_place(pool, &of_host, in_host);
-    else if (in_all >= of_all.cap)
+    } else if (in_all >= of_all.cap) {
+        of_all.host = in_host > 0 && in_host >= share_of(pool, of_all.cap) ? host : NULL;
         good = make_place(pool, &of_all, in_all);
+    }
     if (!good)
         pool_uncount_idle(pool, host);
     return good;
+}
+
+void pool_uncount_idle(struct pool *pool, struct host *host)
+{
+    if (atomic_fetch_sub_explicit(&host->idle, 1, memory_order_relaxed) == 1)
+        atomic_fetch_sub_explicit(hosts_with_idle(pool->hosts), 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(hosts_idle_total(pool->hosts), 1, memory_order_relaxed);
 }

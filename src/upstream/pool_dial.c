@@ -150,6 +150,15 @@ static struct http_conn *make_conn(struct host *host, struct stream *stream, con
     return NULL;
 }
 
+static void count_opened(struct host_counts *counts, const struct addr *peer)
+{
+    host_count_add(&counts->connections_opened, 1);
+    if (peer->family == ADDR_IPV4)
+        host_count_add(&counts->opened_by_ipv4, 1);
+    else if (peer->family == ADDR_IPV6)
+        host_count_add(&counts->opened_by_ipv6, 1);
+}
+
 struct pooled *pool_make(struct pool *pool, struct host *host, const struct transport *transport, struct stream *stream,
                          struct error *err)
 {
@@ -176,7 +185,7 @@ struct pooled *pool_make(struct pool *pool, struct host *host, const struct tran
         slab_give(pool->records, pooled);
         return NULL;
     }
-    host_count_add(&pool_counts(pool, host)->connections_opened, 1);
+    count_opened(pool_counts(pool, host), &stream->peer);
     addresses_begin(pool, host);
     addresses_came(pooled);
     time_wait_peer(host, &stream->peer);

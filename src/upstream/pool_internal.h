@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "os/mailbox.h"
+#include "upstream/closed_log.h"
 #include "upstream/flight.h"
 #include "upstream/handoff.h"
 #include "upstream/pool.h"
@@ -37,6 +38,7 @@ struct pool {
     struct list wishes;     /* that letters are under way for */
     struct list warm_dials; /* that nobody waits for */
     struct flights flights;
+    struct closed_log closed;
     struct list addresses; /* addresses.c */
     struct discoveries *discoveries;
     struct list floors; /* warm_floor.c */
@@ -49,6 +51,8 @@ struct list *pool_stack(struct pool *pool, const struct host *host); /* NULL: no
 struct pooled *pool_lend(struct pooled *pooled);                     /* one that is in no list */
 /* One that is in no list: it becomes idle if it is fit and the caps allow, else it is closed. */
 void pool_settle(struct pooled *pooled, const struct transport *transport);
+/* A close with its reason: in the ledger, and in what people may ask for. */
+void pool_note_close(struct pool *pool, const struct pooled *pooled, enum reason reason, enum side side);
 /* Closes one that is in no list and no idle count. */
 void pool_destroy(struct pooled *pooled, enum reason reason, enum side side);
 /* An idle connection that was just looked at, for another worker; NULL: none. Dead and expired ones are closed. */

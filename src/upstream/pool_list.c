@@ -1,5 +1,7 @@
-/* pool_list.c: the connections of a worker, told one by one. SPDX-License-Identifier: Apache-2.0 */
+/* pool_list.c: the connections of a worker, told one by one, those that have closed too.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "http/h2/h2.h"
+#include "tls/stream.h"
 #include "upstream/pool_internal.h"
 
 #include <string.h>
@@ -46,10 +48,14 @@ static uint32_t streams_max(const struct pooled *pooled)
 static void tell(const struct pool *pool, const struct pooled *pooled, struct pool_row *row)
 {
     bool active = pooled->streams > 0 || !list_holds(&pooled->by_host);
+    struct stream *stream = pooled->conn->stream;
     struct http_conn_facts facts;
+    struct tls_info tls = {0};
     struct tcp_facts tcp;
 
     http_facts(pooled->conn, &facts);
+    if (pooled->host->tls)
+        tls_info(stream, &tls);
     *row = (struct pool_row){
         .id = pooled->id,
         .host = pooled->host,
@@ -60,6 +66,8 @@ static void tell(const struct pool *pool, const struct pooled *pooled, struct po
         .bound = pooled->bound,
         .made_for = pooled->warm || pooled->uses == 0 ? REASONS : (enum reason)pooled->made_for,
         .tls = pooled->host->tls != NULL,
+        .resumed = tls.resumed,
+        .peer = stream->peer,
         .uses = pooled->uses,
         .guests = pooled->guests,
         .age_ns = pool_age_ns(pooled),
@@ -69,9 +77,13 @@ static void tell(const struct pool *pool, const struct pooled *pooled, struct po
         .protocol = pooled->conn->multiplexed ? "h2" : "http/1.1",
         .streams = pooled->conn->multiplexed ? pooled->streams : active,
         .streams_max = streams_max(pooled),
+        .acked_ago_ns = UINT64_MAX,
     };
-    if (stream_facts(pooled->conn->stream, &tcp))
+    if (stream_facts(stream, &tcp)) {
         row->rtt_ns = tcp.rtt_ns;
+        row->acked_ago_ns = tcp.acked_ago_ns;
+        row->window = tcp.window;
+    }
 }
 
 size_t pool_list(struct pool *pool, uint32_t after, struct pool_row *rows, size_t count)
@@ -84,4 +96,36 @@ size_t pool_list(struct pool *pool, uint32_t after, struct pool_row *rows, size_
     for (size_t i = 0; i < page.count; i++)
         tell(pool, conns[i], &rows[i]);
     return page.count;
+}
+
+/* One that came from another worker has times of that worker's turns. */
+static uint64_t since(uint64_t now_ns, uint64_t then_ns)
+{
+    return now_ns > then_ns ? now_ns - then_ns : 0;
+}
+
+/* Before its conn is closed: that knows its age. */
+void pool_note_close(struct pool *pool, const struct pooled *pooled, enum reason reason, enum side side)
+{
+    struct host_counts *counts = pool_counts(pool, pooled->host);
+    uint64_t now_ns = loop_now_ns(pool->loop);
+    struct closed_row row = {
+        .host = pooled->host,
+        .closed_ns = now_ns,
+        .age_ns = since(now_ns, pooled->conn->opened_ns),
+        .idle_ns = pooled->idle_since_ns > pooled->lent_ns ? since(now_ns, pooled->idle_since_ns) : 0,
+        .id = pooled->id,
+        .uses = pooled->uses,
+        .reason = (uint8_t)reason,
+        .side = (uint8_t)side,
+    };
+
+    host_count_add(&counts->connections_closed, 1);
+    ledger_closed(&counts->ledger, reason, side);
+    closed_log_note(&pool->closed, &row);
+}
+
+size_t pool_list_closed(const struct pool *pool, struct closed_row *rows, size_t count)
+{
+    return closed_log_read(&pool->closed, rows, count);
 }

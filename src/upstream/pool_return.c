@@ -251,3 +251,11 @@ void pool_discard(struct pooled *pooled, enum reason reason, enum side side)
     take_back(pooled);
     pool_destroy(pooled, reason, side);
 }
+
+void pool_flush(struct pool *pool)
+{
+    pool_end_warm_dials(pool);
+    shared_flush(pool);
+    for (struct list_node *node; (node = list_first(&pool->by_age));)
+        pool_retire(container_of(node, struct pooled, by_age), REASON_DRAIN);
+}

@@ -14,7 +14,7 @@ static enum pressure ports_of(const struct pool *pool, const struct host *host)
     if (host->unix_addr.family == ADDR_UNIX)
         return PRESSURE_NONE;
     return budget_ports(hosts_budget(pool->hosts), &host->ports,
-                        atomic_load_explicit(&host->open, memory_order_relaxed), loop_now_ns(pool->loop));
+                        atomic_load_explicit(&host->place->open, memory_order_relaxed), loop_now_ns(pool->loop));
 }
 
 static void tell(struct pool *pool, struct host *host, enum pressure files, enum pressure ports)
@@ -26,7 +26,7 @@ static void tell(struct pool *pool, struct host *host, enum pressure files, enum
             (unsigned long long)budget_files_used(budget), (unsigned long long)budget->files_limit);
     if (budget_is_news(&host->ports.told, ports))
         LOG(LOG_WARNING, "upstream", "%.*s: local ports grow short: %u connections and %u in TIME_WAIT of %llu ports",
-            STR_ARG(host->url), (unsigned)atomic_load_explicit(&host->open, memory_order_relaxed),
+            STR_ARG(host->url), (unsigned)atomic_load_explicit(&host->place->open, memory_order_relaxed),
             (unsigned)atomic_load_explicit(&host->ports.blocked, memory_order_relaxed),
             (unsigned long long)budget->ports_max);
 }

@@ -53,6 +53,14 @@ const char *resend_name(enum resend rung)
     return names[rung];
 }
 
+const char *resend_end_name(enum resend_end end)
+{
+    static const char *const names[] = {"answered", "failed", "gone"};
+
+    ASSERT(end < RESEND_ENDS);
+    return names[end];
+}
+
 enum resend_refusal resend_refusal(const struct http_head *head, const struct resend_evidence *evidence,
                                    const struct error *failure)
 {

@@ -31,6 +31,14 @@ enum resend {
 
 enum { RESEND_REFUSED_MAX = 2 };
 
+/* What a re-send came to. */
+enum resend_end {
+    RESEND_ANSWERED,
+    RESEND_FAILED, /* it died too, or was refused again */
+    RESEND_GONE,   /* nobody waited for it any more: the client had gone, or the request's time was up */
+    RESEND_ENDS
+};
+
 enum resend_proof { PROOF_NOT_ASKED, PROOF_UNREAD, PROOF_NONE };
 
 struct resend_evidence {
@@ -53,6 +61,8 @@ enum resend resend_decide(const struct http_head *head, const struct resend_evid
 bool resend_is_idempotent(const struct http_head *head);
 
 const char *resend_name(enum resend rung); /* "nothing_left", "unread", "idempotent", "refused", "misdirected" */
+
+const char *resend_end_name(enum resend_end end); /* "answered", "failed", "gone" */
 
 /* Why resend_decide said no. */
 enum resend_refusal {

@@ -153,7 +153,7 @@ bool time_wait_matters(struct hosts *hosts, uint64_t in_all)
     uint64_t most = 0, ports_max = hosts_budget(hosts)->ports_max;
 
     for (uint32_t i = 0; i < hosts_count(hosts); i++) {
-        uint64_t open = atomic_load_explicit(&hosts_at(hosts, i)->open, memory_order_relaxed);
+        uint64_t open = atomic_load_explicit(&hosts_at(hosts, i)->place->open, memory_order_relaxed);
 
         most = open > most ? open : most;
     }

@@ -24,6 +24,14 @@ void watch_free(struct watch_stats *stats)
     free(stats);
 }
 
+void watch_forget(struct pool *pool, const struct host *host)
+{
+    struct host_counts *counts = pool_counts(pool, host);
+
+    watch_free(atomic_load_explicit(&counts->watch, memory_order_relaxed));
+    atomic_store_explicit(&counts->watch, NULL, memory_order_relaxed);
+}
+
 void watch_returned(const struct pooled *pooled)
 {
     struct watch_stats *stats = stats_of(pooled->pool, pooled->host);

@@ -25,6 +25,9 @@ void watch_request(struct pool *pool, const struct pooled *pooled, enum reason r
 void watch_left(struct pool *pool, const struct pooled *pooled);
 void watch_came(const struct pooled *pooled);
 
+/* What this worker has noted of the host so far goes; nobody may be reading it. */
+void watch_forget(struct pool *pool, const struct host *host);
+
 /* An idle one ends. */
 void watch_idle_ended(const struct pooled *pooled, enum reason reason, enum side side);
 /* Any ends, now. */

@@ -6,6 +6,10 @@
  * what a cap or a timeout takes is always at the bottom, and a request that misses puts a connection back where the old
  * one would have stood. So one table of requests by depth and idle time answers all caps and timeouts.
  *
+ * Where connections are used by turns (a host with several addresses, pick: fifo) the model takes the one used last all
+ * the same. Caps stay exact: any idle connection serves, so only how many there are counts. For timeouts the ratio is
+ * the least that can be: who takes an older one leaves the younger, which have longer to live.
+ *
  * The stack is a model: connections that our own cap or timeout has ended stand in it for as long as nobody needs them.
  * What the host closes leaves it. One model for each host and worker, written by that worker; the table is read by
  * anybody. With one worker depths are exact; with several, what stands on a connection in its worker is taken for the

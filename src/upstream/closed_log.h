@@ -1,0 +1,32 @@
+/* closed_log.h: the last connections that closed in a worker, and why, for people. One worker's own; made with its
+ * first close. SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOLDFAST_UPSTREAM_CLOSED_LOG_H
+#define HOLDFAST_UPSTREAM_CLOSED_LOG_H
+
+#include "base/compiler.h"
+#include "upstream/ledger.h"
+
+#include <stddef.h>
+
+enum { CLOSED_LOG_MAX = 1000 };
+
+struct host;
+
+struct closed_row {
+    struct host *host;
+    uint64_t closed_ns, age_ns, idle_ns; /* idle_ns: 0: it was in use */
+    uint32_t id, uses;
+    uint8_t reason, side; /* enum reason, enum side */
+};
+
+/* Zeroed: empty. */
+struct closed_log {
+    struct closed_row *rows; /* a ring */
+    uint32_t count, next;
+};
+
+void closed_log_note(struct closed_log *log, const struct closed_row *row); /* without memory it is forgotten */
+size_t closed_log_read(const struct closed_log *log, struct closed_row *rows, size_t count); /* the latest first */
+void closed_log_clear(struct closed_log *log);
+
+#endif
