@@ -61,6 +61,8 @@ def test_every_upstream_connection_is_told_once_over_all_pages(make, workers):
     assert len(set(ids)) == 23 and ids == sorted(ids)
     for row in rows:
         assert (row["host"], row["state"], row["requests"], row["tls"]) == (upstream.url, "idle", 1, False)
+        assert (row["peer"], row["tls_resumed"]) == (upstream.url.removeprefix("http://"), False)
+        assert row["cwnd"] > 0 and row["rtt_seconds"] > 0 and 0 <= row["last_ack_seconds"] < 60
         assert row["bytes_in"] > 30 and row["bytes_out"] > 30 and 0 <= row["idle_seconds"] <= row["age_seconds"]
 
 
@@ -69,6 +71,7 @@ def test_connections_in_use_and_clients_are_told(make):
     assert [row["state"] for row in ask(running, "/v1/conns?side=upstream")["connections"]] == ["active"] * 3
     rows = ask(running, "/v1/conns?side=client")["connections"]
     assert [row["state"] for row in rows] == ["active"] * 3
+    assert {row["protocol"] for row in rows} == {"http/1.1"} and all(row["cwnd"] > 0 for row in rows)
     ports = {client.sock.getsockname()[1] for client in clients}
     assert {int(row["peer"].rpartition(":")[2]) for row in rows} == ports
     crowd.go.set()
@@ -77,10 +80,31 @@ def test_connections_in_use_and_clients_are_told(make):
     eventually(lambda: [row["state"] for row in ask(running, "/v1/conns?side=client")["connections"]] == ["idle"] * 3)
 
 
-@pytest.mark.parametrize("query", ["side=left", "limit=0", "limit=1001", "after=x", "after", "colour=red"])
+@pytest.mark.parametrize("query", ["side=left", "limit=0", "limit=1001", "after=x", "after", "colour=red", "state=open"])
 def test_a_query_that_makes_no_sense_is_refused(make, query):
     running = make.gateway(proxy(make.origin(), None, ADMIN))
     assert fetch(running.addresses[-1], f"/v1/conns?{query}").status == 400
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_connections_that_closed_are_told_with_their_reasons(make, workers):
+    running, upstream, crowd, clients = crowd_of(make, 5, workers=workers)
+    crowd.go.set()
+    for client in clients:
+        assert client.read_final().status == 200
+    eventually(lambda: pool_of(running)["idle"] == 5)
+    assert ask(running, "/v1/conns?state=closed")["connections"] == []
+    time.sleep(0.05)
+    upstream.connections[0].close()
+    eventually(lambda: pool_of(running)["closed_idle"] == 1)
+    assert fetch(running.addresses[-1], "/v1/pools:flush", "POST", body=b"").status == 200
+    rows = ask(running, "/v1/conns?state=closed")["connections"]
+    assert [(row["reason"], row["side"]) for row in rows] == [("drain", "ours")] * 4 + [("peer_close_idle", "peer")]
+    assert len({row["id"] for row in rows}) == 5
+    for row in rows:
+        assert (row["host"], row["state"], row["requests"]) == (upstream.url, "closed", 1)
+        assert 0.03 < row["idle_seconds"] <= row["age_seconds"] and row["closed_seconds_ago"] >= 0
+    assert [row["id"] for row in ask(running, "/v1/conns?state=closed&limit=2")["connections"]] == [row["id"] for row in rows[:2]]
 
 
 def test_pools_are_flushed(make):

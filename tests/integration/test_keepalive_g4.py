@@ -1,7 +1,7 @@
 """test_keepalive_g4.py: idle, close and race towards hosts: items 68 to 93 of the test matrix (G.4), as far as a socket can show them.
 
-Elsewhere: 71, 74, 88, 90 and 91 (tests/sim/test_keepalive_g4.c), 92 (test_dead_paths.py), 94 to 96 (tests/unit/tls,
-test_upstream_tls.py), 97 (test_keepalive_g4_keys.py), 98 and 99 (test_upstream_private.py).
+Elsewhere: 71, 74, 88, 90 and 91 (tests/sim/test_keepalive_g4.c), 85 in one record of TLS (test_upstream_tls.py), 92
+(test_dead_paths.py), 94 to 96 (tests/unit/tls, test_upstream_tls.py), 97 (test_keepalive_g4_keys.py), 98 and 99 (test_upstream_private.py).
 SPDX-License-Identifier: Apache-2.0
 """
 import re
@@ -35,6 +35,12 @@ class Stage:
 
     def await_pool(self, holds, what):
         return eventually(lambda: holds(self.pool), what=what)
+
+    def metric(self, family, **labels):
+        text = fetch(self.gateway.addresses[-1], "/metrics").body.decode()
+        line = ",".join(f'{name}="{value}"' for name, value in {"host": self.origin.url, **labels}.items())
+        found = re.search(rf"^{re.escape(family + '{' + line + '}')} (\d+)$", text, re.MULTILINE)
+        return int(found.group(1)) if found else 0
 
     def closes(self, reason):
         return self.pool["closes"].get(reason, {"ours": 0, "peer": 0})
@@ -115,6 +121,7 @@ def test_72_a_get_that_met_the_end_is_sent_once_more(make, end):
     stage, response = race(make, handler, "GET")
     assert (response.status, len(handler.executed)) == (200, 2)
     assert stage.pool["resends_by"] == {"idempotent": 1}
+    assert stage.metric("holdfast_upstream_resends_total", evidence="idempotent", outcome="answered") == 1
 
 
 def test_73_a_post_that_met_the_end_is_not(make):
@@ -183,6 +190,27 @@ def test_80_a_resend_is_not_sent_again(make):
     stage, response = race(make, handler, "GET")
     assert (response.status, len(handler.executed)) == (502, 2)
     assert stage.pool["resends_refused_by"] == {"already_resent": 1}
+    assert stage.metric("holdfast_upstream_resends_total", evidence="idempotent", outcome="failed") == 1
+
+
+@pytest.mark.parametrize("end, phase", [("close", "eof"), ("reset", "reset")])
+def test_connections_that_die_under_a_request_are_counted_by_phase(make, end, phase):
+    """Within 100 ms of it, which a busy machine may miss: tried until it did not."""
+    def handler(conn, request):
+        if request.path == "/die" and conn.number % 2 == 0:
+            getattr(conn, end)()
+        else:
+            conn.send(reply())
+
+    stage = Stage(make, handler)
+    for _ in range(20):
+        for target in ("/first", "/die"):
+            assert stage.client.get(target).status == 200
+        if stage.metric("holdfast_upstream_stale_total", phase=phase):
+            break
+        stage.origin.open_connections()[0].close()  # the next one has an even number
+        stage.await_pool(lambda pool: pool["open"] == 0, "the connection closed")
+    assert stage.metric("holdfast_upstream_stale_total", phase=phase) >= 1
 
 
 def test_each_refusal_has_a_test():
@@ -268,6 +296,14 @@ def test_86_a_hint_of_a_second_is_obeyed_with_a_margin(make):
     assert [request.conn.number for request in stage.origin.requests] == [0, 0, 1]
 
 
+@pytest.mark.parametrize("hints", [True, False])
+def test_86_hints_are_heeded_unless_told_otherwise(make, hints):
+    stage = Stage(make, lambda conn, _: conn.send(reply(fields=[("Keep-Alive", "timeout=0")])), {"keep_alive_hints": hints})
+    for _ in range(3):
+        assert stage.client.get().status == 200
+    assert len(stage.origin.connections) == (3 if hints else 1)
+
+
 def test_87_a_hint_needs_no_connection_field(make):
     """On HTTP/1.1 it is a hint all the same, and never an instruction."""
     def hints(conn, _):
@@ -290,6 +326,7 @@ def test_89_a_restarted_host(make):
     stage.origin.close()
     stage.await_pool(lambda pool: pool["open"] == 0, "all closed")
     closes = stage.pool["closes"]
+    assert (stage.pool["ejections"], stage.pool["learner"]["restarts"], stage.pool["learner"]["learned_seconds"]) == (0, 1, None)
     with Origin(answers_ok, address) as again:
         assert [fetch(stage.gateway.address).status for _ in range(5)] == [200] * 5
         assert len(again.requests) == 5

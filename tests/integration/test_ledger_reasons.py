@@ -494,7 +494,8 @@ def tunnel(stage):
         stage.wait_pool(active=0)
 
 
-@meets("stale_at_check", beside={"cold", "peer_close_idle", "peer_close_announced", "stale_in_use", "resend", "restart", "age", "count"})
+@meets("stale_at_check", beside={"cold", "peer_close_idle", "peer_close_announced", "stale_in_use", "resend", "restart", "age", "count",
+                                 "herd"})
 def stale_at_check(stage):
     """The origin closes in the moment in which a request comes that must not be sent twice, now a little earlier, now later."""
     stage.start(upstream={"idle_timeout": "never"})

@@ -105,6 +105,7 @@ def test_the_ledger_explains_every_new_connection_and_every_close(make):
     assert pool["closes"] == {"peer_close_idle": {"ours": 0, "peer": 1}, "peer_close_announced": {"ours": 0, "peer": 1}}
     assert (pool["new"], pool["reused"], pool["resends_by"]) == (2, 2, {})
     metrics = fetch(admin, "/metrics").body.decode()
+    assert f'holdfast_upstream_connects_total{{host="{upstream.url}",family="ipv4"}} 2\n' in metrics
     assert 'reason="peer_close_idle",side="peer"} 1\n' in metrics
     assert f'holdfast_upstream_stale_total{{host="{upstream.url}",phase="idle"}} 1\n' in metrics
 

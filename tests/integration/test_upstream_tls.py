@@ -82,7 +82,10 @@ def test_later_connections_resume_the_session(make, tls_origin, authority, versi
     assert [conn.resumed for conn in upstream.connections] == [False, True, True, True, True]
     pool = pool_of(running)
     assert (pool["tls_full"], pool["tls_resumed"]) == (1, 4)
-    assert 'tls_handshakes_total{host="' + upstream.url + '",kind="resumed"} 4\n' in \
+    assert fetch(running.address).status == 200
+    rows = json.loads(fetch(running.addresses[-1], "/v1/conns").body)["connections"]
+    assert [(row["tls"], row["tls_resumed"], row["requests"]) for row in rows] == [(True, True, 1)]
+    assert 'tls_handshakes_total{host="' + upstream.url + '",kind="resumed"} 5\n' in \
         fetch(running.addresses[-1], "/metrics").body.decode()
 
 
@@ -259,6 +262,19 @@ def test_data_while_idle_is_stray(make, tls_origin, authority, version):
     eventually(lambda: "stray_bytes" in pool_of(running)["closes"])
     assert fetch(running.address).body == b"OK"
     assert len(upstream.connections) == 2
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_85_a_second_answer_in_one_record_reaches_nobody(make, tls_origin, authority, version):
+    def says_more(conn, request):
+        conn.send(reply(b"first") + reply(b"EVIL") if request.path == "/more" else reply(b"own"))
+
+    upstream = tls_origin(says_more, version=version)
+    running = make.gateway(secured(upstream, trust(authority)))
+    assert fetch(running.address, "/more").body == b"first"
+    assert fetch(running.address, "/next").body == b"own"
+    pool = pool_of(running)
+    assert (pool["closes"]["stray_bytes"]["peer"], pool["quarantines"], len(upstream.connections)) == (1, 1, 2)
 
 
 def test_a_named_pool_has_connections_of_its_own(make, origin):

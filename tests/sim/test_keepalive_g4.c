@@ -189,6 +189,8 @@ static void check_crossing(enum resend_policy policy, bool again)
     CHECK_EQ(g4.heads, 1 + again);
     CHECK_EQ(g4.accepted, 1 + again);
     CHECK_EQ(totals_of(&g4).resends_by[RESEND_UNREAD], again);
+    CHECK_EQ(totals_of(&g4).resend_ends[RESEND_UNREAD][RESEND_ANSWERED], again);
+    CHECK_EQ(totals_of(&g4).stale_in_use[STALE_BY_EOF], 1);
     CHECK_EQ(fetch_stats(g4.fetch)->reason == REASON_RESEND, again);
     g4_close(&g4);
 }

@@ -59,6 +59,8 @@ static void count_host(struct host_counts *counts, uint64_t seed)
     view_stage_new(counts, REASON_COLD, seed);
     view_stage_new(counts, REASON_PEER_CLOSE_IDLE, 6 * seed);
     counts->connections_opened = 9 * seed;
+    counts->opened_by_ipv4 = 8 * seed;
+    counts->opened_by_ipv6 = seed;
     view_stage_closed(counts, REASON_PEER_CLOSE_IDLE, SIDE_PEER, 2 * seed);
     view_stage_closed(counts, REASON_CLIENT_ABORT, SIDE_OURS, seed);
     view_stage_closed(counts, REASON_CLIENT_ABORT, SIDE_PEER, seed);
@@ -67,6 +69,7 @@ static void count_host(struct host_counts *counts, uint64_t seed)
     counts->dialing = seed;
     counts->stale = seed + 1;
     counts->closed_idle = 2 * seed;
+    counts->stale_in_use[STALE_BY_EOF] = 5 * seed;
     view_stage_resent(counts, RESEND_IDEMPOTENT, seed);
     view_stage_resent(counts, RESEND_UNREAD, 2);
     counts->dial_failures = seed + 3;
@@ -98,14 +101,17 @@ TEST(numbers_are_conserved)
             {"requests_total", ",conn=\"reused\"", 100 * seeds},
             {"requests_total", ",conn=\"new\"", 7 * seeds},
             {"connections_opened_total", "", 9 * seeds},
+            {"connects_total", ",family=\"ipv4\"", 8 * seeds},
+            {"connects_total", ",family=\"ipv6\"", seeds},
             {"connections_closed_total", "", 4 * seeds},
             {"connections", ",state=\"idle\"", 3 * seeds},
             {"connections", ",state=\"active\"", 2 * seeds},
             {"connections", ",state=\"dialing\"", seeds},
             {"stale_total", ",phase=\"check\"", seeds + 3},
             {"stale_total", ",phase=\"idle\"", 2 * seeds},
-            {"resends_total", ",evidence=\"idempotent\"", seeds},
-            {"resends_total", ",evidence=\"unread\"", 6},
+            {"stale_total", ",phase=\"eof\"", 5 * seeds},
+            {"resends_total", ",evidence=\"idempotent\",outcome=\"answered\"", seeds},
+            {"resends_total", ",evidence=\"unread\",outcome=\"answered\"", 6},
             {"new_connections_total", ",reason=\"cold\"", seeds},
             {"new_connections_total", ",reason=\"peer_close_idle\"", 6 * seeds},
             {"closes_total", ",reason=\"peer_close_idle\",side=\"peer\"", 2 * seeds},

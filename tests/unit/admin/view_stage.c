@@ -115,6 +115,7 @@ void view_stage_resent(struct host_counts *counts, enum resend rung, uint64_t nu
 {
     host_count_add(&counts->resends, (int64_t)number);
     host_count_add(&counts->resends_by[rung], (int64_t)number);
+    host_count_add(&counts->resend_ends[rung][RESEND_ANSWERED], (int64_t)number);
 }
 
 struct page view_stage_page(struct view_stage *stage, const char *method, const char *path)

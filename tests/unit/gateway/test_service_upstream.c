@@ -132,3 +132,69 @@ TEST(upstream_settings_of_a_wrong_type_are_told_where_they_stand)
     for (size_t i = 0; i < COUNT_OF(types); i++)
         check_case("", types[i].block, types[i].marked, types[i].said, NULL);
 }
+
+#define SECOND INT64_C(1000000000)
+
+static const struct transport *transport_of(const char *block)
+{
+    const struct str text =
+        arena_format(test_arena(), "{\"version\": 3, \"extra_config\": {\"holdfast/upstream\": {%s}}}", block);
+
+    return &gateway_service(text.data)->transport;
+}
+
+TEST(upstream_settings_have_their_defaults)
+{
+    const struct transport *transport = transport_of("");
+
+    CHECK_EQ(transport->idle_policy, IDLE_LEARNED);
+    CHECK_INT(transport->max_connections_per_host, 0);
+    CHECK_INT(transport->queue_timeout_ns, SECOND);
+    CHECK_INT(transport->max_connection_age_ns, 3600 * SECOND);
+    CHECK_INT(transport->max_requests_per_connection, 0);
+    CHECK_INT(transport->min_idle_per_host, 0);
+    CHECK(!transport->pick_fifo);
+    CHECK_EQ(transport->balance, BALANCE_KRAKEND);
+    CHECK_EQ(transport->resend, RESEND_REPEATABLE);
+    CHECK(!transport->ignore_hints && !transport->ignore_learned);
+    CHECK_EQ(transport->protocol, PROTOCOL_AUTO);
+    CHECK_EQ(transport->proxy_header, 0);
+    CHECK_EQ(transport->traffic, CLASS_SHORT);
+    CHECK_EQ(transport->pool.len, 0);
+    CHECK_EQ(transport->failover, FAILOVER_IDEMPOTENT);
+    CHECK_INT(transport->eject_after, 3);
+    CHECK_INT(transport->tls_handshake_timeout_ns, 10 * SECOND);
+    CHECK_INT(transport->tcp_user_timeout_ns, 15 * SECOND);
+}
+
+TEST(upstream_settings_are_taken)
+{
+    const struct transport *transport = transport_of(
+        "\"idle_timeout\": \"7s\", \"max_connections_per_host\": 40, \"queue_timeout\": \"2s\", \"max_connection_age\":"
+        " \"5m\", \"max_requests_per_connection\": 9, \"min_idle_per_host\": 3, \"pick\": \"fifo\", \"balance\": "
+        "\"p2c\","
+        " \"resend\": \"unacked\", \"protocol\": \"http/1.1\", \"class\": \"stream\", \"pool\": \"x\", \"failover\":"
+        " \"off\", \"eject_after\": 5, \"tls_handshake_timeout\": \"3s\", \"tcp_user_timeout\": \"4s\"");
+    const struct transport *rest =
+        transport_of("\"keep_alive_hints\": false, \"learn\": false, \"send_proxy_protocol\": \"v2\"");
+
+    CHECK_EQ(transport->idle_policy, IDLE_FIXED);
+    CHECK_INT(transport->idle_limit_ns, 7 * SECOND);
+    CHECK_INT(transport->max_connections_per_host, 40);
+    CHECK_INT(transport->queue_timeout_ns, 2 * SECOND);
+    CHECK_INT(transport->max_connection_age_ns, 300 * SECOND);
+    CHECK_INT(transport->max_requests_per_connection, 9);
+    CHECK_INT(transport->min_idle_per_host, 3);
+    CHECK(transport->pick_fifo);
+    CHECK_EQ(transport->balance, BALANCE_P2C);
+    CHECK_EQ(transport->resend, RESEND_UNACKED);
+    CHECK_EQ(transport->protocol, PROTOCOL_HTTP1);
+    CHECK_EQ(transport->traffic, CLASS_STREAM);
+    CHECK_TEXT(transport->pool, "x");
+    CHECK_EQ(transport->failover, FAILOVER_OFF);
+    CHECK_INT(transport->eject_after, 5);
+    CHECK_INT(transport->tls_handshake_timeout_ns, 3 * SECOND);
+    CHECK_INT(transport->tcp_user_timeout_ns, 4 * SECOND);
+    CHECK(rest->ignore_hints && rest->ignore_learned);
+    CHECK_EQ(rest->proxy_header, 2);
+}

@@ -1,6 +1,7 @@
 /* test_host.c: the table of hosts: what a URL means, one host for each, numbers added over workers.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tests/harness/test.h"
+#include "upstream/dial_gate.h"
 #include "upstream/host.h"
 
 static const struct {
@@ -211,6 +212,39 @@ TEST(the_same_url_is_the_same_host_and_places_stay)
     for (uint32_t i = 0; i < hosts_count(hosts); i++)
         CHECK_EQ(hosts_at(hosts, i)->index, i);
     CHECK(hosts_at(hosts, 101) == NULL);
+    hosts_free(hosts);
+}
+
+static struct host *intern(struct hosts *hosts, struct host_key key)
+{
+    struct error err;
+    struct host *host = hosts_intern(hosts, &key, &err);
+
+    CHECK(host != NULL);
+    return host;
+}
+
+/* Named pools and the classes of traffic are hosts of their own, and yet take ports towards one place. */
+TEST(pools_of_one_host_share_its_ports)
+{
+    struct hosts *hosts = hosts_new(1);
+    struct host *plain = intern(hosts, (struct host_key){.url = STR("http://a:80")});
+    struct host *pool = intern(hosts, (struct host_key){.url = STR("http://a"), .pool = STR("reports")});
+    struct host *proxy_of = intern(hosts, (struct host_key){.url = STR("http://b"), .proxy = STR("http://p:3128")});
+    struct host *proxy = intern(hosts, (struct host_key){.url = STR("http://c"), .proxy = STR("http://p:3128")});
+    struct host_key from = {.url = STR("http://a")};
+
+    CHECK(addr_parse_ip(STR("10.0.0.9"), &from.source));
+    CHECK(plain != pool && plain->place == pool->place);
+    CHECK(proxy_of != proxy && proxy_of->place == proxy->place);
+    CHECK(proxy->place != plain->place);
+    CHECK(intern(hosts, (struct host_key){.url = STR("http://a:81")})->place != plain->place);
+    CHECK(intern(hosts, from)->place != plain->place);
+    CHECK(gate_enter(plain, 0));
+    CHECK(gate_enter(pool, 1));
+    CHECK(!gate_enter(pool, 1));
+    CHECK_EQ(plain->place->open, 2);
+    CHECK_EQ(plain->open, 1);
     hosts_free(hosts);
 }
 

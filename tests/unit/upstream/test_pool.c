@@ -168,6 +168,76 @@ TEST(a_negative_cap_keeps_nothing_idle)
     }
 }
 
+/* So many idle connections, of which all but the first, the one that was idle for longest, are dead; nobody knows yet.
+ */
+static void leave_dead(struct pool_stage *stage, struct host *host, unsigned count, struct pooled **alive)
+{
+    static const struct transport transport;
+    struct pooled *pooled[CONNS_MAX];
+
+    for (unsigned i = 0; i < count; i++)
+        pooled[i] = make_conn(stage, host, &transport);
+    for (unsigned i = 0; i < count; i++)
+        pool_return(pooled[i], &transport);
+    for (unsigned i = 0; i < 3; i++)
+        turn(stage);
+    for (unsigned i = 1; i < count; i++) {
+        stream_close(stage->far[i], false);
+        stage->far[i] = NULL;
+    }
+    *alive = pooled[0];
+}
+
+/* D.3 E0: then it dials, and does not take a third one while it does. Who cannot have a fresh one goes on, and so does
+ * who can be sent again. */
+TEST(what_must_not_be_sent_twice_meets_two_dead_connections_at_most)
+{
+    static const struct transport transport;
+    struct pool_stage stage;
+    struct pooled *alive;
+    struct host *host[2];
+    struct hosts *hosts = two_hosts(1, host);
+
+    stage_open(&stage, hosts, 0);
+    for (unsigned i = 0; i < 5000; i++) /* so that two closes teach nothing */
+        idle_limit_survived(host[0]->idle_limit, &(struct idle_end){.idle_ns = 900000000, .requests = 1});
+    leave_dead(&stage, host[0], 3, &alive);
+    for (unsigned i = 0; i < 3; i++) {
+        CHECK(pool_take(stage.pool, host[0], &transport, false) == NULL);
+        check_counts(host[0], 3, 2, 1, 0);
+        CHECK_EQ(pool_explain(stage.pool, host[0], &transport), REASON_HERD);
+    }
+    CHECK_EQ(host[0]->counts[0].stale, 2);
+    CHECK(pool_take_any(stage.pool, host[0], &transport) == alive);
+    check_counts(host[0], 3, 2, 0, 1);
+    pool_return(alive, &transport);
+    stage_close(&stage);
+    hosts_free(hosts);
+}
+
+/* So that a warm pool does not end all at once (H.2). */
+TEST(ages_differ_by_a_tenth)
+{
+    static const struct transport transport = {.max_connection_age_ns = INT64_C(1000000000000)};
+    uint32_t least = UINT32_MAX, most = 0;
+    struct pool_stage stage;
+    struct host *host[2];
+    struct hosts *hosts = two_hosts(1, host);
+
+    stage_open(&stage, hosts, 0);
+    for (unsigned i = 0; i < FAR_MAX; i++) {
+        struct pooled *pooled = make_conn(&stage, host[0], &transport);
+
+        least = pooled->old_at_ms < least ? pooled->old_at_ms : least;
+        most = pooled->old_at_ms > most ? pooled->old_at_ms : most;
+        pool_discard(pooled, REASON_ANSWER_FAILED, SIDE_OURS);
+    }
+    CHECK(least >= 900000 && least < 950000);
+    CHECK(most <= 1100000 && most > 1050000);
+    stage_close(&stage);
+    hosts_free(hosts);
+}
+
 /* Workers whose loops the test turns by hand. */
 struct workers {
     struct hosts *hosts;
@@ -240,6 +310,38 @@ TEST(the_oldest_of_all_workers_makes_place)
         CHECK_EQ(idle_of(&workers, 1, 0), 2);
         CHECK_EQ(evicted_by(&workers, 0, 0), 1);
         CHECK_EQ(evicted_by(&workers, 1, 0), 0);
+        workers_close(&workers);
+    }
+}
+
+/* A rush to one host, after which both have been idle: the other one has its two still. Then it has a rush itself, and
+ * takes what is more than the first one's share. */
+TEST(a_rush_to_one_host_leaves_another_its_share)
+{
+    static const struct transport transport = {.max_idle_connections = 8};
+
+    for (unsigned spread = 0; spread < 2; spread++) {
+        struct workers workers;
+
+        test_case_is(spread ? "over the workers" : "in one worker");
+        workers_open(&workers);
+        add_idle(&workers, 0, 1, &transport);
+        add_idle(&workers, 0, 1, &transport);
+        for (unsigned i = 0; i < 20; i++) {
+            add_idle(&workers, spread ? i % WORKERS : 0, 0, &transport);
+            for (unsigned k = 0; k < WORKERS; k++)
+                turn(&workers.stage[k]);
+        }
+        CHECK_EQ(atomic_load(&workers.host[0]->idle), 6);
+        CHECK_EQ(atomic_load(&workers.host[1]->idle), 2);
+        for (unsigned i = 0; i < 20; i++) {
+            add_idle(&workers, spread ? i % WORKERS : 0, 1, &transport);
+            for (unsigned k = 0; k < WORKERS; k++)
+                turn(&workers.stage[k]);
+        }
+        CHECK_EQ(atomic_load(&workers.host[0]->idle), 4);
+        CHECK_EQ(atomic_load(&workers.host[1]->idle), 4);
+        CHECK_EQ(atomic_load(hosts_with_idle(workers.hosts)), 2);
         workers_close(&workers);
     }
 }

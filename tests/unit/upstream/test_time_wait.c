@@ -133,10 +133,10 @@ TEST(time_waits_matter_when_ports_grow_short)
     budget->ports_max = 1000;
     CHECK(!time_wait_matters(hosts, 499));
     CHECK(time_wait_matters(hosts, 500));
-    atomic_store(&host->open, 400);
+    atomic_store(&host->place->open, 400);
     CHECK(!time_wait_matters(hosts, 99));
     CHECK(time_wait_matters(hosts, 100));
-    atomic_store(&host->open, 900);
+    atomic_store(&host->place->open, 900);
     CHECK(!time_wait_matters(hosts, 0)); /* none to be counted */
     hosts_free(hosts);
 }

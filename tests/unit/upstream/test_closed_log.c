@@ -1,0 +1,59 @@
+/* test_closed_log.c: the last connections that closed, the latest first. SPDX-License-Identifier: Apache-2.0 */
+#include "harness/test.h"
+#include "upstream/closed_log.h"
+
+static void note(struct closed_log *log, uint32_t id)
+{
+    closed_log_note(log, &(struct closed_row){.id = id, .uses = id + 1, .reason = REASON_AGE, .side = SIDE_OURS});
+}
+
+TEST(the_latest_closes_are_told_first)
+{
+    struct closed_row rows[CLOSED_LOG_MAX];
+    struct closed_log log = {0};
+
+    CHECK_EQ(closed_log_read(&log, rows, CLOSED_LOG_MAX), 0);
+    note(&log, 1);
+    note(&log, 2);
+    note(&log, 3);
+    CHECK_EQ(closed_log_read(&log, rows, 2), 2);
+    CHECK_EQ(rows[0].id, 3);
+    CHECK_EQ(rows[1].id, 2);
+    CHECK_EQ(closed_log_read(&log, rows, CLOSED_LOG_MAX), 3);
+    CHECK_EQ(rows[2].id, 1);
+    CHECK_EQ(rows[2].uses, 2);
+    CHECK_EQ(rows[2].reason, REASON_AGE);
+    closed_log_clear(&log);
+    CHECK_EQ(closed_log_read(&log, rows, CLOSED_LOG_MAX), 0);
+}
+
+TEST(a_thousand_closes_are_kept)
+{
+    struct closed_row rows[CLOSED_LOG_MAX];
+    struct closed_log log = {0};
+
+    for (uint32_t i = 0; i < 2 * CLOSED_LOG_MAX + 7; i++)
+        note(&log, i);
+    CHECK_EQ(closed_log_read(&log, rows, CLOSED_LOG_MAX), CLOSED_LOG_MAX);
+    for (uint32_t i = 0; i < CLOSED_LOG_MAX; i++)
+        CHECK_EQ(rows[i].id, 2 * CLOSED_LOG_MAX + 6 - i);
+    closed_log_clear(&log);
+}
+
+static void note_two(void *arg)
+{
+    struct closed_log log = {0};
+    struct closed_row row;
+
+    (void)arg;
+    note(&log, 1);
+    note(&log, 2);
+    if (closed_log_read(&log, &row, 1) == 1)
+        CHECK_EQ(row.id, 2);
+    closed_log_clear(&log);
+}
+
+TEST(without_memory_closes_are_forgotten)
+{
+    test_every_allocation_fails(note_two, NULL);
+}
