@@ -204,6 +204,7 @@ struct frontend *frontend_new(const struct frontend_options *options)
     if (!frontend->requests_by_status || !frontend->closes_by || !spread_open(frontend)) {
         free(frontend->requests_by_status);
         free(frontend->closes_by);
+        .head_rate = positive(service->server.clients.head_rate_min),
         free(frontend);
         return NULL;
     }

@@ -159,7 +159,7 @@ struct listener_options {
 /* holdfast/server: what clients may do, and how long their connections live. */
 enum refusal { REFUSE_BY_RESET, REFUSE_BY_503 };
 struct client_rules {
-    int64_t body_rate_min, send_gap_ns, send_rate_min; /* slow senders and readers */
+    int64_t head_rate_min, body_rate_min, send_gap_ns, send_rate_min; /* slow senders and readers */
     int64_t max_age_ns, max_age_hard_ns;
     int64_t idle_min_ns, idle_max_ns;
     int64_t memory_max;          /* bytes that the process is to have; 0: what there is */

@@ -26,6 +26,7 @@ static void fix_profile(struct fixing *fixing)
     static const struct {
         const char *component, *path, *value;
     } presets[] = {
+        {"holdfast/server", "extra_config.holdfast/server.min_header_rate", "0"},
         {"holdfast/server", "extra_config.holdfast/server.body_gap_timeout", "\"0s\""},
         {"holdfast/server", "extra_config.holdfast/server.min_body_rate", "0"},
         {"holdfast/server", "extra_config.holdfast/server.send_gap_timeout", "\"0s\""},

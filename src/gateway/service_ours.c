@@ -30,7 +30,7 @@ struct server_block {
     struct place resolver_place;
     int encoded_urls;         /* in the order of url_names */
     struct list_of listeners; /* struct listener_block */
-    bool body_gap_given, body_rate_given, send_gap_given, send_rate_given, age_given;
+    bool head_rate_given, body_gap_given, body_rate_given, send_gap_given, send_rate_given, age_given;
 };
 
 struct admin_block {
@@ -115,6 +115,8 @@ static const struct option server_rows[] = {
     OPTION_INT(struct server_block, "min_body_rate", CLIENTS(body_rate_min), .preset = 240, .max = UINT32_MAX,
                OPTION_SEEN(struct server_block, body_rate_given), .help = "Bytes per second that a request's body must come to; 0: any."),
     OPTION_DURATION(struct server_block, "send_gap_timeout", CLIENTS(send_gap_ns), .preset = SECONDS(30), .max = INT64_MAX,
+    OPTION_INT(struct server_block, "min_header_rate", CLIENTS(head_rate_min), .preset = 240, .max = UINT32_MAX,
+               OPTION_SEEN(struct server_block, head_rate_given), .help = "Bytes per second that a request's head must come to behind its first 5 s; 0: any."),
                     OPTION_SEEN(struct server_block, send_gap_given), .help = "Longest time in which a client takes nothing of a waiting answer; 0: no limit."),
     OPTION_INT(struct server_block, "min_send_rate", CLIENTS(send_rate_min), .preset = 240, .max = UINT32_MAX,
                OPTION_SEEN(struct server_block, send_rate_given), .help = "Bytes per second that a client must take of one; 0: any."),
@@ -293,6 +295,8 @@ static void forget_limits(struct server_block *server)
     if (!server->send_gap_given)
         clients->send_gap_ns = 0;
     if (!server->send_rate_given)
+    if (!server->head_rate_given)
+        clients->head_rate_min = 0;
         clients->send_rate_min = 0;
     if (!server->age_given)
         clients->max_age_ns = 0;

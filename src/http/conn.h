@@ -67,6 +67,7 @@ struct http_conn_options {
                                the promise never races the close */
     uint64_t
         head_timeout_ns; /* from a request's first byte (of the first request: from accept) to the end of its head */
+    uint64_t head_rate;  /* bytes per second that a head comes to, 5 s forgiven (h1/pace.h) */
     uint64_t read_timeout_ns; /* from the first byte to the end of the request's body (KrakenD's read_timeout) */
     uint64_t
         write_timeout_ns; /* from the end of the request's head to the end of the response (KrakenD's write_timeout) */

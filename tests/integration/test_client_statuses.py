@@ -58,7 +58,8 @@ HTTP2 = {
     "413 a length": ({"method": "POST", "end": False, "fields": [("content-length", "1001")]}, "413 Content Too Large: body_too_large"),
     "413 no length": ({"method": "POST", "end": False, "body": b"a" * 1001}, "413 Content Too Large: body_too_large"),
     "417": ({"fields": [("expect", "more")]}, "417 Expectation Failed: bad_expectation"),
-    "431 a path": ({"path": "/" + "a" * 70000}, "431 Request Header Fields Too Large: head_too_large"),
+    "414": ({"path": "/" + "a" * 9000}, "414 URI Too Long: target_too_long"),
+    "414 beyond a head": ({"path": "/" + "a" * 70000}, "414 URI Too Long: target_too_long"),
     "431 bytes": ({"fields": [("x-a", "a" * 70000)]}, "431 Request Header Fields Too Large: head_too_large"),
     "431 fields": ({"fields": [("x-a", "a")] * 40}, "431 Request Header Fields Too Large: head_too_large"),
 }
@@ -77,6 +78,32 @@ def test_http2(make, front, name):
     client.request(3)
     assert client.status(3) == 200
     assert not client.closed and not client.of(h2.events.ConnectionTerminated)
+
+
+@pytest.mark.parametrize("part", ["no CONTINUATION", "half a frame"])
+def test_http2_head_that_stops(make, front, part):
+    """408 on the stream; a stream that was there before is answered too; then the connection ends, as nothing can come behind half a
+    head."""
+    client = Client2(front.address)
+    make.stack.callback(client.sock.close)
+    client.poll()
+    client.request(1)
+    assert client.status(1) == 200
+    client.h2.send_headers(3, [(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "/" + "a" * 100)], end_stream=True)
+    frame = bytearray(client.h2.data_to_send())
+    if part == "half a frame":
+        del frame[len(frame) // 2:]
+    else:
+        frame[4] &= ~4  # END_HEADERS
+    client.sock.sendall(frame)
+    assert client.status(3) == 408
+    assert client.body(3).decode() == "408 Request Timeout: head_timeout"
+    told = client.wait(h2.events.ConnectionTerminated)[0]
+    assert (told.error_code, told.last_stream_id) == (0, 3)
+    for _ in range(100):
+        if not client.closed:
+            client.poll()
+    assert client.closed
 
 
 def down(**keys):

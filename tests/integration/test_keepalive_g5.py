@@ -147,6 +147,21 @@ def test_104_a_byte_a_second_ends_at_the_deadline(make):
                what="the ledger")
 
 
+def test_104_a_head_that_trickles_is_not_waited_for(make):
+    """The deadline is far away; what counts is the rate behind the first five seconds."""
+    running = watched(make, read_header_timeout="60s")
+    client = make.client(running)
+    watch = Stopwatch()
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\nX-Long: ")
+    while client.silent(0.3) and watch.seconds < 30:
+        client.send(b"a")
+    assert client.read_response().status == 408
+    assert 4.5 < watch.seconds < 15
+    assert client.ended()
+    eventually(lambda: metric(running, 'holdfast_client_closes_total{reason="head_timeout",side="ours",listener="127.0.0.1:0"}') == 1,
+               what="the ledger")
+
+
 def test_108_short_of_descriptors_the_idlest_go_first(make):
     """Nobody waits to be accepted, and what is under way is not hurt; the ledger says why."""
     release = threading.Event()

@@ -1,4 +1,4 @@
-"""test_keepalive_g6.py: G.6, HTTP/2, the numbers that no other file has: 110, 111, 125, 127. The others: 112 to 118 and 123 in
+"""test_keepalive_g6.py: G.6, HTTP/2, the numbers that no other file has: 110, 111, 125, 127, and 46 and 47 of G.2. The others: 112 to 118 and 123 in
 test_upstream_h2.py, 119 to 122 and 124 in tests/unit/http, 126 in test_http2.py, 128 to 130 in test_websocket_http2.py.
 
 SPDX-License-Identifier: Apache-2.0
@@ -28,6 +28,44 @@ def front(make):
         client.poll()
         return running, client, origin
     return start
+
+
+def test_46_a_length_that_is_not_kept_ends_the_stream_and_nothing_of_it_is_complete(front):
+    """Too little and too much; the host never has a whole request of it, and its connection is not used again for others."""
+    bodies = []
+
+    def takes(conn, _):
+        bodies.append(conn.body())
+        conn.send(reply(b"OK"))
+
+    running, client, _ = front(takes)
+    for stream, length in ((1, 10), (3, 2)):
+        client.request(stream, method="POST", body=b"short", fields=[("content-length", str(length))])
+        assert client.wait(h2.events.StreamReset, stream)[0].error_code == PROTOCOL_ERROR
+        assert not client.of(h2.events.ResponseReceived, stream)
+    client.request(5, method="POST", body=b"whole", fields=[("content-length", "5")])
+    assert client.status(5) == 200
+    assert bodies == [b"whole"]
+    assert not client.of(h2.events.ConnectionTerminated)
+    assert metrics(running)['holdfast_http2_resets_total{code="PROTOCOL_ERROR"}'] == 2
+
+
+@pytest.mark.parametrize("asked", [
+    {"fields": [("x-a", "b\r\nX-Evil: 1")]}, {"fields": [("x-a", "b\nc")]}, {"fields": [("x-a", "b\0c")]}, {"fields": [("X-Upper", "1")]},
+    {"fields": [("x a", "1")]}, {"path": "/a b"}, {"path": "/a\r\nX-Evil: 1"}, {"method": "GET /evil HTTP/1.1\r\nX:"}], ids=str)
+def test_47_what_would_mean_something_in_http_1_does_not_get_there(front, asked):
+    running, client, origin = front()
+    client.request(1, **asked)
+    eventually(lambda: client.poll() or client.of(h2.events.StreamReset, 1) or client.of(h2.events.ResponseReceived, 1))
+    if client.of(h2.events.ResponseReceived, 1):
+        assert client.status(1) == 400
+    else:
+        assert client.of(h2.events.StreamReset, 1)[0].error_code == PROTOCOL_ERROR
+    assert origin.requests == []
+    client.request(3)
+    assert client.status(3) == 200
+    assert len(origin.requests) == 1 and not origin.last.get("X-Evil")
+    assert metrics(running)["holdfast_http2_streams_total"] >= 2
 
 
 @pytest.mark.parametrize("field", [("connection", "close"), ("keep-alive", "timeout=5"), ("proxy-connection", "close"),

@@ -79,9 +79,10 @@ uint64_t h1_late_ns(const struct h1_conn *conn)
 static uint64_t head_deadline(const struct h1_conn *conn)
 {
     uint64_t since_ns = conn->messages == 0 ? conn->base.opened_ns : conn->message->since_ns;
+    uint64_t at_ns = earlier(after(since_ns, h1_options(conn)->head_timeout_ns),
+                             after(conn->message->since_ns, h1_options(conn)->read_timeout_ns));
 
-    return earlier(after(since_ns, h1_options(conn)->head_timeout_ns),
-                   after(conn->message->since_ns, h1_options(conn)->read_timeout_ns));
+    return earlier(at_ns, pace_since(conn->message->since_ns, conn->message->in.size, h1_options(conn)->head_rate));
 }
 
 static uint64_t body_deadline(const struct h1_conn *conn)

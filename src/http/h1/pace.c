@@ -59,3 +59,13 @@ uint64_t pace_deadline(const struct pace *pace, const struct pace_limit *limit)
         wait_ns = limit->gap_ns;
     return wait_ns < UINT64_MAX - pace->since_ns ? pace->since_ns + wait_ns : UINT64_MAX;
 }
+
+uint64_t pace_since(uint64_t begun_ns, uint64_t bytes, uint64_t rate)
+{
+    uint64_t earned_ns;
+
+    if (rate == 0 || bytes / rate >= PURSE_MAX_NS / SECOND_NS)
+        return UINT64_MAX;
+    earned_ns = bytes / rate * SECOND_NS + bytes % rate * SECOND_NS / rate;
+    return begun_ns + PURSE_MIN_NS + earned_ns;
+}

@@ -20,6 +20,9 @@ void pace_begin(struct pace *pace, const struct pace_limit *limit); /* nobody wa
 void pace_wait(struct pace *pace, uint64_t now_ns);                 /* from now on, or still */
 /* So many bytes moved: nobody waits. */
 void pace_move(struct pace *pace, const struct pace_limit *limit, uint64_t bytes, uint64_t now_ns);
+/* Of what has a beginning and no pauses that are forgiven: when is it too slow, if it has come to so many bytes since?
+ * UINT64_MAX: any pace will do. */
+uint64_t pace_since(uint64_t begun_ns, uint64_t bytes, uint64_t rate);
 uint64_t pace_deadline(const struct pace *pace, const struct pace_limit *limit); /* UINT64_MAX: none */
 
 #endif

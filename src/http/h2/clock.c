@@ -44,11 +44,20 @@ static uint64_t leaving_deadline(const struct h2_conn *conn)
     return conn->out.size > 0 ? pace_deadline(&conn->leaving, &limit) : TIMER_OFF;
 }
 
+/* END_HEADERS stands in front of the block's last bytes: they may be slow too. */
+bool h2_is_in_block(const struct h2_conn *conn)
+{
+    return conn->block_ns > 0 && (!conn->block_ends || conn->framer.skip > 0);
+}
+
 static uint64_t head_deadline(const struct h2_conn *conn)
 {
     if (!conn->met)
         return after(conn->base.opened_ns, conn->options->head_timeout_ns);
-    return conn->block_ns > 0 ? after(conn->block_ns, conn->options->head_timeout_ns) : TIMER_OFF;
+    if (!h2_is_in_block(conn))
+        return TIMER_OFF;
+    return earlier(after(conn->block_ns, conn->options->head_timeout_ns),
+                   pace_since(conn->block_ns, conn->bytes_in - conn->block_from, conn->options->head_rate));
 }
 
 static uint64_t idle_deadline(const struct h2_conn *conn)
@@ -95,7 +104,7 @@ static void expire_live(struct h2_conn *conn, uint64_t now_ns)
     if (now_ns >= leaving_deadline(conn))
         break_slow_reader(conn);
     else if (now_ns >= head_deadline(conn))
-        h2_condemn(conn, NGHTTP2_NO_ERROR, HTTP_END_HEAD_TIMEOUT, "a head did not come in time");
+        h2_give_up_head(conn);
     else if (!conn->drained && now_ns >= idle_deadline(conn))
         (void)h2_end_idle(conn, HTTP_END_IDLE);
 }

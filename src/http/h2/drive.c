@@ -132,10 +132,10 @@ static void throw_away(struct h2_conn *conn, struct str bytes)
 
 static void take(struct h2_conn *conn, struct chain *bytes)
 {
-    conn->bytes_in += bytes->size;
     while (bytes->size > 0) {
         struct str front = chain_front(bytes);
 
+        conn->bytes_in += front.len;
         if (conn->phase == H2_LIVE && !conn->condemned && !conn->broken)
             feed(conn, front);
         else

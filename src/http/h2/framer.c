@@ -58,5 +58,6 @@ bool h2_framer_next(struct h2_framer *framer, struct str *bytes, struct h2_frame
         framer->skip = frame->length - H2_DEPENDS_BYTES;
     }
     framer->have = 0;
+    frame->rest = bytes->len;
     return true;
 }

@@ -16,6 +16,7 @@ struct h2_frame {
     uint8_t type, flags;
     uint32_t stream;
     uint32_t depends; /* of a whole PRIORITY frame; else 0 */
+    size_t rest;      /* how many bytes are here behind what was understood of it */
 };
 
 struct h2_framer {

@@ -225,9 +225,9 @@ static void begin_block(struct h2_conn *conn, const struct h2_frame *frame)
     if (frame->type == NGHTTP2_HEADERS) {
         conn->block_bytes = conn->block_frames = 0;
         conn->block_ns = h2_now(conn);
+        conn->block_from = conn->bytes_in - frame->rest;
     }
-    if (frame->flags & NGHTTP2_FLAG_END_HEADERS)
-        conn->block_ns = 0;
+    conn->block_ends = frame->flags & NGHTTP2_FLAG_END_HEADERS;
 }
 
 /* What speaks otherwise is told from what breaks a rule. */
@@ -249,6 +249,8 @@ void h2_guard_frame(struct h2_conn *conn, const struct h2_frame *frame)
 {
     if (h2_is_client(conn) && !is_greeted(conn, frame))
         return;
+    if (frame->type != NGHTTP2_HEADERS && frame->type != NGHTTP2_CONTINUATION)
+        conn->block_ns = 0; /* nothing may come inside of one */
     switch (frame->type) {
     case NGHTTP2_DATA:
         check_stream(conn, frame);

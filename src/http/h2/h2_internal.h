@@ -87,9 +87,10 @@ struct h2_conn {
     struct pace leaving;
     uint64_t last_used_ns;
     uint64_t bytes_in, bytes_out;
-    uint64_t block_ns; /* since when a header block is under way; 0: none is */
-    uint64_t until_ns; /* end of the phases FINISH and LINGER */
-    uint64_t drain_ns; /* when the last GOAWAY is due; 0: it is not */
+    uint64_t block_ns;   /* when the last header block began; 0: its end was seen */
+    uint64_t block_from; /* what bytes_in was then */
+    uint64_t until_ns;   /* end of the phases FINISH and LINGER */
+    uint64_t drain_ns;   /* when the last GOAWAY is due; 0: it is not */
     size_t session_bytes;
     size_t queued;                      /* in all streams' `out` */
     size_t head_bytes;                  /* in all streams' heads and tails */
@@ -111,7 +112,8 @@ struct h2_conn {
     bool raced : 1;
     bool fat : 1; /* nghttp2 holds too much */
     bool granted : 1;
-    bool met : 1; /* the peer's preface and first SETTINGS are here */
+    bool met : 1;        /* the peer's preface and first SETTINGS are here */
+    bool block_ends : 1; /* no CONTINUATION follows what has come of the header block */
 };
 static_assert(sizeof(struct h2_conn) <= 640, "an idle conn is small");
 
@@ -381,6 +383,9 @@ void h2_take_frames(
 /* server.c */
 extern const struct http_conn_ops h2_server_ops;
 void h2_offer(struct h2_stream *stream);
+/* The head that is under way does not come: it is answered, and then the conn ends in order, as nothing else can come
+ * before the rest of it. Without a stream for it: at once. */
+void h2_give_up_head(struct h2_conn *conn);
 void h2_open_door(struct h2_conn *conn); /* streams that wait for accept may try again */
 void h2_step(struct h2_conn *conn);
 void h2_enter(struct h2_conn *conn, enum h2_phase phase);
@@ -400,6 +405,7 @@ bool h2_is_past_goaway(const struct h2_stream *stream);
 enum io h2_client_fail(const struct h2_stream *stream, struct error *err); /* IO_FAIL, with the reason */
 
 /* clock.c */
+bool h2_is_in_block(const struct h2_conn *conn); /* a header block has begun, and has not come to its end */
 void h2_expire(struct h2_conn *conn);
 void h2_set_clock(struct h2_conn *conn);
 void h2_stream_clock(struct h2_stream *stream); /* sets it, after anything that it depends on */

@@ -245,6 +245,10 @@ enum io h2_head_failed(struct h2_stream *stream, struct error *err)
         error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a head");
     else if (stream->head_fault == ERROR_INTERIM_FLOOD)
         error_set(err, fault, ERROR_INTERIM_FLOOD, "more than %d interim answers", H2_INTERIMS_MAX);
+    else if (stream->head_fault == ERROR_HEAD_TIMEOUT)
+        error_set(err, fault, ERROR_HEAD_TIMEOUT, "the head did not come in time");
+    else if (stream->head_fault == ERROR_TARGET_TOO_LONG)
+        error_set(err, fault, ERROR_TARGET_TOO_LONG, "the path is too long");
     else if (stream->head_fault != ERROR_NONE)
         error_set(err, fault, ERROR_HEAD_TOO_LARGE, "the head is too large");
     else if (err->fault == fault)

@@ -148,6 +148,31 @@ void h2_offer(struct h2_stream *stream)
     task_wake(conn->base.loop, conn->base.owner);
 }
 
+/* The latest stream, if it is its head that is under way, and not trailers of another one. */
+static struct h2_stream *stream_in_block(struct h2_conn *conn)
+{
+    struct h2_stream *stream =
+        conn->last_id > 0 ? nghttp2_session_get_stream_user_data(conn->session, (int32_t)conn->last_id) : NULL;
+
+    return stream && !stream->offered && stream->live ? stream : NULL;
+}
+
+void h2_give_up_head(struct h2_conn *conn)
+{
+    struct h2_stream *stream = h2_is_in_block(conn) ? stream_in_block(conn) : NULL;
+
+    conn->block_ns = 0;
+    if (!stream) {
+        h2_condemn(conn, NGHTTP2_NO_ERROR, HTTP_END_HEAD_TIMEOUT, "a head did not come in time");
+        return;
+    }
+    h2_note_end(conn, HTTP_END_HEAD_TIMEOUT);
+    h2_head_clear(stream);
+    stream->head_fault = ERROR_HEAD_TIMEOUT;
+    h2_offer(stream);
+    last_goaway(conn);
+}
+
 /* Who lets nothing through from the start gets answers a few at a time. */
 static bool is_shut(const struct h2_conn *conn)
 {

@@ -1,5 +1,6 @@
 /* session.c: what the nghttp2 session tells, in both roles. Its callbacks note and wake; none of them calls a user.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "http/h1/parse.h"
 #include "http/h2/h2_internal.h"
 
 enum { FIELD_OVERHEAD = 32 }; /* RFC 9113 6.5.2 */
@@ -97,7 +98,9 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
         return 0;
     if (h2_is_client(conn))
         note_status(stream, field, text);
-    if (!has_room(conn, stream))
+    if (str_eq(field, STR(":path")) && text.len > H1_LINE_BYTES_MAX)
+        head_is_wrong(stream, ERROR_TARGET_TOO_LONG);
+    else if (!has_room(conn, stream))
         head_is_wrong(stream, ERROR_HEAD_TOO_LARGE);
     else if (conn->head_bytes > heads_bytes_max(conn))
         return refuse_head(conn);
@@ -161,6 +164,8 @@ static void got_headers(struct h2_conn *conn, struct h2_stream *stream, const ng
     bool end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
 
     conn->block_ns = 0;
+    if (stream->head_fault == ERROR_HEAD_TIMEOUT)
+        return; /* it was answered without the rest */
     if (h2_is_client(conn)) {
         h2_got_response(stream, end);
         return;

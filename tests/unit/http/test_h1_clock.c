@@ -147,6 +147,38 @@ TEST(the_head_clock_of_later_requests_runs_from_their_first_byte)
     stage_close(&stage);
 }
 
+/* The deadline is far away: what ends it is that it does not come to the rate behind its first 5 s. */
+TEST(a_head_that_trickles_is_answered_before_its_time_is_up)
+{
+    static const struct {
+        const char *name;
+        uint64_t rate, bytes_a_second, lasts_s; /* 60: as long as the deadline */
+    } cases[] = {
+        {"any rate", 0, 1, 60},       {"a byte a second", 240, 1, 6},
+        {"half of it", 240, 120, 11}, {"as fast as it must", 240, 240, 60},
+        {"nothing more", 240, 0, 6},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct http_conn_options options = {.head_timeout_ns = 60 * SECONDS, .head_rate = cases[i].rate};
+        uint64_t second = 0;
+        struct h1_stage stage;
+
+        test_case_is("%s", cases[i].name);
+        stage_open(&stage, HTTP_SERVER, &options, 0);
+        far_send(&stage, STR("GET / HTTP/1.1\r\nX-Long: "));
+        for (; stage_accept_io(&stage) == IO_WAIT && second < 61; second++) {
+            stage_pass(&stage, SECONDS);
+            for (uint64_t k = 0; k < cases[i].bytes_a_second; k++)
+                far_send(&stage, STR("a"));
+        }
+        CHECK(second + 1 >= cases[i].lasts_s && second <= cases[i].lasts_s + 1);
+        CHECK_EQ(stage_recv_head(&stage), IO_FAIL);
+        CHECK_EQ(stage.err.code, ERROR_HEAD_TIMEOUT);
+        stage_close(&stage);
+    }
+}
+
 TEST(empty_lines_alone_are_no_part_of_a_head)
 {
     struct http_conn_options options = {.head_timeout_ns = 10 * SECONDS};

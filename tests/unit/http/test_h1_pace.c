@@ -41,6 +41,15 @@ TEST(a_purse_is_spent_by_waiting_and_filled_by_bytes)
     }
 }
 
+TEST(what_began_must_come_to_the_rate_behind_its_first_seconds)
+{
+    CHECK_EQ(pace_since(7 * SECONDS, 0, 100), 12 * SECONDS);
+    CHECK_EQ(pace_since(7 * SECONDS, 50, 100), 12 * SECONDS + SECONDS / 2);
+    CHECK_EQ(pace_since(7 * SECONDS, 1000, 100), 22 * SECONDS);
+    CHECK_EQ(pace_since(7 * SECONDS, 1000, 0), UINT64_MAX);
+    CHECK_EQ(pace_since(7 * SECONDS, UINT64_MAX, 1), UINT64_MAX);
+}
+
 TEST(who_was_fast_may_pause)
 {
     struct pace_limit limit = {.gap_ns = 10 * SECONDS, .rate = 100};

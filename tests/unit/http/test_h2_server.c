@@ -314,32 +314,6 @@ TEST(h2_an_idle_connection_is_told_before_it_closes)
     stage_close(&stage);
 }
 
-TEST(h2_a_head_must_come_in_time)
-{
-    const struct http_conn_options options = {.head_timeout_ns = 10 * SECONDS};
-    struct http_conn_facts facts;
-    struct wire wire = wire_new();
-
-    for (int row = 0; row < 2; row++) {
-        struct h1_stage stage;
-
-        test_case_is("row %d", row);
-        if (row == 0) {
-            h2_stage_open_silent(&stage, &options);
-            far_send(&stage, STR("PRI * HTTP/2.0\r\n"));
-        } else {
-            h2_stage_open(&stage, &options);
-            wire_frame(&wire, HEADERS, END_STREAM, 1, wire_fields("GET /"));
-            h2_send(&stage, &wire);
-        }
-        stage_pass(&stage, 10 * SECONDS);
-        CHECK(str_ends(h2_frames(&stage), STR("NO_ERROR\nFIN\n")));
-        http_facts(stage.conn, &facts);
-        CHECK_EQ(facts.end, HTTP_END_HEAD_TIMEOUT);
-        stage_close(&stage);
-    }
-}
-
 TEST(h2_a_client_that_leaves_is_noticed_on_every_stream)
 {
     struct http_head head = stage_response(200, 0);
