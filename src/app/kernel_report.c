@@ -45,6 +45,8 @@ static void report_refused(unsigned refused)
         LOG(LOG_WARNING, TITLE, "TCP_NODELAY was refused: small answers may wait for an acknowledgement");
     if (refused & LISTEN_NO_DEFER)
         LOG(LOG_WARNING, TITLE, "TCP_DEFER_ACCEPT was refused: tcp_defer_accept has no effect");
+    if (refused & LISTEN_NO_REUSE)
+        LOG(LOG_WARNING, TITLE, "SO_REUSEPORT was refused: one worker accepts for all");
 }
 
 void kernel_report(const struct service *service, unsigned backlog, uint64_t files, unsigned refused)

@@ -86,8 +86,9 @@ static bool parse_listeners(struct server *server, struct error *err)
     return true;
 }
 
-/* Unix sockets cannot be shared by SO_REUSEPORT: the first worker alone serves them. */
-static bool worker_shares(const struct addr *addr, unsigned worker)
+/* Unix sockets cannot be shared by SO_REUSEPORT, and some kernels do not have it: the first worker alone listens then,
+ * and gives to the others what it accepts (gateway/spread.h). */
+static bool worker_shares(const struct server *server, const struct addr *addr, unsigned worker)
 {
     return addr->family != ADDR_UNIX || worker == 0;
 }
@@ -125,7 +126,7 @@ static bool build_worker(struct server *server, unsigned index, struct error *er
                                     .proxy_protocol = server->service->server.listeners[i].proxy_protocol,
                                     .number = (uint16_t)i};
 
-        if (worker_shares(&server->addresses[i], index) &&
+        if (worker_shares(server, &server->addresses[i], index) &&
             !worker_listen(server->workers[index], &server->addresses[i], &listen, &door, err))
             return error_context(err, "listen %.*s", STR_ARG(addr_format(&server->addresses[i], text)));
     }

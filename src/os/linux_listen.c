@@ -25,13 +25,11 @@ static bool is_stale_socket(const struct sockaddr_un *name)
     return refused;
 }
 
-static bool set_listen_options(int fd, const union sockaddr_any *name, const struct listen_options *options)
+static bool set_listen_options(int fd, const union sockaddr_any *name)
 {
     if (name->any.sa_family == AF_UNIX)
         return true;
     if (!socket_set(fd, SOL_SOCKET, SO_REUSEADDR, 1))
-        return false;
-    if (options->reuse_port && !socket_set(fd, SOL_SOCKET, SO_REUSEPORT, 1))
         return false;
     /* All interfaces means IPv4 too, whatever the system's default is. */
     if (name->any.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&name->ipv6.sin6_addr) &&
@@ -40,9 +38,9 @@ static bool set_listen_options(int fd, const union sockaddr_any *name, const str
     return true;
 }
 
-static void wish(int fd, int name, int value, unsigned bit, const struct listen_options *options)
+static void wish(int fd, int level, int name, int value, unsigned bit, const struct listen_options *options)
 {
-    if (!socket_set(fd, IPPROTO_TCP, name, value) && options->refused)
+    if (!socket_set(fd, level, name, value) && options->refused)
         *options->refused |= bit;
 }
 
@@ -53,9 +51,11 @@ static void set_listen_wishes(int fd, const union sockaddr_any *name, const stru
 
     if (name->any.sa_family == AF_UNIX)
         return;
-    wish(fd, TCP_NODELAY, 1, LISTEN_NO_DELAY, options); /* accepted sockets inherit it */
+    if (options->reuse_port) /* where it is refused a second socket cannot bind, and says so */
+        wish(fd, SOL_SOCKET, SO_REUSEPORT, 1, LISTEN_NO_REUSE, options);
+    wish(fd, IPPROTO_TCP, TCP_NODELAY, 1, LISTEN_NO_DELAY, options); /* accepted sockets inherit it */
     if (seconds > 0)
-        wish(fd, TCP_DEFER_ACCEPT, seconds < INT_MAX ? (int)seconds : INT_MAX, LISTEN_NO_DEFER, options);
+        wish(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, seconds < INT_MAX ? (int)seconds : INT_MAX, LISTEN_NO_DEFER, options);
 }
 
 /* Returns the listening descriptor, or -1 with errno set. */
@@ -67,7 +67,7 @@ static int open_listener(const union sockaddr_any *name, socklen_t size, const s
     if (fd == -1)
         return -1;
     set_listen_wishes(fd, name, options);
-    if (set_listen_options(fd, name, options) && bind(fd, &name->any, size) == 0 && listen(fd, options->backlog) == 0)
+    if (set_listen_options(fd, name) && bind(fd, &name->any, size) == 0 && listen(fd, options->backlog) == 0)
         return fd;
     number = errno;
     close(fd);

@@ -55,7 +55,8 @@ struct listen_options {
     unsigned *refused;        /* gets LISTEN_NO_...: what goes without, too, but was refused; NULL: nobody asks */
 };
 
-enum { LISTEN_NO_DELAY = 1, LISTEN_NO_DEFER = 2 };
+/* Without SO_REUSEPORT a second socket at the same address cannot be. */
+enum { LISTEN_NO_DELAY = 1, LISTEN_NO_DEFER = 2, LISTEN_NO_REUSE = 4 };
 
 struct tcp_facts {         /* what the kernel knows of a connection (architecture 6.8) */
     bool closed;           /* state CLOSE: reset or fully closed */

@@ -11,9 +11,10 @@ import socket
 
 import pytest
 from admin import ADMIN
-from configs import proxy
+from configs import proxy, service
 from netlab import namespace, write_sysctl
 from rawhttp import fetch
+from refusals import SETSOCKOPT
 from waiting import eventually
 
 
@@ -89,3 +90,30 @@ def test_the_soft_limit_of_descriptors_is_raised_to_the_hard_one(make):
     ({"max_connections": 800}, r"max_connections is 800, but 1000 descriptors \(ulimit -n, the hard limit\) serve about 500 clients")])
 def test_a_low_hard_limit_is_told(make, server, text):
     assert make.gateway(proxy(make.origin(), server), open_files=1000).wait_output(text)
+
+
+REFUSED = {
+    "TCP_NODELAY": ((socket.IPPROTO_TCP, socket.TCP_NODELAY), "TCP_NODELAY was refused: small answers may wait for an acknowledgement"),
+    "TCP_DEFER_ACCEPT": ((socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT), "TCP_DEFER_ACCEPT was refused: tcp_defer_accept has no effect"),
+    "SO_REUSEPORT": ((socket.SOL_SOCKET, socket.SO_REUSEPORT), "SO_REUSEPORT was refused: one worker accepts for all"),
+}
+
+
+@pytest.mark.skipif(SETSOCKOPT is None, reason="the number of setsockopt is not known here")
+@pytest.mark.parametrize("name", [*REFUSED, "nothing"])
+def test_a_refused_option_is_told_and_done_without(make, name):
+    option, line = REFUSED.get(name, ((0xffff, 0xffff), "was refused"))
+    own = {"endpoint": "/", "extra_config": {"holdfast/answer": {"body": "fixed"}}}
+    running = make.gateway(service([own], {"workers": 2, "tcp_defer_accept": "1s"}), refused_options=[option])
+    assert [fetch(running.address).status for _ in range(8)] == [200] * 8
+    assert (line in running.output) == (name in REFUSED)
+
+
+@pytest.mark.skipif(SETSOCKOPT is None, reason="the number of setsockopt is not known here")
+def test_without_so_reuseport_both_workers_have_connections(make):
+    own = {"endpoint": "/", "extra_config": {"holdfast/answer": {"body": "fixed"}}}
+    running = make.gateway(service([own], {"workers": 2}, ADMIN), refused_options=[REFUSED["SO_REUSEPORT"][0]])
+    clients = [make.client(running) for _ in range(80)]
+    assert {client.get().status for client in clients} == {200}
+    text = fetch(running.addresses[-1], "/metrics").body.decode()
+    assert 20 <= int(re.search(r"^holdfast_client_passed_total (\d+)", text, re.M)[1]) <= 40

@@ -1,4 +1,5 @@
 """test_worker_spread.py: many connections on several workers, and how short memory shows. SPDX-License-Identifier: Apache-2.0"""
+import json
 import re
 import socket
 
@@ -46,6 +47,39 @@ def test_what_one_worker_accepts_is_spread_over_all(make, tmp_path):
     closed = f'holdfast_client_closes_total{{reason="closed",side="client",listener="unix:{path}"}}'
     eventually(lambda: metrics(running).get(closed) == 80, what="closes at the listener where they came in")
     running.stop()
+
+
+def workers_of(running):
+    """The clients' connections by worker: {worker: {port, ...}}."""
+    rows = json.loads(fetch(running.addresses[-1], "/v1/conns?side=client&limit=1000").body)["connections"]
+    found = {0: set(), 1: set()}
+    for row in rows:
+        found[row["worker"]].add(int(row["peer"].rsplit(":", 1)[1]))
+    return found
+
+
+def test_tcp_connections_of_one_address_are_evened_out(make):
+    """The kernel chooses by a hash and does not count. When those of one worker have left, it goes on giving the other one
+    half of what comes; what is too much there goes to the worker with fewest."""
+    running = make.gateway(service([], {"workers": 2, "drain_window": "100ms"}, ADMIN), open_files=4096)
+    clients = [make.client(running) for _ in range(160)]
+    for client in clients:
+        assert client.get("/__health").status == 200
+    before = workers_of(running)
+    assert sum(map(len, before.values())) == 160
+    leaving = [client for client in clients if client.sock.getsockname()[1] in before[1]]
+    staying = [client for client in clients if client not in leaving]
+    for client in leaving:
+        client.close()
+    eventually(lambda: not workers_of(running)[1], what="a worker without a connection")
+    passed = metrics(running)["holdfast_client_passed_total"]
+    more = [make.client(running) for _ in range(120)]
+    for client in staying + more:
+        assert client.get("/__health").status == 200
+    after = {worker: len(ports) for worker, ports in workers_of(running).items()}
+    assert sum(after.values()) == len(staying) + len(more)
+    assert abs(after[0] - after[1]) <= 45, f"{after}: 16 and an eighth count as chance; without a correction it would be about 80"
+    assert metrics(running)["holdfast_client_passed_total"] > passed
 
 
 def test_chance_moves_nothing(make):

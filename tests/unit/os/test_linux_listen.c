@@ -178,6 +178,9 @@ TEST(what_a_listener_can_do_without_is_told_when_it_is_refused)
     set_listen_wishes(fd, &name, &deferred);
     CHECK_EQ(refused, LISTEN_NO_DELAY | LISTEN_NO_DEFER);
     close(fd);
+    refused = 0;
+    set_listen_wishes(-1, &name, &(struct listen_options){.reuse_port = true, .refused = &refused});
+    CHECK_EQ(refused, LISTEN_NO_DELAY | LISTEN_NO_REUSE);
 }
 
 TEST(all_interfaces_means_ipv4_too_and_shows_it_as_such)
