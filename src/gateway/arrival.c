@@ -11,6 +11,7 @@
 
 enum { STEPS_PER_TURN = 8 };
 #define REFUSED_NS UINT64_C(1000000000) /* how long a refused client may go on talking, so that it sees why */
+#define SHAKE_NS   UINT64_C(2000000000) /* ... and how long its handshake may take, at most */
 
 struct arrival {
     struct frontend *frontend;
@@ -20,7 +21,8 @@ struct arrival {
     struct timer timer;
     uint64_t until_ns;     /* TIMER_OFF: no limit */
     struct list_node node; /* in the frontend's arrivals, oldest first */
-    bool refused;          /* told that this port speaks TLS: what still comes is thrown away */
+    bool unwanted;         /* it is secured only to hear that it is refused, and is in no crowd */
+    bool refused;          /* it was told so, or that this port speaks TLS: what still comes is thrown away */
 };
 
 static const struct tls_server_tuning *tuning_of(const struct frontend *frontend)
@@ -35,6 +37,7 @@ static void arrival_free(struct arrival *arrival)
     timer_clear(frontend->loop, &arrival->timer);
     task_forget(frontend->loop, &arrival->task);
     list_remove(&frontend->arrivals, &arrival->node);
+    frontend->refused -= arrival->unwanted;
     free(arrival);
 }
 
@@ -43,7 +46,8 @@ static void arrival_close(struct arrival *arrival)
     struct frontend *frontend = arrival->frontend;
     bool was_full = frontend_is_full(frontend);
 
-    greeting_leave(frontend, &arrival->stream->peer);
+    if (!arrival->unwanted)
+        greeting_leave(frontend, &arrival->stream->peer);
     stream_close(arrival->stream, false);
     arrival_free(arrival);
     frontend_resume_doors(frontend, was_full);
@@ -83,16 +87,12 @@ static enum io fail(const struct arrival *arrival, const struct error *err)
     return IO_FAIL;
 }
 
-/* As Go's server answers it. */
-static enum io refuse_plain(struct arrival *arrival)
+static enum io tell(struct arrival *arrival, struct iovec part)
 {
-    static char answer[] = "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
-    struct iovec part = {answer, sizeof(answer) - 1};
     struct frontend *frontend = arrival->frontend;
     struct error err;
     size_t sent;
 
-    arrival->stream = tls_server_unwrap(arrival->stream);
     arrival->refused = true;
     arrival->until_ns = loop_now_ns(frontend->loop) + REFUSED_NS;
     timer_set(frontend->loop, &arrival->timer, arrival->until_ns);
@@ -100,6 +100,15 @@ static enum io refuse_plain(struct arrival *arrival)
         return fail(arrival, &err);
     stream_shutdown_write(arrival->stream);
     return IO_WAIT;
+}
+
+/* As Go's server answers it. */
+static enum io refuse_plain(struct arrival *arrival)
+{
+    static char answer[] = "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+
+    arrival->stream = tls_server_unwrap(arrival->stream);
+    return tell(arrival, (struct iovec){answer, sizeof(answer) - 1});
 }
 
 /* Closing with bytes unread would send a reset, which could overtake the answer. */
@@ -114,6 +123,15 @@ static enum io throw_away(struct arrival *arrival)
     while (io == IO_OK)
         io = stream_readv(arrival->stream, &part, 1, &got, &err);
     return io == IO_WAIT && !is_late(arrival) ? IO_WAIT : IO_FAIL;
+}
+
+/* What it has sent already is read and dropped, or closing would send a reset over the answer. */
+static enum io refuse_secured(struct arrival *arrival)
+{
+    bool h2 = str_eq(tls_server_protocol(arrival->stream), STR("h2"));
+    enum io io = tell(arrival, greeting_refusal(h2));
+
+    return io == IO_WAIT ? throw_away(arrival) : io;
 }
 
 static enum io shake(struct arrival *arrival)
@@ -141,6 +159,8 @@ static void run_arrival(struct task *task)
     enum io io = arrival->refused ? throw_away(arrival) : shake(arrival);
     struct door_options door;
 
+    if (io == IO_OK && arrival->unwanted)
+        io = refuse_secured(arrival);
     if (io == IO_FAIL)
         arrival_close(arrival);
     if (io != IO_OK)
@@ -162,35 +182,63 @@ static void make_room(struct frontend *frontend)
     arrival_close(container_of(list_first(&frontend->arrivals), struct arrival, node));
 }
 
-void arrival_new(struct frontend *frontend, struct stream *stream, const struct door_options *door)
+static uint64_t shake_until_ns(const struct frontend *frontend, bool unwanted)
 {
     int64_t timeout_ns = tuning_of(frontend)->handshake_timeout_ns;
-    struct arrival *arrival = calloc(1, sizeof(*arrival));
-    struct addr peer = stream->peer;
+
+    if (unwanted && (timeout_ns <= 0 || (uint64_t)timeout_ns > SHAKE_NS))
+        return loop_now_ns(frontend->loop) + SHAKE_NS;
+    return timeout_ns > 0 ? loop_now_ns(frontend->loop) + (uint64_t)timeout_ns : TIMER_OFF;
+}
+
+/* Over TLS, with `arrival` for its owner. False: there is no stream any more. */
+static bool wrap(struct arrival *arrival, struct stream *stream, const struct door_options *door)
+{
+    struct frontend *frontend = arrival->frontend;
     struct error err;
 
-    make_room(frontend);
-    if (!arrival) {
-        greeting_leave(frontend, &peer);
-        stream_close(stream, true);
-        return;
-    }
-    arrival->task.run = run_arrival;
     arrival->stream =
         tls_server_stream(stream, door->tls, &frontend->tls_common, &frontend->tls_counts, &arrival->task, &err);
-    if (!arrival->stream) {
+    if (!arrival->stream)
         LOG(LOG_WARNING, "SERVICE: TLS", "a connection was refused: %s", err.text);
-        greeting_leave(frontend, &peer);
-        free(arrival);
-        return;
+    return arrival->stream;
+}
+
+/* False: no memory, and the stream is closed. */
+static bool begin(struct frontend *frontend, struct stream *stream, const struct door_options *door, bool unwanted)
+{
+    struct arrival *arrival = calloc(1, sizeof(*arrival));
+
+    if (!arrival) {
+        stream_close(stream, true);
+        return false;
     }
-    arrival->frontend = frontend;
-    arrival->door = *door;
-    arrival->until_ns = timeout_ns > 0 ? loop_now_ns(frontend->loop) + (uint64_t)timeout_ns : TIMER_OFF;
+    *arrival = (struct arrival){.frontend = frontend, .task.run = run_arrival, .door = *door, .unwanted = unwanted};
+    if (!wrap(arrival, stream, door)) {
+        free(arrival);
+        return false;
+    }
+    frontend->refused += unwanted;
+    arrival->until_ns = shake_until_ns(frontend, unwanted);
     arrival->timer = (struct timer){.at_ns = TIMER_OFF, .task = &arrival->task};
     timer_set(frontend->loop, &arrival->timer, arrival->until_ns);
     list_push_back(&frontend->arrivals, &arrival->node);
     task_wake(frontend->loop, &arrival->task);
+    return true;
+}
+
+void arrival_new(struct frontend *frontend, struct stream *stream, const struct door_options *door)
+{
+    struct addr peer = stream->peer;
+
+    make_room(frontend);
+    if (!begin(frontend, stream, door, false))
+        greeting_leave(frontend, &peer);
+}
+
+void arrival_refuse(struct frontend *frontend, struct stream *stream, const struct door_options *door)
+{
+    (void)begin(frontend, stream, door, true);
 }
 
 void arrivals_cut(struct frontend *frontend)

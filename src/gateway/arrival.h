@@ -9,6 +9,9 @@
  * counted. At max_handshakes the oldest yields. */
 void arrival_new(struct frontend *frontend, struct stream *stream, const struct door_options *door);
 
+/* The same for one that entered no crowd: when it is secured it hears that it is refused, and that is all. */
+void arrival_refuse(struct frontend *frontend, struct stream *stream, const struct door_options *door);
+
 void arrivals_cut(struct frontend *frontend); /* closes all */
 
 #endif

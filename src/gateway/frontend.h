@@ -93,7 +93,8 @@ struct frontend {
     uint32_t shadow_count;
     struct list arrivals;        /* connections whose TLS handshake is not done, oldest first (arrival.c) */
     struct list greetings;       /* connections of which no more is known than that they were accepted (greeting.c) */
-    unsigned refused;            /* those among them that are only to hear why */
+    unsigned refused;            /* those among both that are only to hear why */
+    uint64_t refuse_from_ns;     /* the budget of handshakes for them: full when this is past (greeting.c) */
     struct crowd *crowd;         /* connections by address, of all workers; NULL: no limit */
     struct crowd *lasting_crowd; /* the same of exchanges that last */
     uint64_t step_turn;          /* the loop's turn in which `steps` of handshakes were taken */

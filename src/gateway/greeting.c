@@ -13,8 +13,9 @@
 #include <stdlib.h>
 
 #define HEADER_NS  UINT64_C(10000000000) /* without a read_header_timeout */
-#define REFUSED_NS UINT64_C(1000000000)  /* how long a refused client may go on talking, so that it sees why */
-enum { REFUSED_MAX = 64 };               /* who get that time; others are reset */
+#define SECOND_NS  UINT64_C(1000000000)
+#define REFUSED_NS SECOND_NS /* how long a refused client may go on talking, so that it sees why */
+enum { REFUSED_MAX = 64 };   /* who get that time; others are reset */
 
 struct greeting {
     struct frontend *frontend;
@@ -109,18 +110,51 @@ static struct greeting *make(struct frontend *frontend, struct stream *stream, c
     return greeting;
 }
 
-/* Behind TLS the answer would be no answer. */
-static void refuse_crowd(struct frontend *frontend, struct stream *stream, const struct door_options *door)
+struct iovec greeting_refusal(bool h2)
 {
     static char answer[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-    struct iovec part = {answer, sizeof(answer) - 1};
+    static char frames[] = "\0\0\0\4\0\0\0\0\0"                     /* SETTINGS */
+                           "\0\0\x1c\7\0\0\0\0\0\0\0\0\0\0\0\0\x0b" /* GOAWAY: ENHANCE_YOUR_CALM */
+                           "too many connections";
+
+    return h2 ? (struct iovec){frames, sizeof(frames) - 1} : (struct iovec){answer, sizeof(answer) - 1};
+}
+
+/* A handshake costs us more than it costs the client, so only so many are done for nothing: a second's worth at once,
+ * then evenly. Those who may stay have half of max_handshakes for themselves. */
+static bool may_shake_for_nothing(struct frontend *frontend)
+{
+    uint64_t now_ns = loop_now_ns(frontend->loop), step_ns;
+    uint64_t each_second = (uint64_t)rules_of(frontend)->refuse_handshakes;
+    int64_t max = generation_service(frontend->generation)->tls_tuning.max_handshakes;
+
+    each_second = each_second / frontend->workers + (each_second % frontend->workers > 0);
+    if (each_second == 0 || (max > 0 && 2 * frontend->arrivals.count >= (size_t)max))
+        return false;
+    step_ns = SECOND_NS / each_second;
+    if (frontend->refuse_from_ns < now_ns)
+        frontend->refuse_from_ns = now_ns;
+    if (frontend->refuse_from_ns - now_ns + step_ns > SECOND_NS)
+        return false;
+    frontend->refuse_from_ns += step_ns;
+    return true;
+}
+
+static void refuse_crowd(struct frontend *frontend, struct stream *stream, const struct door_options *door)
+{
+    struct iovec part = greeting_refusal(false);
     struct greeting *greeting;
     struct error err;
     size_t sent;
 
     count_refused(frontend, door->number, HTTP_END_CROWD);
-    if (rules_of(frontend)->refusal == REFUSE_BY_RESET || door->tls || frontend->refused >= REFUSED_MAX) {
+    if (rules_of(frontend)->refusal == REFUSE_BY_RESET || frontend->refused >= REFUSED_MAX ||
+        (door->tls && !may_shake_for_nothing(frontend))) {
         stream_close(stream, true);
+        return;
+    }
+    if (door->tls) {
+        arrival_refuse(frontend, stream, door);
         return;
     }
     greeting = make(frontend, stream, door);

@@ -168,6 +168,7 @@ struct client_rules {
     int64_t max_per_address, ipv4_prefix_bits, ipv6_prefix_bits; /* an address stands for its network of so many bits */
     enum refusal refusal;
     int64_t fields_max;
+    int64_t refuse_handshakes; /* TLS handshakes a second for REFUSE_BY_503, over all workers */
     bool forwarded_from_anybody;    /* without trusted_proxies everybody may say whose request it is, as in KrakenD */
     enum proxy_rule proxy_protocol; /* where a listener says nothing else */
     struct str_list proxy_networks;

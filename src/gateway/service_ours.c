@@ -148,6 +148,8 @@ static const struct option server_rows[] = {
     OPTION_BOOL(struct server_block, "forwarded_from_anybody", CLIENTS(forwarded_from_anybody), .preset = 1,
                 .help = "Without trusted_proxies, believe X-Forwarded-For of everybody, as KrakenD does."),
     OPTION_ENUM(struct server_block, "proxy_protocol", CLIENTS(proxy_protocol), .names = proxy_names, .preset_text = "off",
+    OPTION_INT(struct server_block, "refuse_handshakes", CLIENTS(refuse_handshakes), .preset = 10, .max = 10000,
+               .help = "TLS handshakes a second that are done only to say 503; beyond that, a reset. 0: none."),
                 .help = "off, accept, require: PROXY headers on all listeners that say nothing else."),
     OPTION_STRINGS(struct server_block, "proxy_protocol_from", CLIENTS(proxy_networks), .help = "Networks that send them."),
 };
