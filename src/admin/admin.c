@@ -131,6 +131,10 @@ static enum io make_page(struct visitor *visitor, struct page *page, struct erro
     page_make(visitor->arena, &admin->view, visitor->request, loop_now_ns(admin->loop) - admin->started_ns, page);
     if (page->drains)
         task_wake(admin->loop, admin->view.drain); /* it runs behind this task: the answer is under way by then */
+    if (page->drains_listener) {
+        admin->view.listeners[page->listener].state = LISTENER_ASKED;
+        task_wake(admin->loop, admin->view.drain_listeners);
+    }
     return IO_OK;
 }
 

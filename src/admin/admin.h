@@ -7,6 +7,13 @@
 
 struct conservation;
 
+/* How it stands with a listener of clients. What POST /v1/drain asks for becomes true when `drain_listeners` runs. */
+enum listener_state { LISTENER_OPEN, LISTENER_ASKED, LISTENER_DRAINING };
+struct admin_listener {
+    struct addr addr; /* the one that was taken */
+    enum listener_state state;
+};
+
 /* What the pages are made from; all borrowed, read while workers run. */
 struct admin_view {
     struct hosts *hosts;
@@ -18,6 +25,8 @@ struct admin_view {
     struct conservation *conservation; /* set by admin_new; NULL: nobody checks */
     bool own_names;                    /* set by admin_new: caller_names_us decides */
     struct task *drain;                /* woken on the admin's loop by POST /v1/drain; NULL: nobody can drain */
+    struct admin_listener *listeners;  /* one for each in the configuration, of the admin's loop */
+    struct task *drain_listeners;      /* as `drain`, by POST /v1/drain?listener=NAME */
 };
 
 struct admin;

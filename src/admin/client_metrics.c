@@ -2,6 +2,7 @@
  * client_metrics_write. SPDX-License-Identifier: Apache-2.0 */
 #include "admin/client_metrics.h"
 
+#include "admin/listeners.h"
 #include "admin/metrics_text.h"
 #include "admin/totals.h"
 #include "base/text.h"
@@ -126,6 +127,7 @@ static void write_overflows(struct json_writer *writer, const struct admin_view 
 void client_metrics_write(struct json_writer *writer, const struct admin_view *view)
 {
     write_closes(writer, view);
+    listeners_write_metrics(writer, view);
     write_histograms(writer, view);
     write_counter(writer, "holdfast_client_races", "holdfast_client_races_total",
                   "Requests that arrived at a connection which was just closed as idle.", SUM(view, races));

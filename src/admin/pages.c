@@ -5,6 +5,7 @@
 
 #include "admin/caller.h"
 #include "admin/conservation.h"
+#include "admin/listeners.h"
 #include "admin/live.h"
 #include "admin/members.h"
 #include "admin/metrics.h"
@@ -43,7 +44,9 @@ static void make_status(struct json_writer *writer, const struct admin_view *vie
     write_member(writer, "endpoints", generation_endpoint_count(view->generation));
     write_member(writer, "client_connections", totals.open);
     write_member(writer, "requests", totals.requests);
-    json_write_raw(writer, *view->draining ? STR(",\"draining\":true}\n") : STR(",\"draining\":false}\n"));
+    json_write_raw(writer, *view->draining ? STR(",\"draining\":true") : STR(",\"draining\":false"));
+    listeners_write(writer, view);
+    json_write_raw(writer, STR("}\n"));
 }
 
 static void write_new_by(struct json_writer *writer, const struct host_totals *totals)
@@ -250,25 +253,58 @@ struct str page_path(const struct http_head *request)
     return str_first(request->path, str_find_char(request->path, '?'));
 }
 
+static struct str query_of(const struct http_head *request)
+{
+    struct str rest = str_from_offset(request->path, page_path(request).len);
+
+    return rest.len > 0 ? str_from_offset(rest, 1) : STR_EMPTY;
+}
+
 static void plain(struct page *page, uint16_t status, struct str text)
 {
     *page = (struct page){.status = status, .type = STR("text/plain; charset=utf-8"), .body = text};
 }
 
-static void make_drain(const struct admin_view *view, struct page *page)
+static void make_drain_listener(const struct admin_view *view, struct str name, struct page *page)
 {
+    int number = listeners_find(view, name);
+
+    if (number == LISTENER_NONE)
+        plain(page, 404, STR("no listener has this address; see listeners in /v1/status\n"));
+    else if (number == LISTENER_MANY)
+        plain(page, 409, STR("several listeners are written so; give the address that one of them has taken\n"));
+    else if (*view->draining || view->listeners[number].state != LISTENER_OPEN)
+        page->status = 200;
+    else
+        page->drains_listener = true;
+    page->listener = number >= 0 ? (size_t)number : 0;
+}
+
+/* Nothing is drained by a request that may mean something else. */
+static void make_drain(const struct admin_view *view, const struct http_head *request, struct arena *arena,
+                       struct page *page)
+{
+    struct str query = query_of(request), name;
+
     *page = (struct page){.status = 202, .type = STR("application/json"), .body = STR("{\"draining\":true}\n")};
-    if (!view->drain)
+    if (!view->drain || (query.len > 0 && !view->drain_listeners))
         plain(page, 503, STR("nobody here can drain\n"));
+    else if (query.len > 0 && !listeners_asked(arena, query, &name))
+        plain(page, 400, STR("what can be asked for is listener=ADDRESS\n"));
+    else if (query.len > 0)
+        make_drain_listener(view, name, page);
     else if (*view->draining)
         page->status = 200;
     else
         page->drains = true;
 }
 
-static void make_reload(const struct admin_view *view, struct page *page)
+static void make_reload(const struct admin_view *view, const struct http_head *request, struct arena *arena,
+                        struct page *page)
 {
     (void)view;
+    (void)request;
+    (void)arena;
     plain(
         page, 501,
         STR("a configuration cannot be loaded into a running gateway yet: start it again; files of certificates, keys "
@@ -278,7 +314,8 @@ static void make_reload(const struct admin_view *view, struct page *page)
 /* What changes something. The flush is made by workers (page_is_flush). */
 static const struct {
     struct str path;
-    void (*make)(const struct admin_view *view, struct page *page);
+    void (*make)(const struct admin_view *view, const struct http_head *request, struct arena *arena,
+                 struct page *page);
 } commands[] = {
     {STR_INIT("/v1/drain"), make_drain},
     {STR_INIT("/v1/reload"), make_reload},
@@ -303,7 +340,8 @@ static void refuse_stranger(struct page *page)
 }
 
 /* False: the path is no command's. */
-static bool make_command(const struct admin_view *view, const struct http_head *request, struct page *page)
+static bool make_command(struct arena *arena, const struct admin_view *view, const struct http_head *request,
+                         struct page *page)
 {
     for (size_t i = 0; i < COUNT_OF(commands); i++) {
         if (!str_eq(page_path(request), commands[i].path))
@@ -315,7 +353,7 @@ static bool make_command(const struct admin_view *view, const struct http_head *
         else if (!caller_has_token(view, request))
             refuse_stranger(page);
         else if (commands[i].make)
-            commands[i].make(view, page);
+            commands[i].make(view, request, arena, page);
         return true;
     }
     return false;
@@ -329,7 +367,7 @@ void page_make(struct arena *arena, const struct admin_view *view, const struct 
 
     plain(page, 404,
           STR("no such page; see / /metrics /v1/status /v1/pools /v1/whatif /v1/conns /v1/config /livez /readyz\n"));
-    if (make_command(view, request, page))
+    if (make_command(arena, view, request, page))
         return;
     if (!is_get(request)) {
         refuse_method(page, false);

@@ -9,7 +9,9 @@ struct page {
     struct str type, body; /* in the arena, or static */
     struct str allow;      /* of a 405; else empty */
     bool drains;           /* with this answer the drain begins */
-    bool challenges;       /* a 401: it needs the token */
+    bool drains_listener;  /* ... that of this one of view->listeners */
+    size_t listener;
+    bool challenges; /* a 401: it needs the token */
 };
 
 /* Its path without the query. */

@@ -32,6 +32,7 @@ struct server {
     unsigned worker_count, started; /* the first `started` of them have a thread */
     unsigned running;               /* ... whose end we have not heard of */
     struct addr *addresses;
+    struct admin_listener *listeners; /* how it stands with each */
     size_t address_count;
     struct mailbox *mailbox;
     struct task mail_task;
@@ -77,7 +78,8 @@ static bool parse_listeners(struct server *server, struct error *err)
     const struct server_options *options = &server->service->server;
 
     server->addresses = calloc(options->listener_count, sizeof(*server->addresses));
-    if (!server->addresses)
+    server->listeners = calloc(options->listener_count, sizeof(*server->listeners));
+    if (!server->addresses || !server->listeners)
         return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for listeners");
     for (size_t i = 0; i < options->listener_count; i++)
         if (!addr_parse(options->listeners[i].listen, &server->addresses[i], err))
@@ -90,7 +92,7 @@ static bool parse_listeners(struct server *server, struct error *err)
  * and gives to the others what it accepts (gateway/spread.h). */
 static bool worker_shares(const struct server *server, const struct addr *addr, unsigned worker)
 {
-    return addr->family != ADDR_UNIX || worker == 0;
+    return worker == 0 || (addr->family != ADDR_UNIX && !(server->refused & LISTEN_NO_REUSE));
 }
 
 static bool build_worker(struct server *server, unsigned index, struct error *err)
@@ -173,6 +175,8 @@ static bool build(struct server *server, struct error *err)
             return false;
     for (unsigned i = 0; i < server->worker_count; i++)
         frontend_meet(server->frontends[i], server->frontends, server->worker_count);
+    for (size_t i = 0; i < server->address_count; i++)
+        server->listeners[i].addr = server->addresses[i];
     return true;
 }
 
@@ -249,21 +253,40 @@ const char *server_protocols(const struct server *server, size_t index)
     return service->use_h2c || service->router.use_h2c ? "http/1.1, h2c" : "http/1.1";
 }
 
+static uint64_t drain_limit_ns(const struct service *service)
+{
+    return service_positive(service->max_shutdown_wait_time_ns > 0 ? service->max_shutdown_wait_time_ns
+                                                                   : service->server.drain_limit_ns);
+}
+
+/* Idle connections close by themselves a little before the limit would cut them. */
+static uint64_t drain_window_ns(const struct service *service)
+{
+    uint64_t window_ns = service_positive(service->server.drain_window_ns), limit_ns = drain_limit_ns(service);
+
+    return limit_ns > 0 && window_ns > limit_ns / 4 * 3 ? limit_ns / 4 * 3 : window_ns;
+}
+
 void server_drain(struct server *server)
 {
-    const struct service *service = server->service;
-    uint64_t limit_ns = service_positive(service->max_shutdown_wait_time_ns > 0 ? service->max_shutdown_wait_time_ns
-                                                                                : service->server.drain_limit_ns);
-    uint64_t window_ns = service_positive(service->server.drain_window_ns);
-
     if (server->draining)
         return;
     server->draining = true;
-    /* Idle connections close by themselves a little before the limit would cut them. */
-    if (limit_ns > 0 && window_ns > limit_ns / 4 * 3)
-        window_ns = limit_ns / 4 * 3;
     for (unsigned i = 0; i < server->worker_count; i++)
-        worker_drain(server->workers[i], window_ns, limit_ns);
+        worker_drain(server->workers[i], drain_window_ns(server->service), drain_limit_ns(server->service));
+}
+
+/* Workers that do not listen there may have been given connections that came in by it. */
+void server_drain_listeners(struct server *server)
+{
+    for (size_t number = 0; number < server->address_count; number++) {
+        if (server->listeners[number].state != LISTENER_ASKED)
+            continue;
+        server->listeners[number].state = LISTENER_DRAINING;
+        for (unsigned i = 0; i < server->worker_count; i++)
+            worker_drain_door(server->workers[i], (uint16_t)number, drain_window_ns(server->service),
+                              drain_limit_ns(server->service));
+    }
 }
 
 void server_cut(struct server *server)
@@ -305,6 +328,7 @@ void server_free(struct server *server)
     free(server->frontends);
     free(server->letters);
     free(server->addresses);
+    free(server->listeners);
     crowd_free(server->crowd);
     crowd_free(server->lasting_crowd);
     free(server);
@@ -323,6 +347,7 @@ struct admin_view server_view(const struct server *server)
         .frontends = (const struct frontend *const *)server->frontends,
         .workers = server->worker_count,
         .draining = &server->draining,
+        .listeners = server->listeners,
         .overflows_at_start = server->overflows_at_start,
     };
 }

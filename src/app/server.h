@@ -30,7 +30,9 @@ bool server_is_secured(const struct server *server, size_t index);       /* by T
 const char *server_protocols(const struct server *server, size_t index); /* "http/1.1, h2" */
 
 void server_drain(struct server *server); /* by the service's drain_limit or max_shutdown_wait_time */
-void server_cut(struct server *server);   /* ends at once */
+/* The same for the listeners of which the admin listener says so (admin.h, LISTENER_ASKED), while the others go on. */
+void server_drain_listeners(struct server *server);
+void server_cut(struct server *server); /* ends at once */
 bool server_is_draining(const struct server *server);
 bool server_has_ended(const struct server *server); /* true once all workers have */
 

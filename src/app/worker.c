@@ -12,7 +12,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum letter_kind { LETTER_DRAIN, LETTER_CUT };
+enum letter_kind { LETTER_DRAIN, LETTER_DRAIN_DOOR, LETTER_CUT };
+
+/* That a listener goes. */
+struct door_letter {
+    struct letter letter;
+    uint16_t number;
+    uint64_t window_ns, limit_ns;
+};
 
 struct worker {
     struct worker_options options;
@@ -27,6 +34,7 @@ struct worker {
     struct frontend *frontend;
     struct thread *thread;
     struct letter drain_letter, cut_letter; /* each is posted at most once */
+    struct door_letter *door_letters;       /* one for each listener, the same */
     uint64_t drain_window_ns, drain_limit_ns;
 };
 
@@ -38,16 +46,28 @@ static void start_drain(struct worker *worker)
     frontend_drain(worker->frontend, worker->drain_window_ns, &worker->drained_task);
 }
 
+static void drain_door(struct worker *worker, const struct door_letter *letter)
+{
+    frontend_drain_door(worker->frontend, letter->number, letter->window_ns, letter->limit_ns);
+}
+
 static void run_mail(struct task *task)
 {
     struct worker *worker = container_of(task, struct worker, mail_task);
 
     for (struct letter *letter = mailbox_take(worker->mailbox), *next; letter; letter = next) {
         next = letter->next;
-        if (letter->kind == LETTER_DRAIN)
+        switch ((enum letter_kind)letter->kind) {
+        case LETTER_DRAIN:
             start_drain(worker);
-        else
+            break;
+        case LETTER_DRAIN_DOOR:
+            drain_door(worker, container_of(letter, struct door_letter, letter));
+            break;
+        case LETTER_CUT:
             loop_stop(worker->loop);
+            break;
+        }
     }
 }
 
@@ -66,6 +86,7 @@ static void run_limit(struct task *task)
     if (worker->limit.fired) {
         LOG(LOG_WARNING, "SERVICE: HTTP Server", "drain limit reached, cutting %zu connections",
             worker->frontend->clients.count);
+        frontend_tell_left(worker->frontend);
         loop_stop(worker->loop);
     }
 }
@@ -102,12 +123,14 @@ static bool build(struct worker *worker, struct error *err)
         return false;
     if (!use_servers(worker, err))
         return false;
+    worker->door_letters =
+        calloc(generation_service(options->generation)->server.listener_count, sizeof(*worker->door_letters));
     worker->resolver = resolver_cache_new(worker->resolver);
     if (worker->resolver)
         worker->pool = pool_new(worker->loop, worker->resolver, options->hosts, options->index);
     if (options->access_log)
         worker->access_log = access_log_new(worker->loop, 1);
-    if (worker->pool && (worker->access_log || !options->access_log))
+    if (worker->pool && worker->door_letters && (worker->access_log || !options->access_log))
         worker->frontend = frontend_new(&(struct frontend_options){
             .loop = worker->loop,
             .pool = worker->pool,
@@ -177,6 +200,15 @@ void worker_drain(struct worker *worker, uint64_t window_ns, uint64_t limit_ns)
     mailbox_post(worker->mailbox, &worker->drain_letter);
 }
 
+void worker_drain_door(struct worker *worker, uint16_t number, uint64_t window_ns, uint64_t limit_ns)
+{
+    struct door_letter *letter = &worker->door_letters[number];
+
+    *letter = (struct door_letter){
+        .letter.kind = LETTER_DRAIN_DOOR, .number = number, .window_ns = window_ns, .limit_ns = limit_ns};
+    mailbox_post(worker->mailbox, &letter->letter);
+}
+
 void worker_cut(struct worker *worker)
 {
     mailbox_post(worker->mailbox, &worker->cut_letter);
@@ -206,6 +238,7 @@ void worker_free(struct worker *worker)
     pool_free(worker->pool);
     resolver_free(worker->resolver);
     mailbox_free(worker->mailbox);
+    free(worker->door_letters);
     loop_free(worker->loop);
     linux_world_free(worker->world);
     free(worker);

@@ -32,6 +32,8 @@ bool worker_start(struct worker *worker, struct error *err) MUST_USE;
 /* Any thread, after the start: ends gently over `window_ns` (frontend_drain), at the latest `limit_ns` from now (0: no
  * limit). */
 void worker_drain(struct worker *worker, uint64_t window_ns, uint64_t limit_ns);
+/* The same for what came by one listener (frontend_drain_door); once each. */
+void worker_drain_door(struct worker *worker, uint16_t number, uint64_t window_ns, uint64_t limit_ns);
 void worker_cut(struct worker *worker); /* ends at once */
 
 /* Waits for the end of the thread, if it was started. Workers write to each other: all must have been joined before any

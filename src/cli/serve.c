@@ -16,7 +16,7 @@ struct serving {
     struct signals *signals;
     struct server *server;
     struct admin *admin;
-    struct task signal_task, ended_task, drain_task;
+    struct task signal_task, ended_task, drain_task, listeners_task;
     uint64_t started_ns;
 };
 
@@ -60,6 +60,15 @@ static void run_drain(struct task *task)
     server_drain(serving->server);
 }
 
+/* The same, of some listeners. */
+static void run_listeners(struct task *task)
+{
+    struct serving *serving = container_of(task, struct serving, listeners_task);
+
+    print(2, "Drain of a listener asked for at the admin listener\n");
+    server_drain_listeners(serving->server);
+}
+
 static void run_ended(struct task *task)
 {
     struct serving *serving = container_of(task, struct serving, ended_task);
@@ -81,6 +90,7 @@ static bool prepare(struct serving *serving, struct error *err)
     serving->signal_task.run = run_signals;
     serving->ended_task.run = run_ended;
     serving->drain_task.run = run_drain;
+    serving->listeners_task.run = run_listeners;
     serving->signals = signals_new(serving->loop, &serving->signal_task, err);
     return serving->signals != NULL;
 }
@@ -93,6 +103,7 @@ static bool start_admin(struct serving *serving, const struct service *service, 
     if (service->server.admin_listen.len == 0)
         return true;
     view.drain = &serving->drain_task;
+    view.drain_listeners = &serving->listeners_task;
     if (!addr_parse(service->server.admin_listen, &addr, err))
         return error_context(err, "holdfast/admin");
     serving->admin = admin_new(serving->loop, &addr, &view, err);
@@ -152,6 +163,7 @@ static void clean_up(struct serving *serving)
         task_forget(serving->loop, &serving->signal_task);
         task_forget(serving->loop, &serving->ended_task);
         task_forget(serving->loop, &serving->drain_task);
+        task_forget(serving->loop, &serving->listeners_task);
     }
     loop_free(serving->loop);
     log_set(LOG_OFF, NULL);

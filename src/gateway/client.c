@@ -69,6 +69,7 @@ static void count_end(struct client *client)
     if (client->told != HTTP_END_NONE && (uint16_t)facts.messages != client->told_messages)
         host_count_add(&counts->told_served, 1);
     host_count_add(&counts->connections_closed, 1);
+    host_count_add(&client->frontend->open_by[client->door], -1);
 }
 
 static void client_close(struct client *client)
@@ -184,6 +185,7 @@ void client_new(struct frontend *frontend, struct stream *stream, const struct d
     }
     list_push_back(&frontend->clients, &client->node);
     host_count_add(&frontend->counts.connections_opened, 1);
+    host_count_add(&frontend->open_by[client->door], 1);
     keep_notice_client(frontend);
     drain_welcome(frontend, client);
 }

@@ -1,137 +1,301 @@
-/* drain.c: how a worker's client connections end without a failed request.
+/* drain.c: how a worker's client connections end without a failed request: all of them, or those of one listener.
  *
- * While the window lasts, listeners stay open and connections are told, a few at each step: the next answer of a told
- * one says Connection: close. Telling is over at three quarters of the window, so that each that is in use has time to
- * hear it; what is idle at the end of the window is closed then, and no one is listened for any more. Who comes during
- * the drain is told with the first answer. It is over when nobody is left; a hard limit is the caller's.
- * Start with run_drain. SPDX-License-Identifier: Apache-2.0 */
+ * While the window lasts connections are told, a few at each step: the next answer of a told one says Connection:
+ * close. Telling is over at three quarters of the window, so that each that is in use has time to hear it; what is idle
+ * at the end of the window is closed then. Who comes during the drain is told with the first answer.
+ *
+ * When all ends, listeners stay open for the window: health says that others are to be asked, and until everybody knows
+ * newcomers are served. It is over when nobody is left; a hard limit is the caller's. A listener that goes alone takes
+ * nobody any more from the beginning, as nothing but its closed port can tell; who waits in its queue then is served.
+ * Its limit is kept here. Start with run_drain. SPDX-License-Identifier: Apache-2.0 */
+#include "base/log.h"
+#include "gateway/exchange.h"
 #include "gateway/frontend_internal.h"
+
+#include <stdlib.h>
 
 #define STEPS       200
 #define STEP_MIN_NS UINT64_C(10000000)
+enum { LEFT_TOLD_MAX = 20 }; /* of those who are cut, told one by one */
 
 static struct client *client_of(struct list_node *node)
 {
     return container_of(node, struct client, node);
 }
 
-static uint64_t elapsed_ns(const struct frontend *frontend)
+static uint64_t elapsed_ns(const struct drain *drain)
 {
-    return loop_now_ns(frontend->loop) - frontend->drain.started_ns;
+    return loop_now_ns(drain->frontend->loop) - drain->started_ns;
 }
 
-/* Those who have been told stand behind those who have not. */
-static void tell(struct frontend *frontend, struct client *client)
+static bool concerns(const struct drain *drain, const struct client *client)
 {
-    list_remove(&frontend->clients, &client->node);
-    list_push_back(&frontend->clients, &client->node);
-    client_tell(client, HTTP_END_DRAIN);
-    client_leave(client);
+    return drain->door == DRAIN_ALL || drain->door == client->door;
+}
+
+static bool is_untold(const struct drain *drain, const struct client *client)
+{
+    return concerns(drain, client) && client->told == HTTP_END_NONE;
 }
 
 /* How many need not have been told by now. */
-static uint64_t untold_max(const struct drain *drain, uint64_t now_elapsed_ns)
+static uint64_t untold_max(const struct drain *drain)
 {
-    uint64_t telling_ns = drain->window_ns / 4 * 3;
+    uint64_t telling_ns = drain->window_ns / 4 * 3, now_elapsed_ns = elapsed_ns(drain);
 
     if (now_elapsed_ns >= telling_ns)
         return 0;
     return (uint64_t)((double)drain->clients * (1.0 - (double)now_elapsed_ns / (double)telling_ns));
 }
 
-static void tell_some(struct frontend *frontend)
+static void tell_some(struct drain *drain)
 {
-    struct drain *drain = &frontend->drain;
-    uint64_t left = untold_max(drain, elapsed_ns(frontend)), untold = 0;
+    struct list *clients = &drain->frontend->clients;
+    uint64_t left = untold_max(drain), untold = 0;
 
-    for (struct list_node *node = list_first(&frontend->clients); node; node = list_next(&frontend->clients, node))
-        untold += client_of(node)->told == HTTP_END_NONE;
-    for (struct list_node *first; untold > left && (first = list_first(&frontend->clients)); untold--)
-        tell(frontend, client_of(first));
+    for (struct list_node *node = list_first(clients); node; node = list_next(clients, node))
+        untold += is_untold(drain, client_of(node));
+    for (struct list_node *node = list_first(clients); node && untold > left; node = list_next(clients, node)) {
+        if (!is_untold(drain, client_of(node)))
+            continue;
+        client_tell(client_of(node), HTTP_END_DRAIN);
+        client_leave(client_of(node));
+        untold--;
+    }
+}
+
+static void close_doors(struct drain *drain)
+{
+    if (drain->door == DRAIN_ALL) {
+        frontend_accept_all(drain->frontend);
+        frontend_close_doors(drain->frontend);
+    } else if (!drain->closed) {
+        drain->closed = frontend_close_door(drain->frontend, drain->door, !drain->windowed);
+    }
 }
 
 /* Nobody is asked to leave who came just now: a request of theirs is on its way. */
-static void end_window(struct frontend *frontend)
+static void end_window(struct drain *drain)
 {
-    for (struct list_node *node = list_first(&frontend->clients); node; node = list_next(&frontend->clients, node)) {
+    struct list *clients = &drain->frontend->clients;
+
+    for (struct list_node *node = list_first(clients); node; node = list_next(clients, node)) {
+        if (!concerns(drain, client_of(node)))
+            continue;
         client_tell(client_of(node), HTTP_END_DRAIN);
         client_leave(client_of(node));
         (void)http_close_idle(client_of(node)->conn, HTTP_END_DRAIN);
     }
-    frontend_accept_all(frontend);
-    frontend_close_doors(frontend);
-    frontend->drain.windowed = false;
+    drain->windowed = false;
+    close_doors(drain);
+}
+
+static bool is_past_limit(const struct drain *drain)
+{
+    return drain->limit_ns > 0 && elapsed_ns(drain) >= drain->limit_ns;
+}
+
+static const struct server_options *server_of(const struct drain *drain)
+{
+    return &generation_service(drain->frontend->generation)->server;
+}
+
+/* The endpoint of its first request that is under way. */
+static struct str route_of(const struct client *client)
+{
+    struct list_node *node = ring_first(&client->exchanges);
+    const struct exchange *x = node ? container_of(node, struct exchange, node) : NULL;
+
+    if (x)
+        return x->endpoint ? x->endpoint->label : STR("a request that is not routed yet");
+    return ring_is_empty(&client->tunnels) ? STR("nothing that is whole") : STR("a tunnel");
+}
+
+static void tell_left(const struct drain *drain, const struct client *client)
+{
+    char text[ADDR_TEXT_BYTES];
+    struct http_conn_facts facts;
+
+    http_facts(client->conn, &facts);
+    LOG(LOG_WARNING, "SERVICE: HTTP Server",
+        "left at the drain limit: listener %.*s, peer %.*s, age %llu s, requests %u, under way: %.*s",
+        STR_ARG(server_of(drain)->listeners[client->door].listen), STR_ARG(addr_format(client->peer, text)),
+        (unsigned long long)((loop_now_ns(drain->frontend->loop) - facts.opened_ns) / 1000000000u), facts.messages,
+        STR_ARG(route_of(client)));
+}
+
+static void tell_all_left(const struct drain *drain)
+{
+    const struct list *clients = &drain->frontend->clients;
+    unsigned told = 0;
+
+    for (struct list_node *node = list_first(clients); node && told < LEFT_TOLD_MAX; node = list_next(clients, node)) {
+        if (!concerns(drain, client_of(node)))
+            continue;
+        tell_left(drain, client_of(node));
+        told++;
+    }
+}
+
+void frontend_tell_left(const struct frontend *frontend)
+{
+    tell_all_left(&frontend->drain);
+}
+
+static void cut(struct drain *drain)
+{
+    struct list *clients = &drain->frontend->clients;
+    unsigned count = 0;
+
+    tell_all_left(drain);
+
+    for (struct list_node *node = list_first(clients), *next; node; node = next) {
+        next = list_next(clients, node);
+        if (!concerns(drain, client_of(node)))
+            continue;
+        client_cut(client_of(node), HTTP_END_CUT);
+        count++;
+    }
+    if (count > 0)
+        LOG(LOG_WARNING, "SERVICE: HTTP Server", "drain limit of listener %.*s reached, %u connections were cut",
+            STR_ARG(server_of(drain)->listeners[drain->door].listen), count);
 }
 
 /* The last ones in the kernel's queue would be reset with the listener. */
-static void end_if_empty(struct frontend *frontend)
+static void end_if_empty(struct drain *drain)
 {
+    struct frontend *frontend = drain->frontend;
+
     if (frontend_is_empty(frontend))
         frontend_accept_all(frontend);
     if (!frontend_is_empty(frontend))
         return;
     frontend_close_doors(frontend);
-    task_wake(frontend->loop, frontend->drain.ended);
+    task_wake(frontend->loop, drain->ended);
 }
 
-static uint64_t next_step_ns(const struct frontend *frontend)
+static uint64_t next_step_ns(const struct drain *drain)
 {
-    const struct drain *drain = &frontend->drain;
     uint64_t step_ns = drain->window_ns / STEPS, end_ns = drain->started_ns + drain->window_ns;
-    uint64_t at_ns = loop_now_ns(frontend->loop) + (step_ns > STEP_MIN_NS ? step_ns : STEP_MIN_NS);
+    uint64_t at_ns = loop_now_ns(drain->frontend->loop) + (step_ns > STEP_MIN_NS ? step_ns : STEP_MIN_NS);
 
     return at_ns < end_ns ? at_ns : end_ns;
 }
 
+static void set_timer(struct drain *drain)
+{
+    if (drain->windowed)
+        timer_set(drain->frontend->loop, &drain->timer, next_step_ns(drain));
+    else if (drain->limit_ns > 0 && !is_past_limit(drain))
+        timer_set(drain->frontend->loop, &drain->timer, drain->started_ns + drain->limit_ns);
+}
+
 static void run_drain(struct task *task)
 {
-    struct frontend *frontend = container_of(task, struct frontend, drain.task);
-    struct drain *drain = &frontend->drain;
+    struct drain *drain = container_of(task, struct drain, task);
 
-    if (!frontend->draining)
+    if (!drain->begun)
         return;
-    if (drain->windowed && elapsed_ns(frontend) >= drain->window_ns) {
-        end_window(frontend);
-    } else if (drain->windowed) {
-        tell_some(frontend);
-        timer_set(frontend->loop, &drain->timer, next_step_ns(frontend));
-    }
-    end_if_empty(frontend);
+    if (drain->windowed && elapsed_ns(drain) >= drain->window_ns)
+        end_window(drain);
+    else if (drain->windowed)
+        tell_some(drain);
+    if (drain->door != DRAIN_ALL)
+        close_doors(drain);
+    if (is_past_limit(drain))
+        cut(drain);
+    set_timer(drain);
+    if (drain->door == DRAIN_ALL)
+        end_if_empty(drain);
 }
 
-void drain_init(struct frontend *frontend)
+static void init(struct drain *drain, struct frontend *frontend, int door)
 {
-    frontend->drain.task.run = run_drain;
-    frontend->drain.timer = (struct timer){.at_ns = TIMER_OFF, .task = &frontend->drain.task};
+    *drain = (struct drain){.frontend = frontend, .task.run = run_drain, .door = door};
+    drain->timer = (struct timer){.at_ns = TIMER_OFF, .task = &drain->task};
 }
 
-void drain_free(struct frontend *frontend)
+bool drain_init(struct frontend *frontend, size_t doors)
 {
-    timer_clear(frontend->loop, &frontend->drain.timer);
-    task_forget(frontend->loop, &frontend->drain.task);
+    init(&frontend->drain, frontend, DRAIN_ALL);
+    frontend->door_drains = calloc(doors, sizeof(*frontend->door_drains));
+    for (size_t i = 0; frontend->door_drains && i < doors; i++)
+        init(&frontend->door_drains[i], frontend, (int)i);
+    return frontend->door_drains != NULL;
 }
 
+static void clear(struct drain *drain)
+{
+    timer_clear(drain->frontend->loop, &drain->timer);
+    task_forget(drain->frontend->loop, &drain->task);
+}
+
+void drain_free(struct frontend *frontend, size_t doors)
+{
+    clear(&frontend->drain);
+    for (size_t i = 0; frontend->door_drains && i < doors; i++)
+        clear(&frontend->door_drains[i]);
+    free(frontend->door_drains);
+}
+
+/* Behind the limit of its listener it is cut: nobody is to be left there. */
 void drain_welcome(struct frontend *frontend, struct client *client)
 {
-    if (frontend->draining)
+    struct drain *drain = &frontend->door_drains[client->door];
+
+    if (frontend->drain.begun || drain->begun)
         client_tell(client, HTTP_END_DRAIN);
+    if (drain->begun && is_past_limit(drain))
+        task_wake(frontend->loop, &drain->task);
 }
 
 void drain_notice_end(struct frontend *frontend)
 {
-    if (frontend->draining && frontend_is_empty(frontend))
+    if (frontend->drain.begun && frontend_is_empty(frontend))
         task_wake(frontend->loop, &frontend->drain.task);
+}
+
+static bool is_past_window(const struct drain *drain)
+{
+    return drain->begun && !drain->windowed;
+}
+
+bool drain_is_past_window(const struct frontend *frontend, uint16_t door)
+{
+    return is_past_window(&frontend->drain) || is_past_window(&frontend->door_drains[door]);
+}
+
+static uint64_t count_clients(const struct drain *drain)
+{
+    struct list *clients = &drain->frontend->clients;
+    uint64_t count = 0;
+
+    for (struct list_node *node = list_first(clients); node; node = list_next(clients, node))
+        count += concerns(drain, client_of(node));
+    return count;
+}
+
+static void begin(struct drain *drain, uint64_t window_ns)
+{
+    drain->begun = drain->windowed = true;
+    drain->window_ns = window_ns;
+    drain->started_ns = loop_now_ns(drain->frontend->loop);
+    drain->clients = count_clients(drain);
+    task_wake(drain->frontend->loop, &drain->task);
 }
 
 void frontend_drain(struct frontend *frontend, uint64_t window_ns, struct task *ended)
 {
-    struct drain *drain = &frontend->drain;
+    frontend->drain.ended = ended;
+    begin(&frontend->drain, window_ns);
+}
 
-    frontend->draining = true;
-    drain->ended = ended;
-    drain->window_ns = window_ns;
-    drain->started_ns = loop_now_ns(frontend->loop);
-    drain->clients = frontend->clients.count;
-    drain->windowed = true;
-    task_wake(frontend->loop, &drain->task);
+void frontend_drain_door(struct frontend *frontend, uint16_t number, uint64_t window_ns, uint64_t limit_ns)
+{
+    struct drain *drain = &frontend->door_drains[number];
+
+    if (drain->begun)
+        return;
+    drain->limit_ns = limit_ns;
+    begin(drain, window_ns);
 }

@@ -107,15 +107,55 @@ static void run_door(struct task *task)
     task_wake(door->frontend->loop, task); /* let others run between batches */
 }
 
+static void accept_waiting(struct door *door)
+{
+    listener_look(door->listener);
+    while (accept_one(door))
+        ;
+}
+
 void frontend_accept_all(struct frontend *frontend)
 {
-    for (struct list_node *node = list_first(&frontend->doors); node; node = list_next(&frontend->doors, node)) {
+    for (struct list_node *node = list_first(&frontend->doors); node; node = list_next(&frontend->doors, node))
+        accept_waiting(container_of(node, struct door, node));
+}
+
+static bool has_no_room(const struct frontend *frontend)
+{
+    return (frontend_is_full(frontend) && !spread_can_pass(frontend)) || files_are_short(frontend);
+}
+
+static void door_free(struct door *door)
+{
+    list_remove(&door->frontend->doors, &door->node);
+    listener_free(door->listener);
+    task_forget(door->frontend->loop, &door->task);
+    free(door);
+}
+
+void frontend_close_doors(struct frontend *frontend)
+{
+    for (struct list_node *node; (node = list_first(&frontend->doors));)
+        door_free(container_of(node, struct door, node));
+}
+
+bool frontend_close_door(struct frontend *frontend, int number, bool at_once)
+{
+    bool closed = true;
+
+    for (struct list_node *node = list_first(&frontend->doors), *next; node; node = next) {
         struct door *door = container_of(node, struct door, node);
 
-        listener_look(door->listener);
-        while (accept_one(door))
-            ;
+        next = list_next(&frontend->doors, node);
+        if (door->options.number != number)
+            continue;
+        accept_waiting(door);
+        if (at_once || !has_no_room(frontend))
+            door_free(door);
+        else
+            closed = false;
     }
+    return closed;
 }
 
 /* More than any conn can count is as good as the most that it can. */
@@ -164,6 +204,7 @@ static struct http_conn_options conn_options_of(const struct service *service)
         .head_bytes_max = head_bytes_max(service->max_header_bytes),
         .idle_timeout_ns = service_positive(service->idle_timeout_ns),
         .head_timeout_ns = service_positive(service->read_header_timeout_ns),
+        .head_rate = service_positive(service->server.clients.head_rate_min),
         .read_timeout_ns = service_positive(service->read_timeout_ns),
         .write_timeout_ns = service_positive(service->write_timeout_ns),
         .fields_max = clamped(service->server.clients.fields_max),
@@ -189,6 +230,23 @@ static size_t door_count(const struct generation *generation)
     return generation_service(generation)->server.listener_count;
 }
 
+/* What is kept for each listener. False: no memory. */
+static bool make_doors(struct frontend *frontend, size_t count)
+{
+    bool made = drain_init(frontend, count);
+
+    frontend->closes_by = calloc(count, sizeof(*frontend->closes_by));
+    frontend->open_by = calloc(count, sizeof(*frontend->open_by));
+    return made && frontend->closes_by && frontend->open_by;
+}
+
+static void free_doors(struct frontend *frontend, size_t count)
+{
+    drain_free(frontend, count);
+    free(frontend->closes_by);
+    free(frontend->open_by);
+}
+
 struct frontend *frontend_new(const struct frontend_options *options)
 {
     struct frontend *frontend = aligned_alloc(_Alignof(struct frontend), sizeof(*frontend));
@@ -199,12 +257,11 @@ struct frontend *frontend_new(const struct frontend_options *options)
     memset(frontend, 0, sizeof(*frontend));
     frontend->requests_by_status =
         calloc(generation_endpoint_count(options->generation), sizeof(*frontend->requests_by_status));
-    frontend->closes_by = calloc(door_count(options->generation), sizeof(*frontend->closes_by));
     frontend->loop = options->loop;
-    if (!frontend->requests_by_status || !frontend->closes_by || !spread_open(frontend)) {
+    if (!make_doors(frontend, door_count(options->generation)) || !frontend->requests_by_status ||
+        !spread_open(frontend)) {
         free(frontend->requests_by_status);
-        free(frontend->closes_by);
-        .head_rate = positive(service->server.clients.head_rate_min),
+        free_doors(frontend, door_count(options->generation));
         free(frontend);
         return NULL;
     }
@@ -227,24 +284,12 @@ struct frontend *frontend_new(const struct frontend_options *options)
     frontend->crowd = options->crowd;
     frontend->lasting_crowd = options->lasting_crowd;
     list_init(&frontend->greetings);
-    drain_init(frontend);
-    keep_init(frontend, &generation_service(options->generation)->server.clients);
+    keep_init(frontend, &generation_service(options->generation)->server);
     list_init(&frontend->doors);
     list_init(&frontend->clients);
     list_init(&frontend->shadows);
     list_init(&frontend->arrivals);
     return frontend;
-}
-
-void frontend_close_doors(struct frontend *frontend)
-{
-    for (struct list_node *node; (node = list_pop_front(&frontend->doors));) {
-        struct door *door = container_of(node, struct door, node);
-
-        listener_free(door->listener);
-        task_forget(frontend->loop, &door->task);
-        free(door);
-    }
 }
 
 void frontend_free(struct frontend *frontend)
@@ -254,14 +299,13 @@ void frontend_free(struct frontend *frontend)
     frontend_close_doors(frontend);
     frontend_cut(frontend);
     shadows_end(frontend);
-    drain_free(frontend);
+    free_doors(frontend, door_count(frontend->generation));
     keep_free(frontend);
     spread_free(frontend);
     tls_server_common_end(&frontend->tls_common);
     for (uint32_t i = 0; i < generation_endpoint_count(frontend->generation); i++)
         free(frontend->requests_by_status[i]);
     free(frontend->requests_by_status);
-    free(frontend->closes_by);
     generation_release(frontend->generation);
     free(frontend);
 }

@@ -52,13 +52,19 @@ struct frontend_counts {
 const uint32_t *client_request_bounds(void);
 const uint32_t *client_dwell_bounds(void);
 
-/* The end of a worker's client side (drain.c). */
+/* The end of a worker's client side, or of what came by one of its listeners (drain.c). */
+enum { DRAIN_ALL = -1 };
 struct drain {
-    struct task task, *ended;
+    struct frontend *frontend;
+    struct task task, *ended; /* NULL: nobody waits for its end */
     struct timer timer;
     uint64_t started_ns, window_ns;
-    uint64_t clients; /* at its beginning */
-    bool windowed;    /* the window is not over */
+    uint64_t limit_ns; /* when those who are left are cut, from its beginning; 0: never by it */
+    uint64_t clients;  /* at its beginning */
+    int door;          /* number of the listener, or DRAIN_ALL */
+    bool begun;
+    bool windowed; /* the window is not over */
+    bool closed;   /* the listener takes nobody any more */
 };
 
 /* How long connections are kept (keep.c). */
@@ -66,7 +72,8 @@ struct keeper {
     struct task task;
     struct timer timer;
     bool adapts;
-    uint64_t idle_min_ns, idle_max_ns, age_ns, age_hard_ns; /* 0: none */
+    uint64_t idle_min_ns, idle_max_ns, age_ns; /* 0: none */
+    uint64_t age_first_ns;                     /* nothing happens to who is younger; 0: to nobody */
     uint64_t next_evict_ns;
 };
 
@@ -88,7 +95,7 @@ struct frontend {
     struct http_dates dates;
     bool h2c;            /* without TLS too, to who speaks it from the first byte */
     struct list doors;   /* listeners */
-    struct list clients; /* open client connections, in the order in which they came until a drain begins */
+    struct list clients; /* open client connections, in the order in which they came */
     struct list shadows; /* requests whose answers nobody waits for (shadow.h) */
     uint32_t shadow_count;
     struct list arrivals;        /* connections whose TLS handshake is not done, oldest first (arrival.c) */
@@ -100,13 +107,13 @@ struct frontend {
     uint64_t step_turn;          /* the loop's turn in which `steps` of handshakes were taken */
     unsigned steps;
     unsigned workers;
-    uint64_t clients_max; /* this worker's share of max_connections; 0: as many as descriptors allow */
-    struct drain drain;
+    uint64_t clients_max;      /* this worker's share of max_connections; 0: as many as descriptors allow */
+    struct drain drain;        /* of all. While it goes on health says that it is not ready for newcomers */
+    struct drain *door_drains; /* by listener */
     struct keeper keeper;
     struct grace grace; /* of promises; not asked without any */
     struct spread spread;
     const struct budget *budget; /* descriptors of the process; NULL: not watched */
-    bool draining;               /* not ready for newcomers: health says so */
     uint64_t started_ns;
     unsigned worker;
     uint64_t next_warning_ns; /* not before this is it told again that accepting pauses */
@@ -115,6 +122,7 @@ struct frontend {
     struct tls_server_common tls_common;
     struct h2_counts h2_counts;
     _Atomic uint64_t (*closes_by)[HTTP_ENDS];        /* closed connections by listener and reason */
+    _Atomic uint64_t *open_by;                       /* connections by listener, now */
     _Atomic(_Atomic uint64_t *) *requests_by_status; /* by endpoint index: numbers by status, made on first use */
 };
 
@@ -153,6 +161,11 @@ void frontend_end(struct frontend *frontend);
 /* Ends the client side gently: over the window every connection is told by an answer with Connection: close, at its end
  * listeners and idle connections close. `ended` is woken when none is left (maybe soon). */
 void frontend_drain(struct frontend *frontend, uint64_t window_ns, struct task *ended);
+/* The same for one listener, which takes nobody any more from here on: its connections end over the window, and who is
+ * left after limit_ns (0: no limit) is cut. The others go on. Once more changes nothing. */
+void frontend_drain_door(struct frontend *frontend, uint16_t number, uint64_t window_ns, uint64_t limit_ns);
+/* What is still there, a log line for each of the first ones: for a limit that is about to cut them. */
+void frontend_tell_left(const struct frontend *frontend);
 bool frontend_is_empty(const struct frontend *frontend);
 void frontend_cut(struct frontend *frontend); /* the hard limit: what is still open is closed without a clean end */
 

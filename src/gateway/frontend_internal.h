@@ -11,6 +11,8 @@ bool frontend_is_full(const struct frontend *frontend);
 /* frontend.c: takes all who wait in the kernel's queues, as far as there is room. */
 void frontend_accept_all(struct frontend *frontend);
 void frontend_close_doors(struct frontend *frontend);
+/* One of them, when nobody waits in its queue for whom there is no room; `at_once`: whoever waits. False: not yet. */
+bool frontend_close_door(struct frontend *frontend, int number, bool at_once) MUST_USE;
 
 /* client.c */
 /* Takes the stream, behind the handshake if its listener has TLS. */
@@ -21,7 +23,7 @@ void client_cut(struct client *client, enum http_end why); /* with its exchanges
 void client_tell(struct client *client, enum http_end why);
 
 /* keep.c */
-void keep_init(struct frontend *frontend, const struct client_rules *rules);
+void keep_init(struct frontend *frontend, const struct server_options *server);
 void keep_free(struct frontend *frontend);
 void keep_notice_client(struct frontend *frontend);   /* one more is in the list */
 void keep_notice_pressure(struct frontend *frontend); /* descriptors may have become short: now, and not in a second */
@@ -31,9 +33,11 @@ unsigned keep_memory_permille(unsigned used_permille); /* memory in use, on the 
 uint64_t keep_idle_ns(uint64_t min_ns, uint64_t max_ns, unsigned permille);
 
 /* drain.c */
-void drain_init(struct frontend *frontend);
-void drain_free(struct frontend *frontend);
+bool drain_init(struct frontend *frontend, size_t doors) MUST_USE; /* false: no memory */
+void drain_free(struct frontend *frontend, size_t doors);
 void drain_welcome(struct frontend *frontend, struct client *client); /* one that comes during the drain */
 void drain_notice_end(struct frontend *frontend);                     /* a client has gone */
+/* Its window is over for who came by that listener: what lasts has no more time. */
+bool drain_is_past_window(const struct frontend *frontend, uint16_t door);
 
 #endif

@@ -137,34 +137,49 @@ static uint64_t own_age_ns(const struct client *client, uint64_t age_ns)
     return age_ns - age_ns / 10 + age_ns / 5 / 1024 * spread;
 }
 
+static const struct listener_options *listener_of(const struct client *client)
+{
+    return &generation_service(client->frontend->generation)->server.listeners[client->door];
+}
+
 static void audit(const struct client *client, const struct http_conn_facts *facts, uint64_t age_ns)
 {
     char text[ADDR_TEXT_BYTES];
 
     LOG(LOG_INFO, "AUDIT",
-        "client connection cut at max_connection_age_hard: peer %.*s, age %llu s, requests %u, in use: %s",
-        STR_ARG(addr_format(client->peer, text)), (unsigned long long)(age_ns / 1000000000u), facts->messages,
-        client_is_busy(client) ? "yes" : "no");
+        "client connection cut at max_connection_age_hard: listener %.*s, peer %.*s, age %llu s, requests %u, in use: "
+        "%s",
+        STR_ARG(listener_of(client)->listen), STR_ARG(addr_format(client->peer, text)),
+        (unsigned long long)(age_ns / 1000000000u), facts->messages, client_is_busy(client) ? "yes" : "no");
 }
 
-/* False: it is not old yet, and those who came later are not either. */
+/* Who is to be cut is told before. */
+static uint64_t age_to_tell_ns(uint64_t age_ns, uint64_t age_hard_ns)
+{
+    uint64_t told_ns = age_hard_ns / 10 * 8;
+
+    return age_hard_ns > 0 && (age_ns == 0 || age_ns > told_ns) ? told_ns : age_ns;
+}
+
+/* False: it is so young that nothing happens yet at any listener, and those who came later are younger. */
 static bool check_age(struct frontend *frontend, struct client *client)
 {
     const struct keeper *keeper = &frontend->keeper;
+    uint64_t age_hard_ns = service_positive(listener_of(client)->max_age_hard_ns);
+    uint64_t told_ns = age_to_tell_ns(keeper->age_ns, age_hard_ns);
     struct http_conn_facts facts;
     uint64_t age_ns;
 
     http_facts(client->conn, &facts);
     age_ns = loop_now_ns(frontend->loop) - facts.opened_ns;
-    if (keeper->age_hard_ns > 0 && age_ns >= keeper->age_hard_ns) {
+    if (age_ns < keeper->age_first_ns)
+        return false;
+    if (age_hard_ns > 0 && age_ns >= age_hard_ns) {
         audit(client, &facts, age_ns);
         client_cut(client, HTTP_END_AGE_HARD);
-        return true;
-    }
-    if (keeper->age_ns == 0 || age_ns < keeper->age_ns - keeper->age_ns / 10)
-        return false;
-    if (age_ns >= own_age_ns(client, keeper->age_ns))
+    } else if (told_ns > 0 && age_ns >= own_age_ns(client, told_ns)) {
         client_tell(client, HTTP_END_AGE);
+    }
     return true;
 }
 
@@ -172,14 +187,27 @@ static void check_ages(struct frontend *frontend)
 {
     struct list_node *next;
 
-    if (frontend->keeper.age_ns == 0 && frontend->keeper.age_hard_ns == 0)
+    if (frontend->keeper.age_first_ns == 0)
         return;
     for (struct list_node *node = list_first(&frontend->clients); node; node = next) {
         next = list_next(&frontend->clients, node);
-        /* A drain brings them out of their order. */
-        if (!check_age(frontend, container_of(node, struct client, node)) && !frontend->draining)
+        if (!check_age(frontend, container_of(node, struct client, node)))
             return;
     }
+}
+
+/* The age before which nothing happens at any listener; 0: nothing ever does. Jitter takes a tenth at most. */
+static uint64_t first_age_ns(const struct server_options *server, uint64_t age_ns)
+{
+    uint64_t first_ns = 0;
+
+    for (size_t i = 0; i < server->listener_count; i++) {
+        uint64_t told_ns = age_to_tell_ns(age_ns, service_positive(server->listeners[i].max_age_hard_ns));
+
+        if (told_ns > 0 && (first_ns == 0 || told_ns - told_ns / 10 < first_ns))
+            first_ns = told_ns - told_ns / 10;
+    }
+    return first_ns;
 }
 
 static void run_keeper(struct task *task)
@@ -217,8 +245,9 @@ void keep_notice_idle_close(struct frontend *frontend, uint64_t late_ns)
     set_grace(frontend);
 }
 
-void keep_init(struct frontend *frontend, const struct client_rules *rules)
+void keep_init(struct frontend *frontend, const struct server_options *server)
 {
+    const struct client_rules *rules = &server->clients;
     struct keeper *keeper = &frontend->keeper;
 
     keeper->task.run = run_keeper;
@@ -227,12 +256,9 @@ void keep_init(struct frontend *frontend, const struct client_rules *rules)
     keeper->idle_min_ns = service_positive(rules->idle_min_ns);
     keeper->idle_max_ns = service_positive(rules->idle_max_ns);
     keeper->age_ns = service_positive(rules->max_age_ns);
-    keeper->age_hard_ns = service_positive(rules->max_age_hard_ns);
+    keeper->age_first_ns = first_age_ns(server, keeper->age_ns);
     if (frontend->conn_options.keep_alive_header)
         set_grace(frontend);
-    /* Who is to be cut is told before. */
-    if (keeper->age_hard_ns > 0 && (keeper->age_ns == 0 || keeper->age_ns > keeper->age_hard_ns / 10 * 8))
-        keeper->age_ns = keeper->age_hard_ns / 10 * 8;
 }
 
 void keep_free(struct frontend *frontend)

@@ -15,7 +15,7 @@ struct answer_input reply_input(struct exchange *x)
         .request = x->request,
         .wall_ns = loop_wall_ns(loop),
         .uptime_ns = loop_now_ns(loop) - x->client->frontend->started_ns,
-        .draining = x->client->frontend->draining,
+        .draining = x->client->frontend->drain.begun,
         .call = x->call.host ? &x->call.head : NULL,
         .host = x->call.host,
     };

@@ -149,7 +149,8 @@ enum proxy_rule { PROXY_OFF, PROXY_ACCEPT, PROXY_REQUIRE };
 /* holdfast/server. Durations in nanoseconds. */
 struct listener_options {
     enum proxy_rule proxy_protocol;
-    bool proxy_given;
+    bool proxy_given, age_hard_given;
+    int64_t max_age_hard_ns;              /* 0: none. The service's where it has none of its own */
     bool no_h2;                           /* "protocols" leaves it out */
     struct str listen;                    /* "IP:PORT", "unix:PATH" */
     const struct tls_server_options *tls; /* NULL: plain. The service's where a TCP listener has none of its own */
@@ -167,8 +168,8 @@ struct client_rules {
     int64_t streams_per_address; /* that last, as in struct stream_options; 0: no limit */
     int64_t max_per_address, ipv4_prefix_bits, ipv6_prefix_bits; /* an address stands for its network of so many bits */
     enum refusal refusal;
-    int64_t fields_max;
     int64_t refuse_handshakes; /* TLS handshakes a second for REFUSE_BY_503, over all workers */
+    int64_t fields_max;
     bool forwarded_from_anybody;    /* without trusted_proxies everybody may say whose request it is, as in KrakenD */
     enum proxy_rule proxy_protocol; /* where a listener says nothing else */
     struct str_list proxy_networks;

@@ -89,6 +89,7 @@ static void settle_listener(struct service *service, const struct node *root, st
         return;
     server->listener_count = 1;
     server->listeners->proxy_protocol = server->clients.proxy_protocol;
+    server->listeners->max_age_hard_ns = server->clients.max_age_hard_ns;
     server->listeners->listen = arena_format(arena, brackets ? "[%.*s]:%lld" : "%.*s:%lld", STR_ARG(service->listen_ip),
                                              (long long)service->port);
 }

@@ -47,7 +47,8 @@ static void fix_profile(struct fixing *fixing)
 
 static bool is_inherited(struct str name)
 {
-    static const char *const names[] = {"timeout", "cache_ttl", "output_encoding", "host", "method"};
+    static const char *const names[] = {"timeout", "cache_ttl",      "output_encoding",        "host",
+                                        "method",  "proxy_protocol", "max_connection_age_hard"};
 
     for (size_t i = 0; i < COUNT_OF(names); i++)
         if (str_eq(name, str_from(names[i])))

@@ -57,6 +57,9 @@ static const struct option listener_rows[] = {
     OPTION_STRINGS(struct listener_block, "protocols", protocols, .help = "What TLS offers: http/1.1, which is always there, and h2; both when absent."),
     OPTION_ENUM(struct listener_block, "proxy_protocol", options.proxy_protocol, .names = proxy_names, .preset_text = "off",
                 OPTION_SEEN(struct listener_block, options.proxy_given), .help = "off, accept, require; that of the block when absent."),
+    OPTION_DURATION(struct listener_block, "max_connection_age_hard", options.max_age_hard_ns, .max = INT64_MAX,
+                    OPTION_SEEN(struct listener_block, options.age_hard_given),
+                    .help = "Age at which its connections are cut, with an audit line; 0: none; that of the block when absent."),
 };
 
 static const struct schema listener_schema = {
@@ -112,11 +115,11 @@ static const struct option server_rows[] = {
                     OPTION_SEEN(struct server_block, age_given), .help = "Age at which an answer says Connection: close, with 10 % jitter; 0: none."),
     OPTION_DURATION(struct server_block, "max_connection_age_hard", CLIENTS(max_age_hard_ns), .max = INT64_MAX,
                     .help = "Age at which a client connection is cut, with an audit line; 0: none."),
+    OPTION_INT(struct server_block, "min_header_rate", CLIENTS(head_rate_min), .preset = 240, .max = UINT32_MAX,
+               OPTION_SEEN(struct server_block, head_rate_given), .help = "Bytes per second that a request's head must come to behind its first 5 s; 0: any."),
     OPTION_INT(struct server_block, "min_body_rate", CLIENTS(body_rate_min), .preset = 240, .max = UINT32_MAX,
                OPTION_SEEN(struct server_block, body_rate_given), .help = "Bytes per second that a request's body must come to; 0: any."),
     OPTION_DURATION(struct server_block, "send_gap_timeout", CLIENTS(send_gap_ns), .preset = SECONDS(30), .max = INT64_MAX,
-    OPTION_INT(struct server_block, "min_header_rate", CLIENTS(head_rate_min), .preset = 240, .max = UINT32_MAX,
-               OPTION_SEEN(struct server_block, head_rate_given), .help = "Bytes per second that a request's head must come to behind its first 5 s; 0: any."),
                     OPTION_SEEN(struct server_block, send_gap_given), .help = "Longest time in which a client takes nothing of a waiting answer; 0: no limit."),
     OPTION_INT(struct server_block, "min_send_rate", CLIENTS(send_rate_min), .preset = 240, .max = UINT32_MAX,
                OPTION_SEEN(struct server_block, send_rate_given), .help = "Bytes per second that a client must take of one; 0: any."),
@@ -145,11 +148,11 @@ static const struct option server_rows[] = {
                .help = "Bits of an IPv6 address that count as one client."),
     OPTION_ENUM(struct server_block, "refuse_with", CLIENTS(refusal), .names = refusal_names, .preset_text = "reset",
                 .help = "What a connection over that limit gets: reset, 503."),
+    OPTION_INT(struct server_block, "refuse_handshakes", CLIENTS(refuse_handshakes), .preset = 10, .max = 10000,
+               .help = "TLS handshakes a second that are done only to say 503; beyond that, a reset. 0: none."),
     OPTION_BOOL(struct server_block, "forwarded_from_anybody", CLIENTS(forwarded_from_anybody), .preset = 1,
                 .help = "Without trusted_proxies, believe X-Forwarded-For of everybody, as KrakenD does."),
     OPTION_ENUM(struct server_block, "proxy_protocol", CLIENTS(proxy_protocol), .names = proxy_names, .preset_text = "off",
-    OPTION_INT(struct server_block, "refuse_handshakes", CLIENTS(refuse_handshakes), .preset = 10, .max = 10000,
-               .help = "TLS handshakes a second that are done only to say 503; beyond that, a reset. 0: none."),
                 .help = "off, accept, require: PROXY headers on all listeners that say nothing else."),
     OPTION_STRINGS(struct server_block, "proxy_protocol_from", CLIENTS(proxy_networks), .help = "Networks that send them."),
 };
@@ -262,6 +265,8 @@ static void take_listeners(struct server_options *server, const struct list_of *
         server->listeners[i] = blocks[i].options;
         if (!blocks[i].options.proxy_given)
             server->listeners[i].proxy_protocol = server->clients.proxy_protocol;
+        if (!blocks[i].options.age_hard_given)
+            server->listeners[i].max_age_hard_ns = server->clients.max_age_hard_ns;
         server->listeners[i].tls = blocks[i].tls.given ? &blocks[i].tls : NULL;
         server->listener_count++;
         if (blocks[i].options.listen.len > 0)
@@ -290,6 +295,8 @@ static void forget_limits(struct server_block *server)
 {
     struct client_rules *clients = &server->options.clients;
 
+    if (!server->head_rate_given)
+        clients->head_rate_min = 0;
     if (!server->body_gap_given)
         server->options.body_gap_timeout_ns = 0;
     if (!server->body_rate_given)
@@ -297,8 +304,6 @@ static void forget_limits(struct server_block *server)
     if (!server->send_gap_given)
         clients->send_gap_ns = 0;
     if (!server->send_rate_given)
-    if (!server->head_rate_given)
-        clients->head_rate_min = 0;
         clients->send_rate_min = 0;
     if (!server->age_given)
         clients->max_age_ns = 0;

@@ -70,7 +70,7 @@ static bool send_to(struct frontend *other, struct passed *passed)
 /* Who is full gives whatever another one has room for. */
 static struct frontend *taker(const struct frontend *frontend)
 {
-    struct frontend *other = frontend->draining ? NULL : emptiest(frontend);
+    struct frontend *other = frontend->drain.begun ? NULL : emptiest(frontend);
     bool gives;
 
     if (!other)

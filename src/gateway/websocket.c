@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "gateway/exchange_internal.h"
+#include "gateway/frontend_internal.h"
 #include "gateway/lasting.h"
 #include "gateway/websocket_internal.h"
 #include "http/ws/upgrade.h"
@@ -148,7 +149,7 @@ static struct websocket *websocket_new(struct exchange *x, const struct takeover
     websocket->began_ns = websocket->moved_ns = loop_now_ns(exchange_loop(x));
     begin_side(websocket, WEBSOCKET_CLIENT, x->stream, agreement);
     begin_side(websocket, WEBSOCKET_HOST, takeover->stream, agreement);
-    websocket->leaving = x->client->frontend->draining && !x->client->frontend->drain.windowed;
+    websocket->leaving = drain_is_past_window(x->client->frontend, x->client->door);
     return websocket;
 }
 

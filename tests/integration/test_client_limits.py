@@ -283,5 +283,17 @@ def test_the_hard_age_has_an_audit_line(make):
     running = make.gateway(proxy(make.origin(), {"max_connection_age_hard": "1s"}))
     client = make.client(running)
     assert client.get().status == 200
-    running.wait_output(r"AUDIT.*max_connection_age_hard: peer 127\.0\.0\.1:\d+, age \d+ s, requests 1", 8)
+    running.wait_output(
+        r"AUDIT.*max_connection_age_hard: listener 127\.0\.0\.1:0, peer 127\.0\.0\.1:\d+, age \d+ s, requests 1", 8)
     assert client.ended()
+
+
+def test_the_hard_age_is_that_of_the_listener(make):
+    """139: compliance is asked of one way in, not of all."""
+    listeners = [{"listen": "127.0.0.1:0"}, {"listen": "127.0.0.2:0", "max_connection_age_hard": "1s"}]
+    running = make.gateway(proxy(make.origin(), {"listeners": listeners}))
+    free, limited = [make.client(address) for address in running.addresses[:2]]
+    assert free.get().status == limited.get().status == 200
+    running.wait_output(r"AUDIT.*max_connection_age_hard: listener 127\.0\.0\.2:0, peer", 8)
+    assert limited.ended()
+    assert free.get().status == 200

@@ -4,16 +4,11 @@ import collections
 
 import h2.events
 import pytest
-from certificates import Authority
+from admin import metrics
 from h2client import Client as Client2
 from rawhttp import Cut
-from tls_front import TlsClient, connect, context_of, handshakes, metrics, secured, tls_block
+from tls_front import TlsClient, connect, context_of, handshakes, secured, tls_block
 from waiting import Stopwatch, eventually
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("certificates"))
 
 
 def secured_crowd(make, authority, limit, **server):

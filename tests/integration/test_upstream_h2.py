@@ -325,6 +325,15 @@ def test_160_connections_that_name_a_client_are_its_own(make, tmp_path):
     assert stage.pool()["shared"] == 0
 
 
+def test_173_pipelined_answers_come_in_the_order_of_their_requests(make, node):
+    """Over HTTP/2 the host may answer in any order; the client's HTTP/1 connection has one."""
+    stage = Stage(make, node())
+    paths = ["/hold?ms=500", "/bytes?n=3", "/"]
+    with Client(stage.gateway.address) as client:
+        client.send("".join(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n" for path in paths))
+        assert [client.read_response().body for _ in paths] == [b"held", b"xxx", b"OK"]
+
+
 def test_what_switches_protocols_does_so_in_http_1(make):
     origin = make.origin(echoes)
     way = forward_all(origin)

@@ -129,6 +129,12 @@ void gateway_drain(struct gateway_stage *stage, uint64_t window_ns)
         frontend_drain(stage->workers[i].frontend, window_ns, &stage->workers[i].drained);
 }
 
+void gateway_drain_listener(struct gateway_stage *stage, uint64_t window_ns, uint64_t limit_ns)
+{
+    for (unsigned i = 0; i < stage->worker_count; i++)
+        frontend_drain_door(stage->workers[i].frontend, 0, window_ns, limit_ns);
+}
+
 bool gateway_is_empty(const struct gateway_stage *stage)
 {
     for (unsigned i = 0; i < stage->worker_count; i++)

@@ -32,6 +32,8 @@ void gateway_open(struct gateway_stage *stage, struct sim *sim, const char *conf
 
 /* Starts the drain of all workers. */
 void gateway_drain(struct gateway_stage *stage, uint64_t window_ns);
+/* The same for the listener, which is closed at once; who is left after limit_ns is cut. */
+void gateway_drain_listener(struct gateway_stage *stage, uint64_t window_ns, uint64_t limit_ns);
 bool gateway_is_empty(const struct gateway_stage *stage); /* no client connection is left */
 
 /* Frees everything; what is left over (blocks, pages, descriptors, lent connections) fails the run. */

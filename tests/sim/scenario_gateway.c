@@ -276,3 +276,23 @@ SCENARIO(gateway_drains)
         sim_fail(sim, "the drain does not end: %s", sim_verdict(sim));
     play_close(&play);
 }
+
+/* A listener is taken away in the middle, and the gateway stays: at the limit nobody is left who came by it. */
+SCENARIO(gateway_listener_goes)
+{
+    struct sim_origin_options origin = {.port = 80, .think_max_ns = 20 * SIM_MS};
+    struct sim_client_options client = some_client(sim);
+    uint64_t limit_ns = sim_between(sim, SIM_SECOND, 4 * SIM_SECOND);
+    struct play play;
+
+    ruffle(sim);
+    client.lenient = true;
+    client.requests = 100000;
+    play_open(&play, sim, &origin, some_transport(sim));
+    add_clients(&play, &client);
+    (void)sim_run(sim, all_done, &play, sim_between(sim, 0, 300 * SIM_MS));
+    gateway_drain_listener(&play.gateway, sim_between(sim, 0, 2 * SIM_SECOND), limit_ns);
+    if (!sim_run(sim, gateway_has_no_clients, &play, limit_ns + 20 * SIM_SECOND))
+        sim_fail(sim, "connections of a listener that is gone are left: %s", sim_verdict(sim));
+    play_close(&play);
+}

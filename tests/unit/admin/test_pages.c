@@ -95,7 +95,7 @@ TEST(a_command_changes_something_only_when_it_is_one)
     view_stage_open(&stage);
     stage.view.drain = &drain;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        struct http_head request = {.method = str_from(cases[i].method), .path = STR("/v1/drain?x")};
+        struct http_head request = {.method = str_from(cases[i].method), .path = STR("/v1/drain")};
         struct page page;
 
         test_case_is("%s %s %d", cases[i].method, cases[i].origin ? cases[i].origin : "-", cases[i].draining);
@@ -110,6 +110,77 @@ TEST(a_command_changes_something_only_when_it_is_one)
         if (page.status / 100 == 2)
             CHECK_TEXT(page.body, "{\"draining\":true}\n");
     }
+    view_stage_close(&stage);
+}
+
+static const char two_listeners[] =
+    "{\"version\": 3, \"extra_config\": {\"holdfast/server\": {\"listeners\": [{\"listen\": \"127.0.0.1:0\"},"
+    "{\"listen\": \"unix:/run/a.sock\"}, {\"listen\": \"127.0.0.1:0\"}]}},"
+    "\"endpoints\": [{\"endpoint\": \"/x\", \"extra_config\": {\"holdfast/answer\": {\"body\": \"x\"}}}]}";
+
+/* One listener is drained when it is clear which one, and nothing is when it is not clear what is asked for. */
+TEST(a_drain_of_a_listener_names_it)
+{
+    static const struct {
+        const char *path;
+        uint16_t status;
+        int drains; /* number of the listener; -1: none */
+    } cases[] = {
+        {"/v1/drain?listener=127.0.0.1:8001", 202, 0},
+        {"/v1/drain?listener=127.0.0.1:8003", 202, 2},
+        {"/v1/drain?listener=127.0.0.1%3A8003", 202, 2},
+        {"/v1/drain?listener=unix:/run/a.sock", 202, 1},
+        {"/v1/drain?listener=127.0.0.1:0", 409, -1},
+        {"/v1/drain?listener=127.0.0.1:8004", 404, -1},
+        {"/v1/drain?listener=", 400, -1},
+        {"/v1/drain?listener", 400, -1},
+        {"/v1/drain?listener=%2", 400, -1},
+        {"/v1/drain?listner=127.0.0.1:8001", 400, -1},
+        {"/v1/drain?x", 400, -1},
+    };
+    struct task task = {0};
+    struct view_stage stage;
+    struct page page;
+
+    view_stage_open_with(&stage, two_listeners);
+    stage.view.drain = stage.view.drain_listeners = &task;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        test_case_is("%s", cases[i].path);
+        page = view_stage_page(&stage, "POST", cases[i].path);
+        CHECK_EQ(page.status, cases[i].status);
+        CHECK(!page.drains);
+        CHECK_INT(page.drains_listener, cases[i].drains >= 0);
+        if (page.drains_listener)
+            CHECK_EQ(page.listener, cases[i].drains);
+    }
+    test_case_is("again");
+    stage.listeners[1].state = LISTENER_DRAINING;
+    page = view_stage_page(&stage, "POST", "/v1/drain?listener=unix:/run/a.sock");
+    CHECK_EQ(page.status, 200);
+    CHECK(!page.drains_listener);
+    test_case_is("readiness is of the whole");
+    CHECK_EQ(view_stage_page(&stage, "GET", "/readyz").status, 200);
+    view_stage_close(&stage);
+}
+
+TEST(the_status_tells_of_each_listener)
+{
+    struct view_stage stage;
+    struct page page;
+
+    view_stage_open_with(&stage, two_listeners);
+    stage.workers[0].open_by[2] = 3;
+    stage.workers[2].open_by[2] = 4;
+    stage.listeners[2].state = LISTENER_DRAINING;
+    page = view_stage_page(&stage, "GET", "/v1/status");
+    CHECK_STR(json_raw(json_member(json_root(parse(page.body)), STR("listeners"))),
+              STR("[{\"listen\":\"127.0.0.1:0\",\"address\":\"127.0.0.1:8001\",\"connections\":0,\"draining\":false},"
+                  "{\"listen\":\"unix:/run/a.sock\",\"address\":\"127.0.0.1:8002\",\"connections\":0,"
+                  "\"draining\":false},"
+                  "{\"listen\":\"127.0.0.1:0\",\"address\":\"127.0.0.1:8003\",\"connections\":7,\"draining\":true}]"));
+    page = view_stage_page(&stage, "GET", "/metrics");
+    CHECK(str_find(page.body, STR("\nholdfast_listener_connections{listener=\"127.0.0.1:0\"} 7\n")) < page.body.len);
+    CHECK(str_find(page.body, STR("\nholdfast_listener_draining{listener=\"127.0.0.1:0\"} 1\n")) < page.body.len);
     view_stage_close(&stage);
 }
 

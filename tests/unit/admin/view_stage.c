@@ -12,6 +12,18 @@ static const char two_endpoints[] =
     "{\"endpoint\": \"/all/*\", \"method\": \"*\", \"output_encoding\": \"no-op\","
     " \"backend\": [{\"host\": [\"http://b.test\"], \"url_pattern\": \"/*\"}]}]}";
 
+/* As they would have been taken. */
+static void make_listeners(struct view_stage *stage)
+{
+    const struct server_options *server = &generation_service(stage->generation)->server;
+
+    stage->listeners = calloc(server->listener_count, sizeof(*stage->listeners));
+    CHECK(stage->listeners != NULL);
+    for (size_t i = 0; i < server->listener_count; i++)
+        stage->listeners[i].addr =
+            (struct addr){.family = ADDR_IPV4, .port = (uint16_t)(8001 + i), .ip = {127, 0, 0, 1}};
+}
+
 static void build_generation(struct view_stage *stage, const char *config)
 {
     struct arena *arena = arena_new(NULL, SIZE_MAX);
@@ -42,14 +54,19 @@ void view_stage_open_with(struct view_stage *stage, const char *config)
         stage->workers[i].closes_by =
             calloc(generation_service(stage->generation)->server.listener_count, sizeof(*stage->workers[i].closes_by));
         CHECK(stage->workers[i].closes_by != NULL);
+        stage->workers[i].open_by =
+            calloc(generation_service(stage->generation)->server.listener_count, sizeof(*stage->workers[i].open_by));
+        CHECK(stage->workers[i].open_by != NULL);
         stage->frontends[i] = &stage->workers[i];
     }
+    make_listeners(stage);
     stage->view = (struct admin_view){
         .hosts = stage->hosts,
         .generation = stage->generation,
         .frontends = stage->frontends,
         .workers = STAGE_WORKERS,
         .draining = &stage->draining,
+        .listeners = stage->listeners,
     };
 }
 
@@ -65,7 +82,9 @@ void view_stage_close(struct view_stage *stage)
             free(stage->workers[i].requests_by_status[k]);
         free(stage->workers[i].requests_by_status);
         free(stage->workers[i].closes_by);
+        free(stage->workers[i].open_by);
     }
+    free(stage->listeners);
     generation_release(stage->generation);
     hosts_free(stage->hosts);
 }

@@ -16,6 +16,7 @@ struct view_stage {
     struct frontend workers[STAGE_WORKERS];
     const struct frontend *frontends[STAGE_WORKERS];
     bool draining;
+    struct admin_listener *listeners; /* of the generation's, each at a port of its own from 8001 on */
     struct admin_view view;
 };
 

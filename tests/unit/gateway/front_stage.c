@@ -77,13 +77,19 @@ void front_close(struct front_stage *stage)
     close(stage->write_fd);
 }
 
-struct addr front_listen(struct front_stage *stage, uint16_t port)
+struct addr front_listen_as(struct front_stage *stage, uint16_t port, uint16_t number)
 {
     struct addr addr = sim_addr(stage->sim, "gateway", port);
+    struct door_options door = {.number = number};
     struct error err;
 
-    CHECK(frontend_listen(stage->frontend, &addr, &(struct listen_options){.backlog = 64}, NULL, &err));
+    CHECK(frontend_listen(stage->frontend, &addr, &(struct listen_options){.backlog = 64}, &door, &err));
     return addr;
+}
+
+struct addr front_listen(struct front_stage *stage, uint16_t port)
+{
+    return front_listen_as(stage, port, 0);
 }
 
 void front_run(struct front_stage *stage, uint64_t duration_ns)
@@ -119,6 +125,21 @@ void caller_open(struct caller *caller, struct front_stage *stage, struct addr a
     CHECK(caller->stream != NULL);
     front_run(stage, SIM_MS);
     CHECK_EQ(tcp_stream_connected(caller->stream, &err), IO_OK);
+}
+
+bool front_refuses(struct front_stage *stage, struct addr addr)
+{
+    static const struct socket_options plain = {.no_delay = true};
+    struct caller caller = {.loop = stage->caller_loop, .task.run = run_nothing};
+    struct error err;
+    bool refused;
+
+    caller.stream = tcp_stream_connect(stage->caller_loop, &addr, &plain, &caller.task, &err);
+    CHECK(caller.stream != NULL);
+    front_run(stage, SIM_MS);
+    refused = tcp_stream_connected(caller.stream, &err) == IO_FAIL;
+    caller_close(&caller);
+    return refused;
 }
 
 void caller_say(struct caller *caller, const char *text)

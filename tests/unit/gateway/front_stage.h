@@ -28,8 +28,9 @@ struct front_settings {
 void front_open(struct front_stage *stage, const struct front_settings *settings);
 void front_close(struct front_stage *stage);
 
-/* A listener; its address. */
+/* A listener; its address. Its number in the configuration is 0, or `number`. */
 struct addr front_listen(struct front_stage *stage, uint16_t port);
+struct addr front_listen_as(struct front_stage *stage, uint16_t port, uint16_t number);
 
 /* Lets both sides run for so long. */
 void front_run(struct front_stage *stage, uint64_t duration_ns);
@@ -47,6 +48,7 @@ struct caller {
 };
 
 void caller_open(struct caller *caller, struct front_stage *stage, struct addr addr);
+bool front_refuses(struct front_stage *stage, struct addr addr); /* nobody listens there */
 void caller_say(struct caller *caller, const char *text);
 bool caller_has_heard(struct caller *caller, const char *text);
 bool caller_is_left(struct caller *caller); /* reads all there is: does FIN stand behind it? */

@@ -105,3 +105,139 @@ TEST(without_a_window_idle_ones_close_at_once)
     task_forget(stage.loop, &ended.task);
     front_close(&stage);
 }
+
+static const char two_listeners[] = "\"listeners\": [{\"listen\": \"127.0.0.1:80\"}, {\"listen\": \"127.0.0.1:81\"}]";
+
+TEST(one_listener_ends_while_the_other_goes_on)
+{
+    enum { CALLERS = 30 };
+    struct caller going[CALLERS], staying[CALLERS];
+    struct front_stage stage;
+    struct addr gone, other;
+
+    front_open(&stage, &(struct front_settings){.server = two_listeners});
+    gone = front_listen_as(&stage, 80, 0);
+    other = front_listen_as(&stage, 81, 1);
+    for (int i = 0; i < CALLERS; i++) {
+        caller_open(&going[i], &stage, gone);
+        caller_open(&staying[i], &stage, other);
+    }
+    CHECK_EQ(stage.frontend->open_by[0], CALLERS);
+    frontend_drain_door(stage.frontend, 0, 8 * SIM_SECOND, 20 * SIM_SECOND);
+    front_run(&stage, 3 * SIM_SECOND);
+    CHECK(front_refuses(&stage, gone));
+    CHECK(stage.frontend->counts.told + 3 >= CALLERS / 2 && stage.frontend->counts.told <= CALLERS / 2 + 3);
+    front_run(&stage, 3100 * SIM_MS);
+    CHECK_EQ(stage.frontend->counts.told, CALLERS);
+    for (int i = 0; i < CALLERS; i++) {
+        say(&going[i], &stage);
+        CHECK(caller_has_heard(&going[i], "HTTP/1.1 200 ")); /* readiness is of the whole */
+        CHECK(caller_has_heard(&going[i], "Connection: close\r\n"));
+        caller_close(&going[i]);
+        say(&staying[i], &stage);
+        CHECK(caller_has_heard(&staying[i], "HTTP/1.1 200 "));
+        CHECK(!caller_has_heard(&staying[i], "Connection: close\r\n"));
+    }
+    front_run(&stage, SIM_SECOND);
+    CHECK_EQ(stage.frontend->open_by[0], 0);
+    CHECK_EQ(stage.frontend->open_by[1], CALLERS);
+    CHECK_EQ(stage.frontend->closes_by[0][HTTP_END_DRAIN], CALLERS);
+    front_run(&stage, 20 * SIM_SECOND); /* beyond its limit */
+    for (int i = 0; i < CALLERS; i++) {
+        say(&staying[i], &stage);
+        CHECK(caller_has_heard(&staying[i], "HTTP/1.1 200 "));
+        caller_close(&staying[i]);
+    }
+    front_close(&stage);
+}
+
+TEST(a_listener_that_goes_cuts_who_is_busy_at_its_limit)
+{
+    static const char part[] = "GET /__health HTTP/1.1\r\nHo";
+    struct caller going, staying, idle;
+    struct front_stage stage;
+    struct addr gone, other;
+
+    front_open(&stage,
+               &(struct front_settings){.root = "\"read_header_timeout\": \"100s\", ",
+                                        .server = "\"min_header_rate\": 0, \"listeners\": ["
+                                                  "{\"listen\": \"127.0.0.1:80\"}, {\"listen\": \"127.0.0.1:81\"}]"});
+    gone = front_listen_as(&stage, 80, 0);
+    other = front_listen_as(&stage, 81, 1);
+    caller_open(&going, &stage, gone);
+    caller_open(&idle, &stage, gone);
+    caller_open(&staying, &stage, other);
+    say(&idle, &stage);
+    caller_say(&going, part);
+    caller_say(&staying, part);
+    front_run(&stage, SIM_MS);
+    frontend_drain_door(stage.frontend, 0, 2 * SIM_SECOND, 5 * SIM_SECOND);
+    frontend_drain_door(stage.frontend, 0, 9 * SIM_SECOND, 9 * SIM_SECOND); /* once more changes nothing */
+    front_run(&stage, 3 * SIM_SECOND);
+    CHECK(caller_is_left(&idle)); /* with the window */
+    CHECK_EQ(stage.frontend->open_by[0], 1);
+    caller_close(&idle);
+    front_run(&stage, 1900 * SIM_MS);
+    CHECK_EQ(stage.frontend->open_by[0], 1);
+    front_run(&stage, 200 * SIM_MS);
+    CHECK_EQ(stage.frontend->open_by[0], 0);
+    CHECK_EQ(stage.frontend->closes_by[0][HTTP_END_CUT], 1);
+    CHECK_EQ(stage.frontend->open_by[1], 1);
+    caller_close(&going);
+    caller_close(&staying);
+    front_close(&stage);
+}
+
+TEST(who_waits_in_the_queue_of_a_listener_that_goes_is_served)
+{
+    struct caller first, second;
+    struct front_stage stage;
+    struct addr addr;
+
+    front_open(&stage, &(struct front_settings){.server = "\"max_connections\": 1"});
+    addr = front_listen(&stage, 80);
+    caller_open(&first, &stage, addr);
+    say(&first, &stage);
+    caller_open(&second, &stage, addr); /* connected, not accepted */
+    caller_say(&second, get);
+    front_run(&stage, SIM_MS);
+    frontend_drain_door(stage.frontend, 0, 4 * SIM_SECOND, 9 * SIM_SECOND);
+    front_run(&stage, SIM_SECOND);
+    CHECK(!caller_has_heard(&second, "HTTP/1.1"));
+    caller_close(&first);
+    front_run(&stage, SIM_SECOND);
+    CHECK(caller_has_heard(&second, "Connection: close\r\n"));
+    caller_close(&second);
+    front_run(&stage, SIM_SECOND);
+    CHECK(front_refuses(&stage, addr));
+    front_close(&stage);
+}
+
+TEST(a_drain_of_all_ends_behind_that_of_a_listener)
+{
+    struct ended ended = {.task.run = run_ended};
+    struct caller going, staying;
+    struct front_stage stage;
+    struct addr gone, other;
+
+    front_open(&stage, &(struct front_settings){.server = two_listeners});
+    gone = front_listen_as(&stage, 80, 0);
+    other = front_listen_as(&stage, 81, 1);
+    caller_open(&going, &stage, gone);
+    caller_open(&staying, &stage, other);
+    frontend_drain_door(stage.frontend, 0, 8 * SIM_SECOND, 0);
+    front_run(&stage, SIM_SECOND);
+    frontend_drain(stage.frontend, 4 * SIM_SECOND, &ended.task);
+    front_run(&stage, 3500 * SIM_MS);
+    CHECK_EQ(stage.frontend->counts.told, 2); /* each once */
+    say(&going, &stage);
+    say(&staying, &stage);
+    CHECK(caller_has_heard(&going, "HTTP/1.1 503 ") && caller_has_heard(&going, "Connection: close\r\n"));
+    CHECK(caller_has_heard(&staying, "Connection: close\r\n"));
+    caller_close(&going);
+    caller_close(&staying);
+    front_run(&stage, SIM_SECOND);
+    CHECK(ended.runs > 0);
+    task_forget(stage.loop, &ended.task);
+    front_close(&stage);
+}

@@ -234,6 +234,42 @@ TEST(the_hard_age_cuts_whatever_happens)
     front_close(&stage);
 }
 
+/* A limit that rules ask for is one of the listener that they are about; the others have that of the block, or none. */
+TEST(the_hard_age_is_that_of_the_listener)
+{
+    static const char server[] =
+        "\"max_connection_age_hard\": \"30s\", \"max_connection_age\": \"0s\", \"listeners\": ["
+        "{\"listen\": \"127.0.0.1:80\"},"
+        "{\"listen\": \"127.0.0.1:81\", \"max_connection_age_hard\": \"10s\"},"
+        "{\"listen\": \"127.0.0.1:82\", \"max_connection_age_hard\": \"0s\"}]";
+    static const struct {
+        uint64_t after_s;
+        unsigned open[3];
+    } rows[] = {{9, {1, 1, 1}}, {12, {1, 0, 1}}, {29, {1, 0, 1}}, {32, {0, 0, 1}}, {60, {0, 0, 1}}};
+    struct front_stage stage;
+    struct caller callers[3];
+    uint64_t at_s = 0;
+
+    front_open(&stage, &(struct front_settings){.server = server, .root = "\"idle_timeout\": \"100s\", "});
+    for (uint16_t i = 0; i < 3; i++) {
+        caller_open(&callers[i], &stage, front_listen_as(&stage, (uint16_t)(80 + i), i));
+        ask(&callers[i], &stage);
+    }
+    for (size_t row = 0; row < COUNT_OF(rows); row++) {
+        front_run(&stage, (rows[row].after_s - at_s) * SIM_SECOND);
+        at_s = rows[row].after_s;
+        for (int i = 0; i < 3; i++) {
+            test_case_is("listener %d after %d s", i, (int)at_s);
+            CHECK_EQ(stage.frontend->open_by[i], rows[row].open[i]);
+        }
+    }
+    CHECK_EQ(stage.frontend->closes_by[0][HTTP_END_AGE_HARD], 1);
+    CHECK_EQ(stage.frontend->closes_by[1][HTTP_END_AGE_HARD], 1);
+    for (int i = 0; i < 3; i++)
+        caller_close(&callers[i]);
+    front_close(&stage);
+}
+
 TEST(each_close_is_counted_by_reason_requests_and_seconds)
 {
     struct front_stage stage;
