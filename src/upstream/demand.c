@@ -71,5 +71,5 @@ bool demand_is_exceeded(struct host *host, uint64_t now_ns)
     before = atomic_load_explicit(&demand->before, memory_order_relaxed);
     if (peak < before)
         peak = before;
-    return atomic_load_explicit(&host->open, memory_order_relaxed) > (peak * 6 + 4) / 5;
+    return atomic_load_explicit(&host->open, memory_order_relaxed) > (peak * 11 + 9) / 10;
 }

@@ -24,7 +24,9 @@ struct demand {
 /* A request found no idle connection at hand. */
 void demand_miss(struct host *host, uint64_t now_ns);
 
-/* Are more connections open than 1.2 times the peak, rounded up? */
+/* Are more connections open than 1.1 times the peak, rounded up? That leaves some way to the 1.2 times that are
+ * promised: a connection is given back a moment after its answer has reached the client, who may have asked again by
+ * then. */
 bool demand_is_exceeded(struct host *host, uint64_t now_ns);
 
 #endif
