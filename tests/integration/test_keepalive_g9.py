@@ -1,4 +1,4 @@
-"""test_keepalive_g9.py: many requests at few connections, items 165 to 168 of the keep-alive test matrix (G.9).
+"""test_keepalive_g9.py: many requests at few connections, items 165 to 168 and 173 of the keep-alive test matrix (G.9).
 
 Of the others 151 to 158 are in test_proxy_protocol.py, 159 in test_send_proxy_protocol.py, 162 in test_drain.py, 164 in
 test_http2.py, 171 in test_discovery.py, 172 in tests/sim/test_sim_dial.c (dial_races_addresses_as_rfc_8305_says). A dial that
@@ -14,6 +14,7 @@ import time
 import pytest
 from configs import proxy
 from crowd import in_threads
+from h2_servers import NodeH2
 from origin import reply
 from rawhttp import Client
 from test_upstream_tls import TlsOrigin, pool_of, secured, trust
@@ -159,3 +160,23 @@ def test_168_more_than_may_wait_are_told_so(make):
     gate.set()
     assert first.read_final().status == 200
     running.wait_output(r"\| 503 \|")
+
+
+@pytest.mark.skipif(NodeH2.missing is not None, reason=str(NodeH2.missing))
+def test_173_pipelined_requests_over_a_shared_connection_are_answered_in_order(make, tmp_path):
+    """The host answers in HTTP/2, where what is quick overtakes what is slow; several clients share its connection."""
+    sizes = [3000 - 100 * i for i in range(12)]
+    with NodeH2(tmp_path / "node") as upstream:
+        running = make.gateway(proxy(upstream, None, {"holdfast/upstream": {"protocol": "h2c"},
+                                                      "holdfast/admin": {"listen": "127.0.0.1:0"}}))
+        clients = [make.client(running) for _ in range(3)]
+        for number, client in enumerate(clients):
+            asked = [f"/hold?ms={300 - 100 * number}"] + [f"/bytes?n={size + number}" for size in sizes] + ["/hold?ms=50", "/bytes?n=7"]
+            client.send("".join(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n" for path in asked))
+        for number, client in enumerate(clients):
+            answers = [client.read_final().body for _ in range(len(sizes) + 3)]
+            assert answers[0] == answers[-2] == b"held"
+            assert [len(body) for body in answers[1:-2]] == [size + number for size in sizes]
+            assert answers[-1] == b"x" * 7
+        assert len(upstream.sessions()) == 1
+    assert pool_of(running)["shared"] > 0

@@ -391,7 +391,7 @@ TEST(h2_client_holds_little_of_an_upload_that_nobody_takes)
 }
 
 /* G.6 124: a reader who stands still holds its own window, not that of all. */
-TEST(h2_client_slow_readers_do_not_hold_up_the_others)
+TEST(h2_client_case_124_slow_readers_do_not_hold_up_the_others)
 {
     struct wire wire = wire_new();
     struct http_stream *slow[20];

@@ -4,7 +4,7 @@
 #include "http/h2/h2_internal.h"
 
 /* G.6 118: before its SETTINGS, a hundred; afterwards what it says, or our own cap. */
-TEST(h2_client_room_follows_the_settings)
+TEST(h2_client_case_118_room_follows_the_settings)
 {
     struct host_many many;
     struct h1_stage *stage = &many.stage;
@@ -38,7 +38,7 @@ TEST(h2_client_room_follows_the_settings)
 }
 
 /* G.6 116, 117: it shrinks to nothing: what is open goes on, what has not left may go elsewhere, the conn is alive. */
-TEST(h2_client_room_may_shrink_to_nothing)
+TEST(h2_client_case_116_117_room_may_shrink_to_nothing)
 {
     struct http_head head = stage_request("GET", "/x", 0);
     struct host_many many;
@@ -94,7 +94,7 @@ TEST(h2_client_owner_is_woken_when_room_comes_back)
 }
 
 /* G.6 112, 113: what is not above the number goes on; what is may be sent elsewhere, whatever its method. */
-TEST(h2_client_goaway_tells_which_streams_go_on)
+TEST(h2_client_case_112_113_goaway_tells_which_streams_go_on)
 {
     struct host_many many;
     struct h1_stage *stage = &many.stage;
@@ -161,7 +161,7 @@ TEST(h2_client_sends_nothing_behind_a_goaway_that_is_here)
 }
 
 /* G.6 114, 115, and any other code. */
-TEST(h2_client_refused_streams_may_go_elsewhere)
+TEST(h2_client_case_114_115_refused_streams_may_go_elsewhere)
 {
     struct host_many many;
     struct h1_stage *stage = &many.stage;
@@ -223,7 +223,7 @@ TEST(h2_client_keeps_what_came_before_a_reset)
 }
 
 /* G.6 119. */
-TEST(h2_client_idle_connections_answer_and_live)
+TEST(h2_client_case_119_idle_connections_answer_and_live)
 {
     struct wire wire = wire_new();
     struct h1_stage stage;
@@ -247,7 +247,7 @@ TEST(h2_client_idle_connections_answer_and_live)
 }
 
 /* G.6 120, 121. */
-TEST(h2_client_pings_when_told_to_and_tells_of_the_answer)
+TEST(h2_client_case_120_121_pings_when_told_to_and_tells_of_the_answer)
 {
     struct h2_client_facts facts;
     struct h1_stage stage;
@@ -278,7 +278,7 @@ TEST(h2_client_pings_when_told_to_and_tells_of_the_answer)
 }
 
 /* G.6 122. */
-TEST(h2_client_stream_numbers_run_out)
+TEST(h2_client_case_122_stream_numbers_run_out)
 {
     struct host_many many;
     struct h1_stage *stage = &many.stage;

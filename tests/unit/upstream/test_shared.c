@@ -320,7 +320,7 @@ TEST(a_ping_goes_along_only_behind_a_long_silence)
 
 /* G.6 121: ENHANCE_YOUR_CALM with too_many_pings doubles the interval, once for each connection, and the next
  * connection begins with it. */
-TEST(a_host_that_finds_pings_too_many_has_half_as_many)
+TEST(case_121_a_host_that_finds_pings_too_many_has_half_as_many)
 {
     static const uint8_t calm[] = "\0\0\0\0\0\0\0\x0btoo_many_pings";
     struct pooled *pooled;
@@ -340,5 +340,58 @@ TEST(a_host_that_finds_pings_too_many_has_half_as_many)
         CHECK_EQ(pings_after(&stage, conn + 1, pooled, every_s - 10), 0);
         CHECK_EQ(pings_after(&stage, conn + 1, pooled, 20), 1);
     }
+    stage_close(&stage);
+}
+
+/* G.6 120: the wait begins when the PING is queued, whether or not it could be written. */
+TEST(case_120_a_ping_without_an_answer_takes_it_out_of_the_offer)
+{
+    for (int written = 0; written < 2; written++) {
+        struct http_stream *first, *second;
+        struct pooled *pooled;
+        struct shared_stage stage;
+
+        stage_open(&stage);
+        pooled = dialed_idle(&stage);
+        pooled->idle_since_ns -= UINT64_C(30000000000);
+        CHECK(pool_take(stage.pool, stage.host, &stage.transport, true) == pooled);
+        first = stage_begin(pooled);
+        if (written)
+            stage_turns(&stage);
+        CHECK(pooled->pinged_ns > 0);
+        CHECK(stage_join(&stage, &any) == pooled);
+        second = stage_begin(pooled);
+        pooled->pinged_ns -= UINT64_C(4000000000);
+        CHECK(stage_join(&stage, &any) == pooled);
+        stage_give_back(&stage, pooled, stage_begin(pooled));
+        pooled->pinged_ns -= UINT64_C(2000000000);
+        CHECK(stage_join(&stage, &any) == NULL);
+        stage_give_back(&stage, pooled, second);
+        CHECK_EQ(stage_totals(&stage).active, 1); /* what is under way may still be answered */
+        stage_give_back(&stage, pooled, first);
+        CHECK_EQ(stage_totals(&stage).closes_by[REASON_MIDDLEBOX][SIDE_OURS], 1);
+        stage_close(&stage);
+    }
+}
+
+TEST(case_120_a_sign_of_life_keeps_it)
+{
+    struct http_stream *stream;
+    struct pooled *pooled;
+    struct shared_stage stage;
+
+    stage_open(&stage);
+    pooled = dialed_idle(&stage);
+    pooled->idle_since_ns -= UINT64_C(30000000000);
+    CHECK(pool_take(stage.pool, stage.host, &stage.transport, true) == pooled);
+    stream = stage_begin(pooled);
+    stage_turns(&stage);
+    CHECK_EQ(far_frames(&stage, 0, FRAME_PING), 1);
+    pooled->pinged_ns -= UINT64_C(6000000000);
+    far_say_with(&stage, 0, FRAME_PING, FLAG_ACK, (const uint8_t[8]){0}, 8);
+    CHECK(stage_join(&stage, &any) == pooled);
+    stage_give_back(&stage, pooled, stage_begin(pooled));
+    stage_give_back(&stage, pooled, stream);
+    CHECK_EQ(stage_totals(&stage).idle, 1);
     stage_close(&stage);
 }
