@@ -71,6 +71,8 @@ static uint64_t live_deadline(const struct h2_conn *conn)
 
     if (conn->drain_ns > 0)
         at_ns = earlier(at_ns, conn->drain_ns);
+    if (conn->held_ns > 0)
+        at_ns = earlier(at_ns, conn->held_ns);
     return conn->drained ? at_ns : earlier(at_ns, idle_deadline(conn));
 }
 
@@ -115,6 +117,8 @@ void h2_expire(struct h2_conn *conn)
 
     if (conn->broken || now_ns < deadline(conn))
         return;
+    if (conn->held_ns > 0 && now_ns >= conn->held_ns)
+        h2_open_door(conn);
     switch ((enum h2_phase)conn->phase) {
     case H2_LIVE:
         expire_live(conn, now_ns);

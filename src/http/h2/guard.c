@@ -1,6 +1,7 @@
-/* guard.c: what a peer may cost. Whatever is odd takes points from a budget that fills again with time; one that is
- * empty ends the connection with ENHANCE_YOUR_CALM. Frames that data accounts for (window updates, pings that measure)
- * are free: each frame with data earns some. SPDX-License-Identifier: Apache-2.0 */
+/* guard.c: what a peer may cost. Whatever is odd takes points from a budget that fills again with time, and with each
+ * request that is answered to its end; one that is empty ends the connection with ENHANCE_YOUR_CALM. Frames that data
+ * accounts for (window updates, pings that measure) are free: each frame with data earns some.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "http/h2/h2_internal.h"
 
 enum {
@@ -10,6 +11,7 @@ enum {
     STRAYS_MAX = 4000,
     STRAYS_FEW = 4, /* frames of an answer beside its data */
     FRAME_BYTES = 16 << 10,
+    WARY_PARTS = 4,         /* of the budget; one of them is gone */
     PRIORITY_UPDATE = 0x10, /* RFC 9218 7 */
 };
 #define SECOND_NS UINT64_C(1000000000)
@@ -104,6 +106,23 @@ void h2_glitch(struct h2_conn *conn, enum h2_glitch glitch)
     if (conn->counts)
         h2_count(&conn->counts->exhausted);
     h2_condemn(conn, NGHTTP2_ENHANCE_YOUR_CALM, HTTP_END_ABUSE, glitches[glitch].text);
+}
+
+/* A proxy in front of us carries many clients over one connection: some of them leave early, most do not. */
+void h2_answered(struct h2_conn *conn)
+{
+    if (conn->guard.points < conn->rules->glitches_max)
+        conn->guard.points++;
+}
+
+bool h2_is_wary(struct h2_conn *conn)
+{
+    uint32_t limit = conn->rules->glitches_max / WARY_PARTS * (WARY_PARTS - 1);
+
+    if (LIKELY(conn->guard.points >= limit))
+        return false;
+    fill_up(conn);
+    return conn->guard.points < limit;
 }
 
 void h2_earn(struct h2_conn *conn)

@@ -91,6 +91,7 @@ struct h2_conn {
     uint64_t block_from; /* what bytes_in was then */
     uint64_t until_ns;   /* end of the phases FINISH and LINGER */
     uint64_t drain_ns;   /* when the last GOAWAY is due; 0: it is not */
+    uint64_t held_ns;    /* until when a request is held back at the door (h2_is_wary); 0: none is */
     size_t session_bytes;
     size_t queued;                      /* in all streams' `out` */
     size_t head_bytes;                  /* in all streams' heads and tails */
@@ -285,6 +286,8 @@ nghttp2_mem h2_memory(struct h2_conn *conn);
 void h2_guard_init(struct h2_conn *conn);
 void h2_guard_frame(struct h2_conn *conn, const struct h2_frame *frame); /* before nghttp2 sees it */
 void h2_glitch(struct h2_conn *conn, enum h2_glitch glitch);
+void h2_answered(struct h2_conn *conn);      /* a whole answer has left */
+bool h2_is_wary(struct h2_conn *conn);       /* much of the budget is gone */
 void h2_earn(struct h2_conn *conn);          /* a frame with data went either way */
 void h2_expect_strays(struct h2_conn *conn); /* client role: a stream was cut off, and much of it may be under way */
 void h2_stray(struct h2_conn *conn);         /* a frame of a stream that is gone */

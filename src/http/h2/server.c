@@ -8,6 +8,7 @@
 
 #define LINGER_NS     UINT64_C(2000000000)
 #define DRAIN_STEP_NS UINT64_C(1000000000)
+#define HOLD_NS       UINT64_C(20000000)
 enum { SKIP_MAX = 256 << 10 };
 
 static uint64_t linger_ns(const struct h2_conn *conn)
@@ -181,18 +182,38 @@ static bool is_shut(const struct h2_conn *conn)
                H2_SMALL_WINDOW_BYTES;
 }
 
+/* Who has cancelled many requests may cancel the next one, too: it is looked at a moment later, and nobody else is
+ * asked in vain. */
+static bool is_held(struct h2_conn *conn, const struct h2_stream *stream)
+{
+    uint64_t until_ns = stream->head_end_ns + HOLD_NS;
+
+    if (!h2_is_wary(conn) || h2_now(conn) >= until_ns)
+        return false;
+    if (conn->held_ns == 0) {
+        conn->held_ns = until_ns;
+        h2_wake_self(conn);
+    }
+    return true;
+}
+
 static struct h2_stream *first_waiting(struct h2_conn *conn)
 {
     struct list_node *node = list_first(&conn->waiting);
+    struct h2_stream *stream;
 
     if (!node || conn->blocked >= H2_BLOCKED_MAX || is_shut(conn))
         return NULL;
+    stream = container_of(node, struct h2_stream, waits);
+    if (is_held(conn, stream))
+        return NULL;
     list_remove(&conn->waiting, node);
-    return container_of(node, struct h2_stream, waits);
+    return stream;
 }
 
 void h2_open_door(struct h2_conn *conn)
 {
+    conn->held_ns = 0;
     if (!list_is_empty(&conn->waiting))
         task_wake(conn->base.loop, conn->base.owner);
 }

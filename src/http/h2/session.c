@@ -303,6 +303,8 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
         !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
         return 0;
     stream->end_sent = true;
+    if (!h2_is_client(conn))
+        h2_answered(conn);
     h2_stream_clock(stream);
     /* RFC 9113 8.1: the answer is whole, and the rest of the request is not wanted. */
     if (!h2_is_client(conn) && !stream->open && !stream->ended)

@@ -150,6 +150,115 @@ TEST(h2_requests_that_were_reset_at_once_reach_nobody)
     stage_close(&stage);
 }
 
+static void ask(struct h1_stage *stage, uint32_t id)
+{
+    struct wire wire = wire_new();
+
+    wire_request(&wire, END_STREAM, id, "GET /");
+    h2_send(stage, &wire);
+}
+
+static void cancel(struct h1_stage *stage, uint32_t id)
+{
+    struct wire wire = wire_new();
+
+    wire_frame(&wire, RST_STREAM, 0, id, wire_u32(8));
+    h2_send(stage, &wire);
+}
+
+/* A quarter of the budget, by requests that were under way. Returns the next stream's number. */
+static uint32_t spend_a_quarter(struct h1_stage *stage, const struct http_conn_options *options)
+{
+    uint32_t id = 1;
+
+    h2_stage_open(stage, options);
+    for (; id < 2 * 26; id += 2) {
+        ask(stage, id);
+        stage_accept(stage);
+        cancel(stage, id);
+        stage_done(stage);
+    }
+    return id;
+}
+
+TEST(h2_who_has_cancelled_many_requests_waits_at_the_door)
+{
+    struct h2_counts counts = {0};
+    const struct http_conn_options options = {.h2_counts = &counts};
+    struct h1_stage stage;
+    uint32_t id = spend_a_quarter(&stage, &options);
+
+    CHECK_EQ(counts.glitches[H2_GLITCH_RESET], 26);
+    ask(&stage, id);
+    CHECK_EQ(stage_accept_io(&stage), IO_WAIT);
+    stage.owner.runs = 0;
+    stage_pass(&stage, SECONDS / 100);
+    CHECK_EQ(stage.owner.runs, 0);
+    CHECK_EQ(stage_accept_io(&stage), IO_WAIT);
+    stage_pass(&stage, SECONDS / 50);
+    CHECK_EQ(stage.owner.runs, 1);
+    stage_accept(&stage);
+    stage_answer(&stage, STR("late"));
+    stage_close(&stage);
+}
+
+TEST(h2_what_is_cancelled_at_the_door_reaches_nobody)
+{
+    struct h2_counts counts = {0};
+    const struct http_conn_options options = {.h2_counts = &counts};
+    struct h1_stage stage;
+    uint32_t id = spend_a_quarter(&stage, &options), early = 0;
+    struct str frames;
+
+    for (; counts.exhausted == 0 && early < 1000; early++, id += 2) {
+        ask(&stage, id);
+        CHECK_EQ(stage_accept_io(&stage), IO_WAIT);
+        cancel(&stage, id);
+    }
+    CHECK_EQ(counts.glitches[H2_GLITCH_RESET], 26);
+    CHECK_EQ(counts.glitches[H2_GLITCH_RESET_EARLY], early);
+    CHECK_EQ(early, (1000 - 26 * 10) / 5);
+    frames = h2_frames(&stage);
+    CHECK(str_find(frames, STR("ENHANCE_YOUR_CALM\n")) < frames.len);
+    stage_close(&stage);
+}
+
+TEST(h2_the_door_opens_at_once_when_the_budget_is_full_again)
+{
+    struct h1_stage stage;
+    uint32_t id = spend_a_quarter(&stage, NULL);
+
+    stage_pass(&stage, SECONDS);
+    ask(&stage, id);
+    stage_accept(&stage);
+    stage_answer(&stage, STR("soon"));
+    stage_close(&stage);
+}
+
+/* A proxy whose clients leave early now and then: each tenth request here, as fast as they come. */
+TEST(h2_answers_make_up_for_requests_that_are_cancelled)
+{
+    struct h2_counts counts = {0};
+    const struct http_conn_options options = {.h2_counts = &counts};
+    struct h1_stage stage;
+    uint32_t id = 1;
+
+    h2_stage_open(&stage, &options);
+    for (int i = 0; i < 3000; i++, id += 2) {
+        ask(&stage, id);
+        stage_accept(&stage);
+        if (i % 11 == 0)
+            cancel(&stage, id);
+        if (i % 11 == 0)
+            stage_done(&stage);
+        else
+            stage_answer(&stage, STR(""));
+    }
+    CHECK(counts.glitches[H2_GLITCH_RESET] > 250);
+    CHECK_EQ(counts.exhausted, 0);
+    stage_close(&stage);
+}
+
 TEST(h2_a_head_that_is_too_large_is_told_so_and_is_not_kept)
 {
     static const struct http_conn_options options = {.fields_max = 20};
