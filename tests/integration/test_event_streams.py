@@ -192,6 +192,19 @@ def test_streams_of_one_address_have_a_limit(stage):
     assert stage.answer.status == 200
 
 
+def test_an_endpoint_has_a_limit(stage):
+    stage(stream={"max_open": 1})
+    first = stage.listen()
+    assert stage.answer.status == 200
+    stage.listen()
+    assert stage.answer.status == 503
+    assert stage.metric("holdfast_streams_refused_total") == 1
+    first.close()
+    eventually(lambda: stage.metric("holdfast_streams") == 0)
+    stage.listen()
+    assert stage.answer.status == 200
+
+
 def test_a_drain_ends_streams_behind_an_event(stage):
     stage(server={"drain_window": "500ms", "drain_limit": "20s"})
     listener = stage.listen()

@@ -2,6 +2,7 @@
 SPDX-License-Identifier: Apache-2.0
 """
 import re
+import select
 import threading
 import time
 
@@ -200,6 +201,21 @@ def test_krakends_websocket_block(make):
         assert ws.next_close() == 1009
 
 
+def test_each_key_of_krakends_block_is_accepted(make):
+    """All that KrakenD Enterprise documents; what has no effect here is no finding either."""
+    keys = {"enable_direct_communication": True, "input_headers": ["*"], "connect_event": False, "disconnect_event": False,
+            "read_buffer_size": 4096, "write_buffer_size": 4096, "message_buffer_size": 256, "max_message_size": 3200000,
+            "write_wait": "10s", "pong_wait": "60s", "ping_period": "54s", "max_retries": 0, "backoff_strategy": "exponential",
+            "return_error_details": True, "subprotocols": ["chat"], "timeout": "5m", "disable_otel_metrics": True}
+    origin = make.origin(echoes)
+    gateway = make.gateway(service([endpoint("/ws", backend(origin.url.replace("http", "ws"), "/ws"), input_headers=["*"],
+                                             extra_config={"websocket": keys})]))
+    assert "websocket" not in gateway.output
+    with WebSocket(gateway.address) as ws:
+        ws.say(TEXT, "x")
+        assert ws.next() == (TEXT, b"x")
+
+
 VIOLATIONS = {
     "not masked": (frame(TEXT, "x"), 1002), "opcode 3": (masked(3), 1002), "opcode 11": (masked(11), 1002),
     "a fragmented ping": (masked(PING, fin=False), 1002), "a ping of 126 bytes": (masked(PING, b"x" * 126), 1002),
@@ -376,6 +392,27 @@ def test_who_does_not_answer_a_heartbeat_is_gone(stage):
     with pytest.raises(BadAnswer):  # by a reset
         ws.ended()
     stage.wait_over()
+    assert stage.closed("client", 1006) == 1
+    eventually(lambda: (CLOSE, close(1001)) in stage.conn.seen, what="the host is told")
+
+
+def test_who_takes_nothing_is_cut_and_the_host_is_told(stage):
+    got = []
+
+    def handler(conn, request):
+        frames = grant(conn, request)
+        for _ in range(200):
+            conn.send(frame(BINARY, bytes(65536)))
+            if conn.buffer or select.select([conn.sock], [], [], 0)[0]:
+                break
+        got.append(frames.next()[:2])
+        conn.close()
+
+    stage(handler, stream={"write_timeout": "1s"}, server={"send_gap_timeout": "0s", "min_send_rate": 0})
+    stage.open(receive_buffer=4096)
+    stage.wait_over()
+    eventually(lambda: got, what="the host hears of it")
+    assert got == [(CLOSE, close(1001))]
     assert stage.closed("client", 1006) == 1
 
 
