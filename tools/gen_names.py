@@ -37,6 +37,10 @@ def main():
     print("static const uint8_t name_slots[NAME_SLOTS] = {")
     for at, ident in sorted((slot(name, a, b, c), ident) for ident, name in rows):
         print(f"    [{at}] = HEADER_{ident},")
+    print("};\n")
+    print("static const struct str lower_names[HEADER_ID_COUNT] = {")
+    for ident, name in rows:
+        print(f'    [HEADER_{ident}] = STR_INIT("{name.lower()}"),')
     print("};\n\n#endif")
 
 

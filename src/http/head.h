@@ -47,10 +47,11 @@ struct http_head {
 };
 
 /* Names. */
-enum header_id header_id_of(struct str name); /* without regard to case */
-struct str header_name(enum header_id id);    /* Go-canonical: "Content-Length"; empty for HEADER_OTHER */
-bool header_name_is_valid(struct str name);   /* token of RFC 9110 5.6.2 */
-bool header_value_is_valid(struct str value); /* no CTL but tab: RFC 9110 5.5 */
+enum header_id header_id_of(struct str name);    /* without regard to case */
+struct str header_name(enum header_id id);       /* Go-canonical: "Content-Length"; empty for HEADER_OTHER */
+struct str header_name_lower(enum header_id id); /* as HTTP/2 has it: "content-length"; empty for HEADER_OTHER */
+bool header_name_is_valid(struct str name);      /* token of RFC 9110 5.6.2 */
+bool header_value_is_valid(struct str value);    /* no CTL but tab: RFC 9110 5.5 */
 /* Go's textproto canonical form ("x-a-b" to "X-A-B"); returned as it is when it has bytes that are no token. data NULL:
  * no room. */
 struct str header_canonical(struct arena *arena, struct str name);

@@ -1,6 +1,7 @@
 /* names.c: field names: which are known by number, what a name and a value may be made of, and Go's canonical form.
  * The list of known names is names.def; lists of fields are in headers.c. SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
+#include "http/h1/word.h"
 #include "http/names_table.h"
 
 static const struct str names[HEADER_ID_COUNT] = {
@@ -105,7 +106,19 @@ bool header_name_is_valid(struct str name)
     return name.len > 0;
 }
 
-bool header_value_is_valid(struct str value)
+struct str header_name_lower(enum header_id id)
+{
+    ASSERT(id < HEADER_ID_COUNT);
+    return lower_names[id];
+}
+
+/* Tab counts too. */
+static inline uint64_t controls(uint64_t word)
+{
+    return word_below_or_del(word, 0x20);
+}
+
+static bool has_no_control_but_tab(struct str value)
 {
     for (size_t i = 0; i < value.len; i++) {
         uint8_t c = (uint8_t)value.data[i];
@@ -114,6 +127,11 @@ bool header_value_is_valid(struct str value)
             return false;
     }
     return true;
+}
+
+bool header_value_is_valid(struct str value)
+{
+    return LIKELY(!words_find(value, controls)) || has_no_control_but_tab(value);
 }
 
 static bool is_canonical(struct str name)

@@ -14,7 +14,7 @@ static bool begin(struct answer *answer, const struct http_head *head, uint16_t 
 {
     if (!h2_block_begin(&answer->block, (size_t)head->headers.count + FIELDS_EXTRA))
         return false;
-    h2_block_add(&answer->block, STR(":status"), str_of(answer->status, text_from_u64(status, answer->status)));
+    h2_block_add_static(&answer->block, STR(":status"), str_of(answer->status, text_from_u64(status, answer->status)));
     return true;
 }
 
@@ -24,8 +24,8 @@ static void add_date(const struct h2_conn *conn, struct answer *answer, const st
     uint64_t wall_ns = loop_wall_ns(conn->base.loop);
 
     if (!headers_get_id(headers, HEADER_DATE).data)
-        h2_block_add(&answer->block, STR("date"),
-                     dates ? http_date_of(dates, wall_ns) : http_date(wall_ns, answer->date));
+        h2_block_add_known(&answer->block, HEADER_DATE,
+                           dates ? http_date_of(dates, wall_ns) : http_date(wall_ns, answer->date));
 }
 
 static enum io finish(struct h2_stream *stream, struct answer *answer, int result, struct error *err)

@@ -71,15 +71,15 @@ static bool takes_trailers(const struct http_head *head)
 
 static void add_pseudo(const struct h2_conn *conn, struct h2_block *block, const struct http_head *head)
 {
-    h2_block_add(block, STR(":method"), head->protocol.len > 0 ? STR("CONNECT") : head->method);
+    h2_block_add_static(block, STR(":method"), head->protocol.len > 0 ? STR("CONNECT") : head->method);
     if (!is_connect(head))
-        h2_block_add(block, STR(":scheme"), conn->base.stream->ops->secure ? STR("https") : STR("http"));
+        h2_block_add_static(block, STR(":scheme"), conn->base.stream->ops->secure ? STR("https") : STR("http"));
     if (head->authority.len > 0)
-        h2_block_add(block, STR(":authority"), head->authority);
+        h2_block_add_static(block, STR(":authority"), head->authority);
     if (!is_connect(head))
-        h2_block_add(block, STR(":path"), head->path);
+        h2_block_add_static(block, STR(":path"), head->path);
     if (head->protocol.len > 0)
-        h2_block_add(block, STR(":protocol"), head->protocol);
+        h2_block_add_static(block, STR(":protocol"), head->protocol);
 }
 
 /* Returns the Content-Length, or -1. */
@@ -107,7 +107,7 @@ static int32_t submit(struct h2_stream *stream, struct h2_block *block, const st
     add_pseudo(conn, block, head);
     h2_block_add_fields(block, &head->headers, stream->asked);
     if (takes_trailers(head))
-        h2_block_add(block, STR("te"), STR("trailers"));
+        h2_block_add_static(block, STR("te"), STR("trailers"));
     h2_block_add_length(block, settle_body(stream, head, last));
     return nghttp2_submit_request(conn->session, NULL, block->fields, block->count,
                                   stream->send == H2_SEND_BODY ? &body : NULL, stream);

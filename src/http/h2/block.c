@@ -19,6 +19,17 @@ void h2_block_end(struct h2_block *block)
         free(block->fields);
 }
 
+void h2_block_add_static(struct h2_block *block, struct str name, struct str value)
+{
+    h2_block_add(block, name, value);
+    block->fields[block->count - 1].flags = NGHTTP2_NV_FLAG_NO_COPY_NAME;
+}
+
+void h2_block_add_known(struct h2_block *block, enum header_id id, struct str value)
+{
+    h2_block_add_static(block, header_name_lower(id), value);
+}
+
 void h2_block_add(struct h2_block *block, struct str name, struct str value)
 {
     block->fields[block->count++] = (nghttp2_nv){
@@ -55,7 +66,11 @@ void h2_block_add_fields(struct h2_block *block, const struct http_headers *head
     for (uint32_t i = 0; i < headers->count; i++) {
         const struct http_field *field = &headers->fields[i];
 
-        if (!is_ours(field) && is_clean(field) && !(handshake && is_of_handshake(field)))
+        if (is_ours(field) || !is_clean(field) || (handshake && is_of_handshake(field)))
+            continue;
+        if (field->id != HEADER_OTHER)
+            h2_block_add_known(block, (enum header_id)field->id, str_trim(field->value));
+        else
             h2_block_add(block, field->name, str_trim(field->value));
     }
 }
@@ -63,8 +78,8 @@ void h2_block_add_fields(struct h2_block *block, const struct http_headers *head
 void h2_block_add_length(struct h2_block *block, int64_t bytes)
 {
     if (bytes >= 0)
-        h2_block_add(block, STR("content-length"),
-                     str_of(block->length, text_from_u64((uint64_t)bytes, block->length)));
+        h2_block_add_known(block, HEADER_CONTENT_LENGTH,
+                           str_of(block->length, text_from_u64((uint64_t)bytes, block->length)));
 }
 
 enum io h2_send_no_memory(struct h2_stream *stream, struct error *err)

@@ -188,6 +188,7 @@ struct h2_stream {
     bool sent : 1;     /* ... its HEADERS have left */
     bool answered : 1; /* ... something of an answer came */
     bool wide : 1;     /* its window was made larger */
+    bool deferred : 1; /* nghttp2 had asked for bytes when there were none, and is told when some are */
 };
 
 static inline struct h2_conn *h2_of_conn(struct http_conn *conn)
@@ -352,6 +353,9 @@ struct h2_block {
 bool h2_block_begin(struct h2_block *block, size_t fields_max) MUST_USE; /* false: no memory */
 void h2_block_end(struct h2_block *block);
 void h2_block_add(struct h2_block *block, struct str name, struct str value);
+/* The name is in lower case and lies in this program, so that nghttp2 need not copy it. */
+void h2_block_add_static(struct h2_block *block, struct str name, struct str value);
+void h2_block_add_known(struct h2_block *block, enum header_id id, struct str value);
 void h2_block_add_fields(struct h2_block *block, const struct http_headers *headers, bool handshake);
 void h2_block_add_length(struct h2_block *block, int64_t bytes); /* -1: none */
 enum io h2_send_no_memory(struct h2_stream *stream, struct error *err);

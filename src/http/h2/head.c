@@ -167,15 +167,21 @@ static bool take_cookie(struct h2_reading *reading, struct str value)
 
 static bool take_field(struct h2_reading *reading, struct str name, struct str value)
 {
+    struct http_headers *headers = &reading->head->headers;
+    enum header_id id;
+
     if (name.len > 0 && name.data[0] == ':')
         return reading->fault == FAULT_UPSTREAM ? take_status(reading, name, value) : take_pseudo(reading, name, value);
-    if (!header_name_is_valid(name) || !header_value_is_valid(value))
+    id = header_id_of(name);
+    if ((id == HEADER_OTHER && !header_name_is_valid(name)) || !header_value_is_valid(value))
         return h2_head_refuse(reading, ERROR_BAD_FIELD, "a byte in a field that cannot be there");
-    if (str_eq(name, STR("cookie")))
+    if (id == HEADER_COOKIE)
         return take_cookie(reading, value);
-    reading->has_host |= str_eq(name, STR("host"));
+    reading->has_host |= id == HEADER_HOST;
+    if (id != HEADER_OTHER)
+        return headers_add_id(headers, reading->arena, id, str_trim(value)) || h2_head_no_memory(reading);
     capitalize(name);
-    return headers_add(&reading->head->headers, reading->arena, name, str_trim(value)) || h2_head_no_memory(reading);
+    return headers_add(headers, reading->arena, name, str_trim(value)) || h2_head_no_memory(reading);
 }
 
 /* All crumbs, of which take_cookie has added up the length. */

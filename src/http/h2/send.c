@@ -48,7 +48,9 @@ static enum io resume(struct h2_stream *stream)
 {
     struct h2_conn *conn = h2_conn_of(stream);
 
-    (void)nghttp2_session_resume_data(conn->session, stream->id); /* not deferred: it goes on anyway */
+    if (stream->deferred)
+        (void)nghttp2_session_resume_data(conn->session, stream->id);
+    stream->deferred = false;
     h2_wake_self(conn);
     return IO_OK;
 }
@@ -134,7 +136,8 @@ ssize_t h2_data_read(nghttp2_session *session, int32_t id, uint8_t *bytes, size_
     if (!stream)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     size = size_min(len, stream->out.size);
-    if (size == 0 && !stream->last)
+    stream->deferred = size == 0 && !stream->last;
+    if (stream->deferred)
         return NGHTTP2_ERR_DEFERRED;
     if (size == len && size < H2_SMALL_DATA_BYTES && size < stream->out.size)
         h2_glitch(user, H2_GLITCH_SMALL_WINDOW);
