@@ -67,12 +67,12 @@ class Memory:
         return self.peak - self.start
 
 
-def play(case, proxy, backend, context=None, memory=None):
+def play(case, proxy, backend, context=None, memory=None, patience=WAIT_SECONDS_MAX):
     """(problems, seen). `memory`: tells the proxy's size in KiB."""
     recording, steps, action = backend.record(), case["steps"], case["expected"]["action"]
     watch, start = Memory(memory if action == "limit" else None), time.monotonic()
     client = play_connections(steps, proxy, context) or open_client(steps, proxy, context)
-    play_steps(client, steps, start + CASE_SECONDS)
+    play_steps(client, steps, start + CASE_SECONDS, patience)
     seen = Seen(client, recording, last_stream(steps), time.monotonic() - start)
     await_answer(seen, case["expected"])
     if action in ("limit", "timeout"):
@@ -116,14 +116,14 @@ def open_client(steps, proxy, context):
     return client
 
 
-def play_steps(client, steps, deadline):
+def play_steps(client, steps, deadline, patience):
     for step in steps:
         if client.closed:
             return
         if "no_read" in step:
             client.reads = False
         elif "wait_ms" in step:
-            wait(client, step["wait_ms"] / 1000)
+            wait(client, min(step["wait_ms"] / 1000, patience))
         elif "repeat" in step:
             repeat(client, step, deadline)
         elif "recv" in step and "send" not in step:
@@ -133,7 +133,7 @@ def play_steps(client, steps, deadline):
 
 
 def wait(client, seconds):
-    end = time.monotonic() + min(seconds, WAIT_SECONDS_MAX)
+    end = time.monotonic() + seconds
     while time.monotonic() < end and not client.closed:
         if client.reads:
             client.poll(0.05)

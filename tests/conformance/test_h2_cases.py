@@ -3,20 +3,20 @@ import pytest
 from certificates import Authority
 from conftest import Pair, configuration
 from gateway import Gateway
-from h2_driver import context, load_cases
+from h2_driver import context, load_cases, load_long_cases
 from h2_player import play
 from tls_front import tls_block
 
 # The sanitizers keep what was freed, so that memory says little; it is held against the release build by hand.
-SLOW = {"H2-144"}  # a thousand handshakes
 
 
 class Http2Pair(Pair):
     """The same, with a second listener that speaks TLS, and HTTP/2 by prior knowledge on the first."""
 
+    root = {"use_h2c": True}
+
     def start(self):
-        config = configuration(self.backend)
-        config["use_h2c"] = True
+        config = configuration(self.backend) | self.root
         certificate = Authority(self.directory / "authority").issue("server")
         listeners = [{"listen": "127.0.0.1:0"}, {"listen": "127.0.0.1:0", "tls": tls_block(certificate)}]
         config["extra_config"]["holdfast/server"]["listeners"] = listeners
@@ -39,7 +39,30 @@ def test_case(case, http2_pair):
     assert http2_pair.gateway.running()
 
 
-@pytest.mark.parametrize("case", [case for case in load_cases() if case["id"] not in SLOW], ids=lambda case: case["id"])
+@pytest.mark.parametrize("case", load_cases(), ids=lambda case: case["id"])
 def test_case_without_tls(case, http2_pair):
     problems, seen = play(case, http2_pair.gateway.addresses[0], http2_pair.backend)
     assert not problems, f"{case['title']}: {problems} {seen.got}"
+
+
+class HastyPair(Http2Pair):
+    """Silence of a minute and a half would take as long: the limit is shorter, and so is the wait for it."""
+
+    root = {"use_h2c": True, "idle_timeout": "2s"}
+
+
+@pytest.fixture
+def hasty_pair(tmp_path):
+    (tmp_path / "authority").mkdir()
+    pair = HastyPair(tmp_path)
+    yield pair
+    pair.stop()
+
+
+@pytest.mark.parametrize("index, wrapped", [(0, None), (1, context())], ids=["h2c", "tls"])
+@pytest.mark.parametrize("case", load_long_cases(), ids=lambda case: case["id"])
+def test_case_of_silence(case, index, wrapped, hasty_pair):
+    problems, seen = play(case, hasty_pair.gateway.addresses[index], hasty_pair.backend, wrapped)
+    assert not problems, f"{case['title']}: {problems} {seen.got}"
+    assert seen.client.goaway == "NO_ERROR" and seen.client.closed
+    assert seen.seconds > 1.5

@@ -19,7 +19,7 @@ from waiting import eventually
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GLITCHES = ROOT / "src/http/h2/glitch.def"
-LONG = {"H2-144"}
+LONG = {"H2-144"}  # its errors are those of a thousand connections, and the last one alone is looked at
 
 
 def request(stream, flags=END_STREAM, path="/", more=()):
