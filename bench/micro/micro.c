@@ -4,8 +4,8 @@
  *   bench_micro CASE ROUNDS   does the work so often
  *
  * The same input gives the same instructions, whatever else the machine does. Scanners are named, so that the
- * processor's own do not matter. Whole requests are in micro_gateway.c. Start with the table at the end.
- * SPDX-License-Identifier: Apache-2.0 */
+ * processor's own do not matter. Whole requests are in micro_gateway.c, those of HTTP/2 in micro_h2.c. Start with the
+ * table at the end. SPDX-License-Identifier: Apache-2.0 */
 #include "bench/micro/micro.h"
 
 #include "gateway/router.h"
@@ -170,6 +170,7 @@ static const struct {
     {"json-2k-parse-and-write", run_json},
     {"gateway-plain-request", micro_gateway_plain},
     {"gateway-json-request", micro_gateway_json},
+    {"h2-8-requests", micro_h2},
 };
 
 int main(int argc, char **argv)

@@ -1,4 +1,4 @@
-/* micro.h: whole requests for bench_micro. SPDX-License-Identifier: Apache-2.0 */
+/* micro.h: requests for bench_micro. SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_BENCH_MICRO_MICRO_H
 #define HOLDFAST_BENCH_MICRO_MICRO_H
 
@@ -6,5 +6,8 @@
  * peers are counted with it. The answers have at most 128 bytes. */
 void micro_gateway_plain(unsigned requests); /* passed through */
 void micro_gateway_json(unsigned requests);  /* decoded, shaped and written again */
+
+/* Eight requests at once on one HTTP/2 connection, so many times, answered with 128 bytes each. */
+void micro_h2(unsigned rounds);
 
 #endif
