@@ -155,6 +155,15 @@ static void forget_errors(void)
         ERR_clear_error();
 }
 
+static bool tls_is_quiet(const struct stream *stream)
+{
+    const struct tls_stream *tls =
+        (const struct tls_stream *)(const void *)((const char *)stream - offsetof(struct tls_stream, stream));
+
+    return tls->shaken && !has_unread(tls) && !tls->under_ended && !tls->ended && !tls->failure &&
+           stream_is_quiet(tls->under);
+}
+
 /* Reads until the part is full or there is no more. */
 static enum io fill_part(struct tls_stream *tls, const struct iovec *part, size_t *filled)
 {
@@ -485,6 +494,7 @@ const struct stream_ops tls_client_ops = {
     .readv = tls_readv,
     .writev = tls_writev,
     .shutdown_write = tls_shutdown_write,
+    .is_quiet = tls_is_quiet,
     .peek = tls_peek,
     .facts = tls_facts,
     .local_addr = tls_local_addr,

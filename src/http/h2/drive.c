@@ -176,7 +176,7 @@ static void fill(struct h2_conn *conn)
     if (conn->first.size > 0)
         take(conn, &conn->first);
     while (!conn->ended && !conn->broken && conn->phase != H2_OVER && conn->skipped < SKIP_MAX) {
-        if (!read_some(conn))
+        if (stream_is_quiet(conn->base.stream) || !read_some(conn))
             return;
         if (++reads == READS_MAX) {
             h2_wake_self(conn);

@@ -76,7 +76,8 @@ struct h2_conn {
     struct chain out;
     struct chain first; /* bytes that somebody else has read */
     struct list streams;
-    struct list waiting; /* those that accept will give */
+    struct list waiting;      /* those that accept will give */
+    struct h2_stream *recent; /* what h2_stream_of found last; NULL: nothing, or it is gone */
     struct timer timer;
     const struct http_conn_options *options; /* borrowed */
     const struct h2_rules *rules;
@@ -279,6 +280,7 @@ void h2_session_close(struct h2_conn *conn);
 /* session.c */
 void h2_set_callbacks(nghttp2_session_callbacks *callbacks);
 void h2_got_end(struct h2_stream *stream); /* END_STREAM came */
+struct h2_stream *h2_stream_of(struct h2_conn *conn, int32_t id); /* NULL: nghttp2 has none, or its user has let go */
 
 /* memory.c: nghttp2's memory is counted for each connection */
 nghttp2_mem h2_memory(struct h2_conn *conn);

@@ -128,9 +128,10 @@ enum io h2_send_body(struct http_stream *base, struct chain *from, bool end, str
 ssize_t h2_data_read(nghttp2_session *session, int32_t id, uint8_t *bytes, size_t len, uint32_t *flags,
                      nghttp2_data_source *source, void *user)
 {
-    struct h2_stream *stream = nghttp2_session_get_stream_user_data(session, id);
+    struct h2_stream *stream = h2_stream_of(user, id);
     size_t size;
 
+    (void)session;
     (void)bytes;
     (void)source;
     if (!stream)
@@ -173,8 +174,9 @@ int h2_data_send(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *
                  nghttp2_data_source *source, void *user)
 {
     struct h2_conn *conn = user;
-    struct h2_stream *stream = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+    struct h2_stream *stream = h2_stream_of(conn, frame->hd.stream_id);
 
+    (void)session;
     (void)source;
     if (!stream)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;

@@ -5,9 +5,13 @@
 
 enum { FIELD_OVERHEAD = 32 }; /* RFC 9113 6.5.2 */
 
-static struct h2_stream *stream_of(nghttp2_session *session, int32_t id)
+/* What nghttp2 tells of one stream comes in a row. */
+struct h2_stream *h2_stream_of(struct h2_conn *conn, int32_t id)
 {
-    return id > 0 ? nghttp2_session_get_stream_user_data(session, id) : NULL;
+    if (id > 0 && conn->recent && conn->recent->id == id)
+        return conn->recent;
+    conn->recent = id > 0 ? nghttp2_session_get_stream_user_data(conn->session, id) : NULL;
+    return conn->recent;
 }
 
 static int begin_request(nghttp2_session *session, struct h2_conn *conn, const nghttp2_frame *frame)
@@ -24,6 +28,7 @@ static int begin_request(nghttp2_session *session, struct h2_conn *conn, const n
         h2_stream_release(stream);
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
+    conn->recent = stream;
     if (conn->counts)
         h2_count(&conn->counts->streams);
     return 0;
@@ -32,7 +37,7 @@ static int begin_request(nghttp2_session *session, struct h2_conn *conn, const n
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
     struct h2_conn *conn = user;
-    struct h2_stream *stream = stream_of(session, frame->hd.stream_id);
+    struct h2_stream *stream = h2_stream_of(conn, frame->hd.stream_id);
 
     if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
         return begin_request(session, conn, frame);
@@ -89,9 +94,10 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
                      const uint8_t *value, size_t value_len, uint8_t flags, void *user)
 {
     struct h2_conn *conn = user;
-    struct h2_stream *stream = stream_of(session, frame->hd.stream_id);
+    struct h2_stream *stream = h2_stream_of(conn, frame->hd.stream_id);
     struct str field = str_of((const char *)name, name_len), text = str_of((const char *)value, value_len);
 
+    (void)session;
     (void)flags;
     count_field(conn, name_len + value_len);
     if (!stream || conn->condemned || stream->head_fault != ERROR_NONE)
@@ -128,8 +134,9 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, co
                          void *user)
 {
     struct h2_conn *conn = user;
-    struct h2_stream *stream = stream_of(session, id);
+    struct h2_stream *stream = h2_stream_of(conn, id);
 
+    (void)session;
     (void)flags;
     if (stream && (stream->open || list_holds(&stream->waits)) && !stream->failed) {
         if (chain_append(&stream->in, h2_blocks(conn), str_of((const char *)data, len)))
@@ -221,8 +228,9 @@ static void got_settings(struct h2_conn *conn)
 static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
     struct h2_conn *conn = user;
-    struct h2_stream *stream = stream_of(session, frame->hd.stream_id);
+    struct h2_stream *stream = h2_stream_of(conn, frame->hd.stream_id);
 
+    (void)session;
     if (stream)
         stream->base.bytes_in += frame->hd.length + H2_HEADER_BYTES;
     if (frame->hd.type == NGHTTP2_DATA)
@@ -249,16 +257,18 @@ static void blame(struct h2_conn *conn, struct h2_stream *stream)
 
 static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int code, void *user)
 {
+    (void)session;
     (void)code;
-    blame(user, stream_of(session, frame->hd.stream_id));
+    blame(user, h2_stream_of(user, frame->hd.stream_id));
     return 0;
 }
 
 static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error, void *user)
 {
     struct h2_conn *conn = user;
-    struct h2_stream *stream = stream_of(session, id);
+    struct h2_stream *stream = h2_stream_of(conn, id);
 
+    (void)session;
     if (!stream)
         return 0;
     stream->error = error;
@@ -288,8 +298,9 @@ static void count_sent(struct h2_conn *conn, const nghttp2_frame *frame)
 static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
     struct h2_conn *conn = user;
-    struct h2_stream *stream = stream_of(session, frame->hd.stream_id);
+    struct h2_stream *stream = h2_stream_of(conn, frame->hd.stream_id);
 
+    (void)session;
     count_sent(conn, frame);
     if (h2_is_client(conn))
         h2_client_told(conn, frame);

@@ -6,17 +6,19 @@
 
 struct h2_stream *h2_stream_new(struct h2_conn *conn, int32_t id)
 {
-    struct h2_stream *stream = calloc(1, sizeof(*stream));
+    struct h2_stream *stream = malloc(sizeof(*stream)); /* glibc's calloc keeps none at hand */
     struct pace_limit coming = h2_coming_limit(conn), leaving = h2_leaving_limit(conn);
 
     if (!stream)
         return NULL;
-    stream->base.conn = &conn->base;
-    stream->id = id;
-    stream->live = true;
-    stream->begun_ns = h2_now(conn);
-    stream->clock.run = h2_stream_run;
-    stream->timer = (struct timer){.at_ns = TIMER_OFF, .task = &stream->clock};
+    *stream = (struct h2_stream){
+        .base = {.conn = &conn->base},
+        .id = id,
+        .live = true,
+        .begun_ns = h2_now(conn),
+        .clock = {.run = h2_stream_run},
+        .timer = {.at_ns = TIMER_OFF, .task = &stream->clock},
+    };
     pace_begin(&stream->coming, &coming);
     pace_begin(&stream->leaving, &leaving);
     list_push_back(&conn->streams, &stream->node);
@@ -77,6 +79,8 @@ void h2_stream_release(struct h2_stream *stream)
 
     if (stream->live || stream->open)
         return;
+    if (conn->recent == stream)
+        conn->recent = NULL;
     leave_door(stream);
     h2_set_send_waits(stream, false);
     drop_in(stream);
@@ -97,8 +101,12 @@ void h2_stream_release(struct h2_stream *stream)
 /* nghttp2 may have frames of it still: they find nobody. */
 void h2_stream_gone(struct h2_stream *stream)
 {
+    struct h2_conn *conn = h2_conn_of(stream);
+
     if (stream->live)
-        (void)nghttp2_session_set_stream_user_data(h2_conn_of(stream)->session, stream->id, NULL);
+        (void)nghttp2_session_set_stream_user_data(conn->session, stream->id, NULL);
+    if (conn->recent == stream)
+        conn->recent = NULL;
     stream->live = false;
     h2_client_leave(stream);
     drop_out(stream);
