@@ -197,7 +197,7 @@ static void look_at_side(struct websocket *websocket, struct websocket_side *sid
         websocket_ends(websocket, websocket_is_host(websocket, side) ? TUNNEL_BY_HOST : TUNNEL_BY_CLIENT,
                        WS_CODE_ABNORMAL);
         if (!websocket_is_host(websocket, side)) /* the end of bytes alone would say that it has ended in order */
-            websocket_tell(websocket, websocket_other(websocket, side), WS_CODE_GOING_AWAY, STR(""));
+            tell(websocket, websocket_other(websocket, side), WS_CODE_GOING_AWAY, STR(""));
         websocket_break(side);
         task_wake(websocket_loop(websocket), &websocket->task); /* what held the other side back is gone */
     } else if (now_ns >= ping_due_ns(websocket, side)) {
