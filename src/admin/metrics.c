@@ -118,6 +118,8 @@ static const struct host_row host_rows[] = {
     {COUNTER("ejections"), "Rests that hosts began after failures in a row.", {NULL, STR_INIT("")}, TOTAL(ejections)},
     {COUNTER("dead_paths"), "Connections given up because nothing that was sent was acknowledged.", {NULL, STR_INIT("")}, TOTAL(dead_paths)},
     {COUNTER("silences"), "Times that the whole path to a host was silent.", {NULL, STR_INIT("")}, TOTAL(silences)},
+    {COUNTER("pings"), "PINGs sent to hosts (HTTP/2).", {NULL, STR_INIT("")}, TOTAL(pings)},
+    {COUNTER("ping_timeouts"), "Connections given up because a PING had no answer (HTTP/2).", {NULL, STR_INIT("")}, TOTAL(ping_timeouts)},
     {COUNTER("stray_bytes"), "Kept connections on which bytes came that nobody had asked for.", {NULL, STR_INIT("")}, TOTAL(strays)},
     {COUNTER("quarantines"), "Times that such bytes made a host's connections single-use for a while.", {NULL, STR_INIT("")}, TOTAL(quarantines)},
     {COUNTER("shed"), "Requests refused for want of what a new connection takes.", {"reason", STR_INIT("pressure_fd")}, TOTAL(shed_by_fd)},
@@ -130,7 +132,8 @@ static const struct host_row host_rows[] = {
 /* Left out of hosts that are never spoken to in HTTP/2. */
 static bool is_of_h2(const struct host_row *row)
 {
-    return row->offset == TOTAL(requests_shared) || row->offset == TOTAL(streams);
+    return row->offset == TOTAL(requests_shared) || row->offset == TOTAL(streams) || row->offset == TOTAL(pings) ||
+           row->offset == TOTAL(ping_timeouts);
 }
 
 static void write_host(struct json_writer *writer, const struct host_row *row, const struct host *host,

@@ -171,6 +171,8 @@ static void write_pool(struct json_writer *writer, const struct host *host)
     write_member(writer, "failovers", totals.failovers);
     write_member(writer, "ejections", totals.ejections);
     write_member(writer, "dead_paths", totals.dead_paths);
+    write_member(writer, "pings", totals.pings);
+    write_member(writer, "ping_timeouts", totals.ping_timeouts);
     write_member(writer, "silences", totals.silences);
     write_member(writer, "stray_bytes", totals.strays);
     write_member(writer, "quarantines", totals.quarantines);

@@ -67,6 +67,7 @@ static uint16_t upstream_status(const struct error *err)
         {ERROR_QUEUE_TIMEOUT, 503},   {ERROR_DRAINING, 503},        {ERROR_OUT_OF_FILES, 503},
         {ERROR_OUT_OF_PORTS, 503},    {ERROR_PRESSURE_FD, 503},     {ERROR_PRESSURE_PORT, 503},
         {ERROR_DEAD_PATH, 504},       {ERROR_TLS_TIMEOUT, 504},     {ERROR_PROXY_TIMEOUT, 504},
+        {ERROR_NO_STREAMS, 503},
     };
 
     for (size_t i = 0; i < COUNT_OF(rows); i++)

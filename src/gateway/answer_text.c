@@ -35,6 +35,7 @@ static const struct {
     {ERROR_CLIENT_GONE, FORM_ALONE, "context canceled"},
     {ERROR_NO_HOSTS, FORM_ALONE, "no hosts available"},
     {ERROR_QUEUE_TIMEOUT, FORM_ALONE, "no connection to the host became free"},
+    {ERROR_NO_STREAMS, FORM_ALONE, "the host takes no requests"},
     {ERROR_PRESSURE_FD, FORM_DIAL, "socket: too many open files"},
     {ERROR_PRESSURE_PORT, FORM_DIAL, "connect: cannot assign requested address"},
     {ERROR_OUT_OF_PORTS, FORM_DIAL, "connect: cannot assign requested address"},

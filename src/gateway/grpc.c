@@ -96,6 +96,7 @@ enum grpc_status grpc_status_of_error(const struct error *err)
         {ERROR_PRESSURE_FD, GRPC_UNAVAILABLE},
         {ERROR_PRESSURE_PORT, GRPC_UNAVAILABLE},
         {ERROR_QUEUE_TIMEOUT, GRPC_UNAVAILABLE},
+        {ERROR_NO_STREAMS, GRPC_UNAVAILABLE},
         {ERROR_DRAINING, GRPC_UNAVAILABLE},
         {ERROR_NO_HOSTS, GRPC_UNAVAILABLE},
     };

@@ -368,6 +368,7 @@ void ours_read(struct service *service, struct report *report)
     service->transport.max_connection_age_ns = MAX_CONNECTION_AGE_NS;
     service->transport.queue_timeout_ns = QUEUE_TIMEOUT_NS;
     service->transport.tls_handshake_timeout_ns = HANDSHAKE_TIMEOUT_NS;
+    service->transport.ping_after_ns = TRANSPORT_PING_AFTER_NS;
     service->transport.eject_after = TRANSPORT_EJECT_AFTER;
     service->transport.tcp_user_timeout_ns = TCP_USER_TIMEOUT_NS;
     service->transport.protocol = service->server.profile == PROFILE_SAFE ? PROTOCOL_AUTO : PROTOCOL_HTTP1;

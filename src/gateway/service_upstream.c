@@ -20,7 +20,8 @@ struct upstream_block {
     bool balance_given, failover_given, eject_given;
     int64_t max_connection_age_ns, max_requests_per_connection, max_connections_per_host, queue_timeout_ns,
         min_idle_per_host, tcp_user_timeout_ns, tcp_keep_alive_interval_ns, tcp_keep_alive_count;
-    int64_t tls_handshake_timeout_ns;
+    int64_t tls_handshake_timeout_ns, ping_after_ns, ping_interval_ns, ping_timeout_ns;
+    bool ping_after_given, ping_interval_given, ping_timeout_given;
     struct str pool;
     struct str idle_timeout;
     struct place idle_timeout_place;
@@ -74,6 +75,12 @@ static const struct option rows[] = {
                .help = "Failures in a row until a host rests; 0: never."),
     OPTION_ENUM(struct upstream_block, "protocol", protocol, .names = protocol_names, .preset_text = "auto", SEEN(protocol_given),
                 .help = "What hosts are spoken to in: http/1.1; auto (https hosts choose by ALPN, HTTP/2 first); h2; h2c (http hosts, prior knowledge)."),
+    OPTION_DURATION(struct upstream_block, "ping_after", ping_after_ns, .preset = TRANSPORT_PING_AFTER_NS, .max = INT64_MAX, SEEN(ping_after_given),
+                    .help = "HTTP/2: silence of a host with requests open after which a PING is sent, 10 s at least; 0: only behind idle times."),
+    OPTION_DURATION(struct upstream_block, "ping_interval", ping_interval_ns, .preset = TRANSPORT_PING_INTERVAL_NS, .min = SECONDS(10),
+                    .max = INT64_MAX, SEEN(ping_interval_given), .help = "HTTP/2: shortest time between two PINGs on a connection."),
+    OPTION_DURATION(struct upstream_block, "ping_timeout", ping_timeout_ns, .preset = TRANSPORT_PING_TIMEOUT_NS, .min = SECONDS(1),
+                    .max = INT64_MAX, SEEN(ping_timeout_given), .help = "HTTP/2: silence behind a PING that ends the connection."),
     OPTION_BOOL(struct upstream_block, "coalesce", coalesce, SEEN(coalesce_given),
                 .help = "HTTP/2 connections to other https hosts will do, where address and certificate allow."),
     OPTION_ENUM(struct upstream_block, "send_proxy_protocol", header, .names = header_names, .preset_text = "off", SEEN(header_given),
@@ -166,6 +173,13 @@ static void take(struct transport *transport, const struct upstream_block *block
         transport->tcp_keep_alive_count = block->tcp_keep_alive_count;
     if (block->handshake_given)
         transport->tls_handshake_timeout_ns = block->tls_handshake_timeout_ns;
+    if (block->ping_after_given)
+        transport->ping_after_ns =
+            block->ping_after_ns > 0 && block->ping_after_ns < SECONDS(10) ? SECONDS(10) : block->ping_after_ns;
+    if (block->ping_interval_given)
+        transport->ping_interval_ns = block->ping_interval_ns;
+    if (block->ping_timeout_given)
+        transport->ping_timeout_ns = block->ping_timeout_ns;
     if (block->pool_given)
         transport->pool = block->pool;
     if (block->idle_given)

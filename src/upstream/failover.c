@@ -11,6 +11,7 @@ static bool fell_silent(const struct error *failure)
 bool failover_blames_host(const struct error *failure)
 {
     return failure->fault == FAULT_UPSTREAM && failure->code != ERROR_QUEUE_TIMEOUT &&
+           failure->code != ERROR_NO_STREAMS &&
            (failure->retry_safe || fell_silent(failure) || failure->code == ERROR_DEADLINE);
 }
 

@@ -72,10 +72,18 @@ static bool take_private(struct fetch *fetch)
     return fetch->pooled;
 }
 
+/* The host takes no requests for now, which a connection more would not change. One that must be fresh is made all the
+ * same. */
+static bool is_paused(const struct fetch *fetch)
+{
+    return host_multiplexes(fetch->options.host) && !fetch->fresh_only &&
+           pool_is_paused(fetch->options.pool, fetch->options.host);
+}
+
 /* What carries many does not move, but makes room at the host's cap. */
 static bool ask_others(struct fetch *fetch)
 {
-    bool of_use = !host_multiplexes(fetch->options.host) || fetch->state == FETCH_QUEUE;
+    bool of_use = !host_multiplexes(fetch->options.host) || (fetch->state == FETCH_QUEUE && !is_paused(fetch));
 
     fetch->wish.task = fetch->waiter;
     return may_be_kept(fetch) && of_use &&
@@ -151,13 +159,13 @@ static enum io start_dial(struct fetch *fetch, struct error *err)
     return fetch_fail(fetch, &failure, err);
 }
 
-/* A slot for a new connection. IO_WAIT: the host is at its cap, or there is a lack of descriptors or ports, or others
- * came first. */
+/* A slot for a new connection. IO_WAIT: the host is at its cap or takes no requests, or there is a lack of descriptors
+ * or ports, or others came first. */
 static enum io dial_own(struct fetch *fetch, struct error *err)
 {
     const struct fetch_options *options = &fetch->options;
 
-    if (!is_turn(fetch) || pool_owes_turn(options->pool, options->host))
+    if (!is_turn(fetch) || pool_owes_turn(options->pool, options->host) || is_paused(fetch))
         return IO_WAIT;
     fetch->lack = pool_make_room(options->pool, options->host, fetch->state == FETCH_QUEUE);
     if (fetch->lack != ERROR_NONE || !gate_enter(options->host, options->transport->max_connections_per_host))
@@ -169,6 +177,12 @@ static enum io queue_failed(struct fetch *fetch, struct error *err)
 {
     struct error failure;
 
+    if (is_paused(fetch)) {
+        error_set(&failure, FAULT_UPSTREAM, ERROR_NO_STREAMS,
+                  "%.*s: takes no requests (SETTINGS_MAX_CONCURRENT_STREAMS is 0)", STR_ARG(fetch->options.host->url));
+        failure.retry_safe = true;
+        return fetch_fail(fetch, &failure, err);
+    }
     if (fetch->lack == ERROR_NONE && fetch->options.transport->max_connections_per_host <= 0)
         fetch->lack = pool_lack(fetch->options.pool); /* it stood behind others who waited for that */
     if (fetch->lack != ERROR_NONE) {

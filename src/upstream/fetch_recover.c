@@ -69,6 +69,11 @@ static void rewind_body(struct fetch *fetch, bool may_come_again)
  * one will do: over long ways, one kept connection after the other may just be on its way out. */
 static void choose_next(struct fetch *fetch, enum resend rung)
 {
+    if (rung == RESEND_REFUSED && pool_pauses(fetch->pooled)) {
+        fetch->refused_by = 0; /* the same one will do, when its host takes requests again */
+        return;
+    }
+    fetch->queue_end_ns = 0;
     fetch->refused_by = fetch->pooled->id;
     fetch->fresh_only = rung != RESEND_REFUSED || fetch->resends > 0;
     fetch->fresh_since_ns = fetch->sent_at_ns;
@@ -94,7 +99,6 @@ static enum io start_over(struct fetch *fetch, enum resend rung, enum reason rea
     host_count_add(&counts->resends_by[rung], 1);
     fetch->resends++;
     fetch->may_have_run |= rung == RESEND_IDEMPOTENT;
-    fetch->queue_end_ns = 0;
     fetch->request_ended = fetch->options.head->body_bytes == 0;
     fetch->send_broken = false;
     rewind_body(fetch, rung == RESEND_REFUSED);

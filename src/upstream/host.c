@@ -438,6 +438,8 @@ void host_totals(const struct host *host, struct host_totals *totals)
         totals->requests_new += count_of(&counts->requests_new);
         totals->requests_shared += count_of(&counts->requests_shared);
         totals->requests_coalesced += count_of(&counts->requests_coalesced);
+        totals->pings += count_of(&counts->pings);
+        totals->ping_timeouts += count_of(&counts->ping_timeouts);
         totals->streams += count_of(&counts->streams);
         totals->connections_opened += count_of(&counts->connections_opened);
         totals->opened_by_ipv4 += count_of(&counts->opened_by_ipv4);

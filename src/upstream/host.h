@@ -67,11 +67,12 @@ struct host_counts {
     _Atomic uint64_t resends_by[RESEND_COUNT];
     _Atomic uint64_t resend_ends[RESEND_COUNT][RESEND_ENDS];
     _Atomic uint64_t
-        refused_by[REFUSALS];           /* requests that died with their connection, by why they were not sent again */
-    _Atomic uint64_t failovers;         /* requests that went on to another host */
-    _Atomic uint64_t awaited;           /* requests sent whose answer has not begun */
-    _Atomic uint64_t progress_ns;       /* when an answer began last, or one was awaited where none was before */
-    struct addresses *addresses;        /* what DNS says, for that worker alone (addresses.h); NULL: not asked */
+        refused_by[REFUSALS];   /* requests that died with their connection, by why they were not sent again */
+    _Atomic uint64_t failovers; /* requests that went on to another host */
+    _Atomic uint64_t pings, ping_timeouts; /* HTTP/2: sent; connections that ended as one had no answer */
+    _Atomic uint64_t awaited;              /* requests sent whose answer has not begun */
+    _Atomic uint64_t progress_ns;          /* when an answer began last, or one was awaited where none was before */
+    struct addresses *addresses;           /* what DNS says, for that worker alone (addresses.h); NULL: not asked */
     _Atomic(struct turns_told *) turns; /* how much each address has had (address_turns.h); NULL: nothing to tell yet */
     struct ledger ledger;
     _Atomic(struct watch_stats *) watch; /* histograms and what-if (watch.h); NULL: nothing to tell yet */
@@ -196,7 +197,7 @@ struct host_totals {
     uint64_t requests_reused, requests_new, requests_shared, requests_coalesced, streams, connections_opened,
         opened_by_ipv4, opened_by_ipv6, connections_closed, dial_failures, proxy_failures, handshakes_full,
         handshakes_resumed, handshake_failures, handshake_ns, stale, closed_idle, resends, idle, active, dialing,
-        failures, warming, requests_warm, moved, waiting, racing, failovers;
+        failures, warming, requests_warm, moved, waiting, racing, failovers, pings, ping_timeouts;
     uint64_t ejections, resting; /* rests begun ever; 1 while it rests */
     uint64_t dead_paths, silences, strays, quarantines, shed_by_fd, shed_by_port;
     uint64_t time_waits; /* by the last sample (time_wait.h) */

@@ -8,6 +8,8 @@
 #include "upstream/addresses.h"
 #include "upstream/discover.h"
 #include "upstream/pool_internal.h"
+#include "upstream/pulse.h"
+#include "upstream/shared.h"
 #include "upstream/warm_floor.h"
 #include "upstream/watch.h"
 
@@ -16,6 +18,7 @@
 enum { REFRESH_LOOKS = 8, STALE_MAX = 2 };
 #define LOOK_AFTER_NS 1000000u
 #define NS_OF_MS      UINT64_C(1000000)
+#define PAUSE_LOOK_NS 1000000000u
 
 struct loop *pool_loop(const struct pool *pool)
 {
@@ -189,12 +192,14 @@ static void close_stale(struct pooled *pooled, enum io news, enum reason found)
     close_idle(pooled, reason, SIDE_PEER);
 }
 
-/* One that takes no more requests is as good as closed. */
+/* One that takes no more requests is as good as closed, unless it is only for now. */
 enum io pool_check(struct pooled *pooled, bool look)
 {
     enum io news = http_check_idle(pooled->conn, look);
 
-    return news == IO_WAIT && pooled->conn->multiplexed && http_room(pooled->conn) == 0 ? IO_END : news;
+    if (news != IO_WAIT || LIKELY(!pooled->conn->multiplexed))
+        return news;
+    return !shared_note_pause(pooled) && http_room(pooled->conn) == 0 ? IO_END : IO_WAIT;
 }
 
 /* The first pass of a batch: an idle connection has news. Of one in use: what it has room for may have changed. */
@@ -217,13 +222,15 @@ static uint64_t set_limit_ns(const struct pooled *pooled)
     return pooled->idle_limit_ms == POOLED_NEVER ? INT64_MAX : pooled->idle_limit_ms * NS_OF_MS;
 }
 
-/* A learned limit moves while connections wait. */
+/* A learned limit moves while connections wait. A paused one that requests wait for is not idle for want of them. */
 uint64_t pool_expires_ns(const struct pooled *pooled)
 {
     uint64_t max_ns, wall_ns;
 
     if (pooled->sentinel)
         return pooled->idle_since_ns + idle_limit_sentinel_until_ns(pooled->host->idle_limit);
+    if (UNLIKELY(pooled->paused) && gate_is_waited_for(pooled->pool->gate, pooled->host))
+        return loop_now_ns(pooled->pool->loop) + PAUSE_LOOK_NS;
     max_ns = pooled->learned ? idle_limit_retire_after_ns(pooled->host->idle_limit) : set_limit_ns(pooled);
     wall_ns = path_idle_max_ns(&pooled->host->path, pooled->idle_since_ns);
     return pooled->idle_since_ns + (max_ns < wall_ns ? max_ns : wall_ns);
@@ -296,6 +303,7 @@ struct pool *pool_new(struct loop *loop, struct resolver *resolver, struct hosts
     list_init(&pool->addresses);
     flights_init(&pool->flights, loop);
     pool_open_floors(pool);
+    pulse_open(pool);
     pool->records = slab_new_dense(sizeof(struct pooled), 1024);
     pool->gate = gate_new(loop);
     pool->discoveries = discoveries_new(pool);
@@ -325,6 +333,7 @@ void pool_free(struct pool *pool)
     closed_log_clear(&pool->closed);
     timer_clear(pool->loop, &pool->expiry);
     task_forget(pool->loop, &pool->expiry_task);
+    pulse_close(pool);
     shared_free(pool);
     slab_free(pool->records);
     gate_free(pool->gate);
@@ -435,6 +444,10 @@ static enum taking try_to_use(struct pooled *pooled, enum care care)
         pool_retire(pooled, REASON_HTTP1_REQUIRED);
         return GONE;
     }
+    if (UNLIKELY(pooled->conn->multiplexed) && pulse_is_weak(pooled, loop_now_ns(pooled->pool->loop))) {
+        pool_retire(pooled, REASON_PING_TIMEOUT);
+        return GONE;
+    }
     if (use == IDLE_USE_NO || use == IDLE_USE_HERD) {
         pooled->pool->refusal = use == IDLE_USE_HERD ? REASON_HERD : REASON_RISK_POLICY;
         return NOT_FOR_THIS;
@@ -450,6 +463,10 @@ static enum taking try_to_use(struct pooled *pooled, enum care care)
         close_stale(pooled, news, REASON_STALE_AT_CHECK);
         return STALE;
     }
+    if (UNLIKELY(pooled->paused)) {
+        pooled->pool->refusal = REASON_NO_STREAM;
+        return NOT_FOR_THIS;
+    }
     return TAKEN;
 }
 
@@ -458,7 +475,7 @@ static struct pooled *lend_idle(struct pooled *pooled)
     pooled->used_at_idle_ns = idle_ns(pooled);
     unlink_idle(pooled);
     if (pooled->conn->multiplexed)
-        shared_prove(pooled);
+        pulse_prove(pooled);
     return pool_lend(pooled);
 }
 
@@ -492,6 +509,8 @@ static struct list_node *best_of(struct pool *pool, struct list *stack, const st
     struct list_node *oldest = UNLIKELY(refresh_ns > 0) ? oldest_below(stack, refresh_ns) : NULL;
     struct address_turns *turns = addresses_turns(pool, host);
 
+    if (UNLIKELY(host_multiplexes(host)) && pool_is_paused(pool, host))
+        return shared_first_awake(stack);
     if (transport->pick_fifo)
         return oldest_usable(stack);
     if (oldest)
@@ -521,7 +540,7 @@ static struct pooled *take(struct pool *pool, struct host *host, const struct tr
             taking = note_stale(host, care, &stale);
     }
     /* The address that is due has none that is safe enough: the one used last is safer than a dial is cheap. */
-    if (taking == NOT_FOR_THIS && !transport->pick_fifo && node != list_first(stack)) {
+    if (taking == NOT_FOR_THIS && !transport->pick_fifo && node != list_first(stack) && !pool_is_paused(pool, host)) {
         node = list_first(stack);
         taking = try_to_use(container_of(node, struct pooled, by_host), care);
     }

@@ -16,6 +16,7 @@
 #include <assert.h>
 
 struct pool;
+struct pulse;
 struct flights;
 
 /* A connection of the pool; lent ones are handed from call to call by this pointer. There is one for each idle
@@ -32,6 +33,7 @@ struct pooled {
     uint64_t used_at_idle_ns;    /* how long it had been idle when it was last lent */
     uint64_t survived_ns;        /* the longest idle time after which it still answered */
     struct private_conns *owner; /* of a bound one while it is idle */
+    struct pulse *pulse;         /* of those that carry many: its signs of life (pulse.h); NULL: there was no memory */
     uint32_t idle_turn;          /* low bits of the loop's turn in which it became idle */
     uint32_t generation;         /* of the host, when it became idle */
     uint32_t old_at_ms;          /* not used again from this age on; POOLED_NEVER: always */
@@ -39,8 +41,6 @@ struct pooled {
     uint32_t uses;               /* requests it was lent for */
     uint32_t guests;             /* ... of them for other hosts (coalesce.h) */
     uint32_t streams;            /* of those that carry many: requests it is lent for now; 0 for others */
-    uint32_t heard_at_ms;        /* the same: age as an answer began on it last, or it became active */
-    uint32_t pinged_at_ms;       /* the same: age as it was asked for a sign of life; POOLED_NEVER: it was not */
     uint32_t rtt_us;             /* of the last sample; 0: none yet */
     uint32_t unsure_ns;          /* so much earlier the host may have begun to count than its last byte was read */
     uint32_t id;                 /* for people: of the worker that made it, counted from 1; times 256, and the worker */
@@ -58,6 +58,7 @@ struct pooled {
     bool offered : 1;            /* the same: to other requests while it is in use (shared.h) */
     bool withdrawn : 1;          /* ... not any more */
     bool lossy : 1;              /* the same: TCP sends again what is on it, and no answer came since */
+    bool paused : 1;             /* the same: its host takes no requests on it for now (shared.h) */
 };
 static_assert(sizeof(struct pooled) <= 184,
               "with its h1_conn and its tcp an idle connection takes 448 bytes of the heap");

@@ -3,6 +3,7 @@
 #include "http/h2/h2.h"
 #include "upstream/addresses.h"
 #include "upstream/pool_internal.h"
+#include "upstream/pulse.h"
 #include "upstream/rebalance.h"
 #include "upstream/shared.h"
 #include "upstream/time_wait.h"
@@ -177,7 +178,6 @@ struct pooled *pool_make(struct pool *pool, struct host *host, const struct tran
                               .host = host,
                               .task = {.run = pool_run_idle_news},
                               .bound = host->proxy_header > 0,
-                              .pinged_at_ms = POOLED_NEVER,
                               .id = ++pool->made << 8 | (pool->worker & 0xff),
                               .old_at_ms = old_at_ms(pool, transport)};
     pooled->conn = make_conn(host, stream, &options, &pooled->task, err);
@@ -185,6 +185,7 @@ struct pooled *pool_make(struct pool *pool, struct host *host, const struct tran
         slab_give(pool->records, pooled);
         return NULL;
     }
+    pooled->pulse = pooled->conn->multiplexed ? pulse_new(pooled, transport) : NULL;
     count_opened(pool_counts(pool, host), &stream->peer);
     addresses_begin(pool, host);
     addresses_came(pooled);

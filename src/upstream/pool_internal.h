@@ -41,6 +41,9 @@ struct pool {
     struct closed_log closed;
     struct list addresses; /* addresses.c */
     struct discoveries *discoveries;
+    struct list pulses; /* pulse.c: connections that are looked after */
+    struct task pulse_task;
+    struct timer pulse_timer;
     struct list floors; /* warm_floor.c */
     struct task floor_task;
     struct timer floor_timer;
@@ -96,8 +99,11 @@ void shared_begin(struct pooled *pooled);                      /* its first stre
 bool shared_end_stream(struct pooled *pooled);                 /* true: others are still on it, and it stays active */
 void shared_consider(struct pooled *pooled);                   /* its room may have changed: is it offered? */
 void shared_forget(struct pooled *pooled, enum reason reason); /* it is about to be closed */
-void shared_prove(struct pooled *pooled);                      /* an idle one is about to be used: is a PING due? */
-void shared_flush(struct pool *pool);                          /* those in use now end with their last stream */
+/* Of one that carries many: does its host take no requests on it for now? Those who wait hear of the end of it. */
+bool shared_note_pause(struct pooled *pooled);
+/* Of a stack of idle ones the first that is not paused, so that one that is hides none; NULL: none. */
+struct list_node *shared_first_awake(const struct list *stack);
+void shared_flush(struct pool *pool); /* those in use now end with their last stream */
 /* Is there one in use here? When nothing could be taken, they have no room. */
 bool shared_is_full(const struct pool *pool, const struct host *host);
 
@@ -107,7 +113,7 @@ void pool_open_floors(struct pool *pool);
 /* pool_return.c: has it carried its maximum of requests? */
 bool pool_is_used_up(const struct pooled *pooled, const struct transport *transport);
 /* Is there a point in keeping it for another request? And its idle time begins. */
-bool pool_is_worth_keeping(const struct pooled *pooled, const struct transport *transport);
+bool pool_is_worth_keeping(struct pooled *pooled, const struct transport *transport);
 void pool_begin_idle(struct pooled *pooled, const struct transport *transport);
 
 /* pool_dial.c: a connection of a fresh stream (taken), in no list yet. NULL with *err. */

@@ -187,11 +187,12 @@ void pool_note_stray(struct pooled *pooled, enum stray stray)
             (unsigned long long)(atomic_load_explicit(&host->quarantine.length_ns, memory_order_relaxed) / 1000000000));
 }
 
-bool pool_is_worth_keeping(const struct pooled *pooled, const struct transport *transport)
+bool pool_is_worth_keeping(struct pooled *pooled, const struct transport *transport)
 {
-    return !transport->disable_keep_alives && http_room(pooled->conn) > 0 && !pool_is_old(pooled) &&
-           !pool_is_used_up(pooled, transport) && !pooled->withdrawn && !pooled->uneven &&
-           !addresses_has_left(pooled) &&
+    bool has_room = http_room(pooled->conn) > 0 || shared_note_pause(pooled);
+
+    return !transport->disable_keep_alives && has_room && !pool_is_old(pooled) && !pool_is_used_up(pooled, transport) &&
+           !pooled->withdrawn && !pooled->uneven && !addresses_has_left(pooled) &&
            !quarantine_holds(&pooled->host->quarantine, loop_now_ns(pooled->pool->loop)) &&
            host_keeps_it(pooled, transport);
 }

@@ -6,17 +6,12 @@
 #include "upstream/addresses.h"
 #include "upstream/coalesce.h"
 #include "upstream/pool_internal.h"
+#include "upstream/pulse.h"
 
 #include <stdlib.h>
 
-enum {
-    DIALS_LOST_MAX = 2,     /* so many failed dials of others, and a request fails with them */
-    PING_DOUBLINGS_MAX = 10 /* of the time between PINGs: three and a half days */
-};
-#define PING_WAIT_NS   UINT64_C(5000000000)
-#define PING_AFTER_NS  UINT64_C(10000000000)
-#define PING_EVERY_NS  UINT64_C(300000000000) /* what servers of gRPC bear on connections without streams */
-#define YIELD_TURN_NS  (3 * GATE_RETRY_NS)    /* by then the other worker has looked */
+enum { DIALS_LOST_MAX = 2 };               /* so many failed dials of others, and a request fails with them */
+#define YIELD_TURN_NS  (3 * GATE_RETRY_NS) /* by then the other worker has looked */
 #define YIELD_AFTER_NS 100000000u /* a connection that another worker waits for serves this one so long at least */
 
 /* Of one host, in one worker. */
@@ -24,6 +19,7 @@ struct shared {
     struct host *host;
     struct list offer;    /* connections in use that had room when last seen; the next to be used is first */
     uint64_t joined;      /* requests that wait for dials of others */
+    uint64_t paused;      /* connections on which it takes none for now */
     uint64_t failures;    /* dials that failed, ever */
     uint64_t yielded_ns;  /* when one went for the sake of another worker; 0: none has */
     struct error failure; /* of the last one */
@@ -93,17 +89,71 @@ static void tell_waiters(struct pooled *pooled)
     gate_wake(pooled->pool->racers, pooled->host);
 }
 
-/* What the host says of itself holds for its next connection too. */
+static void set_paused(struct pooled *pooled, bool paused)
+{
+    struct shared *shared = paused != pooled->paused ? find_or_make(pooled->pool, pooled->host) : NULL;
+
+    if (!shared)
+        return; /* as it was, or without memory */
+    pooled->paused = paused;
+    shared->paused = paused ? shared->paused + 1 : shared->paused - 1;
+    if (!paused)
+        tell_waiters(pooled);
+}
+
+/* One that ends, or stands for one client, keeps nobody from dialing. */
+static bool may_pause(const struct pooled *pooled)
+{
+    struct http_conn_facts facts;
+
+    http_facts(pooled->conn, &facts);
+    return facts.unfit == HTTP_FIT && !pooled->withdrawn && !pooled->bound;
+}
+
+/* What the host says of itself holds for its next connection too; that it takes nothing, for this one. */
 static void learn(struct pooled *pooled)
 {
     struct h2_client_facts facts;
 
     h2_client_facts(pooled->conn, &facts);
+    set_paused(pooled, facts.met && facts.streams_max == 0 && may_pause(pooled));
     if (facts.met && facts.streams_max > 0)
         atomic_store_explicit(&pooled->host->streams_max, facts.streams_max, memory_order_relaxed);
     if (facts.too_many_pings && !pooled->scolded)
         atomic_fetch_add_explicit(&pooled->host->ping_doublings, 1, memory_order_relaxed);
     pooled->scolded |= facts.too_many_pings;
+}
+
+bool shared_note_pause(struct pooled *pooled)
+{
+    if (!pooled->conn->multiplexed)
+        return false;
+    if (pooled->paused || http_room(pooled->conn) == 0)
+        learn(pooled);
+    return pooled->paused;
+}
+
+bool pool_pauses(struct pooled *pooled)
+{
+    return shared_note_pause(pooled);
+}
+
+struct list_node *shared_first_awake(const struct list *stack)
+{
+    for (struct list_node *node = list_first(stack); node; node = list_next(stack, node)) {
+        const struct pooled *pooled = container_of(node, struct pooled, by_host);
+
+        if (!pooled->paused && !pooled->sentinel)
+            return node;
+    }
+    return NULL;
+}
+
+bool pool_is_paused(const struct pool *pool, const struct host *host)
+{
+    const struct shared *shared = find(pool, host);
+
+    return shared && shared->paused > 0;
 }
 
 /* An active one: it stands in the offer if it has room and nothing is known to be against it. */
@@ -146,15 +196,15 @@ void pool_heard(struct pooled *pooled)
 {
     pooled->lossy = false;
     if (UNLIKELY(pooled->conn->multiplexed))
-        pooled->heard_at_ms = pool_whole_ms(pool_age_ns(pooled));
+        pulse_heard(pooled);
 }
 
 void shared_begin(struct pooled *pooled)
 {
     ASSERT(pooled->streams == 0);
-    pooled->heard_at_ms = pool_whole_ms(pool_age_ns(pooled));
     add_stream(pooled);
     shared_consider(pooled);
+    pulse_begin(pooled);
 }
 
 bool shared_end_stream(struct pooled *pooled)
@@ -180,6 +230,8 @@ void shared_forget(struct pooled *pooled, enum reason reason)
 {
     if (pooled->conn->multiplexed)
         learn(pooled); /* an idle one that ends is not considered any more */
+    set_paused(pooled, false);
+    pulse_free(pooled);
     leave_offer(pooled);
     ASSERT(pooled->streams <= 1);
     if (pooled->streams > 0)
@@ -210,6 +262,7 @@ void pool_withdraw(struct pooled *pooled, enum reason reason, enum side side)
     if (pooled->withdrawn)
         return;
     pooled->withdrawn = true;
+    set_paused(pooled, false);
     pooled->left_for = (uint8_t)reason;
     pooled->left_side = (uint8_t)side;
 }
@@ -249,23 +302,6 @@ static bool must_yield(const struct pooled *pooled)
     return others_wait(pooled->pool, pooled->host) && pool_age_ns(pooled) >= YIELD_AFTER_NS;
 }
 
-/* Since it had that age. */
-static uint64_t since_ns(const struct pooled *pooled, uint32_t age_ms)
-{
-    return pool_age_ns(pooled) - age_ms * UINT64_C(1000000);
-}
-
-/* It was asked for a sign of life, and gives none. */
-static bool is_mute(const struct pooled *pooled)
-{
-    struct h2_client_facts facts;
-
-    if (pooled->pinged_at_ms == POOLED_NEVER || since_ns(pooled, pooled->pinged_at_ms) < PING_WAIT_NS)
-        return false;
-    h2_client_facts(pooled->conn, &facts);
-    return facts.heard_ns < facts.ping_sent_ns && facts.ping_answered_ns < facts.ping_sent_ns;
-}
-
 /* Why no other request should be given to it, though it has room; REASONS: nothing. */
 static enum reason objection(const struct pooled *pooled, const struct transport *transport)
 {
@@ -279,8 +315,10 @@ static enum reason objection(const struct pooled *pooled, const struct transport
         return REASON_ADDRESS_GONE;
     if (quarantine_holds(&pooled->host->quarantine, now_ns))
         return REASON_QUARANTINE;
-    if (path_forbids(&pooled->host->path, now_ns - since_ns(pooled, pooled->heard_at_ms), now_ns) || is_mute(pooled))
+    if (path_forbids(&pooled->host->path, pulse_heard_ns(pooled), now_ns))
         return REASON_MIDDLEBOX;
+    if (pulse_is_weak(pooled, now_ns))
+        return REASON_PING_TIMEOUT;
     return transport->max_connections_per_host > 0 && must_yield(pooled) ? REASON_YIELDED : REASONS;
 }
 
@@ -336,28 +374,6 @@ struct pooled *pool_take_shared(struct pool *pool, struct host *host, const stru
             return lend(pooled);
     }
     return NULL;
-}
-
-/* Between two PINGs on one connection; to a host that found it too much, twice as long each time, and as long before
- * the first one (keepalive G.6 121). */
-static bool may_ping(const struct pooled *pooled)
-{
-    uint32_t doublings = atomic_load_explicit(&pooled->host->ping_doublings, memory_order_relaxed);
-    uint64_t every_ns = PING_EVERY_NS << (doublings < PING_DOUBLINGS_MAX ? doublings : PING_DOUBLINGS_MAX);
-
-    if (pooled->pinged_at_ms == POOLED_NEVER)
-        return doublings == 0 || pool_age_ns(pooled) >= every_ns;
-    return since_ns(pooled, pooled->pinged_at_ms) >= every_ns;
-}
-
-/* An answer may take its time. Where no answer has shown yet that the path bears so long a silence, a PING asks for a
- * sign of life at once: never without a request, and never more often than servers bear. */
-void shared_prove(struct pooled *pooled)
-{
-    if (pooled->used_at_idle_ns < PING_AFTER_NS || pooled->used_at_idle_ns <= pooled->survived_ns || !may_ping(pooled))
-        return;
-    if (h2_client_ping(pooled->conn))
-        pooled->pinged_at_ms = pool_whole_ms(pool_age_ns(pooled));
 }
 
 bool shared_is_full(const struct pool *pool, const struct host *host)

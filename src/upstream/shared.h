@@ -6,6 +6,10 @@
  * against it (age, its maximum of requests, a dead path ...) takes it out for good: its streams finish, then it is
  * closed. It never changes workers.
  *
+ * A host may take no requests on a connection for a while (SETTINGS_MAX_CONCURRENT_STREAMS of 0, RFC 9113 6.5.2). Such
+ * a connection is paused: streams that it has go on, it stays idle when they have ended, and requests for its host wait
+ * in the queue (dial_gate.h) instead of making others, which would be told the same.
+ *
  * A burst of requests to a host that may speak HTTP/2 makes one connection first: the others join that dial, as many as
  * such a connection is known to carry. SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_UPSTREAM_SHARED_H
@@ -35,6 +39,12 @@ void pool_withdraw(struct pooled *pooled, enum reason reason, enum side side);
 
 /* An answer began on it. */
 void pool_heard(struct pooled *pooled);
+
+/* Has the host a connection in this worker on which it takes no requests for now? */
+bool pool_is_paused(const struct pool *pool, const struct host *host);
+
+/* Is this lent one such a connection? */
+bool pool_pauses(struct pooled *pooled);
 
 /* Does it carry on with others, whatever became of one request? */
 bool pool_is_alive(const struct pooled *pooled);

@@ -67,6 +67,9 @@ struct transport {
     int64_t max_requests_per_connection;   /* 0: no limit */
     int64_t max_connections_per_host;      /* 0: no cap */
     int64_t queue_timeout_ns;              /* how long a request waits at that cap; 0: not at all */
+    int64_t ping_after_ns;                 /* HTTP/2: silence with requests open, then a PING leaves; 0: none by itself */
+    int64_t ping_interval_ns;              /* between two PINGs; 0: TRANSPORT_PING_INTERVAL_NS */
+    int64_t ping_timeout_ns;               /* silence behind one; 0: TRANSPORT_PING_TIMEOUT_NS */
     int64_t min_idle_per_host;             /* connections kept ready in all workers (warm_floor.h) */
     int64_t tls_handshake_timeout_ns;      /* with https:// hosts, from connected to secured; 0: none */
     bool pick_fifo;                        /* the connection idle for longest, not the last used */
@@ -88,6 +91,9 @@ struct transport {
 
 #define TRANSPORT_IDLE_DEFAULT_NS       60000000000
 #define TRANSPORT_KEEP_ALIVE_DEFAULT_NS INT64_C(15000000000)
+#define TRANSPORT_PING_AFTER_NS         INT64_C(30000000000)
+#define TRANSPORT_PING_INTERVAL_NS      INT64_C(300000000000) /* what servers of gRPC bear */
+#define TRANSPORT_PING_TIMEOUT_NS       INT64_C(15000000000)
 enum { TRANSPORT_EJECT_AFTER = 3 };
 enum { TRANSPORT_IDLE_PER_HOST_DEFAULT = 250, TRANSPORT_KEEP_ALIVE_COUNT = 9 };
 

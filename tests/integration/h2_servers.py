@@ -13,7 +13,7 @@ NODE = """
 const http2 = require('http2'), fs = require('fs');
 const [port, log, streams, cert, key, http1] = process.argv.slice(2);
 const out = fs.openSync(log, 'a');
-const settings = streams === 'none' ? {maxConcurrentStreams: 0} : streams > 0 ? {maxConcurrentStreams: Number(streams)} : {};
+const settings = streams === 'none' || streams === 'later' ? {maxConcurrentStreams: 0} : streams > 0 ? {maxConcurrentStreams: Number(streams)} : {};
 let sessions = 0, seen = {}, gate = [];
 const note = what => fs.writeSync(out, JSON.stringify(what) + '\\n');
 function once(id) { seen[id] = (seen[id] || 0) + 1; return seen[id] === 1; }
@@ -37,6 +37,12 @@ function answer(stream, headers) {
   case '/refuse': stream.close(http2.constants.NGHTTP2_REFUSED_STREAM); break;
   case '/refuse-once':
     if (once(q.get('id'))) stream.close(http2.constants.NGHTTP2_REFUSED_STREAM); else collect(stream, say);
+    break;
+  case '/pause': // no streams for `ms`
+    session.settings({maxConcurrentStreams: 0}, () => {
+      say('paused');
+      setTimeout(() => session.destroyed || session.settings({maxConcurrentStreams: 100}), Number(q.get('ms')));
+    });
     break;
   case '/goaway': session.goaway(0, stream.id); say('last'); break;
   case '/goaway-below':
@@ -70,6 +76,7 @@ const server = http1 ? require('https').createServer({cert: fs.readFileSync(cert
 server.on('session', session => {
   session.number = ++sessions;
   note({begun: session.number});
+  if (streams === 'later') setTimeout(() => session.destroyed || session.settings({maxConcurrentStreams: 4}), 700);
   session.on('error', () => {});
   session.on('close', () => note({ended: session.number}));
   session.on('ping', () => note({ping: session.number}));

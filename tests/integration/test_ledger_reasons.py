@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 
+import h2.events
 import pytest
 from admin import ADMIN, pool_of
 from certificates import Authority
@@ -20,10 +21,12 @@ from configs import forward_all, service
 from crowd import Gate, at_once, in_threads
 from gateway import ROOT
 from h2_servers import NodeH2
+from h2peer import Peer
+from h2peer import answers_ok as peer_answers_ok
 from nameserver import NameServer, find_dnsmasq
 from netlab import Relay, namespace
 from origin import answers_ok, reply
-from rawhttp import fetch
+from rawhttp import Client, fetch
 from waiting import eventually
 from wsraw import CLOSE, WebSocket, close, echoes, grant
 
@@ -464,6 +467,32 @@ def no_h2_stream(stage):
     stage.origin.wait_requests(1, "/hold")
     stage.get()
     assert held.read_final().body == b"held"
+
+
+def deaf_at(path):
+    def handler(conn, event):
+        if isinstance(event, h2.events.RequestReceived) and conn.number == 0 and dict(event.headers)[":path"] == path:
+            conn.deaf = True
+        else:
+            peer_answers_ok(conn, event)
+
+    return handler
+
+
+@covers("ping_timeout", new={"cold": 1, "resend": 1}, closes={"ping_timeout": "ours"})
+def ping_timeout(stage):
+    """A host that reads nothing any more, while its kernel acknowledges all: a GET is given again."""
+    stage.origin = stage.make.stack.enter_context(Peer(deaf_at("/deaf")))
+    extra = {"holdfast/admin": {"listen": "127.0.0.1:0"},
+             "holdfast/upstream": {"protocol": "h2c", "ping_after": "10s", "ping_timeout": "1s"}}
+    stage.gateway = stage.make.gateway(service([forward_all(stage.origin)], {"error_status": "precise"}, extra, timeout="30s"))
+    stage.address, stage.admin = stage.gateway.address, stage.gateway.addresses[-1]
+    stage.get()
+    with Client(stage.address, 25) as client:
+        assert client.get("/deaf").body == b"OK"
+    pool = stage.pool()
+    assert (pool["pings"], pool["ping_timeouts"], pool["resends_by"]) == (1, 1, {"idempotent": 1})
+    assert [number for number, _ in stage.origin.requests("/deaf")] == [0, 1]
 
 
 @meets("yielded", beside={"cold", "pool_empty_burst", "no_h2_stream"})

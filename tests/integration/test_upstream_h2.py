@@ -346,14 +346,26 @@ def test_what_switches_protocols_does_so_in_http_1(make):
         assert ws.next_close() == 1000
 
 
-def test_117_a_host_that_takes_no_streams_is_given_up_soon(make, node):
-    """Each connection says so only after it was made: a request tries three, and no more are made."""
-    stage = Stage(make, node(streams="none"))
-    answers = stage.together(*["/"] * 5)
-    assert {answer.status for answer in answers} <= {502, 503}
-    assert stage.metric("holdfast_upstream_connections_opened_total") <= 15
+def test_117_a_host_that_takes_no_streams_yet_is_waited_for(make, node):
+    """RFC 9113 6.5.2: 0 is for a short time. One connection is made, and it serves all when it may."""
+    stage = Stage(make, node(streams="later"), upstream={"queue_timeout": "15s", "idle_timeout": "never"})
+    answers = stage.together(*["/"] * 3, method="POST", body=b"once")
+    assert [(answer.status, answer.body) for answer in answers] == [(200, b"once")] * 3
+    assert stage.metric("holdfast_upstream_connections_opened_total") == 1
     pool = stage.settled()
-    assert pool["failures"] == 5 and pool["open"] == 0
+    assert (pool["failures"], pool["open"]) == (0, 1) and pool["closes"] == {}
+    assert len(stage.origin.requests()) == 3
+
+
+def test_117_a_host_that_takes_no_streams_costs_the_time_of_the_queue(make, node):
+    stage = Stage(make, node(streams="none"), upstream={"queue_timeout": "400ms", "eject_after": 1, "idle_timeout": "never"})
+    began = time.monotonic()
+    assert {answer.status for answer in stage.together(*["/"] * 5)} == {503}
+    assert time.monotonic() - began >= 0.4
+    assert stage.get("/").status == 503
+    assert stage.metric("holdfast_upstream_connections_opened_total") == 1
+    pool = stage.settled()
+    assert (pool["failures"], pool["open"], pool["waiting"], pool["health"]) == (6, 1, 0, "in_use")
     assert stage.origin.requests() == []
 
 
@@ -389,3 +401,26 @@ def test_127_a_host_that_comes_back_with_another_version_is_spoken_to_in_it(make
         assert stage.pool()["protocol"] == ("http/1.1" if http1 else "h2")
     pool = stage.settled()
     assert pool["failures"] == 0 and pool["resends"] == 0
+    assert stage.conns()[0]["streams_max"] == 0
+
+
+def test_117_the_reason_is_told(make, node):
+    way = proxy(node(streams="none"), None, {"holdfast/upstream": {"protocol": "h2c", "queue_timeout": "0s"},
+                                             "router": {"return_error_msg": True}}, timeout="20s")
+    answer = fetch(make.gateway(way).address, "/")
+    assert (answer.status, answer.body) == (503, b"the host takes no requests")
+
+
+def test_116_117_a_limit_that_shrinks_to_nothing_while_streams_are_open(make, node):
+    stage = Stage(make, node(), upstream={"queue_timeout": "15s"})
+    stage.get("/")
+    with concurrent.futures.ThreadPoolExecutor(8) as crowd:
+        held = crowd.submit(stage.get, "/hold?ms=1500")
+        stage.origin.wait_requests(1, "/hold")
+        assert stage.get("/pause?ms=700").body == b"paused"
+        late = [crowd.submit(stage.get, "/late") for _ in range(4)]
+        assert [answer.result().body for answer in late] == [b"OK"] * 4
+        assert held.result().body == b"held"
+    assert len(stage.origin.sessions()) == 1
+    pool = stage.settled()
+    assert (pool["failures"], pool["new"]) == (0, 1) and pool["closes"] == {}

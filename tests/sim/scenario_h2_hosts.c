@@ -1,6 +1,7 @@
 /* scenario_h2_hosts.c: hosts that speak HTTP/2 and end connections in order: by GOAWAY in the middle of requests, after
  * an idle time of theirs, at a limit of streams. What they have not processed they say, so nothing may fail, nothing
- * may run twice, and nobody may get another's answer. The hosts are made of the server role. Start with run.
+ * may run twice, and nobody may get another's answer. Others die, or read nothing any more while their kernel goes on.
+ * The hosts are made of the server role. Start with run.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
 #include "base/text.h"
@@ -33,12 +34,15 @@ struct h2_host {
     struct list visitors;
     uint32_t goaway_percent; /* of requests end their connection, in order */
     uint32_t death_percent;  /* ... without a word, with all that is under way on it */
+    uint32_t deaf_percent;   /* ... make it deaf: nothing is read or said on it from then on */
+    struct task nobody;      /* has the streams of the deaf */
+    unsigned deaf;
     uint64_t think_max_ns;
     unsigned conns, goaways, requests;
 };
 
 struct visitor {
-    bool dying;
+    bool dying, deaf;
     struct h2_host *host;
     struct http_conn *conn;
     struct task task;
@@ -79,6 +83,19 @@ static void answer(struct request *request)
     end_request(request);
 }
 
+static void run_nobody(struct task *task)
+{
+    (void)task;
+}
+
+/* Bytes lie there, and are acknowledged; answers that are queued have left. */
+static void go_deaf(struct visitor *visitor)
+{
+    visitor->deaf = true;
+    visitor->host->deaf++;
+    stream_set_owner(visitor->conn->stream, &visitor->host->nobody, false);
+}
+
 /* The head is here: from now on it counts as processed. */
 static bool begin(struct request *request)
 {
@@ -111,6 +128,8 @@ static bool begin(struct request *request)
         request->visitor->dying = true;
         task_wake(host->loop, &request->visitor->task);
     }
+    if (sim_percent(host->sim, host->deaf_percent))
+        go_deaf(request->visitor);
     return true;
 }
 
@@ -118,6 +137,8 @@ static void run_request(struct task *task)
 {
     struct request *request = container_of(task, struct request, task);
 
+    if (request->visitor->deaf)
+        return;
     if (!request->job && !begin(request))
         return;
     if (request->timer.fired)
@@ -162,6 +183,8 @@ static void run_visitor(struct task *task)
         end_visitor(visitor);
         return;
     }
+    if (visitor->deaf)
+        return;
     accept_requests(visitor);
     if (list_is_empty(&visitor->requests) && http_accept(visitor->conn, &stream, &err) == IO_END)
         end_visitor(visitor);
@@ -195,6 +218,7 @@ static void open_host(struct h2_host *host, struct sim *sim, struct sim_book *bo
     host->book = book;
     host->loop = sim_loop_new(sim, "origin");
     host->task.run = run_host;
+    host->nobody.run = run_nobody;
     list_init(&host->visitors);
     host->rules = h2_rules_default;
     host->rules.streams_max = (uint32_t)sim_between(sim, 1, 8);
@@ -205,7 +229,7 @@ static void open_host(struct h2_host *host, struct sim *sim, struct sim_book *bo
         .linger_ns = SIM_SECOND,
     };
     host->think_max_ns = sim_between(sim, 1, 200) * SIM_MS;
-    host->goaway_percent = sim_percent(sim, 70) ? (uint32_t)sim_between(sim, 1, 20) : 0;
+    host->goaway_percent = host->deaf_percent == 0 && sim_percent(sim, 70) ? (uint32_t)sim_between(sim, 1, 20) : 0;
     host->listener = listener_new(host->loop, &any_addr, &(struct listen_options){.backlog = 512}, &host->task, &err);
     ASSERT(host->listener);
 }
@@ -216,6 +240,7 @@ static void close_host(struct h2_host *host)
         end_visitor(container_of(node, struct visitor, node));
     listener_free(host->listener);
     task_forget(host->loop, &host->task);
+    task_forget(host->loop, &host->nobody);
     sim_loop_free(host->sim, host->loop);
 }
 
@@ -241,10 +266,15 @@ static void judge(struct sim *sim, const struct h2_host *host, const struct gate
     struct host_totals totals;
 
     host_totals(hosts_at(gateway->hosts, 0), &totals);
-    if (host->death_percent == 0 && answered != CLIENTS * REQUESTS)
+    if (host->death_percent + host->deaf_percent == 0 && answered != CLIENTS * REQUESTS)
         sim_fail(sim, "%u of %u requests were answered", answered, CLIENTS * REQUESTS);
     if (totals.requests_new + totals.requests_reused + totals.requests_shared != CLIENTS * REQUESTS + totals.resends)
         sim_fail(sim, "new, reused and shared are not all requests");
+    if (host->deaf > 0 && totals.ping_timeouts == 0)
+        sim_fail(sim, "%u connections are deaf, and nobody noticed", host->deaf);
+    if (totals.ping_timeouts > host->deaf)
+        sim_fail(sim, "%llu connections were given up, %u were deaf", (unsigned long long)totals.ping_timeouts,
+                 host->deaf);
     if (totals.failures != CLIENTS * REQUESTS - answered || totals.streams > 0)
         sim_fail(sim, "%llu failures, %llu streams are left", (unsigned long long)totals.failures,
                  (unsigned long long)totals.streams);
@@ -253,9 +283,15 @@ static void judge(struct sim *sim, const struct h2_host *host, const struct gate
     scenario_count("sent again", totals.resends);
     scenario_count("connections", host->conns);
     scenario_count("GOAWAY in use", host->goaways);
+    scenario_count("deaf", host->deaf);
+    scenario_count("PING timeouts", totals.ping_timeouts);
 }
 
-static void run(struct sim *sim, const char *settings, uint32_t death_percent)
+struct manners {
+    uint32_t death_percent, deaf_percent;
+};
+
+static void run(struct sim *sim, const char *settings, struct manners manners)
 {
     struct sim_client_options client = {.path = "/jobs/",
                                         .requests = REQUESTS,
@@ -267,14 +303,13 @@ static void run(struct sim *sim, const char *settings, uint32_t death_percent)
     struct loop *client_loop = sim_loop_new(sim, "client");
     struct gateway_stage gateway = {0};
     struct crowd crowd;
-    struct h2_host host = {0};
+    struct h2_host host = {.death_percent = manners.death_percent, .deaf_percent = manners.deaf_percent};
     char text[sizeof(config) + 100];
 
     snprintf(text, sizeof(text), config, settings);
     sim_link(sim, "gateway", "origin", (struct sim_link){sim_between(sim, 0, 80) * SIM_MS, SIM_MS, 0});
     open_host(&host, sim, book);
-    host.death_percent = death_percent;
-    client.lenient = death_percent > 0;
+    client.lenient = manners.death_percent + manners.deaf_percent > 0;
     gateway_open(&gateway, sim, text, (unsigned)sim_between(sim, 1, 4));
     client.server = sim_addr(sim, "gateway", GATEWAY_PORT);
     for (unsigned i = 0; i < CLIENTS; i++)
@@ -292,21 +327,28 @@ static void run(struct sim *sim, const char *settings, uint32_t death_percent)
 
 SCENARIO(h2_hosts_end_connections_in_order)
 {
-    run(sim, "", 0);
+    run(sim, "", (struct manners){0});
 }
 
 SCENARIO(h2_hosts_at_a_cap)
 {
-    run(sim, ", \"max_connections_per_host\": 2, \"queue_timeout\": \"19s\"", 0);
+    run(sim, ", \"max_connections_per_host\": 2, \"queue_timeout\": \"19s\"", (struct manners){0});
 }
 
 SCENARIO(h2_connections_with_limits_of_ours)
 {
-    run(sim, ", \"max_requests_per_connection\": 7, \"max_connection_age\": \"2s\"", 0);
+    run(sim, ", \"max_requests_per_connection\": 7, \"max_connection_age\": \"2s\"", (struct manners){0});
 }
 
 /* What may be done twice is sent again; a POST that a host may have seen is not. */
 SCENARIO(h2_hosts_that_die_run_no_post_twice)
 {
-    run(sim, ", \"eject_after\": 0", (uint32_t)sim_between(sim, 1, 15));
+    run(sim, ", \"eject_after\": 0", (struct manners){.death_percent = (uint32_t)sim_between(sim, 1, 15)});
+}
+
+/* TCP has no news of it: a PING, and the silence behind it, tell long before the requests' time is up. */
+SCENARIO(h2_hosts_that_go_deaf_are_found_out)
+{
+    run(sim, ", \"eject_after\": 0, \"ping_after\": \"10s\", \"ping_timeout\": \"2s\"",
+        (struct manners){.deaf_percent = (uint32_t)sim_between(sim, 1, 10)});
 }

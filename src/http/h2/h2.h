@@ -79,6 +79,9 @@ void h2_client_facts(const struct http_conn *conn, struct h2_client_facts *facts
  * woken when the answer comes. */
 bool h2_client_ping(struct http_conn *conn) MUST_USE;
 
+/* The owner has found out that nobody is there any more: the conn ends now, and its streams fail with `err`. */
+void h2_client_give_up(struct http_conn *conn, const struct error *err);
+
 /* The code of RFC 9113 7 with which the stream was closed, by either side; 0: it was not, or in order. */
 uint32_t h2_client_stream_error(const struct http_stream *stream);
 

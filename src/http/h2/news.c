@@ -123,6 +123,11 @@ void h2_client_told(struct h2_conn *conn, const nghttp2_frame *frame)
     error_set(&err, FAULT_UPSTREAM, ERROR_BAD_FRAMING, "HTTP/2 connection error %s %s",
               h2_error_name(goaway->error_code), reason);
     h2_note_failure(conn, &err);
+void h2_client_give_up(struct http_conn *base, const struct error *err)
+{
+    h2_break(h2_of_conn(base), err);
+}
+
     h2_set_unfit(conn, HTTP_UNFIT_FRAMING);
 }
 

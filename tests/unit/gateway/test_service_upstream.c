@@ -114,6 +114,9 @@ static const struct {
     {"\"min_idle_per_host\": 10001", "10001", "min_idle_per_host: 10001 is more than 10000"},
     {"\"queue_timeout\": \"soon\"", "\"soon\"", "queue_timeout: \"soon\" is not a duration"},
     {"\"queue_timeout\": {}", "{}", "queue_timeout: expected a duration such as \"1.5s\", found an object"},
+    {"\"ping_interval\": \"9s\"", "\"9s\"", "ping_interval: \"9s\" is less than 10s"},
+    {"\"ping_timeout\": 0", "0", "ping_timeout: 0 is less than 1s"},
+    {"\"ping_after\": \"-1s\"", "\"-1s\"", "ping_after: \"-1s\" is less than 0s"},
     {"\"queue_timeout\": \"-1s\"", "\"-1s\"", "queue_timeout: \"-1s\" is less than 0s"},
     {"\"idle_timeout\": 30", "30", "idle_timeout: \"30\" is none of what it can be"},
     {"\"idle_timeout\": \"30\"", "\"30\"", "idle_timeout: \"30\" is none of what it can be"},
@@ -197,4 +200,31 @@ TEST(upstream_settings_are_taken)
     CHECK_INT(transport->tcp_user_timeout_ns, 4 * SECOND);
     CHECK(rest->ignore_hints && rest->ignore_learned);
     CHECK_EQ(rest->proxy_header, 2);
+}
+
+/* Below ten seconds there is no PING but none. */
+TEST(ping_settings_reach_the_transport)
+{
+    static const struct {
+        const char *block;
+        int64_t after_s, interval_s, timeout_s;
+    } rows[] = {
+        {"", 30, 0, 0},
+        {"\"ping_after\": \"0s\"", 0, 0, 0},
+        {"\"ping_after\": \"3s\"", 10, 0, 0},
+        {"\"ping_after\": \"20s\", \"ping_interval\": \"10s\", \"ping_timeout\": \"1s\"", 20, 10, 1},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        const struct service *service;
+        char text[300];
+
+        test_case_is("%s", rows[i].block);
+        snprintf(text, sizeof(text), "{\"version\": 3, \"extra_config\": {\"holdfast/upstream\": {%s}}}",
+                 rows[i].block);
+        service = gateway_load(text, gateway_report());
+        CHECK_EQ(service->transport.ping_after_ns, SECONDS(rows[i].after_s));
+        CHECK_EQ(service->transport.ping_interval_ns, SECONDS(rows[i].interval_s));
+        CHECK_EQ(service->transport.ping_timeout_ns, SECONDS(rows[i].timeout_s));
+    }
 }

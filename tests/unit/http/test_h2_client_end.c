@@ -277,6 +277,56 @@ TEST(h2_client_case_120_121_pings_when_told_to_and_tells_of_the_answer)
     stage_close(&stage);
 }
 
+/* Its owner has found out that nobody is there. What has not left may go elsewhere. */
+TEST(h2_client_is_given_up_with_its_streams)
+{
+    struct host_many many;
+    struct h1_stage *stage = &many.stage;
+    struct error err;
+    enum io io;
+
+    h2_stage_open_client(stage, NULL);
+    host_ask_many(&many, 2);
+    host_send_answer(stage, 0, 1, ":status: 200");
+    CHECK_EQ(host_recv_head(stage, many.streams[0]), IO_OK);
+    many.streams[2] = host_ask_unsent(stage);
+    stage->user.runs = stage->owner.runs = 0;
+    error_set(&err, FAULT_UPSTREAM, ERROR_DEAD_PATH, "no answer to a PING");
+    h2_client_give_up(stage->conn, &err);
+    stage_turn(stage);
+    CHECK(stage->user.runs > 0);
+    CHECK(stage->owner.runs > 0);
+    CHECK_EQ(http_room(stage->conn), 0);
+    CHECK(host_unfit_of(stage) != HTTP_FIT);
+    stage->stream = many.streams[0];
+    (void)stage_body(stage, &io);
+    CHECK_EQ(io, IO_FAIL);
+    host_check_failed(stage, many.streams[1], ERROR_DEAD_PATH, false);
+    host_check_failed(stage, many.streams[2], ERROR_DEAD_PATH, true);
+    stage->stream = NULL;
+    for (int i = 0; i < 3; i++)
+        http_done(many.streams[i]);
+    stage_close(stage);
+}
+
+/* RFC 8441 3: who asks to switch waits for the peer's SETTINGS. */
+TEST(h2_client_streams_that_have_not_begun_hear_of_the_first_settings)
+{
+    struct http_stream *stream;
+    struct h1_stage stage;
+
+    h2_stage_open_client_silent(&stage, NULL);
+    stream = host_open_stream(&stage);
+    stage_turn(&stage);
+    stage.user.runs = 0;
+    host_send_setting(&stage, 8, 1);
+    CHECK_EQ(stage.user.runs, 1);
+    host_send_setting(&stage, 8, 1);
+    CHECK_EQ(stage.user.runs, 1);
+    http_done(stream);
+    stage_close(&stage);
+}
+
 /* G.6 122. */
 TEST(h2_client_case_122_stream_numbers_run_out)
 {

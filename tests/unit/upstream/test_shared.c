@@ -2,6 +2,7 @@
  * room, left when something speaks against them. Dials that others join are in test_shared_dials.c.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "shared_stage.h"
+#include "upstream/pulse.h"
 
 static const struct shared_pick any;
 
@@ -278,6 +279,8 @@ static unsigned pings_after(struct shared_stage *stage, unsigned conn, struct po
 
     pooled->idle_since_ns -= silence_s * UINT64_C(1000000000);
     pooled->conn->opened_ns -= silence_s * UINT64_C(1000000000);
+    if (pooled->pulse->pinged_ns > 0)
+        pooled->pulse->pinged_ns -= silence_s * UINT64_C(1000000000);
     CHECK(pool_take(stage->pool, stage->host, &stage->transport, true) == pooled);
     stream = stage_begin(pooled);
     stage_turns(stage);
