@@ -32,6 +32,7 @@ static struct str method_of(const struct endpoint *endpoint)
     case ENDPOINT_OPTIONS:
         return STR("OPTIONS");
     case ENDPOINT_GRPC_HEALTH:
+    case ENDPOINT_GRPC_WATCH:
         return STR("POST");
     case ENDPOINT_PROXY:
     case ENDPOINT_ANSWER:
@@ -117,9 +118,9 @@ static const struct host_row host_rows[] = {
     {COUNTER("failovers"), "Requests that a host failed and another one was given.", {NULL, STR_INIT("")}, TOTAL(failovers)},
     {COUNTER("ejections"), "Rests that hosts began after failures in a row.", {NULL, STR_INIT("")}, TOTAL(ejections)},
     {COUNTER("dead_paths"), "Connections given up because nothing that was sent was acknowledged.", {NULL, STR_INIT("")}, TOTAL(dead_paths)},
-    {COUNTER("silences"), "Times that the whole path to a host was silent.", {NULL, STR_INIT("")}, TOTAL(silences)},
     {COUNTER("pings"), "PINGs sent to hosts (HTTP/2).", {NULL, STR_INIT("")}, TOTAL(pings)},
     {COUNTER("ping_timeouts"), "Connections given up because a PING had no answer (HTTP/2).", {NULL, STR_INIT("")}, TOTAL(ping_timeouts)},
+    {COUNTER("silences"), "Times that the whole path to a host was silent.", {NULL, STR_INIT("")}, TOTAL(silences)},
     {COUNTER("stray_bytes"), "Kept connections on which bytes came that nobody had asked for.", {NULL, STR_INIT("")}, TOTAL(strays)},
     {COUNTER("quarantines"), "Times that such bytes made a host's connections single-use for a while.", {NULL, STR_INIT("")}, TOTAL(quarantines)},
     {COUNTER("shed"), "Requests refused for want of what a new connection takes.", {"reason", STR_INIT("pressure_fd")}, TOTAL(shed_by_fd)},

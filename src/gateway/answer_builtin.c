@@ -219,8 +219,10 @@ void answer_builtin(const struct answer_input *input, const struct endpoint *end
     case ENDPOINT_GRPC_HEALTH:
         grpc_health_answer(input, request_body, out);
         return;
+    case ENDPOINT_GRPC_WATCH: /* grpc_watch.c: it lasts */
     case ENDPOINT_PROXY:
         break;
     }
     ASSERT(endpoint->kind != ENDPOINT_PROXY);
+    ASSERT(endpoint->kind != ENDPOINT_GRPC_WATCH);
 }

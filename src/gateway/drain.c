@@ -9,7 +9,7 @@
  * nobody any more from the beginning, as nothing but its closed port can tell; who waits in its queue then is served.
  * Its limit is kept here. Start with run_drain. SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
-#include "gateway/exchange.h"
+#include "gateway/exchange_internal.h"
 #include "gateway/frontend_internal.h"
 
 #include <stdlib.h>
@@ -288,6 +288,7 @@ void frontend_drain(struct frontend *frontend, uint64_t window_ns, struct task *
 {
     frontend->drain.ended = ended;
     begin(&frontend->drain, window_ns);
+    watches_wake(frontend);
 }
 
 void frontend_drain_door(struct frontend *frontend, uint16_t number, uint64_t window_ns, uint64_t limit_ns)

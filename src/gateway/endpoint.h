@@ -48,6 +48,7 @@ enum endpoint_kind {
     ENDPOINT_ECHO,
     ENDPOINT_OPTIONS,
     ENDPOINT_GRPC_HEALTH,
+    ENDPOINT_GRPC_WATCH,
 };
 
 struct endpoint {

@@ -146,6 +146,7 @@ static enum progress serve_endpoint(struct exchange *x)
     case ENDPOINT_DEBUG:
     case ENDPOINT_ECHO:
     case ENDPOINT_GRPC_HEALTH:
+    case ENDPOINT_GRPC_WATCH:
         return take_request(x);
     case ENDPOINT_ANSWER:
     case ENDPOINT_HEALTH:
@@ -205,6 +206,8 @@ static enum progress answer_with_request(struct exchange *x)
 {
     struct answer_input input = reply_input(x);
 
+    if (x->endpoint->kind == ENDPOINT_GRPC_WATCH)
+        return watch_begin(x);
     if (x->endpoint->kind == ENDPOINT_DEBUG)
         log_request(x, x->body);
     answer_builtin(&input, x->endpoint, x->body, &x->answer);
@@ -312,6 +315,9 @@ static void exchange_run(struct task *task)
             break;
         case EXCHANGE_SEND:
             progress = reply_run(x);
+            break;
+        case EXCHANGE_WATCH:
+            progress = watch_run(x);
             break;
         case EXCHANGE_FINISH:
             progress = finish(x);

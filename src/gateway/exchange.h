@@ -20,6 +20,7 @@ enum exchange_state {
     EXCHANGE_COLLECT, /* decoded: the backend's body is collected and rendered */
     EXCHANGE_COMPOSE, /* several calls are under way (compose.h) */
     EXCHANGE_SEND,    /* an answer of our own is sent */
+    EXCHANGE_WATCH,   /* ... which goes on as long as the gateway does (grpc_watch.c) */
     EXCHANGE_FINISH,  /* log, count, let go */
 };
 

@@ -83,6 +83,11 @@ enum progress reply_grpc(struct exchange *exchange, unsigned status, struct str 
 bool reply_late(struct exchange *exchange) MUST_USE;
 struct answer_input reply_input(struct exchange *exchange);
 
+/* grpc_watch.c: a watcher of the gateway's health, whose request is whole */
+enum progress watch_begin(struct exchange *exchange);
+enum progress watch_run(struct exchange *exchange);
+void watches_wake(struct frontend *frontend); /* it drains from now on */
+
 static inline struct loop *exchange_loop(const struct exchange *exchange)
 {
     return exchange->client->frontend->loop;

@@ -62,6 +62,8 @@ static bool add_builtins(struct generation *generation, struct report *report)
     if (service->server.grpc_health) {
         endpoint = add_builtin(generation, ENDPOINT_GRPC_HEALTH, STR("/grpc.health.v1.Health/Check"));
         ok &= route(generation, STR("POST"), endpoint, endpoint->path, (struct place){0}, report);
+        endpoint = add_builtin(generation, ENDPOINT_GRPC_WATCH, STR("/grpc.health.v1.Health/Watch"));
+        ok &= route(generation, STR("POST"), endpoint, endpoint->path, (struct place){0}, report);
     }
     if (service->debug_endpoint) {
         endpoint = add_builtin(generation, ENDPOINT_DEBUG, STR("/__debug/*"));

@@ -43,8 +43,14 @@ void grpc_answer(struct arena *arena, enum grpc_status status, struct str messag
 /* The same behind an answer that has begun. NULL: no memory. */
 struct http_head *grpc_trailers(struct arena *arena, enum grpc_status status, struct str message);
 
-/* grpc_health.c: grpc.health.v1.Health/Check of the gateway itself: the empty name is all of it, other services are
- * those with an endpoint below "/name/". NOT_SERVING while it drains. */
+/* grpc_health.c: grpc.health.v1.Health of the gateway itself: the empty name is all of it, other services are those
+ * with an endpoint below "/name/". NOT_SERVING while it drains. Check: */
 void grpc_health_answer(const struct answer_input *input, struct str request_body, struct answer *out);
+
+/* Watch: the head of an answer that goes on, and its first message as the body; a service that is not known has a state
+ * too. False: an answer that says why there is none. */
+bool grpc_health_watch(const struct answer_input *input, struct str request_body, struct answer *out);
+/* The message that says NOT_SERVING; static. */
+struct str grpc_health_not_serving(void);
 
 #endif

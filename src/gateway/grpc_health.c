@@ -9,6 +9,8 @@ enum {
     FIELD_SERVICE = 1 << 3 | 2,
     SERVING = 1,
     NOT_SERVING = 2,
+    SERVICE_UNKNOWN = 3, /* Watch only */
+    RESPONSE_BYTES = PREFIX_BYTES + 2,
 };
 
 static bool take_byte(struct str *text, unsigned *byte)
@@ -66,26 +68,60 @@ static bool is_known(const struct service *service, struct str name)
     return false;
 }
 
-void grpc_health_answer(const struct answer_input *input, struct str request_body, struct answer *out)
+/* False: `out` is the answer to what is no such request. */
+static bool read_request(const struct answer_input *input, struct str body, struct str *service, struct answer *out)
 {
-    char serving[] = {0, 0, 0, 0, 2, 1 << 3, (char)(input->draining ? NOT_SERVING : SERVING)};
-    struct str message, service, body;
+    struct str message;
 
     if (!input->request || !grpc_is_asked(input->request)) {
         answer_begin(out, 415);
-        return;
+        return false;
     }
-    if (!unwrap(request_body, &message) || !read_service(message, &service)) {
-        grpc_answer(input->arena, GRPC_INTERNAL, STR("this is no HealthCheckRequest"), out);
+    if (unwrap(body, &message) && read_service(message, service))
+        return true;
+    grpc_answer(input->arena, GRPC_INTERNAL, STR("this is no HealthCheckRequest"), out);
+    return false;
+}
+
+static void say(const struct answer_input *input, int state, struct answer *out)
+{
+    char message[RESPONSE_BYTES] = {0, 0, 0, 0, 2, 1 << 3, (char)state};
+
+    answer_begin(out, 200);
+    answer_add(input, out, HEADER_CONTENT_TYPE, STR("application/grpc"));
+    answer_set_body(out, arena_copy(input->arena, str_of(message, sizeof(message))));
+}
+
+void grpc_health_answer(const struct answer_input *input, struct str request_body, struct answer *out)
+{
+    struct str service;
+
+    if (!read_request(input, request_body, &service, out))
         return;
-    }
     if (!is_known(input->service, service)) {
         grpc_answer(input->arena, GRPC_NOT_FOUND, STR("unknown service"), out);
         return;
     }
-    body = arena_copy(input->arena, str_of(serving, sizeof(serving)));
-    answer_begin(out, 200);
-    answer_add(input, out, HEADER_CONTENT_TYPE, STR("application/grpc"));
-    answer_set_body(out, body);
+    say(input, input->draining ? NOT_SERVING : SERVING, out);
     out->trailers = grpc_trailers(input->arena, GRPC_OK, STR_EMPTY);
+}
+
+bool grpc_health_watch(const struct answer_input *input, struct str request_body, struct answer *out)
+{
+    struct str service;
+
+    if (!read_request(input, request_body, &service, out))
+        return false;
+    if (!is_known(input->service, service))
+        say(input, SERVICE_UNKNOWN, out);
+    else
+        say(input, input->draining ? NOT_SERVING : SERVING, out);
+    return true;
+}
+
+struct str grpc_health_not_serving(void)
+{
+    static const char message[RESPONSE_BYTES] = {0, 0, 0, 0, 2, 1 << 3, NOT_SERVING};
+
+    return str_of(message, sizeof(message));
 }

@@ -21,10 +21,16 @@ static bool refuse(struct exchange *x, enum fault fault, const char *text)
     return error_set(&x->error, fault, ERROR_TOO_MANY_STREAMS, "%s", text);
 }
 
+/* 0: any number, as of built-in ones. */
+static int64_t open_max(const struct endpoint *endpoint)
+{
+    return endpoint->options ? endpoint->options->stream.open_max : 0;
+}
+
 /* Counted first, asked then: other workers do the same at this moment. */
 static bool enter_endpoint(const struct endpoint *endpoint)
 {
-    int64_t max = endpoint->options->stream.open_max;
+    int64_t max = open_max(endpoint);
 
     if (max == 0 || (int64_t)atomic_fetch_add_explicit(endpoint->lasting, 1, memory_order_relaxed) < max)
         return true;
@@ -34,11 +40,11 @@ static bool enter_endpoint(const struct endpoint *endpoint)
 
 static void leave_endpoint(const struct endpoint *endpoint)
 {
-    if (endpoint->options->stream.open_max > 0)
+    if (open_max(endpoint) > 0)
         atomic_fetch_sub_explicit(endpoint->lasting, 1, memory_order_relaxed);
 }
 
-static bool enter(struct exchange *x)
+bool lasting_enter(struct exchange *x)
 {
     struct frontend *frontend = x->client->frontend;
     struct addr addr = greeting_address(frontend, x->client->peer);
@@ -90,10 +96,10 @@ bool lasting_admit(struct exchange *x)
 {
     if (x->endpoint->traffic == CLASS_TUNNEL) {
         x->upgrade = ws_is_asked(x->request);
-        return !x->upgrade || (narrow_offer(x) && ws_check_request(x->request, &x->error) && enter(x));
+        return !x->upgrade || (narrow_offer(x) && ws_check_request(x->request, &x->error) && lasting_enter(x));
     }
     x->stream->lasting = true;
-    return enter(x);
+    return lasting_enter(x);
 }
 
 /* RFC 6455 4.4: who speaks another version is told which one is spoken here. */

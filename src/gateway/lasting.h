@@ -13,6 +13,8 @@ bool lasting_is_impossible(struct exchange *exchange) MUST_USE;
 /* A request to an endpoint of such a class. False: the exchange's error is filled, and lasting_refuse answers. */
 bool lasting_admit(struct exchange *exchange) MUST_USE;
 enum progress lasting_refuse(struct exchange *exchange);
+/* The same of one that lasts without a class: a built-in endpoint's. */
+bool lasting_enter(struct exchange *exchange) MUST_USE;
 /* For each that was admitted as one that lasts (exchange->lasting). */
 void lasting_leave(struct frontend *frontend, const struct endpoint *endpoint, const struct addr *peer);
 

@@ -132,7 +132,7 @@ static const struct option server_rows[] = {
     OPTION_INT(struct server_block, "max_header_fields", CLIENTS(fields_max), .preset = 256, .min = 1, .max = 10000,
                .help = "Fields of a request's head."),
     OPTION_BOOL(struct server_block, "grpc_health", options.grpc_health,
-                .help = "Answers gRPC's health checks (grpc.health.v1.Health/Check) for the gateway itself."),
+                .help = "Answers gRPC's health checks (grpc.health.v1.Health, Check and Watch) for the gateway itself."),
     OPTION_OBJECT(struct server_block, "http2", options.h2, .schema = &h2_schema, .help = "Limits of HTTP/2 connections."),
     OPTION_STRING(struct server_block, "resolver", options.resolver, OPTION_PLACE(struct server_block, resolver_place),
                   .help = "DNS servers, \"IP:PORT\" with commas between; those of resolv.conf when empty."),

@@ -263,3 +263,77 @@ def test_health_while_it_drains(make):
     busy.h2.reset_stream(1, 8)
     busy.flush()
     gateway.wait()
+def watch(make, gateway, name=b""):
+    message = (b"\x0a" + bytes([len(name)]) + name) if name else b""
+    return call(make, gateway, "/grpc.health.v1.Health/Watch", body=b"\0" + len(message).to_bytes(4, "big") + message)
+
+
+def messages(client):
+    return b"".join(event.data for event in client.of(h2.events.DataReceived, 1))
+
+
+def said(state):
+    return b"\0\0\0\0\2\x08" + bytes([state])
+
+
+def test_a_watcher_is_told_when_the_gateway_drains(make):
+    """SERVING at once; NOT_SERVING at the drain's beginning, long before the window's end; then the stream is over."""
+    gateway = start(make, way(make.origin(begins)), server={"grpc_health": True, "drain_window": "20s", "drain_limit": "30s"})
+    watchers = [watch(make, gateway), watch(make, gateway, b"a.Echo"), watch(make, gateway, b"b.Other")]
+    for client, state in zip(watchers, (1, 1, 3)):
+        assert client.status(1) == 200
+        eventually(lambda: client.poll(0.05) or messages(client) == said(state), 5, "the first state")
+        assert not client.of(h2.events.StreamEnded, 1)
+    gateway.send_signal(15)
+    for client, state in zip(watchers, (1, 1, 3)):
+        assert client.body(1) == said(state) + said(2)
+        assert client.trailers(1) == [("grpc-status", "0")]
+        client.sock.close()
+    gateway.wait()
+
+
+def test_a_watcher_that_comes_during_the_drain_hears_one_state(make):
+    gateway = start(make, way(make.origin(begins)), server={"grpc_health": True, "drain_window": "5s", "drain_limit": "8s"})
+    busy = call(make, gateway)
+    assert busy.status(1) == 200
+    gateway.send_signal(15)
+    time.sleep(0.3)
+    late = watch(make, gateway)
+    assert (late.body(1), late.trailers(1)) == (said(2), [("grpc-status", "0")])
+    busy.h2.reset_stream(1, 8)
+    busy.flush()
+    gateway.wait()
+
+
+def test_watchers_leave_without_a_trace_and_are_counted(make):
+    gateway = start(make, way(make.origin()), server={"grpc_health": True, "max_streams_per_ip": 2})
+    watchers = [watch(make, gateway) for _ in range(2)]
+    for client in watchers:
+        assert client.status(1) == 200
+    assert status_of(watch(make, gateway))[:2] == (200, 8)
+    watchers[0].h2.reset_stream(1, 8)
+    watchers[0].flush()
+    watchers[1].sock.close()
+
+    def comes_in():
+        client = watch(make, gateway)
+        eventually(lambda: client.poll(0.05) or messages(client) or client.of(h2.events.StreamEnded, 1), 5, "an answer")
+        return messages(client) == said(1)
+
+    eventually(lambda: comes_in(), 5, "their places are free")
+    assert health(make, gateway).body(1) == said(1)
+
+
+def test_a_watchers_own_deadline_counts(make):
+    gateway = start(make, way(make.origin()), server={"grpc_health": True})
+    client = call(make, gateway, "/grpc.health.v1.Health/Watch", [*GRPC, ("grpc-timeout", "300m")], b"\0\0\0\0\0")
+    assert dict(client.trailers(1))["grpc-status"] == "4"
+    assert client.body(1) == said(1)
+
+
+@pytest.mark.parametrize("body, status", [(b"", 13), (b"\1\0\0\0\0", 13)])
+def test_what_is_no_request_to_watch(make, body, status):
+    gateway = start(make, way(make.origin()), server={"grpc_health": True})
+    assert status_of(call(make, gateway, "/grpc.health.v1.Health/Watch", body=body))[1] == status
+
+

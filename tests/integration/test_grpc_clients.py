@@ -265,5 +265,22 @@ def test_health_of_the_gateway(stage):
     assert check(b"", timeout=SECONDS) == b"\x08\x01"
     assert check(b"\x0a\x06a.Echo", timeout=SECONDS) == b"\x08\x01"
     assert failure(check.future(b"\x0a\x05b.Oth", timeout=SECONDS)).code() == grpc.StatusCode.NOT_FOUND
-    error = failure(stage.channel.unary_unary("/grpc.health.v1.Health/Watch").future(b"", timeout=SECONDS))
-    assert error.code() == grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_a_watch_of_the_gateways_health(stage):
+    """What grpcio's own health client does: one stream, each state as it comes, and an end in order."""
+    stage = stage(server={"grpc_health": True, "drain_window": "20s", "drain_limit": "30s"})
+    watch = stage.channel.unary_stream("/grpc.health.v1.Health/Watch")
+    states = watch(b"", timeout=SECONDS)
+    unknown = watch(b"\x0a\x05b.Oth", timeout=SECONDS)
+    assert next(states) == b"\x08\x01"
+    assert next(unknown) == b"\x08\x03"
+    cancelled = watch(b"", timeout=SECONDS)
+    assert next(cancelled) == b"\x08\x01"
+    cancelled.cancel()
+    stage.gateway.send_signal(15)
+    assert list(states) == [b"\x08\x02"]
+    assert states.code() == grpc.StatusCode.OK
+    assert list(unknown) == [b"\x08\x02"]
+    stage.channel.close()
+    stage.gateway.wait()

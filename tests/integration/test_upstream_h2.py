@@ -2,6 +2,7 @@
 sent again, and that nothing runs twice. SPDX-License-Identifier: Apache-2.0
 """
 import concurrent.futures
+import json
 import random
 import re
 import subprocess
