@@ -111,13 +111,14 @@ static enum progress fail_over(struct exchange *x)
     return ask_host(x);
 }
 
-/* What stands behind the client's body, for endpoints that pass it on. False: x->error. */
+/* What stands behind the client's body, for endpoints that pass it on. In HTTP/2 it may be there behind any length; a
+ * host of HTTP/1 gets it behind chunks only. False: x->error. */
 static bool take_trailers(struct exchange *x)
 {
     struct forward_input input = {.endpoint = x->endpoint, .backend = x->call.backend};
     enum io io;
 
-    if (!x->stream || !x->endpoint->no_op || x->call.head.body_bytes >= 0)
+    if (!x->stream || !x->endpoint->no_op || (x->call.head.body_bytes >= 0 && !x->client->conn->multiplexed))
         return true;
     io = http_recv_head(x->stream, x->arena, &x->trailers, &x->error);
     if (io == IO_OK)

@@ -2,11 +2,14 @@
 
 SPDX-License-Identifier: Apache-2.0
 """
+import time
+
 import h2.events
 import pytest
 from configs import forward_all, proxy, service
 from h2client import Client as H2Client
 from h2_servers import NodeH2
+from h2peer import Peer
 from origin import answers, chunked, reply
 from rawhttp import Client
 
@@ -137,3 +140,83 @@ def test_trailers_of_a_host_that_speaks_http2(make, tmp_path):
     asked = node.requests("/trailers")
     assert [request["headers"].get("te") for request in asked] == ["trailers", None, None]
     assert len(node.sessions()) == 1
+
+
+def nothing_then_trailers(conn, event):
+    """The answer says Content-Length: 0, and goes on (0: at once, 1: a while later, 2: without trailers)."""
+    if not isinstance(event, h2.events.StreamEnded):
+        return
+    stream, how = event.stream_id, conn.requests[event.stream_id][":path"]
+    conn.h2.send_headers(stream, [(":status", "200"), ("content-length", "0"), ("content-type", "application/grpc")])
+    if how == "/later":
+        conn.flush()
+        time.sleep(0.2)
+    if how == "/none":
+        conn.h2.send_data(stream, b"", end_stream=True)
+    else:
+        conn.h2.send_headers(stream, [("grpc-status", "7"), ("x-sum", "0")], end_stream=True)
+
+
+@pytest.fixture
+def behind_a_peer(make):
+    def start(handler=nothing_then_trailers):
+        peer = make.stack.enter_context(Peer(handler))
+        return peer, make.gateway(no_op(peer, extra={"holdfast/upstream": {"protocol": "h2c"}}))
+    return start
+
+
+@pytest.mark.parametrize("path", ["/now", "/later"])
+def test_trailers_of_an_answer_whose_length_is_0(make, behind_a_peer, path):
+    peer, gateway = behind_a_peer()
+    far = h2_client(make, gateway)
+    for stream in (1, 3):
+        far.request(stream, path)
+        assert (far.body(stream), far.trailers(stream)) == (b"", [("grpc-status", "7"), ("x-sum", "0")])
+    with Client(gateway.address) as client:
+        response = client.get(path, [("TE", "trailers")])
+        assert (response.body, response.trailers) == (b"", [("Grpc-Status", "7"), ("X-Sum", "0")])
+        assert (client.get(path).body, client.get(path).trailers) == (b"", [])
+    assert len(peer.conns) == 1 and not peer.conns[0].of(h2.events.StreamReset)
+
+
+def test_an_answer_whose_length_is_0_and_that_ends_late_has_no_trailers(make, behind_a_peer):
+    peer, gateway = behind_a_peer()
+    far = h2_client(make, gateway)
+    far.request(1, "/none")
+    assert (far.status(1), far.body(1), far.trailers(1)) == (200, b"", [])
+    with Client(gateway.address) as client:
+        assert [client.get("/none").body for _ in range(2)] == [b""] * 2
+    assert len(peer.conns) == 1 and not peer.conns[0].of(h2.events.StreamReset)
+
+
+@pytest.mark.parametrize("body, length", [(None, "0"), (b"hello", "5")])
+@pytest.mark.parametrize("late", [False, True])
+def test_trailers_of_a_request_that_says_its_length(make, behind_a_peer, body, length, late):
+    def handler(conn, event):
+        if isinstance(event, h2.events.StreamEnded):
+            conn.answer(event.stream_id)
+
+    peer, gateway = behind_a_peer(handler)
+    far = h2_client(make, gateway)
+    far.request(1, "/up", "POST", body, [("content-length", length), ("te", "trailers")], end=False)
+    if late:
+        time.sleep(0.2)
+    far.h2.send_headers(1, [("x-sum", "1"), ("cookie", "no")], end_stream=True)
+    far.flush()
+    assert far.status(1) == 200
+    conn = peer.conns[0]
+    assert b"".join(event.data for event in conn.of(h2.events.DataReceived)) == (body or b"")
+    assert [event.headers for event in conn.of(h2.events.TrailersReceived)] == [[("x-sum", "1")]]
+
+
+def test_a_host_of_http1_gets_no_trailers_behind_a_length(make):
+    origin = make.origin()
+    far = h2_client(make, make.gateway(no_op(origin)))
+    for stream, body, length in ((1, b"hello", "5"), (3, None, "0")):
+        far.request(stream, "/up", "POST", body, [("content-length", length)], end=False)
+        far.h2.send_headers(stream, [("x-sum", "1")], end_stream=True)
+        far.flush()
+        assert far.status(stream) == 200
+    first, second = origin.requests
+    assert (first.body, first.get("content-length"), first.trailers) == (b"hello", "5", [])
+    assert (second.body, second.trailers) == (b"", [("X-Sum", "1")]), "in chunks"

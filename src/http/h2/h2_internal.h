@@ -331,6 +331,9 @@ bool h2_head_refuse(const struct h2_reading *reading, enum error_code code, cons
 bool h2_head_no_memory(const struct h2_reading *reading);
 enum io h2_head_trailers(struct h2_stream *stream, struct arena *arena, struct http_head **head, struct error *err);
 enum io h2_head_failed(struct h2_stream *stream, struct error *err);
+/* A head with Content-Length: 0 that does not end its message: what is behind it, if anything, are trailers. Unless it
+ * is known by now that there are none, it says so: a body without an end yet, as one of HTTP/1 in chunks. */
+void h2_head_expect_trailers(const struct h2_stream *stream, struct http_head *head);
 
 /* request.c: the server role's heads in */
 enum io h2_recv_request(struct http_stream *base, struct arena *arena, struct http_head **head, struct error *err);

@@ -242,6 +242,14 @@ enum io h2_head_trailers(struct h2_stream *stream, struct arena *arena, struct h
     return IO_OK;
 }
 
+void h2_head_expect_trailers(const struct h2_stream *stream, struct http_head *head)
+{
+    bool may_have_body = head->status == 0 || (!stream->head_only && status_has_body(head->status));
+
+    if (may_have_body && head->announced_bytes == 0 && !(stream->ended && !stream->trailers))
+        head->body_bytes = -1;
+}
+
 enum io h2_head_failed(struct h2_stream *stream, struct error *err)
 {
     enum fault fault = h2_peer_fault(h2_conn_of(stream));

@@ -90,6 +90,8 @@ static void settle_body(const struct h2_stream *stream, struct http_head *head)
         head->body_bytes = 0;
     else if (head->announced_bytes < 0)
         head->body_bytes = -1;
+    else
+        h2_head_expect_trailers(stream, head);
 }
 
 static bool read_request(struct h2_stream *stream, struct h2_reading *reading)

@@ -108,8 +108,12 @@ static bool settle_body(const struct h2_stream *stream, const struct h2_reading 
 
     if (head->status < 100 || head->status == 101)
         return h2_head_refuse(reading, ERROR_BAD_STATUS_LINE, "a status that cannot be");
-    if (head->status < 200 || !stream->no_body)
+    if (head->status < 200)
         return true;
+    if (!stream->no_body) {
+        h2_head_expect_trailers(stream, head);
+        return true;
+    }
     if (head->body_bytes > 0 && !stream->wish)
         return h2_head_refuse(reading, ERROR_BAD_FRAMING, "the body that Content-Length announces is not there");
     head->body_bytes = 0;
