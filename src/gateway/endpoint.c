@@ -41,7 +41,9 @@ static struct str cut_origin(struct str url, struct str *base)
 
 enum upstream_protocol endpoint_protocol(const struct transport *transport)
 {
-    return transport->traffic == CLASS_TUNNEL ? PROTOCOL_HTTP1 : transport->protocol;
+    bool alone = transport->protocol == PROTOCOL_H2;
+
+    return transport->traffic == CLASS_TUNNEL && !alone ? PROTOCOL_HTTP1 : transport->protocol;
 }
 
 /* NULL: the problem is in the report. */

@@ -51,7 +51,8 @@ static void end_host(struct websocket *websocket, struct websocket_side *side)
 
     if (!side->finished || side->broken)
         http_cancel(side->stream, HTTP_CANCEL_GONE);
-    takeover_end(&takeover, websocket->by == TUNNEL_BY_HOST ? SIDE_PEER : SIDE_OURS);
+    takeover_end(&takeover, &websocket->endpoint->backends[0].options->transport,
+                 websocket->by == TUNNEL_BY_HOST ? SIDE_PEER : SIDE_OURS);
 }
 
 static void websocket_end(struct websocket *websocket)
@@ -172,7 +173,7 @@ bool websocket_begin(struct exchange *x)
         free(websocket);
         x->stream->owner = &x->task;
         http_cancel(takeover.stream, HTTP_CANCEL_ERROR);
-        takeover_end(&takeover, SIDE_OURS);
+        takeover_end(&takeover, &x->call.backend->options->transport, SIDE_OURS);
         return false;
     }
     ring_push_back(&x->client->tunnels, &websocket->node);

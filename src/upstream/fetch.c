@@ -1,6 +1,7 @@
 /* fetch.c: one upstream request as a state machine that its waiter pulls. How it comes by a connection:
  * fetch_connect.c; what happens when that dies under the request: fetch_recover.c. Start with connect_step.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "http/h2/h2.h"
 #include "upstream/fetch_internal.h"
 #include "upstream/watch.h"
 
@@ -133,15 +134,29 @@ static bool is_bound_by(const struct fetch *fetch, const struct http_head *head)
     return !fetch->pooled->conn->multiplexed && private_is_bound_by(head);
 }
 
+/* RFC 8441 3: not before the host's SETTINGS have said that it takes extended CONNECT. They wake the stream, and so
+ * does the connection's end. */
+static bool awaits_settings(const struct fetch *fetch, const struct http_conn_facts *facts)
+{
+    struct h2_client_facts h2;
+
+    if (LIKELY(fetch->options.head->protocol.len == 0) || !fetch->pooled->conn->multiplexed)
+        return false;
+    h2_client_facts(fetch->pooled->conn, &h2);
+    return !h2.met && facts->unfit == HTTP_FIT;
+}
+
 static enum io send_request(struct fetch *fetch, struct error *err)
 {
     const struct http_head *head = fetch->options.head;
     struct http_conn_facts facts;
 
-    if (http_open(fetch->pooled->conn, &fetch->stream, err) != IO_OK)
+    if (!fetch->stream && http_open(fetch->pooled->conn, &fetch->stream, err) != IO_OK)
         return IO_FAIL;
     fetch->stream->owner = fetch->waiter;
     http_facts(fetch->pooled->conn, &facts);
+    if (awaits_settings(fetch, &facts))
+        return IO_WAIT;
     fetch->heard = false;
     fetch->in_before = facts.bytes_in;
     fetch->out_before = facts.bytes_out;
@@ -166,17 +181,19 @@ static enum io send_request(struct fetch *fetch, struct error *err)
     return IO_OK;
 }
 
-/* A kept connection that will not even take the head was dead before anything left (E0): a fresh one is made. */
+/* A kept connection that will not even take the head was dead before anything left (E0): a fresh one is made. A host
+ * that switches no protocols will not do so on another. */
 static enum io give_request(struct fetch *fetch, struct error *err)
 {
     bool kept = pooled_was_idle(fetch->pooled);
     struct error failure;
+    enum io io = send_request(fetch, &failure);
 
-    if (send_request(fetch, &failure) == IO_OK)
-        return IO_OK;
+    if (io != IO_FAIL)
+        return io;
     fetch_look_back(fetch);
     fetch_drop(fetch, kept ? REASON_STALE_AT_CHECK : REASON_ANSWER_FAILED, SIDE_PEER);
-    if (!kept || fetch->fresh_only)
+    if (!kept || fetch->fresh_only || failure.code == ERROR_BAD_UPGRADE)
         return fetch_fail(fetch, &failure, err);
     fetch->fresh_only = true;
     fetch->fresh_since_ns = loop_now_ns(fetch_loop(fetch));

@@ -18,11 +18,11 @@ void fetch_take_over(struct fetch *fetch, struct takeover *out)
     fetch->state = FETCH_OVER;
 }
 
-void takeover_end(struct takeover *takeover, enum side side)
+void takeover_end(struct takeover *takeover, const struct transport *transport, enum side side)
 {
     if (!takeover->pooled)
         return;
     http_done(takeover->stream);
-    pool_discard(takeover->pooled, REASON_TUNNEL, side);
+    pool_let_go(takeover->pooled, transport, REASON_TUNNEL, side);
     *takeover = (struct takeover){NULL, NULL};
 }

@@ -1,5 +1,6 @@
 /* takeover.h: a connection whose host has switched protocols leaves its fetch: it is a tunnel from here on, and will
- * never be idle again. SPDX-License-Identifier: Apache-2.0 */
+ * never be idle again. Of one that carries many it is the stream alone (RFC 8441): the others go on.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_UPSTREAM_TAKEOVER_H
 #define HOLDFAST_UPSTREAM_TAKEOVER_H
 
@@ -14,7 +15,8 @@ struct takeover {
  * takeover_end must follow. */
 void fetch_take_over(struct fetch *fetch, struct takeover *out);
 
-/* Lets go of the stream and closes the connection; what was not sent is cut off. `side`: who began to end it. */
-void takeover_end(struct takeover *takeover, enum side side);
+/* Lets go of the stream and closes the connection, unless it carries others or may; what was not sent is cut off.
+ * `side`: who began to end it; `transport` as in pool_return. */
+void takeover_end(struct takeover *takeover, const struct transport *transport, enum side side);
 
 #endif

@@ -8,15 +8,17 @@ import re
 import subprocess
 import time
 
+import h2.events
 import pytest
 from admin import ADMIN, connections, pool_of
 from configs import forward_all, proxy, service
 from h2_servers import Nghttpd, NginxBehindUs, NginxH2, NodeH2
+from h2peer import CONNECT, Peer
 from rawhttp import Client, fetch
 from servers import find_tool, let_others_read
 from tls_origin import TlsOrigin
 from waiting import eventually
-from wsraw import CLOSE, TEXT, WebSocket, close, echoes
+from wsraw import CLOSE, TEXT, WebSocket, apply_mask, close, echoes, frame
 
 
 pytestmark = pytest.mark.skipif(NodeH2.missing is not None, reason=str(NodeH2.missing))
@@ -326,13 +328,105 @@ def test_160_connections_that_name_a_client_are_its_own(make, tmp_path):
     assert stage.pool()["shared"] == 0
 
 
-def test_173_pipelined_answers_come_in_the_order_of_their_requests(make, node):
-    """Over HTTP/2 the host may answer in any order; the client's HTTP/1 connection has one."""
-    stage = Stage(make, node())
-    paths = ["/hold?ms=500", "/bytes?n=3", "/"]
+def test_a_body_that_waits_for_the_window_of_all_sends_the_next_one_elsewhere(make):
+    """The host takes 64 KiB and opens no window: the second request would wait behind the first."""
+    peer = make.stack.enter_context(Peer(acknowledges=False))
+    stage = Stage(make, peer)
+    assert stage.get("/first").body == b"OK"
     with Client(stage.gateway.address) as client:
-        client.send("".join(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n" for path in paths))
-        assert [client.read_response().body for _ in paths] == [b"held", b"xxx", b"OK"]
+        client.send(b"POST /held HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n" + b"x" * 200_000)
+        eventually(lambda: sum(len(event.data) for event in peer.conns[0].of(h2.events.DataReceived)) == 65535,
+                   what="the window is shut")
+        assert stage.get("/second").body == b"OK"
+        assert [number for number, _ in peer.requests("/second")] == [1]
+        assert stage.pool()["new_by"] == {"cold": 1, "no_h2_stream": 1}
+
+
+def test_115_a_stream_that_is_refused_behind_its_head_is_not_sent_again(make):
+    def handler(conn, event):
+        if isinstance(event, h2.events.StreamEnded):
+            conn.h2.send_headers(event.stream_id, [(":status", "200"), ("content-length", "5")])
+            conn.flush()
+            conn.h2.reset_stream(event.stream_id, 7)
+
+    peer = make.stack.enter_context(Peer(handler))
+    stage = Stage(make, peer)
+    for _ in range(2):
+        with Client(stage.gateway.address) as client:
+            client.send_request("GET", "/refused")
+            assert not client.read_to_end().endswith(b"hello")
+    assert len(peer.requests("/refused")) == 2 and len(peer.conns) == 1
+    assert stage.pool()["resends"] == 0
+
+
+def speaks_websocket(conn, event):
+    """Extended CONNECT (RFC 8441): text comes back, a Close is answered and ends the stream."""
+    if isinstance(event, h2.events.RequestReceived) and ":protocol" in dict(event.headers):
+        conn.h2.send_headers(event.stream_id, [(":status", "200")])
+        conn.inside = {**getattr(conn, "inside", {}), event.stream_id: b""}
+    elif isinstance(event, h2.events.DataReceived) and event.stream_id in getattr(conn, "inside", {}):
+        conn.inside[event.stream_id] += event.data
+        while len(conn.inside[event.stream_id]) >= 6:
+            data = conn.inside[event.stream_id]
+            size = data[1] & 0x7F
+            conn.inside[event.stream_id] = data[6 + size:]
+            opcode, payload = data[0] & 15, apply_mask(data[6:6 + size], data[2:6])
+            conn.h2.send_data(event.stream_id, frame(opcode, payload), end_stream=opcode == CLOSE)
+    elif isinstance(event, h2.events.StreamEnded) and event.stream_id not in getattr(conn, "inside", {}):
+        conn.answer(event.stream_id)
+
+
+def tunnel_to(make, peer, server=None):
+    way = forward_all(peer)
+    way["backend"][0]["extra_config"] = {"holdfast/upstream": {"class": "tunnel", "protocol": "h2"}}
+    return make.gateway(service([way], {"error_status": "precise", **(server or {})}, ADMIN, timeout="5s"))
+
+
+def test_tunnels_to_a_host_that_speaks_http_2_alone(make):
+    """RFC 8441: each is a stream of one connection, which goes on behind them."""
+    peer = make.stack.enter_context(Peer(speaks_websocket, {CONNECT: 1}))
+    running = tunnel_to(make, peer)
+    with WebSocket(running.address, "/chat") as one, WebSocket(running.address, "/talk") as two:
+        for number in range(3):
+            for ws in (one, two):
+                ws.say(TEXT, b"hello %d" % number)
+                assert ws.next() == (TEXT, b"hello %d" % number)
+        assert fetch(running.address, "/plain").body == b"OK"
+        one.say(CLOSE, close(1000))
+        assert one.next_close() == 1000
+        two.say(TEXT, b"still here")
+        assert two.next() == (TEXT, b"still here")
+        two.say(CLOSE, close(1000))
+        assert two.next_close() == 1000
+    asked = {head[":path"]: head for _, head in peer.requests()}
+    assert {head[":method"] for head in asked.values()} == {"CONNECT", "GET"}
+    assert asked["/chat"][":protocol"] == "websocket" and asked["/chat"]["sec-websocket-version"] == "13"
+    assert not {"sec-websocket-key", "upgrade", "connection"} & set(asked["/chat"])
+    pool = eventually(lambda: [row for row in json.loads(fetch(running.addresses[-1], "/v1/pools").body)["hosts"]
+                               if row["active"] == 0])[0]
+    assert (pool["new"], pool["open"], pool["idle"], pool["closes"]) == (1, 1, 1, {})
+
+
+def test_a_client_that_vanishes_resets_the_stream_of_its_tunnel(make):
+    peer = make.stack.enter_context(Peer(speaks_websocket, {CONNECT: 1}))
+    running = tunnel_to(make, peer)
+    with WebSocket(running.address, "/chat") as ws:
+        ws.say(TEXT, b"x")
+        assert ws.next() == (TEXT, b"x")
+        ws.reset()
+    eventually(lambda: peer.conns[0].of(h2.events.StreamReset), what="the stream is reset")
+    assert fetch(running.address, "/plain").body == b"OK"
+    assert len(peer.conns) == 1
+
+
+def test_a_host_without_extended_connect_is_not_asked_for_it(make):
+    peer = make.stack.enter_context(Peer(speaks_websocket))
+    running = tunnel_to(make, peer)
+    with WebSocket(running.address, "/chat", granted=False) as ws:
+        assert ws.answer.status == 502
+    assert fetch(running.address, "/plain").body == b"OK"
+    assert [head[":method"] for _, head in peer.requests()] == ["GET"]
+    assert len(peer.conns) == 1
 
 
 def test_what_switches_protocols_does_so_in_http_1(make):

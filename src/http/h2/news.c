@@ -31,10 +31,23 @@ static void turn_away(struct h2_conn *conn)
     }
 }
 
+/* Who asks to switch protocols waits for that (RFC 8441 3). */
+static void wake_unsent(struct h2_conn *conn)
+{
+    for (struct list_node *node = list_first(&conn->streams); node; node = list_next(&conn->streams, node)) {
+        struct h2_stream *stream = container_of(node, struct h2_stream, node);
+
+        if (stream->id == 0)
+            h2_wake_user(stream);
+    }
+}
+
 static void heard_settings(struct h2_conn *conn, const nghttp2_frame *frame)
 {
     if (frame->hd.flags & NGHTTP2_FLAG_ACK)
         return;
+    if (!conn->met)
+        wake_unsent(conn);
     conn->met = true;
     turn_away(conn);
     wake_owner(conn);
@@ -110,6 +123,11 @@ bool h2_client_ping(struct http_conn *base)
     return true;
 }
 
+void h2_client_give_up(struct http_conn *base, const struct error *err)
+{
+    h2_break(h2_of_conn(base), err);
+}
+
 /* nghttp2 has found what RFC 9113 calls a connection error, and says in it what. */
 void h2_client_told(struct h2_conn *conn, const nghttp2_frame *frame)
 {
@@ -123,11 +141,6 @@ void h2_client_told(struct h2_conn *conn, const nghttp2_frame *frame)
     error_set(&err, FAULT_UPSTREAM, ERROR_BAD_FRAMING, "HTTP/2 connection error %s %s",
               h2_error_name(goaway->error_code), reason);
     h2_note_failure(conn, &err);
-void h2_client_give_up(struct http_conn *base, const struct error *err)
-{
-    h2_break(h2_of_conn(base), err);
-}
-
     h2_set_unfit(conn, HTTP_UNFIT_FRAMING);
 }
 
