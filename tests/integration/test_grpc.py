@@ -8,6 +8,7 @@ import h2.events
 import pytest
 from configs import backend, endpoint, service
 from h2client import Client
+from h2peer import Peer
 from origin import answers, chunked, reply
 from rawhttp import fetch
 from waiting import Stopwatch, eventually
@@ -99,6 +100,28 @@ def test_answers_of_http_alone_are_translated(make, answer, code):
     http, status, message = status_of(call(make, gateway))
     assert (http, status) == (200, code)
     assert answer.split()[0] in message
+
+
+def fails_by(how):
+    def handler(conn, event):
+        if not isinstance(event, h2.events.StreamEnded):
+            return
+        if how == "closes":
+            conn.sock.close()
+        elif how == "goaway":
+            conn.h2.close_connection(0, last_stream_id=0)
+        else:
+            conn.h2.reset_stream(event.stream_id, {"resets": 2, "refuses": 7}[how])
+    return handler
+
+
+@pytest.mark.parametrize("how, messages", [("resets", {"reset"}), ("refuses", {"stream_refused"}), ("goaway", {"goaway"}),
+                                           ("closes", {"no_answer", "reset"})])
+def test_a_host_of_http2_that_fails_before_its_head_is_unavailable(make, how, messages):
+    peer = make.stack.enter_context(Peer(fails_by(how)))
+    gateway = start(make, way(peer, upstream_options={"protocol": "h2c", "eject_after": 0}))
+    http, status, message = status_of(call(make, gateway))
+    assert (http, status) == (200, 14) and message in messages
 
 
 def test_a_status_that_a_server_gives_itself_stays(make):
@@ -241,28 +264,6 @@ def test_health_of_the_gateway_itself(make):
     assert status_of(health(make, gateway, b"b.Other"))[1] == 5
 
 
-def test_health_is_off_by_default_and_a_hosts_own_passes(make):
-    origin = make.origin(answers(GOOD))
-    gateway = start(make, way(origin, path="/*"))
-    assert health(make, gateway).trailers(1)[0] == ("grpc-status", "0")
-    assert origin.last.path == CHECK
-
-
-def test_health_while_it_drains(make):
-    gateway = start(make, way(make.origin(begins)), server={"grpc_health": True, "drain_window": "3s", "drain_limit": "8s"})
-    busy = call(make, gateway)
-    assert busy.status(1) == 200
-    gateway.send_signal(15)
-
-    def told():
-        response = fetch(gateway.address, CHECK, "POST", [TYPE, ("TE", "trailers")], b"\0\0\0\0\0")
-        assert response.trailers == [("grpc-status", "0")]
-        return response.body
-
-    eventually(lambda: told() == b"\0\0\0\0\2\x08\x02", what="NOT_SERVING")
-    busy.h2.reset_stream(1, 8)
-    busy.flush()
-    gateway.wait()
 def watch(make, gateway, name=b""):
     message = (b"\x0a" + bytes([len(name)]) + name) if name else b""
     return call(make, gateway, "/grpc.health.v1.Health/Watch", body=b"\0" + len(message).to_bytes(4, "big") + message)
@@ -337,3 +338,25 @@ def test_what_is_no_request_to_watch(make, body, status):
     assert status_of(call(make, gateway, "/grpc.health.v1.Health/Watch", body=body))[1] == status
 
 
+def test_health_is_off_by_default_and_a_hosts_own_passes(make):
+    origin = make.origin(answers(GOOD))
+    gateway = start(make, way(origin, path="/*"))
+    assert health(make, gateway).trailers(1)[0] == ("grpc-status", "0")
+    assert origin.last.path == CHECK
+
+
+def test_health_while_it_drains(make):
+    gateway = start(make, way(make.origin(begins)), server={"grpc_health": True, "drain_window": "3s", "drain_limit": "8s"})
+    busy = call(make, gateway)
+    assert busy.status(1) == 200
+    gateway.send_signal(15)
+
+    def told():
+        response = fetch(gateway.address, CHECK, "POST", [TYPE, ("TE", "trailers")], b"\0\0\0\0\0")
+        assert response.trailers == [("grpc-status", "0")]
+        return response.body
+
+    eventually(lambda: told() == b"\0\0\0\0\2\x08\x02", what="NOT_SERVING")
+    busy.h2.reset_stream(1, 8)
+    busy.flush()
+    gateway.wait()

@@ -15,14 +15,14 @@ pytestmark = pytest.mark.skipif(NodeH2.missing is not None, reason=str(NodeH2.mi
 
 
 class Two:
-    """A gateway in front of one origin under two names: /a/* asks for 127.0.0.1, /b/* for localhost."""
+    """A gateway in front of one origin under two names: /a/* asks for 127.0.0.1, /b/* for localhost (or `b`)."""
 
-    def __init__(self, make, tmp_path, names="DNS:localhost,IP:127.0.0.1", root=None, only_b=None, **settings):
+    def __init__(self, make, tmp_path, names="DNS:localhost,IP:127.0.0.1", root=None, only_b=None, b="localhost", **settings):
         authority = Authority(tmp_path / "certificates")
         self.origin = make.stack.enter_context(
             NodeH2(tmp_path / f"node{random.randrange(1 << 30)}", certificate=authority.issue("server", names)))
         ways = [forward_all(f"https://127.0.0.1:{self.origin.port}", "/a/*"),
-                forward_all(f"https://localhost:{self.origin.port}", "/b/*")]
+                forward_all(f"https://{b}:{self.origin.port}", "/b/*")]
         if only_b:
             ways[1]["backend"][0]["extra_config"] = {"holdfast/upstream": only_b}
         extra = {"holdfast/admin": {"listen": "127.0.0.1:0"},
@@ -97,6 +97,14 @@ def test_a_certificate_for_one_name_is_not_for_the_other(make, tmp_path):
     two = Two(make, tmp_path, names="IP:127.0.0.1")
     assert two.get("/a/one").body == b"OK"
     assert two.get("/b/two").status >= 500
+    assert two.origin.requests("/two") == []
+
+
+def test_a_certificate_for_both_is_not_enough(make, tmp_path):
+    """Nobody listens at the other address: what goes there does not go elsewhere."""
+    two = Two(make, tmp_path, names="DNS:localhost,IP:127.0.0.1,IP:127.0.0.2", b="127.0.0.2")
+    assert two.get("/a/one").body == b"OK"
+    assert two.get("/b/two").status == 502
     assert two.origin.requests("/two") == []
 
 

@@ -462,6 +462,29 @@ def test_117_a_host_that_takes_no_streams_costs_the_time_of_the_queue(make, node
     pool = stage.settled()
     assert (pool["failures"], pool["open"], pool["waiting"], pool["health"]) == (6, 1, 0, "in_use")
     assert stage.origin.requests() == []
+    assert stage.conns()[0]["streams_max"] == 0
+
+
+def test_117_the_reason_is_told(make, node):
+    way = proxy(node(streams="none"), None, {"holdfast/upstream": {"protocol": "h2c", "queue_timeout": "0s"},
+                                             "router": {"return_error_msg": True}}, timeout="20s")
+    answer = fetch(make.gateway(way).address, "/")
+    assert (answer.status, answer.body) == (503, b"the host takes no requests")
+
+
+def test_116_117_a_limit_that_shrinks_to_nothing_while_streams_are_open(make, node):
+    stage = Stage(make, node(), upstream={"queue_timeout": "15s"})
+    stage.get("/")
+    with concurrent.futures.ThreadPoolExecutor(8) as crowd:
+        held = crowd.submit(stage.get, "/hold?ms=1500")
+        stage.origin.wait_requests(1, "/hold")
+        assert stage.get("/pause?ms=700").body == b"paused"
+        late = [crowd.submit(stage.get, "/late") for _ in range(4)]
+        assert [answer.result().body for answer in late] == [b"OK"] * 4
+        assert held.result().body == b"held"
+    assert len(stage.origin.sessions()) == 1
+    pool = stage.settled()
+    assert (pool["failures"], pool["new"]) == (0, 1) and pool["closes"] == {}
 
 
 @pytest.mark.parametrize("path", ["/old", "/old-by-goaway"])
@@ -496,26 +519,12 @@ def test_127_a_host_that_comes_back_with_another_version_is_spoken_to_in_it(make
         assert stage.pool()["protocol"] == ("http/1.1" if http1 else "h2")
     pool = stage.settled()
     assert pool["failures"] == 0 and pool["resends"] == 0
-    assert stage.conns()[0]["streams_max"] == 0
 
 
-def test_117_the_reason_is_told(make, node):
-    way = proxy(node(streams="none"), None, {"holdfast/upstream": {"protocol": "h2c", "queue_timeout": "0s"},
-                                             "router": {"return_error_msg": True}}, timeout="20s")
-    answer = fetch(make.gateway(way).address, "/")
-    assert (answer.status, answer.body) == (503, b"the host takes no requests")
-
-
-def test_116_117_a_limit_that_shrinks_to_nothing_while_streams_are_open(make, node):
-    stage = Stage(make, node(), upstream={"queue_timeout": "15s"})
-    stage.get("/")
-    with concurrent.futures.ThreadPoolExecutor(8) as crowd:
-        held = crowd.submit(stage.get, "/hold?ms=1500")
-        stage.origin.wait_requests(1, "/hold")
-        assert stage.get("/pause?ms=700").body == b"paused"
-        late = [crowd.submit(stage.get, "/late") for _ in range(4)]
-        assert [answer.result().body for answer in late] == [b"OK"] * 4
-        assert held.result().body == b"held"
-    assert len(stage.origin.sessions()) == 1
-    pool = stage.settled()
-    assert (pool["failures"], pool["new"]) == (0, 1) and pool["closes"] == {}
+def test_173_pipelined_answers_come_in_the_order_of_their_requests(make, node):
+    """Over HTTP/2 the host may answer in any order; the client's HTTP/1 connection has one."""
+    stage = Stage(make, node())
+    paths = ["/hold?ms=500", "/bytes?n=3", "/"]
+    with Client(stage.gateway.address) as client:
+        client.send("".join(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n" for path in paths))
+        assert [client.read_response().body for _ in paths] == [b"held", b"xxx", b"OK"]
