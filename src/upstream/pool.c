@@ -341,26 +341,6 @@ void pool_free(struct pool *pool)
     free(pool);
 }
 
-uint32_t pool_whole_ms(uint64_t time_ns)
-{
-    return time_ns / NS_OF_MS < POOLED_NEVER ? (uint32_t)(time_ns / NS_OF_MS) : POOLED_NEVER;
-}
-
-uint64_t pool_age_ns(const struct pooled *pooled)
-{
-    return loop_now_ns(pooled->pool->loop) - pooled->conn->opened_ns;
-}
-
-uint64_t pool_old_at_ns(const struct pooled *pooled)
-{
-    return pooled->old_at_ms == POOLED_NEVER ? UINT64_MAX : pooled->conn->opened_ns + pooled->old_at_ms * NS_OF_MS;
-}
-
-bool pool_is_old(const struct pooled *pooled)
-{
-    return pool_old_at_ns(pooled) <= loop_now_ns(pooled->pool->loop);
-}
-
 /* What is done so that a request does not meet a dead connection. */
 enum care {
     CARE_NONE, /* it may be sent again */

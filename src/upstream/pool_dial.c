@@ -1,4 +1,4 @@
-/* pool_dial.c: where a pool's connections come from: dials, and the records of fresh streams.
+/* pool_dial.c: where a pool's connections come from: dials, and the records of fresh streams, with their ages.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "http/h2/h2.h"
 #include "upstream/addresses.h"
@@ -7,6 +7,8 @@
 #include "upstream/rebalance.h"
 #include "upstream/shared.h"
 #include "upstream/time_wait.h"
+
+#define NS_OF_MS UINT64_C(1000000)
 
 static struct socket_options socket_options(const struct host *host, const struct transport *transport)
 {
@@ -111,6 +113,26 @@ void pool_dial_ended(struct pool *pool, struct host *host, enum dial_end end)
         gate_leave(pool->gate, host);
     if (host->protocol != HOST_HTTP1)
         gate_wake_all(pool->racers, host); /* those who had joined it */
+}
+
+uint32_t pool_whole_ms(uint64_t time_ns)
+{
+    return time_ns / NS_OF_MS < POOLED_NEVER ? (uint32_t)(time_ns / NS_OF_MS) : POOLED_NEVER;
+}
+
+uint64_t pool_age_ns(const struct pooled *pooled)
+{
+    return loop_now_ns(pooled->pool->loop) - pooled->conn->opened_ns;
+}
+
+uint64_t pool_old_at_ns(const struct pooled *pooled)
+{
+    return pooled->old_at_ms == POOLED_NEVER ? UINT64_MAX : pooled->conn->opened_ns + pooled->old_at_ms * NS_OF_MS;
+}
+
+bool pool_is_old(const struct pooled *pooled)
+{
+    return pool_old_at_ns(pooled) <= loop_now_ns(pooled->pool->loop);
 }
 
 /* The age of a connection's last use, give or take 10 %, so that connections made together do not end together. */

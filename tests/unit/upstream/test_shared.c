@@ -361,13 +361,13 @@ TEST(case_120_a_ping_without_an_answer_takes_it_out_of_the_offer)
         first = stage_begin(pooled);
         if (written)
             stage_turns(&stage);
-        CHECK(pooled->pinged_at_ms != POOLED_NEVER);
+        CHECK(pooled->pulse->pinged_ns > 0);
         CHECK(stage_join(&stage, &any) == pooled);
         second = stage_begin(pooled);
-        pooled->conn->opened_ns -= UINT64_C(4000000000);
+        pooled->pulse->pinged_ns -= UINT64_C(4000000000);
         CHECK(stage_join(&stage, &any) == pooled);
         stage_give_back(&stage, pooled, stage_begin(pooled));
-        pooled->conn->opened_ns -= UINT64_C(2000000000);
+        pooled->pulse->pinged_ns -= UINT64_C(2000000000);
         CHECK(stage_join(&stage, &any) == NULL);
         stage_give_back(&stage, pooled, second);
         CHECK_EQ(stage_totals(&stage).active, 1); /* what is under way may still be answered */
@@ -390,7 +390,7 @@ TEST(case_120_a_sign_of_life_keeps_it)
     stream = stage_begin(pooled);
     stage_turns(&stage);
     CHECK_EQ(far_frames(&stage, 0, FRAME_PING), 1);
-    pooled->conn->opened_ns -= UINT64_C(6000000000);
+    pooled->pulse->pinged_ns -= UINT64_C(6000000000);
     far_say_with(&stage, 0, FRAME_PING, FLAG_ACK, (const uint8_t[8]){0}, 8);
     CHECK(stage_join(&stage, &any) == pooled);
     stage_give_back(&stage, pooled, stage_begin(pooled));
