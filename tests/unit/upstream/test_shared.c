@@ -372,7 +372,7 @@ TEST(case_120_a_ping_without_an_answer_takes_it_out_of_the_offer)
         stage_give_back(&stage, pooled, second);
         CHECK_EQ(stage_totals(&stage).active, 1); /* what is under way may still be answered */
         stage_give_back(&stage, pooled, first);
-        CHECK_EQ(stage_totals(&stage).closes_by[REASON_MIDDLEBOX][SIDE_OURS], 1);
+        CHECK_EQ(stage_totals(&stage).closes_by[REASON_PING_TIMEOUT][SIDE_OURS], 1);
         stage_close(&stage);
     }
 }
