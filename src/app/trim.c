@@ -6,7 +6,8 @@
 #define LOOK_EVERY_NS UINT64_C(2000000000)
 
 enum {
-    CROWD_MIN = 64, /* what fewer have left behind is no burden */
+    LOOKS_BEHIND = 2, /* by then the workers have given back to the allocator what they kept for another rush */
+    CROWD_MIN = 64,   /* what fewer have left behind is no burden */
     GROWTH_BYTES_MAX = 16 << 20,
 };
 
@@ -39,7 +40,9 @@ static void run_trim(struct task *task)
     timer_set(trim->loop, &trim->timer, loop_now_ns(trim->loop) + LOOK_EVERY_NS);
     if (now > trim->most)
         trim->most = now;
-    if (!trim_is_due(trim->most, now, grown))
+    if (trim_is_due(trim->most, now, grown))
+        trim->looks = trim->looks > 0 ? trim->looks : LOOKS_BEHIND + 1;
+    if (trim->looks == 0 || --trim->looks > 0)
         return;
     process_trim_memory();
     trim->resident_bytes = process_resident_bytes();

@@ -15,6 +15,7 @@ struct trim {
     /* Since memory was last given back: */
     uint64_t most;           /* connections and exchanges that were seen at once */
     uint64_t resident_bytes; /* right behind it */
+    unsigned looks;          /* from now on to the next time; 0: it is not due */
 };
 
 void trim_start(struct trim *trim, struct loop *loop, const struct frontend *const *frontends, unsigned workers);

@@ -50,6 +50,11 @@ void block_pool_age(struct block_pool *pool)
     slab_age(pool->large);
 }
 
+bool block_pool_has_surplus(const struct block_pool *pool)
+{
+    return slab_has_surplus(pool->records) || slab_has_surplus(pool->small);
+}
+
 size_t block_pool_out(const struct block_pool *pool)
 {
     return slab_out(pool->small) + slab_out(pool->large) + pool->oversized_out;

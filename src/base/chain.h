@@ -18,9 +18,10 @@ enum {
 
 /* The buffers and block records of one worker. */
 struct block_pool;
-struct block_pool *block_pool_new(void);                /* NULL: no memory */
-void block_pool_free(struct block_pool *pool);          /* asserts that no buffer is out; NULL is fine */
-void block_pool_age(struct block_pool *pool);           /* slab_age for all that it keeps */
+struct block_pool *block_pool_new(void);       /* NULL: no memory */
+void block_pool_free(struct block_pool *pool); /* asserts that no buffer is out; NULL is fine */
+void block_pool_age(struct block_pool *pool);  /* slab_age for all that it keeps */
+bool block_pool_has_surplus(const struct block_pool *pool);
 size_t block_pool_out(const struct block_pool *pool);   /* buffers in use now, of any size */
 size_t block_pool_bytes(const struct block_pool *pool); /* bytes of buffers in use now */
 

@@ -16,7 +16,10 @@ enum { KEEPS_NONE = 1 };
 enum { KEEPS_NONE = 0 };
 #endif
 
-enum { OBJECT_ALIGN = 64 };
+enum {
+    OBJECT_ALIGN = 64,
+    SURGE_BYTES_MAX = 8192, /* larger objects cost more to keep than to ask for */
+};
 
 struct free_object {
     struct free_object *next;
@@ -26,7 +29,7 @@ struct slab {
     struct free_object *free; /* the most recent first */
     size_t kept, keep_max;
     size_t out, peak;    /* in use: now, and the most since slab_age */
-    size_t limit;        /* of those that are kept: keep_max, or the peak of this or the last age if that was more */
+    size_t limit;        /* of those that are kept: keep_max, or the surge of this or the last age if that was more */
     size_t object_bytes; /* as asked for */
     size_t stride;       /* what is allocated: a multiple of OBJECT_ALIGN, but in a dense one */
     bool dense;
@@ -79,12 +82,18 @@ void slab_free(struct slab *slab)
     free(slab);
 }
 
+/* As many as a rush like the last one would take. */
+static size_t surge(const struct slab *slab)
+{
+    return slab->stride <= SURGE_BYTES_MAX ? slab->peak : 0;
+}
+
 static void count_out(struct slab *slab)
 {
     if (++slab->out <= slab->peak)
         return;
     slab->peak = slab->out;
-    slab->limit = size_max(slab->limit, slab->peak);
+    slab->limit = size_max(slab->limit, surge(slab));
 }
 
 static void *take_new(struct slab *slab)
@@ -129,10 +138,15 @@ void slab_give(struct slab *slab, void *object)
 
 void slab_age(struct slab *slab)
 {
-    slab->limit = size_max(slab->keep_max, slab->peak);
+    slab->limit = size_max(slab->keep_max, surge(slab));
     slab->peak = slab->out;
     while (slab->kept > slab->limit)
         free_one_kept(slab);
+}
+
+bool slab_has_surplus(const struct slab *slab)
+{
+    return slab->kept > slab->keep_max;
 }
 
 size_t slab_out(const struct slab *slab)

@@ -8,7 +8,7 @@
 struct slab;
 
 /* A slab of objects of `object_bytes`. It keeps `keep_max` free objects, or as many as were out at once in this age or
- * the one before; what is beyond goes back to the system. NULL: no memory. */
+ * the one before, unless they are larger than 8 KiB; what is beyond goes back to the system. NULL: no memory. */
 struct slab *slab_new(size_t object_bytes, size_t keep_max);
 
 /* The same for records of which there are many, most of them at rest: an object is aligned to 16 only and takes little
@@ -27,6 +27,7 @@ void slab_give(struct slab *slab, void *object);
 
 /* A new age begins: what the last one did not need is freed. Call it every second or so. */
 void slab_age(struct slab *slab);
+bool slab_has_surplus(const struct slab *slab); /* more than keep_max are kept: two ages without a rush free them */
 
 size_t slab_out(const struct slab *slab);          /* objects handed out now */
 size_t slab_object_bytes(const struct slab *slab); /* as given to slab_new */

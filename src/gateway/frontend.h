@@ -45,7 +45,8 @@ struct frontend_counts {
     _Atomic uint64_t grpc_errors[GRPC_STATUSES]; /* that we said to clients of gRPC, by status */
     _Atomic uint64_t told, told_served;          /* that the next answer is the last; and had one more */
     _Atomic uint64_t passed;                     /* accepted here, and given to a worker with fewer (spread.h) */
-    _Atomic uint64_t load;                       /* connections now; others add to it what is on its way */
+    _Atomic uint64_t load;                       /* connections now */
+    _Atomic uint64_t coming;                     /* given by others and not taken in yet: the one number others write */
 };
 
 /* Upper bounds of the slots; the last slot is for all beyond. */

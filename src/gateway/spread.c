@@ -20,7 +20,8 @@ bool spread_is_uneven(uint64_t count, uint64_t fewest)
 
 static uint64_t load_of(const struct frontend *frontend)
 {
-    return atomic_load_explicit(&frontend->counts.load, memory_order_relaxed);
+    return atomic_load_explicit(&frontend->counts.load, memory_order_relaxed) +
+           atomic_load_explicit(&frontend->counts.coming, memory_order_relaxed);
 }
 
 static uint64_t count_here(const struct frontend *frontend)
@@ -60,11 +61,19 @@ static void welcome(struct frontend *frontend, struct passed *passed)
     free(passed);
 }
 
-/* The number of the other is put right by itself when it looks; until then those who give see what is on its way. */
+static void is_here(struct frontend *frontend)
+{
+    atomic_fetch_sub_explicit(&frontend->counts.coming, 1, memory_order_relaxed);
+}
+
+/* Who gives at the same moment must see what is on its way. */
 static bool send_to(struct frontend *other, struct passed *passed)
 {
-    atomic_fetch_add_explicit(&other->counts.load, 1, memory_order_relaxed);
-    return mailbox_offer(other->spread.mailbox, &passed->letter);
+    atomic_fetch_add_explicit(&other->counts.coming, 1, memory_order_relaxed);
+    if (mailbox_offer(other->spread.mailbox, &passed->letter))
+        return true;
+    is_here(other);
+    return false;
 }
 
 /* Who is full gives whatever another one has room for. */
@@ -113,8 +122,9 @@ static void run_mail(struct task *task)
     for (struct letter *letter = mailbox_take(frontend->spread.mailbox), *next; letter; letter = next) {
         next = letter->next;
         welcome(frontend, container_of(letter, struct passed, letter));
+        spread_note(frontend);
+        is_here(frontend);
     }
-    spread_note(frontend);
     drain_notice_end(frontend);
 }
 
@@ -149,5 +159,6 @@ void frontend_end(struct frontend *frontend)
         next = letter->next;
         stream_close(passed->stream, true);
         free(passed);
+        is_here(frontend);
     }
 }

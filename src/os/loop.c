@@ -75,6 +75,12 @@ static void wake_late(struct loop *loop, struct task *task)
         enqueue(loop, task, false);
 }
 
+/* A loop without anything to do gives back what a rush has left behind, before it sleeps for long. */
+static bool has_surplus(const struct loop *loop)
+{
+    return slab_has_surplus(loop->pages) || slab_has_surplus(loop->records) || block_pool_has_surplus(loop->blocks);
+}
+
 static int wait_for_news(struct loop *loop, uint64_t until_ns)
 {
     uint64_t timer_ns = timer_heap_next_ns(&loop->timers);
@@ -83,6 +89,8 @@ static int wait_for_news(struct loop *loop, uint64_t until_ns)
         until_ns = 0;
     else if (timer_ns < until_ns)
         until_ns = timer_ns;
+    if (has_surplus(loop))
+        until_ns = u64_min(until_ns, loop->aged_ns + AGE_NS);
     return loop->world->ops->wait(loop->world, loop->ready, BATCH_MAX, until_ns);
 }
 

@@ -67,26 +67,26 @@ struct transport {
     int64_t max_requests_per_connection;   /* 0: no limit */
     int64_t max_connections_per_host;      /* 0: no cap */
     int64_t queue_timeout_ns;              /* how long a request waits at that cap; 0: not at all */
-    int64_t ping_after_ns;                 /* HTTP/2: silence with requests open, then a PING leaves; 0: none by itself */
-    int64_t ping_interval_ns;              /* between two PINGs; 0: TRANSPORT_PING_INTERVAL_NS */
-    int64_t ping_timeout_ns;               /* silence behind one; 0: TRANSPORT_PING_TIMEOUT_NS */
-    int64_t min_idle_per_host;             /* connections kept ready in all workers (warm_floor.h) */
-    int64_t tls_handshake_timeout_ns;      /* with https:// hosts, from connected to secured; 0: none */
-    bool pick_fifo;                        /* the connection idle for longest, not the last used */
-    bool ignore_hints, ignore_learned;     /* keep_alive_hints: false, learn: false */
-    int64_t max_decoded_bytes;             /* of an answer's body that is decoded, unpacked */
-    enum resend_policy resend;             /* of requests that a dying connection took along */
-    enum balance_policy balance;           /* among the hosts of a backend */
-    enum failover_policy failover;         /* the same */
-    int64_t eject_after;                   /* failures in a row until a host rests; 0: never */
-    enum traffic_class traffic;            /* what the requests are like */
-    enum upstream_protocol protocol;       /* what they are sent in */
-    struct str pool;                       /* name of a separate pool to the same hosts; empty: the common one */
-    struct addr source;                    /* our end of connections; ADDR_NONE: as the routes have it */
-    uint8_t proxy_header;                  /* version of the PROXY header in front of all else; 0: none */
-    bool coalesce;                         /* connections to other hosts will do (coalesce.h) */
-    bool disable_keep_alives;              /* one request for each connection */
-    bool disable_compression;              /* do not ask for gzip by ourselves */
+    int64_t ping_after_ns;             /* HTTP/2: silence with requests open, then a PING leaves; 0: none by itself */
+    int64_t ping_interval_ns;          /* between two PINGs; 0: TRANSPORT_PING_INTERVAL_NS */
+    int64_t ping_timeout_ns;           /* silence behind one; 0: TRANSPORT_PING_TIMEOUT_NS */
+    int64_t min_idle_per_host;         /* connections kept ready in all workers (warm_floor.h) */
+    int64_t tls_handshake_timeout_ns;  /* with https:// hosts, from connected to secured; 0: none */
+    bool pick_fifo;                    /* the connection idle for longest, not the last used */
+    bool ignore_hints, ignore_learned; /* keep_alive_hints: false, learn: false */
+    int64_t max_decoded_bytes;         /* of an answer's body that is decoded, unpacked */
+    enum resend_policy resend;         /* of requests that a dying connection took along */
+    enum balance_policy balance;       /* among the hosts of a backend */
+    enum failover_policy failover;     /* the same */
+    int64_t eject_after;               /* failures in a row until a host rests; 0: never */
+    enum traffic_class traffic;        /* what the requests are like */
+    enum upstream_protocol protocol;   /* what they are sent in */
+    struct str pool;                   /* name of a separate pool to the same hosts; empty: the common one */
+    struct addr source;                /* our end of connections; ADDR_NONE: as the routes have it */
+    uint8_t proxy_header;              /* version of the PROXY header in front of all else; 0: none */
+    bool coalesce;                     /* connections to other hosts will do (coalesce.h) */
+    bool disable_keep_alives;          /* one request for each connection */
+    bool disable_compression;          /* do not ask for gzip by ourselves */
 };
 
 #define TRANSPORT_IDLE_DEFAULT_NS       60000000000

@@ -78,7 +78,7 @@ def test_tcp_connections_of_one_address_are_evened_out(make):
         assert client.get("/__health").status == 200
     after = {worker: len(ports) for worker, ports in workers_of(running).items()}
     assert sum(after.values()) == len(staying) + len(more)
-    assert abs(after[0] - after[1]) <= 45, f"{after}: 16 and an eighth count as chance; without a correction it would be about 80"
+    assert abs(after[0] - after[1]) <= 18 + min(after.values()) / 8, f"{after}: 16 and an eighth count as chance"
     assert metrics(running)["holdfast_client_passed_total"] > passed
 
 

@@ -279,7 +279,7 @@ void h2_session_close(struct h2_conn *conn);
 
 /* session.c */
 void h2_set_callbacks(nghttp2_session_callbacks *callbacks);
-void h2_got_end(struct h2_stream *stream); /* END_STREAM came */
+void h2_got_end(struct h2_stream *stream);                        /* END_STREAM came */
 struct h2_stream *h2_stream_of(struct h2_conn *conn, int32_t id); /* NULL: nghttp2 has none, or its user has let go */
 
 /* memory.c: nghttp2's memory is counted for each connection */

@@ -80,11 +80,20 @@ TEST(slab_of_absurd_size_is_refused)
 TEST(slab_hands_out_the_warmest_first_and_keeps_no_more_than_its_limit)
 {
     struct slab *slab = slab_new(100, 2);
-    void *a = slab_take(slab), *b = slab_take(slab), *c = slab_take(slab);
+    void *a = slab_take(slab), *b = slab_take(slab), *c;
 
     slab_give(slab, a);
     slab_give(slab, b);
-    slab_give(slab, c); /* beyond the limit: back to the system */
+    test_fail_allocation(0);
+    CHECK(slab_take(slab) == b);
+    CHECK(slab_take(slab) == a);
+    CHECK_EQ(test_allocations(), 0);
+    c = slab_take(slab);
+    slab_give(slab, a);
+    slab_give(slab, b);
+    slab_give(slab, c);
+    slab_age(slab);
+    slab_age(slab); /* beyond the limit: the warmest goes back to the system */
     test_fail_allocation(0);
     CHECK(slab_take(slab) == b);
     CHECK(slab_take(slab) == a);
@@ -108,6 +117,7 @@ TEST(slab_keeps_as_many_as_were_out_and_lets_go_of_them_later)
     for (size_t i = 0; i < OBJECTS; i++)
         slab_give(slab, objects[i]);
     slab_age(slab);
+    CHECK(slab_has_surplus(slab));
     test_fail_allocation(0);
     for (size_t i = 0; i < OBJECTS; i++)
         CHECK((objects[i] = slab_take(slab)));
@@ -116,6 +126,7 @@ TEST(slab_keeps_as_many_as_were_out_and_lets_go_of_them_later)
         slab_give(slab, objects[i]);
     slab_age(slab);
     slab_age(slab);
+    CHECK(!slab_has_surplus(slab));
     for (size_t i = 0; i < KEPT; i++)
         CHECK((objects[i] = slab_take(slab)));
     CHECK_EQ(test_allocations(), 0);
@@ -123,6 +134,24 @@ TEST(slab_keeps_as_many_as_were_out_and_lets_go_of_them_later)
     CHECK_EQ(test_allocations(), 1);
     for (size_t i = 0; i <= KEPT; i++)
         slab_give(slab, objects[i]);
+    slab_free(slab);
+}
+
+TEST(slab_of_large_objects_keeps_none_for_a_rush)
+{
+    struct slab *slab = slab_new(65536, 1);
+    void *a = slab_take(slab), *b = slab_take(slab);
+
+    slab_give(slab, a);
+    slab_give(slab, b);
+    CHECK(!slab_has_surplus(slab));
+    test_fail_allocation(0);
+    a = slab_take(slab);
+    CHECK_EQ(test_allocations(), 0);
+    b = slab_take(slab);
+    CHECK_EQ(test_allocations(), 1);
+    slab_give(slab, a);
+    slab_give(slab, b);
     slab_free(slab);
 }
 #endif

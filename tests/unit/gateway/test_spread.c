@@ -110,6 +110,8 @@ TEST(a_burst_is_shared)
     CHECK_EQ(fronts.all[0]->clients.count + fronts.all[1]->clients.count, CALLERS);
     CHECK(fronts.all[1]->clients.count <= CALLERS / 2);
     CHECK(fronts.all[1]->clients.count >= CALLERS / 2 - SPREAD_SLACK);
+    CHECK_EQ(fronts.all[1]->counts.load, fronts.all[1]->clients.count);
+    CHECK_EQ(fronts.all[1]->counts.coming, 0);
     for (int i = 0; i < CALLERS; i++)
         caller_close(&callers[i]);
     fronts_close(&fronts);

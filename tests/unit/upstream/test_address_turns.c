@@ -99,7 +99,8 @@ static void close_worker(struct worker *worker)
     linux_world_free(worker->world);
 }
 
-/* Each lacks another address, and the last is lacked by none: without the others' numbers it would have a third more. */
+/* Each lacks another address, and the last is lacked by none: without the others' numbers it would have a third more.
+ */
 TEST(threads_are_even_together)
 {
     struct worker workers[WORKERS];
