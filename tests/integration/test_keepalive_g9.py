@@ -2,8 +2,8 @@
 
 Of the others 151 to 158 are in test_proxy_protocol.py, 159 in test_send_proxy_protocol.py, 162 in test_drain.py, 164 in
 test_http2.py, 171 in test_discovery.py, 172 in tests/sim/test_sim_dial.c (dial_races_addresses_as_rfc_8305_says). A dial that
-fails while a connection is returned (166) is in tests/unit/upstream/test_fetch.c. There are no handles of descriptors that could
-be stale (170): a stream owns its descriptor. 173 is in test_upstream_h2.py. Of 161 and 163 test_drain.py has what happens to one
+fails while a connection is returned (166) is in tests/unit/upstream/test_fetch.c, a number of a descriptor that is used again (170)
+in tests/unit/os/test_linux_world.c. 173 is in test_upstream_h2.py. Of 161 and 163 test_drain.py has what happens to one
 listener (a_listener_goes_without_a_failed_request_and_the_other_stays); as they stand they need reload, and so does 169. SPDX-License-Identifier: Apache-2.0
 """
 import random

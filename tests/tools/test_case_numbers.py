@@ -10,7 +10,6 @@ NAME = re.compile(r"^(?:    )?(?:def test|TEST\(\w*?case)((?:_\d{3})+)_", re.M)
 MATRIX = {*range(110, 131), *range(151, 174)}
 RELOAD = {161, 163, 169}  # there is no reload yet
 ELSEWHERE = {
-    170: "a stream owns its descriptor: there is no handle that could be stale",
     172: "tests/sim/test_sim_dial.c: dial_races_addresses_as_rfc_8305_says",
 }
 

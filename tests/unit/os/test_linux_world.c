@@ -289,6 +289,85 @@ TEST(a_task_may_unwatch_and_free_what_is_in_the_same_batch)
     }
 }
 
+/* Two readers have news in one batch; whichever runs first closes the other, and its number goes to a third, which has
+ * none. */
+struct heir {
+    struct loop *loop;
+    struct loopback loopback;
+    struct conn_pair pairs[2], pair;
+    struct task tasks[2], task;
+    struct watch watches[2], watch;
+    int closed; /* which reader */
+    unsigned closings, runs;
+};
+
+static void count_heir_run(struct task *task)
+{
+    container_of(task, struct heir, task)->runs++;
+}
+
+static void take_the_number(struct heir *heir, int of_reader)
+{
+    struct error err;
+    int fd = heir->pairs[of_reader].server;
+
+    heir->closed = of_reader;
+    heir->closings++;
+    task_forget(heir->loop, &heir->tasks[of_reader]);
+    loop_unwatch(heir->loop, &heir->watches[of_reader]);
+    loopback_hang_up(&heir->loopback, &heir->pairs[of_reader]);
+    CHECK_INT(dup2(heir->pair.server, fd), fd);
+    close(heir->pair.server);
+    heir->pair.server = fd;
+    heir->watch = (struct watch){.fd = fd, .task = &heir->task};
+    CHECK(loop_watch(heir->loop, &heir->watch, &err));
+}
+
+static void close_second(struct task *task)
+{
+    take_the_number(container_of(task, struct heir, tasks[0]), 1);
+}
+
+static void close_first(struct task *task)
+{
+    take_the_number(container_of(task, struct heir, tasks[1]), 0);
+}
+
+TEST(case_170_a_number_that_was_used_before_hears_of_its_own_connection_only)
+{
+    struct heir heir = {.tasks = {{.run = close_second}, {.run = close_first}}, .task.run = count_heir_run};
+    struct error err;
+    size_t size;
+
+    loopback_open(&heir.loopback);
+    heir.loop = loop_new(heir.loopback.world);
+    CHECK(heir.loop != NULL);
+    heir.pair = loopback_connect(&heir.loopback);
+    for (int i = 0; i < 2; i++)
+        heir.pairs[i] = loopback_connect(&heir.loopback);
+    for (int i = 0; i < 2; i++) {
+        heir.watches[i] = (struct watch){.fd = heir.pairs[i].server, .task = &heir.tasks[i]};
+        CHECK(loop_watch(heir.loop, &heir.watches[i], &err));
+        CHECK_EQ(write_one(heir.loopback.world, heir.pairs[i].client, STR("x"), &size, &err), IO_OK);
+    }
+    loop_turn(heir.loop, UINT64_MAX);
+    CHECK_EQ(loop_stats(heir.loop)->events, 2);
+    CHECK_EQ(heir.closings, 1); /* the one that was closed did not run */
+    CHECK_EQ(heir.runs, 0);
+    loop_turn(heir.loop, UINT64_MAX);
+    CHECK_EQ(heir.watch.ready, READY_WRITE); /* as each new one; nothing of what the old one had */
+    CHECK_EQ(write_one(heir.loopback.world, heir.pair.client, STR("y"), &size, &err), IO_OK);
+    loop_turn(heir.loop, UINT64_MAX);
+    CHECK_EQ(heir.watch.ready, READY_WRITE | READY_READ);
+    CHECK_EQ(heir.runs, 2);
+    loop_unwatch(heir.loop, &heir.watches[1 - heir.closed]);
+    loopback_hang_up(&heir.loopback, &heir.pairs[1 - heir.closed]);
+    loop_unwatch(heir.loop, &heir.watch);
+    loopback_hang_up(&heir.loopback, &heir.pair);
+    loop_free(heir.loop);
+    loopback_close(&heir.loopback);
+}
+
 TEST(a_batch_is_not_larger_than_asked_for)
 {
     struct loopback loopback;
