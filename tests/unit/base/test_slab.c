@@ -5,58 +5,44 @@
 
 #include <stdlib.h>
 
+/* Takes objects, fills them, and gives them back as they were filled. Frees the slab. */
+static void use_objects(struct slab *slab, size_t bytes, size_t align)
+{
+    char *objects[20];
+
+    test_case_is("%zu bytes", bytes);
+    CHECK(slab);
+    CHECK_EQ(slab_object_bytes(slab), bytes);
+    for (size_t i = 0; i < COUNT_OF(objects); i++) {
+        objects[i] = slab_take(slab);
+        CHECK(objects[i]);
+        CHECK_EQ((uintptr_t)objects[i] % align, 0);
+        memset(objects[i], (int)i, bytes);
+        CHECK_EQ(slab_out(slab), i + 1);
+    }
+    for (size_t i = 0; i < COUNT_OF(objects); i++) {
+        CHECK_EQ((size_t)objects[i][0], i);
+        CHECK_EQ((size_t)objects[i][bytes - 1], i);
+        slab_give(slab, objects[i]);
+    }
+    CHECK_EQ(slab_out(slab), 0);
+    slab_free(slab);
+}
+
 TEST(slab_objects_are_aligned_apart_and_counted)
 {
     static const size_t sizes[] = {1, 8, 63, 64, 65, 4096, 65576};
 
-    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
-        struct slab *slab = slab_new(sizes[i], 4);
-        char *objects[20];
-
-        test_case_is("%zu bytes", sizes[i]);
-        CHECK(slab);
-        CHECK_EQ(slab_object_bytes(slab), sizes[i]);
-        for (size_t k = 0; k < COUNT_OF(objects); k++) {
-            objects[k] = slab_take(slab);
-            CHECK(objects[k]);
-            CHECK_EQ((uintptr_t)objects[k] % 64, 0);
-            memset(objects[k], (int)k, sizes[i]);
-            CHECK_EQ(slab_out(slab), k + 1);
-        }
-        for (size_t k = 0; k < COUNT_OF(objects); k++) {
-            CHECK_EQ((size_t)objects[k][0], k);
-            CHECK_EQ((size_t)objects[k][sizes[i] - 1], k);
-            slab_give(slab, objects[k]);
-        }
-        CHECK_EQ(slab_out(slab), 0);
-        slab_free(slab);
-    }
+    for (size_t i = 0; i < COUNT_OF(sizes); i++)
+        use_objects(slab_new(sizes[i], 4), sizes[i], 64);
 }
 
 TEST(slab_that_is_dense_gives_what_was_asked_for_and_counts_it)
 {
     static const size_t sizes[] = {1, 8, 63, 100, 184};
 
-    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
-        struct slab *slab = slab_new_dense(sizes[i], 4);
-        char *objects[20];
-
-        test_case_is("%zu bytes", sizes[i]);
-        CHECK(slab);
-        CHECK_EQ(slab_object_bytes(slab), sizes[i]);
-        for (size_t k = 0; k < COUNT_OF(objects); k++) {
-            objects[k] = slab_take(slab);
-            CHECK(objects[k]);
-            CHECK_EQ((uintptr_t)objects[k] % 16, 0);
-            memset(objects[k], (int)k, sizes[i]);
-        }
-        for (size_t k = 0; k < COUNT_OF(objects); k++) {
-            CHECK_EQ((size_t)objects[k][sizes[i] - 1], k);
-            slab_give(slab, objects[k]);
-        }
-        CHECK_EQ(slab_out(slab), 0);
-        slab_free(slab);
-    }
+    for (size_t i = 0; i < COUNT_OF(sizes); i++)
+        use_objects(slab_new_dense(sizes[i], 4), sizes[i], 16);
     CHECK(!slab_new_dense(SIZE_MAX, 1));
 }
 

@@ -230,3 +230,17 @@ struct str without_date(struct str text)
     memcpy(copy + at, text.data + end, text.len - end);
     return str_of(copy, text.len - (end - at));
 }
+
+void stage_head_runs_out(struct h1_stage *stage, uint64_t left_ns)
+{
+    struct http_head head = stage_response(408, 0);
+
+    stage_pass(stage, left_ns - 1);
+    CHECK_EQ(stage_accept_io(stage), IO_WAIT);
+    stage_pass(stage, 1);
+    stage_accept(stage);
+    CHECK_EQ(stage_recv_head(stage), IO_FAIL);
+    CHECK_EQ(stage->err.code, ERROR_HEAD_TIMEOUT);
+    CHECK_EQ(http_send_head(stage->stream, &head, true, &stage->err), IO_OK);
+    stage_done(stage);
+}

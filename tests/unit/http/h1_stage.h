@@ -60,6 +60,9 @@ void stage_answer(struct h1_stage *stage, struct str body);
 struct http_head stage_request(const char *method, const char *path, int64_t body_bytes);
 struct http_head stage_response(uint16_t status, int64_t body_bytes);
 
+/* A part of a head lies here whose time is up `left_ns` from now, not earlier: it is answered with 408. */
+void stage_head_runs_out(struct h1_stage *stage, uint64_t left_ns);
+
 /* What a response says without its Date line. */
 struct str without_date(struct str text);
 

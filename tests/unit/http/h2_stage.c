@@ -302,3 +302,13 @@ struct str h2_frames(struct h1_stage *stage)
     free(shown);
     return copy;
 }
+
+void h2_overflow(struct h1_stage *stage)
+{
+    struct wire wire = wire_new();
+
+    wire_zeros(&wire, 1, 16000);
+    wire_zeros(&wire, 1, 16000);
+    h2_send(stage, &wire);
+    CHECK_TEXT(h2_frames(stage), "RST_STREAM 1 FLOW_CONTROL_ERROR\n");
+}

@@ -45,5 +45,7 @@ void h2_ask(struct h1_stage *stage, int flags, uint32_t id, const char *lines);
  * hello", "RST_STREAM 1 CANCEL", "GOAWAY 5 NO_ERROR", "WINDOW_UPDATE 0 100", "SETTINGS", "SETTINGS ack", "PING", "PING
  * ack", and "FIN" at the end. Fields date and SETTINGS' values are left out. Heads must be read in order, each once. */
 struct str h2_frames(struct h1_stage *stage);
+/* Twice 16,000 bytes on stream 1 where the window has room for once: the stream is reset. */
+void h2_overflow(struct h1_stage *stage);
 
 #endif

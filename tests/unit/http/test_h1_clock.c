@@ -103,20 +103,12 @@ TEST(silence_from_the_start_is_closed_by_the_head_clock)
 TEST(a_part_of_a_head_is_answered_when_its_time_is_up)
 {
     struct http_conn_options options = {.head_timeout_ns = 10 * SECONDS, .idle_timeout_ns = 60 * SECONDS};
-    struct http_head head = stage_response(408, 0);
     struct h1_stage stage;
 
     stage_open(&stage, HTTP_SERVER, &options, 0);
     stage_pass(&stage, 6 * SECONDS);
     far_send(&stage, STR("GET / HT"));
-    stage_pass(&stage, 4 * SECONDS - 1);
-    CHECK_EQ(stage_accept_io(&stage), IO_WAIT);
-    stage_pass(&stage, 1);
-    stage_accept(&stage);
-    CHECK_EQ(stage_recv_head(&stage), IO_FAIL);
-    CHECK_EQ(stage.err.code, ERROR_HEAD_TIMEOUT);
-    CHECK_EQ(http_send_head(stage.stream, &head, true, &stage.err), IO_OK);
-    stage_done(&stage);
+    stage_head_runs_out(&stage, 4 * SECONDS);
     CHECK_TEXT(without_date(far_text(&stage)),
                "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     CHECK(stage.far_ended);

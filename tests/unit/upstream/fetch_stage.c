@@ -130,6 +130,20 @@ void keep_one(struct fetch_stage *stage)
     stage->heard_len = 0;
 }
 
+void reuse_one(struct fetch_stage *stage)
+{
+    enum io io;
+
+    ask(stage, "GET", 0);
+    origin_accepts(stage);
+    origin_hears(stage, "\r\n\r\n");
+    origin_says(stage, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    CHECK_EQ(await_head(stage), IO_OK);
+    CHECK(fetch_stats(stage->fetch)->reused);
+    CHECK_TEXT(await_body(stage, &io), "ok");
+    CHECK_EQ(io, IO_END);
+}
+
 void origin_accepts(struct fetch_stage *stage)
 {
     stream_close(stage->far, false);

@@ -42,6 +42,10 @@ void end(struct fetch_stage *stage);                                   /* fetch_
 /* One whole GET that is answered, so that its connection is kept; the origin looks at that one. */
 void keep_one(struct fetch_stage *stage);
 
+/* The next GET has a connection that was there, which the origin then looks at, and is answered; end is the caller's.
+ */
+void reuse_one(struct fetch_stage *stage);
+
 /* The origin. */
 void origin_accepts(struct fetch_stage *stage);                 /* looks at the next connection, whatever was before */
 void origin_hears(struct fetch_stage *stage, const char *text); /* turns until its connection has said so */

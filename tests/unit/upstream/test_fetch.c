@@ -238,7 +238,6 @@ TEST(what_has_become_idle_is_taken_when_a_dial_fails)
 TEST(a_dial_outlives_a_client_that_leaves)
 {
     struct fetch_stage stage;
-    enum io io;
 
     fetch_stage_open(&stage);
     ask(&stage, "GET", 0);
@@ -249,13 +248,7 @@ TEST(a_dial_outlives_a_client_that_leaves)
     CHECK_EQ(totals_of(&stage).warming, 0);
     CHECK_EQ(totals_of(&stage).dialing, 0);
     CHECK_EQ(totals_of(&stage).idle, 1);
-    ask(&stage, "GET", 0);
-    origin_accepts(&stage);
-    origin_hears(&stage, "\r\n\r\n");
-    origin_says(&stage, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-    CHECK_EQ(await_head(&stage), IO_OK);
-    CHECK(fetch_stats(stage.fetch)->reused);
-    CHECK_TEXT(await_body(&stage, &io), "ok");
+    reuse_one(&stage);
     CHECK_EQ(totals_of(&stage).requests_warm, 1);
     fetch_stage_close(&stage);
 }
