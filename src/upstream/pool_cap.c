@@ -117,8 +117,8 @@ static void run_eviction(struct pool_visit *visit, struct pool *pool)
 
     while (oldest == pool && idle_now(full) > full->cap) {
         oldest = oldest_of_all(pool, full->host);
-        if (oldest == pool)
-            (void)evict_own(pool, full);
+        if (oldest == pool && !evict_own(pool, full))
+            break;
     }
     if (oldest == pool || !send_on(eviction, oldest))
         free(eviction);
