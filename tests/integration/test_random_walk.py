@@ -250,7 +250,7 @@ def test_every_client_gets_its_own_answer(make, seed, note):
         thread.start()
     for thread in threads:
         thread.join()
-    assert not walk.wrong, walk.wrong[0]
+    assert not walk.wrong, str(walk.wrong[0])
 
     eventually(lambda: (pool := pool_of(walk.gateway))["active"] == pool["dialing"] == 0, what="every upstream connection given back")
     whole = sum(plan.seen != [] and plan.seen[-1][0] == plan.status for plan in walk.plans.values())

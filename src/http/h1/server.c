@@ -134,8 +134,8 @@ static void skip_request(struct h1_conn *conn)
         begin_request(conn);
     else if (conn->receive == H1_RECEIVE_FAILED || conn->ended || conn->message->skipped >= H1_SKIP_MAX)
         end_unread(conn);
-    else if (conn->stalled)
-        h1_wake_self(conn);
+    if (conn->stalled)
+        h1_wake_self(conn); /* what stands behind the body may be here already */
 }
 
 /* The peer may still be sending: unread bytes would make the kernel answer them with a reset, which could overtake what

@@ -133,6 +133,37 @@ TEST(a_short_rest_of_a_body_is_thrown_away)
     }
 }
 
+/* All of the body lies here when the answer is early, and what stands behind it has come already: nothing that comes
+ * later would make the conn look for it. */
+TEST(what_stands_behind_a_body_that_is_thrown_away_is_seen)
+{
+    static const unsigned sizes[] = {10, 8192, 32768, 40000, 65536, 100000, 131072};
+    static char body[131072];
+
+    memset(body, 'x', sizeof(body));
+    for (size_t i = 0; i < 2 * COUNT_OF(sizes); i++) {
+        unsigned size = sizes[i / 2];
+        bool ends = i % 2 == 1;
+        struct h1_stage stage;
+
+        test_case_is("%u bytes, %s", size, ends ? "the end" : "a request");
+        serve(&stage, arena_format(test_arena(), "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %u\r\n\r\n", size), 0);
+        far_send(&stage, str_of(body, size));
+        if (ends)
+            far_end(&stage);
+        else
+            far_send(&stage, STR("GET /next HTTP/1.1\r\nHost: a\r\n\r\n"));
+        stage_answer(&stage, STR("early"));
+        CHECK_TEXT(without_date(far_text(&stage)), "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly");
+        CHECK_EQ(stage.far_ended, ends);
+        if (!ends) {
+            stage_take(&stage);
+            CHECK_TEXT(stage.head->path, "/next");
+        }
+        stage_close(&stage);
+    }
+}
+
 TEST(a_long_rest_of_a_body_closes_the_connection)
 {
     struct h1_stage stage;
