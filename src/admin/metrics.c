@@ -116,6 +116,8 @@ static const struct host_row host_rows[] = {
     {COUNTER("stale"), NULL, {"phase", STR_INIT("reset")}, TOTAL(stale_in_use[STALE_BY_RESET])},
     {COUNTER("failures"), "Requests that ended in an upstream error.", {NULL, STR_INIT("")}, TOTAL(failures)},
     {COUNTER("failovers"), "Requests that a host failed and another one was given.", {NULL, STR_INIT("")}, TOTAL(failovers)},
+    {COUNTER("failovers_refused"), "Requests that another host could have had, but for the backend's budget.", {NULL, STR_INIT("")}, TOTAL(failovers_refused)},
+    {COUNTER("resend_budget_spent"), "Re-sends that came to nothing, which the host's budget pays for.", {NULL, STR_INIT("")}, TOTAL(resend_budget_spent)},
     {COUNTER("ejections"), "Rests that hosts began after failures in a row.", {NULL, STR_INIT("")}, TOTAL(ejections)},
     {COUNTER("dead_paths"), "Connections given up because nothing that was sent was acknowledged.", {NULL, STR_INIT("")}, TOTAL(dead_paths)},
     {COUNTER("pings"), "PINGs sent to hosts (HTTP/2).", {NULL, STR_INIT("")}, TOTAL(pings)},

@@ -169,6 +169,8 @@ static void write_pool(struct json_writer *writer, const struct host *host)
     write_member(writer, "tls_failures", totals.handshake_failures);
     write_member(writer, "failures", totals.failures);
     write_member(writer, "failovers", totals.failovers);
+    write_member(writer, "failovers_refused", totals.failovers_refused);
+    write_member(writer, "resend_budget_spent", totals.resend_budget_spent);
     write_member(writer, "ejections", totals.ejections);
     write_member(writer, "dead_paths", totals.dead_paths);
     write_member(writer, "pings", totals.pings);

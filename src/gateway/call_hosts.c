@@ -50,13 +50,19 @@ enum io call_pick_host(struct exchange *x)
 static bool may_fail_over(struct exchange *x, const struct host_set *set)
 {
     enum failover decision;
+    bool taken;
 
     if (x->error.fault == FAULT_CLIENT || x->call.tried_count == BALANCE_TRIED_MAX || set->host_count < 2)
         return false;
     decision = fetch_hand_over(x->call.fetch, &x->request_body);
     if (decision != FAILOVER_SENT)
         return decision == FAILOVER_NEVER_SENT;
-    return failover_take(&x->call.backend->balance->budget, balance_requests(set), loop_now_ns(exchange_loop(x)));
+    taken = resend_budget_take(&x->call.backend->balance->failover_budget,
+                               &x->call.backend->options->transport.resend_budget, balance_requests(set),
+                               loop_now_ns(exchange_loop(x)));
+    if (!taken)
+        host_count_add(&pool_counts(x->client->frontend->pool, x->call.host)->failovers_refused, 1);
+    return taken;
 }
 
 bool call_next_host(struct exchange *x)

@@ -16,7 +16,8 @@ static const char *const failover_names[] = {"idempotent", "off", NULL};
 struct upstream_block {
     int resend, pick, balance, failover, traffic, header, protocol;
     bool class_given, header_given, protocol_given;
-    int64_t eject_after;
+    int64_t eject_after, budget_percent, budget_floor, budget_window_ns;
+    bool budget_percent_given, budget_floor_given, budget_window_given;
     bool balance_given, failover_given, eject_given;
     int64_t max_connection_age_ns, max_requests_per_connection, max_connections_per_host, queue_timeout_ns,
         min_idle_per_host, tcp_user_timeout_ns, tcp_keep_alive_interval_ns, tcp_keep_alive_count;
@@ -41,6 +42,14 @@ struct upstream_block {
 static const struct option rows[] = {
     OPTION_ENUM(struct upstream_block, "resend", resend, .names = resend_names, .preset_text = "idempotent", SEEN(resend_given),
                 .help = "What may be sent again after a kept connection died under it."),
+    OPTION_INT(struct upstream_block, "resend_budget_percent", budget_percent, .preset = RESEND_BUDGET_PERCENT, .max = 100,
+               SEEN(budget_percent_given),
+               .help = "Share of a host's requests that may be sent again in vain; 0: the floor alone; 100: any number."),
+    OPTION_INT(struct upstream_block, "resend_budget_floor", budget_floor, .preset = RESEND_BUDGET_PER_SECOND, .max = 1000000,
+               SEEN(budget_floor_given), .help = "The same for each second of the window, however few requests there are; 0: the share alone."),
+    OPTION_DURATION(struct upstream_block, "resend_budget_window", budget_window_ns, .preset = SECONDS(RESEND_BUDGET_WINDOW_S),
+                    .max = SECONDS(RESEND_BUDGET_WINDOW_MAX_S), SEEN(budget_window_given),
+                    .help = "The time over which both are counted, in whole seconds; 0: no budget."),
     OPTION_SIZE(struct upstream_block, "max_decoded_bytes", max_decoded_bytes, .preset = TRANSPORT_DECODED_BYTES_MAX, .min = 1,
                 .max = TRANSPORT_DECODED_BYTES_MAX, SEEN(decoded_given),
                 .help = "Largest body that is decoded, as it is when unpacked."),
@@ -129,12 +138,24 @@ static void take_source(struct transport *transport, const struct upstream_block
                    "%s.source_address: \"%.*s\" is not an IP address", path, STR_ARG(block->source));
 }
 
+/* A part of a second counts as one. */
+static void take_budget(struct resend_budget_rule *rule, const struct upstream_block *block)
+{
+    if (block->budget_percent_given)
+        rule->percent = (uint32_t)block->budget_percent;
+    if (block->budget_floor_given)
+        rule->per_second = (uint32_t)block->budget_floor;
+    if (block->budget_window_given)
+        rule->window_s = (uint32_t)((block->budget_window_ns + SECONDS(1) - 1) / SECONDS(1));
+}
+
 /* What the block says goes over what the transport has. */
 static void take(struct transport *transport, const struct upstream_block *block, const char *path,
                  struct report *report)
 {
     if (block->resend_given)
         transport->resend = (enum resend_policy)block->resend;
+    take_budget(&transport->resend_budget, block);
     if (block->decoded_given)
         transport->max_decoded_bytes = block->max_decoded_bytes;
     if (block->pick_given)

@@ -40,6 +40,16 @@ static bool probes_nobody(const struct transport *transport)
     return transport->dialer_keep_alive_ns < 0;
 }
 
+static bool counts_no_resends(const struct transport *transport)
+{
+    return transport->resend_budget.percent >= 100;
+}
+
+static bool has_no_window(const struct transport *transport)
+{
+    return transport->resend_budget.window_s == 0;
+}
+
 /* clang-format off */
 static const struct rule {
     const char *key;
@@ -53,6 +63,10 @@ static const struct rule {
     {"keep_alive_hints", is_fixed, "beside a fixed idle timeout", "remove one of the two"},
     {"pick", keeps_none, "beside disable_keep_alives", "remove one of the two"},
     {"resend", keeps_none, "beside disable_keep_alives: only kept connections die of themselves", "remove one of the two"},
+    {"resend_budget_floor", counts_no_resends, "beside a resend_budget_percent of 100: any number may be sent again", "remove one of the two"},
+    {"resend_budget_floor", has_no_window, "beside a resend_budget_window of 0: there is no budget", "remove one of the two"},
+    {"resend_budget_window", counts_no_resends, "beside a resend_budget_percent of 100: any number may be sent again", "remove one of the two"},
+    {"resend_budget_percent", has_no_window, "beside a resend_budget_window of 0: there is no budget", "remove one of the two"},
     {"max_connection_age", keeps_none, "beside disable_keep_alives", "remove one of the two"},
     {"max_requests_per_connection", keeps_none, "beside disable_keep_alives", "remove one of the two"},
     {"min_idle_per_host", keeps_none, "beside disable_keep_alives", "remove one of the two"},

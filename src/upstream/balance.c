@@ -75,10 +75,7 @@ uint64_t balance_requests(const struct host_set *set)
     uint64_t sum = 0;
 
     for (uint32_t i = 0; i < set->host_count; i++)
-        for (unsigned worker = 0; worker < set->hosts[i]->workers; worker++)
-            sum += load(&set->hosts[i]->counts[worker].requests_new) +
-                   load(&set->hosts[i]->counts[worker].requests_shared) +
-                   load(&set->hosts[i]->counts[worker].requests_reused);
+        sum += host_requests(set->hosts[i]);
     return sum;
 }
 
@@ -235,6 +232,8 @@ struct host *balance_pick(struct balance *balance, const struct host_set *set, c
         return NULL;
     if (set->host_count == 1)
         return pick_only(&picking);
+    if (UNLIKELY(resend_budget_is_due(&balance->failover_budget, input->now_ns)))
+        resend_budget_note(&balance->failover_budget, balance_requests(set), input->now_ns);
     for (;;) {
         host = pick_by_policy(&picking);
         if (!host && picking.strictness == PASS_TRIED)

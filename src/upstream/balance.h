@@ -9,7 +9,6 @@
 
 #include "base/arena.h"
 #include "base/rng.h"
-#include "upstream/failover.h"
 #include "upstream/host.h"
 #include "upstream/transport.h"
 
@@ -32,8 +31,8 @@ struct host_set *host_set_fill(void *memory, struct host *const *slots, uint32_t
 /* The part that changes; one for each backend, shared by the workers. */
 struct balance {
     enum balance_policy policy;
-    _Atomic uint64_t turn; /* in turn: of the next request */
-    struct failover_budget budget;
+    _Atomic uint64_t turn;                /* in turn: of the next request */
+    struct resend_budget failover_budget; /* to other hosts, of what a host may have read */
 };
 
 /* KRAKEND becomes what it stands for. Taking turns begins at a random host. */
@@ -50,7 +49,7 @@ struct balance_input {
 /* NULL: there is none that was not tried. The host's probe is taken when it is due to have one. */
 struct host *balance_pick(struct balance *balance, const struct host_set *set, const struct balance_input *input);
 
-/* Requests ever sent to the hosts of a set, for the budget. */
+/* Requests ever sent to the hosts of a set, for the budget of failovers. */
 uint64_t balance_requests(const struct host_set *set);
 
 #endif

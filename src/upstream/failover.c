@@ -24,27 +24,3 @@ enum failover failover_decide(const struct failover_evidence *evidence, const st
         return FAILOVER_NEVER_SENT;
     return evidence->idempotent ? FAILOVER_SENT : FAILOVER_NO;
 }
-
-/* Workers may meet at the turn of a window; the budget is then a few off, which does no harm. */
-static void turn_window(struct failover_budget *budget, uint64_t requests, uint64_t now_ns)
-{
-    atomic_store_explicit(&budget->window_began_ns, now_ns, memory_order_relaxed);
-    atomic_store_explicit(&budget->requests_before, requests, memory_order_relaxed);
-    atomic_store_explicit(&budget->used, 0, memory_order_relaxed);
-}
-
-bool failover_take(struct failover_budget *budget, uint64_t requests, uint64_t now_ns)
-{
-    uint64_t began_ns = atomic_load_explicit(&budget->window_began_ns, memory_order_relaxed), in_window;
-
-    if (began_ns == 0 || now_ns >= began_ns + FAILOVER_WINDOW_NS)
-        turn_window(budget, requests, now_ns);
-    in_window = requests - atomic_load_explicit(&budget->requests_before, memory_order_relaxed);
-    if ((int64_t)in_window < 0)
-        in_window = 0;
-    if (atomic_fetch_add_explicit(&budget->used, 1, memory_order_relaxed) <
-        FAILOVER_ALWAYS + in_window * FAILOVER_PERCENT / 100)
-        return true;
-    atomic_fetch_sub_explicit(&budget->used, 1, memory_order_relaxed);
-    return false;
-}

@@ -5,7 +5,7 @@
  *                  proved                                              any method, free of charge
  *   sent           the host fell silent or broke off before any byte of an answer
  *                                                                      idempotent methods, or an idempotency key;
- *                                                                      within a budget of 5 % of the requests
+ *                                                                      within a budget (resend_budget.h)
  *
  * RFC 9110 9.2.2; reliability D.6. SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_UPSTREAM_FAILOVER_H
@@ -13,8 +13,6 @@
 
 #include "base/error.h"
 #include "upstream/transport.h"
-
-#include <stdatomic.h>
 
 enum failover { FAILOVER_NO, FAILOVER_NEVER_SENT, FAILOVER_SENT };
 
@@ -30,18 +28,5 @@ enum failover failover_decide(const struct failover_evidence *evidence, const st
 
 /* Does this failure say that the host is sick? Faults of our own machine and full queues do not. */
 bool failover_blames_host(const struct error *failure);
-
-#define FAILOVER_WINDOW_NS UINT64_C(10000000000)
-enum { FAILOVER_PERCENT = 5, FAILOVER_ALWAYS = 10 /* for each window, whatever the percentage */ };
-
-/* Of one backend, over all workers; zeroed: full. */
-struct failover_budget {
-    _Atomic uint64_t window_began_ns;
-    _Atomic uint64_t requests_before; /* sent to the set until then */
-    _Atomic uint64_t used;            /* in this window */
-};
-
-/* Takes one from the budget. `requests`: sent to the set's hosts, ever. False: it is used up. */
-bool failover_take(struct failover_budget *budget, uint64_t requests, uint64_t now_ns) MUST_USE;
 
 #endif

@@ -97,10 +97,20 @@ static void leave_trail(const struct fetch *fetch)
         *trail = (struct fetch_trail){fetch->options.host, fetch->stats.reason, fetch->stats.shared, trail->tries + 1};
 }
 
+static void note_requests(const struct fetch *fetch)
+{
+    struct host *host = fetch->options.host;
+    uint64_t now_ns = loop_now_ns(fetch_loop(fetch));
+
+    if (UNLIKELY(resend_budget_is_due(&host->resend_budget, now_ns)))
+        resend_budget_note(&host->resend_budget, host_requests(host), now_ns);
+}
+
 static void count_request(struct fetch *fetch)
 {
     struct host_counts *counts = fetch_counts(fetch);
 
+    note_requests(fetch);
     fetch->stats.attempts++;
     fetch->stats.reused = pooled_was_idle(fetch->pooled);
     fetch->stats.shared = fetch->pooled->streams > 1;
@@ -493,8 +503,10 @@ void fetch_end(struct fetch *fetch, enum http_cancel why)
         return;
     if (late)
         host_count_add(&fetch_counts(fetch)->failures, 1);
-    if (late)
+    if (late) {
         fetch_blame_deadline(fetch);
+        fetch_spend_resend(fetch);
+    }
     fetch_end_resend(fetch, RESEND_GONE);
     fetch_stop_connecting(fetch, late ? DIAL_FAILED : DIAL_GIVEN_UP);
     if (fetch->stream)

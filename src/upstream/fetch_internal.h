@@ -114,6 +114,7 @@ void fetch_stop_connecting(struct fetch *fetch, enum dial_end end); /* at the fe
 enum io fetch_recover(struct fetch *fetch, const struct error *failure, struct error *err);
 enum io fetch_prove(struct fetch *fetch, struct error *err);     /* in FETCH_PROOF */
 void fetch_end_resend(struct fetch *fetch, enum resend_end end); /* if it was sent again */
+void fetch_spend_resend(const struct fetch *fetch); /* if it was: the host's budget pays for what came to nothing */
 /* The answer whose head has come: did the host say it before it could have had the request? Then it belongs to nobody.
  */
 bool fetch_answer_is_stray(const struct fetch *fetch);

@@ -16,6 +16,14 @@ static bool is_verdict(const struct fetch *fetch)
     return pool_is_alive(fetch->pooled) && h2_client_stream_error(fetch->stream) != 0;
 }
 
+static bool is_budget_spent(const struct fetch *fetch)
+{
+    const struct host *host = fetch->options.host;
+
+    return !resend_budget_allows(&host->resend_budget, &fetch->options.transport->resend_budget, host_requests(host),
+                                 loop_now_ns(fetch_loop(fetch)));
+}
+
 /* `failure` is what the connection said of this request. One that carries many says itself what was not processed, and
  * what the kernel knows is of all of them. */
 static struct resend_evidence gather(const struct fetch *fetch, enum resend_proof proof, const struct error *failure)
@@ -31,6 +39,7 @@ static struct resend_evidence gather(const struct fetch *fetch, enum resend_proo
         .reused = fetch->stats.reused,
         .answer_seen = bytes.in > 0 && !refused,
         .replayable = !fetch->replay_lost,
+        .budget_spent = is_budget_spent(fetch),
         .bytes_sent = bytes.out,
         .resends = fetch->resends,
     };
@@ -79,10 +88,18 @@ static void choose_next(struct fetch *fetch, enum resend rung)
     fetch->fresh_since_ns = fetch->sent_at_ns;
 }
 
+void fetch_spend_resend(const struct fetch *fetch)
+{
+    if (UNLIKELY(resend_takes_budget(fetch->rung)))
+        resend_budget_spend(&fetch->options.host->resend_budget, loop_now_ns(fetch_loop(fetch)));
+}
+
 void fetch_end_resend(struct fetch *fetch, enum resend_end end)
 {
     if (LIKELY(fetch->rung == RESEND_NO))
         return;
+    if (end == RESEND_FAILED)
+        fetch_spend_resend(fetch);
     host_count_add(&fetch_counts(fetch)->resend_ends[fetch->rung][end], 1);
     fetch->rung = RESEND_NO;
 }
@@ -203,7 +220,7 @@ enum io fetch_recover(struct fetch *fetch, const struct error *failure, struct e
         pool_was_stale(fetch->pooled);
     }
     if (rung != RESEND_ASK_KERNEL)
-        return decide(fetch, PROOF_NONE, failure, err);
+        return decide(fetch, PROOF_NOT_ASKED, failure, err);
     proof = ask_kernel(fetch, &rtt_ns);
     if (proof != PROOF_NOT_ASKED)
         return decide(fetch, proof, failure, err);
@@ -281,6 +298,8 @@ static enum io leave_host(struct fetch *fetch, const struct error *failure, stru
 
 enum io fetch_lost_path(struct fetch *fetch, struct error *err)
 {
+    bool leaves =
+        fetch_has_others(fetch) && path_is_suspect(&fetch->options.host->path, loop_now_ns(fetch_loop(fetch)));
     struct resend_evidence evidence;
     struct error failure;
     enum resend rung;
@@ -288,12 +307,13 @@ enum io fetch_lost_path(struct fetch *fetch, struct error *err)
     error_set(&failure, FAULT_UPSTREAM, ERROR_DEAD_PATH, "%.*s: what was sent is not acknowledged",
               STR_ARG(fetch->options.host->url));
     evidence = gather(fetch, PROOF_NONE, &failure);
+    evidence.budget_spent &= !leaves; /* another host is another budget */
     rung = resend_decide(fetch->options.head, &evidence, &failure);
     if (rung == RESEND_NO) {
         flight_over(pool_flights(fetch->options.pool), &fetch->flight, false);
         return IO_WAIT;
     }
-    if (fetch_has_others(fetch) && path_is_suspect(&fetch->options.host->path, loop_now_ns(fetch_loop(fetch))))
+    if (leaves)
         return leave_host(fetch, &failure, err);
     return start_over(fetch, rung, REASON_MIDDLEBOX, SIDE_OURS);
 }
@@ -306,7 +326,7 @@ bool fetch_try_elsewhere(struct fetch *fetch, const struct http_head *answer)
     if (fetch->pooled->host != fetch->options.host)
         coalesce_unlearn(fetch->options.host);
     if (!fetch->pooled->conn->multiplexed || !fetch->stats.reused || fetch->resends > 0 || fetch->replay_lost ||
-        fetch->options.transport->resend == RESEND_OFF)
+        fetch->options.transport->resend == RESEND_OFF || is_budget_spent(fetch))
         return false;
     (void)start_over(fetch, RESEND_MISDIRECTED, REASON_ANSWER_FAILED, SIDE_OURS);
     return true;

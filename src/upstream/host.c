@@ -406,6 +406,16 @@ static uint64_t count_of(const _Atomic uint64_t *count)
     return atomic_load_explicit(count, memory_order_relaxed);
 }
 
+uint64_t host_requests(const struct host *host)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < host->workers; i++)
+        sum += count_of(&host->counts[i].requests_new) + count_of(&host->counts[i].requests_shared) +
+               count_of(&host->counts[i].requests_reused);
+    return sum;
+}
+
 static void add_reasons(const struct host_counts *counts, struct host_totals *totals)
 {
     for (int reason = 0; reason < REASONS; reason++) {
@@ -464,10 +474,12 @@ void host_totals(const struct host *host, struct host_totals *totals)
         totals->requests_warm += count_of(&counts->requests_warm);
         totals->moved += count_of(&counts->moved_out);
         totals->failovers += count_of(&counts->failovers);
+        totals->failovers_refused += count_of(&counts->failovers_refused);
         add_reasons(counts, totals);
     }
     totals->idle += totals->moved - moved_in;
     totals->ejections = count_of(&host->health.ejections);
+    totals->resend_budget_spent = count_of(&host->resend_budget.spent);
     totals->dead_paths = count_of(&host->path.dead);
     totals->silences = count_of(&host->path.suspected);
     totals->strays = count_of(&host->quarantine.strays);

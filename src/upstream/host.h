@@ -21,6 +21,7 @@
 #include "upstream/ledger.h"
 #include "upstream/quarantine.h"
 #include "upstream/resend.h"
+#include "upstream/resend_budget.h"
 
 #include <stdatomic.h>
 
@@ -67,8 +68,9 @@ struct host_counts {
     _Atomic uint64_t resends_by[RESEND_COUNT];
     _Atomic uint64_t resend_ends[RESEND_COUNT][RESEND_ENDS];
     _Atomic uint64_t
-        refused_by[REFUSALS];   /* requests that died with their connection, by why they were not sent again */
-    _Atomic uint64_t failovers; /* requests that went on to another host */
+        refused_by[REFUSALS];           /* requests that died with their connection, by why they were not sent again */
+    _Atomic uint64_t failovers;         /* requests that went on to another host */
+    _Atomic uint64_t failovers_refused; /* requests that could have, but the backend's budget was spent */
     _Atomic uint64_t pings, ping_timeouts; /* HTTP/2: sent; connections that ended as one had no answer */
     _Atomic uint64_t awaited;              /* requests sent whose answer has not begun */
     _Atomic uint64_t progress_ns;          /* when an answer began last, or one was awaited where none was before */
@@ -135,6 +137,7 @@ struct host {
     struct idle_limit *idle_limit;   /* how long it keeps idle connections, as far as we know */
     unsigned workers;
     struct host_counts *counts; /* one for each worker */
+    struct resend_budget resend_budget;
 };
 
 /* A table for `workers` workers. NULL: no memory. */
@@ -164,6 +167,9 @@ static inline bool host_multiplexes(const struct host *host)
             (atomic_load_explicit(&host->choice, memory_order_relaxed) != CHOICE_HTTP1 &&
              !atomic_load_explicit(&host->http1_required, memory_order_relaxed)));
 }
+
+/* Requests ever sent to it, by all workers. */
+uint64_t host_requests(const struct host *host);
 
 /* Is it a URL that a key can have? False: *err, as above. */
 bool host_url_check(struct str url, struct error *err) MUST_USE;
@@ -197,8 +203,9 @@ struct host_totals {
     uint64_t requests_reused, requests_new, requests_shared, requests_coalesced, streams, connections_opened,
         opened_by_ipv4, opened_by_ipv6, connections_closed, dial_failures, proxy_failures, handshakes_full,
         handshakes_resumed, handshake_failures, handshake_ns, stale, closed_idle, resends, idle, active, dialing,
-        failures, warming, requests_warm, moved, waiting, racing, failovers, pings, ping_timeouts;
-    uint64_t ejections, resting; /* rests begun ever; 1 while it rests */
+        failures, warming, requests_warm, moved, waiting, racing, failovers, failovers_refused, pings, ping_timeouts;
+    uint64_t resend_budget_spent; /* re-sends that came to nothing */
+    uint64_t ejections, resting;  /* rests begun ever; 1 while it rests */
     uint64_t dead_paths, silences, strays, quarantines, shed_by_fd, shed_by_port;
     uint64_t time_waits; /* by the last sample (time_wait.h) */
     uint64_t new_by[REASONS], closes_by[REASONS][SIDE_COUNT], resends_by[RESEND_COUNT],

@@ -24,8 +24,8 @@ static bool kernel_may_know(const struct resend_evidence *evidence, const struct
     return evidence->policy == RESEND_UNACKED && evidence->proof == PROOF_NOT_ASKED && failure->code == ERROR_NO_ANSWER;
 }
 
-enum resend resend_decide(const struct http_head *head, const struct resend_evidence *evidence,
-                          const struct error *failure)
+static enum resend climb(const struct http_head *head, const struct resend_evidence *evidence,
+                         const struct error *failure)
 {
     if (evidence->refused && evidence->resends < RESEND_REFUSED_MAX && evidence->replayable)
         return RESEND_REFUSED;
@@ -42,6 +42,20 @@ enum resend resend_decide(const struct http_head *head, const struct resend_evid
     if (resend_is_idempotent(head))
         return RESEND_IDEMPOTENT;
     return kernel_may_know(evidence, failure) ? RESEND_ASK_KERNEL : RESEND_NO;
+}
+
+/* What had not left is no re-send. */
+bool resend_takes_budget(enum resend rung)
+{
+    return rung != RESEND_NO && rung != RESEND_NOTHING_LEFT;
+}
+
+enum resend resend_decide(const struct http_head *head, const struct resend_evidence *evidence,
+                          const struct error *failure)
+{
+    enum resend rung = climb(head, evidence, failure);
+
+    return evidence->budget_spent && resend_takes_budget(rung) ? RESEND_NO : rung;
 }
 
 const char *resend_name(enum resend rung)
@@ -66,6 +80,8 @@ enum resend_refusal resend_refusal(const struct http_head *head, const struct re
 {
     ASSERT(resend_decide(head, evidence, failure) == RESEND_NO ||
            resend_decide(head, evidence, failure) == RESEND_ASK_KERNEL);
+    if (evidence->budget_spent && resend_takes_budget(climb(head, evidence, failure)))
+        return REFUSAL_BUDGET_SPENT;
     if (evidence->resends > 0)
         return REFUSAL_ALREADY_RESENT;
     if (evidence->answer_seen)

@@ -9,8 +9,8 @@
  *   else no
  *
  * An answer of 421 on a connection that carries many is such a word too (RFC 9110 15.5.20). Else at most once for each
- * request, on a fresh connection; always only with a body that can be given again, never after a byte of an answer.
- * RFC 9110 9.2.2, RFC 9112 9.3.1, RFC 9113 8.7.
+ * request, on a fresh connection; always only with a body that can be given again, never after a byte of an answer. All
+ * but E0 end where the host's budget does (resend_budget.h). RFC 9110 9.2.2, RFC 9112 9.3.1, RFC 9113 8.7.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_UPSTREAM_RESEND_H
 #define HOLDFAST_UPSTREAM_RESEND_H
@@ -48,6 +48,7 @@ struct resend_evidence {
     bool alive;          /* the connection goes on: only this request came to nothing */
     bool reused;         /* the connection had carried a request before */
     bool answer_seen;    /* any byte of an answer came */
+    bool budget_spent;   /* too many were sent again in vain of late */
     bool replayable;     /* the body can be given again from its first byte (or there is none) */
     uint64_t bytes_sent; /* bytes of this request given to the kernel */
     uint8_t resends;     /* already done for this request */
@@ -55,6 +56,9 @@ struct resend_evidence {
 
 enum resend resend_decide(const struct http_head *head, const struct resend_evidence *evidence,
                           const struct error *failure);
+
+/* Of what is sent again for this reason, does what comes to nothing take from the budget? */
+bool resend_takes_budget(enum resend rung);
 
 /* May be done twice without harm: an idempotent method, or a key that lets the host see that it was done
  * (Idempotency-Key, X-Idempotency-Key). */

@@ -6,6 +6,7 @@
 
 #include "base/addr.h"
 #include "base/str.h"
+#include "upstream/resend_budget.h"
 
 /* holdfast/upstream "resend": how much a request may be sent again after a kept connection died under it (resend.h). */
 enum resend_policy {
@@ -87,6 +88,7 @@ struct transport {
     bool coalesce;                     /* connections to other hosts will do (coalesce.h) */
     bool disable_keep_alives;          /* one request for each connection */
     bool disable_compression;          /* do not ask for gzip by ourselves */
+    struct resend_budget_rule resend_budget; /* of re-sends that come to nothing, and of failovers */
 };
 
 #define TRANSPORT_IDLE_DEFAULT_NS       60000000000

@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 """
 import re
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -191,6 +192,49 @@ def test_80_a_resend_is_not_sent_again(make):
     assert (response.status, len(handler.executed)) == (502, 2)
     assert stage.pool["resends_refused_by"] == {"already_resent": 1}
     assert stage.metric("holdfast_upstream_resends_total", evidence="idempotent", outcome="failed") == 1
+
+
+def test_a_host_that_breaks_every_connection_has_little_sent_to_it_again(make):
+    """14 requests fill the pool; then it takes each request and ends without an answer, too late for an idle close. A fifth of the
+    requests may come to nothing a second time: what is behind that is not sent again."""
+    healthy, broken = Gate(14), threading.Event()
+
+    def handler(conn, request):
+        if not broken.is_set():
+            healthy(conn, request)
+            return
+        conn.body()
+        time.sleep(0.15)
+        conn.close()
+
+    stage = Stage(make, handler, {"resend_budget_percent": 20, "resend_budget_floor": 0, "resend_budget_window": "30s",
+                                  "idle_timeout": "never"})
+    assert [response.status for response in at_once(stage.gateway.address, 14)] == [200] * 14
+    stage.await_pool(lambda pool: pool["idle"] == 14, "all are kept")
+    broken.set()
+    assert [fetch(stage.gateway.address).status for _ in range(10)] == [502] * 10
+    assert len(stage.origin.requests) == 14 + 10 + 5
+    pool = stage.pool
+    assert pool["resends_by"] == {"idempotent": 5} and pool["resend_budget_spent"] == 5
+    assert pool["resends_refused_by"] == {"budget_spent": 5, "already_resent": 5}
+    assert stage.metric("holdfast_upstream_resends_refused_total", reason="budget_spent") == 5
+    assert stage.metric("holdfast_upstream_resend_budget_spent_total") == 5
+
+
+def test_races_take_nothing_from_the_budget(make):
+    """Each connection dies under its second request, and each of these is answered when it is sent again, however many there are."""
+    def handler(conn, _):
+        if conn.number in seen:
+            conn.close()
+            return
+        seen.add(conn.number)
+        conn.send(reply())
+
+    seen = set()
+    stage = Stage(make, handler, {"resend_budget_percent": 0, "resend_budget_floor": 1, "resend_budget_window": "30s", "learn": False})
+    assert [fetch(stage.gateway.address).status for _ in range(50)] == [200] * 50
+    pool = stage.pool
+    assert pool["resends"] > 30 and pool["resends_refused_by"] == {} and pool["resend_budget_spent"] == 0
 
 
 @pytest.mark.parametrize("end, phase", [("close", "eof"), ("reset", "reset")])

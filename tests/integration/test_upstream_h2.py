@@ -189,6 +189,16 @@ def test_114_a_host_that_refuses_for_ever_is_asked_three_times(make, node):
     assert pool["resends_by"] == {"refused": 2} and pool["resends_refused_by"] == {"already_resent": 1}
 
 
+def test_a_host_that_refuses_everything_is_asked_once_when_the_budget_is_spent(make, node):
+    """Without it a host that sheds load would be asked three times for each request."""
+    stage = Stage(make, node(), upstream={"resend_budget_percent": 0, "resend_budget_floor": 1, "resend_budget_window": "30s"})
+    assert all(stage.get("/refuse", "POST", b"x").status in (502, 503) for _ in range(25))
+    assert len(stage.origin.requests("/refuse")) == 25 + 30
+    pool = stage.settled()
+    assert pool["resends_by"] == {"refused": 30} and pool["resend_budget_spent"] == 30
+    assert pool["resends_refused_by"] == {"already_resent": 15, "budget_spent": 10}
+
+
 def test_a_stream_that_is_reset_while_its_connection_goes_on_is_no_race(make, node):
     stage = Stage(make, node())
     assert stage.get("/first").status == 200

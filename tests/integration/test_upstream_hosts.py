@@ -163,6 +163,20 @@ def test_post_is_not_sent_to_another_host_once_it_was_sent(make):
     assert len(resetting.requests) == 4 and len(good.requests) == 4
 
 
+def test_failovers_of_what_was_sent_have_a_budget(make):
+    """Here there is none; what cannot have been read is given to another host all the same."""
+    sock, refused = refusing()
+    resetting, good = make.origin(resets), make.origin(answers_ok)
+    settings = {"balance": "round_robin", "eject_after": 0, "resend_budget_percent": 0, "resend_budget_floor": 0}
+    gateway = make.gateway(hosts([resetting.url, good.url], settings, admin=True))
+    assert sorted(fetch(gateway.address).status for _ in range(8)) == [200] * 4 + [502] * 4
+    pool = pool_of(gateway, resetting.url)
+    assert (pool["failovers"], pool["failovers_refused"]) == (0, 4)
+    with sock:
+        gateway = make.gateway(hosts([refused, good.url], settings))
+        assert [fetch(gateway.address).status for _ in range(8)] == [200] * 8
+
+
 def test_failover_can_be_off(make):
     sock, refused = refusing()
     good = make.origin(answers_ok)

@@ -152,11 +152,15 @@ static void run_ambush(struct task *task)
     ask(g4, "POST");
 }
 
+/* Nothing that has left is sent again. */
+static const struct resend_budget_rule no_budget = {.window_s = 1};
+
 TEST(g4_71_a_close_between_the_batch_and_the_write_is_found_by_the_look)
 {
     struct g4 g4;
 
     g4_open(&g4, SIM_MS / 10);
+    g4.stage.transport.resend_budget = no_budget; /* another connection is no re-send */
     keep_one(&g4);
     g4.late.run = run_ambush;
     task_wake(g4.stage.gateway, &g4.late);
@@ -172,12 +176,13 @@ TEST(g4_71_a_close_between_the_batch_and_the_write_is_found_by_the_look)
 }
 
 /* Case A of D.4: the origin has closed for good, and its FIN crosses the POST. */
-static void check_crossing(enum resend_policy policy, bool again)
+static void check_crossing(enum resend_policy policy, bool again, const struct resend_budget_rule *budget)
 {
     struct g4 g4;
 
     g4_open(&g4, 20 * SIM_MS);
     g4.stage.transport.resend = policy;
+    g4.stage.transport.resend_budget = *budget;
     keep_one(&g4);
     stream_close(g4.far, false);
     g4.far = NULL;
@@ -197,12 +202,16 @@ static void check_crossing(enum resend_policy policy, bool again)
 
 TEST(g4_74_an_unread_post_is_sent_again_under_unacked_alone)
 {
+    static const struct resend_budget_rule any = {0};
+
     test_case_is("unacked");
-    check_crossing(RESEND_UNACKED, true);
+    check_crossing(RESEND_UNACKED, true, &any);
     test_case_is("idempotent");
-    check_crossing(RESEND_REPEATABLE, false);
+    check_crossing(RESEND_REPEATABLE, false, &any);
     test_case_is("off");
-    check_crossing(RESEND_OFF, false);
+    check_crossing(RESEND_OFF, false, &any);
+    test_case_is("unacked, but there is no budget");
+    check_crossing(RESEND_UNACKED, false, &no_budget);
 }
 
 /* Learns 5 s of closes that this pool did not see. */

@@ -50,6 +50,19 @@ static const struct {
     {"\"dialer_keep_alive\": \"-1s\", ", "\"tcp_keep_alive_count\": 3", "3",
      "tcp_keep_alive_count: has no effect beside a negative dialer_keep_alive", "give dialer_keep_alive a duration"},
     {"\"dialer_keep_alive\": \"5s\", ", "\"tcp_keep_alive_count\": 3", NULL, NULL, NULL},
+    {"", "\"resend_budget_percent\": 100, \"resend_budget_floor\": 4", "4",
+     "resend_budget_floor: has no effect beside a resend_budget_percent of 100: any number may be sent again",
+     "remove one of the two"},
+    {"", "\"resend_budget_percent\": 100, \"resend_budget_window\": \"9s\"", "\"9s\"",
+     "resend_budget_window: has no effect beside a resend_budget_percent of 100: any number may be sent again",
+     "remove one of the two"},
+    {"", "\"resend_budget_percent\": 7, \"resend_budget_window\": 0", "7",
+     "resend_budget_percent: has no effect beside a resend_budget_window of 0: there is no budget",
+     "remove one of the two"},
+    {"", "\"resend_budget_floor\": 4, \"resend_budget_window\": 0", "4",
+     "resend_budget_floor: has no effect beside a resend_budget_window of 0: there is no budget",
+     "remove one of the two"},
+    {"", "\"resend_budget_percent\": 0, \"resend_budget_floor\": 0", NULL, NULL, NULL},
 };
 
 static void check_said(const struct report *report, const char *text, const char *marked, const char *said,
@@ -127,6 +140,12 @@ static const struct {
     {"\"learn\": \"false\"", NULL, NULL},
     {"\"max_decoded_bytes\": \"1XB\"", "\"1XB\"", "max_decoded_bytes: \"1XB\" is not a size"},
     {"\"pool\": {}", "{}", "pool: expected a string, found an object"},
+    {"\"resend_budget_percent\": 101", "101", "resend_budget_percent: 101 is more than 100"},
+    {"\"resend_budget_percent\": -1", "-1", "resend_budget_percent: -1 is less than 0"},
+    {"\"resend_budget_percent\": \"5%\"", "\"5%\"", "resend_budget_percent: \"5%\" is not a whole number"},
+    {"\"resend_budget_floor\": 1000001", "1000001", "resend_budget_floor: 1000001 is more than 1000000"},
+    {"\"resend_budget_window\": \"31s\"", "\"31s\"", "resend_budget_window: \"31s\" is more than 30s"},
+    {"\"resend_budget_window\": \"long\"", "\"long\"", "resend_budget_window: \"long\" is not a duration"},
     {"\"eject_after\": \"3s\"", "\"3s\"", "eject_after: \"3s\" is not a whole number"},
 };
 
@@ -159,6 +178,9 @@ TEST(upstream_settings_have_their_defaults)
     CHECK(!transport->pick_fifo);
     CHECK_EQ(transport->balance, BALANCE_KRAKEND);
     CHECK_EQ(transport->resend, RESEND_REPEATABLE);
+    CHECK_EQ(transport->resend_budget.percent, 5);
+    CHECK_EQ(transport->resend_budget.per_second, 3);
+    CHECK_EQ(transport->resend_budget.window_s, 10);
     CHECK(!transport->ignore_hints && !transport->ignore_learned);
     CHECK_EQ(transport->protocol, PROTOCOL_AUTO);
     CHECK_EQ(transport->proxy_header, 0);
@@ -200,6 +222,30 @@ TEST(upstream_settings_are_taken)
     CHECK_INT(transport->tcp_user_timeout_ns, 4 * SECOND);
     CHECK(rest->ignore_hints && rest->ignore_learned);
     CHECK_EQ(rest->proxy_header, 2);
+}
+
+/* What is not said stays; windows are whole seconds. */
+TEST(the_budget_of_resends_reaches_the_transport)
+{
+    static const struct {
+        const char *block;
+        uint32_t percent, per_second, window_s;
+    } rows[] = {
+        {"\"resend_budget_percent\": 0", 0, 3, 10},
+        {"\"resend_budget_percent\": 100", 100, 3, 10},
+        {"\"resend_budget_floor\": 0, \"resend_budget_window\": \"30s\"", 5, 0, 30},
+        {"\"resend_budget_floor\": 1000000, \"resend_budget_window\": \"1001ms\"", 5, 1000000, 2},
+        {"\"resend_budget_window\": \"0s\"", 5, 3, 0},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        const struct resend_budget_rule *rule = &transport_of(rows[i].block)->resend_budget;
+
+        test_case_is("%s", rows[i].block);
+        CHECK_EQ(rule->percent, rows[i].percent);
+        CHECK_EQ(rule->per_second, rows[i].per_second);
+        CHECK_EQ(rule->window_s, rows[i].window_s);
+    }
 }
 
 /* Below ten seconds there is no PING but none. */

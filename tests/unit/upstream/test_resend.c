@@ -42,6 +42,11 @@ static const struct {
     {"HTTP/2: GOAWAY ended it, and may have processed it", STR_INIT("GET"), false, {KEPT}, ERROR_GOAWAY, RESEND_IDEMPOTENT},
     {"HTTP/2: the same for a POST", STR_INIT("POST"), false, {KEPT}, ERROR_GOAWAY, RESEND_NO},
     {"HTTP/2: a stream was reset, the connection goes on", STR_INIT("GET"), false, {KEPT, .alive = true}, ERROR_RESET, RESEND_NO},
+    {"the budget is spent: idempotent", STR_INIT("GET"), false, {KEPT, .budget_spent = true}, ERROR_NO_ANSWER, RESEND_NO},
+    {"the budget is spent: unread", STR_INIT("POST"), false, {UNACKED, .proof = PROOF_UNREAD, .budget_spent = true}, ERROR_NO_ANSWER, RESEND_NO},
+    {"the budget is spent: nobody is asked for a proof", STR_INIT("POST"), false, {UNACKED, .budget_spent = true}, ERROR_NO_ANSWER, RESEND_NO},
+    {"the budget is spent: refused", STR_INIT("POST"), false, {KEPT, .refused = true, .budget_spent = true}, ERROR_STREAM_REFUSED, RESEND_NO},
+    {"the budget is spent: what had not left takes none", STR_INIT("POST"), false, {.reused = true, .replayable = true, .budget_spent = true}, ERROR_CLOSED, RESEND_NOTHING_LEFT},
     {"idempotent: a POST does not ask", STR_INIT("POST"), false, {KEPT}, ERROR_NO_ANSWER, RESEND_NO},
 };
 /* clang-format on */
@@ -78,6 +83,11 @@ static const struct {
     {"no proof", STR_INIT("POST"), {UNACKED}, ERROR_RESET, REFUSAL_RESET_UNPROVEN},
     {"the kernel is still asked", STR_INIT("POST"), {UNACKED}, ERROR_NO_ANSWER, REFUSAL_RESET_UNPROVEN},
     {"a POST", STR_INIT("POST"), {KEPT}, ERROR_NO_ANSWER, REFUSAL_NOT_IDEMPOTENT},
+    {"the budget is spent", STR_INIT("GET"), {KEPT, .budget_spent = true}, ERROR_NO_ANSWER, REFUSAL_BUDGET_SPENT},
+    {"the budget is spent, a proof", STR_INIT("POST"), {UNACKED, .proof = PROOF_UNREAD, .budget_spent = true}, ERROR_NO_ANSWER, REFUSAL_BUDGET_SPENT},
+    {"the budget is spent, a proof might be had", STR_INIT("POST"), {UNACKED, .budget_spent = true}, ERROR_NO_ANSWER, REFUSAL_BUDGET_SPENT},
+    {"the budget is spent, but a POST it is", STR_INIT("POST"), {KEPT, .budget_spent = true}, ERROR_NO_ANSWER, REFUSAL_NOT_IDEMPOTENT},
+    {"the budget is spent, but once is enough", STR_INIT("GET"), {KEPT, .resends = 1, .budget_spent = true}, ERROR_NO_ANSWER, REFUSAL_ALREADY_RESENT},
 };
 /* clang-format on */
 
