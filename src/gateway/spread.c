@@ -18,10 +18,14 @@ bool spread_is_uneven(uint64_t count, uint64_t fewest)
     return count > fewest + SPREAD_SLACK + fewest / 8;
 }
 
+static uint64_t coming_to(const struct frontend *frontend)
+{
+    return atomic_load_explicit(&frontend->counts.coming, memory_order_relaxed);
+}
+
 static uint64_t load_of(const struct frontend *frontend)
 {
-    return atomic_load_explicit(&frontend->counts.load, memory_order_relaxed) +
-           atomic_load_explicit(&frontend->counts.coming, memory_order_relaxed);
+    return atomic_load_explicit(&frontend->counts.load, memory_order_relaxed) + coming_to(frontend);
 }
 
 static uint64_t count_here(const struct frontend *frontend)
@@ -76,7 +80,8 @@ static bool send_to(struct frontend *other, struct passed *passed)
     return false;
 }
 
-/* Who is full gives whatever another one has room for. */
+/* Who is full gives whatever another one has room for. A worker that was held up finds a full box beside a full
+ * backlog: what is in the box is its own already. */
 static struct frontend *taker(const struct frontend *frontend)
 {
     struct frontend *other = frontend->drain.begun ? NULL : emptiest(frontend);
@@ -85,7 +90,7 @@ static struct frontend *taker(const struct frontend *frontend)
     if (!other)
         return NULL;
     gives = frontend_is_full(frontend) ? load_of(other) < other->clients_max
-                                       : spread_is_uneven(count_here(frontend), load_of(other));
+                                       : spread_is_uneven(count_here(frontend) + coming_to(frontend), load_of(other));
     return gives ? other : NULL;
 }
 

@@ -137,8 +137,20 @@ static void run_scenario(const struct scenario *scenario, const struct options *
     fflush(stdout);
 }
 
+static bool is_name(const char *text)
+{
+    const struct scenario *scenario = scenarios;
+
+    while (scenario && strcmp(scenario->name, text) != 0)
+        scenario = scenario->next;
+    return scenario != NULL;
+}
+
+/* A whole name chooses that one alone, also where it is a part of others. */
 static bool is_chosen(const struct options *options, const struct scenario *scenario)
 {
+    if (options->only && is_name(options->only))
+        return strcmp(scenario->name, options->only) == 0;
     return !options->only || strstr(scenario->name, options->only);
 }
 

@@ -107,14 +107,14 @@ def stage_sim(run, log):
     binary = build.executables("debug", "test_sim").get("test_sim")
     if not binary:
         raise Failed("no executable test_sim is described for build/debug")
-    points = Points()
     replay = ROOT / "tests/sim/replay/seeds.txt"
     seeds = replay.read_text(encoding="utf-8").split("\n") if replay.exists() else []
-    for seed in [line.split("#")[0].strip() for line in seeds]:
-        if seed:
-            points.add(run_tap(f"seed {seed}", [binary, "--seed", seed], LOGS / f"sim-{seed}.log", 300))
-    points.add(run_tap("sim", [binary, "--count", SIM_SEEDS], log, 1800))
-    return points
+    seeds = [line.split("#")[0].strip() for line in seeds]
+    listed = subprocess.run([binary, "--list"], stdout=subprocess.PIPE, text=True, check=True)
+    jobs = [(f"sim {name}", [binary, "--scenario", name, "--count", SIM_SEEDS], LOGS / f"sim-{name}.log", 1800)
+            for name in listed.stdout.split()]
+    jobs += [(f"seed {seed}", [binary, "--seed", seed], LOGS / f"sim-{seed}.log", 300) for seed in seeds if seed]
+    return run_tap_all(jobs)
 
 
 def stage_corpora(run, log):

@@ -117,6 +117,22 @@ TEST(a_burst_is_shared)
     fronts_close(&fronts);
 }
 
+/* A worker that was held up finds a full box and a full backlog: what it accepts stands behind what it was given. */
+TEST(what_is_on_its_way_here_counts_as_here)
+{
+    struct two_fronts fronts;
+    struct caller caller;
+
+    fronts_open(&fronts, NULL);
+    fronts.all[0]->counts.coming = SPREAD_SLACK + 1;
+    caller_open(&caller, &fronts.stage, front_listen(&fronts.stage, 80));
+    ask(&caller, &fronts);
+    CHECK_EQ(fronts.all[1]->clients.count, 1);
+    fronts.all[0]->counts.coming = 0;
+    caller_close(&caller);
+    fronts_close(&fronts);
+}
+
 /* max_connections is the process's: a place that another worker has is a place. */
 TEST(a_full_worker_gives_what_another_has_room_for)
 {
