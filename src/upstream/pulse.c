@@ -8,9 +8,15 @@
 
 #include <stdlib.h>
 
-enum { DOUBLINGS_MAX = 10 }; /* of the time between PINGs: three and a half days */
-#define WEAK_AFTER_NS UINT64_C(5000000000)
-#define LOOK_AGAIN_NS UINT64_C(1000000000)
+enum {
+    DOUBLINGS_MAX = 10, /* of the time between PINGs: three and a half days */
+    BARE_MAX = 2,       /* PINGs to a server of gRPC that no HEADERS or DATA of it follow */
+};
+/* Servers of gRPC end a connection at the third PING that came within five minutes of the one before, unless they sent
+ * HEADERS or DATA in between (gRFC A8). Their clock may be slower than ours. */
+#define GRPC_INTERVAL_NS UINT64_C(303000000000)
+#define WEAK_AFTER_NS    UINT64_C(5000000000)
+#define LOOK_AGAIN_NS    UINT64_C(1000000000)
 
 static uint64_t or_preset(int64_t setting_ns, int64_t preset_ns)
 {
@@ -52,18 +58,33 @@ static uint64_t add_ns(uint64_t at_ns, uint64_t more_ns)
     return add_ok(&sum_ns, at_ns, more_ns) ? sum_ns : TIMER_OFF;
 }
 
-/* To a host that found it too much, twice as long each time, and as long before the first one (keepalive G.6 121). */
-static uint64_t allowed_ns(const struct pulse *pulse)
+static bool is_borne_no_longer(const struct h2_client_facts *facts)
+{
+    return facts->grpc && facts->pings_bare >= BARE_MAX;
+}
+
+static uint64_t interval_ns(const struct pulse *pulse, const struct h2_client_facts *facts)
+{
+    if (is_borne_no_longer(facts) && pulse->interval_ns < GRPC_INTERVAL_NS)
+        return GRPC_INTERVAL_NS;
+    return pulse->interval_ns;
+}
+
+/* To a host that found it too much, twice as long each time, and as long before the first one (keepalive G.6 121).
+ * Servers of gRPC count from when it came: no later than its answer left. */
+static uint64_t allowed_ns(const struct pulse *pulse, const struct h2_client_facts *facts)
 {
     const struct pooled *pooled = pulse->pooled;
     uint32_t doublings = atomic_load_explicit(&pooled->host->ping_doublings, memory_order_relaxed);
-    uint64_t every_ns = pulse->interval_ns;
+    uint64_t every_ns = interval_ns(pulse, facts), last_ns = pulse->pinged_ns;
 
     for (uint32_t i = 0; i < doublings && i < DOUBLINGS_MAX && every_ns < TIMER_OFF / 2; i++)
         every_ns *= 2;
     if (pulse->pinged_ns == 0)
         return doublings == 0 ? 0 : add_ns(pooled->conn->opened_ns, every_ns);
-    return add_ns(pulse->pinged_ns, every_ns);
+    if (facts->grpc && facts->ping_answered_ns > last_ns)
+        last_ns = facts->ping_answered_ns;
+    return add_ns(last_ns, every_ns);
 }
 
 /* How long it may be silent before it is asked. */
@@ -85,7 +106,7 @@ static bool is_asked(const struct h2_client_facts *facts)
 static uint64_t due_ns(const struct pulse *pulse, const struct h2_client_facts *facts)
 {
     uint64_t since_ns = facts->heard_ns > pulse->heard_ns ? facts->heard_ns : pulse->heard_ns;
-    uint64_t at_ns = add_ns(since_ns, patience_ns(pulse)), allowed = allowed_ns(pulse);
+    uint64_t at_ns = add_ns(since_ns, patience_ns(pulse)), allowed = allowed_ns(pulse, facts);
 
     if (pulse->after_ns == 0 || pulse->pooled->streams == 0)
         return TIMER_OFF;
@@ -139,6 +160,16 @@ static void give_up(struct pulse *pulse)
     h2_client_give_up(pooled->conn, &err);
 }
 
+/* What the host sends may let a PING leave earlier than it is due by now. */
+static uint64_t next_look_ns(const struct pulse *pulse, const struct h2_client_facts *facts, uint64_t now_ns)
+{
+    uint64_t at_ns = due_ns(pulse, facts);
+
+    if (at_ns == TIMER_OFF || !is_borne_no_longer(facts))
+        return at_ns;
+    return u64_min(at_ns, add_ns(now_ns, patience_ns(pulse)));
+}
+
 /* When it is to be looked at again; TIMER_OFF: it needs no more looks, and may be gone. */
 static uint64_t look_at(struct pulse *pulse, uint64_t now_ns)
 {
@@ -158,7 +189,7 @@ static uint64_t look_at(struct pulse *pulse, uint64_t now_ns)
         return end_ns(pulse, &facts);
     if (pooled->streams == 0)
         leave(pulse);
-    return due_ns(pulse, &facts);
+    return next_look_ns(pulse, &facts, now_ns);
 }
 
 static void run_pulse(struct task *task)
@@ -222,9 +253,13 @@ void pulse_prove(struct pooled *pooled)
 {
     struct pulse *pulse = pooled->pulse;
     uint64_t now_ns = loop_now_ns(pooled->pool->loop);
+    struct h2_client_facts facts;
 
-    if (!pulse || pooled->used_at_idle_ns < PULSE_AFTER_MIN_NS || pooled->used_at_idle_ns <= pooled->survived_ns ||
-        now_ns < allowed_ns(pulse))
+    if (!pulse || pooled->used_at_idle_ns < PULSE_AFTER_MIN_NS || pooled->used_at_idle_ns <= pooled->survived_ns)
+        return;
+    h2_client_facts(pooled->conn, &facts);
+    /* It comes in front of the request: to an idle server of gRPC even one in two hours is too many. */
+    if (is_borne_no_longer(&facts) || now_ns < allowed_ns(pulse, &facts))
         return;
     ask(pulse);
     if (!pooled->bound)

@@ -4,7 +4,9 @@
  * life: with a request on a connection that was idle for longer than the path was seen to bear, and by a timer on one
  * that has requests open and was silent for ping_after; a known wall of the path (dead_path.h) makes that sooner, but
  * not sooner than 10 s. PINGs are never closer to each other than ping_interval, by default what servers of gRPC bear,
- * and twice that for each time the host has called them too many. None is sent without a request.
+ * and twice that for each time the host has called them too many. None is sent without a request. Behind two that no
+ * HEADERS or DATA of a server of gRPC have followed, the next ones are five minutes apart whatever ping_interval says:
+ * such servers end a connection for more.
  *
  * A PING that nothing answers within ping_timeout ends the connection, whether it is used or idle: it is noticed by a
  * timer, counted from the moment when the PING was queued. Requests on it fail with dead_path, and are sent again as

@@ -21,8 +21,8 @@ SECONDS = 15
 class Echo:
     """A server whose handlers note what becomes of their calls."""
 
-    def __init__(self, certificate=None):
-        self.ended, self.metadata, self.remaining = threading.Event(), {}, None
+    def __init__(self, certificate=None, seconds=SECONDS):
+        self.ended, self.metadata, self.remaining, self.seconds = threading.Event(), {}, None, seconds
         self.pool = concurrent.futures.ThreadPoolExecutor(32)
         self.server = grpc.server(self.pool)
         handlers = {
@@ -81,7 +81,7 @@ class Echo:
 
     def hang(self, request, context):
         self.note(context)
-        self.ended.wait(SECONDS)
+        self.ended.wait(self.seconds)
         return b""
 
     def drip(self, request, context):

@@ -21,24 +21,25 @@ PROGRAMS = pathlib.Path(__file__).parent / "multiplexed"
 GO = {**os.environ, "GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOFLAGS": "", "CGO_ENABLED": "0", "GOTOOLCHAIN": "local"}
 
 
+def build_go(folder, name, package):
+    """The program, built from Debian's packages of Go's libraries; without them the test is skipped."""
+    if not shutil.which("go"):
+        pytest.skip("left out: golang-go is not installed")
+    if not os.path.isdir(f"/usr/share/gocode/src/{package}"):
+        pytest.skip(f"left out: the Debian package of {package} is not installed")
+    program = folder / name
+    if not program.exists():
+        done = subprocess.run(["go", "build", "-o", program, PROGRAMS / f"{name}.go"], env=GO, capture_output=True, text=True,
+                              timeout=220, check=False, cwd=folder)
+        assert done.returncode == 0, done.stderr
+    return program
+
+
 @pytest.fixture(scope="module")
 def go(tmp_path_factory):
-    """go("h2"): the program, built from Debian's packages of Go's libraries, or the reason why not."""
-    built = {}
-
-    def build(name, package):
-        if not shutil.which("go"):
-            pytest.skip("left out: golang-go is not installed")
-        if not os.path.isdir(f"/usr/share/gocode/src/{package}"):
-            pytest.skip(f"left out: the Debian package of {package} is not installed")
-        if name not in built:
-            program = tmp_path_factory.mktemp("go") / name
-            done = subprocess.run(["go", "build", "-o", program, PROGRAMS / f"{name}.go"], env=GO, capture_output=True, text=True,
-                                  timeout=220, check=False, cwd=program.parent)
-            assert done.returncode == 0, done.stderr
-            built[name] = program
-        return built[name]
-    return build
+    """go("h2", ...): the program, built once."""
+    folder = tmp_path_factory.mktemp("go")
+    return lambda name, package: build_go(folder, name, package)
 
 
 def begin(make, *command):

@@ -62,11 +62,15 @@ static bool note_wish(struct h2_stream *stream, const struct http_head *head)
     return true;
 }
 
+static bool is_grpc(const struct http_head *head)
+{
+    return str_starts_fold(headers_get_id(&head->headers, HEADER_CONTENT_TYPE), STR("application/grpc"));
+}
+
 /* RFC 9113 8.2.2: only "trailers" may stand there, and gRPC servers want to see it. */
 static bool takes_trailers(const struct http_head *head)
 {
-    return head->trailers ||
-           str_starts_fold(headers_get_id(&head->headers, HEADER_CONTENT_TYPE), STR("application/grpc"));
+    return head->trailers || is_grpc(head);
 }
 
 static void add_pseudo(const struct h2_conn *conn, struct h2_block *block, const struct http_head *head)
@@ -118,6 +122,7 @@ static void settle(struct h2_stream *stream, int32_t id, const struct http_head 
     struct h2_conn *conn = h2_conn_of(stream);
 
     h2_client_number(stream, id);
+    h2_client_of(conn)->grpc |= is_grpc(head);
     stream->live = true;
     stream->head_only = str_eq(head->method, STR("HEAD"));
     conn->last_id = (uint32_t)id;

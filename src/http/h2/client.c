@@ -194,6 +194,8 @@ void h2_client_facts(const struct http_conn *base, struct h2_client_facts *facts
         .met = client->h2.met,
         .goaway = client->goaway,
         .too_many_pings = client->too_many_pings,
+        .grpc = client->grpc,
+        .pings_bare = client->pings_bare,
         .tunnels = nghttp2_session_get_remote_settings(session, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1,
         .window_shut = client->h2.queued > 0 && nghttp2_session_get_remote_window_size(session) <= 0,
     };

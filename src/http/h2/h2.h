@@ -70,6 +70,8 @@ struct h2_client_facts {
     bool met;                  /* the peer's first SETTINGS are here */
     bool goaway;               /* a GOAWAY of the peer is here */
     bool too_many_pings;       /* ... which says so (gRPC: wait longer between PINGs from now on) */
+    bool grpc;                 /* it was asked for gRPC */
+    uint8_t pings_bare;        /* PINGs sent since the peer's last HEADERS or DATA; 255: that many or more */
     bool tunnels;              /* the peer takes extended CONNECT */
     bool window_shut;          /* bytes of ours wait for the window of the whole connection */
 };

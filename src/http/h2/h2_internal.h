@@ -128,7 +128,9 @@ struct h2_client {
     uint32_t slots;      /* streams that count for the room: given out, or still in nghttp2 */
     uint32_t unnumbered; /* those of them that have no number yet */
     uint32_t goaway_id, goaway_error;
-    uint8_t unfit; /* enum http_unfit */
+    uint8_t unfit;      /* enum http_unfit */
+    uint8_t pings_bare; /* since the peer's last HEADERS or DATA */
+    bool grpc : 1;      /* it was asked for it */
     bool goaway : 1;
     bool too_many_pings : 1;
     bool ping_out : 1;

@@ -119,6 +119,8 @@ bool h2_client_ping(struct http_conn *base)
         return false;
     client->ping_out = true;
     client->ping_sent_ns = h2_now(conn);
+    if (client->pings_bare < UINT8_MAX)
+        client->pings_bare++;
     h2_wake_self(conn);
     return true;
 }

@@ -225,6 +225,13 @@ static void got_settings(struct h2_conn *conn)
     h2_open_door(conn); /* the window that streams begin with may be another */
 }
 
+/* Servers of gRPC forget how many PINGs they had when they send one of these. */
+static void note_message(struct h2_conn *conn, uint8_t type)
+{
+    if (h2_is_client(conn) && (type == NGHTTP2_DATA || type == NGHTTP2_HEADERS))
+        h2_client_of(conn)->pings_bare = 0;
+}
+
 static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
     struct h2_conn *conn = user;
@@ -233,6 +240,7 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
     (void)session;
     if (stream)
         stream->base.bytes_in += frame->hd.length + H2_HEADER_BYTES;
+    note_message(conn, frame->hd.type);
     if (frame->hd.type == NGHTTP2_DATA)
         got_data(conn, stream, frame);
     else if (frame->hd.type == NGHTTP2_HEADERS && stream)

@@ -11,7 +11,8 @@
 
 #define SECOND_NS UINT64_C(1000000000)
 
-enum { FRAME_SETTINGS = 4, FRAME_PING = 6, HEADER_BYTES = 9, FLAG_ACK = 1, PAIR_BYTES = 16384 };
+enum { FRAME_HEADERS = 1, FRAME_SETTINGS = 4, FRAME_PING = 6, HEADER_BYTES = 9, PAIR_BYTES = 16384 };
+enum { FLAG_ACK = 1, FLAG_END_HEADERS = 4, STATUS_200 = 0x88 };
 
 struct stage {
     struct fake_world fake;
@@ -121,18 +122,41 @@ static unsigned pings(struct stage *stage)
     return count;
 }
 
-static struct http_stream *ask(struct stage *stage)
+static struct http_stream *ask_for(struct stage *stage, struct str type)
 {
     struct http_head head = {
         .method = STR("GET"), .scheme = STR("http"), .authority = STR("a"), .path = STR("/"), .announced_bytes = -1};
     struct http_stream *stream;
     struct error err;
 
+    CHECK(type.len == 0 || headers_add_id(&head.headers, test_arena(), HEADER_CONTENT_TYPE, type));
     CHECK_EQ(http_open(stage->pooled->conn, &stream, &err), IO_OK);
     stream->owner = &stage->user;
     CHECK_EQ(http_send_head(stream, &head, true, &err), IO_OK);
     turns(stage);
     return stream;
+}
+
+static struct http_stream *ask(struct stage *stage)
+{
+    return ask_for(stage, STR_EMPTY);
+}
+
+static struct http_stream *ask_for_grpc(struct stage *stage)
+{
+    return ask_for(stage, STR("application/grpc"));
+}
+
+/* The host's head of an answer that goes on. */
+static void begin_answer(struct stage *stage)
+{
+    uint8_t bytes[] = {0, 0, 1, FRAME_HEADERS, FLAG_END_HEADERS, 0, 0, 0, 1, STATUS_200};
+    struct iovec part = {.iov_base = bytes, .iov_len = sizeof(bytes)};
+    struct error err;
+    size_t sent;
+
+    CHECK_EQ(stream_writev(stage->far, &part, 1, &sent, &err), IO_OK);
+    turns(stage);
 }
 
 static void give_back(struct stage *stage, struct http_stream *stream)
@@ -218,6 +242,113 @@ TEST(no_ping_leaves_without_a_request_nor_when_none_is_wished)
     pass(&stage, 10000);
     CHECK_EQ(pings(&stage), 0);
     give_back(&stage, stream);
+    close_stage(&stage);
+}
+
+/* Seconds from one PING to the next while the host answers them and says nothing else. */
+static unsigned next_ping_s(struct stage *stage)
+{
+    for (unsigned seconds = 1; seconds < 400; seconds++) {
+        pass(stage, 1);
+        if (pings(stage) > 0) {
+            answer_ping(stage);
+            return seconds;
+        }
+    }
+    return 0;
+}
+
+static const struct transport eager = {
+    .ping_after_ns = 10 * SECOND_NS, .ping_interval_ns = 10 * SECOND_NS, .ping_timeout_ns = SECOND_NS};
+
+/* However short the interval: at the third one within five minutes they would end the connection. */
+TEST(servers_of_grpc_are_asked_twice_and_then_no_more_than_they_bear)
+{
+    struct http_stream *stream;
+    struct stage stage;
+
+    open_stage(&stage, &eager);
+    stream = ask_for_grpc(&stage);
+    (void)pings(&stage);
+    CHECK_EQ(next_ping_s(&stage), 10);
+    CHECK_EQ(next_ping_s(&stage), 10);
+    CHECK_EQ(next_ping_s(&stage), 303);
+    CHECK_EQ(next_ping_s(&stage), 303);
+    begin_answer(&stage);
+    CHECK_EQ(next_ping_s(&stage), 10);
+    CHECK_EQ(next_ping_s(&stage), 10);
+    pass(&stage, 100);
+    CHECK_EQ(pings(&stage), 0);
+    give_back(&stage, stream);
+    close_stage(&stage);
+
+    open_stage(&stage, &eager);
+    stream = ask(&stage);
+    (void)pings(&stage);
+    for (int i = 0; i < 4; i++)
+        CHECK_EQ(next_ping_s(&stage), 10);
+    give_back(&stage, stream);
+    close_stage(&stage);
+}
+
+/* What the host says in the long pause lets the next one leave as soon as ever. */
+TEST(an_answer_of_a_server_of_grpc_ends_the_pause)
+{
+    struct http_stream *stream;
+    struct stage stage;
+
+    open_stage(&stage, &eager);
+    stream = ask_for_grpc(&stage);
+    (void)pings(&stage);
+    CHECK_EQ(next_ping_s(&stage), 10);
+    CHECK_EQ(next_ping_s(&stage), 10);
+    pass(&stage, 55);
+    CHECK_EQ(pings(&stage), 0);
+    begin_answer(&stage);
+    CHECK_EQ(next_ping_s(&stage), 10);
+    give_back(&stage, stream);
+    close_stage(&stage);
+}
+
+/* Servers of gRPC count from when a PING came, which may be long behind when it left. */
+TEST(the_interval_is_counted_from_the_answer)
+{
+    struct http_stream *stream;
+    struct stage stage;
+
+    open_stage(&stage, &usual);
+    stream = ask_for_grpc(&stage);
+    (void)pings(&stage);
+    pass(&stage, 30);
+    CHECK_EQ(pings(&stage), 1);
+    pass(&stage, 8);
+    answer_ping(&stage);
+    pass(&stage, 299);
+    CHECK_EQ(pings(&stage), 0);
+    pass(&stage, 1);
+    CHECK_EQ(pings(&stage), 1);
+    answer_ping(&stage);
+    give_back(&stage, stream);
+    close_stage(&stage);
+}
+
+/* Calls that their clients give up before the server says a word: each comes behind a pause that asks for a proof. */
+TEST(an_idle_server_of_grpc_is_not_asked_a_third_time)
+{
+    unsigned count = 0;
+    struct stage stage;
+
+    open_stage(&stage, &eager);
+    give_back(&stage, ask_for_grpc(&stage));
+    (void)pings(&stage);
+    for (int i = 0; i < 6; i++) {
+        pass(&stage, 700);
+        CHECK(pool_take(stage.pool, stage.host, &stage.transport, true) == stage.pooled);
+        give_back(&stage, ask_for_grpc(&stage));
+        count += pings(&stage);
+        answer_ping(&stage);
+    }
+    CHECK_EQ(count, 2);
     close_stage(&stage);
 }
 
