@@ -1,19 +1,24 @@
 """test_websocket_parity.py: what a client of WebSockets sees of a server that people use is the same through the gateway as
-without it: the groups of the Autobahn test suite (framing, control frames, reserved bits, opcodes, fragments, UTF-8, close
-handshake, limits, compression) by the byte. SPDX-License-Identifier: Apache-2.0
+without it, by the byte: each functional case of the Autobahn test suite as websocket_suite.py has it (1 to 7 and 10: 247; 9 and
+12 to 13 with fewer messages each), and more of its groups here. SPDX-License-Identifier: Apache-2.0
 """
 import contextlib
+import functools
 import os
 import subprocess
+import time
 import zlib
 
 import pytest
-from rawhttp import BadAnswer
+import websocket_suite
+from gateway import release_binary_path
+from rawhttp import BadAnswer, Cut
 from test_websocket import tunnel_config
 from test_websocket_clients import MODULES, SERVER, needs_node, needs_python, python_server
 from wsraw import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, WebSocket, close, frame, masked
 
-DEFLATE = [("Sec-WebSocket-Extensions", "permessage-deflate")]
+DEFLATE = "permessage-deflate"
+PAUSE_SECONDS, MESSAGES = 0.1, 3  # of the thousand of one case
 END = masked(CLOSE, close(1000, "end"))
 
 
@@ -86,30 +91,66 @@ def node_server():
         server.stdout.close()
 
 
-def seen(address, data, fields):
-    """What comes, message for message, and the code of its end."""
-    out, ws = [], WebSocket(address, fields=fields)
-    with ws, contextlib.suppress(BadAnswer, OSError):
-        ws.send(data)
+def read_until(ws, out, done):
+    """Adds frame after frame to `out`: opcode, payload (of a Close its code alone), FIN. False: there are no more."""
+    with contextlib.suppress(BadAnswer, Cut, OSError):
         while not out or out[-1][0] != CLOSE:
-            opcode, payload = ws.next()
-            out.append((opcode, payload[:2] if opcode == CLOSE else payload))
-    return out
+            opcode, payload, fin, mask = ws.frames.next()
+            assert not mask, "a server's frame is not masked"
+            out.append((opcode, payload[:2] if opcode == CLOSE else payload, fin))
+            if done(opcode, fin):
+                return True
+    return False
+
+
+def play(ws, case, out):
+    for step in case:
+        if step == websocket_suite.PAUSE:
+            time.sleep(PAUSE_SECONDS)
+        elif step != websocket_suite.ANSWER:
+            with contextlib.suppress(OSError):  # the server has ended it by now
+                ws.send(step)
+        elif not read_until(ws, out, lambda opcode, fin: fin and opcode < CLOSE):
+            return
+    read_until(ws, out, lambda *_: False)
+
+
+def seen(address, case, offer=None):
+    """What comes, and the code of its end."""
+    out = []
+    with WebSocket(address, fields=[("Sec-WebSocket-Extensions", offer)] if offer else []) as ws:
+        granted = ws.answer.all("sec-websocket-extensions")
+        play(ws, case, out)
+    return granted, out
 
 
 SERVERS = {"node": node_server, "python": lambda: python_server(compression="deflate")}
 
 
-@pytest.mark.parametrize("group", ["plain", "deflate"])
+@functools.lru_cache(maxsize=1)
+def cases_of(group):
+    """{name: (offer, case)}"""
+    if group == "compression":
+        return websocket_suite.compressed(MESSAGES)
+    if group in ("plain", "deflate"):
+        return {name: (DEFLATE if group == "deflate" else None, [data]) for name, data in (COMPRESSED if group == "deflate" else CASES).items()}
+    made = websocket_suite.functional() if group == "functional" else websocket_suite.limits(MESSAGES)
+    return {name: (None, case) for name, case in made.items()}
+
+
+@pytest.mark.heavy
 @pytest.mark.parametrize("kind", [pytest.param("node", marks=needs_node), pytest.param("python", marks=needs_python)])
-def test_nothing_differs(make, note, kind, group):
-    cases, fields = (CASES, []) if group == "plain" else (COMPRESSED, DEFLATE)
+@pytest.mark.parametrize("group, count", [("plain", None), ("deflate", None), ("functional", 247), ("limits", 54), ("compression", 162)])
+def test_nothing_differs(make, note, kind, group, count):
+    cases = cases_of(group)
     with SERVERS[kind]() as port:
-        gateway = make.gateway(tunnel_config(f"http://127.0.0.1:{port}"))
+        binary = release_binary_path() if group in ("limits", "compression") else None
+        gateway = make.gateway(tunnel_config(f"http://127.0.0.1:{port}"), binary=binary)
         differing = {}
-        for name, data in cases.items():
-            direct, through = (seen(address, data, fields) for address in (("127.0.0.1", port), gateway.address))
+        for name, (offer, case) in cases.items():
+            direct, through = (seen(address, case, offer) for address in (("127.0.0.1", port), gateway.address))
             if direct != through:
                 differing[name] = (direct, through)
     note(f"WebSockets of {kind}, {group}", f"{len(cases)} cases, {len(differing)} differ")
-    assert not differing, str(differing)[:3000]
+    assert not differing, str(list(differing)) + str(differing)[:3000]
+    assert count in (None, len(cases))
