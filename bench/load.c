@@ -3,7 +3,8 @@
  *
  *   rig_load PORT PATH PATHS BODY_BYTES CONNECTIONS INFLIGHT MODE HEAD
  *     PATH   an @ in it is a number from 0 to PATHS - 1, the next for each request; BODY_BYTES 0: any size
- *     MODE   keep; close (a connection for each request); over TLS: tls, tls-full, tls-resumed (a handshake for each)
+ *     MODE   keep; close (a connection for each request); websocket (a request that is granted one, which is kept);
+ *            over TLS: tls, tls-full, tls-resumed (a handshake for each)
  *     HEAD   small, or browser (a request of about 470 bytes)
  *   open                  makes all connections, with one request on each
  *   run SECONDS [RATE]    loads; with a rate requests come at their times, whether or not others have ended
@@ -20,14 +21,17 @@
 enum { EVENTS = 512, HEAD_MAX = 8192, SAMPLES_MAX = 1 << 22, SOURCES = 40, READ_BYTES = 1 << 18 };
 #define PATIENCE_NS UINT64_C(3000000000)
 
-enum mode { MODE_KEEP, MODE_CLOSE, MODE_TLS, MODE_TLS_FULL, MODE_TLS_RESUMED };
-static const char *const mode_names[] = {"keep", "close", "tls", "tls-full", "tls-resumed"};
+enum mode { MODE_KEEP, MODE_CLOSE, MODE_WEBSOCKET, MODE_TLS, MODE_TLS_FULL, MODE_TLS_RESUMED };
+static const char *const mode_names[] = {"keep", "close", "websocket", "tls", "tls-full", "tls-resumed"};
 
 static const char browser_fields[] =
     "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n"
     "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\nAccept-Language: en-US,en;q=0.5\r\n"
     "Referer: http://shop.example.com/account/orders\r\nCookie: session=4f3c2b1a09e8d7c6b5a49382716053; theme=dark\r\n"
     "Upgrade-Insecure-Requests: 1\r\nSec-Fetch-Dest: document\r\nSec-Fetch-Mode: navigate\r\nPriority: u=0, i\r\n";
+
+static const char handshake_fields[] = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                                       "Sec-WebSocket-Key: " WIRE_WEBSOCKET_KEY "\r\n";
 
 struct counts {
     uint64_t requests, status, cut, wrong, timeouts, connect_failures, connects, resumed, samples;
@@ -198,7 +202,7 @@ static void take_head(struct load *load, struct client *client, const char *byte
     client->chunked = strcasestr(text, "\r\nTransfer-Encoding: chunked") != NULL;
     field = strcasestr(text, "\r\nContent-Length:");
     client->left = field ? strtoull(field + 17, NULL, 10) : 0;
-    if (strncmp(text, "HTTP/1.1 200", 12) != 0)
+    if (strncmp(text, load->mode == MODE_WEBSOCKET ? "HTTP/1.1 101" : "HTTP/1.1 200", 12) != 0)
         fail(load, client, &load->counts.status);
     else if (!client->chunked && load->body_bytes && client->left != load->body_bytes)
         fail(load, client, &load->counts.wrong);
@@ -388,6 +392,13 @@ static void make_requests(struct load *load, const char *path, const char *field
     }
 }
 
+static const char *fields_of(enum mode mode, const char *head)
+{
+    if (mode == MODE_WEBSOCKET)
+        return handshake_fields;
+    return strcmp(head, "browser") == 0 ? browser_fields : "";
+}
+
 static void set_up(struct load *load, char **argv)
 {
     load->epoll = wire_epoll();
@@ -397,7 +408,7 @@ static void set_up(struct load *load, char **argv)
     load->connections = wire_number(argv[5]);
     load->inflight_max = wire_number(argv[6]);
     load->mode = mode_named(argv[7]);
-    make_requests(load, argv[2], strcmp(argv[8], "browser") == 0 ? browser_fields : "");
+    make_requests(load, argv[2], fields_of(load->mode, argv[8]));
     load->clients = calloc(load->connections, sizeof(struct client));
     load->samples_ns = calloc(SAMPLES_MAX, sizeof(uint64_t));
     if (!load->clients || !load->samples_ns)

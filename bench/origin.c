@@ -1,8 +1,8 @@
 /* origin.c: the origin of ./dev bench: ready-made answers, one thread, as little work as can be, so that the second
  * core has time for the load.
  *
- *   /bytes/N   N bytes             /json/N   an object of about N bytes          /counts   connections and requests so
- * far
+ *   /bytes/N   N bytes                               /json/N   an object of about N bytes
+ *   /ws        grants any WebSocket, and is silent   /counts   connections and requests so far
  *
  *   rig_origin PLAIN_PORT [TLS_PORT CERTIFICATE KEY]
  * SPDX-License-Identifier: Apache-2.0 */
@@ -68,11 +68,27 @@ static size_t write_json(char *text, size_t size)
     return len + (size_t)sprintf(text + len, "],\"next\":\"/items?page=4\",\"error\":null}");
 }
 
+static void grant(struct answer *answer)
+{
+    static const char text[] = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                               "Sec-WebSocket-Accept: " WIRE_WEBSOCKET_ACCEPT "\r\n\r\n";
+
+    answer->size = sizeof(text) - 1;
+    answer->bytes = malloc(sizeof(text));
+    if (!answer->bytes)
+        exit(1);
+    memcpy(answer->bytes, text, sizeof(text));
+}
+
 static void make_answer(struct answer *answer)
 {
     uint64_t size = 0;
     char *body;
 
+    if (strcmp(answer->path, "/ws") == 0) {
+        grant(answer);
+        return;
+    }
     if (sscanf(answer->path, "/json/%lu", &size) == 1 || sscanf(answer->path, "/bytes/%lu", &size) == 1)
         size = size < (UINT64_C(1) << 28) ? size : (UINT64_C(1) << 28);
     body = malloc(size + 1024);

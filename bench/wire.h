@@ -12,6 +12,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* What every WebSocket of the rig asks with, and the answer to it (RFC 6455 1.3). */
+#define WIRE_WEBSOCKET_KEY    "dGhlIHNhbXBsZSBub25jZQ=="
+#define WIRE_WEBSOCKET_ACCEPT "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+
 enum { WIRE_END = 0, WIRE_FAIL = -1, WIRE_AGAIN = -2, WIRE_PIECE = 65536 };
 
 struct wire {

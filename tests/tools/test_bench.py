@@ -41,7 +41,8 @@ def test_all_rows_of_the_issue_are_there():
     assert names >= {"keepalive-128-1", "keepalive-128-64", "keepalive-128-1000", "browser-128-64", "keepalive-16k-64",
                      "keepalive-1m-16", "close-128-64", "tls-128-64", "tls-16k-64", "tls-1m-16", "tls-full-64", "tls-resumed-64",
                      "h2-128", "h2-16k", "json-pass", "json-filter", "json-merge2", "json-merge5", "idle-plain", "idle-tls",
-                     "rest-15000", "growth-routes", "growth-hosts", "growth-connections", "reuse-off-on"}
+                     "rest-15000", "growth-routes", "growth-hosts", "growth-connections", "reuse-off-on",
+                     "idle-websocket", "upstream-h2"}
     assert len(names) == len(bench_rows.ROWS)
 
 

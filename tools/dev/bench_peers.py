@@ -153,6 +153,17 @@ def over_tls(then=lambda config, place: None):
     return change
 
 
+def spoken(protocol):
+    def change(config, _place):
+        config["extra_config"]["holdfast/upstream"]["protocol"] = protocol
+    return change
+
+
+def with_tunnels(config, place):
+    tunnel = {**backend(place, "/ws"), "extra_config": {"holdfast/upstream": {"class": "tunnel"}}}
+    config["endpoints"] = [{"endpoint": "/ws", "output_encoding": "no-op", "input_headers": ["*"], "backend": [tunnel]}]
+
+
 def changed(change):
     return lambda place: holdfast(place, change)
 
@@ -173,6 +184,9 @@ PEERS = {
     "holdfast-no-reuse": changed(without_reuse),
     "holdfast-plain-pool": changed(with_a_plain_pool),
     "holdfast-tls": changed(over_tls()),
+    "holdfast-to-h1": changed(over_tls(spoken("http/1.1"))),
+    "holdfast-to-h2": changed(over_tls(spoken("h2"))),
+    "holdfast-tunnel": changed(with_tunnels),
     "holdfast-no-reuse-tls": changed(over_tls(without_reuse)),
 }
 STAGES = {

@@ -19,7 +19,7 @@ class Load:
     body_bytes: int = 128  # 0: any
     connections: int = 64
     inflight: int = 64
-    mode: str = "keep"  # keep, close, tls, tls-full, tls-resumed; h2 is h2load's
+    mode: str = "keep"  # keep, close, websocket, tls, tls-full, tls-resumed; h2 is h2load's
     head: str = "small"
 
     @property
@@ -113,6 +113,9 @@ ROWS = (
         kind="idle-bytes", bytes_max=512),
     Row("idle-tls", "memory of an idle client connection, TLS", versus("nginx", PROXIES), Load(connections=10000, mode="tls"),
         kind="idle-bytes", bytes_max=14 * 1024),
+    Row("idle-websocket", "memory of an idle WebSocket, both sides of it", versus("holdfast-tunnel", ("holdfast-tunnel",)),
+        Load(path="/ws", body_bytes=0, connections=9000, mode="websocket"), kind="idle-bytes", stage="tunnels",
+        judged="holdfast-tunnel", bytes_max=2 * 1024),
     Row("rest-15000", "CPU at rest with 15,000 idle connections", versus("nginx", PROXIES[:4] + ("holdfast",)),
         Load(connections=15000), kind="rest"),
     grown("growth-routes", "1 route to 1,000 routes, each asked in turn", "routes",
@@ -130,6 +133,8 @@ ROWS = (
     Row("reuse-off-on-tls", "the same with TLS to the host", (Lane("holdfast-no-reuse-tls", "holdfast-no-reuse-tls"),
         Lane("holdfast-tls", "holdfast-no-reuse-tls")), stage="reuse", judged="holdfast-tls",
         note="seed 002: up to 1.5 times the throughput, a third of the time"),
+    Row("upstream-h2", "TLS to the host: HTTP/1.1, and HTTP/2", versus("holdfast-to-h1", ("holdfast-to-h1", "holdfast-to-h2")),
+        stage="multiplexed", goal=0.8, judged="holdfast-to-h2", note="issue 6; the host is nginx in front of the origin"),
     Row("plain-pool", "a pool that learns nothing and sends nothing again, and ours", (
         Lane("holdfast-plain-pool", "holdfast-plain-pool"), Lane("holdfast", "holdfast-plain-pool")), stage="reuse", goal=1.03,
         note="issue 3: no measurable cost on the hot path"),

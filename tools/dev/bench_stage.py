@@ -20,6 +20,7 @@ from common import BUILD, Failed, environment, say, stop_group
 PEER_CPU, LOAD_CPU = 0, 1
 START_LIMIT_S = 20
 TOOLS = BUILD / "release/bench"
+FRONTED = "multiplexed"  # the stage whose hosts are to speak HTTP/2 too
 
 
 def free_port():
@@ -127,10 +128,12 @@ class Stage:
         Path(self.folder.name).chmod(0o755)
         self.certificate()
         self.origin_port, self.origin_tls = free_port(), free_port()
-        self.origin = None
+        self.origin = self.front = None
         try:
             self.origin = Program("the origin", [TOOLS / "rig_origin", self.origin_port, self.origin_tls, self.path("cert.pem"),
                                                  self.path("key.pem")], LOAD_CPU, self.path("origin.log"), self.origin_port)
+            if name == FRONTED:
+                peers = self.start_front(peers)
             for peer in peers:
                 self.start(peer)
         except BaseException:
@@ -150,12 +153,27 @@ class Stage:
         for name in ("cert.pem", "key.pem", "both.pem"):
             self.path(name).chmod(0o644)
 
-    def start(self, peer):
-        work = self.path(peer)
+    def place(self, name):
+        work = self.path(name)
         work.mkdir()
         work.chmod(0o777)
-        place = Place(work, free_port(), free_port(), self.origin_port, self.origin_tls, self.path("cert.pem"),
-                      self.path("key.pem"), self.path("both.pem"), self.binary, TOOLS)
+        return Place(work, free_port(), free_port(), self.origin_port, self.origin_tls, self.path("cert.pem"),
+                     self.path("key.pem"), self.path("both.pem"), self.binary, TOOLS)
+
+    def start_front(self, peers):
+        """nginx beside the origin, and in front of it for who speaks TLS: in either version of HTTP. Who can be started behind that."""
+        place = self.place("front")
+        try:
+            self.front = Program("the front", command("nginx", self.name, place), LOAD_CPU, place.work / "log", place.port)
+        except NotHere as err:
+            self.missing = {peer: str(err) for peer in peers}
+            return ()
+        self.origin_tls = place.tls_port
+        return peers
+
+    def start(self, peer):
+        place = self.place(peer)
+        work = place.work
         try:
             self.peers[peer] = Program(peer, command(peer, self.name, place), PEER_CPU, work / "log", place.port)
             self.places[peer] = place
@@ -166,8 +184,9 @@ class Stage:
     def stop(self):
         for program in self.peers.values():
             program.stop()
-        if self.origin:
-            self.origin.stop()
+        for program in (self.front, self.origin):
+            if program:
+                program.stop()
         self.folder.cleanup()
 
     def port(self, peer, tls):
