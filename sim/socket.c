@@ -164,6 +164,14 @@ static enum io sim_accept(struct world *world, int listen_fd, int *fd, struct ad
     return IO_OK;
 }
 
+static bool sim_is_waited_at(struct world *world, int listen_fd)
+{
+    const struct sim_socket *listener = socket_of(world, listen_fd);
+
+    ASSERT(listener->state == SIM_LISTENING);
+    return !list_is_empty(&listener->accept_queue);
+}
+
 static struct addr source_for(struct sim_machine *machine, const struct addr *remote)
 {
     struct addr local = remote->family == ADDR_IPV6 ? machine->ipv6 : machine->ipv4;
@@ -398,6 +406,7 @@ const struct world_ops sim_world_ops = {
     .socket = sim_open_socket,
     .listen = sim_listen,
     .accept = sim_accept,
+    .is_waited_at = sim_is_waited_at,
     .connect = sim_connect,
     .connect_end = sim_connect_end,
     .local_addr = sim_local_addr,

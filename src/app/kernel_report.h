@@ -7,6 +7,6 @@
 
 /* `backlog`: asked for by each listener; `files`: the limit of descriptors in force; `refused`: LISTEN_NO_... of the
  * listeners (os/world.h). */
-void kernel_report(const struct service *service, unsigned backlog, uint64_t files, unsigned refused);
+void kernel_report(const struct service *service, unsigned workers, unsigned backlog, uint64_t files, unsigned refused);
 
 #endif

@@ -222,7 +222,7 @@ struct server *server_new(const struct server_start *start, struct error *err)
     tls_refresh_start(&server->tls_refresh, start->loop, generation_secured(start->generation));
     port_watch_start(&server->port_watch, start->loop, start->hosts);
     server->overflows_at_start = overflows();
-    kernel_report(server->service, LISTEN_BACKLOG, process_file_limit(), server->refused);
+    kernel_report(server->service, server->worker_count, LISTEN_BACKLOG, process_file_limit(), server->refused);
     memory_watch_start(&server->memory_watch, start->loop, hosts_budget(start->hosts),
                        service_positive(server->service->server.clients.memory_max));
     trim_start(&server->trim, start->loop, (const struct frontend *const *)server->frontends, server->worker_count);

@@ -36,12 +36,19 @@ static inline void count_socket(struct world *world, int change)
 
 /* A socket, non-blocking and close-on-exec; -1 with errno set. */
 int socket_open(int domain, int type);
-bool socket_set(int fd, int level, int name, int value) MUST_USE; /* false with errno set */
+bool socket_set(int fd, int level, int name, int value) MUST_USE;                  /* false with errno set */
+bool socket_set_keep_alive(int fd, const struct socket_options *options) MUST_USE; /* of TCP, likewise */
+bool socket_set_user_timeout(int fd, uint64_t timeout_ns) MUST_USE;
+struct tcp_info;
+bool socket_read_info(int fd, struct tcp_info *info) MUST_USE; /* false: or the kernel knows less than we need */
+
+enum { LINUX_PIPE_BYTES = 1 << 20 }; /* a piece of a packet takes a slot of 4096 bytes: what is asked for is slots */
 
 /* The socket calls of struct world_ops. */
 int linux_socket(struct world *world, const struct socket_options *options, struct error *err);
 int linux_listen(struct world *world, const struct addr *addr, const struct listen_options *options, struct error *err);
 enum io linux_accept(struct world *world, int listen_fd, int *fd, struct addr *peer, struct error *err);
+bool linux_is_waited_at(struct world *world, int listen_fd);
 enum io linux_connect(struct world *world, int fd, const struct addr *peer, struct error *err);
 enum io linux_connect_end(struct world *world, int fd, struct error *err);
 bool linux_local_addr(struct world *world, int fd, struct addr *addr);

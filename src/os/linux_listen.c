@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/tcp.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -99,8 +100,11 @@ int linux_listen(struct world *world, const struct addr *addr, const struct list
     if (addr->family == ADDR_UNIX && is_stale_socket(&name.path))
         (void)unlink(addr->path); /* when it fails, bind tells why */
     fd = open_listener(&name, size, options);
-    if (fd == -1 && fall_back_to_ipv4(&name, &size))
+    if (fd == -1 && fall_back_to_ipv4(&name, &size)) {
         fd = open_listener(&name, size, options);
+        if (options->refused)
+            *options->refused |= LISTEN_NO_IPV6;
+    }
     if (fd != -1)
         count_socket(world, 1);
     else
@@ -146,4 +150,12 @@ enum io linux_accept(struct world *world, int listen_fd, int *fd, struct addr *p
         return IO_WAIT;
     error_set_system(err, errno, "accept");
     return IO_FAIL;
+}
+
+bool linux_is_waited_at(struct world *world, int listen_fd)
+{
+    struct pollfd asked = {.fd = listen_fd, .events = POLLIN};
+
+    (void)world;
+    return poll(&asked, 1, 0) == 1 && (asked.revents & POLLIN) != 0;
 }

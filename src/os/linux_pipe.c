@@ -11,8 +11,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-enum { PIPE_SLOTS_BYTES = 1 << 20 }; /* a piece of a packet takes a slot of 4096 bytes: what is asked for is slots */
-
 bool linux_pipe_open(struct world *world, struct pipe *pipe)
 {
     int ends[2];
@@ -20,7 +18,7 @@ bool linux_pipe_open(struct world *world, struct pipe *pipe)
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) == -1)
         return false;
     /* Refused to who has many of that size already: then it holds less at a time. */
-    (void)fcntl(ends[1], F_SETPIPE_SZ, PIPE_SLOTS_BYTES);
+    (void)fcntl(ends[1], F_SETPIPE_SZ, LINUX_PIPE_BYTES);
     pipe->of_fd = ends[0];
     pipe->into_fd = ends[1];
     count_socket(world, 2);

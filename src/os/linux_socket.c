@@ -40,7 +40,7 @@ static int units_of(uint64_t value_ns, uint64_t unit_ns, int max)
     return units < (uint64_t)max ? (int)units : max;
 }
 
-static bool set_keep_alive(int fd, const struct socket_options *options)
+bool socket_set_keep_alive(int fd, const struct socket_options *options)
 {
     uint64_t idle_ns = (uint64_t)options->keep_alive_ns;
     uint64_t interval_ns = options->keep_alive_interval_ns > 0 ? options->keep_alive_interval_ns : idle_ns;
@@ -52,15 +52,20 @@ static bool set_keep_alive(int fd, const struct socket_options *options)
            (count <= 0 || socket_set(fd, IPPROTO_TCP, TCP_KEEPCNT, count));
 }
 
-static bool set_tcp_options(int fd, const struct socket_options *options)
+bool socket_set_user_timeout(int fd, uint64_t timeout_ns)
 {
-    if (options->no_delay && !socket_set(fd, IPPROTO_TCP, TCP_NODELAY, 1))
-        return false;
-    if (options->keep_alive_ns > 0 && !set_keep_alive(fd, options))
-        return false;
-    if (options->user_timeout_ns == 0)
-        return true;
-    return socket_set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, units_of(options->user_timeout_ns, 1000000, INT_MAX));
+    return socket_set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, units_of(timeout_ns, 1000000, INT_MAX));
+}
+
+/* A connection without them is better than none; that they are refused is told at the start (wishes.h). */
+static void set_tcp_options(int fd, const struct socket_options *options)
+{
+    if (options->no_delay)
+        (void)!socket_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    if (options->keep_alive_ns > 0)
+        (void)!socket_set_keep_alive(fd, options);
+    if (options->user_timeout_ns > 0)
+        (void)!socket_set_user_timeout(fd, options->user_timeout_ns);
 }
 
 /* IP_BIND_ADDRESS_NO_PORT: else a port would be taken that no other connection has, whoever its peer is. */
@@ -102,11 +107,8 @@ int linux_socket(struct world *world, const struct socket_options *options, stru
         error_set_system(err, errno, "socket");
         return -1;
     }
-    if (is_stream && options->family != ADDR_UNIX && !set_tcp_options(fd, options)) {
-        error_set_system(err, errno, "socket options");
-        close(fd);
-        return -1;
-    }
+    if (is_stream && options->family != ADDR_UNIX)
+        set_tcp_options(fd, options);
     if (!bind_source(fd, &options->source, err)) {
         close(fd);
         return -1;
@@ -142,7 +144,7 @@ enum io linux_connect(struct world *world, int fd, const struct addr *peer, stru
     return connect_failed(errno, err);
 }
 
-static bool read_tcp_info(int fd, struct tcp_info *info)
+bool socket_read_info(int fd, struct tcp_info *info)
 {
     socklen_t size = sizeof(*info);
 
@@ -167,7 +169,7 @@ enum io linux_connect_end(struct world *world, int fd, struct error *err)
         number = errno;
     if (number != 0)
         return connect_failed(number, err);
-    if (read_tcp_info(fd, &info) && info.tcpi_state == TCP_STATE_SYN_SENT)
+    if (socket_read_info(fd, &info) && info.tcpi_state == TCP_STATE_SYN_SENT)
         return IO_WAIT;
     error_set(err, FAULT_SYSTEM, ERROR_CONNECT_FAILED, "connect: not under way");
     return IO_FAIL;
@@ -306,7 +308,7 @@ bool linux_facts(struct world *world, int fd, struct tcp_facts *facts)
     int unsent = 0;
 
     (void)world;
-    if (!read_tcp_info(fd, &info) || (!is_all_acked(&info) && ioctl(fd, SIOCOUTQ, &unsent) == -1))
+    if (!socket_read_info(fd, &info) || (!is_all_acked(&info) && ioctl(fd, SIOCOUTQ, &unsent) == -1))
         return false;
     *facts = (struct tcp_facts){
         .closed = info.tcpi_state == TCP_STATE_CLOSE,

@@ -166,6 +166,7 @@ static const struct world_ops linux_ops = {
     .socket = linux_socket,
     .listen = linux_listen,
     .accept = linux_accept,
+    .is_waited_at = linux_is_waited_at,
     .connect = linux_connect,
     .connect_end = linux_connect_end,
     .local_addr = linux_local_addr,

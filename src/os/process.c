@@ -27,6 +27,13 @@ uint64_t process_file_limit(void)
     return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 0;
 }
 
+uint64_t process_file_limit_hard(void)
+{
+    struct rlimit limit;
+
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_max : 0;
+}
+
 uint64_t process_open_files(void)
 {
     DIR *directory = opendir("/proc/self/fd");

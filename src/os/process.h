@@ -11,6 +11,7 @@ uint64_t process_raise_file_limit(void);
 /* Descriptors that are open now, and the limit on them; 0 when it cannot be told. The first looks at each of them. */
 uint64_t process_open_files(void);
 uint64_t process_file_limit(void);
+uint64_t process_file_limit_hard(void); /* what the limit could be raised to; 0 when it cannot be told */
 
 /* How many local ports the system gives to connections (ip_local_port_range); 0 when it cannot be told. */
 uint64_t process_port_count(void);

@@ -55,8 +55,8 @@ struct listen_options {
     unsigned *refused;        /* gets LISTEN_NO_...: what goes without, too, but was refused; NULL: nobody asks */
 };
 
-/* Without SO_REUSEPORT a second socket at the same address cannot be. */
-enum { LISTEN_NO_DELAY = 1, LISTEN_NO_DEFER = 2, LISTEN_NO_REUSE = 4 };
+/* Without SO_REUSEPORT a second socket at the same address cannot be. Without IPv6 all addresses are those of IPv4. */
+enum { LISTEN_NO_DELAY = 1, LISTEN_NO_DEFER = 2, LISTEN_NO_REUSE = 4, LISTEN_NO_IPV6 = 8 };
 
 struct tcp_facts {         /* what the kernel knows of a connection (architecture 6.8) */
     bool closed;           /* state CLOSE: reset or fully closed */
@@ -87,6 +87,7 @@ struct world_ops {
     /* Next connection as *fd, with no_delay set (inherited); IO_WAIT when there is none; IO_FAIL out_of_files when the
      * process has no descriptor left: the caller pauses accepting. Aborted connections are passed over. */
     enum io (*accept)(struct world *world, int listen_fd, int *fd, struct addr *peer, struct error *err);
+    bool (*is_waited_at)(struct world *world, int listen_fd); /* would accept have a connection now? */
     /* Starts connecting; IO_WAIT: READY_WRITE tells the end, then ask connect_end, which answers IO_WAIT when asked too
      * early and tells a failure once. */
     enum io (*connect)(struct world *world, int fd, const struct addr *peer, struct error *err);

@@ -51,19 +51,19 @@ def sanitizer_report(text):
 class Process:
     """A running `holdfast` command with its output collected line by line."""
 
-    def __init__(self, arguments, environment=None, open_files=None, binary=None, cwd=None, refused_options=None):
+    def __init__(self, arguments, environment=None, open_files=None, binary=None, cwd=None, refused_options=(), refused_calls=()):
         def limit():
             if open_files:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))
-            if refused_options:
-                refuse(refused_options)
+            if refused_options or refused_calls:
+                refuse(refused_options, refused_calls)
 
         self.out, self.err = [], []
         self.told_to_end = False
         self.child = subprocess.Popen(
             [str(binary or binary_path()), *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, errors="replace", env=child_environment(environment), cwd=cwd,
-            preexec_fn=limit if open_files or refused_options else None)
+            preexec_fn=limit if open_files or refused_options or refused_calls else None)
         self.readers = [threading.Thread(target=self._collect, args=pair, daemon=True)
                         for pair in ((self.child.stdout, self.out), (self.child.stderr, self.err))]
         for reader in self.readers:

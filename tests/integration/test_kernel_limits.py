@@ -4,6 +4,7 @@ descriptors, and the overflows of accept queues. In network namespaces of their 
 SPDX-License-Identifier: Apache-2.0
 """
 import contextlib
+import errno
 import re
 import resource
 import signal
@@ -14,7 +15,7 @@ from admin import ADMIN
 from configs import proxy, service
 from netlab import namespace, write_sysctl
 from rawhttp import fetch
-from refusals import SETSOCKOPT
+from refusals import ANYTHING_BUT_0, SETSOCKOPT
 from waiting import eventually
 
 
@@ -117,3 +118,50 @@ def test_without_so_reuseport_both_workers_have_connections(make):
     assert {client.get().status for client in clients} == {200}
     text = fetch(running.addresses[-1], "/metrics").body.decode()
     assert 20 <= int(re.search(r"^holdfast_client_passed_total (\d+)", text, re.M)[1]) <= 40
+
+
+KEEP_IDLE = (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+USER_TIMEOUT = (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+NO_PORT = (socket.IPPROTO_IP, 24)  # IP_BIND_ADDRESS_NO_PORT
+WISHES = {
+    "F_SETPIPE_SZ was refused": {"calls": [("fcntl", {1: 1031}, errno.EPERM)]},
+    "epoll_pwait2 was refused": {"calls": [("epoll_pwait2", {}, errno.ENOSYS)]},
+    "sched_setaffinity was refused": {"calls": [("sched_setaffinity", {}, errno.EPERM)]},
+    "TCP keep-alive was refused": {"options": [KEEP_IDLE]},
+    "TCP_USER_TIMEOUT was refused": {"options": [USER_TIMEOUT]},
+    "IP_BIND_ADDRESS_NO_PORT was refused": {"options": [NO_PORT]},
+    "TCP_INFO was refused": {"calls": [("getsockopt", {1: socket.IPPROTO_TCP, 2: socket.TCP_INFO}, errno.ENOPROTOOPT)]},
+    "NETLINK_SOCK_DIAG was refused": {"calls": [("socket", {0: socket.AF_NETLINK}, errno.EPERM)]},
+}
+
+
+@pytest.mark.skipif(SETSOCKOPT is None, reason="the numbers of system calls are not known here")
+@pytest.mark.parametrize("line", WISHES)
+def test_a_refused_wish_is_told_and_done_without(make, line):
+    """Requests are served over new and kept connections to a host, as if nothing had been refused; nothing else is told."""
+    rules = WISHES[line]
+    upstream = make.origin()
+    config = proxy(upstream, {"workers": 2}, {"holdfast/upstream": {"source_address": "127.0.0.1"}})
+    running = make.gateway(config, refused_options=rules.get("options", ()), refused_calls=rules.get("calls", ()))
+    assert [fetch(running.address).status for _ in range(8)] == [200] * 8
+    assert upstream.requests
+    assert [told for told in WISHES if told in running.output] == [line]
+
+
+@pytest.mark.skipif(SETSOCKOPT is None, reason="the numbers of system calls are not known here")
+def test_a_limit_of_descriptors_that_cannot_be_raised_is_told(make):
+    upstream = make.origin()
+    with descriptors(300):
+        running = make.gateway(proxy(upstream), refused_calls=[("prlimit64", {1: resource.RLIMIT_NOFILE, 2: ANYTHING_BUT_0}, errno.EPERM)])
+    assert running.wait_output(r"the soft limit of 300 descriptors could not be raised to the hard one of \d+")
+    assert fetch(running.address).status == 200
+
+
+@pytest.mark.skipif(SETSOCKOPT is None, reason="the numbers of system calls are not known here")
+def test_a_kernel_without_ipv6_is_told(make):
+    """All addresses are those of IPv4 then."""
+    with network(make) as local:
+        running = local.gateway(proxy(local.origin(), {"listeners": [{"listen": ":0"}]}),
+                                refused_calls=[("socket", {0: socket.AF_INET6}, errno.EAFNOSUPPORT)])
+        assert running.wait_output("IPv6 was refused: all addresses are those of IPv4")
+        assert fetch(("127.0.0.1", running.address[1])).status == 200
