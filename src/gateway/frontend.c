@@ -125,6 +125,20 @@ static bool has_no_room(const struct frontend *frontend)
     return (frontend_is_full(frontend) && !spread_can_pass(frontend)) || files_are_short(frontend);
 }
 
+/* At a door that closes who waits is no reason to hurry those inside, who are told anyway. */
+bool frontend_is_crowded(const struct frontend *frontend)
+{
+    if (frontend->drain.begun || !has_no_room(frontend))
+        return false;
+    for (struct list_node *node = list_first(&frontend->doors); node; node = list_next(&frontend->doors, node)) {
+        const struct door *door = container_of(node, struct door, node);
+
+        if (!frontend->door_drains[door->options.number].begun && listener_is_waited_at(door->listener))
+            return true;
+    }
+    return false;
+}
+
 static void door_free(struct door *door)
 {
     list_remove(&door->frontend->doors, &door->node);

@@ -76,6 +76,7 @@ struct keeper {
     uint64_t idle_min_ns, idle_max_ns, age_ns; /* 0: none */
     uint64_t age_first_ns;                     /* nothing happens to who is younger; 0: to nobody */
     uint64_t next_evict_ns;
+    uint64_t crowded_since_ns; /* at each look since then somebody waited without room; 0: not at the last one */
 };
 
 /* The workers' client sides, for each other (spread.h). */

@@ -8,6 +8,7 @@
 /* frontend.c: a descriptor, or a place under the cap, is free again. */
 void frontend_resume_doors(struct frontend *frontend, bool was_full);
 bool frontend_is_full(const struct frontend *frontend);
+bool frontend_is_crowded(const struct frontend *frontend); /* somebody waits for whom there is no room */
 /* frontend.c: takes all who wait in the kernel's queues, as far as there is room. */
 void frontend_accept_all(struct frontend *frontend);
 void frontend_close_doors(struct frontend *frontend);

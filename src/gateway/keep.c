@@ -5,7 +5,11 @@
  * between for something in between. That goes into promises that are made from now on; those that were made are kept.
  * Only beyond nine tenths connections end before their time: those that have been idle for longest, and nobody before
  * idle_timeout_min. Memory is calm up to eight tenths of it and tight from nineteen twentieths on: it is there to
- * be used, and more of it comes back than was asked for. SPDX-License-Identifier: Apache-2.0 */
+ * be used, and more of it comes back than was asked for.
+ *
+ * When people wait for places for as long as idle_timeout_min nevertheless, all who are inside are in use. Then some
+ * are told by their next answer that it is the last, those who came first before the others, so many a second that all
+ * would be over a drain's window, or ten seconds. SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 #include "gateway/frontend_internal.h"
 #include "gateway/spread.h"
@@ -19,7 +23,8 @@ enum {
     TIGHT_PERMILLE = 900,
     MEMORY_CALM_PERMILLE = 800, /* what is as calm, and as tight, where memory is concerned: it is there to be used */
     MEMORY_TIGHT_PERMILLE = 950,
-    VICTIMS_MAX = 32, /* at a time */
+    VICTIMS_MAX = 32,      /* at a time */
+    TELL_SECONDS_MIN = 10, /* whatever drain_window is: those who are told come back */
 };
 
 /* What people count in whole seconds is promised in whole seconds. */
@@ -210,6 +215,41 @@ static uint64_t first_age_ns(const struct server_options *server, uint64_t age_n
     return first_ns;
 }
 
+static size_t told_each_second(const struct frontend *frontend)
+{
+    uint64_t window_ns = service_positive(generation_service(frontend->generation)->server.drain_window_ns);
+    uint64_t seconds = window_ns / LOOK_EVERY_NS;
+
+    return frontend->clients.count / (size_t)(seconds > TELL_SECONDS_MIN ? seconds : TELL_SECONDS_MIN) + 1;
+}
+
+/* A tunnel has no next answer. */
+static void tell_first_comers(struct frontend *frontend, size_t count)
+{
+    for (struct list_node *node = list_first(&frontend->clients); node && count > 0;
+         node = list_next(&frontend->clients, node)) {
+        struct client *client = container_of(node, struct client, node);
+
+        if (client->told != HTTP_END_NONE || client->evicted || !ring_is_empty(&client->tunnels))
+            continue;
+        client_tell(client, HTTP_END_PRESSURE);
+        count--;
+    }
+}
+
+static void make_room(struct frontend *frontend)
+{
+    struct keeper *keeper = &frontend->keeper;
+    uint64_t now_ns = loop_now_ns(frontend->loop);
+
+    if (!frontend_is_crowded(frontend))
+        keeper->crowded_since_ns = 0;
+    else if (keeper->crowded_since_ns == 0)
+        keeper->crowded_since_ns = now_ns;
+    else if (now_ns - keeper->crowded_since_ns >= keeper->idle_min_ns)
+        tell_first_comers(frontend, told_each_second(frontend));
+}
+
 static void run_keeper(struct task *task)
 {
     struct frontend *frontend = container_of(task, struct frontend, keeper.task);
@@ -219,6 +259,7 @@ static void run_keeper(struct task *task)
     if (frontend_is_full(frontend) && spread_can_pass(frontend))
         frontend_resume_doors(frontend, true); /* nobody tells that another worker has room */
     keep_notice_pressure(frontend);
+    make_room(frontend);
     check_ages(frontend);
     timer_set(frontend->loop, &frontend->keeper.timer, loop_now_ns(frontend->loop) + LOOK_EVERY_NS);
 }

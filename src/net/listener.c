@@ -62,6 +62,13 @@ void listener_resume(struct listener *listener)
     task_wake(listener->loop, listener->watch.task);
 }
 
+bool listener_is_waited_at(const struct listener *listener)
+{
+    struct world *world = loop_world(listener->loop);
+
+    return world->ops->is_waited_at(world, listener->watch.fd);
+}
+
 const struct addr *listener_addr(const struct listener *listener)
 {
     return &listener->addr;

@@ -17,6 +17,7 @@ enum io listener_accept(struct listener *listener, struct stream **stream, struc
 void listener_pause(struct listener *listener);  /* the same, as the owner wishes */
 void listener_look(struct listener *listener);   /* the next accept asks the system, whatever it told last */
 void listener_resume(struct listener *listener); /* a descriptor was freed */
+bool listener_is_waited_at(const struct listener *listener); /* a connection is there that was not accepted yet */
 
 const struct addr *listener_addr(const struct listener *listener);
 void listener_free(struct listener *listener); /* closes the socket; NULL is fine */

@@ -4,6 +4,7 @@ import re
 import time
 
 import pytest
+from admin import ADMIN, metrics
 from configs import proxy
 from gateway import run_to_end
 from rawhttp import Client, Cut, fetch
@@ -97,6 +98,31 @@ def test_connections_are_many_at_most(make):
     assert inside[0].get().status == 200
     inside[0].close()
     assert outside.read_response().status == 200
+
+
+def test_who_waits_gets_the_place_of_a_busy_client(make):
+    """G.0, pressure: nobody is idle, and somebody waits: who came first is told by an answer."""
+    running = make.gateway(proxy(make.origin(), {"workers": 1, "max_connections": 3, "idle_timeout_min": "1s"}, ADMIN))
+    inside = [make.client(running) for _ in range(3)]
+    assert {each.get().status for each in inside} == {200}
+    outside = make.client(running)
+    outside.send_request("GET", "/")
+    watch, told = Stopwatch(), 0
+    while outside.silent(0.05) and watch.seconds < 20:
+        for each in list(inside):
+            response = each.get()
+            assert response.status == 200
+            if response.says_close:
+                assert each.ended()
+                each.close()
+                inside.remove(each)
+                told += 1
+    response = outside.read_response()
+    assert (response.status, response.says_close) == (200, False)
+    assert watch.seconds > 0.9, "it is waited for idle ones first"
+    assert 1 <= told <= 2, "one is enough; a second one if the machine stood still"
+    assert {each.get().status for each in inside} == {200}
+    assert metrics(running)['holdfast_client_closes_total{reason="pressure",side="ours",listener="127.0.0.1:0"}'] == told
 
 
 def test_an_answer_that_is_not_done_in_time_is_cut(make):
@@ -220,17 +246,26 @@ def test_105_a_trickling_body_is_answered_408(make, server):
     assert client.read_response().status == 408
     assert watch.between(3, 15), watch
     assert client.ended()
+    eventually(lambda: not any(conn.received for conn in upstream.open_connections()), what="the host's connection given up")
+    assert all(request.body is None for request in upstream.requests)
 
 
-def test_106_a_reader_that_takes_nothing_frees_the_upstream(make):
+@pytest.mark.parametrize("takes,server", [(0, {"send_gap_timeout": "1s", "min_send_rate": 0}),
+                                          (20000, {"send_gap_timeout": "5s", "min_send_rate": 2000000})], ids=["nothing", "a little at a time"])
+def test_106_a_reader_that_takes_nothing_frees_the_upstream(make, takes, server):
+    """Or hardly anything, beneath the rate. What the host has not said yet is not read, and its connection is given up."""
     body = b"a" * (20 << 20)
     upstream = make.origin(lambda conn, _: conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body))
-    running = make.gateway(proxy(upstream, {"send_gap_timeout": "1s", "min_send_rate": 0}, timeout="60s"))
+    running = make.gateway(proxy(upstream, server, timeout="60s"))
     client = make.client(running)
     client.send_request("GET", "/")
     watch = Stopwatch()
-    running.wait_output(r'\| 200 \|.*"/"', 20)
-    assert watch.between(0.7, 15), watch
+    while not re.search(r'\| 200 \|.*"/"', running.output) and watch.seconds < 30:
+        time.sleep(0.1)
+        if takes:
+            client.sock.recv(takes)
+    assert watch.between(0.7, 25), watch
+    eventually(lambda: not upstream.open_connections(), what="the host's connection given up")
     with pytest.raises((Cut, ConnectionError)):
         client.read_response()
 

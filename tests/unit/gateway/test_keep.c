@@ -170,6 +170,97 @@ TEST(who_is_hardly_idle_goes_last)
     front_close(&stage);
 }
 
+/* Places are short, and all inside are in use: who came first is told by an answer, and who waits gets the place. It
+ * takes idle_timeout_min, and nobody more is told when nobody waits any more. */
+TEST(who_waits_gets_the_place_of_who_came_first)
+{
+    enum { CAP = 4 };
+    struct caller callers[CAP], waiting;
+    struct front_stage stage;
+    struct addr addr;
+
+    front_open(&stage, &(struct front_settings){.server = "\"max_connections\": 4, \"idle_timeout_min\": \"3s\""});
+    addr = front_listen(&stage, 80);
+    for (int i = 0; i < CAP; i++)
+        caller_open(&callers[i], &stage, addr);
+    for (int second = 0; second < 10; second++) {
+        for (int i = 0; i < CAP; i++)
+            ask(&callers[i], &stage);
+        front_run(&stage, SIM_SECOND);
+    }
+    CHECK_EQ(stage.frontend->counts.told, 0); /* full, but nobody waits */
+    caller_open(&waiting, &stage, addr);
+    caller_say(&waiting, "GET /__health HTTP/1.1\r\nHost: a\r\n\r\n");
+    for (int half = 0; half < 5; half++) {
+        for (int i = 0; i < CAP; i++)
+            ask(&callers[i], &stage);
+        front_run(&stage, 500 * SIM_MS);
+    }
+    CHECK_EQ(stage.frontend->counts.told, 0);
+    CHECK(!caller_has_heard(&waiting, "HTTP/1.1"));
+    for (int tenth = 0; tenth < 20 && stage.frontend->counts.told == 0; tenth++)
+        front_run(&stage, 100 * SIM_MS);
+    CHECK_EQ(stage.frontend->counts.told, 1);
+    ask(&callers[0], &stage);
+    CHECK(caller_has_heard(&callers[0], "HTTP/1.1 200 "));
+    CHECK(caller_has_heard(&callers[0], "Connection: close\r\n"));
+    CHECK(caller_is_left(&callers[0]));
+    caller_close(&callers[0]);
+    front_run(&stage, 100 * SIM_MS);
+    CHECK(caller_has_heard(&waiting, "HTTP/1.1 200 "));
+    CHECK(!caller_has_heard(&waiting, "Connection: close\r\n"));
+    CHECK_EQ(closes(&stage, HTTP_END_PRESSURE), 1);
+    CHECK_EQ(stage.frontend->counts.told_served, 1);
+    for (int second = 0; second < 10; second++) {
+        for (int i = 1; i < CAP; i++)
+            ask(&callers[i], &stage);
+        ask(&waiting, &stage);
+        front_run(&stage, SIM_SECOND);
+    }
+    CHECK_EQ(stage.frontend->counts.told, 1);
+    for (int i = 1; i < CAP; i++)
+        caller_close(&callers[i]);
+    caller_close(&waiting);
+    front_run(&stage, SIM_SECOND);
+    CHECK_EQ(closes(&stage, HTTP_END_PRESSURE), 1);
+    front_close(&stage);
+}
+
+/* A queue that does not get shorter: over the window of a drain all have been told, a few each second. */
+TEST(those_inside_are_told_over_a_window)
+{
+    enum { CAP = 60 };
+    struct caller callers[CAP], waiting;
+    struct front_stage stage;
+    uint64_t told_before = 0;
+    struct addr addr;
+
+    front_open(&stage, &(struct front_settings){.server = "\"max_connections\": 60, \"idle_timeout_min\": \"10s\", "
+                                                          "\"drain_window\": \"9s\"",
+                                                .root = "\"read_header_timeout\": \"100s\", "});
+    addr = front_listen(&stage, 80);
+    for (int i = 0; i < CAP; i++) {
+        caller_open(&callers[i], &stage, addr);
+        caller_say(&callers[i], "POST /__echo/long HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n");
+    }
+    caller_open(&waiting, &stage, addr);
+    for (int second = 0; second < 22; second++) {
+        for (int i = 0; i < CAP; i++)
+            for (int piece = 0; piece < 5; piece++) /* as fast as min_body_rate wants it */
+                caller_say(&callers[i], "0123456789012345678901234567890123456789012345678901234567890123456789");
+        front_run(&stage, SIM_SECOND);
+        test_case_is("after %d s", second + 1);
+        CHECK(stage.frontend->counts.told - told_before <= CAP / 10 + 1);
+        told_before = stage.frontend->counts.told;
+    }
+    CHECK_EQ(stage.frontend->counts.told, CAP);
+    CHECK_EQ(stage.frontend->counts.connections_closed, 0); /* nobody's request is hurt */
+    for (int i = 0; i < CAP; i++)
+        caller_close(&callers[i]);
+    caller_close(&waiting);
+    front_close(&stage);
+}
+
 /* 10 s give or take 10 %: told with the next answer, and not before 9 s. */
 TEST(old_age_is_announced)
 {
