@@ -299,4 +299,5 @@ void frontend_drain_door(struct frontend *frontend, uint16_t number, uint64_t wi
         return;
     drain->limit_ns = limit_ns;
     begin(drain, window_ns);
+    watches_wake(frontend);
 }

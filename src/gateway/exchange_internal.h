@@ -86,7 +86,7 @@ struct answer_input reply_input(struct exchange *exchange);
 /* grpc_watch.c: a watcher of the gateway's health, whose request is whole */
 enum progress watch_begin(struct exchange *exchange);
 enum progress watch_run(struct exchange *exchange);
-void watches_wake(struct frontend *frontend); /* it drains from now on */
+void watches_wake(struct frontend *frontend); /* it, or one of its listeners, drains from now on */
 
 static inline struct loop *exchange_loop(const struct exchange *exchange)
 {

@@ -1,7 +1,7 @@
 /* grpc_watch.c: grpc.health.v1.Health/Watch of the gateway itself: an answer that says SERVING and goes on until the
- * gateway drains; then it says NOT_SERVING and ends, so that watchers look elsewhere and hold up no connection. What a
- * message holds: grpc_health.c. It counts among what lasts (max_streams_per_ip). Start with watch_begin.
- * SPDX-License-Identifier: Apache-2.0 */
+ * gateway, or the listener that it was asked by, drains; then it says NOT_SERVING and ends, so that watchers look
+ * elsewhere and hold up no connection. What a message holds: grpc_health.c. It counts among what lasts
+ * (max_streams_per_ip). Start with watch_begin. SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/grpc.h"
 #include "gateway/lasting.h"
 
@@ -9,6 +9,14 @@ static bool queue(struct exchange *x, struct str message)
 {
     return chain_append(&x->response_body, loop_blocks(exchange_loop(x)), message) ||
            error_set(&x->error, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a message");
+}
+
+/* Check and the page of health speak of the gateway alone; a watcher is about to lose its connection. */
+static bool is_leaving(const struct exchange *x)
+{
+    const struct frontend *frontend = x->client->frontend;
+
+    return frontend->drain.begun || frontend->door_drains[x->client->door].begun;
 }
 
 /* A watcher may say how long it wants to watch. */
@@ -27,6 +35,7 @@ enum progress watch_begin(struct exchange *x)
     struct answer_input input = reply_input(x);
     struct http_head *head = &x->answer.head;
 
+    input.draining = is_leaving(x);
     if (!grpc_health_watch(&input, x->body, &x->answer))
         return reply(x);
     if (!lasting_enter(x))
@@ -56,7 +65,7 @@ enum progress watch_run(struct exchange *x)
 {
     enum io io = exchange_recv_body(x); /* of which none is left: the client may be gone */
 
-    if (io != IO_FAIL && x->client->frontend->drain.begun && !x->answer_ended) {
+    if (io != IO_FAIL && is_leaving(x) && !x->answer_ended) {
         x->answer_ended = true;
         io = queue(x, grpc_health_not_serving()) ? io : IO_FAIL;
     }

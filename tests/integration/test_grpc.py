@@ -306,6 +306,26 @@ def test_a_watcher_that_comes_during_the_drain_hears_one_state(make):
     gateway.wait()
 
 
+def test_a_watcher_is_told_when_its_listener_drains(make):
+    """Those of the other listener go on; so does Check, which speaks of the whole."""
+    listeners = [{"listen": "127.0.0.1:0"}, {"listen": "127.0.0.2:0"}]
+    server = {"grpc_health": True, "listeners": listeners, "drain_window": "20s", "drain_limit": "30s"}
+    gateway = make.gateway(service([way(make.origin())], server, {"holdfast/admin": {"listen": "127.0.0.1:0"}}, use_h2c=True))
+    going, other, admin = gateway.addresses
+    leaving = watch(make, gateway)
+    gateway.address = other
+    staying = watch(make, gateway)
+    for client in (leaving, staying):
+        assert client.status(1) == 200
+        eventually(lambda: client.poll(0.05) or messages(client) == said(1), 5, "the first state")
+    assert fetch(admin, f"/v1/drain?listener={going[0]}:{going[1]}", "POST", body=b"").status == 202
+    assert leaving.body(1) == said(1) + said(2)
+    assert leaving.trailers(1) == [("grpc-status", "0")]
+    assert health(make, gateway).body(1) == said(1)
+    staying.poll(0.1)
+    assert messages(staying) == said(1) and not staying.of(h2.events.StreamEnded, 1)
+
+
 def test_watchers_leave_without_a_trace_and_are_counted(make):
     gateway = start(make, way(make.origin()), server={"grpc_health": True, "max_streams_per_ip": 2})
     watchers = [watch(make, gateway) for _ in range(2)]
