@@ -47,12 +47,14 @@ static void tell_conn(const struct fetch_trail *trail, struct access_entry *entr
     entry->tries = trail->tries;
     entry->conn = trail->reason != REASONS ? "new" : trail->shared ? "shared" : "reused";
     entry->reason = trail->reason == REASONS ? NULL : reason_name(trail->reason);
+    if (trail->host->proxy_header > 0)
+        entry->header = trail->host->proxy_header == 1 ? "v1" : "v2";
 }
 
 void log_access(struct exchange *x)
 {
     struct frontend *frontend = x->client->frontend;
-
+    char peer[ADDR_TEXT_BYTES];
     struct access_entry entry;
 
     if (!frontend->access_log || !x->request || is_skipped(x))
@@ -67,7 +69,9 @@ void log_access(struct exchange *x)
         .error = x->error.fault != FAULT_NONE ? x->error.text : NULL,
         .as_json = exchange_service(x)->server.access_log == ACCESS_JSON,
     };
-    if (entry.as_json)
+    if (entry.as_json) {
+        entry.peer = addr_format(x->client->peer, peer);
         tell_conn(x->trail, &entry);
+    }
     access_log_write(frontend->access_log, &entry);
 }

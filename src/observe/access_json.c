@@ -83,6 +83,8 @@ static void put_conn(struct out *out, const struct access_entry *entry)
         put_text(out, "reason", str_from(entry->reason), SHORT_BYTES_MAX);
     put(out, STR(",\"tries\":"));
     put(out, str_of(number, (size_t)snprintf(number, sizeof(number), "%u", entry->tries)));
+    if (entry->header)
+        put_text(out, "send_proxy_protocol", str_from(entry->header), SHORT_BYTES_MAX);
 }
 
 size_t access_json_write(const struct access_entry *entry, char *data)
@@ -91,6 +93,8 @@ size_t access_json_write(const struct access_entry *entry, char *data)
 
     put_front(&out, entry);
     put_text(&out, "client", entry->client_ip, SHORT_BYTES_MAX);
+    if (entry->peer.len > 0)
+        put_text(&out, "peer", entry->peer, SHORT_BYTES_MAX);
     put_text(&out, "method", entry->method, SHORT_BYTES_MAX);
     put_text(&out, "target", entry->target, ACCESS_TARGET_BYTES_MAX);
     put_conn(&out, entry);

@@ -4,8 +4,9 @@
  *
  * or, for machines, as one JSON object:
  *
- *   {"time":"2026-11-21T10:20:30.123Z","status":200,"seconds":0.001234500,"client":"127.0.0.1","method":"GET",
- *    "target":"/users/1?x=y","host":"http://10.0.0.7:80","conn":"new","reason":"peer_close_idle","tries":1}
+ *   {"time":"2026-11-21T10:20:30.123Z","status":200,"seconds":0.001234500,"client":"127.0.0.1",
+ *    "peer":"127.0.0.1:54321","method":"GET","target":"/users/1?x=y","host":"http://10.0.0.7:80","conn":"new",
+ *    "reason":"peer_close_idle","tries":1}
  *
  * One log for each worker: lines gather in a buffer that is written when it is full or a tenth of a second old.
  * Controls and quotes in what a client sent are escaped; a target of more than 8 KiB is cut and ends in "...".
@@ -23,11 +24,14 @@ struct access_entry {
     struct str client_ip, method, target; /* target: path and query as sent */
     const char *error;                    /* a second line "Error #01: ..."; NULL: none */
     bool as_json;
-    /* Of JSON only: the connection to a host that the request was sent on last. */
+    /* Of JSON only. */
+    struct str peer; /* the other end of the client's connection, as a PROXY header named it if one came; empty: none */
+    /* The connection to a host that the request was sent on last. */
     const char *conn;   /* "reused", "shared", "new"; NULL: it was sent to none */
     const char *reason; /* why it was new; NULL: it was not */
     struct str host;
-    unsigned tries; /* connections that it was sent on */
+    unsigned tries;     /* connections that it was sent on */
+    const char *header; /* "v1", "v2": of the PROXY header that told the host of the peer; NULL: none did */
 };
 
 /* A log that writes to descriptor `fd` (1). NULL: no memory. */

@@ -42,6 +42,8 @@ def test_each_line_tells_of_the_connection(make):
     assert {(line["method"], line["status"], line["client"], line["host"]) for line in lines} == {
         ("GET", 200, "127.0.0.1", origin.url)}
     assert all(0 < line["seconds"] < 10 for line in lines)
+    assert {line["peer"] for line in lines} == {"127.0.0.1:{}".format(client.sock.getsockname()[1])}
+    assert not any("send_proxy_protocol" in line for line in lines)
 
 
 def test_a_request_that_was_sent_again_says_so(make):

@@ -1,5 +1,6 @@
 """test_send_proxy_protocol.py: PROXY headers towards hosts (holdfast/upstream send_proxy_protocol): who the client is, on
 connections that no other client has. SPDX-License-Identifier: Apache-2.0"""
+import json
 import re
 import socket
 import socketserver
@@ -191,6 +192,18 @@ def test_who_is_behind_a_proxy_is_the_client(make, told):
         assert told.headers[-1][1] == source
     assert told.headers[0][2] == running.address
     assert told.headers[1][2] == ("::", running.address[1]), "our end is of another family"
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_the_log_tells_whom_the_headers_name(make, told, version):
+    """The one that came and the one that went on; what X-Forwarded-For claims is another matter."""
+    running = gateway(make, told, version, {"proxy_protocol": "require", "access_log": "json"})
+    client = make.client(running)
+    client.send(b"PROXY TCP4 203.0.113.9 192.0.2.1 1000 80\r\nGET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 198.51.100.7\r\n\r\n")
+    assert client.read_response().status == 200
+    line = json.loads(eventually(lambda: next((each for each in running.out if each.startswith("{")), None), what="an access line"))
+    assert (line["client"], line["peer"], line["send_proxy_protocol"]) == ("198.51.100.7", "203.0.113.9:1000", version)
+    assert told.headers[-1][1] == ("203.0.113.9", 1000)
 
 
 def test_what_is_idle_for_too_long_is_replaced(make, told):

@@ -87,23 +87,34 @@ TEST(a_json_line_tells_of_the_connection)
     entry.host = STR("http://a:80");
     entry.tries = 2;
     entry.error = "no \"answer\"";
+    entry.peer = STR("[2001:db8::9]:1000");
+    entry.header = "v2";
     CHECK_TEXT(
         line_of(&entry),
         "{\"time\":\"2026-11-21T10:20:30.987Z\",\"status\":200,\"seconds\":12.000000005,\"client\":\"127.0.0.1\","
-        "\"method\":\"GET\",\"target\":\"/\",\"host\":\"http://a:80\",\"conn\":\"new\",\"reason\":\"cold\",\"tries\":2,"
-        "\"error\":\"no \\\"answer\\\"\"}\n");
+        "\"peer\":\"[2001:db8::9]:1000\",\"method\":\"GET\",\"target\":\"/\",\"host\":\"http://a:80\",\"conn\":\"new\","
+        "\"reason\":\"cold\",\"tries\":2,\"send_proxy_protocol\":\"v2\",\"error\":\"no \\\"answer\\\"\"}\n");
+}
+
+static struct str repeated(char c, size_t len)
+{
+    char *text = arena_alloc(test_arena(), len + 1, 1);
+
+    CHECK(text != NULL);
+    memset(text, c, len);
+    text[len] = '\0';
+    return str_of(text, len);
 }
 
 TEST(the_longest_json_line_has_room)
 {
     struct log_stage stage;
     struct access_entry entry = entry_of(STR(""));
-    size_t len = 9000;
-    char *target = arena_alloc(test_arena(), len, 1);
+    struct str longest = repeated('\x01', 9000);
 
-    CHECK(target != NULL);
-    memset(target, '\x01', len);
-    entry.target = entry.host = str_of(target, len);
+    entry.target = entry.host = entry.peer = entry.client_ip = entry.method = longest;
+    entry.error = repeated('\x01', 2000).data;
+    entry.header = "v2";
     entry.conn = entry.reason = "new";
     entry.as_json = true;
     log_stage_open(&stage);
@@ -172,16 +183,6 @@ TEST(an_error_cannot_forge_a_line)
     line = line_of(&entry);
     CHECK_TEXT(str_from_offset(line, str_find_char(line, '\n') + 1),
                "Error #01: host said \"no\"\\r\\n[GIN] forged \\x1b[2J\n");
-}
-
-static struct str repeated(char c, size_t len)
-{
-    char *text = arena_alloc(test_arena(), len + 1, 1);
-
-    CHECK(text != NULL);
-    memset(text, c, len);
-    text[len] = '\0';
-    return str_of(text, len);
 }
 
 TEST(a_long_target_is_whole_up_to_8_kib)
