@@ -4,13 +4,17 @@ the text, what becomes of the connection; and that no text says what the client 
 421 is in test_tls_server.py, 425 in test_tls_resumption.py, 501 for tunnels that do not exist in test_websocket_http2.py.
 SPDX-License-Identifier: Apache-2.0
 """
+import collections
 import re
+import threading
 
 import h2.events
 import pytest
+from admin import ADMIN, metrics
 from configs import backend, endpoint, proxy, service
 from h2client import Client as Client2
 from rawhttp import Client, fetch
+from waiting import eventually
 
 CANARY = b"<i>canary</i>"
 LENGTH = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
@@ -51,6 +55,36 @@ def test_http1(front, name):
         assert (str(response.status), response.says_close) == (name[:3], True)
         assert response.body.decode() == text
         assert client.ended()
+
+
+def test_each_status_is_counted(make):
+    """Those of requests that never became one, too, and 499 of the client that went away."""
+    release = threading.Event()
+    upstream = make.origin(lambda conn, _: release.wait(20))
+    running = make.gateway(proxy(upstream, {"workers": 1, **LIMITS}, ADMIN, read_header_timeout="700ms", idle_timeout="30s",
+                                 max_header_bytes=65536, timeout="20s"))
+    wanted = collections.Counter({"499": 1})
+    for name, (raw, _) in HTTP1.items():
+        if "chunks" in name or "body" in name:
+            continue  # these reach the host
+        with Client(running.address) as client:
+            client.send(raw)
+            wanted[str(client.read_response().status)] += 1
+    with Client(running.address) as client:
+        client.send_request("GET", "/slow")
+        upstream.wait_requests(1)
+        client.reset()
+
+    def counted():
+        found = collections.Counter()
+        for name, number in metrics(running).items():
+            if name.startswith("holdfast_requests_total{"):
+                found[re.search(r'status="(\d+)"', name)[1]] += int(number)
+        return found
+
+    eventually(lambda: counted() == wanted, what=f"{wanted} in the metrics")
+    release.set()
+    assert {"408", "413", "414", "417", "431", "499", "501", "505"} <= set(wanted)
 
 
 HTTP2 = {
