@@ -270,6 +270,33 @@ def test_164_a_drain_tells_silent_connections_and_lets_streams_finish(make, cert
     assert out == ["2 200 4 "]
 
 
+def test_164_silent_connections_are_told_one_after_the_other(make, certificate):
+    """Not all in one moment: who comes back elsewhere comes over the window. None has to say anything for it."""
+    running = front(make, certificate, make.origin(), {"drain_window": "4s", "drain_limit": "15s"})
+    silent, told = [client(make, running) for _ in range(40)], {}
+    for made in silent:
+        made.poll()
+    began = time.monotonic()
+    running.send_signal(15)
+
+    def all_are_told():
+        for made in silent:
+            if made not in told:
+                made.poll(0.005)
+                notices = made.of(h2.events.ConnectionTerminated)
+                if notices:
+                    told[made] = (time.monotonic() - began, notices[0].error_code, notices[0].last_stream_id)
+        return len(told) == len(silent)
+
+    eventually(all_are_told, 12, "each is told")
+    assert {what[1:] for what in told.values()} == {(0, 2**31 - 1)}
+    times = [what[0] for what in told.values()]
+    assert max(times) - min(times) > 1, times
+    for made in silent:
+        made.sock.close()
+    running.wait()
+
+
 def test_idle_connections_are_told_and_closed(make, certificate):
     running = front(make, certificate, make.origin(), idle_timeout="1s")
     made = client(make, running)
