@@ -204,8 +204,8 @@ enum io h1_recv_body(struct http_stream *stream, struct chain *into, size_t size
         io = await_body(conn, err);
     else if (h1_is_server(conn))
         h1_server_got_body(conn, into->size - before);
-    if (conn->stalled)
-        h1_wake_self(conn);
+    if (conn->stalled || (conn->ended && conn->message->stream.lasting))
+        h1_wake_self(conn); /* to read on, or to see that a client has left with its request */
     return io;
 }
 

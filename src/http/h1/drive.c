@@ -87,6 +87,15 @@ static size_t piece(const struct h1_conn *conn)
     return UNLIKELY(reader) ? http_share(reader) : BLOCK_LARGE_BYTES;
 }
 
+/* How much of a body lies here when its reader is not to have much: no more than is read at a time. But trailers are
+ * taken only when they are whole, or found to be too long. */
+static size_t most_of_body(const struct h1_conn *conn)
+{
+    size_t most = piece(conn);
+
+    return conn->receive == H1_RECEIVE_TRAILERS ? size_max(most, H1_TRAILER_BYTES_MAX + 1) : most;
+}
+
 /* Of a body, one large buffer at first; all there is room for once one was filled. Nothing when all of it is here. */
 static size_t room_for_body(const struct h1_conn *conn)
 {
@@ -95,8 +104,15 @@ static size_t room_for_body(const struct h1_conn *conn)
     if (conn->receive == H1_RECEIVE_LENGTH && conn->message->in.size >= conn->message->chunked.left)
         return 0;
     if (conn->base.modest)
-        return rest(piece(conn), conn->message->in.size);
+        return rest(most_of_body(conn), conn->message->in.size);
     return size_min(rest(H1_IN_MAX, conn->message->in.size), conn->bulk ? H1_IN_MAX : BLOCK_LARGE_BYTES);
+}
+
+/* Has the end of a head been looked for in all that is here? A CR at the end may be the first half of an empty line in
+ * front of a request: that is not settled before the other half is here, and one byte is no body. */
+static bool is_searched(const struct h1_conn *conn)
+{
+    return conn->message->in.size <= (size_t)conn->message->seen + 1;
 }
 
 /* How many bytes more may be read now. */
@@ -109,7 +125,7 @@ static size_t room_in(const struct h1_conn *conn)
     if (h1_is_in_body(conn))
         return room_for_body(conn);
     /* Behind a full buffer most is body: first the end of the head is searched. */
-    if (conn->receive == H1_RECEIVE_HEAD && conn->bulk && conn->message->in.size > conn->message->seen)
+    if (conn->receive == H1_RECEIVE_HEAD && conn->bulk && !is_searched(conn))
         return 0;
     if (conn->receive == H1_RECEIVE_HEAD && (h1_is_server(conn) || conn->stream_open))
         return size_min(piece(conn), rest((size_t)conn->head_bytes_max + BLOCK_LARGE_BYTES, conn->message->in.size));
@@ -249,8 +265,7 @@ void h1_run(struct task *task)
         h1_server_step(conn);
     else
         h1_client_step(conn);
-    if (conn->stalled && conn->bulk && conn->receive == H1_RECEIVE_HEAD &&
-        conn->message->seen == conn->message->in.size)
+    if (conn->stalled && conn->bulk && conn->receive == H1_RECEIVE_HEAD && is_searched(conn))
         h1_wake_self(conn);
     wake_waiting(conn);
     compact(conn);

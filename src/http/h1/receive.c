@@ -241,6 +241,8 @@ static enum io take_trailers(struct h1_conn *conn, struct arena *arena, struct h
         return IO_FAIL;
     }
     conn->receive = H1_RECEIVE_END;
+    if (conn->stalled)
+        h1_wake_self(conn); /* what stands behind them may be here already */
     if (!h1_parse_trailers(&parse, text, h1_peer_fault(conn), head, err)) {
         h1_fail_receive(conn, err);
         return IO_FAIL;

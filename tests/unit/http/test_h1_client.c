@@ -462,3 +462,46 @@ TEST(an_upload_arrives_whole_over_a_stream_that_takes_few_bytes)
         stage_close(&stage);
     }
 }
+
+/* Who reads for many keeps little of each answer. */
+static size_t share_of_many(const struct http_conn *conn)
+{
+    (void)conn;
+    return BLOCK_SMALL_BYTES;
+}
+
+TEST(trailers_may_be_longer_than_what_a_reader_of_many_keeps)
+{
+    static const struct http_conn_ops ops = {.share = share_of_many};
+    static const struct http_conn reader = {.ops = &ops};
+    static const unsigned sizes[] = {10, BLOCK_SMALL_BYTES, 3 * BLOCK_SMALL_BYTES, 5 * BLOCK_SMALL_BYTES};
+
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        char *value = arena_alloc(test_arena(), sizes[i], 1);
+        enum io io = IO_WAIT;
+        struct h1_stage stage;
+
+        test_case_is("%u bytes", sizes[i]);
+        memset(value, 'a', sizes[i]);
+        stage_open(&stage, HTTP_CLIENT, NULL, 0);
+        stage.conn->lazy = stage.conn->modest = true;
+        ask(&stage, "GET");
+        stage.stream->reader = &reader;
+        far_send(
+            &stage,
+            arena_format(test_arena(),
+                         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-T: %.*s\r\n\r\n",
+                         (int)sizes[i], value));
+        stage_head(&stage);
+        for (int turns = 0; io == IO_WAIT && turns < 20; turns++)
+            stage_body(&stage, &io);
+        CHECK_EQ(io, sizes[i] > 8192 ? IO_FAIL : IO_END);
+        if (io == IO_END) {
+            stage_head(&stage);
+            CHECK_EQ(headers_get(&stage.head->headers, STR("X-T")).len, sizes[i]);
+        } else {
+            CHECK_EQ(stage.err.code, ERROR_BAD_CHUNK);
+        }
+        stage_close(&stage);
+    }
+}

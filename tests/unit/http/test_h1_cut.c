@@ -164,6 +164,53 @@ TEST(what_stands_behind_a_body_that_is_thrown_away_is_seen)
     }
 }
 
+/* The same behind trailers, which are no body. */
+TEST(what_stands_behind_trailers_is_seen)
+{
+    struct h1_stage stage;
+    enum io io;
+
+    serve(&stage,
+          STR("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-T: 1\r\n\r\n"), 0);
+    CHECK_TEXT(stage_body(&stage, &io), "hello");
+    CHECK_EQ(io, IO_END);
+    far_end(&stage);
+    stage_head(&stage);
+    stage_turn(&stage);
+    stage_answer(&stage, STR(""));
+    CHECK_TEXT(without_date(far_text(&stage)), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    stage_close(&stage);
+}
+
+/* A large buffer is full in the middle of an empty line, of which the other half waits behind it. */
+TEST(an_empty_line_may_be_cut_in_two_by_a_full_buffer)
+{
+    static const struct str lines = STR_INIT("\r\n\r\n");
+    static const unsigned cuts[] = {1, 3};
+    static char body[BLOCK_LARGE_BYTES];
+
+    memset(body, 'x', sizeof(body));
+    for (size_t i = 0; i < COUNT_OF(cuts); i++) {
+        const size_t head_len = STR("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 65000\r\n\r\n").len;
+        unsigned size = (unsigned)(BLOCK_LARGE_BYTES - head_len - cuts[i]);
+        struct h1_stage stage;
+        struct str text;
+        enum io io;
+
+        test_case_is("%u bytes of the lines", cuts[i]);
+        text = arena_format(test_arena(), "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %u\r\n\r\n%.*s%.*s%s", size,
+                            (int)size, body, STR_ARG(str_first(lines, cuts[i] + 1)),
+                            "GET /next HTTP/1.1\r\nHost: a\r\n\r\n");
+        serve(&stage, text, 0);
+        CHECK_EQ(stage_body(&stage, &io).len, size);
+        CHECK_EQ(io, IO_END);
+        stage_answer(&stage, STR(""));
+        stage_take(&stage);
+        CHECK_TEXT(stage.head->path, "/next");
+        stage_close(&stage);
+    }
+}
+
 TEST(a_long_rest_of_a_body_closes_the_connection)
 {
     struct h1_stage stage;

@@ -153,6 +153,33 @@ TEST(http_1_0_is_never_switched)
     stage_close(&stage);
 }
 
+/* The end of its side comes together with the request: nothing comes later that would tell of it. */
+TEST(who_leaves_with_a_request_for_an_answer_without_an_end_is_gone)
+{
+    struct str request = STR("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    struct iovec part = {(void *)(uintptr_t)request.data, request.len};
+    struct h1_stage stage;
+    size_t sent;
+    enum io io;
+
+    stage_open(&stage, HTTP_SERVER, NULL, 0);
+    CHECK_EQ(stream_writev(stage.far, &part, 1, &sent, &stage.err), IO_OK);
+    far_end(&stage);
+    stage_accept(&stage);
+    stage_head(&stage);
+    stage.stream->lasting = true;
+    stage.user.runs = 0;
+    stage_body(&stage, &io);
+    CHECK_EQ(io, IO_END);
+    stage_turn(&stage);
+    CHECK_EQ(stage.user.runs, 1);
+    stage_body(&stage, &io);
+    CHECK_EQ(io, IO_FAIL);
+    CHECK_EQ(stage.err.code, ERROR_CLIENT_GONE);
+    stage_done(&stage);
+    stage_close(&stage);
+}
+
 TEST(who_waits_for_an_answer_without_an_end_and_leaves_is_gone)
 {
     struct http_head head = stage_response(200, -1);
