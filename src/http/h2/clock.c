@@ -157,7 +157,8 @@ static uint64_t send_deadline(const struct h2_stream *stream)
     struct pace_limit limit = h2_stream_leaving_limit(stream);
     uint64_t at_ns;
 
-    if (stream->end_sent || !stream->offered)
+    /* One that was reset may have to wait until RST_STREAM finds room. */
+    if (stream->end_sent || !stream->offered || stream->reset_by_us)
         return TIMER_OFF;
     at_ns = pace_deadline(&stream->leaving, &limit);
     if (stream->base.lasting)

@@ -178,7 +178,8 @@ int h2_data_send(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *
 
     (void)session;
     (void)source;
-    if (!stream)
+    /* While it waited for room here the stream may have been reset, and its bytes are gone: the frame is left out. */
+    if (!stream || stream->out.size < len)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     if (conn->out.size >= H2_OUT_MAX)
         return NGHTTP2_ERR_WOULDBLOCK;

@@ -183,3 +183,90 @@ TEST(h2_unread_bodies_do_not_hold_up_the_others)
         http_done(slow[i]);
     stage_close(&stage);
 }
+
+/* Windows without an end, but nothing is taken from the socket: so much is sent on a stream as will go. */
+static void fill_socket(struct h1_stage *stage, struct chain *body)
+{
+    struct http_head head = stage_response(200, -1);
+    size_t before;
+
+    CHECK_EQ(http_send_head(stage->stream, &head, false, &stage->err), IO_OK);
+    do {
+        CHECK(chain_append(body, loop_blocks(stage->loop), str_of(arena_zero(test_arena(), 100000), 100000)));
+        before = body->size;
+        CHECK(http_send_body(stage->stream, body, false, &stage->err) != IO_FAIL);
+        stage_turn(stage);
+    } while (body->size < before);
+}
+
+/* Two requests, the first of which is answered without end; it comes back, the second is in hand. */
+static struct http_stream *ask_twice_and_take_nothing(struct h1_stage *stage, struct chain *body)
+{
+    struct wire wire = wire_new();
+    struct http_stream *first;
+
+    wire_setting(&wire, 4, 1 << 24);
+    wire_frame(&wire, WINDOW_UPDATE, 0, 0, wire_u32(1 << 24));
+    wire_request(&wire, END_STREAM, 1, "GET /");
+    wire_request(&wire, END_STREAM, 3, "GET /");
+    h2_send(stage, &wire);
+    stage_take(stage);
+    first = stage->stream;
+    fill_socket(stage, body);
+    stage->stream = NULL;
+    stage_take(stage);
+    return first;
+}
+
+/* One of its frames waits for room behind all that waits for the socket, when the stream is given up. */
+TEST(h2_a_frame_that_waits_for_room_goes_with_its_stream_alone)
+{
+    struct chain body = {NULL, NULL, 0};
+    struct http_stream *first;
+    struct h1_stage stage;
+    struct str frames;
+
+    h2_stage_open(&stage, NULL);
+    first = ask_twice_and_take_nothing(&stage, &body);
+    http_cancel(first, HTTP_CANCEL_ERROR);
+    http_done(first);
+    stage_answer(&stage, STR("hello"));
+    frames = h2_frames(&stage);
+    CHECK(str_find(frames, STR("RST_STREAM 1 INTERNAL_ERROR\n")) < frames.len);
+    CHECK(str_ends(frames, STR("DATA 3 end hello\n")));
+    h2_ask(&stage, END_STREAM, 5, "GET /next");
+    stage_take(&stage);
+    CHECK_TEXT(stage.head->path, "/next");
+    chain_clear(&body);
+    stage_close(&stage);
+}
+
+/* What ends the stream has no room either: there is nothing to be done until there is. */
+TEST(h2_a_stream_that_is_out_of_time_behind_a_full_socket_rests)
+{
+    const struct http_conn_options options = {.write_timeout_ns = 10 * SECONDS, .send_gap_ns = 100 * SECONDS};
+    struct chain body = {NULL, NULL, 0};
+    struct http_stream *first;
+    struct h1_stage stage;
+    struct str frames;
+    uint64_t runs;
+
+    h2_stage_open(&stage, &options);
+    first = ask_twice_and_take_nothing(&stage, &body);
+    stage.fake.now_ns += 10 * SECONDS;
+    for (int i = 0; i < 10; i++)
+        loop_turn(stage.loop, 0);
+    CHECK_EQ(http_send_body(first, &body, false, &stage.err), IO_FAIL);
+    CHECK_EQ(stage.err.code, ERROR_WRITE_TIMEOUT);
+    http_done(first);
+    for (int i = 0; i < 10; i++)
+        loop_turn(stage.loop, 0);
+    runs = loop_stats(stage.loop)->tasks_run;
+    for (int i = 0; i < 10; i++)
+        loop_turn(stage.loop, 0);
+    CHECK_EQ(loop_stats(stage.loop)->tasks_run, runs);
+    frames = h2_frames(&stage);
+    CHECK(str_find(frames, STR("RST_STREAM 1 CANCEL\n")) < frames.len);
+    chain_clear(&body);
+    stage_close(&stage);
+}
