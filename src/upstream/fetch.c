@@ -261,14 +261,14 @@ static void send_pending(struct fetch *fetch)
         start_head_clock(fetch);
 }
 
-/* Moves on until the head has been given to a connection. */
+/* Moves on until the head has been given to a connection. An answer may have begun before the body is whole. */
 static enum io connect_step(struct fetch *fetch, struct error *err)
 {
     enum io io = IO_OK;
 
     while (io == IO_OK && (fetch->state < FETCH_SENT || fetch->state == FETCH_FAILED))
         io = advance(fetch, err);
-    if (io == IO_OK && fetch->state == FETCH_SENT)
+    if (io == IO_OK && (fetch->state == FETCH_SENT || fetch->state == FETCH_ANSWER))
         send_pending(fetch);
     return io;
 }
@@ -462,6 +462,7 @@ enum io fetch_body(struct fetch *fetch, struct chain *into, size_t size_max, str
     if (fetch->state == FETCH_OVER)
         return IO_END;
     ASSERT(fetch->state == FETCH_ANSWER);
+    send_pending(fetch);
     io = http_recv_body(fetch->stream, into, size_max, &failure);
     if (io == IO_END && http_recv_head(fetch->stream, fetch->arena, &fetch->trailers, &failure) == IO_FAIL)
         io = IO_FAIL;

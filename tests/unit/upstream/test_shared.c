@@ -2,6 +2,7 @@
  * room, left when something speaks against them. Dials that others join are in test_shared_dials.c.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "shared_stage.h"
+#include "upstream/fetch.h"
 #include "upstream/pulse.h"
 
 static const struct shared_pick any;
@@ -402,5 +403,99 @@ TEST(case_120_a_sign_of_life_keeps_it)
     stage_give_back(&stage, pooled, stage_begin(pooled));
     stage_give_back(&stage, pooled, stream);
     CHECK_EQ(stage_totals(&stage).idle, 1);
+    stage_close(&stage);
+}
+
+/* Bytes of bodies on a stream that the host's end has got since the last look. */
+static size_t far_got(struct shared_stage *stage, uint8_t id)
+{
+    static uint8_t all[65536];
+    size_t got = 0, len = 0, at = 0, size;
+    struct error err;
+
+    for (enum io io = IO_OK; io == IO_OK;) {
+        struct iovec part = {.iov_base = all + len, .iov_len = sizeof(all) - len};
+        size_t more = 0;
+
+        stage_turns(stage);
+        io = stream_readv(stage->far[0], &part, 1, &more, &err);
+        len += more;
+    }
+    if (len > 3 && memcmp(all, "PRI", 3) == 0)
+        at = STR("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").len;
+    for (; at + 9 <= len; at += 9 + size) {
+        size = (size_t)all[at] << 16 | (size_t)all[at + 1] << 8 | all[at + 2];
+        got += all[at + 3] == 0 && all[at + 8] == id ? size : 0;
+    }
+    return got;
+}
+
+static void far_say_on(struct shared_stage *stage, uint8_t id, uint8_t type, uint8_t flags, const uint8_t *payload,
+                       uint8_t len)
+{
+    uint8_t bytes[32] = {0, 0, len, type, flags, 0, 0, 0, id};
+    struct iovec part = {.iov_base = bytes, .iov_len = (size_t)9 + len};
+    struct error err;
+    size_t sent;
+
+    memcpy(bytes + 9, payload, len);
+    CHECK_EQ(stream_writev(stage->far[0], &part, 1, &sent, &err), IO_OK);
+    stage_turns(stage);
+}
+
+static void wait(struct task *task)
+{
+    (void)task;
+}
+
+/* It was refused, and goes to a place with less room; then the answer begins before all of it is there. */
+TEST(a_body_that_goes_again_goes_on_when_the_answer_has_begun)
+{
+    enum { RST_STREAM = 3, HEADERS = 1, END_HEADERS = 4, SIZE = 20000 };
+    struct http_head head = {.method = STR("PUT"),
+                             .scheme = STR("http"),
+                             .authority = STR("a"),
+                             .path = STR("/"),
+                             .body_bytes = SIZE,
+                             .announced_bytes = -1};
+    struct http_head *answer;
+    struct task waiter = {.run = wait};
+    struct chain body = {0};
+    struct shared_stage stage;
+    struct pooled *pooled;
+    struct fetch *fetch;
+    struct error err;
+    size_t got;
+
+    stage_open(&stage);
+    pooled = stage_dialed(&stage);
+    stage_give_back(&stage, pooled, stage_begin(pooled));
+    fetch = fetch_start(
+        test_arena(),
+        &(struct fetch_options){.pool = stage.pool, .host = stage.host, .transport = &stage.transport, .head = &head},
+        &waiter);
+    CHECK(fetch != NULL);
+    CHECK(chain_append(&body, loop_blocks(stage.loop), str_of(arena_zero(test_arena(), SIZE), SIZE)));
+    CHECK_EQ(fetch_head(fetch, test_arena(), &answer, &err), IO_WAIT);
+    CHECK_EQ(fetch_send(fetch, &body, true, &err), IO_WAIT);
+    got = far_got(&stage, 1);
+    CHECK_EQ(fetch_send(fetch, &body, true, &err), IO_OK);
+    got += far_got(&stage, 1);
+    CHECK_EQ(got, SIZE);
+
+    far_say(&stage, 0, FRAME_SETTINGS, (const uint8_t[]){0, 4, 0, 0, 0, 0}, 6); /* windows of no size */
+    far_say_on(&stage, 1, RST_STREAM, 0, (const uint8_t[]){0, 0, 0, 7}, 4);     /* REFUSED_STREAM */
+    CHECK_EQ(fetch_head(fetch, test_arena(), &answer, &err), IO_WAIT);
+    CHECK_EQ(far_got(&stage, 3), 0);
+    far_say_on(&stage, 3, HEADERS, END_HEADERS, (const uint8_t[]){0x88}, 1); /* :status 200 */
+    CHECK_EQ(fetch_head(fetch, test_arena(), &answer, &err), IO_OK);
+    CHECK_EQ(fetch_body(fetch, &body, SIZE, &err), IO_WAIT);
+    far_say_on(&stage, 3, FRAME_WINDOW_UPDATE, 0, (const uint8_t[]){0, 1, 0, 0}, 4);
+    got = far_got(&stage, 3);
+    CHECK_EQ(fetch_body(fetch, &body, SIZE, &err), IO_WAIT);
+    got += far_got(&stage, 3);
+    CHECK_EQ(got, SIZE);
+    fetch_end(fetch, HTTP_CANCEL_GONE);
+    task_forget(stage.loop, &waiter);
     stage_close(&stage);
 }
