@@ -285,6 +285,7 @@ enum io tls_await_handshake(struct stream *stream, struct task *waiter)
         return IO_OK;
     if (tls->failure)
         return IO_FAIL;
-    tls->early->waiter = waiter;
+    if (waiter)
+        tls->early->waiter = waiter;
     return IO_WAIT;
 }

@@ -68,7 +68,7 @@ struct stream *tls_server_unwrap(struct stream *stream);
 void tls_count_failed(struct tls_server_counts *counts, enum tls_failed reason);
 
 /* IO_OK: the handshake is done, or the stream is no TLS stream. IO_WAIT: `waiter` is woken when it is, or has failed
- * (NULL: nobody any more). IO_FAIL: it has failed: what was read may be a replay for ever. */
+ * (one at a time; NULL only asks). IO_FAIL: it has failed: what was read may be a replay for ever. */
 enum io tls_await_handshake(struct stream *stream, struct task *waiter);
 
 /* Whether a request for this host (without a port) came over a connection whose certificate is for others, while we

@@ -378,11 +378,13 @@ def test_144_a_425_is_tried_again_after_the_handshake(make, certificate, tmp_pat
     assert "late enough" in held.finish() and stage.requests() == before + 2
 
 
-def hello2(method):
-    """What a client of HTTP/2 says first, with one request."""
+def hello2(*methods):
+    """What a client of HTTP/2 says first, with a request for each method."""
     conn = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
     conn.initiate_connection()
-    conn.send_headers(1, [(":method", method), (":scheme", "https"), (":authority", "localhost"), (":path", "/")], end_stream=True)
+    for number, method in enumerate(methods):
+        conn.send_headers(2 * number + 1, [(":method", method), (":scheme", "https"), (":authority", "localhost"), (":path", "/")],
+                          end_stream=True)
     return conn.data_to_send()
 
 
@@ -413,6 +415,21 @@ def test_144_over_http2(make, certificate, tmp_path, method, early):
     eventually(lambda: stage.requests() == before + 1 + early, what="the request behind the handshake")
     out = held.finish()
     assert stage.origin.last.get("early-data") is None and "Early data was accepted" in out
+
+
+def test_144_what_need_not_wait_does_not_keep_what_waits(make, certificate, tmp_path):
+    """Of two requests in one flight the second is safe and goes on at once; the first still hears of the handshake's end."""
+    stage = EarlyStage(make, certificate, tmp_path)
+    stage.request.write_bytes(hello2("DELETE", "GET"))
+    talk(stage.running, 1, "-alpn", "h2", "-sess_out", stage.session)
+    before, held = stage.requests(), HeldFlight(stage, lambda relay: talk(
+        relay, 6, "-alpn", "h2", "-sess_in", stage.session, "-early_data", stage.request))
+    eventually(lambda: stage.requests() == before + 1, what="the early request at the origin")
+    assert stage.origin.last.method == "GET"
+    held.relay.let_go()
+    eventually(lambda: stage.requests() == before + 2, what="the request behind the handshake")
+    assert stage.origin.last.method == "DELETE"
+    assert "Early data was accepted" in held.finish()
 
 
 def test_144_a_client_that_says_early_data_itself_gets_the_425(make, certificate, tmp_path):
