@@ -19,6 +19,7 @@ import pytest
 from admin import metrics
 from configs import endpoint, forward_all, service
 from origin import reply
+from waiting import Stopwatch
 
 PROGRAMS = pathlib.Path(__file__).parent / "boundary"
 WORKERS, ROUNDS = 50, 6
@@ -33,7 +34,8 @@ def answering(make, promise, *more):
 
 
 def judge(running, note, name, told):
-    """Nobody failed, and nobody met a close; a machine too slow for that to be asked is named."""
+    """Nobody failed, and nobody met a close; a machine too slow for that to be asked is named. `late` are requests that were through
+    only eight tenths of a second behind the promise that the one before was given, or later: wherever the time went."""
     numbers = metrics(running)
     note(f"{name} at the boundary", f"{told['ok']} requests on {numbers['holdfast_client_connections_opened_total']:.0f} connections"
          + (f", {told['late']} of them later than meant" if told["late"] else ""))
@@ -105,7 +107,7 @@ def test_curl(make, note):
     running = answering(make, 1)
     if b"--rate" not in subprocess.run([curl, "--help", "all"], capture_output=True, timeout=10, check=False).stdout:
         pytest.skip("left out: this curl has no --rate (7.84)")
-    children = []
+    children, watch = [], Stopwatch()
     for i in range(WORKERS):
         between_ms = 900 + 300 * i // WORKERS
         words = [curl, "-sS", "-m", "20", "--noproxy", "*", "--rate", f"{3600000 // between_ms}/h", "-d", "x"]
@@ -114,10 +116,11 @@ def test_curl(make, note):
         children.append(subprocess.Popen([*words, "-w", "%{http_code} %{num_connects}\n"], stdout=subprocess.PIPE,
                                          stderr=subprocess.STDOUT, text=True))
     lines = [line for child in children for line in child.communicate(timeout=50)[0].splitlines()]
-    told = {"ok": sum(line.startswith("200 ") for line in lines), "late": 0,
+    # curl does not say when: a machine that stood still has made all of them late.
+    told = {"ok": sum(line.startswith("200 ") for line in lines), "late": WORKERS * int(watch.stalled / 0.5),
             "errors": [line for line in lines if not line.startswith("200 ")]}
     judge(running, note, "curl", told)
-    assert lines.count("200 1") == WORKERS, "each kept its one connection"
+    assert WORKERS <= lines.count("200 1") <= WORKERS + told["late"], "each kept its one connection"
 
 
 def test_chromium(make, note, tmp_path):

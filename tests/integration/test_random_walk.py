@@ -16,6 +16,7 @@ import pytest
 from admin import ADMIN, pool_of
 from configs import forward_all, service
 from rawhttp import BadAnswer, Cut, Silence
+from tls_front import BothWaysClient, context_of, tls_block
 from waiting import eventually
 
 SECONDS = float(os.environ.get("HOLDFAST_WALK_SECONDS", "4"))
@@ -98,13 +99,13 @@ def ends_by_closing(plan):
 
 
 class Walk:
-    def __init__(self, make, seed):
+    def __init__(self, make, seed, server=None, extra=None, **root):
         self.seed, self.plans, self.lock, self.wrong, self.count = seed, {}, threading.Lock(), [], 0
         self.origin = make.origin(self.serve)
         self.gateway = make.gateway(service(
-            [forward_all(self.origin)], {"error_status": "precise", "workers": 2}, ADMIN, timeout="2s",
-            expect_continue_timeout="200ms"))
-        self.make_client = make.client
+            [forward_all(self.origin)], {"error_status": "precise", "workers": 2, **(server or {})}, {**ADMIN, **(extra or {})},
+            timeout="2s", expect_continue_timeout="200ms", **root))
+        self.make_client = lambda: make.client(self.gateway)
         self.end = time.monotonic() + SECONDS
 
     def complain(self, what, plan, *more):
@@ -220,7 +221,7 @@ class Walk:
         return self.is_quiet(client, plans[-1])
 
     def connect(self, rng):
-        client = self.make_client(self.gateway)
+        client = self.make_client()
         try:
             while rng.random() < 0.95 and (self.pipeline if rng.random() < 0.2 else self.ask)(client, rng):
                 pass
@@ -241,18 +242,28 @@ class Walk:
             self.wrong.append(repr(error))
             raise
 
+    def go(self, clients=CLIENTS):
+        """What it has come to, for a note."""
+        threads = [threading.Thread(target=self.run, args=(index,)) for index in range(clients)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not self.wrong, str(self.wrong[0])
+        eventually(lambda: (pool := pool_of(self.gateway))["active"] == pool["dialing"] == 0,
+                   what="every upstream connection given back")
+        whole = sum(plan.seen != [] and plan.seen[-1][0] == plan.status for plan in self.plans.values())
+        assert whole > len(self.plans) / 2, "hardly any request is answered"
+        return f"{len(self.plans)} requests, {whole} answered by the origin"
+
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_every_client_gets_its_own_answer(make, seed, note):
-    walk = Walk(make, seed)
-    threads = [threading.Thread(target=walk.run, args=(index,)) for index in range(CLIENTS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not walk.wrong, str(walk.wrong[0])
+    note(f"walk {seed}", Walk(make, seed).go())
 
-    eventually(lambda: (pool := pool_of(walk.gateway))["active"] == pool["dialing"] == 0, what="every upstream connection given back")
-    whole = sum(plan.seen != [] and plan.seen[-1][0] == plan.status for plan in walk.plans.values())
-    assert whole > len(walk.plans) / 2, "hardly any request is answered"
-    note(f"walk {seed}", f"{len(walk.plans)} requests, {whole} answered by the origin")
+
+@pytest.mark.parametrize("version", ["TLS12", "TLS13"])
+def test_every_client_over_tls_gets_its_own_answer(make, authority, certificate, version, note):
+    walk, context = Walk(make, 3, tls=tls_block(certificate)), context_of(authority, version)
+    walk.make_client = lambda: make.stack.enter_context(BothWaysClient(walk.gateway.address, context))
+    note(f"walk over {version}", walk.go())

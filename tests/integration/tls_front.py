@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: Apache-2.0
 """
+import socket
 import ssl
 import subprocess
 
@@ -46,6 +47,64 @@ class TlsClient(rawhttp.Client):
         except BaseException:
             self.raw.close()
             raise
+
+
+class BothWays:
+    """What rawhttp.py needs of a socket, over TLS, with an end of each direction: Python's own can say goodbye only for both."""
+
+    def __init__(self, raw, context, name="localhost"):
+        self.raw, self.incoming, self.outgoing, self.early = raw, ssl.MemoryBIO(), ssl.MemoryBIO(), b""
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname=name)
+        self.settimeout, self.gettimeout, self.close, self.setsockopt = raw.settimeout, raw.gettimeout, raw.close, raw.setsockopt
+        while self._try(self.tls.do_handshake) is ssl.SSLWantReadError:
+            self._feed()
+
+    def _try(self, call, *arguments):
+        """What the call gives, or SSLWantReadError; its records leave."""
+        try:
+            return call(*arguments)
+        except ssl.SSLWantReadError:
+            return ssl.SSLWantReadError
+        finally:
+            if data := self.outgoing.read():
+                self.raw.sendall(data)
+
+    def _feed(self):
+        data = self.raw.recv(65536)
+        if not data:
+            raise rawhttp.BadAnswer("an end without close_notify")
+        self.incoming.write(data)
+
+    def sendall(self, data):
+        for at in range(0, len(data), 16384):
+            self._try(self.tls.write, data[at:at + 16384])
+
+    def recv(self, size):
+        if self.early:
+            data, self.early = self.early[:size], self.early[size:]
+            return data
+        try:
+            while (data := self._try(self.tls.read, size)) is ssl.SSLWantReadError:
+                self._feed()
+        except ssl.SSLZeroReturnError:
+            return b""
+        return data
+
+    def shutdown(self, _):
+        """close_notify and FIN, in one segment where the kernel likes it so; reading goes on."""
+        try:
+            while (data := self._try(self.tls.read, 65536)) is not ssl.SSLWantReadError:
+                self.early += data  # OpenSSL would not have it behind its own goodbye
+        except ssl.SSLZeroReturnError:
+            pass
+        self._try(self.tls.unwrap)
+        self.raw.shutdown(socket.SHUT_WR)
+
+
+class BothWaysClient(rawhttp.Client):
+    def __init__(self, address, context, **options):
+        super().__init__(address, **options)
+        self.sock = BothWays(self.sock, context)
 
 
 def connect(make, running, context, **options):

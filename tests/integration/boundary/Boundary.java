@@ -21,9 +21,11 @@ public class Boundary {
 
     static void work(HttpClient client, URI url, int promise, int workers, int rounds, int number) {
         HttpRequest request = HttpRequest.newBuilder(url).POST(HttpRequest.BodyPublishers.ofString("x")).build();
+        long last = System.nanoTime();
 
         for (int i = 0; i <= rounds; i++) {
             String failure = null;
+            long began = System.nanoTime();
 
             try {
                 int status = client.send(request, HttpResponse.BodyHandlers.ofString()).statusCode();
@@ -31,14 +33,14 @@ public class Boundary {
             } catch (Exception error) {
                 failure = error.toString();
             }
-            long before = System.nanoTime();
+            tell(failure, System.nanoTime() - last > promise * 1000000000L + 800000000L);
+            last = began;
             try {
                 if (i < rounds)
                     Thread.sleep(promise * 1000L - 100 + 300L * ((number * 7 + i * 13) % workers) / workers);
             } catch (InterruptedException error) {
-                failure = error.toString();
+                return;
             }
-            tell(failure, System.nanoTime() - before > promise * 1000000000L + 800000000L);
         }
     }
 

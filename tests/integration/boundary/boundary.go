@@ -50,14 +50,12 @@ func main() {
 		go func(number int) {
 			defer group.Done()
 			client := &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()}
+			last := time.Now()
 			for i := 0; i <= rounds; i++ {
+				began := time.Now()
 				failure := ask(client, os.Args[1])
-				before := time.Now()
-				if i < rounds {
-					time.Sleep(promise - 100*time.Millisecond + 300*time.Millisecond*time.Duration((number*7+i*13)%workers)/time.Duration(workers))
-				}
 				lock.Lock()
-				if time.Since(before) > promise+800*time.Millisecond {
+				if time.Since(last) > promise+800*time.Millisecond {
 					result.Late++
 				}
 				if failure == "" {
@@ -66,6 +64,10 @@ func main() {
 					result.Errors = append(result.Errors, failure)
 				}
 				lock.Unlock()
+				last = began
+				if i < rounds {
+					time.Sleep(promise - 100*time.Millisecond + 300*time.Millisecond*time.Duration((number*7+i*13)%workers)/time.Duration(workers))
+				}
 			}
 		}(number)
 	}
