@@ -99,12 +99,12 @@ def ends_by_closing(plan):
 
 
 class Walk:
-    def __init__(self, make, seed, server=None, extra=None, **root):
+    def __init__(self, make, seed, timeout="2s", **root):
         self.seed, self.plans, self.lock, self.wrong, self.count = seed, {}, threading.Lock(), [], 0
         self.origin = make.origin(self.serve)
         self.gateway = make.gateway(service(
-            [forward_all(self.origin)], {"error_status": "precise", "workers": 2, **(server or {})}, {**ADMIN, **(extra or {})},
-            timeout="2s", expect_continue_timeout="200ms", **root))
+            [forward_all(self.origin)], {"error_status": "precise", "workers": 2}, ADMIN, timeout=timeout,
+            expect_continue_timeout="200ms", **root))
         self.make_client = lambda: make.client(self.gateway)
         self.end = time.monotonic() + SECONDS
 
