@@ -423,6 +423,7 @@ const struct world_ops sim_world_ops = {
     .pipe_drain = sim_pipe_drain,
     .watch = sim_watch,
     .unwatch = sim_unwatch,
+    .forget = sim_unwatch,
     .wait = sim_wait,
     .wake = sim_wake,
 };

@@ -130,6 +130,19 @@ bool addr_parse(struct str text, struct addr *addr, struct error *err)
     return error_set(err, FAULT_CONFIG, ERROR_ADDRESS_INVALID, "\"%.*s\" is not an address with a port", STR_ARG(text));
 }
 
+/* Each forwarded request names its client, so this is shorter than what numbers of any size need. */
+static size_t format_byte(uint8_t byte, char *out)
+{
+    size_t len = 0;
+
+    if (byte >= 100)
+        out[len++] = (char)('0' + byte / 100);
+    if (byte >= 10)
+        out[len++] = (char)('0' + byte / 10 % 10);
+    out[len++] = (char)('0' + byte % 10);
+    return len;
+}
+
 static size_t format_ipv4(const uint8_t *ip, char *out)
 {
     size_t len = 0;
@@ -137,7 +150,7 @@ static size_t format_ipv4(const uint8_t *ip, char *out)
     for (int i = 0; i < 4; i++) {
         if (i > 0)
             out[len++] = '.';
-        len += text_from_u64(ip[i], out + len);
+        len += format_byte(ip[i], out + len);
     }
     return len;
 }

@@ -149,7 +149,7 @@ static void tcp_close(struct stream *stream, bool reset)
     struct tcp *tcp = tcp_of(stream);
 
     if (stream->loop)
-        loop_unwatch(stream->loop, &tcp->watch);
+        loop_forget(stream->loop, &tcp->watch);
     if (reset)
         tcp->world->ops->reset(tcp->world, tcp->watch.fd);
     else

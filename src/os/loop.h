@@ -76,5 +76,6 @@ const struct loop_stats *loop_stats(const struct loop *loop);
 /* Registers a watch with the world; `watch->task` is woken by this loop. False: *err. */
 bool loop_watch(struct loop *loop, struct watch *watch, struct error *err) MUST_USE;
 void loop_unwatch(struct loop *loop, struct watch *watch);
+void loop_forget(struct loop *loop, struct watch *watch); /* the same, cheaper: its descriptor is closed next */
 
 #endif

@@ -118,7 +118,9 @@ struct world_ops {
 
     /* Registers once, for all bits, edge-triggered; the watch stays where it is until unwatch. False: *err. */
     bool (*watch)(struct world *world, struct watch *watch, struct error *err);
-    void (*unwatch)(struct world *world, struct watch *watch); /* before close; no wait stores it any more */
+    /* No wait stores it any more. `unwatch` leaves the descriptor as it is, `forget` is for one that is closed next. */
+    void (*unwatch)(struct world *world, struct watch *watch);
+    void (*forget)(struct world *world, struct watch *watch);
     /* Adds bits to watches and stores each that changed in ready[] once; sleeps until something happens, `wake` is
      * called, or now_ns reaches until_ns (UINT64_MAX: for ever). Returns how many. */
     int (*wait)(struct world *world, struct watch **ready, int count_max, uint64_t until_ns);

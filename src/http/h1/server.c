@@ -155,6 +155,10 @@ static void finish(struct h1_conn *conn)
     throw_away(conn);
     if (conn->message->out.size > 0)
         return;
+    if (conn->ended && !conn->base.stream->ops->secure) {
+        enter_over(conn); /* nothing comes any more, and closing sends FIN; TLS has a close_notify to say first */
+        return;
+    }
     h1_send_fin(conn);
     h1_server_enter(conn, H1_LINGER);
 }

@@ -133,6 +133,18 @@ TEST(addr_agrees_with_the_c_library)
     CHECK(valid[1] > 100);
 }
 
+TEST(addr_prints_each_byte_of_ipv4_as_the_c_library)
+{
+    for (unsigned byte = 0; byte < 256; byte++) {
+        struct addr addr = {.family = ADDR_IPV4,
+                            .ip = {(uint8_t)byte, (uint8_t)~byte, (uint8_t)(byte / 3), (uint8_t)byte}};
+        char text[ADDR_TEXT_BYTES], expected[INET_ADDRSTRLEN];
+
+        CHECK(inet_ntop(AF_INET, addr.ip, expected, sizeof(expected)) != NULL);
+        CHECK_STR(addr_format_ip(&addr, text), str_from(expected));
+    }
+}
+
 TEST(addr_prints_ipv6_as_the_c_library)
 {
     struct rng *rng = test_rng();

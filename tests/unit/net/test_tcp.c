@@ -325,6 +325,35 @@ TEST(tcp_facts_and_the_local_address_are_asked_for_apart)
     couple_close(&couple);
 }
 
+static void refuse_to_unwatch(struct world *world, struct watch *watch)
+{
+    (void)world;
+    (void)watch;
+    test_fail(__FILE__, __LINE__, "a call too many");
+}
+
+TEST(tcp_close_leaves_it_to_the_kernel_to_end_the_watch)
+{
+    struct couple couple;
+    struct world_ops ops;
+    const struct world_ops *real;
+    struct world *world;
+    char byte;
+    size_t n;
+
+    couple_open(&couple);
+    world = loop_world(couple.stage.loop);
+    real = world->ops;
+    ops = *real;
+    ops.unwatch = refuse_to_unwatch;
+    world->ops = &ops;
+    stream_close(couple.near, false);
+    couple.near = NULL;
+    world->ops = real;
+    CHECK_EQ(read_later(&couple, couple.far, &byte, 1, &n), IO_END);
+    couple_close(&couple);
+}
+
 TEST(tcp_local_addr_is_the_peers_peer)
 {
     struct couple couple;

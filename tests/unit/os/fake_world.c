@@ -74,6 +74,7 @@ void fake_world_init(struct fake_world *fake)
         .random = fake_random,
         .watch = fake_watch,
         .unwatch = fake_unwatch,
+        .forget = fake_unwatch,
         .wait = fake_wait,
         .wake = fake_wake,
     };

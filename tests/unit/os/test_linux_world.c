@@ -220,6 +220,27 @@ TEST(after_unwatch_nothing_is_told_any_more)
     loopback_close(&loopback);
 }
 
+TEST(what_is_forgotten_and_closed_is_told_of_no_more)
+{
+    struct loopback loopback;
+    struct conn_pair pair;
+    struct watch watch = {0};
+    struct error err;
+    size_t size;
+
+    loopback_open(&loopback);
+    pair = loopback_connect(&loopback);
+    watch.fd = pair.server;
+    CHECK(loopback.world->ops->watch(loopback.world, &watch, &err));
+    CHECK_EQ(write_one(loopback.world, pair.client, STR("1"), &size, &err), IO_OK);
+    loopback.world->ops->forget(loopback.world, &watch);
+    loopback.world->ops->close(loopback.world, pair.server);
+    CHECK_INT(wait_once(loopback.world, 5 * ms_ns), 0);
+    CHECK_EQ(watch.ready, 0);
+    loopback.world->ops->close(loopback.world, pair.client);
+    loopback_close(&loopback);
+}
+
 /* A reader that frees all readers of the batch, itself too, as soon as one of them runs. */
 struct reader {
     struct task task;

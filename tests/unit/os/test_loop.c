@@ -98,6 +98,9 @@ TEST(watching_is_the_worlds_business)
     CHECK_EQ(err.code, ERROR_SYSTEM);
     loop_unwatch(stage.loop, &good);
     CHECK_EQ(stage.fake.watches, 0);
+    CHECK(loop_watch(stage.loop, &good, &err));
+    loop_forget(stage.loop, &good);
+    CHECK_EQ(stage.fake.watches, 0);
     CHECK(loop_world(stage.loop) == &stage.fake.world);
     stage_close(&stage);
 }
