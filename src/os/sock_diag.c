@@ -14,17 +14,29 @@ enum { TCP_STATE_TIME_WAIT = 6, ANSWER_BYTES = 32768, PATIENCE_SECONDS = 1 };
 
 struct asking {
     int fd;
+    uint16_t port_min, port_max; /* of the peer */
     void (*see)(void *arg, const struct addr *ours, const struct addr *peer);
     void *arg;
     uint8_t answer[ANSWER_BYTES];
 };
+
+/* One test is two operations, of which the second holds the port. `yes` and `no` are how many bytes further it goes on:
+ * a connection is told of when that leads to the end, and not when it leads behind it (net/ipv4/inet_diag.c). */
+enum { TEST_BYTES = 2 * sizeof(struct inet_diag_bc_op), TESTS = 2, BEHIND = sizeof(struct inet_diag_bc_op) };
 
 static bool ask(const struct asking *asking, uint8_t family, struct error *err)
 {
     struct {
         struct nlmsghdr header;
         struct inet_diag_req_v2 request;
+        struct nlattr filter;
+        struct inet_diag_bc_op tests[2 * TESTS];
     } message = {
+        .filter = {.nla_len = sizeof(message.filter) + sizeof(message.tests), .nla_type = INET_DIAG_REQ_BYTECODE},
+        .tests = {{.code = INET_DIAG_BC_D_GE, .yes = TEST_BYTES, .no = TESTS * TEST_BYTES + BEHIND},
+                  {.no = asking->port_min},
+                  {.code = INET_DIAG_BC_D_LE, .yes = TEST_BYTES, .no = TEST_BYTES + BEHIND},
+                  {.no = asking->port_max}},
         .header = {.nlmsg_len = sizeof(message),
                    .nlmsg_type = SOCK_DIAG_BY_FAMILY,
                    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
@@ -117,12 +129,13 @@ static bool read_answer(struct asking *asking, struct error *err)
     return answer == ANSWER_ENDS;
 }
 
-bool sock_diag_time_waits(void (*see)(void *arg, const struct addr *ours, const struct addr *peer), void *arg,
+bool sock_diag_time_waits(uint16_t port_min, uint16_t port_max,
+                          void (*see)(void *arg, const struct addr *ours, const struct addr *peer), void *arg,
                           struct error *err)
 {
     static const uint8_t families[] = {AF_INET, AF_INET6};
     struct timeval patience = {.tv_sec = PATIENCE_SECONDS};
-    struct asking asking = {.see = see, .arg = arg};
+    struct asking asking = {.port_min = port_min, .port_max = port_max, .see = see, .arg = arg};
     bool ok = true;
 
     asking.fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);

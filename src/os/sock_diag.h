@@ -6,9 +6,12 @@
 
 #include "base/addr.h"
 
-/* Calls see() for each, with the address of our end and that of its peer, both with ports; IPv4 in IPv6 comes out as
- * IPv4. False: *err (the kernel has no sock_diag, or lets nobody ask), and what was seen is not all. */
-bool sock_diag_time_waits(void (*see)(void *arg, const struct addr *ours, const struct addr *peer), void *arg,
+/* Calls see() for each whose peer's port is from port_min to port_max, with the address of our end and that of its
+ * peer, both with ports; IPv4 in IPv6 comes out as IPv4. The kernel passes over the others itself: telling of one takes
+ * longer than finding it. False: *err (the kernel has no sock_diag, or lets nobody ask), and what was seen is not all.
+ */
+bool sock_diag_time_waits(uint16_t port_min, uint16_t port_max,
+                          void (*see)(void *arg, const struct addr *ours, const struct addr *peer), void *arg,
                           struct error *err) MUST_USE;
 
 #endif

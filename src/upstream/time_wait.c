@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-enum { WORTH_PERCENT = 50 };
+enum { WORTH_PERCENT = 50, PORT_BITS = 16 };
 
 struct port_place {
     uint64_t key;
@@ -23,13 +23,16 @@ struct time_wait_count {
     struct port_place places[];
 };
 
-/* Hosts with a source address share their peers' ports with nobody else. Never 0. */
+/* Hosts with a source address share their peers' ports with nobody else. The lowest bits are the peer's port. Never 0.
+ */
 static uint64_t key_of(const struct addr *peer, const struct addr *source)
 {
     struct addr from = *source;
+    uint64_t hash;
 
     from.port = 0;
-    return addr_hash(peer, from.family == ADDR_NONE ? 0 : addr_hash(&from, 0)) | 1;
+    hash = addr_hash(peer, from.family == ADDR_NONE ? 0 : addr_hash(&from, 0)) | 1;
+    return hash << PORT_BITS | peer->port;
 }
 
 void time_wait_peer(struct host *host, const struct addr *peer)
@@ -109,6 +112,19 @@ static size_t find(const struct time_wait_count *count, uint64_t key)
     return low;
 }
 
+bool time_wait_ports(const struct time_wait_count *count, uint16_t *port_min, uint16_t *port_max)
+{
+    *port_min = UINT16_MAX;
+    *port_max = 0;
+    for (size_t i = 0; i < count->count; i++) {
+        uint16_t port = (uint16_t)count->places[i].key;
+
+        *port_min = port < *port_min ? port : *port_min;
+        *port_max = port > *port_max ? port : *port_max;
+    }
+    return count->count > 0;
+}
+
 static bool blocks(enum time_wait_reuse reuse, const struct addr *peer)
 {
     return reuse == TIME_WAIT_BLOCKS || (reuse == TIME_WAIT_YIELDS_ON_LOOPBACK && !addr_is_loopback(peer));
@@ -169,6 +185,7 @@ static void forget(struct hosts *hosts)
 void time_wait_look(struct hosts *hosts)
 {
     struct time_wait_count *count = NULL;
+    uint16_t port_min, port_max;
     struct error err;
 
     if (time_wait_matters(hosts, process_time_waits()))
@@ -177,7 +194,8 @@ void time_wait_look(struct hosts *hosts)
         forget(hosts);
         return;
     }
-    if (!sock_diag_time_waits(time_wait_see, count, &err))
+    if (time_wait_ports(count, &port_min, &port_max) &&
+        !sock_diag_time_waits(port_min, port_max, time_wait_see, count, &err))
         LOG(LOG_DEBUG, "upstream", "connections in TIME_WAIT cannot be counted by host: %s", err.text);
     time_wait_end(count);
 }

@@ -19,7 +19,9 @@ void time_wait_look(struct hosts *hosts);
 /* The parts of it. */
 struct time_wait_count;
 struct time_wait_count *time_wait_begin(struct hosts *hosts, enum time_wait_reuse reuse); /* NULL: no memory */
-void time_wait_see(void *count, const struct addr *ours, const struct addr *peer);        /* one in TIME_WAIT */
+/* Between which ports the hosts are; the kernel tells of those alone. False: there are no hosts. */
+bool time_wait_ports(const struct time_wait_count *count, uint16_t *port_min, uint16_t *port_max);
+void time_wait_see(void *count, const struct addr *ours, const struct addr *peer); /* one in TIME_WAIT */
 void time_wait_end(struct time_wait_count *count); /* the counts are the hosts' now; frees it */
 
 /* Could `in_all` of them make ports short for a host? */

@@ -47,6 +47,28 @@ static void check(const struct host *host, uint32_t waits, uint32_t blocked)
     CHECK_EQ(host->ports.blocked, blocked);
 }
 
+TEST(the_ports_of_all_places_are_known)
+{
+    static const char *const places[] = {"10.0.0.1:443", "10.0.0.2:80", "[2001:db8::1]:65535", "10.0.0.1:1"};
+    static const uint16_t least[] = {443, 80, 80, 1}, most[] = {443, 443, 65535, 65535};
+    struct hosts *hosts = hosts_new(1);
+    struct host *a = host_of(hosts, "http://a", NULL), *from = host_of(hosts, "http://a", "10.0.0.9");
+    struct time_wait_count *count = time_wait_begin(hosts, TIME_WAIT_BLOCKS);
+    uint16_t port_min, port_max;
+
+    CHECK(!time_wait_ports(count, &port_min, &port_max));
+    time_wait_end(count);
+    for (size_t i = 0; i < COUNT_OF(places); i++) {
+        goes_to(i % 2 == 0 ? a : from, places[i]);
+        count = time_wait_begin(hosts, TIME_WAIT_BLOCKS);
+        CHECK(time_wait_ports(count, &port_min, &port_max));
+        CHECK_EQ(port_min, least[i]);
+        CHECK_EQ(port_max, most[i]);
+        time_wait_end(count);
+    }
+    hosts_free(hosts);
+}
+
 TEST(time_waits_are_counted_for_the_hosts_they_were_to)
 {
     struct hosts *hosts = hosts_new(1);
