@@ -112,9 +112,11 @@ static struct greeting *make(struct frontend *frontend, struct stream *stream, c
 
 struct iovec greeting_refusal(bool h2)
 {
-    static char answer[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-    static char frames[] = "\0\0\0\4\0\0\0\0\0"                     /* SETTINGS */
-                           "\0\0\x1c\7\0\0\0\0\0\0\0\0\0\0\0\0\x0b" /* GOAWAY: ENHANCE_YOUR_CALM */
+    static char answer[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n"
+                           "Content-Length: 45\r\nConnection: close\r\n\r\n"
+                           "503 Service Unavailable: too_many_connections"; /* the form of all our refusals */
+    static char frames[] = "\0\0\0\4\0\0\0\0\0"                             /* SETTINGS */
+                           "\0\0\x1c\7\0\0\0\0\0\0\0\0\0\0\0\0\x0b"         /* GOAWAY: ENHANCE_YOUR_CALM */
                            "too many connections";
 
     return h2 ? (struct iovec){frames, sizeof(frames) - 1} : (struct iovec){answer, sizeof(answer) - 1};

@@ -209,6 +209,7 @@ def test_107_or_told_with_503(make):
     second = make.client(running)
     response = second.get()
     assert (response.status, response.says_close) == (503, True)
+    assert response.body == b"503 Service Unavailable: too_many_connections"
     assert second.ended()
     assert first.get().status == 200
 

@@ -33,6 +33,7 @@ def test_107_or_told_with_503_over_tls(make, authority, version):
     second = connect(make, running, context_of(authority, version))
     response = second.get()
     assert (response.status, response.says_close) == (503, True)
+    assert response.body == b"503 Service Unavailable: too_many_connections"
     assert second.ended()
     assert first.get().status == 200
     first.close()
