@@ -210,6 +210,17 @@ class TestDescriptors:
         assert running.running()
 
 
+def test_idle_connections_cost_no_processor(make):
+    """The keeper looks once a second, and nothing else happens: a thousand take less than a hundredth of a processor."""
+    running = make.gateway(proxy(make.origin()), open_files=4096)
+    crowd = [make.client(running) for _ in range(1000)]
+    assert {each.get().status for each in crowd} == {200}
+    time.sleep(2)  # what a rush took is given back meanwhile
+    before, watch = running.cpu_seconds(), Stopwatch()
+    time.sleep(4)
+    assert running.cpu_seconds() - before < 0.01 * watch.seconds + 0.02, "two ticks of the scheduler's clock"
+
+
 @pytest.mark.heavy
 def test_what_a_crowd_took_is_given_back(make, note):
     """Half an upload each: a buffer for every connection, and more than the workers keep for the next crowd."""
