@@ -76,6 +76,13 @@ def test_97_a_pool_keeps_connections_apart(make, origin):
     check_apart(make, upstream, backend(upstream, encoding="no-op"), backend(upstream, encoding="no-op", **named))
 
 
+@pytest.mark.parametrize("kind", ["stream", "tunnel"])
+def test_97_what_lasts_has_connections_of_its_own(make, origin, kind):
+    upstream = origin()
+    lasting = {"extra_config": {"holdfast/upstream": {"class": kind}}}
+    check_apart(make, upstream, backend(upstream, encoding="no-op"), backend(upstream, encoding="no-op", **lasting))
+
+
 def test_97_a_source_address_keeps_connections_apart(make, origin):
     upstream = origin()
     from_another = {"extra_config": {"holdfast/upstream": {"source_address": "127.0.0.2"}}}
