@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 import pytest
 from admin import ADMIN, pool_of
 from configs import forward_all, service
+from origin import Connection
 from rawhttp import BadAnswer, Cut, Silence
-from tls_front import BothWaysClient, context_of, tls_block
+from tls_front import BothWays, BothWaysClient, context_of, tls_block
+from tls_origin import TlsOrigin
 from waiting import eventually
 
 SECONDS = float(os.environ.get("HOLDFAST_WALK_SECONDS", "4"))
@@ -99,9 +101,9 @@ def ends_by_closing(plan):
 
 
 class Walk:
-    def __init__(self, make, seed, timeout="2s", **root):
+    def __init__(self, make, seed, timeout="2s", origin=None, **root):
         self.seed, self.plans, self.lock, self.wrong, self.count = seed, {}, threading.Lock(), [], 0
-        self.origin = make.origin(self.serve)
+        self.origin = origin(self.serve) if origin else make.origin(self.serve)
         self.gateway = make.gateway(service(
             [forward_all(self.origin)], {"error_status": "precise", "workers": 2}, ADMIN, timeout=timeout,
             expect_continue_timeout="200ms", **root))
@@ -267,3 +269,24 @@ def test_every_client_over_tls_gets_its_own_answer(make, authority, certificate,
     walk, context = Walk(make, 3, tls=tls_block(certificate)), context_of(authority, version)
     walk.make_client = lambda: make.stack.enter_context(BothWaysClient(walk.gateway.address, context))
     note(f"walk over {version}", walk.go())
+
+
+class BothWaysConnection(Connection):
+    def serve(self):
+        try:
+            self.sock = BothWays(self.sock, self.origin.context)
+        except OSError:  # a dial that nobody needs any more
+            self.sock.close()
+            return
+        super().serve()
+
+
+class BothWaysOrigin(TlsOrigin):
+    connection_class = BothWaysConnection
+
+
+@pytest.mark.parametrize("version", ["TLS12", "TLS13"])
+def test_hosts_over_tls_answer_their_own_requests(make, authority, certificate, version, note):
+    walk = Walk(make, 4, origin=lambda serve: make.stack.enter_context(BothWaysOrigin(certificate, serve, version=version)),
+                client_tls={"ca_certs": [str(authority.certificate)], "min_version": "TLS12"})
+    note(f"walk to hosts over {version}", walk.go())

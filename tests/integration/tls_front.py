@@ -50,12 +50,14 @@ class TlsClient(rawhttp.Client):
 
 
 class BothWays:
-    """What rawhttp.py needs of a socket, over TLS, with an end of each direction: Python's own can say goodbye only for both."""
+    """What rawhttp.py and origin.py need of a socket, over TLS, with an end of each direction: Python's own can say goodbye only for
+    both. Without a `name` it is the server's."""
 
-    def __init__(self, raw, context, name="localhost"):
+    def __init__(self, raw, context, name=None):
         self.raw, self.incoming, self.outgoing, self.early = raw, ssl.MemoryBIO(), ssl.MemoryBIO(), b""
-        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname=name)
-        self.settimeout, self.gettimeout, self.close, self.setsockopt = raw.settimeout, raw.gettimeout, raw.close, raw.setsockopt
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_side=name is None, server_hostname=name)
+        self.settimeout, self.gettimeout, self.fileno = raw.settimeout, raw.gettimeout, raw.fileno
+        self.close, self.setsockopt = raw.close, raw.setsockopt
         while self._try(self.tls.do_handshake) is ssl.SSLWantReadError:
             self._feed()
 
@@ -72,7 +74,7 @@ class BothWays:
     def _feed(self):
         data = self.raw.recv(65536)
         if not data:
-            raise rawhttp.BadAnswer("an end without close_notify")
+            raise ssl.SSLEOFError("ended without close_notify") if self.tls.server_side else rawhttp.BadAnswer("no close_notify")
         self.incoming.write(data)
 
     def sendall(self, data):
@@ -104,7 +106,7 @@ class BothWays:
 class BothWaysClient(rawhttp.Client):
     def __init__(self, address, context, **options):
         super().__init__(address, **options)
-        self.sock = BothWays(self.sock, context)
+        self.sock = BothWays(self.sock, context, "localhost")
 
 
 def connect(make, running, context, **options):
