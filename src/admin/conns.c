@@ -38,6 +38,7 @@ struct inquiry {
     const struct frontend *const *frontends;
     enum question question;
     uint64_t after;
+    struct hosts *hosts; /* pinned: rows point at some */
     size_t limit;
     unsigned workers, under_way;
     bool left; /* nobody waits any more */
@@ -54,6 +55,7 @@ static void free_inquiry(struct inquiry *inquiry)
     free(inquiry);
 }
 
+    hosts_unpin(inquiry->hosts);
 /* The oldest first: clients stand in the order in which they came. */
 static void list_clients(struct part *part)
 {
@@ -158,6 +160,8 @@ static struct inquiry *inquiry_new(const struct inquiry_options *options, enum q
 
 /* Workers that have ended have nothing to tell. */
 static struct inquiry *send_letters(struct inquiry *inquiry)
+    inquiry->hosts = options->view->hosts;
+    hosts_pin(inquiry->hosts);
 {
     for (unsigned i = 0; inquiry && i < inquiry->workers; i++) {
         struct pool *pool = hosts_pool(inquiry->options.view->hosts, i);

@@ -141,9 +141,15 @@ void conservation_check(struct conservation *conservation, struct hosts *hosts, 
         !make_room(conservation, (size_t)count * workers))
         return;
     conservation->looked_ns = now_ns;
-    for (uint32_t i = 0; i < count; i++)
-        for (unsigned worker = 0; worker < workers; worker++)
-            check(conservation, &conservation->accounts[(size_t)i * workers + worker], hosts_at(hosts, i), worker);
+    for (uint32_t i = 0; i < count; i++) {
+        struct account *accounts = &conservation->accounts[(size_t)i * workers];
+        const struct host *host = hosts_at(hosts, i);
+
+        if (!host)
+            memset(accounts, 0, workers * sizeof(*accounts));
+        for (unsigned worker = 0; host && worker < workers; worker++)
+            check(conservation, &accounts[worker], host, worker);
+    }
 }
 
 uint64_t conservation_mismatches(const struct conservation *conservation)

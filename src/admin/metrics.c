@@ -241,7 +241,8 @@ static void write_hosts(struct json_writer *writer, const struct admin_view *vie
         return;
     }
     for (uint32_t i = 0; i < count; i++)
-        host_totals_read(hosts_at(view->hosts, i), &totals[i]);
+        if (hosts_shown(view->hosts, i))
+            host_totals_read(hosts_shown(view->hosts, i), &totals[i]);
     for (size_t row = 0, next; row < COUNT_OF(host_rows); row = next) {
         metrics_family(writer, host_rows[row].family, host_rows[row].type, host_rows[row].help);
         for (next = row; next < COUNT_OF(host_rows) && (next == row || !host_rows[next].help); next++)

@@ -31,18 +31,31 @@ static struct host *pick(struct exchange *x, const struct host_set *set)
     return balance_pick(x->call.backend->balance, set, &input);
 }
 
+/* For as long as the request goes on. */
+static bool ask(struct exchange *x, struct host *host)
+{
+    x->call.host = host;
+    return host_hold(x->holds, x->arena, x->client->frontend->pool, host);
+}
+
+static enum io no_memory(struct exchange *x)
+{
+    error_set(&x->error, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory to look up hosts");
+    return IO_FAIL;
+}
+
 enum io call_pick_host(struct exchange *x)
 {
     const struct host_set *set = NULL;
     enum io io = find_set(x, &set);
+    struct host *host;
 
-    if (io == IO_FAIL)
-        error_set(&x->error, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory to look up hosts");
     if (io != IO_OK)
-        return io;
-    x->call.host = pick(x, set);
-    if (x->call.host)
-        return IO_OK;
+        return io == IO_FAIL ? no_memory(x) : io;
+    host = pick(x, set);
+    if (host)
+        return ask(x, host) ? IO_OK : no_memory(x);
+    x->call.host = NULL;
     error_set(&x->error, FAULT_UPSTREAM, ERROR_NO_HOSTS, "no hosts available");
     return IO_FAIL;
 }
@@ -74,9 +87,8 @@ bool call_next_host(struct exchange *x)
         return false;
     x->call.tried[x->call.tried_count++] = failed;
     next = pick(x, set);
-    if (!next)
+    if (!next || !ask(x, next))
         return false;
-    x->call.host = next;
     host_count_add(&pool_counts(x->client->frontend->pool, failed)->failovers, 1);
     return true;
 }

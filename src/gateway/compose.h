@@ -19,8 +19,9 @@ struct composition_input {
     const struct endpoint *endpoint;
     struct http_head *request;
     const struct route_match *match;
-    struct str body;     /* the whole of the client's */
-    struct task *waiter; /* woken by news */
+    struct str body;          /* the whole of the client's */
+    struct task *waiter;      /* woken by news */
+    struct host_hold **holds; /* of whoever composes */
     struct fetch_trail *trail;
 };
 

@@ -267,6 +267,7 @@ static void exchange_free(struct exchange *x)
     host_count_add(&client->frontend->counts.exchanges, -1);
     if (client->over)
         task_wake(client->frontend->loop, &client->task);
+    host_release_all(&x->own_holds, client->frontend->pool);
     arena_free(x->arena);
     generation_release(generation);
 }
@@ -349,6 +350,7 @@ void exchange_start(struct client *client, struct http_stream *stream)
     x->deadline = (struct timer){.at_ns = TIMER_OFF, .task = &x->task};
     x->started_ns = loop_now_ns(frontend->loop);
     x->trail = trail;
+    x->holds = &x->own_holds;
     stream->owner = &x->task;
     ring_push_back(&client->exchanges, &x->node);
     host_count_add(&frontend->counts.exchanges, 1);

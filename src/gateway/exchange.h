@@ -9,6 +9,7 @@
 #include "gateway/forward.h"
 #include "gateway/frontend.h"
 #include "upstream/fetch.h"
+#include "upstream/host_hold.h"
 
 enum exchange_state {
     EXCHANGE_HEAD,    /* the request's head is awaited */
@@ -76,6 +77,8 @@ struct exchange {
         struct chain packed;            /* body that has not been unpacked yet */
         struct timer *breath;           /* with gunzip: the next turn, when this one has unpacked enough */
     } call;
+    struct host_hold **holds; /* the hosts that it, or whatever it is part of, was led to */
+    struct host_hold *own_holds;
     struct fetch_trail *trail; /* its connections to hosts, of all calls; NULL: a copy of which nobody is told */
     struct error error;        /* why it failed; fault NONE when it did not */
     uint64_t started_ns;

@@ -49,18 +49,20 @@ static struct host *find_host(struct exchange *x, const struct follow_url *from,
                            .proxy_header = x->call.host->proxy_header,
                            .source = x->call.host->source,
                            .protocol = endpoint_protocol(&x->call.backend->options->transport)};
+    struct host *host;
     struct error err;
 
     if (str_eq(from->scheme, to->scheme) && str_eq_fold(from->authority, to->authority))
         return x->call.host;
-    if ((str_eq(to->scheme, STR("https")) && !key.tls) || hosts_count(hosts) >= HOSTS_MAX)
+    if ((str_eq(to->scheme, STR("https")) && !key.tls) || hosts_known(hosts) >= HOSTS_MAX)
         return NULL;
     key.url = arena_format(x->arena, "%.*s://%.*s", STR_ARG(to->scheme), STR_ARG(to->authority));
     if (!key.url.data || !host_url_check(key.url, &err) ||
         !host_url_proxy(exchange_service(x)->proxies, key.url, &proxy, &err))
         return NULL;
     key.proxy = proxy ? proxy->url : STR_EMPTY;
-    return hosts_intern(hosts, &key, &err);
+    host = hosts_intern(hosts, &key, &err);
+    return host && host_hold(x->holds, x->arena, x->client->frontend->pool, host) ? host : NULL;
 }
 
 /* Go sends credentials on to the same name and to what lies below it. */

@@ -107,6 +107,7 @@ static bool prepare_try(struct leg *leg, struct exchange *x, uint64_t deadline_n
         .match = input->match,
         .body = input->body,
         .leg = leg,
+        .holds = input->holds,
         .trail = input->trail,
         .call = {.backend = leg->backend},
         .started_ns = loop_now_ns(loop),

@@ -96,6 +96,7 @@ static struct composition_input input_of(struct exchange *x)
         .match = x->match,
         .body = x->body,
         .waiter = &x->task,
+        .holds = x->holds,
         .trail = x->trail,
     };
 }

@@ -14,6 +14,7 @@ struct shadow {
     struct addr peer;
     struct generation *generation; /* held */
     struct composition *composition;
+    struct host_hold *holds;
     struct http_head request;
     struct route_match match;
 };
@@ -64,6 +65,7 @@ static void shadow_free(struct shadow *shadow)
     list_remove(&frontend->shadows, &shadow->node);
     frontend->shadow_count--;
     private_end(&shadow->client.privates);
+    host_release_all(&shadow->holds, frontend->pool);
     arena_free(shadow->arena);
     generation_release(generation);
 }
@@ -89,6 +91,7 @@ static bool fill(struct shadow *shadow, const struct composition_input *from, st
     input->request = &shadow->request;
     input->match = &shadow->match;
     input->waiter = &shadow->task;
+    input->holds = &shadow->holds;
     input->trail = NULL;
     return copy_head(shadow->arena, from->request, &shadow->request) &&
            copy_match(shadow->arena, from->match, &shadow->match) && copy(shadow->arena, &input->body);

@@ -260,20 +260,34 @@ void addresses_name(struct pool *pool, struct host *host, int change)
         leave(addresses);
 }
 
+static void end(struct addresses *addresses)
+{
+    struct pool *pool = addresses->pool;
+
+    if (addresses->asking && !addresses->query.done)
+        resolve_cancel(pool->resolver, &addresses->query);
+    timer_clear(pool->loop, &addresses->timer);
+    timer_clear(pool->loop, &addresses->even_timer);
+    task_forget(pool->loop, &addresses->task);
+    turns_end(&addresses->turns);
+    pool_counts(pool, addresses->host)->addresses = NULL;
+    list_remove(&pool->addresses, &addresses->node);
+    free(addresses);
+}
+
+void addresses_forget(struct pool *pool, struct host *host)
+{
+    struct addresses *addresses = find(pool, host);
+
+    ASSERT(!addresses || addresses->named_by == 0);
+    if (addresses)
+        end(addresses);
+}
+
 void addresses_end(struct pool *pool)
 {
     struct list_node *node;
 
-    while ((node = list_pop_front(&pool->addresses))) {
-        struct addresses *addresses = container_of(node, struct addresses, node);
-
-        if (addresses->asking && !addresses->query.done)
-            resolve_cancel(pool->resolver, &addresses->query);
-        timer_clear(pool->loop, &addresses->timer);
-        timer_clear(pool->loop, &addresses->even_timer);
-        task_forget(pool->loop, &addresses->task);
-        turns_end(&addresses->turns);
-        pool_counts(pool, addresses->host)->addresses = NULL;
-        free(addresses);
-    }
+    while ((node = list_first(&pool->addresses)))
+        end(container_of(node, struct addresses, node));
 }

@@ -34,6 +34,7 @@ struct address_turns *addresses_turns(const struct pool *pool, const struct host
 void addresses_came(struct pooled *pooled);
 void addresses_went(struct pooled *pooled);
 
-void addresses_end(struct pool *pool); /* with the pool */
+void addresses_forget(struct pool *pool, struct host *host); /* of a host that nobody here has to do with any more */
+void addresses_end(struct pool *pool);                       /* with the pool */
 
 #endif

@@ -23,6 +23,20 @@ size_t closed_log_read(const struct closed_log *log, struct closed_row *rows, si
     return told;
 }
 
+void closed_log_forget(struct closed_log *log, const struct host *host)
+{
+    uint32_t oldest = (log->next + CLOSED_LOG_MAX - log->count) % CLOSED_LOG_MAX, kept = 0;
+
+    for (uint32_t i = 0; i < log->count; i++) {
+        const struct closed_row *row = &log->rows[(oldest + i) % CLOSED_LOG_MAX];
+
+        if (row->host != host)
+            log->rows[(oldest + kept++) % CLOSED_LOG_MAX] = *row;
+    }
+    log->count = kept;
+    log->next = (oldest + kept) % CLOSED_LOG_MAX;
+}
+
 void closed_log_clear(struct closed_log *log)
 {
     free(log->rows);

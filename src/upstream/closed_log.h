@@ -27,6 +27,7 @@ struct closed_log {
 
 void closed_log_note(struct closed_log *log, const struct closed_row *row); /* without memory it is forgotten */
 size_t closed_log_read(const struct closed_log *log, struct closed_row *rows, size_t count); /* the latest first */
+void closed_log_forget(struct closed_log *log, const struct host *host);                     /* those of that host */
 void closed_log_clear(struct closed_log *log);
 
 #endif

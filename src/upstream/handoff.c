@@ -18,6 +18,7 @@ struct handoff {
     struct letter letter;
     struct pool *home;
     struct host *host;
+    bool asked; /* by a WANT: the host is held until it comes home */
     bool repeatable;
     uint16_t donor;         /* the worker that was asked */
     struct pool_wish *wish; /* the asker's; only touched at home. NULL: it waits no more */
@@ -73,6 +74,7 @@ bool pool_ask(struct pool *pool, struct host *host, struct pool_wish *wish, bool
     handoff->letter.kind = LETTER_WANT;
     handoff->home = pool;
     handoff->host = host;
+    handoff->asked = true;
     handoff->repeatable = repeatable;
     handoff->donor = (uint16_t)donor->worker;
     handoff->wish = wish;
@@ -80,6 +82,7 @@ bool pool_ask(struct pool *pool, struct host *host, struct pool_wish *wish, bool
         free(handoff);
         return false;
     }
+    host_count_add(&pool_counts(pool, host)->held, 1);
     wish->letter = handoff;
     wish->letters++;
     list_push_back(&pool->wishes, &wish->node);
@@ -230,6 +233,8 @@ static void come_home(struct pool *pool, struct handoff *handoff)
     struct pool_wish *wish = handoff->wish;
 
     ASSERT(handoff->home == pool);
+    if (handoff->asked)
+        host_count_add(&pool_counts(pool, handoff->host)->held, -1);
     if (handoff->letter.kind == LETTER_GIVE)
         unpack(pool, handoff);
     if (wish) {

@@ -15,11 +15,12 @@ enum { SESSION_KEYS_MAX = 1024, HTTP_PORT = 80, HTTPS_PORT = 443 };
 
 struct hosts {
     pthread_mutex_t lock; /* guards all below but numbers and pools */
-    struct arena *arena;
     struct map *by_key, *by_label, *by_place;
     struct tls_sessions *sessions;
-    struct host **list;
+    struct host **list; /* NULL where one was given back */
     uint32_t count, room;
+    uint32_t known; /* of the list, those that are there */
+    uint32_t pins;  /* of the main thread */
     unsigned workers;
     _Atomic uint64_t idle_total, with_idle;
     struct budget budget;
@@ -32,7 +33,6 @@ static void free_table(struct hosts *hosts)
     map_free(hosts->by_place);
     map_free(hosts->by_label);
     map_free(hosts->by_key);
-    arena_free(hosts->arena);
     free(hosts);
 }
 
@@ -45,12 +45,11 @@ struct hosts *hosts_new(unsigned workers)
     if (!hosts)
         return NULL;
     hosts->workers = workers;
-    hosts->arena = arena_new(NULL, SIZE_MAX);
     hosts->by_key = map_new(0);
     hosts->by_label = map_new(0);
     hosts->by_place = map_new(0);
     hosts->sessions = tls_sessions_new(SESSION_KEYS_MAX, 0);
-    if (!hosts->arena || !hosts->by_key || !hosts->by_label || !hosts->by_place || !hosts->sessions ||
+    if (!hosts->by_key || !hosts->by_label || !hosts->by_place || !hosts->sessions ||
         pthread_mutex_init(&hosts->lock, NULL) != 0) {
         free_table(hosts);
         return NULL;
@@ -60,23 +59,45 @@ struct hosts *hosts_new(unsigned workers)
 
 static void free_counts(struct host *host)
 {
-    for (unsigned i = 0; i < host->workers; i++) {
+    for (unsigned i = 0; host->counts && i < host->workers; i++) {
         watch_free(atomic_load_explicit(&host->counts[i].watch, memory_order_relaxed));
         free(atomic_load_explicit(&host->counts[i].turns, memory_order_relaxed));
     }
     free(host->counts);
 }
 
+static struct str place_key(struct host_place *place)
+{
+    return str_of(place->key, place->key_len);
+}
+
+/* Under the lock. */
+static void place_release(struct hosts *hosts, struct host_place *place)
+{
+    if (!place || --place->hosts > 0)
+        return;
+    map_take(hosts->by_place, place_key(place));
+    free(place);
+}
+
+/* Under the lock; one that is in no map, and as far as it was made. */
+static void host_free(struct hosts *hosts, struct host *host)
+{
+    place_release(hosts, host->place);
+    idle_limit_free(host->idle_limit);
+    free_counts(host);
+    free(host->leave);
+    tls_profile_unref(host->tls);
+    arena_free(host->arena);
+}
+
 void hosts_free(struct hosts *hosts)
 {
     if (!hosts)
         return;
-    for (uint32_t i = 0; i < hosts->count; i++) {
-        idle_limit_free(hosts->list[i]->idle_limit);
-        free_counts(hosts->list[i]);
-        free(hosts->list[i]->leave);
-        tls_profile_unref(hosts->list[i]->tls);
-    }
+    for (uint32_t i = 0; i < hosts->count; i++)
+        if (hosts->list[i])
+            host_free(hosts, hosts->list[i]);
     free(hosts->list);
     pthread_mutex_destroy(&hosts->lock);
     free_table(hosts);
@@ -196,16 +217,23 @@ static struct host_counts *counts_new(unsigned workers)
     return counts;
 }
 
-static bool list_grow(struct hosts *hosts)
+/* Room for one more, at the first place that is free. */
+static bool find_place(struct hosts *hosts, uint32_t *index)
 {
     uint32_t room = hosts->room ? hosts->room * 2 : 16;
-    struct host **list = hosts->count < hosts->room ? hosts->list : realloc(hosts->list, room * sizeof(*list));
+    struct host **list;
 
+    for (*index = 0; hosts->known < hosts->count && *index < hosts->count; (*index)++)
+        if (!hosts->list[*index])
+            return true;
+    *index = hosts->count;
+    if (hosts->count < hosts->room)
+        return true;
+    list = realloc(hosts->list, room * sizeof(struct host *));
     if (!list)
         return false;
-    if (hosts->count == hosts->room)
-        hosts->room = room;
     hosts->list = list;
+    hosts->room = room;
     return true;
 }
 
@@ -234,62 +262,86 @@ static struct str key_text(struct arena *arena, const struct host_key *key)
         tls[1], tls[2], tls[3], key->proxy_header, STR_ARG(from), (unsigned)protocol_of(key));
 }
 
+static bool no_memory(struct error *err)
+{
+    return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a host");
+}
+
 /* A name that no other host has. */
 static struct str label_of(struct hosts *hosts, const struct host *host)
 {
     struct str plain =
-        host->pool.len ? arena_format(hosts->arena, "%.*s#%.*s", STR_ARG(host->url), STR_ARG(host->pool)) : host->url;
+        host->pool.len ? arena_format(host->arena, "%.*s#%.*s", STR_ARG(host->url), STR_ARG(host->pool)) : host->url;
     struct str label = plain;
 
     for (unsigned number = 2; label.data && map_get(hosts->by_label, label); number++)
-        label = arena_format(hosts->arena, "%.*s~%u", STR_ARG(plain), number);
+        label = arena_format(host->arena, "%.*s~%u", STR_ARG(plain), number);
     return label;
 }
 
 static bool fill_texts(struct hosts *hosts, struct host *host, const struct host_key *key, struct str text)
 {
-    host->key = arena_copy(hosts->arena, text);
-    host->url = arena_copy(hosts->arena, key->url);
-    host->pool = arena_copy(hosts->arena, key->pool);
-    host->proxy = arena_copy(hosts->arena, key->proxy);
+    if (!text.data)
+        return false;
+    host->key = arena_copy(host->arena, text);
+    host->url = arena_copy(host->arena, key->url);
+    host->pool = arena_copy(host->arena, key->pool);
+    host->proxy = arena_copy(host->arena, key->proxy);
     if (!host->key.data || !host->url.data || !host->pool.data || !host->proxy.data)
         return false;
     host->label = label_of(hosts, host);
     return host->label.data;
 }
 
-/* What a host has beside its texts. */
+/* What a host has beside its texts; then it is in the table. */
 static bool fill(struct hosts *hosts, struct host *host)
 {
-    host->workers = hosts->workers;
-    host->index = hosts->count;
+    uint32_t index;
+
     host->counts = counts_new(hosts->workers);
     host->idle_limit = idle_limit_new(hosts->workers);
-    if (host->counts && host->idle_limit && map_put(hosts->by_label, host->label, host)) {
-        if (map_put(hosts->by_key, host->key, host))
-            return true;
+    if (!host->counts || !host->idle_limit || !find_place(hosts, &index) ||
+        !map_put(hosts->by_label, host->label, host))
+        return false;
+    if (!map_put(hosts->by_key, host->key, host)) {
         map_take(hosts->by_label, host->label);
+        return false;
     }
-    idle_limit_free(host->idle_limit);
-    free(host->counts);
-    return false;
+    host->index = index;
+    hosts->list[index] = host;
+    hosts->count += index == hosts->count;
+    hosts->known++;
+    return true;
 }
 
 /* Requests to cleartext hosts are given to the proxy itself. */
-static bool fill_proxy(struct hosts *hosts, struct host *host, struct error *err)
+static bool fill_proxy(struct host *host, struct error *err)
 {
     bool bare = str_find_char(host->name, ':') == host->name.len;
 
     if (host->proxy.len == 0)
         return true;
-    host->forward = arena_make(hosts->arena, struct forward_proxy);
-    if (host->forward && !forward_proxy_parse(hosts->arena, host->proxy, host->forward, err))
+    host->forward = arena_make(host->arena, struct forward_proxy);
+    if (host->forward && !forward_proxy_parse(host->arena, host->proxy, host->forward, err))
         return false;
     if (is_secure(host->url))
         host->tunnel =
-            arena_format(hosts->arena, bare ? "%.*s:%u" : "[%.*s]:%u", STR_ARG(host->name), (unsigned)host->port);
-    return (host->forward && (host->tunnel.data || !is_secure(host->url))) ||
-           error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a host");
+            arena_format(host->arena, bare ? "%.*s:%u" : "[%.*s]:%u", STR_ARG(host->name), (unsigned)host->port);
+    return (host->forward && (host->tunnel.data || !is_secure(host->url))) || no_memory(err);
+}
+
+static struct host_place *place_new(struct hosts *hosts, struct str key)
+{
+    struct host_place *place = calloc(1, sizeof(*place) + key.len);
+
+    if (!place)
+        return NULL;
+    place->key_len = key.len;
+    memcpy(place->key, key.data, key.len);
+    if (map_put(hosts->by_place, place_key(place), place))
+        return place;
+    free(place);
+    return NULL;
 }
 
 /* By name, port and source of what is connected to: the proxy, where there is one. False: no memory. */
@@ -299,33 +351,60 @@ static bool fill_place(struct hosts *hosts, struct host *host, const struct host
     struct str name = proxy ? proxy->name : host->unix_addr.family == ADDR_UNIX ? host->url : host->name;
     char source[ADDR_TEXT_BYTES];
     struct str from = key->source.family == ADDR_NONE ? STR("") : addr_format_ip(&key->source, source);
-    struct str text = arena_format(hosts->arena, "%.*s %u %.*s", STR_ARG(name),
+    struct str text = arena_format(host->arena, "%.*s %u %.*s", STR_ARG(name),
                                    (unsigned)(proxy ? proxy->port : host->port), STR_ARG(from));
 
-    host->place = text.data ? map_get(hosts->by_place, text) : NULL;
-    if (host->place || !text.data)
-        return host->place;
-    host->place = arena_make(hosts->arena, struct host_place);
-    return host->place && map_put(hosts->by_place, text, host->place);
+    if (!text.data)
+        return false;
+    host->place = map_get(hosts->by_place, text);
+    if (!host->place)
+        host->place = place_new(hosts, text);
+    if (host->place)
+        host->place->hosts++;
+    return host->place;
+}
+
+/* It lives in an arena of its own, so that it can be given back. */
+static struct host *host_new(struct hosts *hosts, const struct host_key *key)
+{
+    struct arena *arena = arena_new(NULL, SIZE_MAX);
+    struct host *host = arena ? arena_make(arena, struct host) : NULL;
+
+    if (!host) {
+        arena_free(arena);
+        return NULL;
+    }
+    host->arena = arena;
+    host->workers = hosts->workers;
+    host->proxy_header = key->proxy_header;
+    host->source = key->source;
+    host->protocol = protocol_of(key);
+    host->tls = is_secure(key->url) ? tls_profile_ref(key->tls) : NULL;
+    return host;
+}
+
+static bool fill_all(struct hosts *hosts, struct host *host, const struct host_key *key, struct str text,
+                     struct error *err)
+{
+    if (!fill_texts(hosts, host, key, text))
+        return no_memory(err);
+    return parse_url(host, err) && fill_proxy(host, err) &&
+           ((fill_place(hosts, host, key) && fill(hosts, host)) || no_memory(err));
 }
 
 static struct host *host_make(struct hosts *hosts, const struct host_key *key, struct str text, struct error *err)
 {
-    struct host *host = arena_make(hosts->arena, struct host);
-    bool room = host && text.data && list_grow(hosts) && fill_texts(hosts, host, key, text);
+    struct host *host = host_new(hosts, key);
 
-    if (room && (!parse_url(host, err) || !fill_proxy(hosts, host, err)))
-        return NULL;
-    if (!room || !fill_place(hosts, host, key) || !fill(hosts, host)) {
-        error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a host");
+    if (!host) {
+        no_memory(err);
         return NULL;
     }
-    host->tls = is_secure(host->url) ? tls_profile_ref(key->tls) : NULL;
-    host->proxy_header = key->proxy_header;
-    host->source = key->source;
-    host->protocol = protocol_of(key);
+    if (!fill_all(hosts, host, key, text, err)) {
+        host_free(hosts, host);
+        return NULL;
+    }
     idle_limit_configure(host->idle_limit, &(struct idle_limit_options){.eager = true});
-    hosts->list[hosts->count++] = host;
     return host;
 }
 
@@ -340,9 +419,56 @@ struct host *hosts_intern(struct hosts *hosts, const struct host_key *key, struc
     host = text.data ? map_get(hosts->by_key, text) : NULL;
     if (!host)
         host = host_make(hosts, key, text, err);
+    if (host)
+        host->suspected = false;
     pthread_mutex_unlock(&hosts->lock);
     arena_free(arena);
     return host;
+}
+
+bool host_is_in_use(const struct host *host)
+{
+    for (unsigned i = 0; i < host->workers; i++)
+        if (atomic_load_explicit(&host->counts[i].held, memory_order_relaxed) > 0)
+            return true;
+    return atomic_load_explicit(&host->named, memory_order_relaxed) > 0 ||
+           atomic_load_explicit(&host->configured, memory_order_relaxed) ||
+           atomic_load_explicit(&host->open, memory_order_relaxed) > 0;
+}
+
+void hosts_suspect(struct hosts *hosts, struct host *host)
+{
+    pthread_mutex_lock(&hosts->lock);
+    host->suspected = true;
+    pthread_mutex_unlock(&hosts->lock);
+}
+
+bool hosts_give_back(struct hosts *hosts, struct host *host)
+{
+    bool gone;
+
+    pthread_mutex_lock(&hosts->lock);
+    gone = hosts->pins == 0 && host->suspected && !host_is_in_use(host);
+    if (gone) {
+        map_take(hosts->by_key, host->key);
+        map_take(hosts->by_label, host->label);
+        hosts->list[host->index] = NULL;
+        hosts->known--;
+        host_free(hosts, host);
+    }
+    pthread_mutex_unlock(&hosts->lock);
+    return gone;
+}
+
+void hosts_pin(struct hosts *hosts)
+{
+    hosts->pins++;
+}
+
+void hosts_unpin(struct hosts *hosts)
+{
+    ASSERT(hosts->pins > 0);
+    hosts->pins--;
 }
 
 unsigned hosts_workers(const struct hosts *hosts)
@@ -358,6 +484,16 @@ uint32_t hosts_count(struct hosts *hosts)
     count = hosts->count;
     pthread_mutex_unlock(&hosts->lock);
     return count;
+}
+
+uint32_t hosts_known(struct hosts *hosts)
+{
+    uint32_t known;
+
+    pthread_mutex_lock(&hosts->lock);
+    known = hosts->known;
+    pthread_mutex_unlock(&hosts->lock);
+    return known;
 }
 
 struct host *hosts_at(struct hosts *hosts, uint32_t index)

@@ -1,6 +1,7 @@
 /* host.h: upstream hosts of the process, by address and identity (host_key). They outlive configurations: a generation
  * holds the hosts it names, and the counters and idle connections of a host stay when the next generation names it
- * again.
+ * again. Those that only SRV records or redirects led to are given back when nobody has needed them for long
+ * (host_leave.h).
  *
  * Shared between workers: the table is guarded by a lock (taken when configurations load), the numbers are atomic; each
  * worker keeps its own idle connections in its pool. SPDX-License-Identifier: Apache-2.0 */
@@ -72,6 +73,7 @@ struct host_counts {
     _Atomic uint64_t failovers;         /* requests that went on to another host */
     _Atomic uint64_t failovers_refused; /* requests that could have, but the backend's budget was spent */
     _Atomic uint64_t pings, ping_timeouts; /* HTTP/2: sent; connections that ended as one had no answer */
+    _Atomic uint64_t held;                 /* by requests that were led to it, and letters under way (host_hold.h) */
     _Atomic uint64_t awaited;              /* requests sent whose answer has not begun */
     _Atomic uint64_t progress_ns;          /* when an answer began last, or one was awaited where none was before */
     struct addresses *addresses;           /* what DNS says, for that worker alone (addresses.h); NULL: not asked */
@@ -95,6 +97,9 @@ enum host_choice { CHOICE_UNKNOWN, CHOICE_HTTP1, CHOICE_HTTP2 };
 /* Where connections lead: hosts that differ in their pool alone take local ports from one supply. */
 struct host_place {
     _Atomic uint32_t open; /* connections and dials, of all these hosts */
+    uint32_t hosts;        /* how many they are; guarded by the table's lock, as the key is */
+    size_t key_len;
+    char key[];
 };
 
 struct host {
@@ -134,6 +139,8 @@ struct host {
     _Atomic uint32_t named;          /* SRV names that lead to it, in all workers */
     _Atomic uint64_t left_ns;        /* when the last of these went; 0: none has */
     struct host_leave *leave;        /* of the main thread: it has left its pages (host_leave.h); NULL: it has not */
+    bool suspected;                  /* nobody has asked the table for it since hosts_suspect; guarded by its lock */
+    struct arena *arena;             /* holds this and its texts */
     struct idle_limit *idle_limit;   /* how long it keeps idle connections, as far as we know */
     unsigned workers;
     struct host_counts *counts; /* one for each worker */
@@ -155,8 +162,9 @@ struct host_key {
     enum upstream_protocol protocol; /* those that come to the same thing are alike */
 };
 
-/* The host of a key, made when it is new; lives as long as the table. NULL with *err: address_invalid (another scheme,
- * path, bad port; of the proxy as forward_proxy_parse), out_of_memory. Any thread. */
+/* The host of a key, made when it is new. It stays for as long as it is in use (host_is_in_use), and in any case until
+ * the worker that calls has ended its turn: who keeps it for longer says so by then. NULL with *err: address_invalid
+ * (another scheme, path, bad port; of the proxy as forward_proxy_parse), out_of_memory. Any thread. */
 struct host *hosts_intern(struct hosts *hosts, const struct host_key *key, struct error *err);
 
 /* Do its connections carry many requests at once, or may they, as far as is known? */
@@ -178,9 +186,24 @@ bool host_url_check(struct str url, struct error *err) MUST_USE;
 bool host_url_proxy(const struct forward_rules *rules, struct str url, const struct forward_proxy **proxy,
                     struct error *err) MUST_USE;
 
+/* Does a configuration or SRV record name it, has it a connection, or is a request or a letter held by it? */
+bool host_is_in_use(const struct host *host);
+
+/* How a host is given back, by the main thread (host_leave.c): it is suspected, then each worker is asked by letter
+ * whether it has to do with it, and lets go of what it keeps. When all had nothing to do with it, and nobody has asked
+ * the table for it meanwhile, there is nobody left who could. */
+void hosts_suspect(struct hosts *hosts, struct host *host);
+bool hosts_give_back(struct hosts *hosts, struct host *host); /* true: it is freed */
+
+/* Somebody on the main thread keeps hosts that a worker has told of: none is given back. */
+void hosts_pin(struct hosts *hosts);
+void hosts_unpin(struct hosts *hosts);
+
 unsigned hosts_workers(const struct hosts *hosts);
-uint32_t hosts_count(struct hosts *hosts);
-struct host *hosts_at(struct hosts *hosts, uint32_t index); /* NULL past the end */
+uint32_t hosts_count(struct hosts *hosts);                  /* past the highest index ever */
+uint32_t hosts_known(struct hosts *hosts);                  /* how many there are */
+struct host *hosts_at(struct hosts *hosts, uint32_t index); /* NULL past the end, and where one was given back. Main
+                                                               thread */
 _Atomic uint64_t *hosts_idle_total(struct hosts *hosts);    /* idle connections of the process */
 _Atomic uint64_t *hosts_with_idle(struct hosts *hosts);     /* hosts that have any */
 struct budget *hosts_budget(struct hosts *hosts);

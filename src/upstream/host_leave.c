@@ -1,14 +1,18 @@
 /* host_leave.c: see the header. Start with hosts_sweep. SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/host_leave.h"
 
-#include "upstream/handoff.h"
+#include "upstream/addresses.h"
+#include "upstream/closed_log.h"
+#include "upstream/pool_internal.h"
 #include "upstream/watch.h"
 
 #include <stdlib.h>
 
 struct host_leave {
+    bool forgetting;       /* what the letters ask: to forget it, not only its statistics */
     unsigned sent;         /* letters */
     _Atomic unsigned done; /* of them, those that have been obeyed */
+    _Atomic bool refused;  /* a worker has to do with it */
     struct part {
         struct pool_visit visit;
         struct host_leave *leave;
@@ -16,18 +20,11 @@ struct host_leave {
     } parts[];
 };
 
-static bool is_in_use(const struct host *host)
-{
-    return atomic_load_explicit(&host->named, memory_order_relaxed) > 0 ||
-           atomic_load_explicit(&host->configured, memory_order_relaxed) ||
-           atomic_load_explicit(&host->open, memory_order_relaxed) > 0;
-}
-
-static bool has_left(const struct host *host, uint64_t now_ns)
+static bool has_left(const struct host *host, uint64_t now_ns, uint64_t after_ns)
 {
     uint64_t left_ns = atomic_load_explicit(&host->left_ns, memory_order_relaxed);
 
-    return left_ns != 0 && !is_in_use(host) && now_ns >= left_ns + HOST_LEAVE_NS;
+    return left_ns != 0 && !host_is_in_use(host) && now_ns >= left_ns + after_ns;
 }
 
 /* On the worker's thread: nobody reads them now, and what it counts from here on is new. */
@@ -39,32 +36,80 @@ static void run_leave(struct pool_visit *visit, struct pool *pool)
     atomic_fetch_add_explicit(&part->leave->done, 1, memory_order_release);
 }
 
-/* Without memory: at the next sweep. */
-static void leave(struct hosts *hosts, struct host *host)
+/* On the worker's thread: from here on it has no pointer to the host, unless it asks the table for it. */
+static void run_forget(struct pool_visit *visit, struct pool *pool)
 {
-    unsigned workers = hosts_workers(hosts);
-    struct host_leave *letters = calloc(1, sizeof(*letters) + workers * sizeof(letters->parts[0]));
+    struct part *part = container_of(visit, struct part, visit);
+    struct host *host = part->host;
 
-    if (!letters)
-        return;
-    host->leave = letters;
-    for (unsigned i = 0; i < workers; i++) {
+    if (host_is_in_use(host)) {
+        atomic_store_explicit(&part->leave->refused, true, memory_order_relaxed);
+    } else {
+        watch_forget(pool, host);
+        addresses_forget(pool, host);
+        shared_drop(pool, host);
+        closed_log_forget(&pool->closed, host);
+    }
+    atomic_fetch_add_explicit(&part->leave->done, 1, memory_order_release);
+}
+
+static void send_letters(struct hosts *hosts, struct host *host, void (*run)(struct pool_visit *, struct pool *))
+{
+    struct host_leave *leave = host->leave;
+
+    leave->sent = 0;
+    atomic_store_explicit(&leave->done, 0, memory_order_relaxed);
+    for (unsigned i = 0; i < hosts_workers(hosts); i++) {
         struct pool *pool = hosts_pool(hosts, i);
 
-        letters->parts[i] = (struct part){.visit = {.run = run_leave}, .leave = letters, .host = host};
-        letters->sent += pool && pool_visit(pool, &letters->parts[i].visit);
+        leave->parts[i] = (struct part){.visit = {.run = run}, .leave = leave, .host = host};
+        leave->sent += pool && pool_visit(pool, &leave->parts[i].visit);
     }
 }
 
-/* Not before all letters have been read: a late one would take what is being read here. */
-static void come_back(struct host *host)
+/* Have all letters been read? Else a late one would take what is being read here. */
+static bool is_obeyed(const struct host_leave *leave)
 {
-    struct host_leave *letters = host->leave;
+    return atomic_load_explicit(&leave->done, memory_order_acquire) == leave->sent;
+}
 
-    if (atomic_load_explicit(&letters->done, memory_order_acquire) < letters->sent)
-        return;
-    host->leave = NULL;
-    free(letters);
+/* Without memory: at the next sweep. */
+static void leave(struct hosts *hosts, struct host *host)
+{
+    host->leave = calloc(1, sizeof(*host->leave) + hosts_workers(hosts) * sizeof(host->leave->parts[0]));
+    if (host->leave)
+        send_letters(hosts, host, run_leave);
+}
+
+static void begin_forgetting(struct hosts *hosts, struct host *host)
+{
+    host->leave->forgetting = true;
+    atomic_store_explicit(&host->leave->refused, false, memory_order_relaxed);
+    hosts_suspect(hosts, host);
+    send_letters(hosts, host, run_forget);
+}
+
+/* A worker that could not be asked is about to end, and all with it. Refused, or in vain: from the start. */
+static void end_forgetting(struct hosts *hosts, struct host *host)
+{
+    bool all = host->leave->sent == hosts_workers(hosts);
+
+    host->leave->forgetting = false;
+    if (all && !atomic_load_explicit(&host->leave->refused, memory_order_relaxed))
+        hosts_give_back(hosts, host);
+}
+
+/* One that has left, and whose letters have all been obeyed. */
+static void look_again(struct hosts *hosts, struct host *host, uint64_t now_ns)
+{
+    if (!has_left(host, now_ns, HOST_LEAVE_NS)) {
+        free(host->leave);
+        host->leave = NULL;
+    } else if (host->leave->forgetting) {
+        end_forgetting(hosts, host);
+    } else if (has_left(host, now_ns, HOST_FORGET_NS)) {
+        begin_forgetting(hosts, host);
+    }
 }
 
 void hosts_sweep(struct hosts *hosts, uint64_t now_ns)
@@ -72,10 +117,10 @@ void hosts_sweep(struct hosts *hosts, uint64_t now_ns)
     for (uint32_t i = 0; i < hosts_count(hosts); i++) {
         struct host *host = hosts_at(hosts, i);
 
-        if (!host->leave && has_left(host, now_ns))
+        if (host && !host->leave && has_left(host, now_ns, HOST_LEAVE_NS))
             leave(hosts, host);
-        else if (host->leave && is_in_use(host))
-            come_back(host);
+        else if (host && host->leave && is_obeyed(host->leave))
+            look_again(hosts, host, now_ns);
     }
 }
 

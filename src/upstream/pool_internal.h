@@ -93,6 +93,7 @@ static inline void pool_tell_oldest(struct pool *pool, const struct host *host)
 /* shared.c: of connections that carry many requests at once */
 struct shared;
 void shared_free(struct pool *pool);
+void shared_drop(struct pool *pool, const struct host *host); /* of a host that nobody here has to do with any more */
 /* The host of that index, below shared_count, if this worker has ever had such a connection to it; NULL: it has not. */
 struct host *shared_host(const struct pool *pool, uint32_t index);
 void shared_begin(struct pooled *pooled);                      /* its first stream: it becomes active */

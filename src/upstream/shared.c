@@ -65,13 +65,24 @@ struct host *shared_host(const struct pool *pool, uint32_t index)
     return pool->shared[index] ? pool->shared[index]->host : NULL;
 }
 
+static void drop(struct pool *pool, uint32_t index)
+{
+    ASSERT(!pool->shared[index] || list_is_empty(&pool->shared[index]->offer));
+    ASSERT(!pool->shared[index] || pool->shared[index]->joined == 0);
+    free(pool->shared[index]);
+    pool->shared[index] = NULL;
+}
+
+void shared_drop(struct pool *pool, const struct host *host)
+{
+    if (host->index < pool->shared_count)
+        drop(pool, host->index);
+}
+
 void shared_free(struct pool *pool)
 {
-    for (uint32_t i = 0; i < pool->shared_count; i++) {
-        ASSERT(!pool->shared[i] || list_is_empty(&pool->shared[i]->offer));
-        ASSERT(!pool->shared[i] || pool->shared[i]->joined == 0);
-        free(pool->shared[i]);
-    }
+    for (uint32_t i = 0; i < pool->shared_count; i++)
+        drop(pool, i);
     free(pool->shared);
 }
 

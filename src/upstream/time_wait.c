@@ -72,7 +72,7 @@ static void add_places(struct time_wait_count *count, uint32_t index)
     const struct host *host = hosts_at(count->hosts, index);
     size_t first = count->count;
 
-    for (unsigned i = 0; i < PORT_PEERS; i++) {
+    for (unsigned i = 0; host && i < PORT_PEERS; i++) {
         uint64_t key = atomic_load_explicit(&host->ports.peers[i], memory_order_relaxed);
 
         if (key != 0 && !is_there(count, first, key))
@@ -143,10 +143,12 @@ void time_wait_see(void *arg, const struct addr *ours, const struct addr *peer)
         }
 }
 
-static void tell(struct port_budget *ports, uint32_t waits, uint32_t blocked)
+static void tell(struct host *host, uint32_t waits, uint32_t blocked)
 {
-    atomic_store_explicit(&ports->time_waits, waits, memory_order_relaxed);
-    atomic_store_explicit(&ports->blocked, blocked, memory_order_relaxed);
+    if (!host)
+        return;
+    atomic_store_explicit(&host->ports.time_waits, waits, memory_order_relaxed);
+    atomic_store_explicit(&host->ports.blocked, blocked, memory_order_relaxed);
 }
 
 void time_wait_end(struct time_wait_count *count)
@@ -159,7 +161,7 @@ void time_wait_end(struct time_wait_count *count)
                 waits += count->places[at].waits;
                 blocked += count->places[at].blocked;
             }
-        tell(&hosts_at(count->hosts, i)->ports, waits, blocked);
+        tell(hosts_at(count->hosts, i), waits, blocked);
     }
     free(count);
 }
@@ -169,7 +171,8 @@ bool time_wait_matters(struct hosts *hosts, uint64_t in_all)
     uint64_t most = 0, ports_max = hosts_budget(hosts)->ports_max;
 
     for (uint32_t i = 0; i < hosts_count(hosts); i++) {
-        uint64_t open = atomic_load_explicit(&hosts_at(hosts, i)->place->open, memory_order_relaxed);
+        const struct host *host = hosts_at(hosts, i);
+        uint64_t open = host ? atomic_load_explicit(&host->place->open, memory_order_relaxed) : 0;
 
         most = open > most ? open : most;
     }
@@ -179,7 +182,7 @@ bool time_wait_matters(struct hosts *hosts, uint64_t in_all)
 static void forget(struct hosts *hosts)
 {
     for (uint32_t i = 0; i < hosts_count(hosts); i++)
-        tell(&hosts_at(hosts, i)->ports, 0, 0);
+        tell(hosts_at(hosts, i), 0, 0);
 }
 
 void time_wait_look(struct hosts *hosts)

@@ -3,14 +3,18 @@
 #include "harness/test.h"
 #include "net/pair.h"
 #include "upstream/addresses.h"
+#include "upstream/closed_log.h"
 #include "upstream/handoff.h"
+#include "upstream/host_hold.h"
 #include "upstream/host_leave.h"
 #include "upstream/watch.h"
 
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
 
 enum { WORKERS = 2 };
+#define LONG_NS (2 * HOST_FORGET_NS)
 
 static const struct transport plain;
 
@@ -142,14 +146,199 @@ TEST(hosts_of_a_configuration_stay)
     stage_close(&stage);
 }
 
-/* Hosts to which no SRV record ever led: redirects did. */
-TEST(hosts_that_were_never_named_stay)
+/* They are about to be used. */
+TEST(hosts_that_were_never_used_stay)
 {
     struct leave_stage stage;
 
     stage_open(&stage);
-    sweep(&stage, 2 * HOST_LEAVE_NS);
+    sweep(&stage, LONG_NS);
     CHECK(is_shown(&stage));
+    stage_close(&stage);
+}
+
+static void read_letters(struct leave_stage *stage)
+{
+    for (unsigned i = 0; i < WORKERS; i++)
+        loop_turn(stage->loop[i], 0);
+}
+
+/* Sweeps with all letters read in between: leaves, is suspected, is given back. */
+static void sweep_it_away(struct leave_stage *stage)
+{
+    for (int i = 0; i < 3; i++) {
+        sweep(stage, LONG_NS);
+        read_letters(stage);
+    }
+}
+
+static void name_once(struct leave_stage *stage)
+{
+    name_it(stage, 1);
+    name_it(stage, -1);
+}
+
+static struct host *intern(struct leave_stage *stage, const char *url)
+{
+    struct error err;
+    struct host *host = hosts_intern(stage->hosts, &(struct host_key){.url = str_from(url)}, &err);
+
+    CHECK(host != NULL);
+    return host;
+}
+
+TEST(an_hour_later_its_entry_is_given_back)
+{
+    struct leave_stage stage;
+    struct closed_row rows[2];
+    struct host *other, *again;
+
+    stage_open(&stage);
+    other = intern(&stage, "http://pod-2:80");
+    name_it(&stage, 1);
+    use_it(&stage);
+    name_it(&stage, -1);
+    CHECK_EQ(pool_list_closed(stage.pool[0], rows, COUNT_OF(rows)), 1);
+    sweep(&stage, 2 * HOST_LEAVE_NS); /* it has left, and no more, for as long as an hour has not gone by */
+    read_letters(&stage);
+    sweep(&stage, 2 * HOST_LEAVE_NS);
+    read_letters(&stage);
+    sweep(&stage, 2 * HOST_LEAVE_NS);
+    CHECK(hosts_at(stage.hosts, 0) == stage.host);
+    sweep(&stage, LONG_NS); /* suspected */
+    sweep(&stage, LONG_NS);
+    loop_turn(stage.loop[0], 0);
+    sweep(&stage, LONG_NS);
+    CHECK(hosts_at(stage.hosts, 0) == stage.host); /* one worker has not said that it has nothing to do with it */
+    CHECK_EQ(hosts_known(stage.hosts), 2);
+    loop_turn(stage.loop[1], 0);
+    sweep(&stage, LONG_NS);
+    CHECK(hosts_at(stage.hosts, 0) == NULL);
+    CHECK(!is_shown(&stage));
+    CHECK_EQ(hosts_known(stage.hosts), 1);
+    CHECK_EQ(hosts_count(stage.hosts), 2);
+    CHECK_EQ(pool_list_closed(stage.pool[0], rows, COUNT_OF(rows)), 0);
+    CHECK(hosts_at(stage.hosts, 1) == other);
+    /* When it is named again it is a new one, in the place that was free, by the name that was. */
+    again = intern(&stage, "http://pod-1:80");
+    CHECK_EQ(again->index, 0);
+    CHECK_TEXT(again->label, "http://pod-1:80");
+    CHECK_EQ(atomic_load(&again->counts[0].connections_opened), 0);
+    CHECK_EQ(intern(&stage, "http://pod-3:80")->index, 2);
+    stage.host = again;
+    use_it(&stage);
+    stage_close(&stage);
+}
+
+/* A request whose host is named no more while it goes on, without a connection of its own at that time. */
+TEST(a_host_that_a_request_was_led_to_is_not_given_back)
+{
+    struct leave_stage stage;
+    struct host_hold *holds = NULL;
+
+    stage_open(&stage);
+    name_it(&stage, 1);
+    CHECK(host_hold(&holds, test_arena(), stage.pool[1], stage.host));
+    CHECK(host_hold(&holds, test_arena(), stage.pool[1], stage.host)); /* by another leg */
+    name_it(&stage, -1);
+    sweep_it_away(&stage);
+    CHECK(is_shown(&stage));
+    CHECK(hosts_at(stage.hosts, 0) == stage.host);
+    host_release_all(&holds, stage.pool[1]);
+    CHECK(holds == NULL);
+    sweep_it_away(&stage);
+    CHECK_EQ(hosts_known(stage.hosts), 0);
+    stage_close(&stage);
+}
+
+/* No record ever led there. */
+TEST(a_host_of_a_redirect_is_given_back_too)
+{
+    struct leave_stage stage;
+    struct host_hold *holds = NULL;
+
+    stage_open(&stage);
+    CHECK(host_hold(&holds, test_arena(), stage.pool[0], stage.host));
+    host_release_all(&holds, stage.pool[0]);
+    sweep(&stage, HOST_LEAVE_NS / 2);
+    CHECK(is_shown(&stage));
+    sweep_it_away(&stage);
+    CHECK_EQ(hosts_known(stage.hosts), 0);
+    stage_close(&stage);
+}
+
+/* It is asked for when all workers have let go of it, a moment before it would be freed. */
+TEST(a_host_that_the_table_is_asked_for_meanwhile_stays)
+{
+    struct leave_stage stage;
+
+    stage_open(&stage);
+    name_once(&stage);
+    sweep(&stage, LONG_NS);
+    read_letters(&stage);
+    sweep(&stage, LONG_NS);
+    read_letters(&stage);
+    CHECK(intern(&stage, "http://pod-1:80") == stage.host);
+    sweep(&stage, LONG_NS);
+    CHECK(hosts_at(stage.hosts, 0) == stage.host);
+    name_once(&stage); /* whoever asked for it has used it */
+    sweep_it_away(&stage);
+    CHECK_EQ(hosts_known(stage.hosts), 0);
+    stage_close(&stage);
+}
+
+TEST(a_worker_that_has_to_do_with_it_keeps_it)
+{
+    struct leave_stage stage;
+    struct host_hold *holds = NULL;
+
+    stage_open(&stage);
+    name_once(&stage);
+    sweep(&stage, LONG_NS);
+    read_letters(&stage);
+    sweep(&stage, LONG_NS); /* suspected; and before the letters are read: */
+    CHECK(host_hold(&holds, test_arena(), stage.pool[1], stage.host));
+    read_letters(&stage);
+    host_release_all(&holds, stage.pool[1]);
+    sweep(&stage, LONG_NS);
+    CHECK(hosts_at(stage.hosts, 0) == stage.host);
+    sweep_it_away(&stage); /* but not for ever */
+    CHECK_EQ(hosts_known(stage.hosts), 0);
+    stage_close(&stage);
+}
+
+TEST(hosts_that_a_page_is_made_of_stay)
+{
+    struct leave_stage stage;
+
+    stage_open(&stage);
+    name_once(&stage);
+    hosts_pin(stage.hosts);
+    sweep_it_away(&stage);
+    CHECK(hosts_at(stage.hosts, 0) == stage.host);
+    hosts_unpin(stage.hosts);
+    sweep_it_away(&stage);
+    CHECK_EQ(hosts_known(stage.hosts), 0);
+    stage_close(&stage);
+}
+
+/* Names of pods are not told twice, and there is no end of them. */
+TEST(ten_thousand_hosts_that_come_and_go_take_the_place_of_few)
+{
+    struct leave_stage stage;
+
+    stage_open(&stage);
+    name_once(&stage);
+    for (int i = 0; i < 10000; i++) {
+        char url[64];
+
+        if (i % 16 == 0)
+            sweep_it_away(&stage);
+        snprintf(url, sizeof(url), "http://pod-%d:80", i);
+        stage.host = intern(&stage, url);
+        name_once(&stage);
+    }
+    CHECK(hosts_count(stage.hosts) <= 32);
     stage_close(&stage);
 }
 
@@ -196,7 +385,7 @@ TEST(a_host_may_leave_and_come_back_while_it_is_used)
     pthread_t worker;
 
     stage_open(&race.stage);
-    now_ns = loop_now_ns(race.stage.loop[1]) + 2 * HOST_LEAVE_NS;
+    now_ns = loop_now_ns(race.stage.loop[1]) + 2 * HOST_LEAVE_NS; /* not long enough to be forgotten */
     CHECK_EQ(pthread_create(&worker, NULL, run_worker, &race), 0);
     while (!atomic_load(&race.over)) {
         hosts_sweep(race.stage.hosts, now_ns);
@@ -211,5 +400,70 @@ TEST(a_host_may_leave_and_come_back_while_it_is_used)
     hosts_sweep(race.stage.hosts, now_ns);
     CHECK(is_shown(&race.stage));
     name_it(&race.stage, -1);
+    stage_close(&race.stage);
+}
+
+/* One worker asks the table for hosts, uses them and lets go, as redirects and SRV records do, while the main thread
+ * gives back whatever it can: thousands of times the two meet at every step. */
+static void *run_finder(void *arg)
+{
+    struct leave_race *race = arg;
+    struct leave_stage *stage = &race->stage;
+    struct pool *pool = stage->pool[0];
+
+    for (unsigned round = 0; round < 10 * ROUNDS; round++) {
+        struct arena *arena = arena_new(NULL, SIZE_MAX);
+        struct host *host = intern(stage, round % 2 ? "http://pod-1:80" : "http://pod-2:80");
+        struct host_hold *holds = NULL;
+        struct pooled *pooled;
+        struct stream *near, *far;
+        struct error err;
+
+        CHECK(arena && host_hold(&holds, arena, pool, host));
+        if (round % 3 == 0)
+            addresses_name(pool, host, 1);
+        loop_turn(stage->loop[0], 0);
+        CHECK(pair_new(stage->loop[0], 4096, &near, &far));
+        CHECK(gate_enter(host, 0));
+        pooled = pool_adopt(pool, host, &plain, near, &err);
+        CHECK(pooled != NULL);
+        loop_turn(stage->loop[0], 0);
+        pool_discard(pooled, REASON_ANSWER_FAILED, SIDE_OURS);
+        stream_close(far, false);
+        if (round % 3 == 0)
+            addresses_name(pool, host, -1);
+        loop_turn(stage->loop[0], 0);
+        host_release_all(&holds, pool);
+        arena_free(arena);
+        for (int i = 0; i < (int)(round % 4); i++) {
+            sched_yield();
+            loop_turn(stage->loop[0], 0);
+        }
+    }
+    atomic_store(&race->over, true);
+    return NULL;
+}
+
+TEST(hosts_are_given_back_while_they_are_asked_for)
+{
+    struct leave_race race = {.over = false};
+    uint64_t now_ns, given_back = 0;
+    pthread_t worker;
+
+    stage_open(&race.stage);
+    name_once(&race.stage);
+    now_ns = loop_now_ns(race.stage.loop[1]) + LONG_NS;
+    CHECK_EQ(pthread_create(&worker, NULL, run_finder, &race), 0);
+    while (!atomic_load(&race.over)) {
+        uint32_t before = hosts_known(race.stage.hosts);
+
+        hosts_sweep(race.stage.hosts, now_ns);
+        given_back += hosts_known(race.stage.hosts) < before;
+        loop_turn(race.stage.loop[1], 0); /* this worker is the test's */
+    }
+    CHECK_EQ(pthread_join(worker, NULL), 0);
+    CHECK(given_back > 0);
+    sweep_it_away(&race.stage);
+    CHECK_EQ(hosts_known(race.stage.hosts), 0);
     stage_close(&race.stage);
 }
