@@ -97,6 +97,8 @@ static const char *unfit_text(enum http_unfit unfit)
         return "framing that cannot be trusted";
     case HTTP_UNFIT_SURPLUS:
         return "bytes behind the answer";
+    case HTTP_UNFIT_BLANK:
+        return "line ends behind the answer";
     case HTTP_UNFIT_TUNNEL:
     case HTTP_UNFIT_OURS:
     case HTTP_UNFIT_UNFINISHED:

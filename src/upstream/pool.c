@@ -179,7 +179,7 @@ static enum reason reason_of_stray(struct pooled *pooled)
     idle_limit_retired(pooled->host->idle_limit, &end);
     if (pooled->uses > 0) /* a 408 to one that never asked is no sign */
         pool_note_stray(pooled, STRAY_IDLE);
-    return REASON_STRAY_BYTES;
+    return pool_reason_of_stray(pooled);
 }
 
 /* The peer has ended it. `news`: what was found instead of silence. */

@@ -75,6 +75,7 @@ uint64_t pool_age_ns(const struct pooled *pooled);
 uint64_t pool_old_at_ns(const struct pooled *pooled);          /* UINT64_MAX: never */
 uint32_t pool_whole_ms(uint64_t time_ns);                      /* at most POOLED_NEVER: UINT64_MAX is it, too */
 void pool_note_stray(struct pooled *pooled, enum stray stray); /* a sign for quarantine.h */
+enum reason pool_reason_of_stray(const struct pooled *pooled); /* of what http_check_idle has found */
 void pool_retire(struct pooled *pooled, enum reason reason);   /* we end an idle period, for a reason of ours */
 
 /* Since when the oldest is idle, for the other workers (pool_cap.c). */
@@ -92,8 +93,8 @@ static inline void pool_tell_oldest(struct pool *pool, const struct host *host)
 
 /* shared.c: of connections that carry many requests at once */
 struct shared;
-void shared_free(struct pool *pool);
 void shared_drop(struct pool *pool, const struct host *host); /* of a host that nobody here has to do with any more */
+void shared_free(struct pool *pool);
 /* The host of that index, below shared_count, if this worker has ever had such a connection to it; NULL: it has not. */
 struct host *shared_host(const struct pool *pool, uint32_t index);
 void shared_begin(struct pooled *pooled);                      /* its first stream: it becomes active */

@@ -150,6 +150,8 @@ static enum reason reason_of(const struct pooled *pooled, const struct transport
         return REASON_BAD_FRAMING;
     case HTTP_UNFIT_SURPLUS:
         return REASON_STRAY_BYTES;
+    case HTTP_UNFIT_BLANK:
+        return REASON_STRAY_CRLF;
     case HTTP_UNFIT_UNFINISHED:
         return REASON_EARLY_RESPONSE;
     case HTTP_UNFIT_TIMEOUT:
@@ -175,6 +177,14 @@ static enum reason reason_of(const struct pooled *pooled, const struct transport
     if (quarantine_holds(&pooled->host->quarantine, loop_now_ns(pooled->pool->loop)))
         return REASON_QUARANTINE;
     return wanted ? REASON_CAP_EVICTED : REASON_LEARNED_EXPIRED;
+}
+
+enum reason pool_reason_of_stray(const struct pooled *pooled)
+{
+    struct http_conn_facts facts;
+
+    http_facts(pooled->conn, &facts);
+    return facts.unfit == HTTP_UNFIT_BLANK ? REASON_STRAY_CRLF : REASON_STRAY_BYTES;
 }
 
 void pool_note_stray(struct pooled *pooled, enum stray stray)
@@ -213,7 +223,7 @@ void pool_settle(struct pooled *pooled, const struct transport *transport)
         return;
     }
     reason = reason_of(pooled, transport, wanted, &side);
-    if (reason == REASON_STRAY_BYTES)
+    if (reason == REASON_STRAY_BYTES || reason == REASON_STRAY_CRLF)
         pool_note_stray(pooled, STRAY_BEHIND_ANSWER);
     pool_destroy(pooled, reason, side);
 }

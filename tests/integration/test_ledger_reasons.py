@@ -282,6 +282,16 @@ def stray_bytes(stage):
     stage.get()
 
 
+@covers("stray_crlf", new={"cold": 1, "stray_crlf": 1}, closes={"stray_crlf": "peer", "quarantine": (1, 0)})
+def stray_crlf(stage):
+    """A line end behind an answer: no answer to anybody, but the connection goes."""
+    stage.handlers["/odd"] = lambda conn, _: conn.send(reply() + b"\r\n")
+    stage.start()
+    stage.get("/odd")
+    stage.wait_pool(idle=0, active=0)
+    stage.get()
+
+
 @covers("quarantine", new={"cold": 1, "stray_bytes": 1, "quarantine": 1},
         closes={"stray_bytes": "peer", "quarantine": (2, 0)})
 def quarantine(stage):

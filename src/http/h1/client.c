@@ -3,6 +3,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "http/h1/h1_internal.h"
 
+enum { PROBE_BYTES = 64 /* enough to see what came unasked */ };
+
 static bool is_fit(const struct h1_conn *conn)
 {
     return conn->unfit == HTTP_FIT && !conn->ended && !conn->broken && conn->message->in.size == 0;
@@ -93,6 +95,11 @@ static void write_connection(struct h1_conn *conn, struct h1_writer *writer, con
         h1_write_known(writer, HEADER_CONNECTION, STR("TE"));
 }
 
+static bool has_surplus(const struct h1_conn *conn)
+{
+    return conn->unfit == HTTP_UNFIT_SURPLUS || conn->unfit == HTTP_UNFIT_BLANK;
+}
+
 static enum io client_send_head(struct http_stream *stream, const struct http_head *head, bool end, struct error *err)
 {
     struct h1_conn *conn = h1_of_stream(stream);
@@ -105,7 +112,7 @@ static enum io client_send_head(struct http_stream *stream, const struct http_he
     if (conn->ended || conn->broken || conn->send == H1_SEND_FAILED)
         return fail_unsent(conn, err);
     /* The rest of what came unasked would be taken for the answer. */
-    if (conn->message->in.size > 0 || conn->unfit == HTTP_UNFIT_SURPLUS)
+    if (conn->message->in.size > 0 || has_surplus(conn))
         return fail_unsent(conn, err);
     h1_write_start(&writer, &conn->message->out, h1_blocks(conn));
     if (!write_line(&writer, head))
@@ -181,13 +188,36 @@ bool h1_client_takes(struct h1_conn *conn, struct http_head *head, struct error 
     return true;
 }
 
+static bool is_blank(struct str bytes)
+{
+    for (size_t i = 0; i < bytes.len; i++)
+        if (bytes.data[i] != '\r' && bytes.data[i] != '\n')
+            return false;
+    return true;
+}
+
+/* Line ends are as good as more of it until more of it is seen. */
+static void note_surplus(struct h1_conn *conn, bool blank)
+{
+    if (conn->unfit == HTTP_UNFIT_BLANK && !blank)
+        conn->unfit = HTTP_UNFIT_SURPLUS;
+    h1_set_unfit(conn, blank ? HTTP_UNFIT_BLANK : HTTP_UNFIT_SURPLUS);
+}
+
 /* Bytes that belong to no request. They are not even kept. */
 static void drop_surplus(struct h1_conn *conn)
 {
-    if (conn->message->in.size == 0)
+    struct chain *in = &conn->message->in;
+    bool blank = true;
+
+    if (LIKELY(in->size == 0))
         return;
-    h1_set_unfit(conn, HTTP_UNFIT_SURPLUS);
-    chain_clear(&conn->message->in);
+    for (struct str part; blank && in->size > 0; chain_drop(in, part.len)) {
+        part = chain_front(in);
+        blank = is_blank(part);
+    }
+    note_surplus(conn, blank);
+    chain_clear(in);
 }
 
 static bool awaits_answer(const struct h1_conn *conn)
@@ -253,22 +283,32 @@ static void client_drain(struct http_conn *base)
     h1_set_unfit(h1_of_conn(base), HTTP_UNFIT_OURS);
 }
 
-/* Costs no system call when readiness has told nothing. A byte that is taken here was surplus anyway. */
+/* Costs no system call when readiness has told nothing. Bytes that are taken here were surplus anyway. */
 static enum io probe(struct h1_conn *conn)
 {
-    char byte;
-    struct iovec part = {.iov_base = &byte, .iov_len = 1};
+    char bytes[PROBE_BYTES];
+    struct iovec part = {.iov_base = bytes, .iov_len = sizeof(bytes)};
     struct error err;
     size_t got;
     enum io io = stream_readv(conn->base.stream, &part, 1, &got, &err);
 
     if (io == IO_OK)
-        h1_set_unfit(conn, HTTP_UNFIT_SURPLUS);
+        note_surplus(conn, is_blank(str_of(bytes, got)));
     else if (io == IO_FAIL && err.code == ERROR_TLS_TRUNCATED)
         io = IO_END; /* nothing was due that could be cut off */
     else if (io == IO_FAIL)
         h1_break(conn, &err);
     conn->ended |= io == IO_END;
+    return io;
+}
+
+/* What the look has found is taken in, to see what it is. */
+static enum io peek(struct h1_conn *conn)
+{
+    enum io io = stream_peek(conn->base.stream);
+
+    if (io == IO_OK && probe(conn) != IO_OK)
+        h1_set_unfit(conn, HTTP_UNFIT_SURPLUS);
     return io;
 }
 
@@ -282,12 +322,10 @@ static enum io client_check_idle(struct http_conn *base, bool look)
         return IO_FAIL;
     if (conn->ended)
         return IO_END;
-    if (conn->unfit == HTTP_UNFIT_SURPLUS)
+    if (has_surplus(conn))
         return IO_OK;
-    io = look ? stream_peek(conn->base.stream) : probe(conn);
-    if (io == IO_OK)
-        h1_set_unfit(conn, HTTP_UNFIT_SURPLUS);
-    else if (io != IO_WAIT)
+    io = look ? peek(conn) : probe(conn);
+    if (io == IO_END || io == IO_FAIL)
         h1_set_unfit(conn, HTTP_UNFIT_CLOSED);
     return io;
 }
