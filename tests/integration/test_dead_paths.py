@@ -16,6 +16,7 @@ import pytest
 from admin import ADMIN, pool_of
 from configs import backend, endpoint, forward_all, proxy, service
 from crowd import Gate, at_once, in_threads
+from foreign_sockets import tcp_options
 from gateway import ROOT
 from netlab import PacketFilter, Relay, may_unshare, namespace, write_sysctl
 from origin import answers_ok, by_path
@@ -247,3 +248,64 @@ def test_time_waits_of_others_are_counted_by_host(network, make):
     assert fetch(admin, "/v1/pools:flush", "POST").status == 200
     assert fetch(path, "/a/x").status == 200  # the next dial looks
     gateway.wait_output(r"local ports grow short: \d connections and \d+ in TIME_WAIT of 100 ports")
+
+
+def test_keep_alive_and_user_timeout_stand_on_each_socket(network, make):
+    """Two backends with values of their own, beside those of the service."""
+    plain, own = make.origin(), make.origin()
+    extra = {"holdfast/upstream": {"tcp_user_timeout": "7s", "tcp_keep_alive_interval": "3s", "tcp_keep_alive_count": 5}}
+    second = forward_all(own, "/own/*")
+    second["backend"][0]["extra_config"] = extra
+    gateway = make.gateway(service([forward_all(plain, "/plain/*"), second], dialer_keep_alive="40s"))
+    assert fetch(gateway.address, "/plain/x").status == fetch(gateway.address, "/own/x").status == 200
+    with open("/proc/sys/net/ipv4/tcp_keepalive_probes", encoding="ascii") as file:
+        probes = int(file.read())
+    assert tcp_options(gateway.pid, plain.address[1]) == [{"idle": 40, "interval": 40, "count": probes, "user_timeout_ms": 15000}]
+    assert tcp_options(gateway.pid, own.address[1]) == [{"idle": 40, "interval": 3, "count": 5, "user_timeout_ms": 7000}]
+
+
+@pytest.mark.parametrize("method, resend", [("POST", "idempotent"), ("GET", "off")])
+def test_tcp_user_timeout_ends_what_the_detector_leaves(network, make, note, method, resend):
+    """A request that may not be sent again is left to wait by the detector of dead paths. The kernel's own clock ends it, long before
+    the endpoint's timeout."""
+    packets = PacketFilter()
+    upstream = make.origin()
+    settings = {"tcp_user_timeout": "2s", "resend": resend}
+    gateway = make.gateway(proxy(upstream, extra={**ADMIN, "holdfast/upstream": settings}, timeout="100s"))
+    assert fetch(gateway.address, "/first").status == 200
+    packets.silence(upstream.address[1])
+    watch = Stopwatch()
+    with Client(gateway.address, seconds=90) as client:
+        response = client.request(method, "/victim", body=b"x" if method == "POST" else None)
+    note("tcp_user_timeout", f"{method} on a silent path, 2s: given up after {watch.seconds:.1f} s")
+    assert response.status == 502  # 504 is what the endpoint's timeout gives
+    assert 1.9 < watch.seconds and watch.awake < 60
+    assert [request.target for request in upstream.requests] == ["/first"]
+    told = pool_of(gateway)
+    assert (told["resends"], told["open"], told["dead_paths"]) == (0, 0, 1)  # the detector saw it, and could do nothing
+    if shutil.which("ss"):
+        assert sockets("state", "established", "dport", f"= :{upstream.address[1]}", "src", "127.0.0.1") == []
+    packets.heal()
+    assert fetch(gateway.address, "/after").status == 200
+
+
+@pytest.mark.parametrize("settings", [
+    pytest.param({"tcp_user_timeout": "0s", "tcp_keep_alive_count": 2}, id="count"),
+    pytest.param({"tcp_user_timeout": "2s", "tcp_keep_alive_count": 100}, id="user_timeout")])
+def test_probes_of_tcp_find_a_silent_path_while_nobody_asks(network, make, settings):
+    packets = PacketFilter()
+    upstream = make.origin()
+    settings = {"idle_timeout": "1h", "tcp_keep_alive_interval": "1s", **settings}
+    gateway = make.gateway(proxy(upstream, extra={**ADMIN, "holdfast/upstream": settings}, dialer_keep_alive="1s"))
+    assert fetch(gateway.address).status == 200
+    time.sleep(3.2)
+    assert pool_of(gateway)["idle"] == 1  # its probes are answered
+    packets.silence(upstream.address[1])
+    watch = Stopwatch()
+    eventually(lambda: pool_of(gateway)["open"] == 0, 40, "the end of the connection")
+    assert watch.seconds > 0.9
+    told = pool_of(gateway)
+    assert told["closed_idle"] == 1 and sum(closes["peer"] for closes in told["closes"].values()) == 1, told["closes"]
+    packets.heal()
+    assert fetch(gateway.address).status == 200
+    assert len(upstream.connections) == 2
