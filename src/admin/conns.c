@@ -9,13 +9,14 @@
 
 #include <stdlib.h>
 
-enum question { ASK_UPSTREAM, ASK_CLIENTS, ASK_CLOSED, ASK_FLUSH };
+enum question { ASK_UPSTREAM, ASK_CLIENTS, ASK_CLOSED, ASK_CLIENTS_CLOSED, ASK_FLUSH };
 
 struct client_row {
     uint64_t id; /* when it was opened, of the machine's clock: rises with each */
     struct addr peer;
-    const char *protocol;
-    bool active;
+    const char *protocol, *tls_version; /* the second NULL: in the clear */
+    uint16_t door;
+    bool active, resumed;
     uint32_t requests, window;
     uint64_t age_ns, idle_ns, bytes_in, bytes_out;
     uint64_t rtt_ns, acked_ago_ns; /* as in pool_row */
@@ -29,6 +30,7 @@ struct part {
     struct pool_row *rows;
     struct client_row *clients;
     struct closed_row *closed;
+    struct client_closed *clients_closed;
     uint64_t now_ns; /* of the worker, when it answered */
     size_t count;
 };
@@ -36,9 +38,9 @@ struct part {
 struct inquiry {
     struct inquiry_options options;
     const struct frontend *const *frontends;
+    struct hosts *hosts; /* pinned: rows point at some */
     enum question question;
     uint64_t after;
-    struct hosts *hosts; /* pinned: rows point at some */
     size_t limit;
     unsigned workers, under_way;
     bool left; /* nobody waits any more */
@@ -51,11 +53,12 @@ static void free_inquiry(struct inquiry *inquiry)
         free(inquiry->parts[i].rows);
         free(inquiry->parts[i].clients);
         free(inquiry->parts[i].closed);
+        free(inquiry->parts[i].clients_closed);
     }
+    hosts_unpin(inquiry->hosts);
     free(inquiry);
 }
 
-    hosts_unpin(inquiry->hosts);
 /* The oldest first: clients stand in the order in which they came. */
 static void list_clients(struct part *part)
 {
@@ -68,16 +71,22 @@ static void list_clients(struct part *part)
         const struct client *client = container_of(node, struct client, node);
         struct http_conn_facts facts;
         struct tcp_facts tcp;
+        struct tls_info tls;
+        bool secured;
 
         http_facts(client->conn, &facts);
         if (facts.opened_ns <= inquiry->after)
             continue;
+        secured = tls_server_info(client->conn->stream, &tls);
         if (!stream_facts(client->conn->stream, &tcp))
             tcp = (struct tcp_facts){.acked_ago_ns = UINT64_MAX};
         part->clients[part->count++] = (struct client_row){
             .id = facts.opened_ns,
             .peer = *client->peer,
             .protocol = client->conn->multiplexed ? "h2" : "http/1.1",
+            .tls_version = secured ? tls.version : NULL,
+            .resumed = tls.resumed,
+            .door = client->door,
             .active = client_is_busy(client),
             .window = tcp.window,
             .rtt_ns = tcp.rtt_ns,
@@ -109,6 +118,10 @@ static void run_visit(struct pool_visit *visit, struct pool *pool)
         part->now_ns = loop_now_ns(pool_loop(pool));
         part->count = pool_list_closed(pool, part->closed, inquiry->limit);
         break;
+    case ASK_CLIENTS_CLOSED:
+        part->now_ns = loop_now_ns(pool_loop(pool));
+        part->count = client_log_read(&inquiry->frontends[part->worker]->closed, part->clients_closed, inquiry->limit);
+        break;
     case ASK_FLUSH:
         pool_flush(pool);
         break;
@@ -128,6 +141,9 @@ static bool make_rows(struct part *part)
     case ASK_CLOSED:
         part->closed = calloc(part->inquiry->limit, sizeof(*part->closed));
         return part->closed;
+    case ASK_CLIENTS_CLOSED:
+        part->clients_closed = calloc(part->inquiry->limit, sizeof(*part->clients_closed));
+        return part->clients_closed;
     case ASK_FLUSH:
         break;
     }
@@ -144,6 +160,8 @@ static struct inquiry *inquiry_new(const struct inquiry_options *options, enum q
         return NULL;
     inquiry->options = *options;
     inquiry->frontends = options->view->frontends;
+    inquiry->hosts = options->view->hosts;
+    hosts_pin(inquiry->hosts);
     inquiry->question = question;
     inquiry->after = after;
     inquiry->limit = limit;
@@ -160,8 +178,6 @@ static struct inquiry *inquiry_new(const struct inquiry_options *options, enum q
 
 /* Workers that have ended have nothing to tell. */
 static struct inquiry *send_letters(struct inquiry *inquiry)
-    inquiry->hosts = options->view->hosts;
-    hosts_pin(inquiry->hosts);
 {
     for (unsigned i = 0; inquiry && i < inquiry->workers; i++) {
         struct pool *pool = hosts_pool(inquiry->options.view->hosts, i);
@@ -172,38 +188,50 @@ static struct inquiry *send_letters(struct inquiry *inquiry)
     return inquiry;
 }
 
+/* What a query asks for. */
+struct wish {
+    bool clients, closed;
+    uint64_t after, limit;
+};
+
 /* One "name=value" of a query. False: it makes no sense. */
-static bool read_pair(struct str pair, enum question *question, uint64_t *after, uint64_t *limit)
+static bool read_pair(struct str pair, struct wish *wish)
 {
     struct str name;
 
     if (!str_split(&pair, '=', &name))
         return false;
     if (str_eq(name, STR("after")))
-        return text_to_u64(pair, after);
+        return text_to_u64(pair, &wish->after);
     if (str_eq(name, STR("limit")))
-        return text_to_u64(pair, limit) && *limit > 0 && *limit <= POOL_LIST_MAX;
+        return text_to_u64(pair, &wish->limit) && wish->limit > 0 && wish->limit <= POOL_LIST_MAX;
     if (str_eq(name, STR("state"))) {
-        *question = ASK_CLOSED;
+        wish->closed = true;
         return str_eq(pair, STR("closed"));
     }
-    *question = str_eq(pair, STR("client")) ? ASK_CLIENTS : ASK_UPSTREAM;
-    return str_eq(name, STR("side")) && (*question == ASK_CLIENTS || str_eq(pair, STR("upstream")));
+    wish->clients = str_eq(pair, STR("client"));
+    return str_eq(name, STR("side")) && (wish->clients || str_eq(pair, STR("upstream")));
+}
+
+static enum question question_of(const struct wish *wish)
+{
+    if (wish->closed)
+        return wish->clients ? ASK_CLIENTS_CLOSED : ASK_CLOSED;
+    return wish->clients ? ASK_CLIENTS : ASK_UPSTREAM;
 }
 
 struct inquiry *inquiry_conns(const struct inquiry_options *options, struct str query, const char **problem)
 {
-    enum question question = ASK_UPSTREAM;
-    uint64_t after = 0, limit = CONNS_DEFAULT;
+    struct wish wish = {.limit = CONNS_DEFAULT};
     struct inquiry *inquiry;
     struct str pair;
 
     *problem = "side is upstream or client, after an id, limit 1 to 1000, state closed\n";
     while (str_split(&query, '&', &pair))
-        if (!read_pair(pair, &question, &after, &limit))
+        if (!read_pair(pair, &wish))
             return NULL;
     *problem = NULL;
-    inquiry = inquiry_new(options, question, after, (size_t)limit);
+    inquiry = inquiry_new(options, question_of(&wish), wish.after, (size_t)wish.limit);
     return send_letters(inquiry);
 }
 
@@ -279,6 +307,7 @@ static void write_upstream(struct json_writer *writer, const struct pool_row *ro
     member_text(writer, &first, "state", state_name(row->state));
     member_bool(writer, &first, "tls", row->tls);
     member_bool(writer, &first, "tls_resumed", row->resumed);
+    member_maybe_text(writer, &first, "tls_version", row->tls_version);
     member_text(writer, &first, "protocol", row->protocol);
     member_u64(writer, &first, "streams", row->streams);
     member_u64(writer, &first, "streams_max", row->streams_max);
@@ -317,15 +346,54 @@ static void write_closed_row(struct json_writer *writer, const struct closed_row
     json_write_raw(writer, STR("}"));
 }
 
-static void write_client(struct json_writer *writer, const struct client_row *row, unsigned worker)
+static void write_listener(struct json_writer *writer, bool *first, const struct inquiry *inquiry, uint16_t door)
+{
+    member_name(writer, first, "listener");
+    json_write_string(writer, generation_service(inquiry->options.view->generation)->server.listeners[door].listen);
+}
+
+static void write_tls(struct json_writer *writer, bool *first, const char *version, bool resumed)
+{
+    member_bool(writer, first, "tls", version != NULL);
+    member_bool(writer, first, "tls_resumed", resumed);
+    member_maybe_text(writer, first, "tls_version", version);
+}
+
+static void write_closed_client(struct json_writer *writer, const struct client_closed *row, const struct part *part)
+{
+    enum http_end end = (enum http_end)row->end;
+    bool first = true;
+
+    json_write_raw(writer, STR("{"));
+    member_u64(writer, &first, "id", row->id);
+    write_listener(writer, &first, part->inquiry, row->door);
+    write_addr(writer, &first, "peer", &row->peer);
+    member_u64(writer, &first, "worker", part->worker);
+    member_text(writer, &first, "state", "closed");
+    member_text(writer, &first, "reason", http_end_name(end));
+    member_text(writer, &first, "side", http_end_is_by_client(end) ? "client" : "ours");
+    write_tls(writer, &first, row->tls_version, row->resumed);
+    member_maybe_text(writer, &first, "protocol", row->protocol);
+    member_u64(writer, &first, "requests", row->requests);
+    member_seconds(writer, &first, "age_seconds", row->age_ns, UINT64_MAX);
+    member_seconds(writer, &first, "idle_seconds", row->idle_ns, UINT64_MAX);
+    member_seconds(writer, &first, "closed_seconds_ago", part->now_ns - row->closed_ns, UINT64_MAX);
+    member_u64(writer, &first, "bytes_in", row->bytes_in);
+    member_u64(writer, &first, "bytes_out", row->bytes_out);
+    json_write_raw(writer, STR("}"));
+}
+
+static void write_client(struct json_writer *writer, const struct client_row *row, const struct part *part)
 {
     bool first = true;
 
     json_write_raw(writer, STR("{"));
     member_u64(writer, &first, "id", row->id);
+    write_listener(writer, &first, part->inquiry, row->door);
     write_addr(writer, &first, "peer", &row->peer);
-    member_u64(writer, &first, "worker", worker);
+    member_u64(writer, &first, "worker", part->worker);
     member_text(writer, &first, "state", row->active ? "active" : "idle");
+    write_tls(writer, &first, row->tls_version, row->resumed);
     member_text(writer, &first, "protocol", row->protocol);
     member_u64(writer, &first, "requests", row->requests);
     member_seconds(writer, &first, "age_seconds", row->age_ns, UINT64_MAX);
@@ -373,7 +441,7 @@ static void write_conns(const struct inquiry *inquiry, struct json_writer *write
         if (part->rows)
             write_upstream(writer, &part->rows[i], part->worker);
         else
-            write_client(writer, &part->clients[i], part->worker);
+            write_client(writer, &part->clients[i], part);
     }
     json_write_raw(writer, STR("],\"next\":"));
     if (count == inquiry->limit)
@@ -381,6 +449,11 @@ static void write_conns(const struct inquiry *inquiry, struct json_writer *write
     else
         json_write_raw(writer, STR("null"));
     json_write_raw(writer, STR("}\n"));
+}
+
+static uint64_t closed_ns_of(const struct part *part, size_t i)
+{
+    return part->closed ? part->closed[i].closed_ns : part->clients_closed[i].closed_ns;
 }
 
 /* The part that has the latest close that is not written yet; NULL: all are. */
@@ -392,7 +465,7 @@ static const struct part *latest_part(const struct inquiry *inquiry, const size_
         const struct part *part = &inquiry->parts[i];
 
         if (written[i] < part->count &&
-            (!latest || part->closed[written[i]].closed_ns > latest->closed[written[latest->worker]].closed_ns))
+            (!latest || closed_ns_of(part, written[i]) > closed_ns_of(latest, written[latest->worker])))
             latest = part;
     }
     return latest;
@@ -406,8 +479,13 @@ static void write_closed(const struct inquiry *inquiry, struct json_writer *writ
 
     json_write_raw(writer, STR("{\"connections\":["));
     for (; count < inquiry->limit && (part = latest_part(inquiry, written)); count++) {
+        size_t i = written[part->worker]++;
+
         member_name(writer, &first, NULL);
-        write_closed_row(writer, &part->closed[written[part->worker]++], part);
+        if (part->closed)
+            write_closed_row(writer, &part->closed[i], part);
+        else
+            write_closed_client(writer, &part->clients_closed[i], part);
     }
     json_write_raw(writer, STR("],\"next\":null}\n"));
 }
@@ -419,6 +497,7 @@ void inquiry_write(const struct inquiry *inquiry, struct json_writer *writer)
         json_write_raw(writer, STR("{\"flushed\":true}\n"));
         break;
     case ASK_CLOSED:
+    case ASK_CLIENTS_CLOSED:
         write_closed(inquiry, writer);
         break;
     case ASK_UPSTREAM:

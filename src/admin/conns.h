@@ -21,7 +21,7 @@ struct inquiry_options {
 };
 
 /* Asks for a page: `query` is what stands behind '?': side=upstream (or client), after=ID, limit=N; state=closed: those
- * that closed last. NULL: it makes no sense, with *problem set, or there is no memory. */
+ * of that side that closed last. NULL: it makes no sense, with *problem set, or there is no memory. */
 struct inquiry *inquiry_conns(const struct inquiry_options *options, struct str query, const char **problem);
 
 /* Closes the idle upstream connections of all workers. NULL: no memory. */

@@ -30,6 +30,15 @@ void member_text(struct json_writer *writer, bool *first, const char *name, cons
     json_write_string(writer, str_from(text));
 }
 
+void member_maybe_text(struct json_writer *writer, bool *first, const char *name, const char *text)
+{
+    member_name(writer, first, name);
+    if (text)
+        json_write_string(writer, str_from(text));
+    else
+        json_write_raw(writer, STR("null"));
+}
+
 void member_double(struct json_writer *writer, bool *first, const char *name, double number)
 {
     member_name(writer, first, name);

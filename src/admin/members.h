@@ -9,6 +9,7 @@ void member_name(struct json_writer *writer, bool *first, const char *name);
 void member_u64(struct json_writer *writer, bool *first, const char *name, uint64_t number);
 void member_bool(struct json_writer *writer, bool *first, const char *name, bool is);
 void member_text(struct json_writer *writer, bool *first, const char *name, const char *text);
+void member_maybe_text(struct json_writer *writer, bool *first, const char *name, const char *text); /* NULL: null */
 void member_double(struct json_writer *writer, bool *first, const char *name, double number);
 
 /* Nanoseconds as seconds, to the microsecond; `none` is written as null. */

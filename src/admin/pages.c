@@ -33,12 +33,36 @@ static void write_member(struct json_writer *writer, const char *name, uint64_t 
     json_write_u64(writer, number);
 }
 
+/* Of what was read, in one form: the same for all gateways that run the same configuration. */
+static void write_digest(struct json_writer *writer, const struct node *document)
+{
+    struct str text = node_to_json(document, writer->arena);
+    struct tls_digesting digesting;
+    struct tls_digest digest;
+
+    json_write_raw(writer, STR(",\"configuration\":"));
+    tls_digest_start(&digesting);
+    tls_digest_text(&digesting, text);
+    if (!tls_digest_end(&digesting, &digest) || !text.data) {
+        json_write_raw(writer, STR("null"));
+        return;
+    }
+    json_write_raw(writer, STR("\"sha256:"));
+    for (size_t i = 0; i < TLS_DIGEST_BYTES; i++) {
+        const char hex[] = {"0123456789abcdef"[digest.bytes[i] >> 4], "0123456789abcdef"[digest.bytes[i] & 15]};
+
+        json_write_raw(writer, str_of(hex, sizeof(hex)));
+    }
+    json_write_raw(writer, STR("\""));
+}
+
 static void make_status(struct json_writer *writer, const struct admin_view *view, uint64_t uptime_ns)
 {
     struct client_totals totals;
 
     client_totals_read(view, &totals);
     json_write_raw(writer, STR("{\"version\":\"" HOLDFAST_VERSION "\""));
+    write_digest(writer, generation_service(view->generation)->document);
     write_member(writer, "workers", view->workers);
     write_member(writer, "uptime_seconds", uptime_ns / 1000000000u);
     write_member(writer, "endpoints", generation_endpoint_count(view->generation));

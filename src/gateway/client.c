@@ -43,18 +43,46 @@ static enum http_end reason_of(const struct client *client, const struct http_co
     return facts->end != HTTP_END_NONE ? facts->end : HTTP_END_FAILED;
 }
 
+static void note_end(const struct client *client, const struct http_conn_facts *facts, enum http_end end)
+{
+    uint64_t now_ns = loop_now_ns(client->frontend->loop);
+    struct client_closed row = {
+        .id = facts->opened_ns,
+        .closed_ns = now_ns,
+        .age_ns = now_ns - facts->opened_ns,
+        .idle_ns = now_ns > facts->last_used_ns ? now_ns - facts->last_used_ns : 0,
+        .bytes_in = facts->bytes_in,
+        .bytes_out = facts->bytes_out,
+        .peer = *client->peer,
+        .requests = facts->messages,
+        .door = client->door,
+        .end = (uint8_t)end,
+    };
+    struct tls_info tls = {0};
+
+    if (client->conn) {
+        row.protocol = client->conn->multiplexed ? "h2" : "http/1.1";
+        if (tls_server_info(client->conn->stream, &tls)) {
+            row.tls_version = tls.version;
+            row.resumed = tls.resumed;
+        }
+    }
+    client_log_note(&client->frontend->closed, &row);
+}
+
 static void count_end(struct client *client)
 {
     struct frontend_counts *counts = &client->frontend->counts;
-    struct http_conn_facts facts = {
-        .opened_ns = loop_now_ns(client->frontend->loop), .hint_timeout_s = -1, .hint_max = -1};
+    uint64_t now_ns = loop_now_ns(client->frontend->loop);
+    struct http_conn_facts facts = {.opened_ns = now_ns, .last_used_ns = now_ns, .hint_timeout_s = -1, .hint_max = -1};
     enum http_end end;
     uint64_t dwell_s;
 
     if (client->conn)
         http_facts(client->conn, &facts);
     end = reason_of(client, &facts);
-    dwell_s = (loop_now_ns(client->frontend->loop) - facts.opened_ns) / 1000000000u;
+    dwell_s = (now_ns - facts.opened_ns) / 1000000000u;
+    note_end(client, &facts, end);
     frontend_count_close(client->frontend, client->door, end);
     host_count_add(&counts->requests_by[slot_of(facts.messages, request_bounds, COUNT_OF(request_bounds))], 1);
     host_count_add(&counts->dwell_by[slot_of(dwell_s, dwell_bounds, COUNT_OF(dwell_bounds))], 1);

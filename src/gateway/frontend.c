@@ -316,6 +316,7 @@ void frontend_free(struct frontend *frontend)
     free_doors(frontend, door_count(frontend->generation));
     keep_free(frontend);
     spread_free(frontend);
+    client_log_clear(&frontend->closed);
     tls_server_common_end(&frontend->tls_common);
     for (uint32_t i = 0; i < generation_endpoint_count(frontend->generation); i++)
         free(frontend->requests_by_status[i]);

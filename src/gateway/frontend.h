@@ -4,6 +4,7 @@
 #define HOLDFAST_GATEWAY_FRONTEND_H
 
 #include "base/ring.h"
+#include "gateway/client_log.h"
 #include "gateway/generation.h"
 #include "gateway/grace.h"
 #include "http/h2/h2.h"
@@ -123,6 +124,7 @@ struct frontend {
     struct tls_server_counts tls_counts;
     struct tls_server_common tls_common;
     struct h2_counts h2_counts;
+    struct client_log closed;                        /* connections, for people */
     _Atomic uint64_t (*closes_by)[HTTP_ENDS];        /* closed connections by listener and reason */
     _Atomic uint64_t *open_by;                       /* connections by listener, now */
     _Atomic(_Atomic uint64_t *) *requests_by_status; /* by endpoint index: numbers by status, made on first use */

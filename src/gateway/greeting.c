@@ -33,8 +33,13 @@ static const struct client_rules *rules_of(const struct frontend *frontend)
 }
 
 /* Refused ones are opened and closed too, so that the numbers add up. */
-static void count_refused(struct frontend *frontend, uint16_t door, enum http_end end)
+static void count_refused(struct frontend *frontend, const struct addr *peer, uint16_t door, enum http_end end)
 {
+    uint64_t now_ns = loop_now_ns(frontend->loop);
+
+    client_log_note(
+        &frontend->closed,
+        &(struct client_closed){.id = now_ns, .closed_ns = now_ns, .peer = *peer, .door = door, .end = (uint8_t)end});
     host_count_add(&frontend->counts.connections_opened, 1);
     frontend_count_close(frontend, door, end);
     host_count_add(&frontend->counts.connections_closed, 1);
@@ -149,7 +154,7 @@ static void refuse_crowd(struct frontend *frontend, struct stream *stream, const
     struct error err;
     size_t sent;
 
-    count_refused(frontend, door->number, HTTP_END_CROWD);
+    count_refused(frontend, &stream->peer, door->number, HTTP_END_CROWD);
     if (rules_of(frontend)->refusal == REFUSE_BY_RESET || frontend->refused >= REFUSED_MAX ||
         (door->tls && !may_shake_for_nothing(frontend))) {
         stream_close(stream, true);
@@ -223,7 +228,7 @@ static void give_up(struct greeting *greeting, const struct error *err)
 
     LOG(LOG_DEBUG, "SERVICE: HTTP Server", "connection from %.*s refused: %s",
         STR_ARG(addr_format(&greeting->stream->peer, text)), err->text);
-    count_refused(greeting->frontend, greeting->door.number, HTTP_END_PROXY);
+    count_refused(greeting->frontend, &greeting->stream->peer, greeting->door.number, HTTP_END_PROXY);
     greeting_close(greeting, true);
 }
 
@@ -295,7 +300,7 @@ void greeting_new(struct frontend *frontend, struct stream *stream, const struct
     if (door->proxy_protocol == PROXY_OFF || (door->proxy_protocol == PROXY_ACCEPT && !is_proxy)) {
         go_on(frontend, stream, door);
     } else if (!is_proxy && rules->proxy_count > 0 && stream->peer.family != ADDR_UNIX) {
-        count_refused(frontend, door->number, HTTP_END_PROXY);
+        count_refused(frontend, &stream->peer, door->number, HTTP_END_PROXY);
         stream_close(stream, true);
     } else {
         await_header(frontend, stream, door);

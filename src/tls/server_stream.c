@@ -246,3 +246,22 @@ struct str tls_server_protocol(struct stream *stream)
     SSL_get0_alpn_selected(tls_of(stream)->ssl, &protocol, &len);
     return str_of((const char *)protocol, len);
 }
+
+bool tls_server_info(struct stream *stream, struct tls_info *info)
+{
+    const SSL *ssl;
+
+    *info = (struct tls_info){0};
+    if (!stream->ops->secure)
+        return false;
+    ASSERT(tls_of(stream)->server);
+    ssl = tls_of(stream)->ssl;
+    *info = (struct tls_info){
+        .version = SSL_get_version(ssl),
+        .cipher = SSL_get_cipher_name(ssl),
+        .group = "",
+        .protocol = tls_server_protocol(stream),
+        .resumed = SSL_session_reused(ssl) == 1,
+    };
+    return true;
+}

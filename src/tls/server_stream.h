@@ -76,6 +76,9 @@ enum io tls_await_handshake(struct stream *stream, struct task *waiter);
  * false for clients that sent no server name, hosts we have no certificate for, and streams that are no TLS streams. */
 bool tls_is_misdirected(struct stream *stream, struct str host);
 
+/* As tls_info, of an accepted stream. False: it is no TLS stream. */
+bool tls_server_info(struct stream *stream, struct tls_info *info) MUST_USE;
+
 /* What ALPN has chosen, also before the handshake is done; empty: nothing. */
 struct str tls_server_protocol(struct stream *stream);
 

@@ -138,6 +138,7 @@ struct pool_row {
     uint64_t rtt_ns, acked_ago_ns; /* as TCP knows them; 0 and UINT64_MAX: it does not */
     uint32_t window;               /* of congestion, in segments; 0: not known */
     const char *protocol;          /* as ALPN calls it */
+    const char *tls_version;       /* NULL: in the clear */
     uint32_t streams, streams_max; /* requests it carries now, and at most */
 };
 

@@ -67,6 +67,7 @@ static void tell(const struct pool *pool, const struct pooled *pooled, struct po
         .made_for = pooled->warm || pooled->uses == 0 ? REASONS : (enum reason)pooled->made_for,
         .tls = pooled->host->tls != NULL,
         .resumed = tls.resumed,
+        .tls_version = tls.version,
         .peer = stream->peer,
         .uses = pooled->uses,
         .guests = pooled->guests,

@@ -3,6 +3,9 @@
 SPDX-License-Identifier: Apache-2.0
 """
 import json
+import re
+import socket
+import ssl
 import threading
 import time
 
@@ -78,6 +81,77 @@ def test_connections_in_use_and_clients_are_told(make):
     for client in clients:
         client.read_final()
     eventually(lambda: [row["state"] for row in ask(running, "/v1/conns?side=client")["connections"]] == ["idle"] * 3)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_clients_that_left_are_told_with_their_reasons(make, workers):
+    running = make.gateway(proxy(make.origin(), {"workers": workers}, ADMIN, idle_timeout="60s"))
+    clients = [make.client(running) for _ in range(4)]
+    ports = [client.sock.getsockname()[1] for client in clients]
+    assert all(client.get().status == 200 for client in clients)
+    assert ask(running, "/v1/conns?side=client&state=closed")["connections"] == []
+
+    def told(count):
+        return eventually(lambda: (rows := ask(running, "/v1/conns?state=closed&side=client")["connections"])[count - 1:] and rows)
+
+    clients[0].close()
+    told(1)
+    assert clients[1].get(fields=[("Connection", "close")]).status == 200
+    told(2)
+    clients[2].send_request("GET", "/", fields=[("Content-Length", "x")])
+    assert clients[2].read_final().status == 400
+    told(3)
+    clients[3].reset()
+    rows = told(4)
+    assert [(row["reason"], row["side"], row["requests"]) for row in rows] == [
+        ("reset", "client", 1), ("refused", "client", 1), ("asked", "client", 2), ("closed", "client", 1)]
+    assert [int(row["peer"].rpartition(":")[2]) for row in rows] == ports[::-1]
+    for row in rows:
+        assert (row["listener"], row["state"], row["protocol"]) == ("127.0.0.1:0", "closed", "http/1.1")
+        assert (row["tls"], row["tls_resumed"], row["tls_version"]) == (False, False, None)
+        assert row["bytes_in"] > 20 and row["bytes_out"] > 20 and 0 <= row["idle_seconds"] <= row["age_seconds"] < 60
+        assert 0 <= row["closed_seconds_ago"] < 60
+    assert len(ask(running, "/v1/conns?side=client&state=closed&limit=3")["connections"]) == 3
+
+
+def test_a_client_that_is_refused_before_http_is_told(make):
+    running = make.gateway(proxy(make.origin(), {"max_connections_per_ip": 1, "refuse_with": "503"}, ADMIN))
+    first = make.client(running)
+    assert first.get().status == 200
+    assert fetch(running.address).status == 503
+    row, = eventually(lambda: ask(running, "/v1/conns?side=client&state=closed")["connections"])
+    assert (row["reason"], row["side"], row["protocol"], row["requests"]) == ("crowd", "ours", None, 0)
+
+
+@pytest.mark.parametrize("version, number", [("TLSv1_2", "TLSv1.2"), ("TLSv1_3", "TLSv1.3")])
+def test_tls_of_clients_is_told(make, authority, version, number):
+    certificate = authority.issue("localhost")
+    keys = {"min_version": "TLS12", "public_key": certificate.certificate, "private_key": certificate.key}
+    listener = {"listen": "127.0.0.1:0", "tls": keys}
+    running = make.gateway(proxy(make.origin(), {"listeners": [listener]}, ADMIN))
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.minimum_version = context.maximum_version = ssl.TLSVersion[version]
+    session = None
+    for resumed in (False, True):
+        with socket.create_connection(running.address) as plain, context.wrap_socket(plain, session=session) as secured:
+            secured.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert secured.recv(1000).startswith(b"HTTP/1.1 200")
+            session = secured.session
+            row, = ask(running, "/v1/conns?side=client")["connections"]
+            assert (row["tls"], row["tls_resumed"], row["tls_version"]) == (True, resumed, number)
+        eventually(lambda: ask(running, "/v1/conns?side=client")["connections"] == [])
+        row = ask(running, "/v1/conns?side=client&state=closed")["connections"][0]
+        assert (row["tls"], row["tls_resumed"], row["tls_version"]) == (True, resumed, number)
+
+
+def test_gateways_of_one_configuration_tell_one_digest(make):
+    upstream = make.origin()
+    config = proxy(upstream, None, ADMIN)
+    one, same, other = make.gateway(config), make.gateway(config), make.gateway({**config, "timeout": "7s"})
+    digests = [ask(running, "/v1/status")["configuration"] for running in (one, same, other)]
+    assert re.fullmatch("sha256:[0-9a-f]{64}", digests[0])
+    assert digests[0] == digests[1] != digests[2]
 
 
 @pytest.mark.parametrize("query", ["side=left", "limit=0", "limit=1001", "after=x", "after", "colour=red", "state=open"])
