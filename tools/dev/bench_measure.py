@@ -4,6 +4,7 @@ What a row gives is a dictionary that report.json holds as it is. Start with mea
 
 import http.client
 import json
+import math
 import re
 import resource
 import shutil
@@ -24,6 +25,7 @@ from common import Failed
 SUITE = "TLS_AES_128_GCM_SHA256"
 SPARE_FILES = 2500  # descriptors besides the clients' connections
 SETTLE_S = 0.5
+FAILURES = (Failed, OSError, ValueError, http.client.HTTPException, subprocess.SubprocessError)
 
 
 def tls_context(protocols=()):
@@ -70,7 +72,7 @@ def wrong_answer(stage, row, lane):
             refused = wrong_h2(stage.port(lane.peer, True), path, expected)
             if refused:
                 return refused
-    except (OSError, http.client.HTTPException) as err:
+    except FAILURES as err:
         return f"no answer: {err}"
     if status != 200:
         return f"status {status}"
@@ -140,9 +142,46 @@ def read_h2load(text, latencies):
             "p50_us": bench_stats.percentile(latencies, 0.5), "p99_us": bench_stats.percentile(latencies, 0.99)}
 
 
+UNITS = {"us": 1, "ms": 1e3, "s": 1e6, "m": 60e6}
+
+
+class WrkClients:
+    """wrk with the same face as Clients, in whole seconds. It makes its connections anew for each slice."""
+
+    def __init__(self, port, load, path, connections):
+        self.words = ["taskset", "-c", str(LOAD_CPU), "wrk", "-t1", f"-c{connections}", "--latency"]
+        self.url = f"http://127.0.0.1:{port}{path}"
+
+    def open(self):
+        return self.run(1)
+
+    def run(self, seconds, rate=0):
+        words = [*self.words, f"-d{max(math.ceil(seconds), 1)}s", self.url]
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=seconds + 60)
+        return read_wrk(done.stdout)
+
+    def stop(self):
+        pass
+
+
+def read_wrk(text):
+    """What rig_load would say, from wrk's output."""
+    total = re.search(r"(\d+) requests in ([\d.]+)(us|ms|s|m),", text)
+    if not total:
+        raise Failed("wrk said nothing that can be read: " + text[-200:])
+    errors = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
+    connect, read, write, timeout = map(int, errors.groups()) if errors else (0,) * 4
+    status = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
+    shares = {share: float(number) * UNITS[unit] for share, number, unit in re.findall(r"(50|99)%\s+([\d.]+)(us|ms|s|m)\b", text)}
+    failed = int(status.group(1)) if status else 0
+    return {"seconds": float(total.group(2)) * UNITS[total.group(3)] / 1e6, "requests": int(total.group(1)) - failed,
+            "status": failed, "cut": read + write, "wrong": 0, "timeouts": timeout, "connect_failures": connect, "connects": 0,
+            "p50_us": shares.get("50"), "p99_us": shares.get("99")}
+
+
 def clients_for(stage, row, lane):
     load = row.load
-    kind = H2Clients if load.mode == "h2" else Clients
+    kind = {"h2": H2Clients, "wrk": WrkClients}.get(load.mode, Clients)
     return kind(stage.port(lane.peer, load.tls), load, path_of(row, lane), lane.connections or load.connections)
 
 
@@ -170,6 +209,8 @@ def usable(stage, row):
             why[lane.name] = "not here: " + stage.missing[lane.peer]
         elif row.load.mode == "h2" and not shutil.which("h2load"):
             why[lane.name] = "not here: h2load is not installed"
+        elif row.load.mode == "wrk" and not shutil.which("wrk"):
+            why[lane.name] = "not here: wrk is not installed"
         elif row.load.mode == "h2" and not speaks_h2(stage.port(lane.peer, True)):
             why[lane.name] = "not here: this build does not speak HTTP/2 with its clients"
         else:
@@ -187,7 +228,11 @@ def empty_result(row, why):
     lanes = {lane.name: {"peer": lane.peer, "base": lane.base, "refused": why.get(lane.name)} for lane in row.lanes}
     return {"name": row.name, "about": row.about, "kind": row.kind, "goal": row.goal, "judged": row.judged,
             "grows_as": row.grows_as, "note": row.note, "bytes_max": row.bytes_max, "load": asdict(row.load), "lanes": lanes,
-            "refused": None, "verdict": None}
+            "refused": None, "verdict": None, "also": []}
+
+
+def failed_row(row, why):
+    return empty_result(row, {}) | {"refused": why}
 
 
 def measure_row(stage, row, options, how):
@@ -209,25 +254,41 @@ def measure_row(stage, row, options, how):
     return result
 
 
+def each_of(lanes, work, result, mark="refused"):
+    """Calls work(lane) for each; whose fails is out, with the reason under `mark`, and the others go on. Returns who is left."""
+    left = []
+    for lane in lanes:
+        try:
+            work(lane)
+            left.append(lane)
+        except FAILURES as err:
+            result["lanes"][lane.name][mark] = f"failed: {str(err) or type(err).__name__}"
+    return left
+
+
 def measure_load(stage, row, lanes, options, how, result):
     good = [lane for lane in lanes if not result["lanes"][lane.name]["wrong"]]
     clients = {}
     slices = {lane.name: [] for lane in good}
+
+    def begin(lane):
+        clients[lane.name] = clients_for(stage, row, lane)
+        clients[lane.name].open()
+        clients[lane.name].run(options.slice / 2)
+
     try:
-        for lane in good:
-            clients[lane.name] = clients_for(stage, row, lane)
-            clients[lane.name].open()
-            clients[lane.name].run(options.slice / 2)
+        good = each_of(good, begin, result)
         for number in range(options.rounds):
-            for lane in good if number % 2 == 0 else list(reversed(good)):
-                slices[lane.name].append(one_slice(stage, lane, clients[lane.name], options.slice))
-        for lane in good:
-            result["lanes"][lane.name].update(slices=slices[lane.name],
-                                              memory_bytes=stage.peers[lane.peer].memory_bytes())
+            turn = each_of(good if number % 2 == 0 else list(reversed(good)), lambda lane: slices[lane.name].append(
+                one_slice(stage, lane, clients[lane.name], options.slice)), result)
+            good = [lane for lane in good if lane in turn]
+        good = each_of(good, lambda lane: result["lanes"][lane.name].update(
+            slices=slices[lane.name], memory_bytes=stage.peers[lane.peer].memory_bytes()), result)
         judge(row, good, result)
         if not options.quick:
             add_open_loop(row, good, clients, slices, options, result)
             add_syscalls(stage, row, good, clients, options, how, result)
+        judge_also(row, result)
     finally:
         for each in clients.values():
             each.stop()
@@ -255,65 +316,84 @@ def judge(row, lanes, result):
         result["verdict"] = bench_stats.verdict(judged["summary"], row.goal, max(grown, 1))
 
 
+def judge_also(row, result):
+    told = result["lanes"]
+    lane = told.get(row.judged, {})
+    result["also"] = [bench_stats.judge_also(goal, lane, told.get(lane.get("base"), {})) for goal in row.also]
+
+
 def add_open_loop(row, lanes, clients, slices, options, result):
     """The same rate for all: half of what the slowest did."""
-    if row.load.mode == "h2" or not lanes:
+    if row.load.mode in ("h2", "wrk") or row.load.rate or not lanes:
         return
     slowest = min(statistics.median(one["requests_per_second"] for one in slices[lane.name]) for lane in lanes)
-    for lane in lanes:
+    def ask(lane):
         seen = clients[lane.name].run(options.slice * 2, max(slowest / 2, 1))
         result["lanes"][lane.name]["open_loop"] = {name: seen[name] for name in ("p50_us", "p99_us")} | {
             "rate": slowest / 2, "errors": bench_stats.errors_of(seen)}
 
+    each_of(lanes, ask, result, "open_loop_missing")
+
 
 def add_syscalls(stage, row, lanes, clients, options, how, result):
-    for lane in lanes if how else ():
-        calls, seen = count_syscalls(stage.peers[lane.peer], how, lambda lane=lane: clients[lane.name].run(options.slice))
+    def count(lane):
+        calls, seen = count_syscalls(stage.peers[lane.peer], how, lambda: clients[lane.name].run(options.slice))
         if calls and seen["requests"]:
             result["lanes"][lane.name]["syscalls_per_request"] = calls / seen["requests"]
+
+    each_of(lanes if how else (), count, result, "syscalls_missing")
 
 
 def measure_idle(stage, row, lanes, options, how, result):
     """Memory that grows with connections that have had one request each and are kept."""
-    for lane in lanes:
-        one, program = result["lanes"][lane.name], stage.peers[lane.peer]
-        one["refused"] = one["wrong"] and f"answered wrongly: {one['wrong']}"
-        if one["refused"]:
-            continue
-        warm = Clients(stage.port(lane.peer, row.load.tls), row.load, row.load.path, 64)
-        warm.open()
-        warm.stop()
-        time.sleep(SETTLE_S)
-        before = program.memory_bytes()
-        clients = Clients(stage.port(lane.peer, row.load.tls), row.load, row.load.path, row.load.connections)
-        try:
-            seen = clients.open()
-            time.sleep(2 * SETTLE_S)
-            one["bytes_per_connection"] = (program.memory_bytes() - before) / row.load.connections
-            if bench_stats.errors_of(seen) or seen["connects"] != row.load.connections:
-                one["refused"] = f"did not hold the connections: {bench_stats.errors_of(seen)} errors"
-        finally:
-            clients.stop()
+    each_of(lanes, lambda lane: hold_idle(stage, row, lane, result["lanes"][lane.name]), result)
     ours = result["lanes"].get(row.judged, {})
     if "bytes_per_connection" in ours and not ours["refused"]:
         result["verdict"] = "reached" if ours["bytes_per_connection"] <= row.bytes_max else "missed"
 
 
+def hold_idle(stage, row, lane, one):
+    program = stage.peers[lane.peer]
+    one["refused"] = one["wrong"] and f"answered wrongly: {one['wrong']}"
+    if one["refused"]:
+        return
+    warm = Clients(stage.port(lane.peer, row.load.tls), row.load, row.load.path, 64)
+    warm.open()
+    warm.stop()
+    time.sleep(SETTLE_S)
+    before = program.memory_bytes()
+    clients = Clients(stage.port(lane.peer, row.load.tls), row.load, row.load.path, row.load.connections)
+    try:
+        seen = clients.open()
+        time.sleep(2 * SETTLE_S)
+        one["bytes_per_connection"] = (program.memory_bytes() - before) / row.load.connections
+        if bench_stats.errors_of(seen) or seen["connects"] != row.load.connections:
+            one["refused"] = f"did not hold the connections: {bench_stats.errors_of(seen)} errors"
+    finally:
+        clients.stop()
+
+
 def measure_rest(stage, row, lanes, options, how, result):
     """Share of a core that is used while nothing happens."""
-    for lane in lanes:
-        one, program = result["lanes"][lane.name], stage.peers[lane.peer]
-        clients = Clients(stage.port(lane.peer, row.load.tls), row.load, row.load.path, row.load.connections)
-        try:
-            seen = clients.open()
-            time.sleep(2 * SETTLE_S)
-            shares = []
-            for _ in range(3):
-                before, since = program.cpu_ns(), time.monotonic_ns()
-                time.sleep(1)
-                shares.append((program.cpu_ns() - before) / (time.monotonic_ns() - since))
-            one["cpu_at_rest"] = statistics.median(shares)
-            one["refused"] = "did not hold the connections" if bench_stats.errors_of(seen) else None
-        finally:
-            clients.stop()
-        time.sleep(SETTLE_S)
+    each_of(lanes, lambda lane: rest(stage, row, lane, result["lanes"][lane.name]), result)
+
+
+def rest(stage, row, lane, one):
+    program = stage.peers[lane.peer]
+    one["refused"] = one["wrong"] and f"answered wrongly: {one['wrong']}"
+    if one["refused"]:
+        return
+    clients = Clients(stage.port(lane.peer, row.load.tls), row.load, row.load.path, row.load.connections)
+    try:
+        seen = clients.open()
+        time.sleep(2 * SETTLE_S)
+        shares = []
+        for _ in range(3):
+            before, since = program.cpu_ns(), time.monotonic_ns()
+            time.sleep(1)
+            shares.append((program.cpu_ns() - before) / (time.monotonic_ns() - since))
+        one["cpu_at_rest"] = statistics.median(shares)
+        one["refused"] = "did not hold the connections" if bench_stats.errors_of(seen) else None
+    finally:
+        clients.stop()
+    time.sleep(SETTLE_S)

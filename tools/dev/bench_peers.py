@@ -9,6 +9,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import bench_rows
 from common import BUILD, ROOT, say
 
 SETTINGS = ROOT / "bench/peers"
@@ -80,16 +81,19 @@ def apache(place):
     return [program, "-DFOREGROUND", "-f", fill("apache.conf", place, MODULES=modules, USER=user)]
 
 
+def installed_krakend():
+    """Path or None."""
+    built = KRAKEND_FOLDER / "krakend-ce"
+    return shutil.which("krakend") or shutil.which("krakend-ce") or (str(built) if built.exists() else None)
+
+
 def krakend(place):
-    program = shutil.which("krakend") or shutil.which("krakend-ce") or install_krakend()
-    return [program, "run", "-c", fill("krakend.json", place)]
+    return [installed_krakend() or install_krakend(), "run", "-c", fill("krakend.json", place)]
 
 
 def install_krakend():
     """By its Go module, once; that it failed is remembered until the file is deleted."""
     program, reason = KRAKEND_FOLDER / "krakend-ce", KRAKEND_FOLDER / "not-here.txt"
-    if program.exists():
-        return program
     if reason.exists():
         raise NotHere(reason.read_text(encoding="utf-8").strip())
     if not shutil.which("go"):
@@ -137,6 +141,18 @@ def with_hosts(count):
 
 def without_reuse(config, place):
     config["disable_keep_alives"] = True
+
+
+def with_idle_cap(count):
+    def change(config, place):
+        config["max_idle_connections_per_host"] = count
+    return change
+
+
+def with_idle_timeout(milliseconds):
+    def change(config, place):
+        config["extra_config"]["holdfast/upstream"]["idle_timeout"] = f"{milliseconds}ms"
+    return change
 
 
 def with_a_plain_pool(config, place):
@@ -188,6 +204,8 @@ PEERS = {
     "holdfast-to-h2": changed(over_tls(spoken("h2"))),
     "holdfast-tunnel": changed(with_tunnels),
     "holdfast-no-reuse-tls": changed(over_tls(without_reuse)),
+    **{f"holdfast-cap-{count}": changed(with_idle_cap(count)) for count in bench_rows.CAPS},
+    **{f"holdfast-idle-{time}ms": changed(with_idle_timeout(time)) for time in bench_rows.IDLE_TIMEOUTS_MS},
 }
 STAGES = {
     "json": {"holdfast": lambda place: holdfast(place, template="krakend.json")},
@@ -205,7 +223,8 @@ def version_of(name):
              "apache": ["apache2", "-v"], "krakend": ["krakend", "version"], "wrk": ["wrk", "-v"],
              "h2load": ["h2load", "--version"], "valgrind": ["valgrind", "--version"]}.get(name)
     try:
-        done = subprocess.run([find(words[0]), *words[1:]], capture_output=True, text=True, check=False, timeout=10)
+        program = (name == "krakend" and installed_krakend()) or find(words[0])
+        done = subprocess.run([program, *words[1:]], capture_output=True, text=True, check=False, timeout=10)
     except NotHere:
         return None
     found = re.search(r"\d+\.\d+(\.\d+)?", done.stdout + done.stderr)

@@ -15,7 +15,7 @@ from bench_measure import clients_for, wrong_answer
 from bench_stage import LOAD_CPU, Stage
 from common import Failed, say
 
-SECONDS, FREQUENCY, TOP = 4, 1999, 40
+SECONDS, FREQUENCY, TOP, REPORTED = 4, 1999, 40, 12
 FRAME = re.compile(r"^\s+[0-9a-f]+ (.+?)(?:\+0x[0-9a-f]+)? \((.*)\)$")
 WIDTH, LINE = 1200, 17
 COLOURS = {"kernel": "#8fa3bf", "holdfast": "#e0a458", "other": "#a9c29b"}
@@ -98,36 +98,51 @@ def shares(found):
     return {place: number / sum(total.values()) for place, number in total.items()}
 
 
-def record(program, clients, folder):
+def record(program, clients, folder, seconds=SECONDS):
     data = Path(folder, "perf.data")
     words = ["taskset", "-c", str(LOAD_CPU), "perf", "record", "-q", "-e", "cpu-clock", "-F", str(FREQUENCY), "-g", "-o", data,
-             "-p", ",".join(map(str, program.pids())), "--", "sleep", str(SECONDS)]
+             "-p", ",".join(map(str, program.pids())), "--", "sleep", str(seconds)]
     recorder = subprocess.Popen([str(word) for word in words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    seen = clients.run(SECONDS)
-    recorder.wait(SECONDS + 30)
+    seen = clients.run(seconds)
+    recorder.wait(seconds + 30)
     done = subprocess.run(["perf", "script", "-i", data], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise Failed("perf may not record here: " + done.stderr[-200:])
     return stacks(done.stdout.splitlines()), seen
 
 
-def profile(rows, binary, results):
+def look(stage, row, lane, seconds=SECONDS):
+    """(stacks, what the clients saw) while the lane is loaded; the stage is the caller's."""
     if not shutil.which("perf"):
-        raise Failed("bench: --profile: perf is not installed")
+        raise Failed("perf is not installed")
+    wrong = wrong_answer(stage, row, lane)
+    if wrong:
+        raise Failed(f"{row.name}: {wrong}")
+    clients = clients_for(stage, row, lane)
+    try:
+        clients.open()
+        clients.run(0.5)
+        with tempfile.TemporaryDirectory() as folder:
+            return record(stage.peers[lane.peer], clients, folder, seconds)
+    finally:
+        clients.stop()
+
+
+def symbols(stage, row, lane, seconds):
+    """What the report holds of a missed row: where its time goes, by place and by symbol, and a flame graph."""
+    found, seen = look(stage, row, lane, seconds)
+    return {"samples": sum(found.values()), "requests": seen["requests"], "shares": shares(found),
+            "top": top(found, REPORTED), "flame": flame(found)}
+
+
+def profile(rows, binary, results):
     for row in rows:
         lane = next((lane for lane in row.lanes if lane.name == row.judged), None)
         if row.kind != "load" or not lane:
             raise Failed(f"bench: --profile: {row.name} has no load for Holdfast")
         stage = Stage(row.stage, [lane.peer], binary)
         try:
-            if wrong_answer(stage, row, lane):
-                raise Failed(f"{row.name}: {wrong_answer(stage, row, lane)}")
-            clients = clients_for(stage, row, lane)
-            clients.open()
-            clients.run(0.5)
-            with tempfile.TemporaryDirectory() as folder:
-                found, seen = record(stage.peers[lane.peer], clients, folder)
-            clients.stop()
+            found, seen = look(stage, row, lane)
         finally:
             stage.stop()
         path = Path(results, f"profile-{row.name}.svg")

@@ -3,6 +3,8 @@
 
 from html import escape
 
+import bench_rows
+from bench_stats import is_noise, spread
 from common import ROOT, say
 
 PROVISIONAL_LOAD = 0.5  # a load average before the run above which figures are called provisional
@@ -48,6 +50,77 @@ def refusals(rows):
     return found
 
 
+def ours(row):
+    return [(name, lane) for name, lane in row["lanes"].items() if lane["peer"].startswith("holdfast")]
+
+
+def is_noisy(row):
+    """Was the machine too noisy for the lane that has the goal?"""
+    return is_noise(row["lanes"].get(row["judged"], {}).get("refused"))
+
+
+def spread_of(row):
+    """Of that lane; without a ratio it is as bad as can be."""
+    ratio = row["lanes"].get(row["judged"], {}).get("summary", {}).get("ratio")
+    return spread(ratio) if ratio else float("inf")
+
+
+def is_missed(row):
+    return "missed" in [row["verdict"], *(goal["verdict"] for goal in row.get("also", []))]
+
+
+def faults(rows):
+    """What is wrong with Holdfast or with the rig, not with the machine or with a peer."""
+    found = [f"{row['name']}: {row['refused']}" for row in rows if (row["refused"] or "").startswith("failed")]
+    for row in rows:
+        for name, lane in ours(row):
+            errors, base = (one.get("summary", {}).get("errors", 0) for one in (lane, row["lanes"].get(lane["base"], {})))
+            if lane.get("wrong") or errors > base or (lane.get("refused") or "").startswith(("failed", "served nothing", "did not")):
+                found.append(f"{row['name']}: {name}: {lane.get('refused') or lane.get('wrong')}")
+    return found
+
+
+def by_how_much(value, limit, least=False):
+    """"missed by 0.150 (19 %)", in the goal's own unit."""
+    gap = limit - value if least else value - limit
+    shown = f"{gap:,.0f}" if limit >= 100 else f"{gap:.3f}"
+    return f"missed by {shown} ({100 * gap / limit:.0f} %)"
+
+
+def verdict_text(row):
+    judged = row["lanes"].get(row["judged"], {})
+    refused = row["refused"] or judged.get("refused")
+    if refused:
+        return "not compared: " + refused
+    if row["verdict"] != "missed":
+        return row["verdict"] or no_goal_text(row)
+    if row["bytes_max"]:
+        return by_how_much(judged["bytes_per_connection"], row["bytes_max"])
+    return by_how_much(judged["summary"]["ratio"][1], row["goal"] * max(grown_ratio(row), 1))
+
+
+def no_goal_text(row):
+    """Why there is none: a goal is to a base that is not here, or nobody set one."""
+    absent = next((lane["refused"] for lane in row["lanes"].values() if "not here" in (lane.get("refused") or "")), None)
+    return f"no goal: {absent}" if absent and row["name"].startswith("json") else "no goal"
+
+
+def also_lines(row):
+    """A line of the goals' table for each further goal."""
+    for goal in row.get("also", []):
+        value = goal["value"]
+        verdict = goal["verdict"] or "not measured"
+        if verdict == "missed":
+            verdict = by_how_much(value, goal["limit"], goal["least"])
+        yield [f"`{row['name']}`: {goal['what']}", f"at {'least' if goal['least'] else 'most'} {goal['limit']:.2f}",
+               cell(value, "{:.2f}"), "-", verdict]
+
+
+def grown_ratio(row):
+    ratio = row["lanes"].get(row["grows_as"], {}).get("summary", {}).get("ratio")
+    return ratio[1] if ratio else 1
+
+
 def goal_text(row):
     if row["bytes_max"]:
         return f"at most {row['bytes_max']:,} bytes"
@@ -71,12 +144,20 @@ def table(row):
     return lines
 
 
-def row_notes(row):
+def row_notes(row, commit=None):
+    """`commit`: the report's, which a row may differ from (bench --add)."""
     notes = [f"{name}: {lane['refused']}" for name, lane in row["lanes"].items() if lane.get("refused")]
     bases = {lane["base"] for lane in row["lanes"].values() if "summary" in lane and not lane.get("refused")}
     if row["kind"] == "load" and bases and bases != {"nginx"}:
-        notes.append("compared with: " + ", ".join(f"{name} with {lane['base']}" for name, lane in row["lanes"].items()
-                                                   if "summary" in lane and lane["base"] != name))
+        for base in dict.fromkeys(lane["base"] for lane in row["lanes"].values()):
+            others = [name for name, lane in row["lanes"].items() if "summary" in lane and lane["base"] == base != name]
+            notes += [f"compared with {base}: {', '.join(others)}"] if others else []
+    if row.get("attempts", 1) > 1:
+        notes.append(f"measured {row['attempts']} times, the calmest is kept")
+    if commit and row.get("commit", commit) != commit:
+        notes.append(f"measured at {row['commit']}, {row['measured']}")
+    if row.get("symbols_missing"):
+        notes.append(f"no samples of where the time goes: {row['symbols_missing']}")
     return ([f"not measured: {row['refused']}"] if row["refused"] else []) + notes
 
 
@@ -108,14 +189,18 @@ def summary_lines(report):
         value = cell(judged.get("bytes_per_connection"), "{:,.0f} bytes") if row["bytes_max"] else ratio_text(judged)
         if "cpu_at_rest" in judged:
             value = f"{100 * judged['cpu_at_rest']:.2f} % of a core"
-        refused = row["refused"] or judged.get("refused")
-        lines.append([f"`{row['name']}`", goal_text(row), value, ratio_text(floor),
-                      ("not compared: " + refused) if refused else row["verdict"] or "no goal"])
+        lines.append([f"`{row['name']}`", goal_text(row), value, ratio_text(floor), verdict_text(row)])
+        lines += also_lines(row)
     return lines
 
 
 def is_provisional(report):
-    return max([report["machine"]["load_average"], *(row.get("load_average", 0) for row in report["rows"][:1])]) > PROVISIONAL_LOAD
+    """Was the machine busy with something else before we began? What the load was behind a row is our own."""
+    return busiest(report) > PROVISIONAL_LOAD
+
+
+def busiest(report):
+    return max([report["machine"]["load_average"], *(row.get("load_before", 0) for row in report["rows"])])
 
 
 def markdown(report):
@@ -123,7 +208,7 @@ def markdown(report):
     text = ["# Performance", "",
             "<!-- Made by `./dev bench --docs` from build/bench/report.json; do not edit. -->", ""]
     if is_provisional(report):
-        text += [f"**Provisional.** The machine was busy with other work (load average {machine['load_average']:.1f} at the start); "
+        text += [f"**Provisional.** The machine was busy with other work (load average {busiest(report):.1f} at the start); "
                  "these figures are measured again before a release.", ""]
     text += [f"Measured at `{report['commit']}` with `./dev bench`: {machine['processor']}, {machine['cores']} cores, "
              f"{machine['memory_gib']} GiB, {machine['system']}, kernel {machine['kernel']}, "
@@ -142,12 +227,31 @@ def markdown(report):
              f"from when a request was due. System calls are counted by: {report['syscalls_by']}. Segments are those that the whole "
              "machine sent.",
              "- Nothing is compared where a peer answered wrongly, errors differ, or the quartiles are more than 25 % apart.", "",
-             "## Goals", "", *markdown_table(summary_lines(report)), "", NOTES.read_text(encoding="utf-8").rstrip(), "", "## Rows", ""]
+             "## Goals", "", *markdown_table(summary_lines(report)), "", NOTES.read_text(encoding="utf-8").rstrip(), "", *missing_rows(report), "## Rows", ""]
     for row in report["rows"]:
         text += [f"### {row['name']}", "", f"{row['about']}." + (f" {row['note']}." if row["note"] else ""), "",
                  *markdown_table(table(row)), ""]
-        text += [*(f"- {note}" for note in row_notes(row)), ""] if row_notes(row) else []
+        text += [*(f"- {note}" for note in row_notes(row, report["commit"])), ""] if row_notes(row, report["commit"]) else []
+        text += symbol_lines(row)
     return "\n".join(text).rstrip() + "\n"
+
+
+def missing_rows(report):
+    """Rows that the report has not, said by name."""
+    have = {row["name"] for row in report["rows"]}
+    names = [f"`{row.name}`" for row in bench_rows.ROWS if row.name not in have]
+    return ["Not measured in this run: " + ", ".join(names) + ".", ""] if names else []
+
+
+def symbol_lines(row):
+    """Where the time of a row goes that misses its goal, by perf's samples of Holdfast alone."""
+    seen = row.get("symbols")
+    if not seen:
+        return []
+    shares = ", ".join(f"{place} {100 * share:.0f} %" for place, share in sorted(seen["shares"].items()))
+    lines = [["share", "where", "symbol"], *([f"{100 * share:.1f} %", place, f"`{symbol}`"] for share, place, symbol in seen["top"])]
+    return [f"Where Holdfast's time goes ({shares}; {seen['samples']:,} samples; the flame graph is in report.html):", "",
+            *markdown_table(lines), ""]
 
 
 # report.html
@@ -162,7 +266,7 @@ table { border-collapse: collapse; margin: .5rem 0; font-variant-numeric: tabula
 .wide { overflow-x: auto; } th, td { padding: .15rem .6rem; border-bottom: 1px solid var(--line); text-align: right;
   white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; } .missed, .refused { color: var(--bad); } .reached { color: var(--ours); }
-h3 { margin: 2rem 0 .2rem; } svg text { fill: var(--ink); font: 12px system-ui, sans-serif; } svg { max-width: 100%; }
+h3 { margin: 2rem 0 .2rem; } .flame svg text { fill: #14181d; font: 11px monospace; } svg text { fill: var(--ink); font: 12px system-ui, sans-serif; } svg { max-width: 100%; }
 """
 WIDTH, LEFT, BAR = 860, 190, 22
 
@@ -222,7 +326,20 @@ def html_row(row):
     notes = "".join(f'<li class="refused">{escape(note)}</li>' for note in row_notes(row))
     verdict = f'<p class="{row["verdict"]}">Goal {row["verdict"]}: {escape(goal_text(row))}.</p>' if row["verdict"] else ""
     return (f'<h3 id="{escape(row["name"])}">{escape(row["name"])}</h3><p>{escape(row["about"])}. {escape(row["note"])}</p>{plot(row)}'
-            f'{html_table(table(row))}{verdict}<ul>{notes}</ul>')
+            f'{html_table(table(row))}{verdict}{html_also(row)}<ul>{notes}</ul>{html_flame(row)}')
+
+
+def html_also(row):
+    return "".join(f'<p class="{goal["verdict"]}">{escape(line[0].replace("`", ""))}: {escape(line[1])}, found {escape(line[2])}: '
+                   f'{escape(line[4])}.</p>' for goal, line in zip(row.get("also", []), also_lines(row)))
+
+
+def html_flame(row):
+    """Inline, where an SVG needs no name space."""
+    if "symbols" not in row:
+        return ""
+    drawn = row["symbols"]["flame"].replace(' xmlns="http://www.w3.org/2000/svg"', "")
+    return f'<details><summary>Where the time goes</summary><div class="wide flame">{drawn}</div></details>'
 
 
 def html(report):

@@ -1,5 +1,5 @@
 """bench_rows.py: the rows of ./dev bench as data. A row is a kind of traffic, the lanes that are loaded in turn, and the goal
-that issue 7 sets. `./dev bench --list` prints them. SPDX-License-Identifier: Apache-2.0"""
+that issue 7 sets. `./dev bench --list` prints them, and `--rows sweep` measures those whose names begin so. SPDX-License-Identifier: Apache-2.0"""
 
 from dataclasses import dataclass, field, replace
 
@@ -19,8 +19,9 @@ class Load:
     body_bytes: int = 128  # 0: any
     connections: int = 64
     inflight: int = 64
-    mode: str = "keep"  # keep, close, websocket, tls, tls-full, tls-resumed; h2 is h2load's
+    mode: str = "keep"  # keep, close, websocket, tls, tls-full, tls-resumed; h2 is h2load's, wrk is wrk's
     head: str = "small"
+    rate: float = 0  # requests a second, evenly; 0: as many as it takes (a closed loop)
 
     @property
     def tls(self):
@@ -43,6 +44,15 @@ class Lane:
 
 
 @dataclass(frozen=True)
+class Also:
+    """A further goal of a row's judged lane: one of bench_stats.MEASURES_ALSO, at most (or at least) so much."""
+
+    what: str
+    limit: float
+    least: bool = False
+
+
+@dataclass(frozen=True)
 class Row:
     name: str
     about: str
@@ -56,6 +66,7 @@ class Row:
     note: str = ""
     bytes_max: int = 0  # the goal of idle-bytes
     congestion: str = ""  # TCP's congestion control for the row, instead of the machine's
+    also: tuple = ()  # further goals
 
 
 def versus(base, peers, **more):
@@ -73,7 +84,7 @@ def sized(size):
 def json_row(name, about, path):
     # nginx passes a document of about the same size on unread: what JSON costs on top of proxying.
     lanes = (Lane("nginx", "nginx", path="/json/2000"), Lane("krakend", "krakend"), Lane("holdfast", "krakend"))
-    return Row(name, about, lanes, Load(path=path, body_bytes=0), stage="json", goal=0.10,
+    return Row(name, about, lanes, Load(path=path, body_bytes=0), stage="json", goal=0.10, also=(Also("memory", 0.10),),
                note="KrakenD CE with the same krakend.json; nginx beside passes a document of 2 KB on unread")
 
 
@@ -83,9 +94,22 @@ def grown(name, about, stage, small, large, **more):
                grows_as=large[0].name if len(large) > 1 else "", **more)
 
 
+CAPS = (1, 4, 16, 48, 64, 256)  # idle connections that are kept to the host, for 64 requests at once
+IDLE_TIMEOUTS_MS = (2, 4, 6, 8, 16, 32)  # around the 5 ms between two requests at 200 a second
+
+
+def swept(name, about, prefix, values, unit="", **load):
+    """One setting in small steps; the largest is what the others are compared with. Where the step must lie is known."""
+    base = f"{prefix}-{values[-1]}{unit}"
+    return Row(name, about, versus(base, [f"{prefix}-{value}{unit}" for value in values]), Load(**load), stage=name, judged=base)
+
+
 ROWS = (
     against_nginx("keepalive-128-1", "128 B, 1 connection", connections=1, inflight=1),
-    against_nginx("keepalive-128-64", "128 B, 64 connections", 0.80, "floor 0.65 in the study"),
+    replace(against_nginx("keepalive-128-64", "128 B, 64 connections", 0.80, "floor 0.65 in the study"),
+            also=(Also("syscalls", 4.10),)),
+    against_nginx("keepalive-128-64-wrk", "the same, loaded by wrk: does another load find the same?",
+                  peers=("relay", "nginx", "holdfast"), mode="wrk"),
     against_nginx("keepalive-128-1000", "128 B, 1,000 connections", 0.65, "floor 0.56", connections=1000, inflight=1000),
     against_nginx("browser-128-64", "a browser's request of 470 bytes, 64 connections", head="browser"),
     against_nginx("keepalive-16k-64", "16 KiB, 64 connections", 0.75, "floor 0.65", **sized(16384)),
@@ -95,7 +119,10 @@ ROWS = (
                           "BBR paces by timers, which every peer pays for", ("nginx", "haproxy-splice", "relay", "holdfast"),
                           connections=16, inflight=16, **sized(1048576)), congestion="reno"),
     against_nginx("close-128-64", "a connection for each request, 64 at once", 0.90, "floor 0.84", mode="close"),
+    against_nginx("tls-128-1", "TLS, 128 B, 1 connection", connections=1, inflight=1, mode="tls"),
     against_nginx("tls-128-64", "TLS, 128 B, 64 connections", 0.85, "floor 0.70", mode="tls"),
+    against_nginx("tls-128-1000", "TLS, 128 B, 1,000 connections", connections=1000, inflight=1000, mode="tls"),
+    against_nginx("tls-browser-64", "TLS, a browser's request of 470 bytes, 64 connections", mode="tls", head="browser"),
     against_nginx("tls-16k-64", "TLS, 16 KiB, 64 connections", 0.72, "floor 0.59", mode="tls", **sized(16384)),
     against_nginx("tls-1m-16", "TLS, 1 MiB, 16 connections", 0.72, "floor 0.63", mode="tls", connections=16, inflight=16,
                   **sized(1048576)),
@@ -128,25 +155,32 @@ ROWS = (
           (Lane("relay", "relay 10", "relay 15000", connections=15000),
            Lane("holdfast", "holdfast 10", "holdfast 15000", connections=15000)), load=Load(connections=10, inflight=10)),
     Row("reuse-off-on", "upstream connections not reused, and reused", (Lane("holdfast-no-reuse", "holdfast-no-reuse"),
-        Lane("holdfast", "holdfast-no-reuse")), stage="reuse",
-        note="seed 002: up to 1.5 times the throughput, a third of the time"),
+        Lane("holdfast", "holdfast-no-reuse")), stage="reuse", also=(Also("throughput", 1.5, least=True),),
+        note="seed 002: up to 1.5 times the throughput"),
     Row("reuse-off-on-tls", "the same with TLS to the host", (Lane("holdfast-no-reuse-tls", "holdfast-no-reuse-tls"),
         Lane("holdfast-tls", "holdfast-no-reuse-tls")), stage="reuse", judged="holdfast-tls",
+        also=(Also("throughput", 1.5, least=True), Also("time", 0.333)),
         note="seed 002: up to 1.5 times the throughput, a third of the time"),
     Row("upstream-h2", "TLS to the host: HTTP/1.1, and HTTP/2", versus("holdfast-to-h1", ("holdfast-to-h1", "holdfast-to-h2")),
         stage="multiplexed", goal=0.8, judged="holdfast-to-h2", note="issue 6; the host is nginx in front of the origin"),
     Row("plain-pool", "a pool that learns nothing and sends nothing again, and ours", (
         Lane("holdfast-plain-pool", "holdfast-plain-pool"), Lane("holdfast", "holdfast-plain-pool")), stage="reuse", goal=1.03,
         note="issue 3: no measurable cost on the hot path"),
+    swept("sweep-idle-cap", "how many idle connections are kept, 64 requests at once: all are reused from 64 on", "holdfast-cap", CAPS),
+    swept("sweep-idle-timeout", "how long they are kept, a request every 5 ms: all are reused above 5 ms", "holdfast-idle",
+          IDLE_TIMEOUTS_MS, "ms", rate=200),
 )
 QUICK = ("keepalive-128-64", "tls-128-64")
 QUICK_PEERS = ("relay", "nginx", "holdfast")
 
 
 def choose(text, peers=()):
-    """Rows by name with commas between, all for an empty text; with `peers`, only lanes of these."""
+    """Rows by name, or by how their names begin, with commas between, all for an empty text; with `peers`, only lanes of
+    these."""
     by_name = {row.name: row for row in ROWS}
-    names = [name.strip() for name in text.split(",")] if text else list(by_name)
+    asked = [name.strip() for name in text.split(",")] if text else list(by_name)
+    names = [name for one in asked for name in ([one] if one in by_name else
+                                                [each for each in by_name if each.startswith(one + "-")] or [one])]
     unknown = [name for name in names if name not in by_name]
     if unknown:
         raise Failed(f"bench: no row is called {', '.join(unknown)}; --list tells their names")
@@ -160,4 +194,4 @@ def only_lanes(row, wanted):
     left = {lane.name for lane in lanes}
     fixed = tuple(lane if lane.base in left else replace(lane, base=lanes[0].name) for lane in lanes)
     kept = any(lane.name == row.judged and lane in row.lanes for lane in fixed)
-    return replace(row, lanes=fixed, goal=row.goal if kept else None)
+    return replace(row, lanes=fixed, goal=row.goal if kept else None, also=row.also if kept else ())

@@ -94,7 +94,7 @@ class Clients:
     """rig_load: holds its connections and loads when told."""
 
     def __init__(self, port, load, path, connections):
-        self.connections = connections
+        self.connections, self.rate = connections, load.rate
         words = [TOOLS / "rig_load", port, path, load.paths, load.body_bytes, connections, min(load.inflight, connections),
                  load.mode, load.head]
         self.process = subprocess.Popen(["taskset", "-c", str(LOAD_CPU), *map(str, words)], stdin=subprocess.PIPE,
@@ -112,7 +112,7 @@ class Clients:
         return self.ask("open")
 
     def run(self, seconds, rate=0):
-        return self.ask(f"run {seconds} {rate}")
+        return self.ask(f"run {seconds} {rate or self.rate}")
 
     def stop(self):
         stop_group(self.process)
@@ -188,6 +188,10 @@ class Stage:
             if program:
                 program.stop()
         self.folder.cleanup()
+
+    def has_dead(self):
+        """Has the origin, or a peer, ended by itself?"""
+        return any(program.process.poll() is not None for program in [self.origin, *self.peers.values()])
 
     def port(self, peer, tls):
         return self.places[peer].tls_port if tls else self.places[peer].port

@@ -82,6 +82,31 @@ def verdict(summary, row_goal, allowance):
     return "reached" if summary["ratio"][1] <= row_goal * allowance else "missed"
 
 
+MEASURES_ALSO = {  # what a further goal looks at, from a lane and its base
+    "syscalls": lambda lane, base: lane.get("syscalls_per_request"),
+    "memory": lambda lane, base: quotient(lane, base, lambda one: one.get("memory_bytes")),
+    "throughput": lambda lane, base: quotient(lane, base, lambda one: one.get("summary", {}).get("requests_per_second")),
+    "time": lambda lane, base: quotient(lane, base, lambda one: one.get("summary", {}).get("p50_us")),
+}
+
+
+def quotient(lane, base, value):
+    return value(lane) / value(base) if value(lane) is not None and value(base) else None
+
+
+def judge_also(goal, lane, base):
+    """A further goal as the report holds it: what, limit, least, value and verdict (None: nothing was measured)."""
+    value = None if lane.get("refused") else MEASURES_ALSO[goal.what](lane, base)
+    reached = None if value is None else value >= goal.limit if goal.least else round(value, 3) <= goal.limit
+    return {"what": goal.what, "limit": goal.limit, "least": goal.least, "value": value,
+            "verdict": None if reached is None else "reached" if reached else "missed"}
+
+
+def is_noise(refused):
+    """Is it the machine that kept us from comparing?"""
+    return bool(refused) and refused.startswith("too noisy")
+
+
 def percentile(values, share):
     """Of a list of numbers; None when it is empty."""
     ordered = sorted(values)
