@@ -83,8 +83,10 @@ enum progress call_start(struct exchange *x)
     if (compose_wanted(x))
         return compose_begin(x);
     x->call.backend = &x->endpoint->backends[0];
-    if (!x->call.backend->options->send_body_on_redirect || x->request->body_bytes == 0)
+    if (x->request->body_bytes == 0)
         return go_to(x, EXCHANGE_CALL);
+    if (!x->call.backend->options->send_body_on_redirect)
+        return first_flight_begin(x);
     if (!x->body.data)
         return go_to(x, EXCHANGE_REQUEST);
     return call_repeat_body(x) ? go_to(x, EXCHANGE_CALL) : exchange_fail(x);

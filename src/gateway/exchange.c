@@ -260,6 +260,7 @@ static void exchange_free(struct exchange *x)
     chain_clear(&x->response_body);
     return_pipe(x);
     call_end_body(x);
+    first_flight_end(x);
     stream_end(x);
     ring_remove(&client->exchanges, &x->node);
     if (!x->handed_over)
@@ -301,6 +302,9 @@ static void exchange_run(struct task *task)
             break;
         case EXCHANGE_EARLY:
             progress = early_run(x);
+            break;
+        case EXCHANGE_FLIGHT:
+            progress = first_flight_run(x);
             break;
         case EXCHANGE_CALL:
             progress = call_run(x);

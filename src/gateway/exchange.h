@@ -16,6 +16,7 @@ enum exchange_state {
     EXCHANGE_ROUTE,   /* which endpoint? */
     EXCHANGE_REQUEST, /* the whole request body is collected (built-in endpoints, several calls) */
     EXCHANGE_EARLY,   /* the TLS handshake is not done, and the request must not go on before it is */
+    EXCHANGE_FLIGHT,  /* the first of the request's body is awaited, before a host is chosen (first_flight.c) */
     EXCHANGE_CALL,    /* the request goes to the backend, its answer's head is awaited */
     EXCHANGE_RELAY,   /* no-op: both bodies stream */
     EXCHANGE_COLLECT, /* decoded: the backend's body is collected and rendered */
@@ -58,8 +59,9 @@ struct exchange {
     struct http_head *trailers;      /* of the request's body, as they go on; NULL: none */
     const struct route_match *match;
     struct chain request_body, response_body;
-    struct pipe *pipe;    /* RELAY: holds body of the answer; NULL: none does */
-    struct answer answer; /* SEND: what is sent */
+    struct timer *patience; /* FLIGHT: how long a body is awaited that may be long; NULL: none is */
+    struct pipe *pipe;      /* RELAY: holds body of the answer; NULL: none does */
+    struct answer answer;   /* SEND: what is sent */
     struct call {
         const struct backend *backend;
         struct host *host;

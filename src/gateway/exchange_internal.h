@@ -29,6 +29,11 @@ enum progress call_collect(struct exchange *exchange);
 /* Moves request body from the client to the backend. IO_OK: all of it is on its way; IO_FAIL: exchange->error. */
 enum io call_pump_request(struct exchange *exchange);
 
+/* first_flight.c: a call whose request has a body: EXCHANGE_FLIGHT, or EXCHANGE_CALL where nothing is to be awaited. */
+enum progress first_flight_begin(struct exchange *exchange);
+enum progress first_flight_run(struct exchange *exchange);
+void first_flight_end(struct exchange *exchange); /* its clock; at any time, before the arena goes */
+
 /* call_body.c: sees by the answer's head whether its body has to be unpacked, and makes the head say what comes out of
  * it. False: exchange->error. */
 bool call_begin_body(struct exchange *exchange) MUST_USE;

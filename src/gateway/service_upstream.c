@@ -29,8 +29,8 @@ struct upstream_block {
     struct str source;
     struct place source_place;
     bool source_given;
-    int64_t max_decoded_bytes;
-    bool decoded_given;
+    int64_t max_decoded_bytes, first_flight_bytes, first_flight_timeout_ns;
+    bool decoded_given, flight_given, flight_timeout_given;
     bool keep_alive_hints, learn, handshake_given, pool_given;
     bool resend_given, pick_given, age_given, requests_given, idle_given, hints_given, learn_given, cap_given,
         queue_given, floor_given, user_timeout_given, interval_given, count_given, coalesce, coalesce_given;
@@ -53,6 +53,12 @@ static const struct option rows[] = {
     OPTION_SIZE(struct upstream_block, "max_decoded_bytes", max_decoded_bytes, .preset = TRANSPORT_DECODED_BYTES_MAX, .min = 1,
                 .max = TRANSPORT_DECODED_BYTES_MAX, SEEN(decoded_given),
                 .help = "Largest body that is decoded, as it is when unpacked."),
+    OPTION_SIZE(struct upstream_block, "first_flight", first_flight_bytes, .preset = TRANSPORT_FIRST_FLIGHT_BYTES,
+                .max = TRANSPORT_FIRST_FLIGHT_BYTES_MAX, SEEN(flight_given),
+                .help = "How much of a request's body is here before it takes a connection, or the whole of a smaller one; 0: nothing."),
+    OPTION_DURATION(struct upstream_block, "first_flight_timeout", first_flight_timeout_ns, .preset = TRANSPORT_FIRST_FLIGHT_TIMEOUT_NS,
+                    .max = INT64_MAX, SEEN(flight_timeout_given),
+                    .help = "How long that is awaited of a body that is longer, or of unknown length; 0: not at all."),
     OPTION_ENUM(struct upstream_block, "pick", pick, .names = pick_names, .preset_text = "lifo", SEEN(pick_given),
                 .help = "lifo: the connection used last; fifo: the one idle for longest."),
     OPTION_DURATION(struct upstream_block, "max_connection_age", max_connection_age_ns, .preset = SECONDS(3600), .max = INT64_MAX,
@@ -158,6 +164,10 @@ static void take(struct transport *transport, const struct upstream_block *block
     take_budget(&transport->resend_budget, block);
     if (block->decoded_given)
         transport->max_decoded_bytes = block->max_decoded_bytes;
+    if (block->flight_given)
+        transport->first_flight_bytes = block->first_flight_bytes;
+    if (block->flight_timeout_given)
+        transport->first_flight_timeout_ns = block->first_flight_timeout_ns;
     if (block->pick_given)
         transport->pick_fifo = block->pick == 1;
     if (block->age_given)

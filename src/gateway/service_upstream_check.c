@@ -50,6 +50,11 @@ static bool has_no_window(const struct transport *transport)
     return transport->resend_budget.window_s == 0;
 }
 
+static bool awaits_no_body(const struct transport *transport)
+{
+    return transport->first_flight_bytes == 0;
+}
+
 /* clang-format off */
 static const struct rule {
     const char *key;
@@ -73,6 +78,7 @@ static const struct rule {
     {"min_idle_per_host", introduces, "beside send_proxy_protocol: each connection belongs to a client", "remove one of the two"},
     {"coalesce", keeps_none, "beside disable_keep_alives", "remove one of the two"},
     {"coalesce", introduces, "beside send_proxy_protocol: each connection belongs to a client", "remove one of the two"},
+    {"first_flight_timeout", awaits_no_body, "beside \"first_flight\": 0", "remove one of the two"},
     {"tcp_keep_alive_interval", probes_nobody, "beside a negative dialer_keep_alive", "give dialer_keep_alive a duration"},
     {"tcp_keep_alive_count", probes_nobody, "beside a negative dialer_keep_alive", "give dialer_keep_alive a duration"},
 };

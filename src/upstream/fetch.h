@@ -1,8 +1,9 @@
 /* fetch.h: one upstream request, from pick to last byte. Everything about which connection and how often is behind
  * these functions; nothing here knows exchanges. Pull-based: the waiter's task is woken when a new try is worth while.
  *
- * A fetch takes a connection only when its head is ready to be written. A request that died on a kept connection before
- * any byte of an answer is sent once more, on a fresh connection, when that is safe (resend.h).
+ * A fetch takes a connection only when its head is ready to be written; whoever starts it sees to it that the first of
+ * the body is, too. A request that died on a kept connection before any byte of an answer is sent once more, on a fresh
+ * connection, when that is safe (resend.h).
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_UPSTREAM_FETCH_H
 #define HOLDFAST_UPSTREAM_FETCH_H

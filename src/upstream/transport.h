@@ -62,6 +62,8 @@ struct transport {
     int64_t max_idle_connections;          /* idle in all, over all hosts; 0: no limit; negative: none stays */
     int64_t max_idle_connections_per_host; /* 0: 250; negative: none stays */
     int64_t response_head_bytes_max;       /* of an answer's head; 0: 256 KiB */
+    int64_t first_flight_bytes;            /* of a request's body, here before it takes a connection; 0: none */
+    int64_t first_flight_timeout_ns;       /* how long they are awaited of a longer body; 0: not at all */
     enum idle_policy idle_policy;          /* when idle_connection_timeout is 0 */
     int64_t idle_limit_ns;                 /* of IDLE_FIXED */
     int64_t max_connection_age_ns;         /* not used again from then on; 0: none */
@@ -97,6 +99,8 @@ struct transport {
 #define TRANSPORT_PING_INTERVAL_NS      INT64_C(300000000000) /* what servers of gRPC bear */
 #define TRANSPORT_PING_TIMEOUT_NS       INT64_C(15000000000)
 enum { TRANSPORT_EJECT_AFTER = 3 };
+enum { TRANSPORT_FIRST_FLIGHT_BYTES = 16384, TRANSPORT_FIRST_FLIGHT_BYTES_MAX = 1048576 };
+#define TRANSPORT_FIRST_FLIGHT_TIMEOUT_NS INT64_C(200000000)
 enum { TRANSPORT_IDLE_PER_HOST_DEFAULT = 250, TRANSPORT_KEEP_ALIVE_COUNT = 9 };
 
 /* How many connections may be idle, in all and to one host. 0: none; UINT64_MAX: any number. */

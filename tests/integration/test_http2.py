@@ -170,9 +170,11 @@ def test_a_client_that_resets_ends_the_upload(make, certificate):
         conn.wait_end()
         ended.set()
 
-    running = front(make, certificate, make.origin(waits))
+    origin = make.origin(waits)
+    running = front(make, certificate, origin)
     made = client(make, running)
-    made.request(1, method="POST", body=b"x" * 1000, end=False)
+    made.request(1, method="POST", body=b"x" * 16384, end=False)
+    origin.wait_requests(1)
     made.h2.reset_stream(1, 8)
     made.flush()
     made.request(3, method="POST", body=b"y", end=False)

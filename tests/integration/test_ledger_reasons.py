@@ -384,7 +384,7 @@ def early_response(stage):
     stage.handlers["/early"] = lambda conn, _: (conn.send(reply()), conn.wait_end(5))
     stage.start()
     client = stage.make.client(stage.gateway)
-    client.send("POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nx")
+    client.send("POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + "x" * 20_000)
     assert client.read_final("POST").status == 200
     client.close()
     stage.wait_pool(active=0)

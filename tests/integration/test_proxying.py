@@ -96,12 +96,12 @@ def test_an_answer_in_single_bytes(make):
 
 
 def test_the_first_bytes_arrive_before_the_last_are_made(make):
-    """Streaming: no body is held until it is complete, in either direction."""
+    """Streaming: no body is held until it is complete, in either direction, but small ones (test_first_flight.py)."""
     got_first, go_on = threading.Event(), threading.Event()
 
     def handler(conn, request):
         if request.method == "POST":
-            while len(conn.buffer) < 1000:
+            while len(conn.buffer) < 20_000:
                 conn._more()
             got_first.set()
             conn.body()
@@ -117,9 +117,9 @@ def test_the_first_bytes_arrive_before_the_last_are_made(make):
     assert client._until(b"first\r\n").endswith(b"first\r\n")
     go_on.set()
     assert client._until(b"0\r\n\r\n")
-    client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\n" + b"a" * 1000)
+    client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 40000\r\n\r\n" + b"a" * 20_000)
     assert got_first.wait(10), "the body's first half was held back"
-    client.send(b"a" * 1000)
+    client.send(b"a" * 20_000)
     assert client.read_response().status == 200
 
 

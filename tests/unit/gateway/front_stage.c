@@ -15,10 +15,10 @@ static const char *text_or_nothing(const char *text)
 static struct str config_of(const struct front_settings *settings)
 {
     return arena_format(test_arena(),
-                        "{%s\"version\": 3, \"debug_endpoint\": true, \"echo_endpoint\": true, \"endpoints\": [],"
+                        "{%s\"version\": 3, \"debug_endpoint\": true, \"echo_endpoint\": true, \"endpoints\": [%s],"
                         "\"extra_config\": {\"holdfast/server\": {%s}, \"router\": {%s}}}",
-                        text_or_nothing(settings->root), text_or_nothing(settings->server),
-                        text_or_nothing(settings->router));
+                        text_or_nothing(settings->root), text_or_nothing(settings->endpoints),
+                        text_or_nothing(settings->server), text_or_nothing(settings->router));
 }
 
 static void build_generation(struct front_stage *stage, const struct front_settings *settings)

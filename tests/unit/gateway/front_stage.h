@@ -1,5 +1,5 @@
 /* front_stage.h: a worker's client side in the simulator, with an access log that can be read, and callers that say
- * bytes. Nothing upstream: the built-in endpoints answer. SPDX-License-Identifier: Apache-2.0 */
+ * bytes. Nothing upstream unless a test brings it. SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_TESTS_UNIT_GATEWAY_FRONT_STAGE_H
 #define HOLDFAST_TESTS_UNIT_GATEWAY_FRONT_STAGE_H
 
@@ -21,6 +21,7 @@ struct front_stage {
 
 struct front_settings {
     const char *root, *server, *router; /* members of these objects, as text; the root's ends in a comma. NULL: none */
+    const char *endpoints;              /* the list's; NULL: none */
     unsigned workers;                   /* among how many it is one; 0: alone */
 };
 

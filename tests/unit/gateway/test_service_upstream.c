@@ -63,6 +63,9 @@ static const struct {
      "resend_budget_floor: has no effect beside a resend_budget_window of 0: there is no budget",
      "remove one of the two"},
     {"", "\"resend_budget_percent\": 0, \"resend_budget_floor\": 0", NULL, NULL, NULL},
+    {"", "\"first_flight\": 0, \"first_flight_timeout\": \"1s\"", "\"1s\"",
+     "first_flight_timeout: has no effect beside \"first_flight\": 0", "remove one of the two"},
+    {"", "\"first_flight\": 1, \"first_flight_timeout\": \"0s\"", NULL, NULL, NULL},
 };
 
 static void check_said(const struct report *report, const char *text, const char *marked, const char *said,
@@ -139,6 +142,10 @@ static const struct {
     {"\"learn\": \"no\"", "\"no\"", "learn: \"no\" is not a boolean"},
     {"\"learn\": \"false\"", NULL, NULL},
     {"\"max_decoded_bytes\": \"1XB\"", "\"1XB\"", "max_decoded_bytes: \"1XB\" is not a size"},
+    {"\"first_flight\": -1", "-1", "first_flight: -1 is less than 0 bytes"},
+    {"\"first_flight\": 1048577", "1048577", "first_flight: 1048577 is more than 1048576 bytes"},
+    {"\"first_flight\": \"1MiB\"", NULL, NULL},
+    {"\"first_flight_timeout\": \"-1s\"", "\"-1s\"", "first_flight_timeout: \"-1s\" is less than 0s"},
     {"\"pool\": {}", "{}", "pool: expected a string, found an object"},
     {"\"resend_budget_percent\": 101", "101", "resend_budget_percent: 101 is more than 100"},
     {"\"resend_budget_percent\": -1", "-1", "resend_budget_percent: -1 is less than 0"},
@@ -190,6 +197,8 @@ TEST(upstream_settings_have_their_defaults)
     CHECK_INT(transport->eject_after, 3);
     CHECK_INT(transport->tls_handshake_timeout_ns, 10 * SECOND);
     CHECK_INT(transport->tcp_user_timeout_ns, 15 * SECOND);
+    CHECK_INT(transport->first_flight_bytes, 16384);
+    CHECK_INT(transport->first_flight_timeout_ns, SECOND / 5);
 }
 
 TEST(upstream_settings_are_taken)
@@ -201,7 +210,8 @@ TEST(upstream_settings_are_taken)
         " \"resend\": \"unacked\", \"protocol\": \"http/1.1\", \"class\": \"stream\", \"pool\": \"x\", \"failover\":"
         " \"off\", \"eject_after\": 5, \"tls_handshake_timeout\": \"3s\", \"tcp_user_timeout\": \"4s\"");
     const struct transport *rest =
-        transport_of("\"keep_alive_hints\": false, \"learn\": false, \"send_proxy_protocol\": \"v2\"");
+        transport_of("\"keep_alive_hints\": false, \"learn\": false, \"send_proxy_protocol\": \"v2\", \"first_flight\":"
+                     " \"64KiB\", \"first_flight_timeout\": \"3s\"");
 
     CHECK_EQ(transport->idle_policy, IDLE_FIXED);
     CHECK_INT(transport->idle_limit_ns, 7 * SECOND);
@@ -222,6 +232,8 @@ TEST(upstream_settings_are_taken)
     CHECK_INT(transport->tcp_user_timeout_ns, 4 * SECOND);
     CHECK(rest->ignore_hints && rest->ignore_learned);
     CHECK_EQ(rest->proxy_header, 2);
+    CHECK_INT(rest->first_flight_bytes, 65536);
+    CHECK_INT(rest->first_flight_timeout_ns, 3 * SECOND);
 }
 
 /* What is not said stays; windows are whole seconds. */
