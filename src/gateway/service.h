@@ -27,6 +27,8 @@ enum encoding {
 };
 
 enum profile { PROFILE_SAFE, PROFILE_KRAKEND };
+/* Starting points for how long client connections are kept; what is given wins. */
+enum keep_preset { KEEP_OWN, KEEP_BROWSER, KEEP_GATEWAY, KEEP_WEB, KEEP_INTERNAL };
 enum error_status { ERROR_STATUS_KRAKEND, ERROR_STATUS_PRECISE };
 
 struct header_pair {
@@ -191,6 +193,8 @@ struct server_options {
     struct listener_options *listeners; /* at least one: listen_ip and port when none is given */
     size_t listener_count;
     enum profile profile;
+    enum keep_preset preset;
+    bool preset_idle, preset_requests; /* idle_timeout, max_requests_per_connection are those of the preset */
     enum error_status error_status;
     bool keep_alive_header;
     bool grpc_health; /* grpc.health.v1.Health/Check is answered for the gateway itself */

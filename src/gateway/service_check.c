@@ -30,8 +30,12 @@ static void settle_client_tls(struct service *service)
 /* Zero means the next coarser clock; under the safe profile no clock stays at never. */
 static void settle_clocks(struct service *service)
 {
+    const struct keep_numbers *numbers = keep_numbers_of(service->server.preset);
     bool safe = service->server.profile == PROFILE_SAFE;
 
+    service->server.preset_idle = numbers && service->idle_timeout_ns == 0;
+    if (service->server.preset_idle)
+        service->idle_timeout_ns = numbers->idle_ns;
     if (service->timeout_ns == 0)
         service->timeout_ns = SECONDS(2);
     if (service->idle_timeout_ns == 0)

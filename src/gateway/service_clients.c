@@ -5,6 +5,19 @@
 
 static const char prefix[] = "extra_config.holdfast/server";
 
+/* The examples of the Keep-Alive header's reference. */
+const struct keep_numbers *keep_numbers_of(enum keep_preset preset)
+{
+    static const struct keep_numbers numbers[] = {
+        [KEEP_BROWSER] = {5 * INT64_C(1000000000), 100, "\"5s\"", "100", "preset browser"},
+        [KEEP_GATEWAY] = {60 * INT64_C(1000000000), 1000, "\"1m0s\"", "1000", "preset gateway"},
+        [KEEP_WEB] = {15 * INT64_C(1000000000), 500, "\"15s\"", "500", "preset web"},
+        [KEEP_INTERNAL] = {30 * INT64_C(1000000000), 2000, "\"30s\"", "2000", "preset internal"},
+    };
+
+    return preset == KEEP_OWN ? NULL : &numbers[preset];
+}
+
 static void take_networks(struct client_rules *clients, const struct node *block, struct report *report)
 {
     const struct str_list *list = &clients->proxy_networks;

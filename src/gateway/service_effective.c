@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-enum { FIXED_MAX = 10 };
+enum { FIXED_MAX = 12 };
 
 struct fixing {
     const struct service *service;
@@ -45,6 +45,17 @@ static void fix_profile(struct fixing *fixing)
     }
 }
 
+static void fix_preset(struct fixing *fixing)
+{
+    const struct server_options *server = &fixing->service->server;
+    const struct keep_numbers *numbers = keep_numbers_of(server->preset);
+
+    if (numbers && server->preset_idle)
+        fix(fixing, "idle_timeout", numbers->idle_text, numbers->from);
+    if (numbers && server->preset_requests)
+        fix(fixing, "extra_config.holdfast/server.max_requests_per_connection", numbers->requests_text, numbers->from);
+}
+
 static bool is_inherited(struct str name)
 {
     static const char *const names[] = {"timeout", "cache_ttl",      "output_encoding",        "host",
@@ -68,6 +79,7 @@ void service_effective_write(const struct service *service, struct json_writer *
         fix(&fixing, "debug_endpoint", "true", "command line");
     if (service->server.profile == PROFILE_KRAKEND)
         fix_profile(&fixing);
+    fix_preset(&fixing);
     json_write_raw(writer, STR("{\"settings\":"));
     effective_write(writer, &(struct effective_options){.schema = &service_schema,
                                                         .root = service->document,

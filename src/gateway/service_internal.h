@@ -113,5 +113,11 @@ struct place node_place(const struct node *object, const char *name); /* of the 
 
 /* service_clients.c: checks what depends on more than one key, and parses the networks. */
 void clients_settle(struct client_rules *clients, const struct node *block, struct report *report);
+/* The numbers of a preset, and as a configuration would say them; NULL for KEEP_OWN. */
+struct keep_numbers {
+    int64_t idle_ns, requests;
+    const char *idle_text, *requests_text, *from;
+};
+const struct keep_numbers *keep_numbers_of(enum keep_preset preset);
 
 #endif

@@ -11,6 +11,8 @@
 #define TCP_USER_TIMEOUT_NS   SECONDS(15)
 
 static const char *const profile_names[] = {"safe", "krakend", NULL};
+static const char *const preset_names[] = {"none", "browser",  "gateway",
+                                           "web",  "internal", NULL}; /* enum keep_preset */
 static const char *const proxy_names[] = {"off", "accept", "require", NULL};
 static const char *const refusal_names[] = {"reset", "503", NULL};
 static const char *const access_names[] = {"krakend", "json", NULL};
@@ -30,7 +32,7 @@ struct server_block {
     struct place resolver_place;
     int encoded_urls;         /* in the order of url_names */
     struct list_of listeners; /* struct listener_block */
-    bool head_rate_given, body_gap_given, body_rate_given, send_gap_given, send_rate_given, age_given;
+    bool head_rate_given, body_gap_given, body_rate_given, send_gap_given, send_rate_given, age_given, requests_given;
 };
 
 struct admin_block {
@@ -92,6 +94,8 @@ static const struct option server_rows[] = {
     OPTION_LIST(struct server_block, "listeners", listeners, .schema = &listener_schema, .help = "Where to listen."),
     OPTION_ENUM(struct server_block, "profile", options.profile, .names = profile_names, .preset_text = "safe",
                 .help = "safe: finite deadlines where KrakenD has none."),
+    OPTION_ENUM(struct server_block, "preset", options.preset, .names = preset_names, .preset_text = "none",
+                .help = "Starting points for idle_timeout and max_requests_per_connection: browser, gateway, web, internal."),
     OPTION_ENUM(struct server_block, "error_status", options.error_status, .names = error_status_names, .preset_text = "krakend",
                 .help = "precise: 502, 503, 504 by cause instead of 500."),
     OPTION_ENUM(struct server_block, "access_log", options.access_log, .names = access_names, .preset_text = "krakend",
@@ -101,6 +105,7 @@ static const struct option server_rows[] = {
     OPTION_BOOL(struct server_block, "keep_alive_header", options.keep_alive_header, .preset = 1,
                 .help = "Tell clients how long a connection may stay quiet."),
     OPTION_INT(struct server_block, "max_requests_per_connection", options.max_requests_per_connection, .max = INT64_MAX,
+               OPTION_SEEN(struct server_block, requests_given),
                .help = "Requests on one client connection; 0: no limit."),
     OPTION_INT(struct server_block, "max_connections", options.max_connections, .max = INT64_MAX,
                .help = "Client connections; 0: what descriptors allow."),
@@ -309,6 +314,16 @@ static void forget_limits(struct server_block *server)
         clients->max_age_ns = 0;
 }
 
+/* Its idle timeout is settled with the other clocks. */
+static void take_preset(struct server_block *server)
+{
+    const struct keep_numbers *numbers = keep_numbers_of(server->options.preset);
+
+    server->options.preset_requests = numbers && !server->requests_given;
+    if (server->options.preset_requests)
+        server->options.max_requests_per_connection = numbers->requests;
+}
+
 static void read_server(struct service *service, const struct node *block, struct report *report)
 {
     static const char prefix[] = "extra_config.holdfast/server";
@@ -318,6 +333,7 @@ static void read_server(struct service *service, const struct node *block, struc
     (void)schema_bind(&server_schema, block, prefix, &server, report->arena, report);
     if (server.options.profile == PROFILE_KRAKEND)
         forget_limits(&server);
+    take_preset(&server);
     server.options.as_sent = server.encoded_urls == 1;
     clients_settle(&server.options.clients, block, report);
     check_resolver(&server, report);

@@ -80,6 +80,13 @@ def test_seed_003_ten_connections_for_each_address(make):
     assert crowded(running) == 1
 
 
+@pytest.mark.parametrize("name,promise", [("browser", "timeout=5, max=99"), ("gateway", "timeout=60, max=999"),
+                                          ("web", "timeout=15, max=499"), ("internal", "timeout=30, max=1999")])
+def test_seed_003_presets_promise_their_numbers(make, name, promise):
+    running = make.gateway(service([forward_all(make.origin())], {"preset": name}))
+    assert make.client(running).get().get("keep-alive") == promise
+
+
 def test_seed_004_fifty_connections_for_each_address(make, authority, certificate):
     """Over TLS; the fifty-first is reset, the others are unharmed; no part of a request may take more than ten seconds."""
     config = preset("edge-004.json", make.origin(), certificate)

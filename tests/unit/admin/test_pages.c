@@ -203,7 +203,8 @@ TEST(the_configuration_is_told_as_it_counts)
         "\"endpoints\": [{\"endpoint\": \"/x\",\n\"backend\": [{\"url_pattern\": \"/y?a=1&api_key=z\",\n"
         "\"extra_config\": {\"holdfast/upstream\": {\"resend\": \"off\"},\n"
         "\"github.com/devopsfaith/krakend/http\": {\"return_error_code\": true}}}]}],\n"
-        "\"extra_config\": {\"holdfast/server\": {\"profile\": \"krakend\", \"min_body_rate\": 77},\n"
+        "\"extra_config\": {\"holdfast/server\": {\"profile\": \"krakend\", \"min_body_rate\": 77, \"preset\": "
+        "\"gateway\"},\n"
         "\"telemetry/other\": {\"password\": \"p\", \"list\": [{\"name\": \"X-Auth-Token\", \"value\": \"v\"}]}}}";
     struct view_stage stage;
     struct json settings;
@@ -226,6 +227,8 @@ TEST(the_configuration_is_told_as_it_counts)
     check_setting(settings, "extra_config.holdfast/upstream.resend", "\"idempotent\"", "default");
     check_setting(settings, "extra_config.holdfast/server.min_body_rate", "77", "test.json:7");
     check_setting(settings, "extra_config.holdfast/server.body_gap_timeout", "\"0s\"", "profile krakend");
+    check_setting(settings, "idle_timeout", "\"1m0s\"", "preset gateway");
+    check_setting(settings, "extra_config.holdfast/server.max_requests_per_connection", "1000", "preset gateway");
     check_setting(settings, "extra_config.holdfast/server.http2.max_streams", "100", "default");
     check_setting(settings, "extra_config.telemetry/other",
                   "{\"password\":\"***\",\"list\":[{\"name\":\"X-Auth-Token\",\"value\":\"***\"}]}", "test.json:8");

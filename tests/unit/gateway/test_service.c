@@ -79,32 +79,6 @@ TEST(service_inherits_from_the_root)
     CHECK_TEXT(second->backends[0].host.items[1], "http://x:8080");
 }
 
-TEST(service_clocks_depend_on_the_profile)
-{
-    static const struct {
-        const char *text;
-        int64_t idle_s, head_s, gap_s;
-    } rows[] = {
-        {ROOT("\"endpoints\": []"), 75, 10, 10},
-        {ROOT("\"read_timeout\": \"3s\""), 3, 3, 10},
-        {ROOT("\"idle_timeout\": \"9s\", \"read_header_timeout\": \"1s\", \"read_timeout\": \"3s\""), 9, 1, 10},
-        {ROOT("\"extra_config\": {\"holdfast/server\": {\"profile\": \"krakend\"}}"), 0, 0, 0},
-        {ROOT("\"read_timeout\": \"3s\", \"extra_config\": {\"holdfast/server\": {\"profile\": \"krakend\"}}"), 3, 3,
-         0},
-        {ROOT("\"extra_config\": {\"holdfast/server\": {\"profile\": \"krakend\", \"body_gap_timeout\": \"7s\"}}"), 0,
-         0, 7},
-    };
-
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        struct service *service = gateway_service(rows[i].text);
-
-        test_case_is("%s", rows[i].text);
-        CHECK_INT(service->idle_timeout_ns, SECONDS(rows[i].idle_s));
-        CHECK_INT(service->read_header_timeout_ns, SECONDS(rows[i].head_s));
-        CHECK_INT(service->server.body_gap_timeout_ns, SECONDS(rows[i].gap_s));
-    }
-}
-
 TEST(service_reads_every_transport_setting)
 {
     struct service *service = gateway_service(
