@@ -13,8 +13,6 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CPU_SETS = 8 }; /* as many processors as thread.c knows */
-
 static unsigned bit_if(bool refused, unsigned bit)
 {
     return refused ? bit : 0;
@@ -47,14 +45,13 @@ static unsigned try_wait(void)
     return refused;
 }
 
-/* The processors that it has already. */
+/* No processor at all: nothing changes, and who may ask hears that it makes no sense. */
 static unsigned try_affinity(void)
 {
-    cpu_set_t sets[CPU_SETS];
+    cpu_set_t none;
 
-    if (sched_getaffinity(0, sizeof(sets), sets) == -1)
-        return WISH_AFFINITY;
-    return bit_if(sched_setaffinity(0, sizeof(sets), sets) == -1, WISH_AFFINITY);
+    CPU_ZERO(&none);
+    return bit_if(sched_setaffinity(0, sizeof(none), &none) == 0 || errno != EINVAL, WISH_AFFINITY);
 }
 
 static unsigned try_socket(void)

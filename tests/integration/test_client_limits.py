@@ -3,10 +3,12 @@ import json
 import re
 import time
 
+import h2.events
 import pytest
 from admin import ADMIN, metrics
 from configs import proxy
 from gateway import run_to_end
+from h2client import Client as Client2
 from rawhttp import Client, Cut, fetch
 from waiting import Stopwatch, eventually
 
@@ -123,6 +125,26 @@ def test_who_waits_gets_the_place_of_a_busy_client(make):
     assert 1 <= told <= 2, "one is enough; a second one if the machine stood still"
     assert {each.get().status for each in inside} == {200}
     assert metrics(running)['holdfast_client_closes_total{reason="pressure",side="ours",listener="127.0.0.1:0"}'] == told
+
+
+def test_who_waits_gets_the_place_of_a_busy_client_of_http2(make):
+    """GOAWAY, in two steps; what is asked until then is answered."""
+    running = make.gateway(proxy(make.origin(), {"workers": 1, "max_connections": 1, "idle_timeout_min": "1s"}, use_h2c=True))
+    inside = Client2(running.address)
+    make.stack.callback(inside.sock.close)
+    inside.request(1)
+    assert inside.status(1) == 200
+    outside = make.client(running)
+    outside.send_request("GET", "/")
+    stream, watch = 1, Stopwatch()
+    while not inside.of(h2.events.ConnectionTerminated) and watch.seconds < 20:
+        stream += 2
+        inside.request(stream)
+        assert inside.status(stream) == 200
+        time.sleep(0.05)
+    assert {each.error_code for each in inside.of(h2.events.ConnectionTerminated)} == {0}
+    assert watch.seconds > 0.9
+    assert outside.read_response().status == 200
 
 
 def test_an_answer_that_is_not_done_in_time_is_cut(make):
