@@ -1,8 +1,9 @@
 """test_random_walk.py: random requests to an origin that answers at random, judged by what each request's plan allows.
 
 Early answers, interim ones, cuts, resets, every framing of either side, HTTP/1.0, HEAD, Expect, pipelining, half-closed and spoilt
-uploads. A client must get its own answer whole, an error that the plan explains, or a connection that visibly breaks off; never
-silence, another request's answer, or bytes that belong to none. HOLDFAST_WALK_SECONDS makes the walks longer (4).
+uploads, large answers to clients that do not read for a while. A client must get its own answer whole, an error that the plan
+explains, or a connection that visibly breaks off; never silence, another request's answer, or bytes that belong to none.
+HOLDFAST_WALK_SECONDS makes the walks longer (4).
 SPDX-License-Identifier: Apache-2.0
 """
 import os
@@ -23,6 +24,7 @@ from waiting import eventually
 
 SECONDS = float(os.environ.get("HOLDFAST_WALK_SECONDS", "4"))
 CLIENTS = 6
+SMALL_BUFFER = 8192
 SKIPPED_MAX = 256 << 10  # of an upload behind a complete answer; what is longer ends the connection without a word
 
 
@@ -75,7 +77,7 @@ def some_plan(rng, number, pipelined):
                 rng.choice([0, 0, 1000, 20_000]), rng.choice([[], [], [], [103], [100], [103, 103]]), answer_version,
                 rng.choice([200] * 6 + [204, 304, 404, 500]),
                 rng.choice(["length", "length", "close"] + ["chunked"] * (answer_version == "1.1")),
-                letters(rng, [0, 1, 50, 50, 3000, 70_000]), chance(50), chance(10), rng.random() if chance(8) else 1,
+                letters(rng, [0, 1, 50, 50, 3000, 70_000]) * rng.choice([1] * 9 + [20]), chance(50), chance(10), rng.random() if chance(8) else 1,
                 chance(50), chance(15))
 
 
@@ -107,7 +109,7 @@ class Walk:
         self.gateway = make.gateway(service(
             [forward_all(self.origin)], {"error_status": "precise", "workers": 2}, ADMIN, timeout=timeout,
             expect_continue_timeout="200ms", **root))
-        self.make_client = lambda: make.client(self.gateway)
+        self.make_client = lambda **options: make.client(self.gateway, **options)
         self.end = time.monotonic() + SECONDS
 
     def complain(self, what, plan, *more):
@@ -195,6 +197,8 @@ class Walk:
             self.send_body(client, plan, body)
             if half_closes and not plan.spoilt:
                 client.half_close()
+            if rng.random() < 0.1:
+                time.sleep(rng.choice([0.01, 0.1]))  # a large answer fills every buffer on its way
             response = client.read_final(plan.method)
         self.judge(plan, response)
         if not sent and not response.says_close:
@@ -223,7 +227,7 @@ class Walk:
         return self.is_quiet(client, plans[-1])
 
     def connect(self, rng):
-        client = self.make_client()
+        client = self.make_client(receive_buffer=rng.choice([None, SMALL_BUFFER]))
         try:
             while rng.random() < 0.95 and (self.pipeline if rng.random() < 0.2 else self.ask)(client, rng):
                 pass
@@ -267,7 +271,7 @@ def test_every_client_gets_its_own_answer(make, seed, note):
 @pytest.mark.parametrize("version", ["TLS12", "TLS13"])
 def test_every_client_over_tls_gets_its_own_answer(make, authority, certificate, version, note):
     walk, context = Walk(make, 3, tls=tls_block(certificate)), context_of(authority, version)
-    walk.make_client = lambda: make.stack.enter_context(BothWaysClient(walk.gateway.address, context))
+    walk.make_client = lambda **options: make.stack.enter_context(BothWaysClient(walk.gateway.address, context, **options))
     note(f"walk over {version}", walk.go())
 
 
