@@ -103,12 +103,12 @@ def ends_by_closing(plan):
 
 
 class Walk:
-    def __init__(self, make, seed, timeout="2s", origin=None, **root):
+    def __init__(self, make, seed, timeout="2s", origin=None, upstream=None, **root):
         self.seed, self.plans, self.lock, self.wrong, self.count = seed, {}, threading.Lock(), [], 0
         self.origin = origin(self.serve) if origin else make.origin(self.serve)
         self.gateway = make.gateway(service(
-            [forward_all(self.origin)], {"error_status": "precise", "workers": 2}, ADMIN, timeout=timeout,
-            expect_continue_timeout="200ms", **root))
+            [forward_all(self.origin)], {"error_status": "precise", "workers": 2}, {**ADMIN, "holdfast/upstream": upstream or {}},
+            timeout=timeout, expect_continue_timeout="200ms", **root))
         self.make_client = lambda **options: make.client(self.gateway, **options)
         self.end = time.monotonic() + SECONDS
 
