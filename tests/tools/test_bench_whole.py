@@ -211,6 +211,45 @@ def test_nobody_there_is_a_wrong_answer():
         "no answer")
 
 
+def test_an_open_loop_of_http2_shares_its_rate_out_over_the_connections(monkeypatch):
+    told = []
+    text = "finished in 1.00s, 1.00 req/s\nrequests: 9 total, 9 started, 9 done, 9 succeeded, 0 failed, 0 errored, 0 timeout\n"
+    monkeypatch.setattr(bench_measure.subprocess, "run", lambda words, **_: told.append(words) or SimpleNamespace(stdout=text))
+    clients = bench_measure.H2Clients(1, row_named("h2-128").load, "/", 16)
+    clients.run(1, 8000)
+    clients.run(1)
+    assert "--rps=500" in told[0] and not any(word.startswith("--rps") for word in told[1])
+
+
+def test_a_load_that_hangs_is_run_again_and_its_slice_measured_anew(monkeypatch):
+    runs = iter([False, True, False])
+    done = SimpleNamespace(stdout="finished in 1.00s, 1.00 req/s\nrequests: 9 total, 9 done, 9 succeeded, 0 timeout\n")
+
+    def run(words, timeout, **_):
+        if next(runs):
+            return done
+        raise subprocess.TimeoutExpired(words, timeout)
+
+    monkeypatch.setattr(bench_measure.subprocess, "run", run)
+    clients = bench_measure.H2Clients(1, row_named("h2-128").load, "/", 16)
+    assert clients.run(1)["hung"]
+    hung = iter([{"hung": True}, {"hung": False}])
+    program = SimpleNamespace(cpu_ns=lambda: 0, switches=lambda: 0)
+    stage = SimpleNamespace(peers={"nginx": program}, origin_counts=lambda: {"connections": 1, "requests": 1})
+    asked = []
+    clients = SimpleNamespace(run=lambda seconds: asked.append(seconds) or next(hung) | piece(10) | {"seconds": 1.0})
+    assert bench_measure.one_slice(stage, row_named("h2-128").lanes[0], clients, 1)["requests"] == 1000 and len(asked) == 2
+
+
+def test_a_load_that_always_hangs_is_given_up_on(monkeypatch):
+    def run(words, timeout, **_):
+        raise subprocess.TimeoutExpired(words, timeout)
+
+    monkeypatch.setattr(bench_measure.subprocess, "run", run)
+    with pytest.raises(subprocess.TimeoutExpired):
+        bench_measure.H2Clients(1, row_named("h2-128").load, "/", 16).run(1)
+
+
 # What fails takes nothing else with it.
 
 

@@ -171,6 +171,8 @@ def show_row(row, seconds):
         say(f"  {note}")
     if row["verdict"]:
         say(f"  goal {row['verdict']}: {goal_text(row)}")
+    for line in also_lines(row):
+        say("  " + ", ".join([line[0].replace("`", ""), *line[1:3], line[4]]))
 
 
 # docs/performance.md
@@ -224,7 +226,7 @@ def markdown(report):
              "- Equal terms: no compression, no logs, TLS 1.3 with X25519 and AES-128-GCM, a P-256 certificate; settings in "
              "`bench/peers/`.",
              "- p50 and p99 are of a closed loop at full load; `open` ones of an open loop at half the rate of the slowest peer, counted "
-             f"from when a request was due. System calls are counted by: {report['syscalls_by']}. Segments are those that the whole "
+             f"from when a request was due (HTTP/2: sent). System calls are counted by: {report['syscalls_by']}. Segments are those that the whole "
              "machine sent.",
              "- Nothing is compared where a peer answered wrongly, errors differ, or the quartiles are more than 25 % apart.", "",
              "## Goals", "", *markdown_table(summary_lines(report)), "", NOTES.read_text(encoding="utf-8").rstrip(), "", *missing_rows(report), "## Rows", ""]
