@@ -11,7 +11,6 @@
 #include <stdlib.h>
 
 enum {
-    ADMIN_CONNECTIONS_MAX = 64,
     ADMIN_ARENA_BYTES = 256 << 20, /* a page of some ten thousand hosts */
 };
 #define ADMIN_TIMEOUT_NS 10000000000u
@@ -212,7 +211,8 @@ static void visitor_new(struct admin *admin, struct stream *stream)
 {
     static const struct http_conn_options options = {
         .idle_timeout_ns = ADMIN_TIMEOUT_NS, .head_timeout_ns = ADMIN_TIMEOUT_NS, .write_timeout_ns = ADMIN_TIMEOUT_NS};
-    struct visitor *visitor = admin->visitors.count < ADMIN_CONNECTIONS_MAX ? calloc(1, sizeof(*visitor)) : NULL;
+    size_t count_max = (size_t)generation_service(admin->view.generation)->server.admin_connections_max;
+    struct visitor *visitor = admin->visitors.count < count_max ? calloc(1, sizeof(*visitor)) : NULL;
     struct error err;
 
     if (!visitor) {

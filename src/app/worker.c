@@ -91,12 +91,14 @@ static void run_limit(struct task *task)
     }
 }
 
-/* The configuration's name servers, when it has any. */
+/* What the configuration says of name servers. */
 static bool use_servers(struct worker *worker, struct error *err)
 {
-    struct str servers = generation_service(worker->options.generation)->server.resolver;
+    const struct server_options *server = &generation_service(worker->options.generation)->server;
+    struct str servers = server->resolver;
     char text[1024];
 
+    resolver_cares_set_limit(worker->resolver, (uint64_t)server->resolve_timeout_ns);
     if (servers.len == 0)
         return true;
     if (str_to_cstr(servers, text, sizeof(text)) && resolver_cares_use_servers(worker->resolver, text))
@@ -118,6 +120,7 @@ static bool build(struct worker *worker, struct error *err)
     worker->mailbox = worker->loop ? mailbox_new(worker->loop, &worker->mail_task) : NULL;
     if (!worker->mailbox)
         return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a worker");
+    loop_pipes(worker->loop)->lent_max = (unsigned)generation_service(options->generation)->server.pipes_max;
     worker->resolver = resolver_cares_new(worker->loop, err);
     if (!worker->resolver)
         return false;

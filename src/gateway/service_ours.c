@@ -4,6 +4,8 @@
 #include "base/text.h"
 #include "gateway/service_internal.h"
 #include "http/semantics.h"
+#include "net/resolve.h"
+#include "os/pipe.h"
 
 #define MAX_CONNECTION_AGE_NS SECONDS(3600)
 #define QUEUE_TIMEOUT_NS      SECONDS(1)
@@ -37,6 +39,7 @@ struct server_block {
 
 struct admin_block {
     struct str listen, token_file;
+    int64_t connections_max;
     struct str_list hosts;
     struct place token_place;
 };
@@ -141,6 +144,10 @@ static const struct option server_rows[] = {
     OPTION_OBJECT(struct server_block, "http2", options.h2, .schema = &h2_schema, .help = "Limits of HTTP/2 connections."),
     OPTION_STRING(struct server_block, "resolver", options.resolver, OPTION_PLACE(struct server_block, resolver_place),
                   .help = "DNS servers, \"IP:PORT\" with commas between; those of resolv.conf when empty."),
+    OPTION_DURATION(struct server_block, "resolve_timeout", options.resolve_timeout_ns, .preset = RESOLVE_LIMIT_NS, .min = 100000000,
+                    .max = SECONDS(75), .help = "How long DNS servers may take to answer before a lookup has failed."),
+    OPTION_INT(struct server_block, "max_pipes", options.pipes_max, .preset = PIPES_LENT_MAX, .max = 65536,
+               .help = "Bodies that each worker passes on inside the kernel at once; others are copied. 0: all are copied."),
     OPTION_DURATION(struct server_block, "tcp_defer_accept", options.defer_accept_ns, .max = SECONDS(60),
                     .help = "Accept a connection once it has sent something, or after so long, in whole seconds; 0: at once."),
     OPTION_INT(struct server_block, "max_streams_per_ip", CLIENTS(streams_per_address), .max = UINT32_MAX,
@@ -172,6 +179,8 @@ static const struct option admin_rows[] = {
                    .help = "Names beside addresses and localhost by which it may be asked; \"*\": any."),
     OPTION_STRING(struct admin_block, "token_file", token_file, OPTION_PLACE(struct admin_block, token_place),
                   .help = "File with the token that commands need."),
+    OPTION_INT(struct admin_block, "max_connections", connections_max, .preset = 64, .min = 1, .max = 65536,
+               .help = "Connections to the admin listener at once; one more is closed."),
 };
 
 const struct schema admin_schema = {
@@ -370,6 +379,7 @@ static void read_admin(struct service *service, const struct node *block, struct
     service->server.admin_hosts = admin.hosts;
     service->server.admin_token_file = admin.token_file;
     service->server.admin_token_place = admin.token_place;
+    service->server.admin_connections_max = admin.connections_max;
 }
 
 void ours_read(struct service *service, struct report *report)

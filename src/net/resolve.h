@@ -7,8 +7,9 @@
 
 enum { RESOLVE_ADDRS_MAX = 16 };
 
-/* A question that no server has answered for so long fails (resolve_timeout), whatever else waits for it. c-ares' own
- * defaults would go on for 75 s, longer than an outage of the servers lasts. */
+/* A question that no server has answered for so long fails (resolve_timeout), whatever else waits for it, unless
+ * resolver_cares_set_limit says another time. c-ares' own defaults would go on for 75 s, longer than an outage of the
+ * servers lasts. */
 #define RESOLVE_LIMIT_NS UINT64_C(8000000000)
 
 struct resolver;
@@ -50,6 +51,9 @@ struct resolver {
 /* c-ares driven by the loop: sockets through its callbacks, which only mark and wake; /etc/hosts and resolv.conf are
  * honoured, but for its times: a server is asked up to three times, after 1 s, 2 s and 4 s. NULL with *err. */
 struct resolver *resolver_cares_new(struct loop *loop, struct error *err);
+
+/* How long questions that are asked from now on may stay unanswered. */
+void resolver_cares_set_limit(struct resolver *resolver, uint64_t limit_ns);
 
 /* Asks these servers from now on, not those of resolv.conf: "127.0.0.1:5353,[::1]:53". False: not understood. */
 bool resolver_cares_use_servers(struct resolver *resolver, const char *servers) MUST_USE;

@@ -24,6 +24,7 @@ struct cares {
     struct timer timer; /* c-ares' own next time-out */
     struct list sockets;
     struct list questions;
+    uint64_t limit_ns;
 };
 
 /* A socket that c-ares has open. */
@@ -337,7 +338,7 @@ static void begin(struct question *question)
     struct loop *loop = question->cares->resolver.loop;
 
     list_push_back(&question->cares->questions, &question->node);
-    timer_set(loop, &question->limit, loop_now_ns(loop) + RESOLVE_LIMIT_NS);
+    timer_set(loop, &question->limit, loop_now_ns(loop) + question->cares->limit_ns);
 }
 
 static void cares_start_srv(struct resolver *resolver, struct srv_query *query)
@@ -428,6 +429,7 @@ struct resolver *resolver_cares_new(struct loop *loop, struct error *err)
     if (!cares)
         goto fail;
     cares->resolver = (struct resolver){.ops = &cares_ops, .loop = loop};
+    cares->limit_ns = RESOLVE_LIMIT_NS;
     cares->task.run = run_cares;
     cares->timer.task = &cares->task;
     list_init(&cares->sockets);
@@ -445,6 +447,11 @@ fail:
     error_set(err, FAULT_SYSTEM, status == ARES_ENOMEM ? ERROR_OUT_OF_MEMORY : ERROR_SYSTEM,
               "starting the resolver: %s", ares_strerror(status));
     return NULL;
+}
+
+void resolver_cares_set_limit(struct resolver *resolver, uint64_t limit_ns)
+{
+    cares_of(resolver)->limit_ns = limit_ns;
 }
 
 bool resolver_cares_use_servers(struct resolver *resolver, const char *servers)

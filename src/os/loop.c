@@ -351,6 +351,7 @@ struct loop *loop_new(struct world *world)
     loop->pages = slab_new(PAGE_BYTES, PAGES_KEPT);
     loop->records = slab_new(LOOP_RECORD_BYTES, RECORDS_KEPT);
     loop->calendar = calloc(1, sizeof(*loop->calendar));
+    loop->pipes.lent_max = PIPES_LENT_MAX;
     if (!timer_heap_init(&loop->timers) || !loop->blocks || !loop->pages || !loop->records || !loop->calendar) {
         loop_free(loop);
         return NULL;

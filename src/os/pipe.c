@@ -30,7 +30,7 @@ struct pipe *pipe_lend(struct loop *loop)
     struct pipes *pipes = loop_pipes(loop);
     struct pipe *pipe = pipes->kept;
 
-    if (pipes->lent >= PIPES_LENT_MAX)
+    if (pipes->lent >= pipes->lent_max)
         return NULL;
     if (pipe) {
         pipes->kept = pipe->next;

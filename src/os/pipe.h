@@ -11,7 +11,7 @@ struct loop;
 
 enum {
     PIPE_BYTES_MAX = 512 << 10, /* what one piece may come to */
-    PIPES_LENT_MAX = 64,        /* of a loop, at a time: slow readers beyond it are served by copying */
+    PIPES_LENT_MAX = 64,        /* of a loop, at a time, by default: slow readers beyond it are served by copying */
     PIPES_KEPT_MAX = 16,        /* empty ones that wait for use */
 };
 
@@ -21,10 +21,10 @@ struct pipe {
     size_t held;        /* bytes in it */
 };
 
-/* The pipes of one loop; zeroed: none. */
+/* The pipes of one loop; zeroed: none, and none to be lent. */
 struct pipes {
     struct pipe *kept;
-    unsigned kept_count, lent;
+    unsigned kept_count, lent, lent_max;
 };
 
 /* An empty pipe. NULL: the world has none, too many are lent, or no descriptor or memory is left; then bytes are copied

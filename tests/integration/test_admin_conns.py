@@ -274,3 +274,22 @@ def test_what_other_caps_and_timeouts_would_give_is_foretold(make):
         real = play(make, trace, max_idle_connections_per_host=cap,
                     idle_connection_timeout=f"{timeout}s" if timeout else "1h")["reuse_ratio"]
         assert abs(foretold - real) <= 0.03, (cap, timeout)
+
+
+def test_connections_to_the_admin_listener_are_limited(make):
+    running = make.gateway(proxy(make.origin(), None, {"holdfast/admin": {"listen": "127.0.0.1:0", "max_connections": 2}}))
+    visitors = [make.client(running.addresses[-1]) for _ in range(2)]
+    for visitor in visitors:
+        assert visitor.request("GET", "/livez", host="localhost").status == 200
+
+    def is_served():
+        try:
+            return fetch(running.addresses[-1], "/livez").status == 200
+        except (OSError, AssertionError):
+            return False
+
+    assert not is_served()
+    for visitor in visitors:
+        assert visitor.request("GET", "/livez", host="localhost").status == 200
+    visitors[0].close()
+    eventually(is_served, what="a place that has become free")

@@ -154,6 +154,22 @@ def test_many_slow_readers_share_few_pipes(make):
         assert read_exactly(client, len(body)) == body
 
 
+@pytest.mark.parametrize("most", [0, 2])
+def test_how_many_pipes_there_are_is_a_setting(make, most):
+    body = noise(4 * MIB)
+    running = make.gateway(proxy(make.origin(lambda conn, _: conn.send(reply(body))), {"max_pipes": most}, timeout="60s"))
+    before = pipes_of(running)
+    clients = [make.client(running, receive_buffer=8192) for _ in range(6)]
+    for client in clients:
+        client.send_request("GET", "/")
+    assert [client.read_head().status for client in clients] == [200] * 6
+    eventually(lambda: pipes_of(running) >= before + 2 * most, what="as many as there may be")
+    time.sleep(0.2)
+    assert pipes_of(running) == before + 2 * most
+    for client in clients:
+        assert read_exactly(client, len(body)) == body
+
+
 def test_a_client_of_http_1_0_gets_the_same(make):
     body = noise(MIB)
     running = make.gateway(proxy(make.origin(lambda conn, _: conn.send(reply(body)))))

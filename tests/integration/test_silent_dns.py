@@ -69,6 +69,15 @@ def test_a_lookup_ends_without_a_dialer_timeout(make, silent):
     assert watch.awake < 20
 
 
+def test_how_long_a_lookup_may_last_is_a_setting(make, silent):
+    short = config(silent, 99, timeout="60s")
+    short["extra_config"]["holdfast/server"]["resolve_timeout"] = "400ms"
+    gateway = make.gateway(short)
+    watch = Stopwatch()
+    assert status_of(gateway.address) == 504
+    assert 0.35 < watch.seconds and watch.awake < 6, "before the default of 8 s"
+
+
 @pytest.mark.skipif(not find_dnsmasq(), reason="dnsmasq is not installed")
 def test_a_server_that_comes_back_is_heard_soon(make):
     """What was asked while it was silent is asked again after seconds, not after half a minute."""

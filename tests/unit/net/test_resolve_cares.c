@@ -351,7 +351,7 @@ static void turn_twice(struct cares_stage *stage)
     loop_turn(stage->net.loop, 0);
 }
 
-TEST(resolve_cares_gives_up_on_a_silent_server)
+static void check_limit(uint64_t limit_ns)
 {
     struct cares_stage stage;
     struct srv_query srv = {.name = STR("_http._tcp.holdfast-test.example")};
@@ -359,6 +359,8 @@ TEST(resolve_cares_gives_up_on_a_silent_server)
     struct world_ops skewed;
 
     cares_stage_open(&stage);
+    if (limit_ns != RESOLVE_LIMIT_NS)
+        resolver_cares_set_limit(stage.resolver, limit_ns);
     real = stage.net.world->ops;
     skewed = *real;
     skewed.now_ns = skewed_now_ns;
@@ -368,11 +370,11 @@ TEST(resolve_cares_gives_up_on_a_silent_server)
     srv.task = &stage.net.probes[1].task;
     ask(&stage, "api.holdfast-test.example");
     resolve_srv_start(stage.resolver, &srv);
-    skew_ns = RESOLVE_LIMIT_NS - 1000000000;
+    skew_ns = limit_ns - 1000000000;
     turn_twice(&stage);
     CHECK(!stage.query.done);
     CHECK(!srv.done);
-    skew_ns = RESOLVE_LIMIT_NS;
+    skew_ns = limit_ns;
     turn_twice(&stage);
     CHECK(stage.query.done);
     CHECK_EQ(stage.query.err.code, ERROR_RESOLVE_TIMEOUT);
@@ -386,4 +388,14 @@ TEST(resolve_cares_gives_up_on_a_silent_server)
     CHECK_EQ(stage.query.err.fault, FAULT_NONE);
     stage.net.world->ops = real;
     cares_stage_close(&stage);
+}
+
+TEST(resolve_cares_gives_up_on_a_silent_server)
+{
+    check_limit(RESOLVE_LIMIT_NS);
+}
+
+TEST(how_long_servers_may_be_silent_can_be_set)
+{
+    check_limit(UINT64_C(3000000000));
 }

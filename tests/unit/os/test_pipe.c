@@ -213,6 +213,24 @@ TEST(pipes_are_counted_as_descriptors_and_kept_for_the_next)
     line_close(&line);
 }
 
+TEST(a_loop_lends_as_many_pipes_as_it_is_told)
+{
+    struct pipe *pipes[3];
+    struct line line;
+
+    line_open(&line);
+    CHECK_EQ(loop_pipes(line.loop)->lent_max, PIPES_LENT_MAX);
+    loop_pipes(line.loop)->lent_max = COUNT_OF(pipes);
+    for (size_t i = 0; i < COUNT_OF(pipes); i++)
+        CHECK((pipes[i] = pipe_lend(line.loop)) != NULL);
+    CHECK(pipe_lend(line.loop) == NULL);
+    for (size_t i = 0; i < COUNT_OF(pipes); i++)
+        pipe_return(line.loop, pipes[i]);
+    loop_pipes(line.loop)->lent_max = 0;
+    CHECK(pipe_lend(line.loop) == NULL); /* though some are kept */
+    line_close(&line);
+}
+
 TEST(without_descriptors_or_memory_there_is_no_pipe)
 {
     struct line line;
