@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import threading
+import time
 from types import SimpleNamespace
 
 import bench
@@ -131,6 +132,44 @@ def test_system_calls_are_judged_with_the_row():
     assert bench_report.is_missed(result)
     assert ["`keepalive-128-64`: syscalls", "at most 4.10", "4.25", "-", "missed by 0.150 (4 %)"] in bench_report.summary_lines(
         report_of(result))
+
+
+# Equal terms.
+
+TERMS = {"nginx.conf": ("gzip off;", "access_log off;", "worker_processes 1;", "ssl_ecdh_curve X25519;", "TLS_AES_128_GCM_SHA256;"),
+         "haproxy.cfg": ("nbthread 1", "bind-curves X25519", "TLS_AES_128_GCM_SHA256"),
+         "h2o.conf": ("num-threads: 1", "compress: OFF"),
+         "apache.conf": ("ServerLimit 1", "Curves X25519", "TLS_AES_128_GCM_SHA256"),
+         "holdfast.json": ('"workers": 1', '"disable_access_log": true', '"curve_preferences": [29]', '"min_version": "TLS13"')}
+UNEQUAL = ("CustomLog", "access-log:", "log global", "mod_deflate", "compression algo", "gzip on")
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_all_peers_have_equal_terms(name):
+    text = (ROOT / "bench/peers" / name).read_text(encoding="utf-8")
+    assert all(term in text for term in TERMS[name]) and not any(word in text for word in UNEQUAL)
+
+
+def test_the_clients_offer_one_suite_and_one_curve():
+    text = (ROOT / "bench/wire.c").read_text(encoding="utf-8")
+    words = bench_measure.H2Clients(1, row_named("h2-128").load, "/", 16).words
+    assert "TLS_AES_128_GCM_SHA256" in text and "NID_X25519" in text
+    assert "--groups=X25519" in words and "--tls13-ciphers=TLS_AES_128_GCM_SHA256" in words
+
+
+def test_peers_have_one_core_and_load_and_origin_another(tmp_path):
+    if (os.cpu_count() or 1) < 2:
+        pytest.skip("two cores are needed")
+    assert bench_stage.PEER_CPU != bench_stage.LOAD_CPU
+    for core in (bench_stage.PEER_CPU, bench_stage.LOAD_CPU):
+        program = bench_stage.Program("sleep", ["sh", "-c", "sleep 30 & wait"], core, tmp_path / "log")
+        try:
+            deadline = time.monotonic() + 20
+            while len(program.pids()) < 2 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert [os.sched_getaffinity(pid) for pid in program.pids()] == [{core}, {core}]  # its children too
+        finally:
+            program.stop()
 
 
 # Another load.
