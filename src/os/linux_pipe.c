@@ -32,6 +32,7 @@ void linux_pipe_close(struct world *world, struct pipe *pipe)
     ASSERT(close(pipe->into_fd) == 0 || errno != EBADF);
 }
 
+/* A signal may cut it short: so may being stopped, or frozen with a container. */
 static ssize_t move(int from_fd, int to_fd, size_t size)
 {
     ssize_t moved;
@@ -62,12 +63,15 @@ enum io linux_pipe_drain(struct world *world, struct pipe *pipe, int fd, size_t 
 
     (void)world;
     ASSERT(pipe->held > 0);
-    size = move(pipe->of_fd, fd, pipe->held);
-    if (size == -1)
-        return linux_data_failed(errno, "write", err);
-    ASSERT(size > 0); /* the pipe is not empty, and its other end is open */
-    ASSERT((size_t)size <= pipe->held);
-    *sent = (size_t)size;
-    pipe->held -= *sent;
+    *sent = 0;
+    do {
+        size = move(pipe->of_fd, fd, pipe->held);
+        ASSERT(size != 0); /* the pipe is not empty, and its other end is open */
+        if (size == -1)
+            return *sent > 0 ? IO_OK : linux_data_failed(errno, "write", err);
+        ASSERT((size_t)size <= pipe->held);
+        *sent += (size_t)size;
+        pipe->held -= (size_t)size;
+    } while (pipe->held > 0);
     return IO_OK;
 }

@@ -111,7 +111,7 @@ struct world_ops {
     /* Pipes between sockets (pipe.h). All four NULL: the world has none. False: no descriptor is left. */
     bool (*pipe_open)(struct world *world, struct pipe *pipe);
     void (*pipe_close)(struct world *world, struct pipe *pipe);
-    /* As readv, into an empty pipe, and as writev, from one that is not. */
+    /* As readv, into an empty pipe, and as writev, from one that is not: what is left there found no room. */
     enum io (*pipe_fill)(struct world *world, int fd, struct pipe *pipe, size_t size_max, size_t *got,
                          struct error *err);
     enum io (*pipe_drain)(struct world *world, struct pipe *pipe, int fd, size_t *sent, struct error *err);

@@ -5,6 +5,7 @@
 #include "os/pipe.h"
 
 #include <signal.h>
+#include <sys/time.h>
 
 struct line {
     struct loopback loopback;
@@ -105,6 +106,54 @@ TEST(a_pipe_tells_of_an_end_and_of_a_reset)
         pipe_return(line.loop, pipe);
         line_close(&line);
     }
+}
+
+static void hear(int number)
+{
+    (void)number;
+}
+
+/* So much from one end to the other, and out of the way there. */
+static void pass_on(struct line *line, struct pipe *pipe, struct str text)
+{
+    static char waste[1 << 20];
+    struct world *world = line->loopback.world;
+    size_t passed = 0, said = 0, size;
+    struct error err;
+
+    while (passed < text.len) {
+        if (said < text.len && write_one(world, line->source.client, str_from_offset(text, said), &size, &err) == IO_OK)
+            said += size;
+        CHECK_EQ(fill(line, pipe, PIPE_BYTES_MAX, &err), IO_OK);
+        passed += pipe->held;
+        CHECK_EQ(world->ops->pipe_drain(world, pipe, line->target.server, &size, &err), IO_OK);
+        CHECK_EQ(pipe->held, 0); /* there is room for all of it */
+        while (read_one(world, line->target.client, waste, sizeof(waste), &size, &err) == IO_OK)
+            ;
+    }
+}
+
+/* Who waits for room because a drain has left something would wait for ever if it was not for want of room. */
+TEST(a_signal_cuts_no_drain_short)
+{
+    const struct itimerval often = {{0, 20}, {0, 20}}, never = {{0, 0}, {0, 0}};
+    const struct sigaction action = {.sa_handler = hear, .sa_flags = SA_RESTART};
+    static char text[400000];
+    struct sigaction before;
+    struct line line;
+    struct pipe *pipe;
+
+    line_open(&line);
+    pipe = pipe_lend(line.loop);
+    CHECK(pipe != NULL);
+    CHECK_EQ(sigaction(SIGALRM, &action, &before), 0);
+    CHECK_EQ(setitimer(ITIMER_REAL, &often, NULL), 0);
+    for (int i = 0; i < 200; i++)
+        pass_on(&line, pipe, str_of(text, sizeof(text)));
+    CHECK_EQ(setitimer(ITIMER_REAL, &never, NULL), 0);
+    CHECK_EQ(sigaction(SIGALRM, &before, NULL), 0);
+    pipe_return(line.loop, pipe);
+    line_close(&line);
 }
 
 TEST(a_pipe_into_a_closed_socket_fails_without_a_signal)
