@@ -13,7 +13,7 @@ from admin import ADMIN, pool_of
 from busy_origin import BusyOrigin
 from certificates import Authority
 from configs import backend, endpoint, proxy, service
-from origin import Origin, reply
+from origin import Origin, answers_ok, reply
 from rawhttp import Client, fetch
 from tls_origin import TlsOrigin
 from waiting import Stopwatch, eventually
@@ -244,11 +244,20 @@ def test_a_host_without_tls_is_told(make):
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_95_a_goodbye_while_idle_is_a_close(make, tls_origin, authority, version):
-    upstream = tls_origin(version=version)
+    due = threading.Event()
+
+    def handler(conn, request):
+        answers_ok(conn, request)
+        if conn is upstream.connections[0]:  # by the thread that reads: a TLS object bears one
+            assert due.wait(10)
+            conn.say_goodbye()
+
+    upstream = tls_origin(handler, version=version)
     running = make.gateway(secured(upstream, trust(authority)))
     assert fetch(running.address).status == 200
-    threading.Thread(target=upstream.connections[0].say_goodbye, daemon=True).start()
-    eventually(lambda: pool_of(running)["closes"] == {"peer_close_idle": {"ours": 0, "peer": 1}})
+    eventually(lambda: pool_of(running)["idle"] == 1, what="a connection in the pool")
+    due.set()
+    eventually(lambda: pool_of(running)["closes"] == {"peer_close_idle": {"ours": 0, "peer": 1}}, what="the goodbye's being seen")
     assert pool_of(running)["closed_idle"] == 1
     assert fetch(running.address).status == 200
 
