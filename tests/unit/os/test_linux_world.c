@@ -200,19 +200,27 @@ TEST(a_descriptor_that_is_none_cannot_be_watched)
     linux_world_free(world);
 }
 
-TEST(after_unwatch_nothing_is_told_any_more)
+/* A connection whose server's side is watched, and has a byte to read. */
+static struct conn_pair watched_with_news(struct loopback *loopback, struct watch *watch)
 {
-    struct loopback loopback;
     struct conn_pair pair;
-    struct watch watch = {0};
     struct error err;
     size_t size;
 
-    loopback_open(&loopback);
-    pair = loopback_connect(&loopback);
-    watch.fd = pair.server;
-    CHECK(loopback.world->ops->watch(loopback.world, &watch, &err));
-    CHECK_EQ(write_one(loopback.world, pair.client, STR("1"), &size, &err), IO_OK);
+    loopback_open(loopback);
+    pair = loopback_connect(loopback);
+    watch->fd = pair.server;
+    CHECK(loopback->world->ops->watch(loopback->world, watch, &err));
+    CHECK_EQ(write_one(loopback->world, pair.client, STR("1"), &size, &err), IO_OK);
+    return pair;
+}
+
+TEST(after_unwatch_nothing_is_told_any_more)
+{
+    struct loopback loopback;
+    struct watch watch = {0};
+    struct conn_pair pair = watched_with_news(&loopback, &watch);
+
     loopback.world->ops->unwatch(loopback.world, &watch);
     CHECK_INT(wait_once(loopback.world, 5 * ms_ns), 0);
     CHECK_EQ(watch.ready, 0);
@@ -223,16 +231,9 @@ TEST(after_unwatch_nothing_is_told_any_more)
 TEST(what_is_forgotten_and_closed_is_told_of_no_more)
 {
     struct loopback loopback;
-    struct conn_pair pair;
     struct watch watch = {0};
-    struct error err;
-    size_t size;
+    struct conn_pair pair = watched_with_news(&loopback, &watch);
 
-    loopback_open(&loopback);
-    pair = loopback_connect(&loopback);
-    watch.fd = pair.server;
-    CHECK(loopback.world->ops->watch(loopback.world, &watch, &err));
-    CHECK_EQ(write_one(loopback.world, pair.client, STR("1"), &size, &err), IO_OK);
     loopback.world->ops->forget(loopback.world, &watch);
     loopback.world->ops->close(loopback.world, pair.server);
     CHECK_INT(wait_once(loopback.world, 5 * ms_ns), 0);
