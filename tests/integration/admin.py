@@ -17,8 +17,8 @@ def pool_of(running):
     return pools(running)[0]
 
 
-def connections(running):
-    return json.loads(fetch(running.addresses[-1], "/v1/conns").body)["connections"]
+def connections(running, query=""):
+    return json.loads(fetch(running.addresses[-1], "/v1/conns" + query).body)["connections"]
 
 
 def metrics_text(running):

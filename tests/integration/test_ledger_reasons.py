@@ -6,16 +6,14 @@ and `closes` as {reason: "ours" or "peer", or a pair of counts (ours, peer)}. Wh
 which reasons may come beside it; the function goes on until stage.has(reason). A scenario gets a Stage: an origin, a gateway in front of it,
 and shorthands. SPDX-License-Identifier: Apache-2.0
 """
-import os
+import contextlib
 import re
-import subprocess
-import sys
 import threading
 import time
 
 import h2.events
 import pytest
-from admin import ADMIN, pool_of
+from admin import ADMIN, connections, pool_of
 from certificates import Authority
 from configs import forward_all, service
 from crowd import Gate, at_once, in_threads
@@ -26,6 +24,7 @@ from h2peer import answers_ok as peer_answers_ok
 from nameserver import NameServer, find_dnsmasq
 from netlab import Relay, namespace
 from origin import answers_ok, reply
+from paused import paused, thread_named
 from rawhttp import Client, fetch
 from waiting import eventually
 from wsraw import CLOSE, WebSocket, close, echoes, grant
@@ -65,6 +64,17 @@ class Stage:
 
     def get(self, target="/", method="GET", status=200, body=None):
         assert fetch(self.address, target, method, body=body).status == status
+
+    def client_of_each_worker(self, count):
+        """Connections that stay open, one to each worker, by its number."""
+        clients = {}
+        while len(clients) < count:
+            client = self.make.client(self.gateway)
+            client.get("/__health")
+            port = client.sock.getsockname()[1]
+            row, = [row for row in connections(self.gateway, "?side=client") if row["peer"].endswith(f":{port}")]
+            clients[row["worker"]] = client
+        return [clients[worker] for worker in range(count)]
 
     def together_now(self, count=2, method="GET"):
         """Requests that need a connection each, at the same time; all are idle again."""
@@ -549,18 +559,12 @@ def stale_at_check(stage):
             break
 
 
-@meets("surplus", beside={"cold", "pool_empty_burst"})
+@covers("surplus", new={"cold": 5}, closes={"surplus": "ours"})
 def surplus(stage):
-    """Workers that share one processor with somebody busy answer each other late: a dial starts, and both connections come."""
-    stage.start({"workers": 8})
-    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
-    for task in [str(busy.pid), *os.listdir(f"/proc/{stage.gateway.pid}/task")]:
-        os.sched_setaffinity(int(task), {min(os.sched_getaffinity(0))})
-    try:
-        for n in range(4000):
-            stage.get()
-            if n % 20 == 19 and stage.has("surplus"):
-                break
-    finally:
-        busy.kill()
-        busy.wait()
+    """A worker is asked for its connection while it stands still, and another is dialed, four times: when it goes on, its own comes too."""
+    stage.start({"workers": 5}, {"idle_timeout": "never"})
+    clients = stage.client_of_each_worker(5)
+    with contextlib.ExitStack() as still:
+        for worker, client in enumerate(clients):
+            assert client.get().status == 200
+            still.enter_context(paused(thread_named(stage.gateway.pid, f"worker-{worker}")))
