@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 
+from servers import free_port
 from waiting import eventually
 
 
@@ -24,16 +25,10 @@ class NameServer:
     def address(self):
         return f"127.0.0.1:{self.port}"
 
-    def _free_port(self):
-        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            udp.bind(tcp.getsockname())
-            return tcp.getsockname()[1]
-
     def start(self, *records):
         """Anew at the same port, with other records."""
         self.stop()
-        self.port = self.port or self._free_port()
+        self.port = self.port or free_port()
         self.process = subprocess.Popen(
             [find_dnsmasq(), "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--no-daemon",
              "--listen-address=127.0.0.1", "--bind-interfaces", f"--port={self.port}", f"--local-ttl={self.ttl}",

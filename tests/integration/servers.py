@@ -8,6 +8,7 @@ SPDX-License-Identifier: Apache-2.0
 import contextlib
 import os
 import pathlib
+import random
 import re
 import shutil
 import socket
@@ -107,10 +108,26 @@ http.server.ThreadingHTTPServer(('127.0.0.1', int(port)), functools.partial(Hand
 """
 
 
+HELD = []  # sockets, to the end of this process
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that stays free until it is listened at: beneath those that the kernel gives out by itself, and no other test of this machine
+    gets it, because its number is the name of a socket of ours."""
+    first_given_out = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
+    while True:
+        port = random.randrange(10_000, max(first_given_out, 20_000))
+        name = socket.socket(socket.AF_UNIX)
+        with contextlib.ExitStack() as probes:
+            try:
+                name.bind(f"\0holdfast-test-port-{port}")
+                for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                    probes.enter_context(socket.socket(type=kind)).bind(("0.0.0.0", port))
+            except OSError:
+                name.close()
+                continue
+        HELD.append(name)
+        return port
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from gateway import run_to_end
 from nameserver import NameServer, find_dnsmasq
 from origin import answers, reply
 from rawhttp import fetch
+from servers import free_port
 from waiting import eventually
 
 pytestmark = pytest.mark.skipif(not find_dnsmasq(), reason="dnsmasq is not installed")
@@ -135,7 +136,7 @@ def test_an_answer_larger_than_a_datagram(make, dns):
 
 
 def test_171_an_address_that_changes_is_left(make, dns):
-    a = make.origin(named("a"), address=("127.0.0.2", 0))
+    a = make.origin(named("a"), address=("127.0.0.2", free_port()))
     b = make.origin(named("b"), address=("127.0.0.3", a.address[1]))
     server = dns("host-record=moving.test,127.0.0.2")
     gateway = make.gateway(config(server, f"http://moving.test:{a.address[1]}"))
@@ -155,7 +156,7 @@ def test_a_connection_in_use_finishes_before_it_is_left(make, dns):
         conn.send(reply("a"))
 
     b_is_used = []
-    a = make.origin(slow, address=("127.0.0.2", 0))
+    a = make.origin(slow, address=("127.0.0.2", free_port()))
     b = make.origin(named("b"), address=("127.0.0.3", a.address[1]))
     server = dns("host-record=moving.test,127.0.0.2")
     gateway = make.gateway(config(server, f"http://moving.test:{a.address[1]}", timeout="40s"))
@@ -172,7 +173,7 @@ def test_a_connection_in_use_finishes_before_it_is_left(make, dns):
 
 
 def test_addresses_stay_while_dns_fails(make, dns):
-    a = make.origin(answers(reply("a", fields=[("Connection", "close")])), address=("127.0.0.2", 0))  # each request dials
+    a = make.origin(answers(reply("a", fields=[("Connection", "close")])), address=("127.0.0.2", free_port()))  # each request dials
     server = dns("host-record=steady.test,127.0.0.2")
     gateway = make.gateway(config(server, f"http://steady.test:{a.address[1]}"))
     assert tally(gateway, 3) == {"a": 3}
@@ -212,7 +213,7 @@ def test_an_address_that_joins_gets_its_share(make, dns):
             conn.send(reply(name))
         return handler
 
-    a = make.origin(slow("a"), address=("127.0.0.2", 0))
+    a = make.origin(slow("a"), address=("127.0.0.2", free_port()))
     b = make.origin(slow("b"), address=("127.0.0.3", a.address[1]))
     server = dns("host-record=wide.test,127.0.0.2")
     gateway = make.gateway(config(server, f"http://wide.test:{a.address[1]}"))
@@ -230,7 +231,7 @@ def test_an_address_that_joins_gets_its_share(make, dns):
 
 
 def test_dials_take_addresses_in_turn(make, dns):
-    a = make.origin(answers(reply("a", fields=[("Connection", "close")])), address=("127.0.0.2", 0))  # each request dials
+    a = make.origin(answers(reply("a", fields=[("Connection", "close")])), address=("127.0.0.2", free_port()))  # each request dials
     make.origin(answers(reply("b", fields=[("Connection", "close")])), address=("127.0.0.3", a.address[1]))
     server = dns("host-record=two.test,127.0.0.2", "host-record=two.test,127.0.0.3", ttl=60)
     gateway = make.gateway(config(server, f"http://two.test:{a.address[1]}"))

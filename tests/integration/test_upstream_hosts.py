@@ -13,6 +13,7 @@ from configs import forward_all, service
 from crowd import at_once
 from origin import Origin, answers_ok, reply
 from rawhttp import fetch
+from servers import free_port
 from waiting import eventually
 
 
@@ -46,7 +47,7 @@ def stalls(conn, _):
 def refusing():
     """A URL of a port where nobody listens, and that nobody else is given while the test runs."""
     sock = socket.socket()
-    sock.bind(("127.0.0.1", 0))
+    sock.bind(("127.0.0.1", free_port()))
     return sock, f"http://127.0.0.1:{sock.getsockname()[1]}"
 
 
@@ -225,7 +226,7 @@ def test_a_rolling_restart_of_hosts_ejects_no_healthy_one(make):
         time.sleep(0.02)
         conn.send(reply("OK"))
 
-    origins = [make.origin(slow) for _ in range(2)]
+    origins = [make.origin(slow, ("127.0.0.1", free_port())) for _ in range(2)]
     gateway = make.gateway(hosts([each.url for each in origins], {"balance": "round_robin", "eject_after": 1}, admin=True, timeout="10s"))
     assert statuses_at_once(gateway.address, 40) == [200] * 40
     for i, each in enumerate(origins):

@@ -12,6 +12,7 @@ from configs import forward_all, proxy, service
 from crowd import Gate, at_once
 from origin import Origin, answers, answers_ok, by_path, reply
 from rawhttp import Client, fetch
+from servers import free_port
 from waiting import Stopwatch, eventually
 
 
@@ -175,12 +176,11 @@ def test_stray_bytes_on_an_idle_connection_reach_nobody(make, stray, delay):
 
 
 def test_a_restarted_origin(make):
-    upstream = make.origin(Gate(5))
+    upstream = make.origin(Gate(5), ("127.0.0.1", free_port()))
     address = make.gateway(proxy(upstream)).address
     at_once(address, 5)
-    port = upstream.address
     upstream.close()
-    with Origin(answers_ok, port) as again:
+    with Origin(answers_ok, upstream.address) as again:
         assert [response.status for response in at_once(address, 5)] == [200] * 5
         assert len(again.requests) == 5
 
