@@ -242,21 +242,27 @@ def test_a_host_without_tls_is_told(make):
     fails(make, upstream, None, "wrong version number: the peer does not seem to speak TLS")
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_95_a_goodbye_while_idle_is_a_close(make, tls_origin, authority, version):
+def idle_until(make, tls_origin, authority, version, say):
+    """(origin, gateway): of a connection that is idle, the origin says something. By the thread that reads: a TLS object bears one."""
     due = threading.Event()
 
     def handler(conn, request):
         answers_ok(conn, request)
-        if conn is upstream.connections[0]:  # by the thread that reads: a TLS object bears one
+        if conn.number == 0:
             assert due.wait(10)
-            conn.say_goodbye()
+            say(conn)
 
     upstream = tls_origin(handler, version=version)
     running = make.gateway(secured(upstream, trust(authority)))
     assert fetch(running.address).status == 200
     eventually(lambda: pool_of(running)["idle"] == 1, what="a connection in the pool")
     due.set()
+    return upstream, running
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_95_a_goodbye_while_idle_is_a_close(make, tls_origin, authority, version):
+    _, running = idle_until(make, tls_origin, authority, version, lambda conn: conn.say_goodbye())
     eventually(lambda: pool_of(running)["closes"] == {"peer_close_idle": {"ours": 0, "peer": 1}}, what="the goodbye's being seen")
     assert pool_of(running)["closed_idle"] == 1
     assert fetch(running.address).status == 200
@@ -264,11 +270,8 @@ def test_95_a_goodbye_while_idle_is_a_close(make, tls_origin, authority, version
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_data_while_idle_is_stray(make, tls_origin, authority, version):
-    upstream = tls_origin(version=version)
-    running = make.gateway(secured(upstream, trust(authority)))
-    assert fetch(running.address).status == 200
-    upstream.connections[0].send(reply(b"for nobody"))
-    eventually(lambda: "stray_bytes" in pool_of(running)["closes"])
+    upstream, running = idle_until(make, tls_origin, authority, version, lambda conn: conn.send(reply(b"for nobody")))
+    eventually(lambda: "stray_bytes" in pool_of(running)["closes"], what="the stray bytes' being seen")
     assert fetch(running.address).body == b"OK"
     assert len(upstream.connections) == 2
 
