@@ -7,7 +7,7 @@ import time
 
 import h2client
 import pytest
-from admin import ADMIN, pool_of
+from admin import ADMIN, connections, pool_of
 from configs import backend, endpoint, forward_all, service
 from origin import reply
 from rawhttp import fetch
@@ -137,7 +137,7 @@ def test_a_client_that_leaves_before_its_body_is_here_was_no_use(make):
     for end in ("reset", "half_close"):
         client = make.client(running)
         client.send(SMALL.format("/left"))
-        time.sleep(0.1)
+        eventually(lambda: any(row["state"] == "active" for row in connections(running, "?side=client")), what="its head was read")
         getattr(client, end)()
         running.wait_output(r'\| (499|400) \|.*"/left"')
     assert uses(running) == NONE

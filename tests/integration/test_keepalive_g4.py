@@ -17,6 +17,7 @@ from crowd import Gate, at_once
 from gateway import ROOT
 from origin import Origin, answers_ok, by_path, reply
 from rawhttp import fetch
+from servers import free_port
 from waiting import eventually
 
 TRIES = 4
@@ -25,8 +26,8 @@ TRIES = 4
 class Stage:
     """A gateway in front of one origin, and what it tells of its pool."""
 
-    def __init__(self, make, handler=answers_ok, upstream=None, **root):
-        self.origin = make.origin(handler)
+    def __init__(self, make, handler=answers_ok, upstream=None, port=0, **root):
+        self.origin = make.origin(handler, ("127.0.0.1", port))
         self.gateway = make.gateway(proxy(self.origin, extra={**ADMIN, "holdfast/upstream": upstream or {}}, **root))
         self.client = make.client(self.gateway)
 
@@ -73,10 +74,11 @@ def race(make, handler, method, body=None, fields=(), resend=None):
     return stage, stage.client.request(method, "/second", fields, body)
 
 
-def ends_idle(end, seconds):
-    """Answers, and ends the connection so many seconds later by itself."""
+def ends_idle(end, seconds, answered):
+    """Answers, and ends the connection so many seconds after the answer was seen to arrive: a slow machine would bring both at once."""
     def handler(conn, _):
         conn.send(reply())
+        assert answered.acquire(timeout=20)
         time.sleep(seconds)
         getattr(conn, end)()
 
@@ -85,10 +87,13 @@ def ends_idle(end, seconds):
 
 @pytest.mark.parametrize("number, end", [(68, "close"), (69, "reset")], ids=["68_fin", "69_rst"])
 def test_68_69_the_end_of_an_idle_connection(make, number, end):
-    stage = Stage(make, ends_idle(end, 0.05))
+    answered = threading.Semaphore(0)
+    stage = Stage(make, ends_idle(end, 0.05, answered))
     assert stage.client.get().status == 200
+    answered.release()
     stage.await_pool(lambda pool: pool["open"] == 0, "the idle connection closed")
     assert stage.closes("peer_close_idle") == {"ours": 0, "peer": 1}
+    answered.release()
     assert stage.client.get().status == 200
     assert [request.conn.number for request in stage.origin.requests] == [0, 1]
     assert stage.pool["resends"] == 0
@@ -361,17 +366,16 @@ def test_87_a_hint_needs_no_connection_field(make):
 
 def test_89_a_restarted_host(make):
     """Idle connections of all ages end at once: one event, of which nothing is learned; no request fails."""
-    stage = Stage(make, by_path({"/40": Gate(40), "/20": Gate(20)}))
+    stage = Stage(make, by_path({"/40": Gate(40), "/20": Gate(20)}), port=free_port())
     assert [response.status for response in at_once(stage.gateway.address, 40, "/40")] == [200] * 40
     time.sleep(0.4)
     assert [response.status for response in at_once(stage.gateway.address, 20, "/20")] == [200] * 20
     stage.await_pool(lambda pool: pool["idle"] == 40, "all idle")
-    address = stage.origin.address
     stage.origin.close()
     stage.await_pool(lambda pool: pool["open"] == 0, "all closed")
     closes = stage.pool["closes"]
     assert (stage.pool["ejections"], stage.pool["learner"]["restarts"], stage.pool["learner"]["learned_seconds"]) == (0, 1, None)
-    with Origin(answers_ok, address) as again:
+    with Origin(answers_ok, stage.origin.address) as again:
         assert [fetch(stage.gateway.address).status for _ in range(5)] == [200] * 5
         assert len(again.requests) == 5
     assert closes["restart"]["peer"] >= 20
@@ -383,8 +387,10 @@ def test_93_a_reset_at_one_age_is_learned_as_the_limit(make):
     def ends():
         return stage.closes("peer_close_idle")["peer"] + stage.closes("learned_expired")["ours"]
 
-    stage = Stage(make, ends_idle("reset", 0.1))
+    answered = threading.Semaphore(0)
+    stage = Stage(make, ends_idle("reset", 0.1, answered))
     for turn in range(1, 13):
         assert stage.client.get().status == 200
+        answered.release()
         eventually(lambda turn=turn: ends() == turn, what=f"end {turn}")
     assert stage.pool["resends_refused_by"] == {} and stage.pool["resends"] == 0

@@ -84,7 +84,7 @@ def test_connections_are_kept_ready(make):
     upstream = make.origin()
     gateway = make.gateway(proxy(upstream, {"workers": 2}, {**ADMIN, "holdfast/upstream": {"min_idle_per_host": 3,
                                                                                              "idle_timeout": "30s"}}))
-    upstream.wait_open(3)
+    eventually(lambda: pool_of(gateway)["idle"] == 3, what="three in the pool")
     assert upstream.requests == []
     assert fetch(gateway.address).status == 200
     told = pool_of(gateway)
@@ -111,7 +111,7 @@ def test_connections_are_replaced_before_they_retire(make):
     upstream = make.origin()
     settings = {"min_idle_per_host": 2, "idle_timeout": "2s"}
     gateway = make.gateway(proxy(upstream, extra={**ADMIN, "holdfast/upstream": settings}))
-    upstream.wait_open(2)
+    eventually(lambda: pool_of(gateway)["idle"] == 2, what="both in the pool")
     seen = []
     end = time.monotonic() + 6
     while time.monotonic() < end:
