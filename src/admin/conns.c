@@ -343,6 +343,10 @@ static void write_closed_row(struct json_writer *writer, const struct closed_row
     member_seconds(writer, &first, "age_seconds", row->age_ns, UINT64_MAX);
     member_seconds(writer, &first, "idle_seconds", row->idle_ns, UINT64_MAX);
     member_seconds(writer, &first, "closed_seconds_ago", part->now_ns - row->closed_ns, UINT64_MAX);
+    if (row->stray.len > 0) {
+        member_name(writer, &first, "first_bytes");
+        json_write_string(writer, str_of(row->stray.bytes, row->stray.len));
+    }
     json_write_raw(writer, STR("}"));
 }
 

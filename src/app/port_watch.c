@@ -1,7 +1,6 @@
 /* port_watch.c: see the header. SPDX-License-Identifier: Apache-2.0 */
 #include "app/port_watch.h"
 
-#include "upstream/host_leave.h"
 #include "upstream/time_wait.h"
 
 static void look_later(struct port_watch *watch)
@@ -16,13 +15,14 @@ static void run_watch(struct task *task)
     if (!watch->timer.fired)
         return;
     time_wait_look(watch->hosts);
-    hosts_sweep(watch->hosts, loop_now_ns(watch->loop));
+    hosts_sweep(watch->hosts, &watch->rule, loop_now_ns(watch->loop));
     look_later(watch);
 }
 
-void port_watch_start(struct port_watch *watch, struct loop *loop, struct hosts *hosts)
+void port_watch_start(struct port_watch *watch, struct loop *loop, struct hosts *hosts,
+                      const struct host_leave_rule *rule)
 {
-    *watch = (struct port_watch){.loop = loop, .hosts = hosts, .task.run = run_watch};
+    *watch = (struct port_watch){.loop = loop, .hosts = hosts, .rule = *rule, .task.run = run_watch};
     watch->timer = (struct timer){.at_ns = TIMER_OFF, .task = &watch->task};
     look_later(watch);
 }

@@ -202,6 +202,9 @@ static uint64_t overflows(void)
 
 struct server *server_new(const struct server_start *start, struct error *err)
 {
+    const struct server_options *options = &generation_service(start->generation)->server;
+    struct host_leave_rule leave_rule = {service_positive(options->hide_hosts_after_ns),
+                                         service_positive(options->forget_hosts_after_ns)};
     struct server *server = calloc(1, sizeof(*server));
 
     if (!server) {
@@ -220,7 +223,7 @@ struct server *server_new(const struct server_start *start, struct error *err)
         return NULL;
     }
     tls_refresh_start(&server->tls_refresh, start->loop, generation_secured(start->generation));
-    port_watch_start(&server->port_watch, start->loop, start->hosts);
+    port_watch_start(&server->port_watch, start->loop, start->hosts, &leave_rule);
     server->overflows_at_start = overflows();
     kernel_report(server->service, server->worker_count, LISTEN_BACKLOG, process_file_limit(), server->refused);
     memory_watch_start(&server->memory_watch, start->loop, hosts_budget(start->hosts),

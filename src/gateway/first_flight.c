@@ -18,13 +18,19 @@ static bool fits(const struct exchange *x)
     return x->request->body_bytes >= 0 && x->request->body_bytes <= transport_of(x)->first_flight_bytes;
 }
 
-/* Who expects 100 sends nothing before somebody has answered; tunnels and gRPC talk in both directions at once, and so
- * may streams, unless their request is known to be small. */
+/* Who expects 100 sends nothing before somebody has answered: the host, if it is given time to. Otherwise we do, as
+ * soon as the body is read. */
+static bool asks_the_host(const struct exchange *x)
+{
+    return x->request->expect_continue && transport_of(x)->expect_continue_timeout_ns > 0;
+}
+
+/* Tunnels and gRPC talk in both directions at once, and so may streams, unless their request is known to be small. */
 static bool is_worthwhile(const struct exchange *x)
 {
     const struct transport *transport = transport_of(x);
 
-    if (x->request->expect_continue || x->upgrade || x->grpc)
+    if (asks_the_host(x) || x->upgrade || x->grpc)
         return false;
     if (fits(x))
         return true;

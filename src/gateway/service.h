@@ -204,13 +204,14 @@ struct server_options {
     int64_t body_gap_timeout_ns;
     int64_t max_body_bytes; /* cap of a request's body; 0: none on no-op */
     int64_t drain_window_ns, drain_limit_ns;
-    int64_t defer_accept_ns;     /* of TCP listeners; 0: not at all */
-    int64_t resolve_timeout_ns;  /* of a question to DNS servers */
-    int64_t pipes_max;           /* of each worker; 0: none (os/pipe.h) */
-    struct str resolver;         /* "127.0.0.1:53,[::1]:53"; empty: those of resolv.conf */
-    struct str admin_listen;     /* holdfast/admin "listen"; empty: no admin listener */
-    struct str_list admin_hosts; /* ... "hosts": names by which it may be asked; "*": any */
-    struct str admin_token_file; /* ... "token_file"; empty: commands need no token */
+    int64_t defer_accept_ns;                            /* of TCP listeners; 0: not at all */
+    int64_t resolve_timeout_ns;                         /* of a question to DNS servers */
+    int64_t pipes_max;                                  /* of each worker; 0: none (os/pipe.h) */
+    int64_t hide_hosts_after_ns, forget_hosts_after_ns; /* upstream/host_leave.h */
+    struct str resolver;                                /* "127.0.0.1:53,[::1]:53"; empty: those of resolv.conf */
+    struct str admin_listen;                            /* holdfast/admin "listen"; empty: no admin listener */
+    struct str_list admin_hosts;                        /* ... "hosts": names by which it may be asked; "*": any */
+    struct str admin_token_file;                        /* ... "token_file"; empty: commands need no token */
     struct place admin_token_place;
     int64_t admin_connections_max; /* ... "max_connections" */
 };

@@ -6,6 +6,7 @@
 #include "http/semantics.h"
 #include "net/resolve.h"
 #include "os/pipe.h"
+#include "upstream/host_leave.h"
 
 #define MAX_CONNECTION_AGE_NS SECONDS(3600)
 #define QUEUE_TIMEOUT_NS      SECONDS(1)
@@ -148,6 +149,10 @@ static const struct option server_rows[] = {
                     .max = SECONDS(75), .help = "How long DNS servers may take to answer before a lookup has failed."),
     OPTION_INT(struct server_block, "max_pipes", options.pipes_max, .preset = PIPES_LENT_MAX, .max = 65536,
                .help = "Bodies that each worker passes on inside the kernel at once; others are copied. 0: all are copied."),
+    OPTION_DURATION(struct server_block, "hide_hosts_after", options.hide_hosts_after_ns, .preset = (int64_t)HOST_LEAVE_NS, .min = SECONDS(1),
+                    .max = INT64_MAX, .help = "When a host that only SRV records or redirects led to leaves the pages of the admin listener."),
+    OPTION_DURATION(struct server_block, "forget_hosts_after", options.forget_hosts_after_ns, .preset = (int64_t)HOST_FORGET_NS, .max = INT64_MAX,
+                    .help = "When all that is known of such a host is forgotten, no sooner than it has left them; 0: never."),
     OPTION_DURATION(struct server_block, "tcp_defer_accept", options.defer_accept_ns, .max = SECONDS(60),
                     .help = "Accept a connection once it has sent something, or after so long, in whole seconds; 0: at once."),
     OPTION_INT(struct server_block, "max_streams_per_ip", CLIENTS(streams_per_address), .max = UINT32_MAX,

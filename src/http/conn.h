@@ -86,6 +86,8 @@ struct http_conn_options {
     bool single_use; /* say Connection: close on the request (disable_keep_alives) */
 };
 
+enum { HTTP_SURPLUS_BYTES = 64 };
+
 struct http_conn_facts { /* for dumps, logs and the ledger */
     uint32_t messages;   /* heads received (server), requests sent (client) */
     uint64_t opened_ns, last_used_ns;
@@ -95,7 +97,9 @@ struct http_conn_facts { /* for dumps, logs and the ledger */
     bool raced;            /* server role: bytes came at a conn that we closed while it was idle */
     uint64_t late_ns; /* ... as its time was up: how long after what its last answer promised; 0: none was, or HTTP/2 */
     int64_t hint_timeout_s, hint_max; /* the peer's Keep-Alive field; -1: none */
-    const struct error *last_error;   /* the conn's; NULL: nothing went wrong */
+    struct str surplus;             /* client role: the first of the bytes that nobody asked for, HTTP_SURPLUS_BYTES at
+                                       most; the conn's */
+    const struct error *last_error; /* the conn's; NULL: nothing went wrong */
 };
 
 struct http_conn_ops {

@@ -5,6 +5,7 @@
 
 #include "base/compiler.h"
 #include "upstream/ledger.h"
+#include "upstream/stray_sample.h"
 
 #include <stddef.h>
 
@@ -16,7 +17,8 @@ struct closed_row {
     struct host *host;
     uint64_t closed_ns, age_ns, idle_ns; /* idle_ns: 0: it was in use */
     uint32_t id, uses;
-    uint8_t reason, side; /* enum reason, enum side */
+    uint8_t reason, side;      /* enum reason, enum side */
+    struct stray_sample stray; /* of what came unasked, if that is the reason */
 };
 
 /* Zeroed: empty. */

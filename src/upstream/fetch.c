@@ -372,6 +372,7 @@ static enum io receive_head(struct fetch *fetch, struct arena *arena, struct htt
         return io;
     fetch->heard = true;
     if (UNLIKELY(fetch_answer_is_stray(fetch))) {
+        fetch_note_said(fetch, *head);
         *head = NULL;
         return fetch_refuse_answer(fetch, err);
     }

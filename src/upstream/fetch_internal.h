@@ -118,7 +118,8 @@ void fetch_spend_resend(const struct fetch *fetch); /* if it was: the host's bud
 /* The answer whose head has come: did the host say it before it could have had the request? Then it belongs to nobody.
  */
 bool fetch_answer_is_stray(const struct fetch *fetch);
-enum io fetch_refuse_answer(struct fetch *fetch, struct error *err); /* as fetch_recover, of such an answer */
+void fetch_note_said(const struct fetch *fetch, const struct http_head *head); /* of such an answer, for people */
+enum io fetch_refuse_answer(struct fetch *fetch, struct error *err);           /* as fetch_recover, of such an answer */
 /* The answer is 421 (RFC 9110 15.5.20): another connection may be one that is meant for this request. True: it goes on
  * with a fresh one. */
 bool fetch_try_elsewhere(struct fetch *fetch, const struct http_head *answer);

@@ -2,6 +2,9 @@
  * the re-send. Start with fetch_recover. SPDX-License-Identifier: Apache-2.0 */
 #include "http/h2/h2.h"
 #include "upstream/fetch_internal.h"
+#include "upstream/pool_internal.h"
+
+#include <stdio.h>
 
 #define PROOF_MIN_NS        1000000u /* a reset may be one round trip behind the FIN */
 #define STALE_WINDOW_NS     100000000u
@@ -266,6 +269,21 @@ bool fetch_answer_is_stray(const struct fetch *fetch)
     /* TLS adds some bytes to each record: less than a segment to so many. */
     return sent > 0 && sent <= CROSSING_BYTES_MAX && stream_facts(fetch->pooled->conn->stream, &facts) &&
            facts.unsent_bytes >= sent;
+}
+
+/* Nearly as it came: the phrase of its first line is not kept. */
+void fetch_note_said(const struct fetch *fetch, const struct http_head *head)
+{
+    char text[STRAY_SAMPLE_BYTES + 1];
+    size_t len = (size_t)snprintf(text, sizeof(text), "HTTP/1.%u %u\r\n", head->version_minor, head->status);
+
+    for (uint32_t i = 0; i < head->headers.count && len < sizeof(text); i++) {
+        const struct http_field *field = &head->headers.fields[i];
+
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%.*s: %.*s\r\n", STR_ARG(field->name),
+                                STR_ARG(field->value));
+    }
+    pool_note_said(fetch->pooled, str_of(text, size_min(len, STRAY_SAMPLE_BYTES)));
 }
 
 enum io fetch_refuse_answer(struct fetch *fetch, struct error *err)

@@ -100,27 +100,27 @@ static void end_forgetting(struct hosts *hosts, struct host *host)
 }
 
 /* One that has left, and whose letters have all been obeyed. */
-static void look_again(struct hosts *hosts, struct host *host, uint64_t now_ns)
+static void look_again(struct hosts *hosts, struct host *host, const struct host_leave_rule *rule, uint64_t now_ns)
 {
-    if (!has_left(host, now_ns, HOST_LEAVE_NS)) {
+    if (!has_left(host, now_ns, rule->hide_ns)) {
         free(host->leave);
         host->leave = NULL;
     } else if (host->leave->forgetting) {
         end_forgetting(hosts, host);
-    } else if (has_left(host, now_ns, HOST_FORGET_NS)) {
+    } else if (rule->forget_ns > 0 && has_left(host, now_ns, rule->forget_ns)) {
         begin_forgetting(hosts, host);
     }
 }
 
-void hosts_sweep(struct hosts *hosts, uint64_t now_ns)
+void hosts_sweep(struct hosts *hosts, const struct host_leave_rule *rule, uint64_t now_ns)
 {
     for (uint32_t i = 0; i < hosts_count(hosts); i++) {
         struct host *host = hosts_at(hosts, i);
 
-        if (host && !host->leave && has_left(host, now_ns, HOST_LEAVE_NS))
+        if (host && !host->leave && has_left(host, now_ns, rule->hide_ns))
             leave(hosts, host);
         else if (host && host->leave && is_obeyed(host->leave))
-            look_again(hosts, host, now_ns);
+            look_again(hosts, host, rule, now_ns);
     }
 }
 

@@ -39,6 +39,8 @@ struct pool {
     struct list warm_dials; /* that nobody waits for */
     struct flights flights;
     struct closed_log closed;
+    struct stray_sample said; /* by the connection with the id `said_by`, which is about to be closed for it */
+    uint32_t said_by;
     struct list addresses; /* addresses.c */
     struct discoveries *discoveries;
     struct list pulses; /* pulse.c: connections that are looked after */
@@ -76,7 +78,11 @@ uint64_t pool_old_at_ns(const struct pooled *pooled);          /* UINT64_MAX: ne
 uint32_t pool_whole_ms(uint64_t time_ns);                      /* at most POOLED_NEVER: UINT64_MAX is it, too */
 void pool_note_stray(struct pooled *pooled, enum stray stray); /* a sign for quarantine.h */
 enum reason pool_reason_of_stray(const struct pooled *pooled); /* of what http_check_idle has found */
-void pool_retire(struct pooled *pooled, enum reason reason);   /* we end an idle period, for a reason of ours */
+/* What people are to be shown of a connection that is closed for STRAY_BYTES or STRAY_CRLF; empty: nothing is known. */
+void pool_sample_stray(const struct pooled *pooled, struct stray_sample *sample);
+void pool_note_said(const struct pooled *pooled,
+                    struct str bytes);                       /* of one that its user closes now, for these bytes */
+void pool_retire(struct pooled *pooled, enum reason reason); /* we end an idle period, for a reason of ours */
 
 /* Since when the oldest is idle, for the other workers (pool_cap.c). */
 static inline void pool_tell_oldest(struct pool *pool, const struct host *host)

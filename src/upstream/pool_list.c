@@ -121,6 +121,8 @@ void pool_note_close(struct pool *pool, const struct pooled *pooled, enum reason
         .side = (uint8_t)side,
     };
 
+    if (UNLIKELY(reason == REASON_STRAY_BYTES || reason == REASON_STRAY_CRLF))
+        pool_sample_stray(pooled, &row.stray);
     host_count_add(&counts->connections_closed, 1);
     ledger_closed(&counts->ledger, reason, side);
     closed_log_note(&pool->closed, &row);

@@ -187,14 +187,42 @@ enum reason pool_reason_of_stray(const struct pooled *pooled)
     return facts.unfit == HTTP_UNFIT_BLANK ? REASON_STRAY_CRLF : REASON_STRAY_BYTES;
 }
 
+void pool_sample_stray(const struct pooled *pooled, struct stray_sample *sample)
+{
+    const struct pool *pool = pooled->pool;
+    struct http_conn_facts facts;
+
+    if (pool->said_by == pooled->id) {
+        *sample = pool->said;
+        return;
+    }
+    http_facts(pooled->conn, &facts);
+    *sample = (struct stray_sample){0};
+    stray_sample_take(sample, facts.surplus);
+}
+
+void pool_note_said(const struct pooled *pooled, struct str bytes)
+{
+    stray_sample_take(&pooled->pool->said, bytes);
+    pooled->pool->said_by = pooled->id;
+}
+
 void pool_note_stray(struct pooled *pooled, enum stray stray)
 {
     const struct host *host = pooled->host;
+    char text[STRAY_SAMPLE_TEXT];
+    struct stray_sample sample;
 
-    if (quarantine_note(&pooled->host->quarantine, stray, loop_now_ns(pooled->pool->loop)))
-        LOG(LOG_WARNING, "upstream",
-            "%.*s: bytes that nobody asked for: its connections carry one request each for %llu s", STR_ARG(host->url),
-            (unsigned long long)(atomic_load_explicit(&host->quarantine.length_ns, memory_order_relaxed) / 1000000000));
+    if (!quarantine_note(&pooled->host->quarantine, stray, loop_now_ns(pooled->pool->loop)))
+        return;
+    pool_sample_stray(pooled, &sample);
+    LOG(LOG_WARNING, "upstream",
+        "%.*s: bytes that nobody asked for, on connection %u behind %u requests: its connections carry one request "
+        "each "
+        "for %llu s. The first bytes: \"%s\"",
+        STR_ARG(host->url), pooled->id, pooled->uses,
+        (unsigned long long)(atomic_load_explicit(&host->quarantine.length_ns, memory_order_relaxed) / 1000000000),
+        stray_sample_text(&sample, text));
 }
 
 bool pool_is_worth_keeping(struct pooled *pooled, const struct transport *transport)

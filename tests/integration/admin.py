@@ -21,6 +21,11 @@ def connections(running, query=""):
     return json.loads(fetch(running.addresses[-1], "/v1/conns" + query).body)["connections"]
 
 
+def closed_connections(running):
+    """To hosts, the latest first."""
+    return json.loads(fetch(running.addresses[-1], "/v1/conns?state=closed").body)["connections"]
+
+
 def metrics_text(running):
     return fetch(running.addresses[-1], "/metrics").body.decode()
 

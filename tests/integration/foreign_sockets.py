@@ -29,8 +29,8 @@ def is_socket(path):
         return False
 
 
-def tcp_options(pid, port):
-    """Of each connection of the process to that port, {"idle": seconds, "interval": ..., "count": ..., "user_timeout_ms": ...}."""
+def on_each(pid, port, look):
+    """look(socket) of each connection of the process to that port."""
     found, pidfd = [], os.pidfd_open(pid)
     try:
         for path in pathlib.Path(f"/proc/{pid}/fd").iterdir():
@@ -41,9 +41,20 @@ def tcp_options(pid, port):
                     continue
                 try:
                     if sock.getpeername()[1] == port:
-                        found.append({name: sock.getsockopt(socket.IPPROTO_TCP, code) for name, code in OPTIONS.items()})
+                        found.append(look(sock))
                 except OSError:
                     pass  # it listens, or has ended
     finally:
         os.close(pidfd)
     return found
+
+
+def tcp_options(pid, port):
+    """Of each connection of the process to that port, {"idle": seconds, "interval": ..., "count": ..., "user_timeout_ms": ...}."""
+    return on_each(pid, port, lambda sock: {name: sock.getsockopt(socket.IPPROTO_TCP, code) for name, code in OPTIONS.items()})
+
+
+def keep_alive_seconds(pid, port):
+    """Of each one: how long it is idle before the first probe of TCP keep-alive; None: it sends none."""
+    return on_each(pid, port, lambda sock: sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+                   if sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) else None)

@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from admin import ADMIN, pool_of
+from admin import ADMIN, closed_connections, pool_of
 from configs import proxy
 from origin import answers_ok, reply
 from rawhttp import fetch
@@ -75,9 +75,33 @@ def test_stray_bytes_make_a_hosts_connections_single_use(make):
     assert [fetch(gateway.address).body for _ in range(5)] == [b"OK"] * 5
     assert len(upstream.connections) == 6
     assert [request.get("connection") for request in upstream.requests[-5:]] == ["close"] * 5
-    assert "one request each for 60 s" in gateway.wait_output("bytes that nobody asked for")
+    line = gateway.wait_output("bytes that nobody asked for")
+    assert "behind 4 requests: its connections carry one request each for 60 s" in line
+    assert r'The first bytes: "HTTP/1.1 200 OK\r\n' in line and "smuggled" not in line
     told = pool_of(gateway)
     assert (told["stray_bytes"], told["quarantines"]) == (1, 1)
+    row, = [row for row in closed_connections(gateway) if row["reason"] == "stray_bytes"]
+    assert f"on connection {row['id']} " in line
+    assert row["first_bytes"].startswith("HTTP/1.1 200 OK\r\n") and "smuggled" not in row["first_bytes"]
+    assert ["first_bytes" in row for row in closed_connections(gateway)].count(True) == 1
+
+
+SHOWN = [("\r\n", "\r\n"), ("HTTP/1.1 408 Request Timeout\r\nSet-Cookie: id=s3cret\r\n\r\n",
+                            "HTTP/1.1 408 Request Timeout\r\nSet-Cookie: xx=x9xxxx\r\n\r\n"),
+         ('{"password": "hunter2"}' + "z" * 100, '{"xxxxxxxx": "xxxxxx9"}' + "x" * 41), ("\x00\x7f", "..")]
+
+
+@pytest.mark.parametrize("sent, shown", SHOWN, ids=["CRLF", "408", "64 bytes", "no text"])
+def test_the_first_stray_bytes_are_shown_without_what_may_be_secret(make, sent, shown):
+    """On an idle connection: the first time is no quarantine, and no line of the log; the connection tells."""
+    upstream = make.origin()
+    gateway = make.gateway(proxy(upstream, extra=ADMIN))
+    assert fetch(gateway.address).status == 200
+    upstream.connections[0].send(sent)
+    row, = eventually(lambda: closed_connections(gateway))
+    assert (row["reason"], row["first_bytes"]) == ("stray_crlf" if sent == "\r\n" else "stray_bytes", shown)
+    assert fetch(gateway.address).status == 200
+    assert pool_of(gateway)["quarantines"] == 0
 
 
 def test_connections_are_kept_ready(make):

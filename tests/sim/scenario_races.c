@@ -7,8 +7,11 @@
 #include "gateway_stage.h"
 #include "scenario.h"
 #include "sim/peers.h"
+#include "upstream/closed_log.h"
+#include "upstream/pool.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { CLIENTS = 12, REQUESTS = 50 };
 
@@ -201,6 +204,24 @@ SCENARIO(races_cost_a_post_only_what_cannot_be_proved)
     duel_close(&duel);
 }
 
+/* Whatever was closed for such bytes tells how they began, those of an answer that crossed a request too. */
+static void check_samples(const struct duel *duel, unsigned worker)
+{
+    struct pool *pool = hosts_pool(duel->gateway.hosts, worker);
+    struct closed_row *rows = calloc(CLOSED_LOG_MAX, sizeof(*rows));
+    size_t count = pool && rows ? pool_list_closed(pool, rows, CLOSED_LOG_MAX) : 0;
+
+    for (size_t i = 0; i < count; i++) {
+        bool stray = rows[i].reason == REASON_STRAY_BYTES;
+
+        if (stray && !str_starts(str_of(rows[i].stray.bytes, rows[i].stray.len), STR("HTTP/1.1 ")))
+            sim_fail(duel->sim, "of stray bytes on connection %u nothing is told", rows[i].id);
+        if (!stray && rows[i].reason != REASON_STRAY_CRLF && rows[i].stray.len > 0)
+            sim_fail(duel->sim, "stray bytes of connection %u, which has ended for another reason", rows[i].id);
+    }
+    free(rows);
+}
+
 /* An origin that now and then says an answer to nothing on a kept connection, which may cross a request: the clients
  * judge whose answers they get. The links are long and even: what a request's acknowledgement has caught up with cannot
  * be told from its answer. */
@@ -214,5 +235,7 @@ SCENARIO(stray_answers_reach_nobody)
               (uint32_t)sim_between(sim, 1, 30));
     duel_run(&duel);
     scenario_count("stray answers", sim_origin_strays(duel.origin));
+    for (unsigned i = 0; i < hosts_workers(duel.gateway.hosts); i++)
+        check_samples(&duel, i);
     duel_close(&duel);
 }

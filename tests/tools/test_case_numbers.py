@@ -1,5 +1,6 @@
-"""The keep-alive test matrix (G): each number of persistence (G.1), framing (G.2), the idle client side (G.5), HTTP/2 (G.6), TLS (G.8), drain
-and concurrency (G.9) has a test that carries it in its name, or a row of a table that begins with it.
+"""The keep-alive test matrix (G): each number of persistence (G.1), framing (G.2), connections to hosts that idle, close and race (G.4),
+the idle client side (G.5), HTTP/2 (G.6), TLS (G.8), drain and concurrency (G.9) has a test that carries it in its name, or a row of a
+table that begins with it.
 
 SPDX-License-Identifier: Apache-2.0"""
 
@@ -9,11 +10,11 @@ import re
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-NAME = re.compile(r"^(?:    )?(?:def test|TEST\(\w*?case)((?:_\d{2,3})+)_", re.M)
+NAME = re.compile(r"^(?:    )?(?:def test|TEST\(\w*?(?:case|g4))((?:_\d{2,3})+)_", re.M)
 ROW = re.compile(r'^    "(\d{2}) [^"]*": ', re.M)
 TABLES = ROOT / "tests/integration/test_keepalive_g2.py"
-MATRIX = {"G.1": range(1, 21), "G.2": range(21, 49), "G.5": range(100, 110), "G.6": range(110, 131), "G.8": range(142, 151),
-          "G.9": range(151, 174)}
+MATRIX = {"G.1": range(1, 21), "G.2": range(21, 49), "G.4": range(68, 100), "G.5": range(100, 110), "G.6": range(110, 131),
+          "G.8": range(142, 151), "G.9": range(151, 174)}
 RELOAD = {161, 163, 169}  # there is no reload yet
 ELSEWHERE = {
     172: "tests/sim/test_sim_dial.c: dial_races_addresses_as_rfc_8305_says",

@@ -3,7 +3,9 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "http/h1/h1_internal.h"
 
-enum { PROBE_BYTES = 64 /* enough to see what came unasked */ };
+#include <stdlib.h>
+
+enum { PROBE_BYTES = HTTP_SURPLUS_BYTES };
 
 static bool is_fit(const struct h1_conn *conn)
 {
@@ -196,6 +198,21 @@ static bool is_blank(struct str bytes)
     return true;
 }
 
+/* For people: what was it? */
+static void keep_surplus(struct h1_conn *conn, struct str bytes)
+{
+    struct h1_surplus **surplus = &h1_client_of(conn)->surplus;
+    size_t len;
+
+    if (!*surplus)
+        *surplus = calloc(1, sizeof(**surplus));
+    if (!*surplus)
+        return;
+    len = size_min(bytes.len, sizeof((*surplus)->bytes) - (*surplus)->len);
+    memcpy((*surplus)->bytes + (*surplus)->len, bytes.data, len);
+    (*surplus)->len += (uint32_t)len;
+}
+
 /* Line ends are as good as more of it until more of it is seen. */
 static void note_surplus(struct h1_conn *conn, bool blank)
 {
@@ -204,7 +221,7 @@ static void note_surplus(struct h1_conn *conn, bool blank)
     h1_set_unfit(conn, blank ? HTTP_UNFIT_BLANK : HTTP_UNFIT_SURPLUS);
 }
 
-/* Bytes that belong to no request. They are not even kept. */
+/* Bytes that belong to no request. Nobody gets them. */
 static void drop_surplus(struct h1_conn *conn)
 {
     struct chain *in = &conn->message->in;
@@ -215,6 +232,7 @@ static void drop_surplus(struct h1_conn *conn)
     for (struct str part; blank && in->size > 0; chain_drop(in, part.len)) {
         part = chain_front(in);
         blank = is_blank(part);
+        keep_surplus(conn, part);
     }
     note_surplus(conn, blank);
     chain_clear(in);
@@ -292,12 +310,14 @@ static enum io probe(struct h1_conn *conn)
     size_t got;
     enum io io = stream_readv(conn->base.stream, &part, 1, &got, &err);
 
-    if (io == IO_OK)
+    if (io == IO_OK) {
+        keep_surplus(conn, str_of(bytes, got));
         note_surplus(conn, is_blank(str_of(bytes, got)));
-    else if (io == IO_FAIL && err.code == ERROR_TLS_TRUNCATED)
+    } else if (io == IO_FAIL && err.code == ERROR_TLS_TRUNCATED) {
         io = IO_END; /* nothing was due that could be cut off */
-    else if (io == IO_FAIL)
+    } else if (io == IO_FAIL) {
         h1_break(conn, &err);
+    }
     conn->ended |= io == IO_END;
     return io;
 }

@@ -122,12 +122,12 @@ struct http_conn *h1_server_new(struct stream *stream, const struct http_conn_op
 struct http_conn *h1_client_new(struct stream *stream, const struct http_conn_options *options, struct task *owner,
                                 struct error *err)
 {
-    struct h1_conn *conn = calloc(1, sizeof(*conn));
+    struct h1_client *client = calloc(1, sizeof(*client));
 
-    if (!conn)
+    if (!client)
         return fail_memory(stream, err);
-    begin(conn, stream, options, owner, HTTP_CLIENT);
-    return &conn->base;
+    begin(&client->conn, stream, options, owner, HTTP_CLIENT);
+    return &client->conn.base;
 }
 
 void h1_close(struct http_conn *base)
@@ -137,12 +137,21 @@ void h1_close(struct http_conn *base)
     h1_give_message(conn);
     if (h1_is_server(conn))
         timer_clear(base->loop, &h1_server_of(conn)->timer);
+    else
+        free(h1_client_of(conn)->surplus);
     if (base->loop)
         task_forget(base->loop, &base->task);
     stream_close(base->stream, conn->close_by_reset);
     if (conn->failure != &h1_no_memory)
         free((void *)(uintptr_t)conn->failure);
     free(conn);
+}
+
+static struct str surplus_of(const struct h1_conn *conn)
+{
+    const struct h1_surplus *surplus = h1_is_server(conn) ? NULL : h1_client_of_const(conn)->surplus;
+
+    return surplus ? str_of(surplus->bytes, surplus->len) : STR_EMPTY;
 }
 
 void h1_facts(const struct http_conn *base, struct http_conn_facts *facts)
@@ -161,6 +170,7 @@ void h1_facts(const struct http_conn *base, struct http_conn_facts *facts)
         .late_ns = h1_late_ns(conn),
         .hint_timeout_s = conn->hint_timeout_s,
         .hint_max = conn->hint_max,
+        .surplus = surplus_of(conn),
         .last_error = conn->failure,
     };
 }

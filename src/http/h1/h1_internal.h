@@ -126,7 +126,18 @@ struct h1_conn {
     bool piped : 1; /* client: the reader waits for what comes by a pipe; server: bytes of the answer wait in one */
     bool bulk : 1;  /* the last read filled a large buffer: the next may ask for more at once */
 };
-static_assert(sizeof(struct h1_conn) <= 160, "an idle conn of the client role is small");
+
+/* Its bytes tell people what a host has sent unasked; none are kept without memory for them. */
+struct h1_surplus {
+    uint32_t len;
+    char bytes[HTTP_SURPLUS_BYTES];
+};
+
+struct h1_client {
+    struct h1_conn conn;
+    struct h1_surplus *surplus; /* NULL: none came */
+};
+static_assert(sizeof(struct h1_client) <= 168, "an idle conn of the client role is small");
 
 /* The server role: a conn, and what its clocks need. The client role has none, and pools hold many such. */
 struct h1_server {
@@ -165,6 +176,18 @@ static inline struct h1_server *h1_server_of(struct h1_conn *conn)
 {
     ASSERT_SLOW(h1_is_server(conn));
     return container_of(conn, struct h1_server, conn);
+}
+
+static inline struct h1_client *h1_client_of(struct h1_conn *conn)
+{
+    ASSERT_SLOW(!h1_is_server(conn));
+    return container_of(conn, struct h1_client, conn);
+}
+
+static inline const struct h1_client *h1_client_of_const(const struct h1_conn *conn)
+{
+    ASSERT_SLOW(!h1_is_server(conn));
+    return (const struct h1_client *)(const void *)conn;
 }
 
 static inline const struct h1_server *h1_server_of_const(const struct h1_conn *conn)

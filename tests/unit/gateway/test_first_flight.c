@@ -202,7 +202,10 @@ static const struct {
     {"", "Transfer-Encoding: chunked", "0\r\nX-Sum: 1\r\n\r\n", 0, true, true},
     {"", "Transfer-Encoding: chunked", "10000\r\n", 16383, false, true},
     {"", "Transfer-Encoding: chunked", "10000\r\n", 16384, true, true},
-    {"", "Content-Length: 5\r\nExpect: 100-continue", "", 0, true, true},
+    {"", "Content-Length: 5\r\nExpect: 100-continue", "", 4, false, false},
+    {"", "Content-Length: 5\r\nExpect: 100-continue", "", 5, true, true},
+    {"", LONG "\r\nExpect: 100-continue", "", 0, false, true},
+    {"\"first_flight\": 0", "Content-Length: 5\r\nExpect: 100-continue", "", 0, true, true},
     {"\"first_flight\": 100", "Content-Length: 100", "", 99, false, false},
     {"\"first_flight\": 100", "Content-Length: 101", "", 99, false, true},
     {"\"first_flight\": 100", "Content-Length: 101", "", 100, true, true},
@@ -242,6 +245,33 @@ TEST(what_is_longer_takes_a_connection_with_its_first_flight_or_soon)
         if (rows[i].later)
             CHECK(far_has_heard(&stage, "\r\n\r\n"));
         far_close(&stage);
+        flight_close(&stage);
+    }
+}
+
+/* By default nobody asks the host (expect_continue_timeout 0): the client hears it from us. */
+TEST(who_waits_for_100_is_told_before_a_connection_is_taken)
+{
+    static const struct {
+        const char *timeout;
+        bool asks_host;
+    } cases[] = {{"20s", false}, {"20s\", \"expect_continue_timeout\": \"5s", true}};
+
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct flight_stage stage;
+
+        test_case_is("%s", cases[i].timeout);
+        flight_open(&stage, "", cases[i].timeout, NULL);
+        caller_say(&stage.caller, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
+        pass(&stage, 1000);
+        CHECK_EQ(stage.accepted, cases[i].asks_host);
+        CHECK_EQ(caller_has_heard(&stage.caller, "HTTP/1.1 100 Continue\r\n"), !cases[i].asks_host);
+        caller_say(&stage.caller, "hello");
+        pass(&stage, 6000);
+        CHECK(far_has_heard(&stage, "\r\n\r\nhello"));
+        CHECK(far_has_heard(&stage, "xpect: 100-continue\r\n"));
+        far_answer(&stage);
+        CHECK(caller_has_heard(&stage.caller, "HTTP/1.1 200 OK"));
         flight_close(&stage);
     }
 }

@@ -11,18 +11,23 @@ TEST(limits_that_few_change_have_defaults)
     CHECK_INT(server->admin_connections_max, 64);
     CHECK_INT(server->resolve_timeout_ns, SECONDS(8));
     CHECK_INT(server->pipes_max, 64);
+    CHECK_INT(server->hide_hosts_after_ns, SECONDS(600));
+    CHECK_INT(server->forget_hosts_after_ns, SECONDS(3600));
 }
 
 TEST(limits_that_few_change_are_settings)
 {
     const struct server_options *server =
-        &gateway_service(EXTRA("\"holdfast/server\": {\"resolve_timeout\": \"1500ms\", \"max_pipes\": 0}, "
+        &gateway_service(EXTRA("\"holdfast/server\": {\"resolve_timeout\": \"1500ms\", \"max_pipes\": 0, "
+                               "\"hide_hosts_after\": \"1s\", \"forget_hosts_after\": 0}, "
                                "\"holdfast/admin\": {\"max_connections\": 5}"))
              ->server;
 
     CHECK_INT(server->admin_connections_max, 5);
     CHECK_INT(server->resolve_timeout_ns, 1500000000);
     CHECK_INT(server->pipes_max, 0);
+    CHECK_INT(server->hide_hosts_after_ns, SECONDS(1));
+    CHECK_INT(server->forget_hosts_after_ns, 0);
 }
 
 TEST(limits_have_bounds)
@@ -40,6 +45,10 @@ TEST(limits_have_bounds)
          "extra_config.holdfast/server.resolve_timeout: \"2m\" is more than 1m15s"},
         {EXTRA("\"holdfast/server\": {\"max_pipes\": -1}"),
          "extra_config.holdfast/server.max_pipes: -1 is less than 0"},
+        {EXTRA("\"holdfast/server\": {\"hide_hosts_after\": 0}"),
+         "extra_config.holdfast/server.hide_hosts_after: 0 is less than 1s"},
+        {EXTRA("\"holdfast/server\": {\"forget_hosts_after\": \"-1s\"}"),
+         "extra_config.holdfast/server.forget_hosts_after: \"-1s\" is less than 0s"},
     };
 
     for (size_t i = 0; i < COUNT_OF(rows); i++) {

@@ -1,5 +1,5 @@
-/* test_service_upstream.c: transport settings that contradict each other, or are of the wrong type: what is said, and
- * where. SPDX-License-Identifier: Apache-2.0 */
+/* test_service_upstream.c: transport settings: KrakenD's defaults; those that contradict each other, or are of a
+ * wrong type: what is said, and where. SPDX-License-Identifier: Apache-2.0 */
 #include "gateway_test.h"
 
 #include <stdio.h>
@@ -170,6 +170,49 @@ static const struct transport *transport_of(const char *block)
         arena_format(test_arena(), "{\"version\": 3, \"extra_config\": {\"holdfast/upstream\": {%s}}}", block);
 
     return &gateway_service(text.data)->transport;
+}
+
+#define ROOT(members) "{\"version\": 3, \"host\": [\"h\"], " members "}"
+
+/* KrakenD's defaults (what 0 means is said where it is used), and negative values, which stand as they are. */
+TEST(transport_settings_have_krakends_defaults)
+{
+    const struct transport *transport = &gateway_service(ROOT("\"dialer_timeout\": \"0s\""))->transport;
+
+    CHECK_INT(transport->dialer_timeout_ns, 0);
+    CHECK_INT(transport->dialer_keep_alive_ns, 0);
+    CHECK_INT(TRANSPORT_KEEP_ALIVE_DEFAULT_NS, SECONDS(15));
+    CHECK_INT(transport->dialer_fallback_delay_ns, 0);
+    CHECK_INT(transport->idle_connection_timeout_ns, 0);
+    CHECK_INT(transport->response_header_timeout_ns, 0);
+    CHECK_INT(transport->expect_continue_timeout_ns, 0);
+    CHECK_INT(transport->max_idle_connections, 0);
+    CHECK_EQ(transport_idle_max(transport), UINT64_MAX);
+    CHECK_INT(transport->max_idle_connections_per_host, 250);
+    CHECK(!transport->disable_keep_alives);
+    CHECK(!transport->disable_compression);
+    CHECK_INT(transport->tls_handshake_timeout_ns, SECONDS(10));
+}
+
+TEST(transport_settings_may_be_zero_or_negative)
+{
+    const struct transport *transport =
+        &gateway_service(ROOT("\"dialer_timeout\": \"-1s\", \"dialer_keep_alive\": \"-2s\", \"dialer_fallback_delay\": "
+                              "\"-3s\", \"idle_connection_timeout\": \"-4s\", \"response_header_timeout\": \"-5s\", "
+                              "\"expect_continue_timeout\": \"-6s\", \"max_idle_connections\": -7, "
+                              "\"max_idle_connections_per_host\": -8"))
+             ->transport;
+    const struct transport *zero = &gateway_service(ROOT("\"max_idle_connections_per_host\": 0"))->transport;
+
+    CHECK_INT(transport->dialer_timeout_ns, -SECONDS(1));
+    CHECK_INT(transport->dialer_keep_alive_ns, -SECONDS(2));
+    CHECK_INT(transport->dialer_fallback_delay_ns, -SECONDS(3));
+    CHECK_INT(transport->idle_connection_timeout_ns, -SECONDS(4));
+    CHECK_INT(transport->response_header_timeout_ns, -SECONDS(5));
+    CHECK_INT(transport->expect_continue_timeout_ns, -SECONDS(6));
+    CHECK_EQ(transport_idle_max(transport), 0);
+    CHECK_EQ(transport_idle_per_host_max(transport), 0);
+    CHECK_EQ(transport_idle_per_host_max(zero), 250);
 }
 
 TEST(upstream_settings_have_their_defaults)

@@ -10,6 +10,14 @@ static enum http_unfit unfit_of(const struct h1_stage *stage)
     return facts.unfit;
 }
 
+static struct str surplus_of(const struct h1_stage *stage)
+{
+    struct http_conn_facts facts;
+
+    http_facts(stage->conn, &facts);
+    return facts.surplus;
+}
+
 /* RFC 9112 9.2: what some servers write behind an answer is told apart from what may be an answer. */
 TEST(line_ends_on_an_idle_connection_are_told_apart)
 {
@@ -41,6 +49,7 @@ TEST(line_ends_on_an_idle_connection_are_told_apart)
             CHECK_EQ(http_check_idle(stage.conn, !look), IO_OK);
             CHECK_EQ(http_room(stage.conn), 0);
             CHECK_EQ(unfit_of(&stage), rows[i].unfit);
+            CHECK(str_starts(surplus_of(&stage), rows[i].first));
             stage_close(&stage);
         }
 }
@@ -79,6 +88,23 @@ TEST(line_ends_behind_an_answer_are_told_apart)
         chain_clear(&body);
         stage_done(&stage);
         CHECK_EQ(unfit_of(&stage), rows[i].unfit);
+        CHECK_STR(surplus_of(&stage), arena_format(test_arena(), "%s%s", rows[i].behind, rows[i].later));
         stage_close(&stage);
     }
+}
+
+/* However much comes: it is for people to look at. */
+TEST(of_surplus_the_beginning_is_kept)
+{
+    char bytes[3000];
+    struct h1_stage stage;
+
+    memset(bytes, 'x', sizeof(bytes));
+    stage_open(&stage, HTTP_CLIENT, NULL, 0);
+    CHECK_EQ(surplus_of(&stage).len, 0);
+    http_set_idle(stage.conn, &stage.owner.task);
+    far_send(&stage, str_of(bytes, sizeof(bytes)));
+    CHECK_EQ(http_check_idle(stage.conn, true), IO_OK);
+    CHECK_EQ(surplus_of(&stage).len, HTTP_SURPLUS_BYTES);
+    stage_close(&stage);
 }

@@ -14,7 +14,8 @@
 #include <stdio.h>
 
 enum { WORKERS = 2 };
-#define LONG_NS (2 * HOST_FORGET_NS)
+#define LONG_NS   (2 * HOST_FORGET_NS)
+#define SECOND_NS UINT64_C(1000000000)
 
 static const struct transport plain;
 
@@ -24,12 +25,14 @@ struct leave_stage {
     struct pool *pool[WORKERS];
     struct hosts *hosts;
     struct host *host;
+    struct host_leave_rule rule;
 };
 
 static void stage_open(struct leave_stage *stage)
 {
     struct error err;
 
+    stage->rule = (struct host_leave_rule){HOST_LEAVE_NS, HOST_FORGET_NS};
     stage->hosts = hosts_new(WORKERS);
     CHECK(stage->hosts != NULL);
     stage->host = hosts_intern(stage->hosts, &(struct host_key){.url = STR("http://pod-1:80")}, &err);
@@ -65,7 +68,7 @@ static void name_it(struct leave_stage *stage, int change)
 
 static void sweep(struct leave_stage *stage, uint64_t after_ns)
 {
-    hosts_sweep(stage->hosts, loop_now_ns(stage->loop[0]) + after_ns);
+    hosts_sweep(stage->hosts, &stage->rule, loop_now_ns(stage->loop[0]) + after_ns);
 }
 
 static bool is_shown(const struct leave_stage *stage)
@@ -230,6 +233,67 @@ TEST(an_hour_later_its_entry_is_given_back)
     stage_close(&stage);
 }
 
+TEST(when_it_leaves_and_is_given_back_are_settings)
+{
+    struct leave_stage stage;
+
+    stage_open(&stage);
+    stage.rule = (struct host_leave_rule){SECOND_NS, 3 * SECOND_NS};
+    name_once(&stage);
+    sweep(&stage, SECOND_NS / 2);
+    CHECK(is_shown(&stage));
+    sweep(&stage, 2 * SECOND_NS);
+    CHECK(!is_shown(&stage));
+    for (int i = 0; i < 3; i++) {
+        read_letters(&stage);
+        sweep(&stage, 2 * SECOND_NS);
+    }
+    CHECK_EQ(hosts_known(stage.hosts), 1);
+    for (int i = 0; i < 3; i++) {
+        read_letters(&stage);
+        sweep(&stage, 4 * SECOND_NS);
+    }
+    CHECK_EQ(hosts_known(stage.hosts), 0);
+    stage_close(&stage);
+}
+
+/* Sooner forgotten than hidden: with the first look behind that. */
+TEST(it_is_given_back_no_sooner_than_it_leaves)
+{
+    struct leave_stage stage;
+
+    stage_open(&stage);
+    stage.rule.forget_ns = 1;
+    name_once(&stage);
+    for (int i = 0; i < 3; i++) {
+        sweep(&stage, HOST_LEAVE_NS / 2);
+        read_letters(&stage);
+    }
+    CHECK(is_shown(&stage));
+    sweep_it_away(&stage);
+    CHECK_EQ(hosts_known(stage.hosts), 0);
+    stage_close(&stage);
+}
+
+TEST(zero_forgets_nobody)
+{
+    struct leave_stage stage;
+
+    stage_open(&stage);
+    stage.rule.forget_ns = 0;
+    name_once(&stage);
+    for (int i = 0; i < 5; i++) {
+        sweep(&stage, 1000 * LONG_NS);
+        read_letters(&stage);
+    }
+    CHECK(!is_shown(&stage));
+    CHECK_EQ(hosts_known(stage.hosts), 1);
+    name_it(&stage, 1);
+    sweep(&stage, 0);
+    CHECK(is_shown(&stage));
+    stage_close(&stage);
+}
+
 /* A request whose host is named no more while it goes on, without a connection of its own at that time. */
 TEST(a_host_that_a_request_was_led_to_is_not_given_back)
 {
@@ -388,7 +452,7 @@ TEST(a_host_may_leave_and_come_back_while_it_is_used)
     now_ns = loop_now_ns(race.stage.loop[1]) + 2 * HOST_LEAVE_NS; /* not long enough to be forgotten */
     CHECK_EQ(pthread_create(&worker, NULL, run_worker, &race), 0);
     while (!atomic_load(&race.over)) {
-        hosts_sweep(race.stage.hosts, now_ns);
+        hosts_sweep(race.stage.hosts, &race.stage.rule, now_ns);
         loop_turn(race.stage.loop[1], 0); /* this worker is the test's */
         view = (struct whatif_view){0};
         if (is_shown(&race.stage))
@@ -397,7 +461,7 @@ TEST(a_host_may_leave_and_come_back_while_it_is_used)
     CHECK_EQ(pthread_join(worker, NULL), 0);
     loop_turn(race.stage.loop[0], 0); /* the last letter */
     name_it(&race.stage, 1);
-    hosts_sweep(race.stage.hosts, now_ns);
+    hosts_sweep(race.stage.hosts, &race.stage.rule, now_ns);
     CHECK(is_shown(&race.stage));
     name_it(&race.stage, -1);
     stage_close(&race.stage);
@@ -457,7 +521,7 @@ TEST(hosts_are_given_back_while_they_are_asked_for)
     while (!atomic_load(&race.over)) {
         uint32_t before = hosts_known(race.stage.hosts);
 
-        hosts_sweep(race.stage.hosts, now_ns);
+        hosts_sweep(race.stage.hosts, &race.stage.rule, now_ns);
         given_back += hosts_known(race.stage.hosts) < before;
         loop_turn(race.stage.loop[1], 0); /* this worker is the test's */
     }
