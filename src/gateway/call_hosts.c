@@ -14,17 +14,23 @@ static enum io find_set(struct exchange *x, const struct host_set **set)
     return discover(pool_discoveries(x->client->frontend->pool), backend->discovery, &x->call.waiter, set);
 }
 
-/* NULL: there is none, or none is left. */
-static struct host *pick(struct exchange *x, const struct host_set *set)
+static struct balance_input input_of(const struct exchange *x)
 {
     struct loop *loop = exchange_loop(x);
-    const struct balance_input input = {
+
+    return (struct balance_input){
         .worker = pool_worker(x->client->frontend->pool),
         .now_ns = loop_now_ns(loop),
         .rng = loop_rng(loop),
         .tried = x->call.tried,
         .tried_count = x->call.tried_count,
     };
+}
+
+/* NULL: there is none, or none is left. */
+static struct host *pick(struct exchange *x, const struct host_set *set)
+{
+    struct balance_input input = input_of(x);
 
     /* The only host never rests: there would be nothing to gain. */
     x->call.eject_after = set->host_count > 1 ? (uint32_t)x->call.backend->options->transport.eject_after : 0;
@@ -60,22 +66,38 @@ enum io call_pick_host(struct exchange *x)
     return IO_FAIL;
 }
 
+/* For what a host may have read. */
+static bool take_budget(struct exchange *x, const struct host_set *set)
+{
+    struct resend_budget *budget = &x->call.backend->balance->failover_budget;
+    const struct resend_budget_rule *rule = &x->call.backend->options->transport.resend_budget;
+
+    if (resend_budget_take(budget, rule, balance_requests(set), loop_now_ns(exchange_loop(x))))
+        return true;
+    host_count_add(&pool_counts(x->client->frontend->pool, x->call.host)->failovers_refused, 1);
+    return false;
+}
+
 static bool may_fail_over(struct exchange *x, const struct host_set *set)
 {
     enum failover decision;
-    bool taken;
 
-    if (x->error.fault == FAULT_CLIENT || x->call.tried_count == BALANCE_TRIED_MAX || set->host_count < 2)
+    if (x->error.fault == FAULT_CLIENT)
         return false;
     decision = fetch_hand_over(x->call.fetch, &x->request_body);
-    if (decision != FAILOVER_SENT)
-        return decision == FAILOVER_NEVER_SENT;
-    taken = resend_budget_take(&x->call.backend->balance->failover_budget,
-                               &x->call.backend->options->transport.resend_budget, balance_requests(set),
-                               loop_now_ns(exchange_loop(x)));
-    if (!taken)
-        host_count_add(&pool_counts(x->client->frontend->pool, x->call.host)->failovers_refused, 1);
-    return taken;
+    return decision == FAILOVER_NEVER_SENT || (decision == FAILOVER_SENT && take_budget(x, set));
+}
+
+/* Where none is left nothing is taken from the budget. */
+static bool has_next(struct exchange *x, const struct host_set *set)
+{
+    struct balance_input input;
+
+    if (x->call.tried_count == BALANCE_TRIED_MAX || set->host_count < 2)
+        return false;
+    x->call.tried[x->call.tried_count++] = x->call.host;
+    input = input_of(x);
+    return balance_has_untried(set, &input);
 }
 
 bool call_next_host(struct exchange *x)
@@ -83,9 +105,8 @@ bool call_next_host(struct exchange *x)
     struct host *failed = x->call.host, *next;
     const struct host_set *set = NULL;
 
-    if (find_set(x, &set) != IO_OK || !may_fail_over(x, set))
+    if (find_set(x, &set) != IO_OK || !has_next(x, set) || !may_fail_over(x, set))
         return false;
-    x->call.tried[x->call.tried_count++] = failed;
     next = pick(x, set);
     if (!next || !ask(x, next))
         return false;

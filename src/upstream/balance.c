@@ -79,10 +79,18 @@ uint64_t balance_requests(const struct host_set *set)
     return sum;
 }
 
-static bool was_tried(const struct picking *picking, const struct host *host)
+static bool was_tried(const struct balance_input *input, const struct host *host)
 {
-    for (unsigned i = 0; i < picking->input->tried_count; i++)
-        if (picking->input->tried[i] == host)
+    for (unsigned i = 0; i < input->tried_count; i++)
+        if (input->tried[i] == host)
+            return true;
+    return false;
+}
+
+bool balance_has_untried(const struct host_set *set, const struct balance_input *input)
+{
+    for (uint32_t i = 0; i < set->host_count; i++)
+        if (!was_tried(input, set->hosts[i]))
             return true;
     return false;
 }
@@ -102,7 +110,7 @@ static bool is_resting(const struct picking *picking, const struct host *host)
 
 static bool is_candidate(const struct picking *picking, const struct host *host)
 {
-    if (was_tried(picking, host))
+    if (was_tried(picking->input, host))
         return false;
     switch (picking->strictness) {
     case PASS_RESTING_AND_QUIET:
@@ -220,7 +228,7 @@ static struct host *pick_by_policy(struct picking *picking)
 /* The only one: its health does not matter. */
 static struct host *pick_only(const struct picking *picking)
 {
-    return was_tried(picking, picking->set->hosts[0]) ? NULL : picking->set->hosts[0];
+    return was_tried(picking->input, picking->set->hosts[0]) ? NULL : picking->set->hosts[0];
 }
 
 struct host *balance_pick(struct balance *balance, const struct host_set *set, const struct balance_input *input)

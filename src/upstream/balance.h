@@ -49,6 +49,9 @@ struct balance_input {
 /* NULL: there is none that was not tried. The host's probe is taken when it is due to have one. */
 struct host *balance_pick(struct balance *balance, const struct host_set *set, const struct balance_input *input);
 
+/* Is there one? It takes no probe and no turn. */
+bool balance_has_untried(const struct host_set *set, const struct balance_input *input);
+
 /* Requests ever sent to the hosts of a set, for the budget of failovers. */
 uint64_t balance_requests(const struct host_set *set);
 

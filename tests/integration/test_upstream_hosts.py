@@ -178,6 +178,17 @@ def test_failovers_of_what_was_sent_have_a_budget(make):
         assert [fetch(gateway.address).status for _ in range(8)] == [200] * 8
 
 
+def test_where_no_other_host_is_left_no_budget_is_taken(make):
+    """One failover a second, 30 s long: 30 requests have one each, and both hosts fail all of them."""
+    resetting = [make.origin(resets) for _ in range(2)]
+    settings = {"eject_after": 0, "resend_budget_percent": 0, "resend_budget_floor": 1, "resend_budget_window": "30s"}
+    gateway = make.gateway(hosts([origin.url for origin in resetting], settings, admin=True))
+    assert [fetch(gateway.address).status for _ in range(30)] == [502] * 30
+    pools = [pool_of(gateway, origin.url) for origin in resetting]
+    assert sum(pool["failovers"] for pool in pools) == 30
+    assert sum(pool["failovers_refused"] for pool in pools) == 0
+
+
 def test_failover_can_be_off(make):
     sock, refused = refusing()
     good = make.origin(answers_ok)
