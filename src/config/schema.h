@@ -90,7 +90,6 @@ struct schema {
 #define OPTION_PLACE(type_, field) .place_at = 1 + offsetof(type_, field)
 /* clang-format on */
 
-#define NS(x)      ((int64_t)(x))
 #define MS(x)      ((int64_t)(x)*1000000)
 #define SECONDS(x) ((int64_t)(x)*1000000000)
 

@@ -37,7 +37,6 @@ struct upstream_block {
 };
 
 /* clang-format off */
-#define ROW(field) struct upstream_block, field
 #define SEEN(field) OPTION_SEEN(struct upstream_block, field)
 static const struct option rows[] = {
     OPTION_ENUM(struct upstream_block, "resend", resend, .names = resend_names, .preset_text = "idempotent", SEEN(resend_given),

@@ -30,7 +30,7 @@ enum http_unfit {
     HTTP_UNFIT_NO_LENGTH,  /* a body that ended by closing */
     HTTP_UNFIT_FRAMING,    /* a message that was malformed, or framed in a way that cannot be trusted */
     HTTP_UNFIT_SURPLUS,    /* bytes behind the last response, or without a request */
-    HTTP_UNFIT_BLANK,      /* the same, but nothing than CR and LF: a habit of some servers (RFC 9112 9.2) */
+    HTTP_UNFIT_BLANK,      /* the same, but nothing else than CR and LF: a habit of some servers (RFC 9112 9.2) */
     HTTP_UNFIT_UNFINISHED, /* request or response was not complete when the user let go */
     HTTP_UNFIT_TUNNEL,     /* it was switched to another protocol */
     HTTP_UNFIT_CLOSED,     /* the peer closed or reset it */

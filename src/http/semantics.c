@@ -15,7 +15,7 @@ enum {
 struct reading {
     struct str host, length, coding, upgrade;
     uint32_t hosts, lengths, codings, upgrades;
-    bool lengths_differ, switches;
+    bool switches;
     int64_t length_number;
     struct str *options; /* names of Connection that are no known field; room for OPTIONS_MAX */
     uint32_t option_count;

@@ -21,7 +21,6 @@ struct fetch *fetch_start(struct arena *arena, const struct fetch_options *optio
     fetch->may_send = !(options->head->expect_continue && options->transport->expect_continue_timeout_ns > 0);
     fetch->body_given = fetch->request_ended = options->head->body_bytes == 0;
     fetch->stats.reason = REASONS;
-    fetch->started_ns = loop_now_ns(pool_loop(options->pool));
     return fetch;
 }
 
@@ -111,7 +110,6 @@ static void count_request(struct fetch *fetch)
     struct host_counts *counts = fetch_counts(fetch);
 
     note_requests(fetch);
-    fetch->stats.attempts++;
     fetch->stats.reused = pooled_was_idle(fetch->pooled);
     fetch->stats.shared = fetch->pooled->streams > 1;
     if (fetch->stats.shared) {
@@ -438,7 +436,6 @@ enum io fetch_head(struct fetch *fetch, struct arena *arena, struct http_head **
     if (UNLIKELY(fetch->resends > 0))
         fetch_end_resend(fetch, RESEND_ANSWERED);
     fetch->state = FETCH_ANSWER;
-    fetch->stats.first_byte_ns = loop_now_ns(fetch_loop(fetch)) - fetch->started_ns;
     timer_clear(fetch_loop(fetch), &fetch->head_timer);
     timer_clear(fetch_loop(fetch), &fetch->continue_timer);
     fetch_forget_replay(fetch);
@@ -503,9 +500,8 @@ void fetch_end(struct fetch *fetch, enum http_cancel why)
 
     if (!fetch)
         return;
-    if (late)
-        host_count_add(&fetch_counts(fetch)->failures, 1);
     if (late) {
+        host_count_add(&fetch_counts(fetch)->failures, 1);
         fetch_blame_deadline(fetch);
         fetch_spend_resend(fetch);
     }

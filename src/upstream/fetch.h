@@ -37,11 +37,9 @@ struct fetch_trail {
 
 /* Why a connection was new or reused, for logs and the ledger. */
 struct fetch_stats {
-    bool reused;                     /* the answer came over a kept connection */
-    bool shared;                     /* ... on which others were under way */
-    enum reason reason;              /* why it was new; REASONS: it was a kept one */
-    uint8_t attempts;                /* connections tried with bytes of this request */
-    uint64_t dial_ns, first_byte_ns; /* since the start; 0: not reached */
+    bool reused;        /* the answer came over a kept connection */
+    bool shared;        /* ... on which others were under way */
+    enum reason reason; /* why it was new; REASONS: it was a kept one */
 };
 
 /* Starts; `waiter` is woken by news. The fetch lives in the arena, but holds resources: fetch_end must be called. NULL:

@@ -437,7 +437,6 @@ static enum io finish_dial(struct fetch *fetch, struct error *err)
     pool_stop_asking(options->pool, &fetch->wish);
     if (!fetch->pooled)
         return dial_failed(fetch, &failure, err);
-    fetch->stats.dial_ns = loop_now_ns(fetch_loop(fetch)) - fetch->started_ns;
     fetch->state = FETCH_GIVE;
     return IO_OK;
 }
