@@ -51,9 +51,16 @@ void time_wait_peer(struct host *host, const struct addr *peer)
         memory_order_relaxed);
 }
 
-static int compare(const void *a, const void *b)
+static int compare_keys(const void *a, const void *b)
 {
     uint64_t left = ((const struct port_place *)a)->key, right = ((const struct port_place *)b)->key;
+
+    return left < right ? -1 : left > right;
+}
+
+static int compare_hosts(const void *a, const void *b)
+{
+    uint32_t left = ((const struct port_place *)a)->host, right = ((const struct port_place *)b)->host;
 
     return left < right ? -1 : left > right;
 }
@@ -92,7 +99,7 @@ struct time_wait_count *time_wait_begin(struct hosts *hosts, enum time_wait_reus
     count->reuse = reuse;
     for (uint32_t i = 0; i < host_count; i++)
         add_places(count, i);
-    qsort(count->places, count->count, sizeof(struct port_place), compare);
+    qsort(count->places, count->count, sizeof(struct port_place), compare_keys);
     return count;
 }
 
@@ -153,14 +160,17 @@ static void tell(struct host *host, uint32_t waits, uint32_t blocked)
 
 void time_wait_end(struct time_wait_count *count)
 {
-    for (uint32_t i = 0; i < hosts_count(count->hosts); i++) {
+    uint32_t host_count = hosts_count(count->hosts);
+    size_t at = 0;
+
+    qsort(count->places, count->count, sizeof(struct port_place), compare_hosts);
+    for (uint32_t i = 0; i < host_count; i++) {
         uint32_t waits = 0, blocked = 0;
 
-        for (size_t at = 0; at < count->count; at++)
-            if (count->places[at].host == i) {
-                waits += count->places[at].waits;
-                blocked += count->places[at].blocked;
-            }
+        for (; at < count->count && count->places[at].host == i; at++) {
+            waits += count->places[at].waits;
+            blocked += count->places[at].blocked;
+        }
         tell(hosts_at(count->hosts, i), waits, blocked);
     }
     free(count);
