@@ -254,8 +254,10 @@ static void run_keeper(struct task *task)
 {
     struct frontend *frontend = container_of(task, struct frontend, keeper.task);
 
-    if (list_is_empty(&frontend->clients))
+    if (list_is_empty(&frontend->clients)) {
+        frontend->keeper.crowded_since_ns = 0;
         return; /* the next client starts it again */
+    }
     if (frontend_is_full(frontend) && spread_can_pass(frontend))
         frontend_resume_doors(frontend, true); /* nobody tells that another worker has room */
     keep_notice_pressure(frontend);
