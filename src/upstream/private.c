@@ -71,7 +71,7 @@ bool private_is_bound_by(const struct http_head *head)
 
 static void close_dead(struct pooled *pooled, enum io news, enum reason reason)
 {
-    pool_discard(pooled, news == IO_OK ? pool_reason_of_stray(pooled) : reason, news == IO_OK ? SIDE_OURS : SIDE_PEER);
+    pool_discard(pooled, news == IO_OK ? pool_reason_of_stray(pooled) : reason, SIDE_PEER);
 }
 
 static void run_news(struct task *task)

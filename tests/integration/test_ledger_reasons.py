@@ -211,6 +211,18 @@ def private(stage):
     stage.get()
 
 
+def test_a_private_connection_that_says_too_much_is_closed_by_its_host(make):
+    """As any other: we had no choice."""
+    stage = Stage(make)
+    stage.handlers["/ntlm"] = lambda conn, _: conn.send(reply(status="401 Unauthorized", fields=[("WWW-Authenticate", "NTLM")]))
+    stage.start()
+    client = make.client(stage.gateway)
+    assert client.get("/ntlm").status == 401
+    stage.origin.connections[0].send("x")
+    stage.wait_pool(open=0)
+    assert stage.pool()["closes"] == closes_in_full({"stray_bytes": "peer"})
+
+
 @covers("resend", new={"cold": 1, "resend": 1, "pool_empty_burst": 1}, closes={"stale_in_use": "peer"})
 def resend(stage):
     """The death explains the re-send, and nothing after it."""
