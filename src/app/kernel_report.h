@@ -5,8 +5,8 @@
 
 #include "gateway/service.h"
 
-/* `backlog`: asked for by each listener; `files`: the limit of descriptors in force; `refused`: LISTEN_NO_... of the
- * listeners (os/world.h). */
+/* `workers`: how many there are; `backlog`: asked for by each listener; `files`: the limit of descriptors in force;
+ * `refused`: LISTEN_NO_... of the listeners (os/world.h). What else is refused it tries itself (os/wishes.h). */
 void kernel_report(const struct service *service, unsigned workers, unsigned backlog, uint64_t files, unsigned refused);
 
 #endif

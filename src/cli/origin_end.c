@@ -7,11 +7,6 @@
 #define HALF_CLOSED_NS   UINT64_C(2000000000)  /* and with one that gets no answer any more */
 #define FLUSH_CHECK_NS   UINT64_C(1000000)
 
-static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
-{
-    return a_ns < b_ns ? a_ns : b_ns;
-}
-
 static uint64_t idle_end_ns(const struct visit *visit, uint64_t now_ns)
 {
     const struct origin_span *idle = &visit->house->options.close_idle_after;
@@ -46,7 +41,7 @@ static bool had_its_requests(const struct visit *visit)
 void visit_set_limit(struct visit *visit)
 {
     uint64_t now_ns = loop_now_ns(visit->house->loop);
-    uint64_t at_ns = earlier(idle_end_ns(visit, now_ns), age_end_ns(visit, now_ns));
+    uint64_t at_ns = u64_min(idle_end_ns(visit, now_ns), age_end_ns(visit, now_ns));
 
     if (visit->half_closed)
         return;
