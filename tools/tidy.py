@@ -24,7 +24,7 @@ NOT_CODE = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+"([^"]+)"', re.M)
 CALL = re.compile(r"(?<![\w.>])([a-z_]\w*)\s*\(")
 OPEN_WORK = re.compile(r"\b(?:TODO|FIXME|XXX)\b(?!\(?\s?#\d+)")
-NAMED = re.compile(r"`([a-z_0-9]+(?:/[a-z_0-9]+)+\.[ch])(?: (\w+))?`")
+NAMED = re.compile(r"`([a-z_0-9]+(?:/[a-z_0-9]+)+\.[ch])(?:\s+(\w+))?`")
 CONFLICT = re.compile(r"^(?:<{7} |={7}$|>{7} )")
 
 
@@ -217,17 +217,16 @@ class Tidy:
         shown = [line[:16].split() for line in block.group(1).splitlines()] if block else []
         if list(reversed(shown)) != self.layers:
             self.report(path, 1, "the picture of the layers and tools/layers.toml differ")
-        for number, line in enumerate(text.splitlines(), 1):
-            for name, word in NAMED.findall(line):
-                self.check_named(path, number, name, word)
+        for match in NAMED.finditer(text):
+            self.check_named(path, text.count("\n", 0, match.start()) + 1, *match.groups())
 
     def check_named(self, path, number, name, word):
-        """`folder/file.c function` in a document names what exists in src/ (or from the root)."""
+        """`folder/file.c function` in a document names a file in src/ (or from the root), and a function with its body there."""
         found = next((each for each in (self.root / "src" / name, self.root / name) if each.exists()), None)
         if not found:
             self.report(path, number, f"`{name}` does not exist")
-        elif word and not re.search(rf"\b{word}\b", found.read_text(encoding="utf-8")):
-            self.report(path, number, f"`{name}` does not have `{word}`")
+        elif word and not re.search(rf"^\w[^;{{}}]*\b{word}\([^;{{}}]*\)\n?\s?{{", found.read_text(encoding="utf-8"), re.M):
+            self.report(path, number, f"`{name}` does not define `{word}`")
 
 
 def main(arguments=None):

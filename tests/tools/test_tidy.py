@@ -101,7 +101,13 @@ PLANTED = {
     "dead_source": ("src/base/map.c", c_file("map.c", "int a;\n"), 1, "no meson.build"),
     "picture_differs": ("docs/ARCHITECTURE.md", PICTURE.replace("json os         two", "json            two"), 1, "differ"),
     "document_names_a_missing_file": ("docs/ARCHITECTURE.md", PICTURE + "`os/epoll.c wait`\n", 15, "does not exist"),
-    "document_names_a_missing_function": ("docs/ARCHITECTURE.md", PICTURE + "`base/str.h str_gone`\n", 15, "does not have"),
+    "document_names_a_missing_function": ("docs/ARCHITECTURE.md", PICTURE + "`base/str.c str_gone`\n", 15, "does not define"),
+    "document_names_a_missing_function_over_two_lines": ("docs/ARCHITECTURE.md", PICTURE + "\n`os/linux.c\ngone`\n", 16,
+                                                         "does not define"),
+    "document_names_what_is_only_called_there": ("docs/ARCHITECTURE.md", PICTURE + "`os/linux.c socket`\n", 15,
+                                                 "does not define"),
+    "document_names_what_is_only_declared_there": ("docs/ARCHITECTURE.md", PICTURE + "`base/str.h str`\n", 15,
+                                                   "does not define"),
     "checklist_done_without_proof": ("docs/seed-checklist.tsv", checklist(7, "7\tS0\tx\tdone\t"), 8, "names no test"),
     "checklist_proof_is_missing": ("docs/seed-checklist.tsv", checklist(7, "7\tS0\tx\tdone\ttests/no.py"), 8, "not exist"),
     "checklist_word_is_missing": ("docs/seed-checklist.tsv", checklist(7, "7\tS0\tx\tdone\tsrc/base/str.h::nothing"), 8,
@@ -146,6 +152,12 @@ def test_os_may_call_the_system_and_nobody_else(tmp_path):
     tree["src/http/conn.c"] = tree["src/os/linux.c"].replace("linux.c:", "conn.c:")
     assert [each for each in findings(tmp_path, tree) if "socket()" in each]
     assert not [each for each in findings(tmp_path, clean_tree()) if "socket()" in each]
+
+
+def test_a_document_may_name_a_function_that_is_there(tmp_path):
+    tree = clean_tree()
+    tree["docs/ARCHITECTURE.md"] = PICTURE + "`os/linux.c f`, `os/linux.c\nf`, `base/str.h`\n"
+    assert not findings(tmp_path, tree)
 
 
 def test_an_allowed_file_may_call_what_it_names_only(tmp_path):
