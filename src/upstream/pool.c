@@ -17,6 +17,7 @@
 
 enum { REFRESH_LOOKS = 8, STALE_MAX = 2 };
 #define LOOK_AFTER_NS 1000000u
+#define LOOK_IDLE_NS  4000000u /* idle for so long: a look for whatever request */
 #define NS_OF_MS      UINT64_C(1000000)
 #define PAUSE_LOOK_NS 1000000000u
 
@@ -343,22 +344,23 @@ void pool_free(struct pool *pool)
 
 /* What is done so that a request does not meet a dead connection. */
 enum care {
-    CARE_NONE, /* it may be sent again */
-    CARE_LOOK, /* it may not, but must take what there is */
-    CARE_FULL, /* nothing that the host may be about to close */
+    CARE_LEAST, /* it may be sent again */
+    CARE_LOOK,  /* it may not, but must take what there is */
+    CARE_FULL,  /* nothing that the host may be about to close */
 };
 
 /* Is it still good? Readiness up to the last wait was handled by the first pass; a connection that was idle for longer
  * than a turn may have got a FIN since, so the kernel is asked. So it is when this worker slept or was held up
- * meanwhile: the wait may have ended long before its news was handled. What may be sent again can find out by itself:
- * that is seldom, and a look at every request costs one of its five system calls. */
+ * meanwhile: the wait may have ended long before its news was handled. What may be sent again can find out by itself,
+ * and a look costs one of its five system calls: only for what was idle for some milliseconds, as under full load few
+ * are. */
 static enum io look_at(struct pooled *pooled, enum care care)
 {
     struct loop *loop = pooled->pool->loop;
     bool long_ago = (uint32_t)loop_stats(loop)->turns - pooled->idle_turn > 1 ||
                     loop_now_ns(loop) - loop_turned_ns(loop) > LOOK_AFTER_NS;
 
-    return pool_check(pooled, long_ago && care != CARE_NONE);
+    return pool_check(pooled, long_ago && (care != CARE_LEAST || idle_ns(pooled) > LOOK_IDLE_NS));
 }
 
 struct pooled *pool_lend(struct pooled *pooled)
@@ -530,7 +532,7 @@ static struct pooled *take(struct pool *pool, struct host *host, const struct tr
 
 struct pooled *pool_take(struct pool *pool, struct host *host, const struct transport *transport, bool repeatable)
 {
-    return take(pool, host, transport, repeatable ? CARE_NONE : CARE_FULL);
+    return take(pool, host, transport, repeatable ? CARE_LEAST : CARE_FULL);
 }
 
 struct pooled *pool_take_any(struct pool *pool, struct host *host, const struct transport *transport)
@@ -540,7 +542,7 @@ struct pooled *pool_take_any(struct pool *pool, struct host *host, const struct 
 
 struct pooled *pool_take_this(struct pooled *pooled, bool repeatable)
 {
-    return try_to_use(pooled, repeatable ? CARE_NONE : CARE_FULL) == TAKEN ? lend_idle(pooled) : NULL;
+    return try_to_use(pooled, repeatable ? CARE_LEAST : CARE_FULL) == TAKEN ? lend_idle(pooled) : NULL;
 }
 
 /* What may be sent again gets the oldest, or one to the address that is due; what may not, the least risky. */
@@ -560,7 +562,7 @@ struct pooled *pool_spare(struct pool *pool, struct host *host, bool repeatable)
     enum taking taking = STALE;
 
     while ((taking == GONE || taking == STALE) && stack && (node = spare_of(pool, stack, host, repeatable)))
-        taking = try_to_use(container_of(node, struct pooled, by_host), repeatable ? CARE_NONE : CARE_FULL);
+        taking = try_to_use(container_of(node, struct pooled, by_host), repeatable ? CARE_LEAST : CARE_FULL);
     return taking == TAKEN ? container_of(node, struct pooled, by_host) : NULL;
 }
 

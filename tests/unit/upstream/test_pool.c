@@ -168,6 +168,47 @@ TEST(a_negative_cap_keeps_nothing_idle)
     }
 }
 
+/* As of a socket whose readiness has not been told yet. */
+static enum io read_nothing(struct stream *stream, const struct iovec *parts, int count, size_t *got, struct error *err)
+{
+    (void)stream;
+    (void)parts;
+    (void)count;
+    (void)got;
+    (void)err;
+    return IO_WAIT;
+}
+
+/* Keep-alive P3: what a stray answer says must not become the next request's. */
+TEST(what_was_idle_for_milliseconds_is_looked_at_for_whatever_request)
+{
+    static const struct transport transport;
+    char answer[] = "HTTP/1.1 200 OK\r\n\r\n";
+    const struct iovec stray = {.iov_base = answer, .iov_len = sizeof(answer) - 1};
+    struct pool_stage stage;
+    struct stream_ops ops;
+    struct pooled *pooled;
+    struct host *host[2];
+    struct hosts *hosts = two_hosts(1, host);
+    struct error err;
+    size_t sent;
+
+    stage_open(&stage, hosts, 0);
+    pooled = make_conn(&stage, host[0], &transport);
+    ops = *pooled->conn->stream->ops;
+    ops.readv = read_nothing;
+    pooled->conn->stream->ops = &ops;
+    pool_return(pooled, &transport);
+    while (loop_now_ns(stage.loop) - pooled->idle_since_ns <= 10000000)
+        turn(&stage);
+    CHECK_EQ(stream_writev(stage.far[0], &stray, 1, &sent, &err), IO_OK);
+    CHECK(pool_take(stage.pool, host[0], &transport, true) == NULL);
+    check_counts(host[0], 1, 1, 0, 0);
+    CHECK_EQ(host[0]->counts[0].stale, 1);
+    stage_close(&stage);
+    hosts_free(hosts);
+}
+
 /* So many idle connections, of which all but the first, the one that was idle for longest, are dead; nobody knows yet.
  */
 static void leave_dead(struct pool_stage *stage, struct host *host, unsigned count, struct pooled **alive)
