@@ -138,6 +138,11 @@ class Process:
         assert not report, report
         assert code == 0, f"exit code {code}\n{self.output[-4000:]}"
 
+    def all_output(self):
+        """Everything it prints to its end, to which this brings it: what is not there does not come later."""
+        self.stop()
+        return self.output
+
     def __enter__(self):
         return self
 

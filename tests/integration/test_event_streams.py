@@ -230,7 +230,7 @@ def test_a_decoded_endpoint_has_no_classes(make):
     way = endpoint("/x", backend(origin, extra_config={"holdfast/upstream": {"class": "stream"}}))
     gateway = make.gateway(service([way]))
     assert fetch(gateway.address, "/x").status == 200
-    assert "has no effect on answers that are decoded" in gateway.output
+    assert gateway.wait_output("has no effect on answers that are decoded")
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")

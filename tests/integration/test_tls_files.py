@@ -217,7 +217,7 @@ def test_a_staple_for_no_certificate_is_told(make, authority, tmp_path):
     certificate = authority.issue("first")
     tuning = {"ocsp_staples": [{"public_key": "other.pem", "response": "other.ocsp"}]}
     running = make.gateway(secured(make.origin(), tls_block(certificate), tuning))
-    assert 'ocsp_staples[0].public_key: no listener shows "other.pem"' in running.output
+    assert running.wait_output(r'ocsp_staples\[0\]\.public_key: no listener shows "other\.pem"')
 
 
 def test_a_chain_that_is_wrong_is_told_at_the_start_and_when_it_is_read_again(make, authority, tmp_path):
