@@ -43,27 +43,37 @@ static void write_closes(struct json_writer *writer, const struct admin_view *vi
 
 struct buckets {
     const char *family, *bucket, *count, *sum, *help;
-    const uint32_t *bounds;
+    const uint32_t *bounds; /* NULL: those of times */
     size_t bound_count, slots_at, sum_at;
 };
+
+static struct str bound_name(const struct buckets *buckets, size_t number, char digits[NUMBER_TEXT_BYTES])
+{
+    if (number == buckets->bound_count)
+        return STR("+Inf");
+    if (!buckets->bounds)
+        return str_from(seconds_bound_name(number));
+    return str_of(digits, text_from_u64(buckets->bounds[number], digits));
+}
 
 /* Upper bounds are inclusive; the slots are not cumulative, the lines are. */
 static void write_buckets(struct json_writer *writer, const struct admin_view *view, const struct buckets *buckets)
 {
-    uint64_t total = 0;
+    uint64_t total = 0, sum = totals_sum(view, buckets->sum_at);
 
     metrics_family(writer, buckets->family, "histogram", buckets->help);
     for (size_t i = 0; i <= buckets->bound_count; i++) {
         char digits[NUMBER_TEXT_BYTES];
-        struct label label = {"le", STR("+Inf")};
+        struct label label = {"le", bound_name(buckets, i, digits)};
 
-        if (i < buckets->bound_count)
-            label.value = str_of(digits, text_from_u64(buckets->bounds[i], digits));
         total += totals_sum(view, buckets->slots_at + i * sizeof(uint64_t));
         metrics_sample(writer, buckets->bucket, &label, 1, total);
     }
     metrics_sample(writer, buckets->count, NULL, 0, total);
-    metrics_sample(writer, buckets->sum, NULL, 0, totals_sum(view, buckets->sum_at));
+    if (buckets->bounds)
+        metrics_sample(writer, buckets->sum, NULL, 0, sum);
+    else
+        metrics_sample_double(writer, buckets->sum, NULL, 0, (double)sum / 1e3);
 }
 
 #define FAMILY(name_) name_, name_ "_bucket", name_ "_count", name_ "_sum"
@@ -74,9 +84,8 @@ static void write_histograms(struct json_writer *writer, const struct admin_view
         {FAMILY("holdfast_client_connection_requests"), "How many requests closed client connections had carried.",
          client_request_bounds(), CLIENT_REQUESTS_BOUNDS, offsetof(struct frontend, counts.requests_by),
          offsetof(struct frontend, counts.requests_on_closed)},
-        {FAMILY("holdfast_client_connection_seconds"), "How long closed client connections had been open.",
-         client_dwell_bounds(), CLIENT_DWELL_BOUNDS, offsetof(struct frontend, counts.dwell_by),
-         offsetof(struct frontend, counts.dwell_seconds)},
+        {FAMILY("holdfast_client_connection_seconds"), "How long closed client connections had been open.", NULL,
+         SECONDS_BOUNDS, offsetof(struct frontend, counts.dwell_by), offsetof(struct frontend, counts.dwell_ms)},
     };
 
     for (size_t i = 0; i < COUNT_OF(rows); i++)
@@ -126,8 +135,8 @@ static void write_overflows(struct json_writer *writer, const struct admin_view 
 
 void client_metrics_write(struct json_writer *writer, const struct admin_view *view)
 {
-    write_closes(writer, view);
     listeners_write_metrics(writer, view);
+    write_closes(writer, view);
     write_histograms(writer, view);
     write_counter(writer, "holdfast_client_races", "holdfast_client_races_total",
                   "Requests that arrived at a connection which was just closed as idle.", SUM(view, races));

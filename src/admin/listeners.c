@@ -3,7 +3,12 @@
 #include "admin/listeners.h"
 
 #include "admin/metrics_text.h"
+#include "admin/totals.h"
 #include "base/text.h"
+
+#include <string.h>
+
+enum { LOOKS_MAX = 16 };
 
 static const struct server_options *server_of(const struct admin_view *view)
 {
@@ -83,31 +88,113 @@ static bool is_repeated(const struct admin_view *view, size_t number)
     return false;
 }
 
-static uint64_t draining_of(const struct admin_view *view, size_t number)
+/* Connections of one listener, now. */
+struct door_count {
+    uint64_t open, active;
+};
+
+static void look(const struct admin_view *view, struct client_totals *totals, struct door_count *doors)
 {
-    return view->listeners[number].state != LISTENER_OPEN;
+    size_t count = server_of(view)->listener_count;
+
+    client_totals_read(view, totals);
+    for (size_t i = 0; i < count; i++) {
+        doors[i] = (struct door_count){.open = open_at(view, i)};
+        for (unsigned k = 0; k < view->workers; k++)
+            doors[i].active += atomic_load_explicit(&view->frontends[k]->busy_by[i], memory_order_relaxed);
+    }
 }
 
-static void write_gauge(struct json_writer *writer, const struct admin_view *view, const char *family, const char *help,
-                        uint64_t (*number_of)(const struct admin_view *view, size_t number))
+/* What a worker has counted in one place and not yet in the other must not show: the totals decide. */
+static void settle(const struct client_totals *totals, struct door_count *doors, size_t count)
+{
+    uint64_t left = totals->open;
+
+    for (size_t i = 0; i < count; i++) {
+        doors[i].open = i + 1 < count ? u64_min(doors[i].open, left) : left;
+        doors[i].active = u64_min(doors[i].active, doors[i].open);
+        left -= doors[i].open;
+    }
+}
+
+/* Two looks that agree had no change between them. */
+static void read_doors(const struct admin_view *view, struct client_totals *totals, struct door_count *doors,
+                       struct door_count *before)
+{
+    size_t count = server_of(view)->listener_count;
+    struct client_totals last;
+    int looks = 1;
+
+    look(view, totals, doors);
+    do {
+        last = *totals;
+        memcpy(before, doors, count * sizeof(*doors));
+        look(view, totals, doors);
+    } while (++looks < LOOKS_MAX && (last.opened != totals->opened || last.closed != totals->closed ||
+                                     memcmp(before, doors, count * sizeof(*doors)) != 0));
+    settle(totals, doors, count);
+}
+
+static void write_states(struct json_writer *writer, const struct admin_view *view, const struct door_count *doors)
 {
     const struct server_options *server = server_of(view);
 
-    metrics_family(writer, family, "gauge", help);
+    metrics_family(writer, "holdfast_client_connections", "gauge", "Client connections now.");
+    for (size_t i = 0; i < server->listener_count; i++) {
+        struct label idle[] = {{"listener", server->listeners[i].listen}, {"state", STR("idle")}};
+        struct label active[] = {idle[0], {"state", STR("active")}};
+        struct door_count sum = {0};
+
+        if (is_repeated(view, i))
+            continue;
+        for (size_t k = i; k < server->listener_count; k++)
+            if (str_eq(server->listeners[k].listen, idle[0].value)) {
+                sum.open += doors[k].open;
+                sum.active += doors[k].active;
+            }
+        metrics_sample(writer, "holdfast_client_connections", idle, COUNT_OF(idle), sum.open - sum.active);
+        metrics_sample(writer, "holdfast_client_connections", active, COUNT_OF(active), sum.active);
+    }
+}
+
+static void write_connections(struct json_writer *writer, const struct admin_view *view)
+{
+    size_t count = server_of(view)->listener_count;
+    struct door_count *doors = arena_array(writer->arena, struct door_count, 2 * count);
+    struct client_totals totals;
+
+    if (!doors) {
+        writer->failed = true;
+        return;
+    }
+    read_doors(view, &totals, doors, doors + count);
+    write_states(writer, view, doors);
+    metrics_family(writer, "holdfast_client_connections_opened", "counter", "Client connections accepted.");
+    metrics_sample(writer, "holdfast_client_connections_opened_total", NULL, 0, totals.opened);
+    metrics_family(writer, "holdfast_client_connections_closed", "counter",
+                   "Client connections closed by either side.");
+    metrics_sample(writer, "holdfast_client_connections_closed_total", NULL, 0, totals.closed);
+}
+
+static void write_draining(struct json_writer *writer, const struct admin_view *view)
+{
+    const struct server_options *server = server_of(view);
+
+    metrics_family(writer, "holdfast_listener_draining", "gauge", "Listeners that take nobody any more.");
     for (size_t i = 0; i < server->listener_count; i++) {
         struct label label = {"listener", server->listeners[i].listen};
         uint64_t sum = 0;
 
+        if (is_repeated(view, i))
+            continue;
         for (size_t k = i; k < server->listener_count; k++)
-            if (str_eq(server->listeners[k].listen, label.value))
-                sum += number_of(view, k);
-        if (!is_repeated(view, i))
-            metrics_sample(writer, family, &label, 1, sum);
+            sum += str_eq(server->listeners[k].listen, label.value) && view->listeners[k].state != LISTENER_OPEN;
+        metrics_sample(writer, "holdfast_listener_draining", &label, 1, sum);
     }
 }
 
 void listeners_write_metrics(struct json_writer *writer, const struct admin_view *view)
 {
-    write_gauge(writer, view, "holdfast_listener_connections", "Client connections by listener, now.", open_at);
-    write_gauge(writer, view, "holdfast_listener_draining", "Listeners that take nobody any more.", draining_of);
+    write_connections(writer, view);
+    write_draining(writer, view);
 }

@@ -9,6 +9,7 @@
 #include "admin/lasting_metrics.h"
 #include "admin/metrics_text.h"
 #include "admin/reuse_metrics.h"
+#include "admin/sockets.h"
 #include "admin/tls_metrics.h"
 #include "admin/totals.h"
 #include "base/text.h"
@@ -256,25 +257,10 @@ static void write_hosts(struct json_writer *writer, const struct admin_view *vie
     write_ledgers(writer, view, totals, count);
 }
 
-static void write_clients(struct json_writer *writer, const struct admin_view *view)
-{
-    struct label open = {"state", STR("open")};
-    struct client_totals totals;
-
-    client_totals_read(view, &totals);
-    metrics_family(writer, "holdfast_client_connections", "gauge", "Client connections now.");
-    metrics_sample(writer, "holdfast_client_connections", &open, 1, totals.open);
-    metrics_family(writer, "holdfast_client_connections_opened", "counter", "Client connections accepted.");
-    metrics_sample(writer, "holdfast_client_connections_opened_total", NULL, 0, totals.opened);
-    metrics_family(writer, "holdfast_client_connections_closed", "counter",
-                   "Client connections closed by either side.");
-    metrics_sample(writer, "holdfast_client_connections_closed_total", NULL, 0, totals.closed);
-}
-
 /* Descriptors in use are counted as they come and go, besides those that were open at the start. */
 static void write_budget(struct json_writer *writer, const struct budget *budget)
 {
-    struct label used = {"kind", STR("used")}, limit = {"kind", STR("limit")}, time_wait = {"state", STR("time_wait")};
+    struct label used = {"kind", STR("used")}, limit = {"kind", STR("limit")};
 
     metrics_family(writer, "holdfast_file_descriptors", "gauge", "Descriptors in use, and the limit on them.");
     metrics_sample(writer, "holdfast_file_descriptors", &used, 1, budget_files_used(budget));
@@ -282,9 +268,6 @@ static void write_budget(struct json_writer *writer, const struct budget *budget
     metrics_family(writer, "holdfast_file_evictions", "counter", "Idle connections closed to make room for others.");
     metrics_sample(writer, "holdfast_file_evictions_total", NULL, 0,
                    atomic_load_explicit(&budget->evictions, memory_order_relaxed));
-    metrics_family(writer, "holdfast_tcp_sockets", "gauge",
-                   "TCP connections of the machine, or its namespace, by state.");
-    metrics_sample(writer, "holdfast_tcp_sockets", &time_wait, 1, process_time_waits());
 }
 
 static void write_process(struct json_writer *writer, const struct admin_view *view, uint64_t uptime_ns)
@@ -298,6 +281,7 @@ static void write_process(struct json_writer *writer, const struct admin_view *v
     metrics_family(writer, "holdfast_uptime_seconds", "gauge", "Since the start.");
     metrics_sample(writer, "holdfast_uptime_seconds", NULL, 0, uptime_ns / 1000000000u);
     write_budget(writer, hosts_budget(view->hosts));
+    sockets_write_metrics(writer, view);
     metrics_family(writer, "process_resident_memory_bytes", "gauge", "Memory in use.");
     metrics_sample(writer, "process_resident_memory_bytes", NULL, 0, process_resident_bytes());
     metrics_family(writer, "holdfast_ledger_mismatches", "counter", "Sums of the ledger that did not add up.");
@@ -309,7 +293,6 @@ void metrics_write(struct json_writer *writer, const struct admin_view *view, ui
     write_requests(writer, view);
     write_hosts(writer, view);
     reuse_metrics_write(writer, view);
-    write_clients(writer, view);
     client_metrics_write(writer, view);
     lasting_metrics_write(writer, view);
     tls_metrics_write(writer, view);

@@ -3,20 +3,14 @@
 #include "admin/reuse_metrics.h"
 
 #include "admin/metrics_text.h"
+#include "observe/seconds.h"
 #include "upstream/host_leave.h"
 #include "upstream/watch.h"
 
 #include <assert.h>
 
-/* What OpenTelemetry has for HTTP, and on to an hour: connections live longer than requests. */
-static const char *const second_bounds[] = {"0.005", "0.01", "0.025", "0.05", "0.075", "0.1",   "0.25",
-                                            "0.5",   "0.75", "1.0",   "2.5",  "5.0",   "7.5",   "10.0",
-                                            "15.0",  "30.0", "60.0",  "90.0", "300.0", "3600.0"};
-static const uint64_t second_bounds_ms[] = {5,    10,   25,   50,    75,    100,   250,   500,   750,    1000,
-                                            2500, 5000, 7500, 10000, 15000, 30000, 60000, 90000, 300000, 3600000};
 static const char *const request_bounds[] = {"1.0", "2.0", "5.0", "10.0", "100.0", "1000.0", "10000.0", "100000.0"};
 static const uint64_t request_bounds_at[] = {1, 2, 5, 10, 100, 1000, 10000, 100000};
-static_assert(COUNT_OF(second_bounds) == COUNT_OF(second_bounds_ms), "a number for each name");
 static_assert(COUNT_OF(request_bounds) == COUNT_OF(request_bounds_at), "a number for each name");
 
 /* One histogram of a family: `side` NULL or its label. */
@@ -45,7 +39,7 @@ static uint64_t bound_of(const struct histogram *histogram, size_t i)
 {
     if (histogram->kind == DWELL_REQUESTS)
         return (request_bounds_at[i] + 1) * DWELL_ONE - 1;
-    return second_bounds_ms[i] * 1000000;
+    return seconds_bounds_ms()[i] * UINT64_C(1000000);
 }
 
 static void write_host(struct json_writer *writer, const struct histogram *histogram, const struct host *host)
@@ -60,8 +54,8 @@ static void write_host(struct json_writer *writer, const struct histogram *histo
         return;
     if (histogram->side)
         labels[count++] = (struct label){"side", str_from(histogram->side)};
-    for (size_t i = 0; i < (requests ? COUNT_OF(request_bounds) : COUNT_OF(second_bounds)); i++) {
-        labels[count] = (struct label){"le", str_from(requests ? request_bounds[i] : second_bounds[i])};
+    for (size_t i = 0; i < (requests ? COUNT_OF(request_bounds) : SECONDS_BOUNDS); i++) {
+        labels[count] = (struct label){"le", str_from(requests ? request_bounds[i] : seconds_bound_name(i))};
         metrics_sample(writer, histogram->bucket, labels, count + 1, dwell_up_to(&view, bound_of(histogram, i)));
     }
     labels[count] = (struct label){"le", STR("+Inf")};

@@ -16,15 +16,27 @@ static uint64_t sum_failed(const struct admin_view *view, enum tls_failed reason
 
 static void write_handshakes(struct json_writer *writer, const struct admin_view *view)
 {
-    static const char *const resumed[] = {"false", "true"};
-    static const enum tls_count counts[] = {TLS_COUNT_FULL, TLS_COUNT_RESUMED};
+    struct handshake_sums hosts = hosts_handshakes(view->hosts);
+    const struct {
+        const char *side, *resumed;
+        uint64_t number;
+    } rows[] = {
+        {"client", "false", sum(view, TLS_COUNT_FULL)},
+        {"client", "true", sum(view, TLS_COUNT_RESUMED)},
+        {"host", "false", hosts.full},
+        {"host", "true", hosts.resumed},
+    };
 
     metrics_family(writer, "holdfast_tls_handshakes", "counter", "TLS handshakes that were done, by whether resumed.");
-    for (size_t i = 0; i < COUNT_OF(counts); i++) {
-        struct label labels[] = {{"side", STR("client")}, {"resumed", str_from(resumed[i])}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct label labels[] = {{"side", str_from(rows[i].side)}, {"resumed", str_from(rows[i].resumed)}};
 
-        metrics_sample(writer, "holdfast_tls_handshakes_total", labels, COUNT_OF(labels), sum(view, counts[i]));
+        metrics_sample(writer, "holdfast_tls_handshakes_total", labels, COUNT_OF(labels), rows[i].number);
     }
+}
+
+static void write_failures(struct json_writer *writer, const struct admin_view *view)
+{
     metrics_family(writer, "holdfast_tls_handshake_failures", "counter", "TLS handshakes that failed, by why.");
     for (int reason = 0; reason < TLS_FAILURES; reason++) {
         struct label labels[] = {{"side", STR("client")},
@@ -137,10 +149,11 @@ void tls_metrics_write(struct json_writer *writer, const struct admin_view *view
     const struct secured *secured = generation_secured(view->generation);
     struct tls_shared_facts shared;
 
+    write_handshakes(writer, view);
     if (!secured->shared)
         return;
     tls_shared_facts(secured->shared, &shared);
-    write_handshakes(writer, view);
+    write_failures(writer, view);
     write_early_data(writer, view);
     write_given(writer, view);
     write_shared(writer, &shared);

@@ -19,10 +19,11 @@ struct arrival {
     struct door_options door;
     struct task task;
     struct timer timer;
-    uint64_t until_ns;     /* TIMER_OFF: no limit */
-    struct list_node node; /* in the frontend's arrivals, oldest first */
-    bool unwanted;         /* it is secured only to hear that it is refused, and is in no crowd */
-    bool refused;          /* it was told so, or that this port speaks TLS: what still comes is thrown away */
+    struct voucher *voucher; /* the client's to be */
+    uint64_t until_ns;       /* TIMER_OFF: no limit */
+    struct list_node node;   /* in the frontend's arrivals, oldest first */
+    bool unwanted;           /* it is secured only to hear that it is refused, and is in no crowd */
+    bool refused;            /* it was told so, or that this port speaks TLS: what still comes is thrown away */
 };
 
 static const struct tls_server_tuning *tuning_of(const struct frontend *frontend)
@@ -38,6 +39,7 @@ static void arrival_free(struct arrival *arrival)
     task_forget(frontend->loop, &arrival->task);
     list_remove(&frontend->arrivals, &arrival->node);
     frontend->refused -= arrival->unwanted;
+    free(arrival->voucher);
     free(arrival);
 }
 
@@ -157,6 +159,7 @@ static void run_arrival(struct task *task)
     struct frontend *frontend = arrival->frontend;
     struct stream *stream = arrival->stream;
     enum io io = arrival->refused ? throw_away(arrival) : shake(arrival);
+    struct voucher *voucher = arrival->voucher;
     struct door_options door;
 
     if (io == IO_OK && arrival->unwanted)
@@ -167,8 +170,9 @@ static void run_arrival(struct task *task)
         return;
     stream_set_owner(stream, NULL, false);
     door = arrival->door;
+    arrival->voucher = NULL;
     arrival_free(arrival);
-    client_new(frontend, stream, &door);
+    client_new(frontend, stream, &door, voucher);
 }
 
 /* The oldest has had its time, and a new one may be quicker. */
@@ -204,19 +208,20 @@ static bool wrap(struct arrival *arrival, struct stream *stream, const struct do
     return arrival->stream;
 }
 
-/* False: no memory, and the stream is closed. */
-static bool begin(struct frontend *frontend, struct stream *stream, const struct door_options *door, bool unwanted)
+/* NULL: no memory, and the stream is closed. */
+static struct arrival *begin(struct frontend *frontend, struct stream *stream, const struct door_options *door,
+                             bool unwanted)
 {
     struct arrival *arrival = calloc(1, sizeof(*arrival));
 
     if (!arrival) {
         stream_close(stream, true);
-        return false;
+        return NULL;
     }
     *arrival = (struct arrival){.frontend = frontend, .task.run = run_arrival, .door = *door, .unwanted = unwanted};
     if (!wrap(arrival, stream, door)) {
         free(arrival);
-        return false;
+        return NULL;
     }
     frontend->refused += unwanted;
     arrival->until_ns = shake_until_ns(frontend, unwanted);
@@ -224,16 +229,23 @@ static bool begin(struct frontend *frontend, struct stream *stream, const struct
     timer_set(frontend->loop, &arrival->timer, arrival->until_ns);
     list_push_back(&frontend->arrivals, &arrival->node);
     task_wake(frontend->loop, &arrival->task);
-    return true;
+    return arrival;
 }
 
-void arrival_new(struct frontend *frontend, struct stream *stream, const struct door_options *door)
+void arrival_new(struct frontend *frontend, struct stream *stream, const struct door_options *door,
+                 struct voucher *voucher)
 {
     struct addr peer = stream->peer;
+    struct arrival *arrival;
 
     make_room(frontend);
-    if (!begin(frontend, stream, door, false))
-        greeting_leave(frontend, &peer);
+    arrival = begin(frontend, stream, door, false);
+    if (arrival) {
+        arrival->voucher = voucher;
+        return;
+    }
+    free(voucher);
+    greeting_leave(frontend, &peer);
 }
 
 void arrival_refuse(struct frontend *frontend, struct stream *stream, const struct door_options *door)

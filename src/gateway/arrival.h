@@ -5,9 +5,10 @@
 
 #include "gateway/frontend.h"
 
-/* Takes the stream of a listener with TLS. Once it is secured it becomes a client (client.c); what fails is closed and
- * counted. At max_handshakes the oldest yields. */
-void arrival_new(struct frontend *frontend, struct stream *stream, const struct door_options *door);
+/* Takes the stream of a listener with TLS, and the voucher. Once it is secured it becomes a client (client.c); what
+ * fails is closed and counted. At max_handshakes the oldest yields. */
+void arrival_new(struct frontend *frontend, struct stream *stream, const struct door_options *door,
+                 struct voucher *voucher);
 
 /* The same for one that entered no crowd: when it is secured it hears that it is refused, and that is all. */
 void arrival_refuse(struct frontend *frontend, struct stream *stream, const struct door_options *door);

@@ -21,16 +21,10 @@ static size_t slot_of(uint64_t number, const uint32_t *bounds, size_t count)
 }
 
 static const uint32_t request_bounds[CLIENT_REQUESTS_BOUNDS] = {0, 1, 2, 5, 10, 100, 1000, 10000};
-static const uint32_t dwell_bounds[CLIENT_DWELL_BOUNDS] = {1, 5, 15, 60, 300, 900, 3600, 14400};
 
 const uint32_t *client_request_bounds(void)
 {
     return request_bounds;
-}
-
-const uint32_t *client_dwell_bounds(void)
-{
-    return dwell_bounds;
 }
 
 /* Only we know why we asked for the end; the conn knows all other reasons, and those that came first. */
@@ -76,18 +70,18 @@ static void count_end(struct client *client)
     uint64_t now_ns = loop_now_ns(client->frontend->loop);
     struct http_conn_facts facts = {.opened_ns = now_ns, .last_used_ns = now_ns, .hint_timeout_s = -1, .hint_max = -1};
     enum http_end end;
-    uint64_t dwell_s;
+    uint64_t dwell_ms;
 
     if (client->conn)
         http_facts(client->conn, &facts);
     end = reason_of(client, &facts);
-    dwell_s = (now_ns - facts.opened_ns) / 1000000000u;
+    dwell_ms = (now_ns - facts.opened_ns) / 1000000u;
     note_end(client, &facts, end);
     frontend_count_close(client->frontend, client->door, end);
     host_count_add(&counts->requests_by[slot_of(facts.messages, request_bounds, COUNT_OF(request_bounds))], 1);
-    host_count_add(&counts->dwell_by[slot_of(dwell_s, dwell_bounds, COUNT_OF(dwell_bounds))], 1);
+    host_count_add(&counts->dwell_by[slot_of(dwell_ms, seconds_bounds_ms(), SECONDS_BOUNDS)], 1);
     host_count_add(&counts->requests_on_closed, facts.messages);
-    host_count_add(&counts->dwell_seconds, (int64_t)dwell_s);
+    host_count_add(&counts->dwell_ms, (int64_t)dwell_ms);
     if (facts.raced)
         host_count_add(&counts->races, 1);
     if (facts.hint_timeout_s >= 0 || facts.hint_max >= 0)
@@ -112,6 +106,7 @@ static void client_close(struct client *client)
     private_end(&client->privates);
     task_forget(frontend->loop, &client->task);
     list_remove(&frontend->clients, &client->node);
+    free(client->voucher);
     free(client);
     frontend_resume_doors(frontend, was_full);
     drain_notice_end(frontend);
@@ -189,13 +184,15 @@ static struct http_conn *make_conn(struct client *client, struct stream *stream,
     return h1_server_new(stream, options, &client->task, err);
 }
 
-void client_new(struct frontend *frontend, struct stream *stream, const struct door_options *door)
+void client_new(struct frontend *frontend, struct stream *stream, const struct door_options *door,
+                struct voucher *voucher)
 {
     struct client *client = calloc(1, sizeof(*client));
     struct addr peer = stream->peer;
     struct error err = {0};
 
     if (!client) {
+        free(voucher);
         greeting_leave(frontend, &stream->peer);
         stream_close(stream, true);
         return;
@@ -208,14 +205,30 @@ void client_new(struct frontend *frontend, struct stream *stream, const struct d
     if (!client->conn) {
         LOG(LOG_WARNING, "SERVICE: HTTP Server", "a connection was refused: %s", err.text);
         greeting_leave(frontend, &peer);
+        free(voucher);
         free(client);
         return;
     }
+    client->voucher = voucher;
     list_push_back(&frontend->clients, &client->node);
     host_count_add(&frontend->counts.connections_opened, 1);
     host_count_add(&frontend->open_by[client->door], 1);
     keep_notice_client(frontend);
     drain_welcome(frontend, client);
+}
+
+void client_take(struct client *client, struct ring *ring, struct list_node *node)
+{
+    if (!client_is_busy(client))
+        host_count_add(&client->frontend->busy_by[client->door], 1);
+    ring_push_back(ring, node);
+}
+
+void client_let_go(struct client *client, struct ring *ring, struct list_node *node)
+{
+    ring_remove(ring, node);
+    if (!client_is_busy(client))
+        host_count_add(&client->frontend->busy_by[client->door], -1);
 }
 
 void client_tell(struct client *client, enum http_end why)
@@ -226,6 +239,7 @@ void client_tell(struct client *client, enum http_end why)
         return;
     http_facts(client->conn, &facts);
     client->told = (uint8_t)why;
+    client->told_ns = loop_now_ns(client->frontend->loop);
     client->told_messages = (uint16_t)facts.messages;
     http_drain(client->conn);
     host_count_add(&client->frontend->counts.told, 1);

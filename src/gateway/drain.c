@@ -95,9 +95,9 @@ static bool is_past_limit(const struct drain *drain)
     return drain->limit_ns > 0 && elapsed_ns(drain) >= drain->limit_ns;
 }
 
-static const struct server_options *server_of(const struct drain *drain)
+static const struct server_options *server_of(const struct frontend *frontend)
 {
-    return &generation_service(drain->frontend->generation)->server;
+    return &generation_service(frontend->generation)->server;
 }
 
 /* The endpoint of its first request that is under way. */
@@ -111,16 +111,17 @@ static struct str route_of(const struct client *client)
     return ring_is_empty(&client->tunnels) ? STR("nothing that is whole") : STR("a tunnel");
 }
 
-static void tell_left(const struct drain *drain, const struct client *client)
+void drain_tell_left(const struct client *client)
 {
+    const struct frontend *frontend = client->frontend;
     char text[ADDR_TEXT_BYTES];
     struct http_conn_facts facts;
 
     http_facts(client->conn, &facts);
     LOG(LOG_WARNING, "SERVICE: HTTP Server",
         "left at the drain limit: listener %.*s, peer %.*s, age %llu s, requests %u, under way: %.*s",
-        STR_ARG(server_of(drain)->listeners[client->door].listen), STR_ARG(addr_format(client->peer, text)),
-        (unsigned long long)((loop_now_ns(drain->frontend->loop) - facts.opened_ns) / 1000000000u), facts.messages,
+        STR_ARG(server_of(frontend)->listeners[client->door].listen), STR_ARG(addr_format(client->peer, text)),
+        (unsigned long long)((loop_now_ns(frontend->loop) - facts.opened_ns) / 1000000000u), facts.messages,
         STR_ARG(route_of(client)));
 }
 
@@ -132,7 +133,7 @@ static void tell_all_left(const struct drain *drain)
     for (struct list_node *node = list_first(clients); node && told < LEFT_TOLD_MAX; node = list_next(clients, node)) {
         if (!concerns(drain, client_of(node)))
             continue;
-        tell_left(drain, client_of(node));
+        drain_tell_left(client_of(node));
         told++;
     }
 }
@@ -158,7 +159,7 @@ static void cut(struct drain *drain)
     }
     if (count > 0)
         LOG(LOG_WARNING, "SERVICE: HTTP Server", "drain limit of listener %.*s reached, %u connections were cut",
-            STR_ARG(server_of(drain)->listeners[drain->door].listen), count);
+            STR_ARG(server_of(drain->frontend)->listeners[drain->door].listen), count);
 }
 
 /* The last ones in the kernel's queue would be reset with the listener. */

@@ -262,7 +262,7 @@ static void exchange_free(struct exchange *x)
     call_end_body(x);
     first_flight_end(x);
     stream_end(x);
-    ring_remove(&client->exchanges, &x->node);
+    client_let_go(client, &client->exchanges, &x->node);
     if (!x->handed_over)
         http_done(x->stream);
     host_count_add(&client->frontend->counts.exchanges, -1);
@@ -356,7 +356,7 @@ void exchange_start(struct client *client, struct http_stream *stream)
     x->trail = trail;
     x->holds = &x->own_holds;
     stream->owner = &x->task;
-    ring_push_back(&client->exchanges, &x->node);
+    client_take(client, &client->exchanges, &x->node);
     host_count_add(&frontend->counts.exchanges, 1);
     exchange_run(&x->task);
 }

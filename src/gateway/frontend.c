@@ -251,7 +251,8 @@ static bool make_doors(struct frontend *frontend, size_t count)
 
     frontend->closes_by = calloc(count, sizeof(*frontend->closes_by));
     frontend->open_by = calloc(count, sizeof(*frontend->open_by));
-    return made && frontend->closes_by && frontend->open_by;
+    frontend->busy_by = calloc(count, sizeof(*frontend->busy_by));
+    return made && frontend->closes_by && frontend->open_by && frontend->busy_by;
 }
 
 static void free_doors(struct frontend *frontend, size_t count)
@@ -259,6 +260,7 @@ static void free_doors(struct frontend *frontend, size_t count)
     drain_free(frontend, count);
     free(frontend->closes_by);
     free(frontend->open_by);
+    free(frontend->busy_by);
 }
 
 struct frontend *frontend_new(const struct frontend_options *options)

@@ -9,6 +9,7 @@
 #include "gateway/grace.h"
 #include "http/h2/h2.h"
 #include "net/listener.h"
+#include "observe/seconds.h"
 #include "os/mailbox.h"
 #include "tls/server_stream.h"
 #include "upstream/pool.h"
@@ -20,7 +21,7 @@ struct access_log;
 struct crowd;
 struct budget;
 
-enum { CLIENT_REQUESTS_BOUNDS = 8, CLIENT_DWELL_BOUNDS = 8 };
+enum { CLIENT_REQUESTS_BOUNDS = 8 };
 /* Who ended a tunnel, and how many kinds of close codes are told apart (websocket_code_name). */
 enum tunnel_by { TUNNEL_BY_CLIENT, TUNNEL_BY_HOST, TUNNEL_BY_US, TUNNEL_BYS };
 enum { TUNNEL_CODES = 18, GRPC_STATUSES = 17 };
@@ -32,9 +33,9 @@ struct frontend_counts {
     _Atomic uint64_t connections_closed;
     _Atomic uint64_t requests;
     _Atomic uint64_t exchanges; /* now */
-    /* Of those that have closed: by requests and by seconds (client_request_bounds ...), and the sums. */
-    _Atomic uint64_t requests_by[CLIENT_REQUESTS_BOUNDS + 1], dwell_by[CLIENT_DWELL_BOUNDS + 1];
-    _Atomic uint64_t requests_on_closed, dwell_seconds;
+    /* Of those that have closed: by requests (client_request_bounds) and by time (seconds_bounds_ms), and the sums. */
+    _Atomic uint64_t requests_by[CLIENT_REQUESTS_BOUNDS + 1], dwell_by[SECONDS_BOUNDS + 1];
+    _Atomic uint64_t requests_on_closed, dwell_ms;
     _Atomic uint64_t races;         /* a request arrived at a connection that we had just closed */
     _Atomic uint64_t hinted;        /* closed connections whose client had said how long it keeps them */
     _Atomic uint64_t idle_grace_ns; /* how much longer than promised idle clients are waited for, now */
@@ -52,7 +53,6 @@ struct frontend_counts {
 
 /* Upper bounds of the slots; the last slot is for all beyond. */
 const uint32_t *client_request_bounds(void);
-const uint32_t *client_dwell_bounds(void);
 
 /* The end of a worker's client side, or of what came by one of its listeners (drain.c). */
 enum { DRAIN_ALL = -1 };
@@ -127,6 +127,7 @@ struct frontend {
     struct client_log closed;                        /* connections, for people */
     _Atomic uint64_t (*closes_by)[HTTP_ENDS];        /* closed connections by listener and reason */
     _Atomic uint64_t *open_by;                       /* connections by listener, now */
+    _Atomic uint64_t *busy_by;                       /* of these, with a request or a tunnel */
     _Atomic(_Atomic uint64_t *) *requests_by_status; /* by endpoint index: numbers by status, made on first use */
 };
 
@@ -183,6 +184,8 @@ struct client {
     struct ring tunnels;   /* what became of some */
     struct private_conns privates;
     const struct addr *peer; /* in the conn's stream */
+    uint64_t told_ns;        /* when it was */
+    struct voucher *voucher; /* what a proxy said of it; NULL: nothing */
     uint16_t door;           /* number of the listener that it came by */
     uint16_t told_messages;  /* requests before it was told, low bits */
     uint8_t told;            /* enum http_end: why the next answer is the last */
@@ -191,13 +194,17 @@ struct client {
     bool may_be_h2c : 1;     /* HTTP/1, but for all we know its first bytes say something else */
     bool evicted : 1;        /* to make room; its end is on its way */
 };
-static_assert(sizeof(struct client) <= 104,
+static_assert(sizeof(struct client) <= 120,
               "an idle connection is small; with the header of the heap a multiple of 16");
 
 static inline bool client_is_busy(const struct client *client)
 {
     return !ring_is_empty(&client->exchanges) || !ring_is_empty(&client->tunnels);
 }
+
+/* An exchange or a tunnel of the client begins, or ends: in that ring of its. */
+void client_take(struct client *client, struct ring *ring, struct list_node *node);
+void client_let_go(struct client *client, struct ring *ring, struct list_node *node);
 
 void frontend_count_close(struct frontend *frontend, uint16_t door, enum http_end end);
 void frontend_count_request(struct frontend *frontend, const struct endpoint *endpoint, uint16_t status);

@@ -16,8 +16,9 @@ void frontend_close_doors(struct frontend *frontend);
 bool frontend_close_door(struct frontend *frontend, int number, bool at_once) MUST_USE;
 
 /* client.c */
-/* Takes the stream, behind the handshake if its listener has TLS. */
-void client_new(struct frontend *frontend, struct stream *stream, const struct door_options *door);
+/* Takes the stream, behind the handshake if its listener has TLS, and the voucher. */
+void client_new(struct frontend *frontend, struct stream *stream, const struct door_options *door,
+                struct voucher *voucher);
 void client_leave(struct client *client);                  /* what lasts on it ends in order: we go away */
 void client_cut(struct client *client, enum http_end why); /* with its exchanges, at once */
 /* Its next answer, or the one in hand, says Connection: close; once. */
@@ -38,6 +39,7 @@ bool drain_init(struct frontend *frontend, size_t doors) MUST_USE; /* false: no 
 void drain_free(struct frontend *frontend, size_t doors);
 void drain_welcome(struct frontend *frontend, struct client *client); /* one that comes during the drain */
 void drain_notice_end(struct frontend *frontend);                     /* a client has gone */
+void drain_tell_left(const struct client *client);                    /* a log line: it is about to be cut */
 /* Its window is over for who came by that listener: what lasts has no more time. */
 bool drain_is_past_window(const struct frontend *frontend, uint16_t door);
 

@@ -8,6 +8,7 @@
 #include "gateway/crowd.h"
 #include "gateway/frontend_internal.h"
 #include "gateway/network.h"
+#include "gateway/voucher.h"
 #include "net/proxy_protocol.h"
 
 #include <stdlib.h>
@@ -173,14 +174,17 @@ static void refuse_crowd(struct frontend *frontend, struct stream *stream, const
         stream_shutdown_write(stream);
 }
 
-static void go_on(struct frontend *frontend, struct stream *stream, const struct door_options *door)
+static void go_on(struct frontend *frontend, struct stream *stream, const struct door_options *door,
+                  struct voucher *voucher)
 {
-    if (!has_room(frontend, &stream->peer))
+    if (!has_room(frontend, &stream->peer)) {
+        free(voucher);
         refuse_crowd(frontend, stream, door);
-    else if (door->tls)
-        arrival_new(frontend, stream, door);
-    else
-        client_new(frontend, stream, door);
+    } else if (door->tls) {
+        arrival_new(frontend, stream, door, voucher);
+    } else {
+        client_new(frontend, stream, door, voucher);
+    }
 }
 
 /* Closing with bytes unread would send a reset, which could overtake the answer. */
@@ -238,6 +242,7 @@ static void use_header(struct greeting *greeting)
     struct proxy_reader *reader = greeting->reader;
     struct stream *stream = greeting->stream;
     struct door_options door = greeting->door;
+    struct voucher *voucher = NULL;
     struct proxy_header header;
     struct error err;
 
@@ -245,11 +250,13 @@ static void use_header(struct greeting *greeting)
         give_up(greeting, &err);
         return;
     }
-    if (!header.local && !header.datagram)
+    if (!header.local && !header.datagram) {
         stream->peer = header.source;
+        voucher = voucher_new(&header);
+    }
     stream_set_owner(stream, NULL, false);
     greeting_free(greeting);
-    go_on(frontend, stream, &door);
+    go_on(frontend, stream, &door, voucher);
     drain_notice_end(frontend);
 }
 
@@ -298,7 +305,7 @@ void greeting_new(struct frontend *frontend, struct stream *stream, const struct
     bool is_proxy = networks_have(rules->proxies, rules->proxy_count, &stream->peer);
 
     if (door->proxy_protocol == PROXY_OFF || (door->proxy_protocol == PROXY_ACCEPT && !is_proxy)) {
-        go_on(frontend, stream, door);
+        go_on(frontend, stream, door, NULL);
     } else if (!is_proxy && rules->proxy_count > 0 && stream->peer.family != ADDR_UNIX) {
         count_refused(frontend, &stream->peer, door->number, HTTP_END_PROXY);
         stream_close(stream, true);

@@ -9,7 +9,8 @@
  *
  * When people wait for places for as long as idle_timeout_min nevertheless, all who are inside are in use. Then some
  * are told by their next answer that it is the last, those who came first before the others, so many a second that all
- * would be over a drain's window, or ten seconds. SPDX-License-Identifier: Apache-2.0 */
+ * would be over a drain's window, or ten seconds. Who is still in the same request at a drain's limit from there on,
+ * and keeps others waiting, is cut; as many a second. SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 #include "gateway/frontend_internal.h"
 #include "gateway/spread.h"
@@ -215,15 +216,20 @@ static uint64_t first_age_ns(const struct server_options *server, uint64_t age_n
     return first_ns;
 }
 
+static const struct server_options *server_of(const struct frontend *frontend)
+{
+    return &generation_service(frontend->generation)->server;
+}
+
 static size_t told_each_second(const struct frontend *frontend)
 {
-    uint64_t window_ns = service_positive(generation_service(frontend->generation)->server.drain_window_ns);
+    uint64_t window_ns = service_positive(server_of(frontend)->drain_window_ns);
     uint64_t seconds = window_ns / LOOK_EVERY_NS;
 
     return frontend->clients.count / (size_t)(seconds > TELL_SECONDS_MIN ? seconds : TELL_SECONDS_MIN) + 1;
 }
 
-/* A tunnel has no next answer. */
+/* A tunnel has no next answer. What lasts is asked to end between two events. */
 static void tell_first_comers(struct frontend *frontend, size_t count)
 {
     for (struct list_node *node = list_first(&frontend->clients); node && count > 0;
@@ -233,6 +239,34 @@ static void tell_first_comers(struct frontend *frontend, size_t count)
         if (client->told != HTTP_END_NONE || client->evicted || !ring_is_empty(&client->tunnels))
             continue;
         client_tell(client, HTTP_END_PRESSURE);
+        client_leave(client);
+        count--;
+    }
+}
+
+/* Idle ones end by other rules. */
+static bool is_past_limit(const struct client *client, uint64_t limit_ns)
+{
+    return client->told == HTTP_END_PRESSURE && client_is_busy(client) &&
+           loop_now_ns(client->frontend->loop) - client->told_ns >= limit_ns;
+}
+
+/* Somebody waits whom there would be room for without them. */
+static void cut_late(struct frontend *frontend, size_t count)
+{
+    uint64_t limit_ns = service_positive(server_of(frontend)->drain_limit_ns);
+    struct list_node *next;
+
+    if (limit_ns == 0)
+        return;
+    for (struct list_node *node = list_first(&frontend->clients); node && count > 0; node = next) {
+        struct client *client = container_of(node, struct client, node);
+
+        next = list_next(&frontend->clients, node);
+        if (!is_past_limit(client, limit_ns))
+            continue;
+        drain_tell_left(client);
+        client_cut(client, HTTP_END_CUT);
         count--;
     }
 }
@@ -246,8 +280,10 @@ static void make_room(struct frontend *frontend)
         keeper->crowded_since_ns = 0;
     else if (keeper->crowded_since_ns == 0)
         keeper->crowded_since_ns = now_ns;
-    else if (now_ns - keeper->crowded_since_ns >= keeper->idle_min_ns)
-        tell_first_comers(frontend, told_each_second(frontend));
+    if (keeper->crowded_since_ns == 0 || now_ns - keeper->crowded_since_ns < keeper->idle_min_ns)
+        return;
+    tell_first_comers(frontend, told_each_second(frontend));
+    cut_late(frontend, told_each_second(frontend));
 }
 
 static void run_keeper(struct task *task)

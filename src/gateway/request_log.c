@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "gateway/exchange_internal.h"
+#include "gateway/voucher.h"
 #include "observe/access_log.h"
 
 enum { BODY_SHOWN_BYTES = 1024 };
@@ -51,6 +52,16 @@ static void tell_conn(const struct fetch_trail *trail, struct access_entry *entr
         entry->header = trail->host->proxy_header == 1 ? "v1" : "v2";
 }
 
+static void tell_voucher(const struct voucher *voucher, struct access_entry *entry)
+{
+    if (!voucher)
+        return;
+    entry->proxy_alpn = voucher->alpn;
+    entry->proxy_authority = voucher->authority;
+    entry->proxy_id = voucher->id;
+    entry->proxy_tls = voucher->tls;
+}
+
 void log_access(struct exchange *x)
 {
     struct frontend *frontend = x->client->frontend;
@@ -71,6 +82,7 @@ void log_access(struct exchange *x)
     };
     if (entry.as_json) {
         entry.peer = addr_format(x->client->peer, peer);
+        tell_voucher(x->client->voucher, &entry);
         tell_conn(x->trail, &entry);
     }
     access_log_write(frontend->access_log, &entry);

@@ -70,7 +70,7 @@ static void websocket_end(struct websocket *websocket)
     }
     timer_clear(loop, &websocket->timer);
     task_forget(loop, &websocket->task);
-    ring_remove(&client->tunnels, &websocket->node);
+    client_let_go(client, &client->tunnels, &websocket->node);
     end_client(&websocket->sides[WEBSOCKET_CLIENT]);
     end_host(websocket, &websocket->sides[WEBSOCKET_HOST]);
     lasting_leave(client->frontend, websocket->endpoint, client->peer);
@@ -176,7 +176,7 @@ bool websocket_begin(struct exchange *x)
         takeover_end(&takeover, &x->call.backend->options->transport, SIDE_OURS);
         return false;
     }
-    ring_push_back(&x->client->tunnels, &websocket->node);
+    client_take(x->client, &x->client->tunnels, &websocket->node);
     x->handed_over = true;
     x->lasting = false; /* the tunnel leaves in its place */
     host_count_add(&counts->tunnels_open, 1);

@@ -70,6 +70,21 @@ static void put_front(struct out *out, const struct access_entry *entry)
     out->len += (size_t)len;
 }
 
+static void put_proxy(struct out *out, const struct access_entry *entry)
+{
+    const struct {
+        const char *name;
+        struct str text;
+    } rows[] = {{"proxy_authority", entry->proxy_authority},
+                {"proxy_alpn", entry->proxy_alpn},
+                {"proxy_tls", entry->proxy_tls},
+                {"proxy_id", entry->proxy_id}};
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        if (rows[i].text.len > 0)
+            put_text(out, rows[i].name, rows[i].text, ACCESS_PROXY_BYTES_MAX);
+}
+
 /* How the request came by its connection to a host. */
 static void put_conn(struct out *out, const struct access_entry *entry)
 {
@@ -95,6 +110,7 @@ size_t access_json_write(const struct access_entry *entry, char *data)
     put_text(&out, "client", entry->client_ip, SHORT_BYTES_MAX);
     if (entry->peer.len > 0)
         put_text(&out, "peer", entry->peer, SHORT_BYTES_MAX);
+    put_proxy(&out, entry);
     put_text(&out, "method", entry->method, SHORT_BYTES_MAX);
     put_text(&out, "target", entry->target, ACCESS_TARGET_BYTES_MAX);
     put_conn(&out, entry);

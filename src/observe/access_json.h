@@ -8,7 +8,9 @@ enum {
     ACCESS_TARGET_BYTES_MAX = 8192, /* as many as a request line can have: only what is longer is cut */
     ACCESS_ERROR_BYTES_MAX = 512,
     ACCESS_HOST_BYTES_MAX = 512,
-    ACCESS_JSON_BYTES_MAX = 2048 + 6 * (ACCESS_TARGET_BYTES_MAX + ACCESS_ERROR_BYTES_MAX + ACCESS_HOST_BYTES_MAX),
+    ACCESS_PROXY_BYTES_MAX = 256, /* of each thing that a PROXY header says */
+    ACCESS_JSON_BYTES_MAX = 2048 + 6 * (ACCESS_TARGET_BYTES_MAX + ACCESS_ERROR_BYTES_MAX + ACCESS_HOST_BYTES_MAX +
+                                        4 * ACCESS_PROXY_BYTES_MAX),
 };
 
 /* The line with its end. `out` has room for ACCESS_JSON_BYTES_MAX. Returns its length. */

@@ -26,6 +26,8 @@ struct access_entry {
     bool as_json;
     /* Of JSON only. */
     struct str peer; /* the other end of the client's connection, as a PROXY header named it if one came; empty: none */
+    /* What else a PROXY header said of it (its TLVs); empty: nothing. */
+    struct str proxy_authority, proxy_alpn, proxy_tls, proxy_id;
     /* The connection to a host that the request was sent on last. */
     const char *conn;   /* "reused", "shared", "new"; NULL: it was sent to none */
     const char *reason; /* why it was new; NULL: it was not */

@@ -1,4 +1,4 @@
-/* sock_diag.c: see the header. Start with sock_diag_time_waits. SPDX-License-Identifier: Apache-2.0 */
+/* sock_diag.c: see the header. Start with sock_diag_look. SPDX-License-Identifier: Apache-2.0 */
 #include "os/sock_diag.h"
 
 #include "os/linux_internal.h"
@@ -10,37 +10,49 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-enum { TCP_STATE_TIME_WAIT = 6, ANSWER_BYTES = 32768, PATIENCE_SECONDS = 1 };
+enum { ANSWER_BYTES = 32768, PATIENCE_SECONDS = 1 };
 
 struct asking {
     int fd;
-    uint16_t port_min, port_max; /* of the peer */
-    void (*see)(void *arg, const struct addr *ours, const struct addr *peer);
+    const struct sock_diag_wish *wish;
+    void (*see)(void *arg, enum tcp_state state, const struct addr *ours, const struct addr *peer);
     void *arg;
     uint8_t answer[ANSWER_BYTES];
 };
 
 /* One test is two operations, of which the second holds the port. `yes` and `no` are how many bytes further it goes on:
- * a connection is told of when that leads to the end, and not when it leads behind it (net/ipv4/inet_diag.c). */
-enum { TEST_BYTES = 2 * sizeof(struct inet_diag_bc_op), TESTS = 2, BEHIND = sizeof(struct inet_diag_bc_op) };
+ * a connection is told of when that leads to the end, and not when it leads behind it (net/ipv4/inet_diag.c). Two tests
+ * of the peer's port, a jump to the end, two tests of ours. */
+enum {
+    OP_BYTES = sizeof(struct inet_diag_bc_op),
+    TEST_BYTES = 2 * OP_BYTES,
+    TESTS_BYTES = 2 * TEST_BYTES,
+    OPS = 2 * TESTS_BYTES / OP_BYTES + 1,
+};
 
 static bool ask(const struct asking *asking, uint8_t family, struct error *err)
 {
+    const struct port_range *peers = &asking->wish->peers, *ours = &asking->wish->ours;
     struct {
         struct nlmsghdr header;
         struct inet_diag_req_v2 request;
         struct nlattr filter;
-        struct inet_diag_bc_op tests[2 * TESTS];
+        struct inet_diag_bc_op ops[OPS];
     } message = {
-        .filter = {.nla_len = sizeof(message.filter) + sizeof(message.tests), .nla_type = INET_DIAG_REQ_BYTECODE},
-        .tests = {{.code = INET_DIAG_BC_D_GE, .yes = TEST_BYTES, .no = TESTS * TEST_BYTES + BEHIND},
-                  {.no = asking->port_min},
-                  {.code = INET_DIAG_BC_D_LE, .yes = TEST_BYTES, .no = TEST_BYTES + BEHIND},
-                  {.no = asking->port_max}},
+        .filter = {.nla_len = sizeof(message.filter) + sizeof(message.ops), .nla_type = INET_DIAG_REQ_BYTECODE},
+        .ops = {{.code = INET_DIAG_BC_D_GE, .yes = TEST_BYTES, .no = TESTS_BYTES + OP_BYTES},
+                {.no = peers->min},
+                {.code = INET_DIAG_BC_D_LE, .yes = TEST_BYTES, .no = TEST_BYTES + OP_BYTES},
+                {.no = peers->max},
+                {.code = INET_DIAG_BC_JMP, .yes = OP_BYTES, .no = OP_BYTES + TESTS_BYTES},
+                {.code = INET_DIAG_BC_S_GE, .yes = TEST_BYTES, .no = TESTS_BYTES + OP_BYTES},
+                {.no = ours->min},
+                {.code = INET_DIAG_BC_S_LE, .yes = TEST_BYTES, .no = TEST_BYTES + OP_BYTES},
+                {.no = ours->max}},
         .header = {.nlmsg_len = sizeof(message),
                    .nlmsg_type = SOCK_DIAG_BY_FAMILY,
                    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
-        .request = {.sdiag_family = family, .sdiag_protocol = IPPROTO_TCP, .idiag_states = 1u << TCP_STATE_TIME_WAIT},
+        .request = {.sdiag_family = family, .sdiag_protocol = IPPROTO_TCP, .idiag_states = asking->wish->states},
     };
 
     return send(asking->fd, &message, sizeof(message), 0) == (ssize_t)sizeof(message) ||
@@ -72,11 +84,11 @@ static void show(const struct asking *asking, const uint8_t *body, size_t size)
     if (size < sizeof(told))
         return;
     memcpy(&told, body, sizeof(told));
-    if (told.idiag_state != TCP_STATE_TIME_WAIT)
+    if (told.idiag_state >= 32 || !(asking->wish->states >> told.idiag_state & 1))
         return;
     ours = addr_of(told.idiag_family, told.id.idiag_src, told.id.idiag_sport);
     peer = addr_of(told.idiag_family, told.id.idiag_dst, told.id.idiag_dport);
-    asking->see(asking->arg, &ours, &peer);
+    asking->see(asking->arg, (enum tcp_state)told.idiag_state, &ours, &peer);
 }
 
 enum answer { ANSWER_GOES_ON, ANSWER_ENDS, ANSWER_FAILED };
@@ -129,13 +141,13 @@ static bool read_answer(struct asking *asking, struct error *err)
     return answer == ANSWER_ENDS;
 }
 
-bool sock_diag_time_waits(uint16_t port_min, uint16_t port_max,
-                          void (*see)(void *arg, const struct addr *ours, const struct addr *peer), void *arg,
-                          struct error *err)
+bool sock_diag_look(const struct sock_diag_wish *wish,
+                    void (*see)(void *arg, enum tcp_state state, const struct addr *ours, const struct addr *peer),
+                    void *arg, struct error *err)
 {
     static const uint8_t families[] = {AF_INET, AF_INET6};
     struct timeval patience = {.tv_sec = PATIENCE_SECONDS};
-    struct asking asking = {.port_min = port_min, .port_max = port_max, .see = see, .arg = arg};
+    struct asking asking = {.wish = wish, .see = see, .arg = arg};
     bool ok = true;
 
     asking.fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);

@@ -19,8 +19,9 @@ struct hosts {
     struct tls_sessions *sessions;
     struct host **list; /* NULL where one was given back */
     uint32_t count, room;
-    uint32_t known; /* of the list, those that are there */
-    uint32_t pins;  /* of the main thread */
+    uint32_t known;             /* of the list, those that are there */
+    uint32_t pins;              /* of the main thread */
+    struct handshake_sums gone; /* of hosts that were given back; the main thread's */
     unsigned workers;
     _Atomic uint64_t idle_total, with_idle;
     struct budget budget;
@@ -443,6 +444,28 @@ void hosts_suspect(struct hosts *hosts, struct host *host)
     pthread_mutex_unlock(&hosts->lock);
 }
 
+static void add_handshakes(struct handshake_sums *sums, const struct host *host)
+{
+    struct host_totals totals;
+
+    host_totals(host, &totals);
+    sums->full += totals.handshakes_full;
+    sums->resumed += totals.handshakes_resumed;
+}
+
+struct handshake_sums hosts_handshakes(struct hosts *hosts)
+{
+    struct handshake_sums sums = hosts->gone;
+
+    for (uint32_t i = 0; i < hosts_count(hosts); i++) {
+        const struct host *host = hosts_at(hosts, i);
+
+        if (host)
+            add_handshakes(&sums, host);
+    }
+    return sums;
+}
+
 bool hosts_give_back(struct hosts *hosts, struct host *host)
 {
     bool gone;
@@ -454,6 +477,7 @@ bool hosts_give_back(struct hosts *hosts, struct host *host)
         map_take(hosts->by_label, host->label);
         hosts->list[host->index] = NULL;
         hosts->known--;
+        add_handshakes(&hosts->gone, host);
         host_free(hosts, host);
     }
     pthread_mutex_unlock(&hosts->lock);

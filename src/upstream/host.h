@@ -207,6 +207,12 @@ struct host *hosts_at(struct hosts *hosts, uint32_t index); /* NULL past the end
 _Atomic uint64_t *hosts_idle_total(struct hosts *hosts);    /* idle connections of the process */
 _Atomic uint64_t *hosts_with_idle(struct hosts *hosts);     /* hosts that have any */
 struct budget *hosts_budget(struct hosts *hosts);
+/* TLS handshakes with all hosts, those that were given back too: whole ones, and such that resumed a session. Main
+ * thread. */
+struct handshake_sums {
+    uint64_t full, resumed;
+};
+struct handshake_sums hosts_handshakes(struct hosts *hosts);
 struct tls_sessions *hosts_sessions(struct hosts *hosts); /* what the process can resume TLS with */
 
 /* Where the workers' pools find each other. Any thread. */

@@ -150,6 +150,25 @@ void time_wait_see(void *arg, const struct addr *ours, const struct addr *peer)
         }
 }
 
+bool time_wait_leads(const struct time_wait_count *count, const struct addr *ours, const struct addr *peer)
+{
+    static const struct addr anywhere;
+    uint64_t keys[] = {key_of(peer, &anywhere), key_of(peer, ours)};
+
+    for (size_t i = 0; i < COUNT_OF(keys); i++) {
+        size_t at = find(count, keys[i]);
+
+        if (at < count->count && count->places[at].key == keys[i])
+            return true;
+    }
+    return false;
+}
+
+void time_wait_drop(struct time_wait_count *count)
+{
+    free(count);
+}
+
 static void tell(struct host *host, uint32_t waits, uint32_t blocked)
 {
     if (!host)
@@ -195,10 +214,16 @@ static void forget(struct hosts *hosts)
         tell(hosts_at(hosts, i), 0, 0);
 }
 
+static void see_waiting(void *count, enum tcp_state state, const struct addr *ours, const struct addr *peer)
+{
+    (void)state; /* nothing else was asked for */
+    time_wait_see(count, ours, peer);
+}
+
 void time_wait_look(struct hosts *hosts)
 {
+    struct sock_diag_wish wish = {.states = 1u << TCP_STATE_TIME_WAIT, .ours = {.min = 1}};
     struct time_wait_count *count = NULL;
-    uint16_t port_min, port_max;
     struct error err;
 
     if (time_wait_matters(hosts, process_time_waits()))
@@ -207,8 +232,7 @@ void time_wait_look(struct hosts *hosts)
         forget(hosts);
         return;
     }
-    if (time_wait_ports(count, &port_min, &port_max) &&
-        !sock_diag_time_waits(port_min, port_max, time_wait_see, count, &err))
+    if (time_wait_ports(count, &wish.peers.min, &wish.peers.max) && !sock_diag_look(&wish, see_waiting, count, &err))
         LOG(LOG_DEBUG, "upstream", "connections in TIME_WAIT cannot be counted by host: %s", err.text);
     time_wait_end(count);
 }

@@ -24,6 +24,10 @@ bool time_wait_ports(const struct time_wait_count *count, uint16_t *port_min, ui
 void time_wait_see(void *count, const struct addr *ours, const struct addr *peer); /* one in TIME_WAIT */
 void time_wait_end(struct time_wait_count *count); /* the counts are the hosts' now; frees it */
 
+/* For who only asks which connections lead to hosts, whatever their state. */
+bool time_wait_leads(const struct time_wait_count *count, const struct addr *ours, const struct addr *peer);
+void time_wait_drop(struct time_wait_count *count); /* frees it, and the hosts' counts stay */
+
 /* Could `in_all` of them make ports short for a host? */
 bool time_wait_matters(struct hosts *hosts, uint64_t in_all);
 

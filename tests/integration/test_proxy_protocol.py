@@ -1,5 +1,6 @@
 """test_proxy_protocol.py: PROXY headers from the proxies in front of us (items 151 to 158 of the keep-alive matrix; the
 PROXY cases of the catalogue are in tests/unit/net). SPDX-License-Identifier: Apache-2.0"""
+import json
 import os
 import shutil
 import socket
@@ -11,6 +12,7 @@ import pytest
 from configs import proxy
 from rawhttp import Client, Cut, fetch
 from servers import find_tool, free_port
+from tls_front import context_of, tls_block
 from waiting import Stopwatch, eventually
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -143,6 +145,33 @@ def test_157_what_stands_behind_the_addresses(front):
         serves_as(upstream, running, block(tlvs=known, checksum=checksum), "203.0.113.9")
     is_dropped(upstream, running, block(tlvs=known, checksum=True, wrong=True))
     is_dropped(upstream, running, block(tlvs=b"\x01\0\x09h2"))
+
+
+@pytest.mark.parametrize("secured", [False, True])
+def test_157_what_a_header_says_is_on_the_log(make, authority, secured):
+    """Of each request of the connection; whatever bytes were said, the line is JSON."""
+    listener = {"listen": "127.0.0.1:0", "proxy_protocol": "require"}
+    if secured:
+        listener["tls"] = tls_block(authority.issue("logged"))
+    running = make.gateway(proxy(make.origin(), {"listeners": [listener], "access_log": "json"}))
+    said = (tlv(1, b"h2") + tlv(2, b"a.example") + tlv(5, b"\x00\"\xff") + tlv(0x20, b"\x01\0\0\0\0" + tlv(0x21, b"TLSv1.3")))
+    for header, seen in ((block(tlvs=said), ("a.example", "h2", "TLSv1.3", "\x00\"\xff")), (block(), (None,) * 4)):
+        before = len(json_lines(running))
+        with socket.create_connection(running.address, 10) as plain:
+            plain.sendall(header)
+            wrap = context_of(authority).wrap_socket
+            with wrap(plain, server_hostname="localhost") if secured else plain as client:
+                for _ in range(2):
+                    client.sendall(GET)
+                    assert b" 200 " in client.recv(4096)
+        lines = eventually(lambda: json_lines(running)[before:][1:], what="two access lines")
+        for line in [json_lines(running)[before], *lines]:
+            assert tuple(line.get(name) for name in ("proxy_authority", "proxy_alpn", "proxy_tls", "proxy_id")) == seen
+            assert line["peer"] == "203.0.113.9:1000"
+
+
+def json_lines(running):
+    return [json.loads(each) for each in running.out if each.startswith("{")]
 
 
 def test_158_no_header_where_one_is_due(front):

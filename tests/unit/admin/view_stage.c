@@ -57,6 +57,9 @@ void view_stage_open_with(struct view_stage *stage, const char *config)
         stage->workers[i].open_by =
             calloc(generation_service(stage->generation)->server.listener_count, sizeof(*stage->workers[i].open_by));
         CHECK(stage->workers[i].open_by != NULL);
+        stage->workers[i].busy_by =
+            calloc(generation_service(stage->generation)->server.listener_count, sizeof(*stage->workers[i].busy_by));
+        CHECK(stage->workers[i].busy_by != NULL);
         stage->frontends[i] = &stage->workers[i];
     }
     make_listeners(stage);
@@ -83,6 +86,7 @@ void view_stage_close(struct view_stage *stage)
         free(stage->workers[i].requests_by_status);
         free(stage->workers[i].closes_by);
         free(stage->workers[i].open_by);
+        free(stage->workers[i].busy_by);
     }
     free(stage->listeners);
     generation_release(stage->generation);

@@ -261,6 +261,70 @@ TEST(those_inside_are_told_over_a_window)
     front_close(&stage);
 }
 
+enum { LONG_CALLERS = 4 };
+
+/* Uploads that stand still, which these settings bear, and one who waits. */
+static void open_uploads(struct front_stage *stage, struct caller *callers, struct caller *waiting, const char *limit)
+{
+    struct front_settings settings = {.root = "\"read_header_timeout\": \"100s\", "};
+    struct addr addr;
+
+    settings.server =
+        arena_format(test_arena(),
+                     "\"max_connections\": 4, \"idle_timeout_min\": \"3s\", \"min_body_rate\": 0, "
+                     "\"body_gap_timeout\": \"1000s\", \"drain_window\": \"10s\", \"drain_limit\": \"%s\"",
+                     limit)
+            .data;
+    front_open(stage, &settings);
+    addr = front_listen(stage, 80);
+    for (int i = 0; i < LONG_CALLERS; i++) {
+        caller_open(&callers[i], stage, addr);
+        caller_say(&callers[i], "POST /__echo/long HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n");
+    }
+    front_run(stage, 100 * SIM_MS);
+    caller_open(waiting, stage, addr);
+    caller_say(waiting, "GET /__health HTTP/1.1\r\nHost: a\r\n\r\n");
+}
+
+static void close_uploads(struct front_stage *stage, struct caller *callers, struct caller *waiting)
+{
+    for (int i = 0; i < LONG_CALLERS; i++)
+        caller_close(&callers[i]);
+    caller_close(waiting);
+    front_close(stage);
+}
+
+/* G.0, the hard limit: they are told from 3 s on, so from 23 s on the first one has had its time; one is enough. */
+TEST(who_was_told_and_goes_on_is_cut_while_somebody_waits)
+{
+    struct caller callers[LONG_CALLERS], waiting;
+    struct front_stage stage;
+
+    open_uploads(&stage, callers, &waiting, "20s");
+    front_run(&stage, 21 * SIM_SECOND);
+    CHECK_EQ(stage.frontend->counts.told, LONG_CALLERS);
+    CHECK_EQ(stage.frontend->counts.connections_closed, 0);
+    CHECK(!caller_has_heard(&waiting, "HTTP/1.1"));
+    front_run(&stage, 6 * SIM_SECOND);
+    CHECK(caller_has_heard(&waiting, "HTTP/1.1 200 "));
+    CHECK_EQ(closes(&stage, HTTP_END_CUT), 1);
+    front_run(&stage, 20 * SIM_SECOND);
+    CHECK_EQ(closes(&stage, HTTP_END_CUT), 1); /* nobody waits any more */
+    close_uploads(&stage, callers, &waiting);
+}
+
+TEST(without_a_limit_who_was_told_may_end_what_it_does)
+{
+    struct caller callers[LONG_CALLERS], waiting;
+    struct front_stage stage;
+
+    open_uploads(&stage, callers, &waiting, "0s");
+    front_run(&stage, 100 * SIM_SECOND);
+    CHECK_EQ(stage.frontend->counts.told, LONG_CALLERS);
+    CHECK_EQ(stage.frontend->counts.connections_closed, 0);
+    close_uploads(&stage, callers, &waiting);
+}
+
 /* 10 s give or take 10 %: told with the next answer, and not before 9 s. */
 TEST(old_age_is_announced)
 {
@@ -378,8 +442,8 @@ TEST(each_close_is_counted_by_reason_requests_and_seconds)
     CHECK_EQ(closes(&stage, HTTP_END_CLOSED), 1);
     CHECK_EQ(stage.frontend->counts.requests_on_closed, 2);
     CHECK_EQ(stage.frontend->counts.requests_by[2], 1); /* 0, 1, 2 */
-    CHECK_EQ(stage.frontend->counts.dwell_seconds, 20);
-    CHECK_EQ(stage.frontend->counts.dwell_by[3], 1); /* up to a minute */
+    CHECK_EQ(stage.frontend->counts.dwell_ms / 1000, 20);
+    CHECK_EQ(stage.frontend->counts.dwell_by[15], 1); /* up to half a minute */
     for (int end = 0; end < HTTP_ENDS; end++)
         sum += stage.frontend->closes_by[0][end];
     CHECK_EQ(sum, stage.frontend->counts.connections_closed);

@@ -96,6 +96,24 @@ TEST(a_json_line_tells_of_the_connection)
         "\"reason\":\"cold\",\"tries\":2,\"send_proxy_protocol\":\"v2\",\"error\":\"no \\\"answer\\\"\"}\n");
 }
 
+/* What a PROXY header says is bytes of somebody else, and stands behind the peer that it names. */
+TEST(what_a_proxy_header_says_is_told_and_escaped)
+{
+    struct access_entry entry = entry_of(STR("/"));
+
+    entry.as_json = true;
+    entry.peer = STR("203.0.113.9:1000");
+    entry.proxy_authority = STR("a.example");
+    entry.proxy_id = str_of("\"\0\xff", 3);
+    CHECK(str_find(line_of(&entry), STR("\"peer\":\"203.0.113.9:1000\",\"proxy_authority\":\"a.example\","
+                                        "\"proxy_id\":\"\\\"\\u0000\\u00ff\",\"method\":\"GET\"")) <
+          line_of(&entry).len);
+    entry.proxy_alpn = STR("h2");
+    entry.proxy_tls = STR("TLSv1.3");
+    CHECK(str_find(line_of(&entry), STR("\"proxy_alpn\":\"h2\",\"proxy_tls\":\"TLSv1.3\",\"proxy_id\"")) <
+          line_of(&entry).len);
+}
+
 static struct str repeated(char c, size_t len)
 {
     char *text = arena_alloc(test_arena(), len + 1, 1);
@@ -113,6 +131,7 @@ TEST(the_longest_json_line_has_room)
     struct str longest = repeated('\x01', 9000);
 
     entry.target = entry.host = entry.peer = entry.client_ip = entry.method = longest;
+    entry.proxy_authority = entry.proxy_alpn = entry.proxy_tls = entry.proxy_id = longest;
     entry.error = repeated('\x01', 2000).data;
     entry.header = "v2";
     entry.conn = entry.reason = "new";

@@ -208,6 +208,9 @@ TEST(an_hour_later_its_entry_is_given_back)
     read_letters(&stage);
     sweep(&stage, 2 * HOST_LEAVE_NS);
     CHECK(hosts_at(stage.hosts, 0) == stage.host);
+    host_count_add(&stage.host->counts[1].handshakes_full, 3);
+    host_count_add(&stage.host->counts[0].handshakes_resumed, 4);
+    host_count_add(&other->counts[0].handshakes_full, 1);
     sweep(&stage, LONG_NS); /* suspected */
     sweep(&stage, LONG_NS);
     loop_turn(stage.loop[0], 0);
@@ -222,6 +225,8 @@ TEST(an_hour_later_its_entry_is_given_back)
     CHECK_EQ(hosts_count(stage.hosts), 2);
     CHECK_EQ(pool_list_closed(stage.pool[0], rows, COUNT_OF(rows)), 0);
     CHECK(hosts_at(stage.hosts, 1) == other);
+    CHECK_EQ(hosts_handshakes(stage.hosts).full, 4); /* a sum of all never shrinks */
+    CHECK_EQ(hosts_handshakes(stage.hosts).resumed, 4);
     /* When it is named again it is a new one, in the place that was free, by the name that was. */
     again = intern(&stage, "http://pod-1:80");
     CHECK_EQ(again->index, 0);

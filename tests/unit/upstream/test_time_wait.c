@@ -47,6 +47,35 @@ static void check(const struct host *host, uint32_t waits, uint32_t blocked)
     CHECK_EQ(host->ports.blocked, blocked);
 }
 
+/* Only asking changes no count. */
+TEST(what_leads_to_hosts_is_told_apart)
+{
+    struct hosts *hosts = hosts_new(1);
+    struct host *a = host_of(hosts, "http://a", NULL), *from = host_of(hosts, "http://b", "10.0.0.9");
+    struct time_wait_count *count;
+    static const struct {
+        const char *ours, *peer;
+        bool leads;
+    } rows[] = {
+        {"10.0.0.5:4000", "10.0.0.1:443", true},  {"10.0.0.5:4000", "10.0.0.1:444", false},
+        {"10.0.0.5:4000", "10.0.0.2:443", false}, {"10.0.0.9:4000", "10.0.0.3:80", true},
+        {"10.0.0.8:4000", "10.0.0.3:80", false},
+    };
+
+    goes_to(a, "10.0.0.1:443");
+    goes_to(from, "10.0.0.3:80");
+    count = time_wait_begin(hosts, TIME_WAIT_BLOCKS);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct addr ours = addr_of(rows[i].ours), peer = addr_of(rows[i].peer);
+
+        test_case_is("%s to %s", rows[i].ours, rows[i].peer);
+        CHECK_INT(time_wait_leads(count, &ours, &peer), rows[i].leads);
+    }
+    time_wait_drop(count);
+    check(a, 0, 0);
+    hosts_free(hosts);
+}
+
 TEST(the_ports_of_all_places_are_known)
 {
     static const char *const places[] = {"10.0.0.1:443", "10.0.0.2:80", "[2001:db8::1]:65535", "10.0.0.1:1"};
