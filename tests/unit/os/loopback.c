@@ -5,7 +5,7 @@
 
 #include <unistd.h>
 
-enum { PATIENCE_SECONDS = 2 };
+enum { PATIENCE_SECONDS = 20 };
 
 struct addr loopback_addr(void)
 {

@@ -8,6 +8,8 @@
 #include <pthread.h>
 #include <sched.h>
 
+#define RIVALS_NS UINT64_C(10000000000)
+
 enum { CONNS_MAX = 8, FAR_MAX = 64, ROUNDS = 6000, WORKERS = 3 };
 
 /* A worker's pool, and the far ends of its connections. */
@@ -502,6 +504,7 @@ struct rivals {
     struct host *host[2];
     const struct transport *transport;
     _Atomic uint64_t kept_most;
+    _Atomic bool over;
 };
 
 struct rival {
@@ -516,6 +519,16 @@ static void meet(struct rivals *rivals)
 
     while (atomic_load(&rivals->arrived) < goal)
         sched_yield();
+}
+
+/* Both leave behind the same round. Where processors are few and busy, each meeting waits for somebody else's turn to
+ * end. */
+static bool goes_on(struct rivals *rivals, const struct pool_stage *stage, unsigned round, uint64_t end_ns)
+{
+    if (round >= ROUNDS || (round > 0 && loop_clock_ns(stage->loop) >= end_ns))
+        atomic_store(&rivals->over, true);
+    meet(rivals);
+    return !atomic_load(&rivals->over);
 }
 
 /* All idle connections of the process, while nobody changes them. */
@@ -538,9 +551,11 @@ static void *run_rival(void *arg)
     struct rival *rival = arg;
     struct rivals *rivals = rival->rivals;
     struct pool_stage stage;
+    uint64_t end_ns;
 
     stage_open(&stage, rivals->hosts, rival->worker);
-    for (unsigned round = 0; round < ROUNDS; round++) {
+    end_ns = loop_clock_ns(stage.loop) + RIVALS_NS;
+    for (unsigned round = 0; goes_on(rivals, &stage, round, end_ns); round++) {
         struct pooled *pooled[CONNS_MAX];
 
         for (unsigned i = 0; i < CONNS_MAX; i++)
