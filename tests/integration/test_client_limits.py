@@ -1,6 +1,7 @@
 """test_client_limits.py: deadlines and limits on the client side. SPDX-License-Identifier: Apache-2.0"""
 import json
 import re
+import threading
 import time
 
 import h2.events
@@ -9,6 +10,7 @@ from admin import ADMIN, metrics
 from configs import proxy
 from gateway import run_to_end
 from h2client import Client as Client2
+from origin import by_path
 from rawhttp import Client, Cut, fetch
 from waiting import Stopwatch, eventually
 
@@ -125,6 +127,24 @@ def test_who_waits_gets_the_place_of_a_busy_client(make):
     assert 1 <= told <= 2, "one is enough; a second one if the machine stood still"
     assert {each.get().status for each in inside} == {200}
     assert metrics(running)['holdfast_client_closes_total{reason="pressure",side="ours",listener="127.0.0.1:0"}'] == told
+
+
+def test_who_goes_on_for_too_long_is_cut_for_who_waits(make):
+    """G.0, pressure, the hard limit: one request that takes longer than drain_limit, and somebody who waits for its place."""
+    release = threading.Event()
+    upstream = make.origin(by_path({"/held": lambda conn, _: release.wait(60)}))
+    settings = {"workers": 1, "max_connections": 1, "idle_timeout_min": "1s", "drain_limit": "1s"}
+    running = make.gateway(proxy(upstream, settings, ADMIN, timeout="60s"))
+    inside = make.client(running)
+    inside.send_request("GET", "/held")
+    upstream.wait_requests(1)
+    outside = make.client(running, seconds=30)
+    outside.send_request("GET", "/")
+    assert outside.read_response().status == 200
+    assert inside.ended()
+    release.set()
+    assert metrics(running)['holdfast_client_closes_total{reason="cut",side="ours",listener="127.0.0.1:0"}'] == 1
+    running.wait_output(r"left at the drain limit: listener 127\.0\.0\.1:0, peer \S+, age \d+ s, requests 1, under way: /\*", 10)
 
 
 def test_who_waits_gets_the_place_of_a_busy_client_of_http2(make):
