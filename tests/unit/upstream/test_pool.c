@@ -520,8 +520,7 @@ static void meet(struct rivals *rivals)
         sched_yield();
 }
 
-/* Both leave behind the same round. Where processors are few and busy, each meeting waits for somebody else's turn to
- * end. */
+/* Both leave behind the same round; soon where processors are few and busy, as each meeting waits for others there. */
 static bool goes_on(struct rivals *rivals, const struct pool_stage *stage, unsigned round, uint64_t end_ns)
 {
     if (round >= ROUNDS || (round > 0 && loop_clock_ns(stage->loop) >= end_ns))
