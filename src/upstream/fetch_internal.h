@@ -67,9 +67,9 @@ struct fetch {
     bool path_lost;          /* it had bytes that were not acknowledged */
     bool awaiting;           /* counted among the host's awaited answers */
     uint8_t resends;
-    uint8_t rung;       /* enum resend: why it was sent again, until that has come to something; RESEND_NO: it has */
-    enum reason reason; /* why this request's connection is new */
-    uint64_t sent_at_ns;                  /* when the head was given to the connection */
+    uint8_t rung;        /* enum resend: why it was sent again, until that has come to something; RESEND_NO: it has */
+    enum reason reason;  /* why this request's connection is new */
+    uint64_t sent_at_ns; /* when the head was given to the connection */
     uint64_t in_before, out_before;       /* the connection's bytes when the request was given to it */
     const struct http_head *trailers_out; /* behind the request's body; NULL: none */
     struct http_head *trailers;           /* behind the answer's; NULL: none */
