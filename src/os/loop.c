@@ -31,6 +31,7 @@ struct loop {
     struct world *world;
     struct block_pool *blocks;
     struct slab *pages, *records;
+    struct pieces *pieces;
     struct pipes pipes;
     struct calendar *calendar;
     struct timer_heap timers;
@@ -78,7 +79,8 @@ static void wake_late(struct loop *loop, struct task *task)
 /* A loop without anything to do gives back what a rush has left behind, before it sleeps for long. */
 static bool has_surplus(const struct loop *loop)
 {
-    return slab_has_surplus(loop->pages) || slab_has_surplus(loop->records) || block_pool_has_surplus(loop->blocks);
+    return slab_has_surplus(loop->pages) || slab_has_surplus(loop->records) || block_pool_has_surplus(loop->blocks) ||
+           pieces_has_surplus(loop->pieces);
 }
 
 static int wait_for_news(struct loop *loop, uint64_t until_ns)
@@ -155,6 +157,7 @@ static void age_memory(struct loop *loop)
     block_pool_age(loop->blocks);
     slab_age(loop->pages);
     slab_age(loop->records);
+    pieces_age(loop->pieces);
 }
 
 void loop_turn(struct loop *loop, uint64_t until_ns)
@@ -258,6 +261,11 @@ struct slab *loop_records(const struct loop *loop)
     return loop->records;
 }
 
+struct pieces *loop_pieces(const struct loop *loop)
+{
+    return loop->pieces;
+}
+
 struct pipes *loop_pipes(struct loop *loop)
 {
     return &loop->pipes;
@@ -350,9 +358,11 @@ struct loop *loop_new(struct world *world)
     loop->blocks = block_pool_new();
     loop->pages = slab_new(PAGE_BYTES, PAGES_KEPT);
     loop->records = slab_new(LOOP_RECORD_BYTES, RECORDS_KEPT);
+    loop->pieces = pieces_new();
     loop->calendar = calloc(1, sizeof(*loop->calendar));
     loop->pipes.lent_max = PIPES_LENT_MAX;
-    if (!timer_heap_init(&loop->timers) || !loop->blocks || !loop->pages || !loop->records || !loop->calendar) {
+    if (!timer_heap_init(&loop->timers) || !loop->blocks || !loop->pages || !loop->records || !loop->pieces ||
+        !loop->calendar) {
         loop_free(loop);
         return NULL;
     }
@@ -371,6 +381,7 @@ void loop_free(struct loop *loop)
     ASSERT(list_is_empty(&loop->inboxes));
     timer_heap_clear(&loop->timers);
     pipes_clear(&loop->pipes, loop->world);
+    pieces_free(loop->pieces);
     slab_free(loop->records);
     slab_free(loop->pages);
     block_pool_free(loop->blocks);

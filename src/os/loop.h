@@ -7,6 +7,7 @@
 
 #include "base/chain.h"
 #include "base/list.h"
+#include "base/pieces.h"
 #include "base/rng.h"
 #include "os/pipe.h"
 #include "os/world.h"
@@ -65,8 +66,9 @@ struct slab *loop_pages(const struct loop *loop);        /* pages for arenas of 
 /* Records of this worker, lent to what is idle otherwise while something is under way; zeroed by who takes them. */
 struct slab *loop_records(const struct loop *loop);
 enum { LOOP_RECORD_BYTES = 192 };
-struct pipes *loop_pipes(struct loop *loop);      /* between sockets of this worker */
-uint64_t loop_now_ns(const struct loop *loop);    /* read once per turn, after the wait */
+struct pieces *loop_pieces(const struct loop *loop); /* for libraries, of this worker */
+struct pipes *loop_pipes(struct loop *loop);         /* between sockets of this worker */
+uint64_t loop_now_ns(const struct loop *loop);       /* read once per turn, after the wait */
 uint64_t loop_turned_ns(const struct loop *loop); /* when the wait before this turn began: what it brought came later */
 uint64_t loop_clock_ns(const struct loop *loop);  /* read now: within a long turn later than loop_now_ns */
 uint64_t loop_wall_ns(const struct loop *loop);   /* calendar, read at most once per turn */

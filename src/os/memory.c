@@ -9,7 +9,6 @@
 #include "os/file.h"
 #include "os/memory_internal.h"
 
-#include <malloc.h>
 #include <stdio.h>
 
 enum { FILE_MAX = 8192, PATH_BYTES = 1024, FULL_PERMILLE = 1000 };
@@ -130,9 +129,4 @@ unsigned memory_permille_of(const char *self, const char *mount, const char *mac
 unsigned memory_used_permille(void)
 {
     return memory_permille_of("/proc/self/cgroup", "/sys/fs/cgroup", "/proc/meminfo");
-}
-
-size_t memory_piece_bytes(void *piece)
-{
-    return malloc_usable_size(piece);
 }

@@ -6,7 +6,7 @@
 
 struct h2_stream *h2_stream_new(struct h2_conn *conn, int32_t id)
 {
-    struct h2_stream *stream = malloc(sizeof(*stream)); /* glibc's calloc keeps none at hand */
+    struct h2_stream *stream = pieces_take(loop_pieces(conn->base.loop), sizeof(*stream));
     struct pace_limit coming = h2_coming_limit(conn), leaving = h2_leaving_limit(conn);
 
     if (!stream)
@@ -92,7 +92,7 @@ void h2_stream_release(struct h2_stream *stream)
     timer_clear(conn->base.loop, &stream->timer);
     task_forget(conn->base.loop, &stream->clock);
     list_remove(&conn->streams, &stream->node);
-    free(stream);
+    pieces_give(loop_pieces(conn->base.loop), stream);
     conn->last_used_ns = h2_now(conn);
     if (list_is_empty(&conn->streams))
         h2_wake_self(conn);

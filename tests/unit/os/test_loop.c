@@ -340,6 +340,7 @@ TEST(a_loop_has_memory_and_chance_of_its_own)
     page = slab_take(loop_pages(a.loop));
     CHECK(page != NULL);
     slab_give(loop_pages(a.loop), page);
+    pieces_give(loop_pieces(a.loop), pieces_take(loop_pieces(a.loop), 100));
     CHECK_EQ(rng_next(loop_rng(a.loop)), rng_next(loop_rng(b.loop))); /* the same world->random, the same numbers */
     stage_close(&a);
     stage_close(&b);

@@ -4,7 +4,6 @@
 #include "os/memory_internal.h"
 #include "temporary.h"
 
-#include <stdlib.h>
 
 struct file {
     const char *name, *text;
@@ -68,19 +67,4 @@ TEST(this_machine_uses_some_of_its_memory)
 {
     CHECK(memory_used_permille() > 0);
     CHECK(memory_used_permille() <= 1000);
-}
-
-TEST(memory_piece_holds_what_was_asked_for)
-{
-    static const size_t sizes[] = {1, 24, 25, 1000, 16394};
-
-    CHECK_EQ(memory_piece_bytes(NULL), 0);
-    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
-        char *piece = malloc(sizes[i]);
-
-        CHECK(piece);
-        CHECK(memory_piece_bytes(piece) >= sizes[i]);
-        CHECK(memory_piece_bytes(piece) < sizes[i] + 64);
-        free(piece);
-    }
 }
