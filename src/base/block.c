@@ -142,22 +142,3 @@ void block_free(struct block *block)
     if (buffer && --buffer->refs == 0)
         buffer_free(buffer);
 }
-
-size_t block_room(const struct block *block)
-{
-    const struct buffer *buffer = block->buffer;
-
-    if (!buffer || block->data + block->len != buffer->data + buffer->filled)
-        return 0;
-    return buffer->capacity - buffer->filled;
-}
-
-void block_fill(struct block *block, const char *data, size_t len)
-{
-    struct buffer *buffer = block->buffer;
-
-    ASSERT(len <= block_room(block));
-    memcpy(buffer->data + buffer->filled, data, len);
-    buffer->filled += len;
-    block->len += len;
-}

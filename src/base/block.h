@@ -3,6 +3,7 @@
 #ifndef HOLDFAST_BASE_BLOCK_H
 #define HOLDFAST_BASE_BLOCK_H
 
+#include "base/assert.h"
 #include "base/chain.h"
 
 struct buffer;
@@ -36,9 +37,31 @@ struct block *block_with_room(struct block_pool *pool, size_t size);
 void block_free(struct block *block);
 
 /* Bytes that can be added to what the block shows, in place. */
-size_t block_room(const struct block *block);
+static inline size_t block_room(const struct block *block)
+{
+    const struct buffer *buffer = block->buffer;
+
+    if (!buffer || block->data + block->len != buffer->data + buffer->filled)
+        return 0;
+    return buffer->capacity - buffer->filled;
+}
+
+/* Shows `len` bytes more, at most block_room: where they are to be written. */
+static inline char *block_grow(struct block *block, size_t len)
+{
+    struct buffer *buffer = block->buffer;
+    char *room = buffer->data + buffer->filled;
+
+    ASSERT(len <= block_room(block));
+    buffer->filled += len;
+    block->len += len;
+    return room;
+}
 
 /* Adds bytes in place; len is at most block_room. */
-void block_fill(struct block *block, const char *data, size_t len);
+static inline void block_fill(struct block *block, const char *data, size_t len)
+{
+    memcpy(block_grow(block, len), data, len);
+}
 
 #endif

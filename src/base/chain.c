@@ -162,12 +162,35 @@ static bool copy_to_blocks(struct chain *added, struct block_pool *pool, struct 
     return true;
 }
 
+char *chain_claim(struct chain *chain, struct block_pool *pool, size_t size)
+{
+    struct block *block = chain->last;
+
+    ASSERT(size > 0);
+    ASSERT(!is_reserved(chain));
+    if (LIKELY(block && block_room(block) >= size)) {
+        chain->size += size;
+        return block_grow(block, size);
+    }
+    block = block_with_room(pool, size);
+    if (!block)
+        return NULL;
+    link_blocks(chain, block, block, size);
+    return block_grow(block, size);
+}
+
 bool chain_append(struct chain *chain, struct block_pool *pool, struct str bytes)
 {
     size_t room = chain->last ? size_min(block_room(chain->last), bytes.len) : 0;
     struct chain added = {NULL, NULL, 0};
 
     ASSERT(!is_reserved(chain));
+    if (LIKELY(room == bytes.len)) {
+        if (room > 0)
+            block_fill(chain->last, bytes.data, room);
+        chain->size += room;
+        return true;
+    }
     if (!copy_to_blocks(&added, pool, str_from_offset(bytes, room))) {
         chain_clear(&added);
         return false;

@@ -42,6 +42,10 @@ size_t chain_move(struct chain *to, struct chain *from, size_t size_max);
 /* Copies `bytes` to the end. False: no memory, nothing was added. */
 bool chain_append(struct chain *chain, struct block_pool *pool, struct str bytes) MUST_USE;
 
+/* Adds `size` bytes, at least one, that lie in one piece; the caller writes them at once. NULL: no memory, nothing was
+ * added. */
+char *chain_claim(struct chain *chain, struct block_pool *pool, size_t size) MUST_USE;
+
 /* Adds bytes that somebody else owns and keeps until the chain has let go of them (static text, an exchange's arena
  * while it sends). No copy. False: no memory. */
 bool chain_append_borrowed(struct chain *chain, struct block_pool *pool, struct str bytes) MUST_USE;

@@ -273,6 +273,12 @@ static struct str without_empty_port(struct str authority)
     return str_ends(authority, STR(":")) ? str_first(authority, authority.len - 1) : authority;
 }
 
+/* Over HTTP/2 they often are one piece of text. */
+static bool is_same(struct str a, struct str b)
+{
+    return a.data == b.data && a.len == b.len;
+}
+
 static bool check_host(struct message *message)
 {
     const struct reading *reading = &message->reading;
@@ -282,7 +288,8 @@ static bool check_host(struct message *message)
         return refuse(message, ERROR_BAD_HOST, "Host is there more than once");
     if (reading->hosts == 0 && head->version_minor > 0)
         return refuse(message, ERROR_BAD_HOST, "no Host");
-    if (!authority_is_valid(reading->host) || !authority_is_valid(head->authority))
+    if (!authority_is_valid(reading->host) ||
+        !(is_same(head->authority, reading->host) || authority_is_valid(head->authority)))
         return refuse(message, ERROR_BAD_HOST, "Host is not a host and a port");
     head->authority = without_empty_port(head->authority.len > 0 ? head->authority : reading->host);
     return true;

@@ -7,34 +7,23 @@
 
 #include <stdlib.h>
 
-enum { SMALL_FIELD_BYTES = 256 }; /* name and value */
-
 struct entry {
     uint32_t name_len, value_len;
 };
 
-/* One piece in place of three: most fields are small. */
-static bool write_small(struct chain *fields, struct block_pool *pool, struct str name, struct str value)
+bool h2_field_write(struct chain *fields, struct block_pool *pool, struct str name, struct str value)
 {
     struct entry entry = {(uint32_t)name.len, (uint32_t)value.len};
-    char text[sizeof(entry) + SMALL_FIELD_BYTES];
+    char *text = chain_claim(fields, pool, sizeof(entry) + name.len + value.len);
 
+    if (!text)
+        return false;
     memcpy(text, &entry, sizeof(entry));
     if (name.len > 0)
         memcpy(text + sizeof(entry), name.data, name.len);
     if (value.len > 0)
         memcpy(text + sizeof(entry) + name.len, value.data, value.len);
-    return chain_append(fields, pool, str_of(text, sizeof(entry) + name.len + value.len));
-}
-
-bool h2_field_write(struct chain *fields, struct block_pool *pool, struct str name, struct str value)
-{
-    struct entry entry = {(uint32_t)name.len, (uint32_t)value.len};
-
-    if (name.len <= SMALL_FIELD_BYTES && value.len <= SMALL_FIELD_BYTES - name.len)
-        return write_small(fields, pool, name, value);
-    return chain_append(fields, pool, str_of((const char *)&entry, sizeof(entry))) &&
-           chain_append(fields, pool, name) && chain_append(fields, pool, value);
+    return true;
 }
 
 bool h2_field_read(struct str *fields, struct str *name, struct str *value)

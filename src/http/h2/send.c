@@ -69,7 +69,7 @@ enum io h2_send_end(struct h2_stream *stream, struct error *err)
 
 static enum io send_some(struct h2_stream *stream, struct chain *from, struct error *err)
 {
-    size_t size = size_min(from->size, room(stream)), moved;
+    size_t size = from->size > 0 ? size_min(from->size, room(stream)) : 0, moved;
 
     if (stream->measured && from->size > stream->send_left)
         return cut(stream, "more bytes of a body than its head promised", err);

@@ -75,6 +75,48 @@ TEST(chain_append_uses_the_room_behind_the_last_block)
     finish_pool(pool);
 }
 
+static void must_claim(struct chain *chain, struct block_pool *pool, struct str bytes)
+{
+    char *room = chain_claim(chain, pool, bytes.len);
+
+    CHECK(room);
+    memcpy(room, bytes.data, bytes.len);
+}
+
+TEST(chain_claim_gives_room_in_one_piece)
+{
+    struct block_pool *pool = block_pool_new();
+    struct str bytes = some_text(100000);
+    struct chain chain = {0};
+
+    must_claim(&chain, pool, str_first(bytes, 1000));
+    must_claim(&chain, pool, str_of(bytes.data + 1000, 1048)); /* the buffer is full to the byte */
+    CHECK_INT(block_count(&chain), 1);
+    must_claim(&chain, pool, str_of(bytes.data + 2048, 1000));
+    must_claim(&chain, pool, str_of(bytes.data + 3048, 1049)); /* does not fit behind it */
+    CHECK_INT(block_count(&chain), 3);
+    must_append(&chain, pool, str_of(bytes.data + 4097, 3));
+    must_claim(&chain, pool, str_of(bytes.data + 4100, BLOCK_LARGE_BYTES + 1));
+    CHECK_INT(block_count(&chain), 4);
+    check_chain(&chain, str_first(bytes, 4100 + BLOCK_LARGE_BYTES + 1));
+    chain_clear(&chain);
+    finish_pool(pool);
+}
+
+TEST(chain_claim_without_memory_adds_nothing)
+{
+    struct block_pool *pool = block_pool_new();
+    struct chain chain = {0};
+
+    must_append(&chain, pool, STR("kept"));
+    test_fail_allocation(1);
+    CHECK(!chain_claim(&chain, pool, BLOCK_SMALL_BYTES));
+    test_fail_allocation(0);
+    check_chain(&chain, STR("kept"));
+    chain_clear(&chain);
+    finish_pool(pool);
+}
+
 TEST(chain_borrows_without_a_copy)
 {
     struct block_pool *pool = block_pool_new();
