@@ -95,6 +95,7 @@ static struct host_set *make_set(struct watched_name *name, struct srv_answer *a
     uint32_t slot_count = srv_slots(answer, loop_rng(loop_of(name)), slots), count = 0;
     struct host **hosts = calloc(slot_count + 1, sizeof(struct host *));
     void *memory = malloc(host_set_bytes(slot_count));
+    struct host *host = NULL;
 
     if (!hosts || !memory) {
         free(hosts);
@@ -102,9 +103,10 @@ static struct host_set *make_set(struct watched_name *name, struct srv_answer *a
         return NULL;
     }
     for (uint32_t i = 0; i < slot_count; i++) {
-        hosts[count] = i > 0 && slots[i] == slots[i - 1] && count > 0 ? hosts[count - 1]
-                                                                      : host_of(name, &answer->records[slots[i]]);
-        count += hosts[count] != NULL;
+        if (i == 0 || slots[i] != slots[i - 1])
+            host = host_of(name, &answer->records[slots[i]]);
+        hosts[count] = host;
+        count += host != NULL;
     }
     host_set_fill(memory, hosts, count);
     free(hosts);
@@ -196,7 +198,7 @@ static bool copy_what(struct watched_name *name, const struct discovery *what)
     name->what.scheme = arena_copy(name->arena, what->scheme);
     name->what.pool = arena_copy(name->arena, what->pool);
     name->what.key = arena_copy(name->arena, what->key);
-    return ok && name->what.name.data && name->what.scheme.data && name->what.key.data;
+    return ok && name->what.name.data && name->what.scheme.data && name->what.pool.data && name->what.key.data;
 }
 
 static struct watched_name *name_new(struct discoveries *owner, const struct discovery *what)

@@ -74,6 +74,13 @@ def test_hosts_of_the_best_priority_are_used_by_their_weight(make, dns):
     assert a.last.get("host") == f"a.test.:{a.address[1]}"  # with the dot, as KrakenD sends it
 
 
+def test_a_record_that_makes_no_host_lends_its_weight_to_nobody(make, dns):
+    a, b = (make.origin(named(name)) for name in "ab")
+    records = [*srv(a, "a.test", 10, 30), f"srv-host={NAME},c+d.test,80,10,20", *srv(b, "b.test", 10, 10)]
+    gateway = make.gateway(discovered(dns(*records), {"balance": "round_robin"}))
+    assert tally(gateway, 40) == {"a": 30, "b": 10}
+
+
 def test_hosts_behind_a_forward_proxy(make, dns):
     upstream, between = make.origin(named("a")), make.stack.enter_context(ForwardProxy())
     server = dns(*srv(upstream, "a.test"))
