@@ -246,16 +246,18 @@ void addresses_begin(struct pool *pool, struct host *host)
         ask(addresses);
 }
 
+/* A host is named with or without memory for what is known of its addresses: it must not be given back. */
 void addresses_name(struct pool *pool, struct host *host, int change)
 {
-    struct addresses *addresses = find_or_add(pool, host);
+    struct addresses *addresses = change > 0 ? find_or_add(pool, host) : find(pool, host);
 
+    if (atomic_fetch_add_explicit(&host->named, (uint32_t)change, memory_order_relaxed) == 1 && change < 0)
+        atomic_store_explicit(&host->left_ns, loop_now_ns(pool->loop), memory_order_relaxed);
     if (!addresses)
         return;
     addresses->discovered = true;
-    addresses->named_by += (uint32_t)change;
-    if (atomic_fetch_add_explicit(&host->named, (uint32_t)change, memory_order_relaxed) == 1 && change < 0)
-        atomic_store_explicit(&host->left_ns, loop_now_ns(pool->loop), memory_order_relaxed);
+    if (change > 0 || addresses->named_by > 0)
+        addresses->named_by += (uint32_t)change;
     if (is_gone(addresses))
         leave(addresses);
 }

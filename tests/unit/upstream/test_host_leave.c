@@ -101,6 +101,29 @@ static void use_it(struct leave_stage *stage)
     }
 }
 
+/* What would be known of its addresses finds no memory: names come and go all the same. */
+TEST(without_memory_a_host_is_named_and_left_as_often)
+{
+    struct leave_stage stage;
+
+    stage_open(&stage);
+    for (unsigned names = 0; names < 2; names++) { /* the second has memory */
+        test_fail_allocation(names == 0 ? 1 : 0);
+        addresses_name(stage.pool[0], stage.host, 1);
+        test_fail_allocation(0);
+        CHECK_EQ(stage.host->named, names + 1);
+    }
+    for (unsigned left = 2; left > 0; left--) {
+        sweep(&stage, LONG_NS);
+        CHECK(is_shown(&stage));
+        addresses_name(stage.pool[0], stage.host, -1);
+        CHECK_EQ(stage.host->named, left - 1);
+    }
+    sweep(&stage, LONG_NS);
+    CHECK(!is_shown(&stage));
+    stage_close(&stage);
+}
+
 TEST(a_host_that_no_record_names_leaves_after_a_while_and_comes_back)
 {
     struct leave_stage stage;
