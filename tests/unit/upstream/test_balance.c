@@ -260,8 +260,10 @@ TEST(what_was_tried_is_not_taken_again)
         stage.input.tried_count = 1;
         CHECK_EQ(next(&stage), 'b');
         stage.input.tried_count = 2; /* a resting one is better than none */
+        CHECK(balance_has_untried(stage.set, &stage.input));
         CHECK_EQ(next(&stage), 'c');
         stage.input.tried_count = 3;
+        CHECK(!balance_has_untried(stage.set, &stage.input));
         CHECK_EQ(next(&stage), '-');
         close_stage(&stage);
     }
