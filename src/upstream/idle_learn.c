@@ -132,6 +132,13 @@ static uint64_t eager_ns(const struct idle_limit *limit, uint64_t limit_ns, uint
     return strict_ns;
 }
 
+/* Closes that were taken for a restart, and taught no limit, may have been one of milliseconds: what must not be sent
+ * twice keeps well below the youngest of them, until more is known. */
+static uint64_t doubtful_ns(const struct idle_limit *limit)
+{
+    return limit->history.restarting ? limit->history.burst_shortest_ns / 2 : UINT64_MAX;
+}
+
 static void publish(struct idle_limit *limit)
 {
     uint64_t limit_ns = limit_of(limit);
@@ -144,7 +151,7 @@ static void publish(struct idle_limit *limit)
                                       idle_tables_lag_ns(limit->tables, limit->workers));
     if (limit->kind == IDLE_LIMIT_UNKNOWN) {
         strict_ns = limit_ns; /* which never grows past the ceiling */
-        any_ns = most(limit->proven_ns, IDLE_UNKNOWN_ANY_NS);
+        any_ns = most(limit->proven_ns, least(IDLE_UNKNOWN_ANY_NS, doubtful_ns(limit)));
     } else {
         strict_ns = least(idle_usable_ns(limit_ns, limit->margin_ns), ceiling_ns);
         any_ns = most(limit->proven_ns, least(IDLE_UNKNOWN_ANY_NS, limit_ns / 2));

@@ -65,6 +65,27 @@ TEST(an_unknown_limit_allows_one_second_for_all_and_four_for_idempotent_requests
     idle_limit_free(limit);
 }
 
+/* A host that closes young connections all at once may have an idle limit of milliseconds, and not restart at all. */
+TEST(a_restart_keeps_posts_below_half_of_its_youngest_close)
+{
+    struct idle_limit *limit = limit_new(1);
+    enum close_class class = CLOSE_IDLE;
+
+    for (unsigned i = 1; i <= 4; i++)
+        class = idle_limit_closed(
+            limit,
+            &(struct idle_end){
+                .now_ns = SEC + i * MS, .idle_ns = i * 10 * MS, .age_ns = i * SEC, .requests = 1, .idle_conns = 4});
+    CHECK_EQ(class, CLOSE_RESTART);
+    CHECK_EQ(view_of(limit).kind, IDLE_LIMIT_UNKNOWN);
+    CHECK_EQ(use(limit, 5 * MS - 1, false), IDLE_USE_YES);
+    CHECK_EQ(use(limit, 5 * MS, false), IDLE_USE_NO);
+    CHECK_EQ(use(limit, 4 * SEC - 1, true), IDLE_USE_YES);
+    survive(limit, 900 * MS, 512); /* what many outlived is proven */
+    CHECK_EQ(use(limit, 700 * MS, false), IDLE_USE_YES);
+    idle_limit_free(limit);
+}
+
 TEST(the_unknown_bound_grows_by_half_after_sixteen_survivals_near_it)
 {
     struct idle_limit *limit = limit_new(1);
