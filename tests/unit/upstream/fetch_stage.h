@@ -50,6 +50,9 @@ void reuse_one(struct fetch_stage *stage);
 void origin_accepts(struct fetch_stage *stage);                 /* looks at the next connection, whatever was before */
 void origin_hears(struct fetch_stage *stage, const char *text); /* turns until its connection has said so */
 void origin_says(struct fetch_stage *stage, const char *text);
+
+/* What was asked is answered over a new connection, and the answer read to its end. */
+void origin_answers(struct fetch_stage *stage);
 void origin_ends(struct fetch_stage *stage, bool reset);
 
 struct host_totals totals_of(const struct fetch_stage *stage);

@@ -27,18 +27,6 @@ static void lose_kept(struct fetch_stage *stage)
     origin_ends(stage, false);
 }
 
-static void answer(struct fetch_stage *stage)
-{
-    enum io io;
-
-    origin_accepts(stage);
-    origin_hears(stage, "\r\n\r\n");
-    origin_says(stage, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-    CHECK_EQ(await_head(stage), IO_OK);
-    CHECK_TEXT(await_body(stage, &io), "ok");
-    CHECK_EQ(io, IO_END);
-}
-
 static void lose_idle(struct fetch_stage *stage)
 {
     end(stage);
@@ -56,7 +44,7 @@ TEST(what_is_answered_takes_nothing)
     spend(&stage, ALLOWED - 1);
     for (unsigned i = 0; i < 20; i++) {
         lose_kept(&stage);
-        answer(&stage);
+        origin_answers(&stage);
         lose_idle(&stage);
     }
     CHECK_EQ(totals_of(&stage).resends, 20);

@@ -285,18 +285,29 @@ TEST(when_it_leaves_and_is_given_back_are_settings)
     stage_close(&stage);
 }
 
+/* With a host that was named once. */
+static void open_forgetting(struct leave_stage *stage, uint64_t forget_ns)
+{
+    stage_open(stage);
+    stage->rule.forget_ns = forget_ns;
+    name_once(stage);
+}
+
+static void look_thrice(struct leave_stage *stage, uint64_t apart_ns)
+{
+    for (int i = 0; i < 3; i++) {
+        sweep(stage, apart_ns);
+        read_letters(stage);
+    }
+}
+
 /* Sooner forgotten than hidden: with the first look behind that. */
 TEST(it_is_given_back_no_sooner_than_it_leaves)
 {
     struct leave_stage stage;
 
-    stage_open(&stage);
-    stage.rule.forget_ns = 1;
-    name_once(&stage);
-    for (int i = 0; i < 3; i++) {
-        sweep(&stage, HOST_LEAVE_NS / 2);
-        read_letters(&stage);
-    }
+    open_forgetting(&stage, 1);
+    look_thrice(&stage, HOST_LEAVE_NS / 2);
     CHECK(is_shown(&stage));
     sweep_it_away(&stage);
     CHECK_EQ(hosts_known(stage.hosts), 0);
@@ -307,13 +318,8 @@ TEST(zero_forgets_nobody)
 {
     struct leave_stage stage;
 
-    stage_open(&stage);
-    stage.rule.forget_ns = 0;
-    name_once(&stage);
-    for (int i = 0; i < 5; i++) {
-        sweep(&stage, 1000 * LONG_NS);
-        read_letters(&stage);
-    }
+    open_forgetting(&stage, 0);
+    look_thrice(&stage, 1000 * LONG_NS);
     CHECK(!is_shown(&stage));
     CHECK_EQ(hosts_known(stage.hosts), 1);
     name_it(&stage, 1);
