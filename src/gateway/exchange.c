@@ -249,7 +249,6 @@ static enum progress finish(struct exchange *x)
 static void exchange_free(struct exchange *x)
 {
     struct client *client = x->client;
-    struct generation *generation = x->generation;
 
     composition_end(x->composition);
     timer_clear(client->frontend->loop, &x->deadline);
@@ -270,7 +269,6 @@ static void exchange_free(struct exchange *x)
         task_wake(client->frontend->loop, &client->task);
     host_release_all(&x->own_holds, client->frontend->pool);
     arena_free(x->arena);
-    generation_release(generation);
 }
 
 /* The deadline of the whole exchange (KrakenD's endpoint timeout), but streams that have begun have others. */
@@ -349,7 +347,7 @@ void exchange_start(struct client *client, struct http_stream *stream)
     x->arena = arena;
     x->client = client;
     x->stream = stream;
-    x->generation = generation_hold(frontend->generation);
+    x->generation = frontend->generation;
     x->task.run = exchange_run;
     x->deadline = (struct timer){.at_ns = TIMER_OFF, .task = &x->task};
     x->started_ns = loop_now_ns(frontend->loop);

@@ -53,7 +53,7 @@ struct exchange {
     struct composition *composition;
     struct stream_watch *watch;      /* RELAY of a stream: its clocks */
     struct str body;                 /* COMPOSE: the client's, whole; data NULL: not collected */
-    struct generation *generation;   /* held */
+    struct generation *generation;   /* the frontend's, which outlives it */
     const struct endpoint *endpoint; /* NULL until routed */
     struct http_head *request;       /* NULL until read */
     struct http_head *trailers;      /* of the request's body, as they go on; NULL: none */
