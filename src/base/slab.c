@@ -113,6 +113,8 @@ void *slab_take(struct slab *slab)
         return take_new(slab);
     asan_unpoison(object, slab->stride);
     slab->free = object->next;
+    /* The next one lies where it was given back, most often long out of the cache. */
+    __builtin_prefetch(slab->free, 1);
     slab->kept--;
     count_out(slab);
     return object;

@@ -117,13 +117,14 @@ static bool take_h2c(struct client *client)
 {
     struct frontend *frontend = client->frontend;
     struct chain first = {NULL, NULL, 0};
-    struct addr peer = *client->peer;
     struct stream *stream;
     struct error err;
+    struct addr peer;
 
     if (!client->may_be_h2c || !h1_yield(client->conn, &stream, &first))
         return true;
     client->may_be_h2c = false;
+    peer = stream->peer;
     client->conn = h2_server_new(stream, &first, &frontend->conn_options, &client->task, &err);
     if (!client->conn) {
         LOG(LOG_WARNING, "SERVICE: HTTP Server", "a connection was refused: %s", err.text);
@@ -187,7 +188,7 @@ static struct http_conn *make_conn(struct client *client, struct stream *stream,
 void client_new(struct frontend *frontend, struct stream *stream, const struct door_options *door,
                 struct voucher *voucher)
 {
-    struct client *client = calloc(1, sizeof(*client));
+    struct client *client = malloc(sizeof(*client)); /* calloc takes none of what the heap keeps at hand */
     struct addr peer = stream->peer;
     struct error err = {0};
 
@@ -197,10 +198,12 @@ void client_new(struct frontend *frontend, struct stream *stream, const struct d
         stream_close(stream, true);
         return;
     }
-    client->frontend = frontend;
-    client->task.run = run_client;
-    client->peer = &stream->peer;
-    client->door = door->number;
+    *client = (struct client){
+        .frontend = frontend,
+        .task = {.run = run_client},
+        .peer = &stream->peer,
+        .door = door->number,
+    };
     client->conn = make_conn(client, stream, door->tls != NULL, &err);
     if (!client->conn) {
         LOG(LOG_WARNING, "SERVICE: HTTP Server", "a connection was refused: %s", err.text);

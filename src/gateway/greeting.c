@@ -83,17 +83,23 @@ struct addr greeting_address(const struct frontend *frontend, const struct addr 
 
 static bool has_room(struct frontend *frontend, const struct addr *peer)
 {
-    struct addr addr = greeting_address(frontend, peer);
+    struct addr addr;
 
-    return !frontend->crowd || addr.family == ADDR_NONE ||
+    if (!frontend->crowd)
+        return true;
+    addr = greeting_address(frontend, peer);
+    return addr.family == ADDR_NONE ||
            crowd_enter(frontend->crowd, &addr, (uint32_t)rules_of(frontend)->max_per_address);
 }
 
 void greeting_leave(struct frontend *frontend, const struct addr *peer)
 {
-    struct addr addr = greeting_address(frontend, peer);
+    struct addr addr;
 
-    if (frontend->crowd && addr.family != ADDR_NONE)
+    if (!frontend->crowd)
+        return;
+    addr = greeting_address(frontend, peer);
+    if (addr.family != ADDR_NONE)
         crowd_leave(frontend->crowd, &addr);
 }
 

@@ -109,13 +109,15 @@ static struct http_conn *fail_memory(struct stream *stream, struct error *err)
 struct http_conn *h1_server_new(struct stream *stream, const struct http_conn_options *options, struct task *owner,
                                 struct error *err)
 {
-    struct h1_server *server = calloc(1, sizeof(*server));
+    struct h1_server *server = malloc(sizeof(*server)); /* calloc takes none of what the heap keeps at hand */
 
     if (!server)
         return fail_memory(stream, err);
+    *server = (struct h1_server){
+        .timer = {.at_ns = TIMER_OFF, .task = &server->conn.base.task},
+        .options = options,
+    };
     begin(&server->conn, stream, options, owner, HTTP_SERVER);
-    server->options = options;
-    server->timer = (struct timer){.at_ns = TIMER_OFF, .task = &server->conn.base.task};
     return &server->conn.base;
 }
 
