@@ -97,6 +97,7 @@ def test_the_first_stray_bytes_are_shown_without_what_may_be_secret(make, sent, 
     upstream = make.origin()
     gateway = make.gateway(proxy(upstream, extra=ADMIN))
     assert fetch(gateway.address).status == 200
+    eventually(lambda: pool_of(gateway)["idle"] == 1, what="behind an answer it would be another sign")
     upstream.connections[0].send(sent)
     row, = eventually(lambda: closed_connections(gateway))
     assert (row["reason"], row["first_bytes"]) == ("stray_crlf" if sent == "\r\n" else "stray_bytes", shown)
