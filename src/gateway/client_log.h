@@ -3,6 +3,7 @@
 #ifndef HOLDFAST_GATEWAY_CLIENT_LOG_H
 #define HOLDFAST_GATEWAY_CLIENT_LOG_H
 
+#include "base/recent.h"
 #include "http/conn.h"
 
 enum { CLIENT_LOG_MAX = 1000 };
@@ -21,8 +22,7 @@ struct client_closed {
 
 /* Zeroed: empty. */
 struct client_log {
-    struct client_closed *rows; /* a ring */
-    uint32_t count, next;
+    struct recent recent; /* of struct client_closed */
 };
 
 void client_log_note(struct client_log *log, const struct client_closed *row); /* without memory it is forgotten */

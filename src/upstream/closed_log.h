@@ -3,11 +3,9 @@
 #ifndef HOLDFAST_UPSTREAM_CLOSED_LOG_H
 #define HOLDFAST_UPSTREAM_CLOSED_LOG_H
 
-#include "base/compiler.h"
+#include "base/recent.h"
 #include "upstream/ledger.h"
 #include "upstream/stray_sample.h"
-
-#include <stddef.h>
 
 enum { CLOSED_LOG_MAX = 1000 };
 
@@ -23,8 +21,7 @@ struct closed_row {
 
 /* Zeroed: empty. */
 struct closed_log {
-    struct closed_row *rows; /* a ring */
-    uint32_t count, next;
+    struct recent recent; /* of struct closed_row */
 };
 
 void closed_log_note(struct closed_log *log, const struct closed_row *row); /* without memory it is forgotten */

@@ -63,21 +63,3 @@ TEST(what_closed_to_a_host_that_is_gone_is_forgotten)
     CHECK_EQ(closed_log_read(&log, rows, 2), 0);
     closed_log_clear(&log);
 }
-
-static void note_two(void *arg)
-{
-    struct closed_log log = {0};
-    struct closed_row row;
-
-    (void)arg;
-    note(&log, 1);
-    note(&log, 2);
-    if (closed_log_read(&log, &row, 1) == 1)
-        CHECK_EQ(row.id, 2);
-    closed_log_clear(&log);
-}
-
-TEST(without_memory_closes_are_forgotten)
-{
-    test_every_allocation_fails(note_two, NULL);
-}
