@@ -294,16 +294,75 @@ static void write_addr(struct json_writer *writer, bool *first, const char *name
         json_write_string(writer, addr_format(addr, text));
 }
 
-static void write_upstream(struct json_writer *writer, const struct pool_row *row, unsigned worker)
+/* What a row about a connection to a host begins with. */
+static void begin_upstream(struct json_writer *writer, bool *first, uint64_t id, const struct host *host)
 {
-    bool first = true;
-
+    *first = true;
     json_write_raw(writer, STR("{"));
-    member_u64(writer, &first, "id", row->id);
-    member_name(writer, &first, "host");
-    json_write_string(writer, row->host->label);
+    member_u64(writer, first, "id", id);
+    member_name(writer, first, "host");
+    json_write_string(writer, host->label);
+}
+
+static void write_listener(struct json_writer *writer, bool *first, const struct inquiry *inquiry, uint16_t door)
+{
+    member_name(writer, first, "listener");
+    json_write_string(writer, generation_service(inquiry->options.view->generation)->server.listeners[door].listen);
+}
+
+/* What a row about a client's connection begins with; behind `listener`, all is of the row. */
+static void begin_client(struct json_writer *writer, bool *first, const struct part *part, uint64_t id, uint16_t door,
+                         const struct addr *peer)
+{
+    *first = true;
+    json_write_raw(writer, STR("{"));
+    member_u64(writer, first, "id", id);
+    write_listener(writer, first, part->inquiry, door);
+    write_addr(writer, first, "peer", peer);
+    member_u64(writer, first, "worker", part->worker);
+}
+
+static void write_end(struct json_writer *writer, bool *first, const char *reason, const char *side)
+{
+    member_text(writer, first, "state", "closed");
+    member_text(writer, first, "reason", reason);
+    member_text(writer, first, "side", side);
+}
+
+static void write_tls(struct json_writer *writer, bool *first, const char *version, bool resumed)
+{
+    member_bool(writer, first, "tls", version != NULL);
+    member_bool(writer, first, "tls_resumed", resumed);
+    member_maybe_text(writer, first, "tls_version", version);
+}
+
+static void write_times(struct json_writer *writer, bool *first, uint64_t age_ns, uint64_t idle_ns)
+{
+    member_seconds(writer, first, "age_seconds", age_ns, UINT64_MAX);
+    member_seconds(writer, first, "idle_seconds", idle_ns, UINT64_MAX);
+}
+
+static void write_bytes(struct json_writer *writer, bool *first, uint64_t bytes_in, uint64_t bytes_out)
+{
+    member_u64(writer, first, "bytes_in", bytes_in);
+    member_u64(writer, first, "bytes_out", bytes_out);
+}
+
+/* What the kernel knows of an open one. */
+static void write_path(struct json_writer *writer, bool *first, uint64_t rtt_ns, uint32_t window, uint64_t acked_ago_ns)
+{
+    member_seconds(writer, first, "rtt_seconds", rtt_ns, 0);
+    member_u64(writer, first, "cwnd", window);
+    member_seconds(writer, first, "last_ack_seconds", acked_ago_ns, UINT64_MAX);
+}
+
+static void write_upstream(struct json_writer *writer, const struct pool_row *row, const struct part *part)
+{
+    bool first;
+
+    begin_upstream(writer, &first, row->id, row->host);
     write_addr(writer, &first, "peer", &row->peer);
-    member_u64(writer, &first, "worker", worker);
+    member_u64(writer, &first, "worker", part->worker);
     member_text(writer, &first, "state", state_name(row->state));
     member_bool(writer, &first, "tls", row->tls);
     member_bool(writer, &first, "tls_resumed", row->resumed);
@@ -317,31 +376,21 @@ static void write_upstream(struct json_writer *writer, const struct pool_row *ro
         member_text(writer, &first, "reason", reason_name(row->made_for));
     member_u64(writer, &first, "requests", row->uses);
     member_u64(writer, &first, "coalesced", row->guests);
-    member_seconds(writer, &first, "age_seconds", row->age_ns, UINT64_MAX);
-    member_seconds(writer, &first, "idle_seconds", row->idle_ns, UINT64_MAX);
-    member_u64(writer, &first, "bytes_in", row->bytes_in);
-    member_u64(writer, &first, "bytes_out", row->bytes_out);
-    member_seconds(writer, &first, "rtt_seconds", row->rtt_ns, 0);
-    member_u64(writer, &first, "cwnd", row->window);
-    member_seconds(writer, &first, "last_ack_seconds", row->acked_ago_ns, UINT64_MAX);
+    write_times(writer, &first, row->age_ns, row->idle_ns);
+    write_bytes(writer, &first, row->bytes_in, row->bytes_out);
+    write_path(writer, &first, row->rtt_ns, row->window, row->acked_ago_ns);
     json_write_raw(writer, STR("}"));
 }
 
-static void write_closed_row(struct json_writer *writer, const struct closed_row *row, const struct part *part)
+static void write_closed_upstream(struct json_writer *writer, const struct closed_row *row, const struct part *part)
 {
-    bool first = true;
+    bool first;
 
-    json_write_raw(writer, STR("{"));
-    member_u64(writer, &first, "id", row->id);
-    member_name(writer, &first, "host");
-    json_write_string(writer, row->host->label);
+    begin_upstream(writer, &first, row->id, row->host);
     member_u64(writer, &first, "worker", part->worker);
-    member_text(writer, &first, "state", "closed");
-    member_text(writer, &first, "reason", reason_name((enum reason)row->reason));
-    member_text(writer, &first, "side", side_name((enum side)row->side));
+    write_end(writer, &first, reason_name((enum reason)row->reason), side_name((enum side)row->side));
     member_u64(writer, &first, "requests", row->uses);
-    member_seconds(writer, &first, "age_seconds", row->age_ns, UINT64_MAX);
-    member_seconds(writer, &first, "idle_seconds", row->idle_ns, UINT64_MAX);
+    write_times(writer, &first, row->age_ns, row->idle_ns);
     member_seconds(writer, &first, "closed_seconds_ago", part->now_ns - row->closed_ns, UINT64_MAX);
     if (row->stray.len > 0) {
         member_name(writer, &first, "first_bytes");
@@ -350,163 +399,117 @@ static void write_closed_row(struct json_writer *writer, const struct closed_row
     json_write_raw(writer, STR("}"));
 }
 
-static void write_listener(struct json_writer *writer, bool *first, const struct inquiry *inquiry, uint16_t door)
+static void write_client(struct json_writer *writer, const struct client_row *row, const struct part *part)
 {
-    member_name(writer, first, "listener");
-    json_write_string(writer, generation_service(inquiry->options.view->generation)->server.listeners[door].listen);
-}
+    bool first;
 
-static void write_tls(struct json_writer *writer, bool *first, const char *version, bool resumed)
-{
-    member_bool(writer, first, "tls", version != NULL);
-    member_bool(writer, first, "tls_resumed", resumed);
-    member_maybe_text(writer, first, "tls_version", version);
+    begin_client(writer, &first, part, row->id, row->door, &row->peer);
+    member_text(writer, &first, "state", row->active ? "active" : "idle");
+    write_tls(writer, &first, row->tls_version, row->resumed);
+    member_text(writer, &first, "protocol", row->protocol);
+    member_u64(writer, &first, "requests", row->requests);
+    write_times(writer, &first, row->age_ns, row->active ? 0 : row->idle_ns);
+    write_bytes(writer, &first, row->bytes_in, row->bytes_out);
+    write_path(writer, &first, row->rtt_ns, row->window, row->acked_ago_ns);
+    json_write_raw(writer, STR("}"));
 }
 
 static void write_closed_client(struct json_writer *writer, const struct client_closed *row, const struct part *part)
 {
     enum http_end end = (enum http_end)row->end;
-    bool first = true;
+    bool first;
 
-    json_write_raw(writer, STR("{"));
-    member_u64(writer, &first, "id", row->id);
-    write_listener(writer, &first, part->inquiry, row->door);
-    write_addr(writer, &first, "peer", &row->peer);
-    member_u64(writer, &first, "worker", part->worker);
-    member_text(writer, &first, "state", "closed");
-    member_text(writer, &first, "reason", http_end_name(end));
-    member_text(writer, &first, "side", http_end_is_by_client(end) ? "client" : "ours");
+    begin_client(writer, &first, part, row->id, row->door, &row->peer);
+    write_end(writer, &first, http_end_name(end), http_end_is_by_client(end) ? "client" : "ours");
     write_tls(writer, &first, row->tls_version, row->resumed);
     member_maybe_text(writer, &first, "protocol", row->protocol);
     member_u64(writer, &first, "requests", row->requests);
-    member_seconds(writer, &first, "age_seconds", row->age_ns, UINT64_MAX);
-    member_seconds(writer, &first, "idle_seconds", row->idle_ns, UINT64_MAX);
+    write_times(writer, &first, row->age_ns, row->idle_ns);
     member_seconds(writer, &first, "closed_seconds_ago", part->now_ns - row->closed_ns, UINT64_MAX);
-    member_u64(writer, &first, "bytes_in", row->bytes_in);
-    member_u64(writer, &first, "bytes_out", row->bytes_out);
+    write_bytes(writer, &first, row->bytes_in, row->bytes_out);
     json_write_raw(writer, STR("}"));
 }
 
-static void write_client(struct json_writer *writer, const struct client_row *row, const struct part *part)
+/* By what rows of all workers are merged, the lowest first: open ones by id, closed ones by when, the latest first. */
+static uint64_t rank_of(const struct part *part, size_t i)
 {
-    bool first = true;
-
-    json_write_raw(writer, STR("{"));
-    member_u64(writer, &first, "id", row->id);
-    write_listener(writer, &first, part->inquiry, row->door);
-    write_addr(writer, &first, "peer", &row->peer);
-    member_u64(writer, &first, "worker", part->worker);
-    member_text(writer, &first, "state", row->active ? "active" : "idle");
-    write_tls(writer, &first, row->tls_version, row->resumed);
-    member_text(writer, &first, "protocol", row->protocol);
-    member_u64(writer, &first, "requests", row->requests);
-    member_seconds(writer, &first, "age_seconds", row->age_ns, UINT64_MAX);
-    member_seconds(writer, &first, "idle_seconds", row->active ? 0 : row->idle_ns, UINT64_MAX);
-    member_u64(writer, &first, "bytes_in", row->bytes_in);
-    member_u64(writer, &first, "bytes_out", row->bytes_out);
-    member_seconds(writer, &first, "rtt_seconds", row->rtt_ns, 0);
-    member_u64(writer, &first, "cwnd", row->window);
-    member_seconds(writer, &first, "last_ack_seconds", row->acked_ago_ns, UINT64_MAX);
-    json_write_raw(writer, STR("}"));
+    switch (part->inquiry->question) {
+    case ASK_UPSTREAM:
+        return part->rows[i].id;
+    case ASK_CLIENTS:
+        return part->clients[i].id;
+    case ASK_CLOSED:
+        return UINT64_MAX - part->closed[i].closed_ns;
+    case ASK_CLIENTS_CLOSED:
+        return UINT64_MAX - part->clients_closed[i].closed_ns;
+    case ASK_FLUSH:
+        break;
+    }
+    return 0;
 }
 
-static uint64_t id_of(const struct part *part, size_t i)
+static void write_row(struct json_writer *writer, const struct part *part, size_t i)
 {
-    return part->rows ? part->rows[i].id : part->clients[i].id;
+    switch (part->inquiry->question) {
+    case ASK_UPSTREAM:
+        write_upstream(writer, &part->rows[i], part);
+        break;
+    case ASK_CLIENTS:
+        write_client(writer, &part->clients[i], part);
+        break;
+    case ASK_CLOSED:
+        write_closed_upstream(writer, &part->closed[i], part);
+        break;
+    case ASK_CLIENTS_CLOSED:
+        write_closed_client(writer, &part->clients_closed[i], part);
+        break;
+    case ASK_FLUSH:
+        break;
+    }
 }
 
-/* The part with the lowest id that is not written yet; NULL: all are. */
+/* The part whose next row is due; NULL: all are written. */
 static const struct part *next_part(const struct inquiry *inquiry, const size_t *written)
 {
-    const struct part *lowest = NULL;
+    const struct part *next = NULL;
 
     for (unsigned i = 0; i < inquiry->workers; i++) {
         const struct part *part = &inquiry->parts[i];
 
-        if (written[i] < part->count && (!lowest || id_of(part, written[i]) < id_of(lowest, written[lowest->worker])))
-            lowest = part;
+        if (written[i] < part->count && (!next || rank_of(part, written[i]) < rank_of(next, written[next->worker])))
+            next = part;
     }
-    return lowest;
+    return next;
 }
 
+/* Lists of open ones go on behind the last id, when there may be more. */
 static void write_conns(const struct inquiry *inquiry, struct json_writer *writer)
 {
+    bool first = true, is_open = inquiry->question == ASK_UPSTREAM || inquiry->question == ASK_CLIENTS;
     size_t written[WORKERS_MAX] = {0}, count = 0;
     const struct part *part;
     uint64_t last = 0;
-    bool first = true;
 
     json_write_raw(writer, STR("{\"connections\":["));
     for (; count < inquiry->limit && (part = next_part(inquiry, written)); count++) {
         size_t i = written[part->worker]++;
 
-        last = id_of(part, i);
+        last = rank_of(part, i);
         member_name(writer, &first, NULL);
-        if (part->rows)
-            write_upstream(writer, &part->rows[i], part->worker);
-        else
-            write_client(writer, &part->clients[i], part);
+        write_row(writer, part, i);
     }
     json_write_raw(writer, STR("],\"next\":"));
-    if (count == inquiry->limit)
+    if (is_open && count == inquiry->limit)
         json_write_u64(writer, last);
     else
         json_write_raw(writer, STR("null"));
     json_write_raw(writer, STR("}\n"));
 }
 
-static uint64_t closed_ns_of(const struct part *part, size_t i)
-{
-    return part->closed ? part->closed[i].closed_ns : part->clients_closed[i].closed_ns;
-}
-
-/* The part that has the latest close that is not written yet; NULL: all are. */
-static const struct part *latest_part(const struct inquiry *inquiry, const size_t *written)
-{
-    const struct part *latest = NULL;
-
-    for (unsigned i = 0; i < inquiry->workers; i++) {
-        const struct part *part = &inquiry->parts[i];
-
-        if (written[i] < part->count &&
-            (!latest || closed_ns_of(part, written[i]) > closed_ns_of(latest, written[latest->worker])))
-            latest = part;
-    }
-    return latest;
-}
-
-static void write_closed(const struct inquiry *inquiry, struct json_writer *writer)
-{
-    size_t written[WORKERS_MAX] = {0}, count = 0;
-    const struct part *part;
-    bool first = true;
-
-    json_write_raw(writer, STR("{\"connections\":["));
-    for (; count < inquiry->limit && (part = latest_part(inquiry, written)); count++) {
-        size_t i = written[part->worker]++;
-
-        member_name(writer, &first, NULL);
-        if (part->closed)
-            write_closed_row(writer, &part->closed[i], part);
-        else
-            write_closed_client(writer, &part->clients_closed[i], part);
-    }
-    json_write_raw(writer, STR("],\"next\":null}\n"));
-}
-
 void inquiry_write(const struct inquiry *inquiry, struct json_writer *writer)
 {
-    switch (inquiry->question) {
-    case ASK_FLUSH:
+    if (inquiry->question == ASK_FLUSH)
         json_write_raw(writer, STR("{\"flushed\":true}\n"));
-        break;
-    case ASK_CLOSED:
-    case ASK_CLIENTS_CLOSED:
-        write_closed(inquiry, writer);
-        break;
-    case ASK_UPSTREAM:
-    case ASK_CLIENTS:
+    else
         write_conns(inquiry, writer);
-        break;
-    }
 }
