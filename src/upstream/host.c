@@ -500,24 +500,25 @@ unsigned hosts_workers(const struct hosts *hosts)
     return hosts->workers;
 }
 
-uint32_t hosts_count(struct hosts *hosts)
+/* While others may add hosts. */
+static uint32_t read_locked(struct hosts *hosts, const uint32_t *number)
 {
-    uint32_t count;
+    uint32_t value;
 
     pthread_mutex_lock(&hosts->lock);
-    count = hosts->count;
+    value = *number;
     pthread_mutex_unlock(&hosts->lock);
-    return count;
+    return value;
+}
+
+uint32_t hosts_count(struct hosts *hosts)
+{
+    return read_locked(hosts, &hosts->count);
 }
 
 uint32_t hosts_known(struct hosts *hosts)
 {
-    uint32_t known;
-
-    pthread_mutex_lock(&hosts->lock);
-    known = hosts->known;
-    pthread_mutex_unlock(&hosts->lock);
-    return known;
+    return read_locked(hosts, &hosts->known);
 }
 
 struct host *hosts_at(struct hosts *hosts, uint32_t index)
