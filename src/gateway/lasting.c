@@ -140,9 +140,7 @@ static bool is_of_events(const struct http_head *answer)
 
 static uint64_t after(uint64_t since_ns, int64_t limit_ns)
 {
-    uint64_t at_ns;
-
-    return limit_ns > 0 && add_ok(&at_ns, since_ns, (uint64_t)limit_ns) ? at_ns : TIMER_OFF;
+    return limit_ns > 0 ? timer_end_ns(since_ns, (uint64_t)limit_ns) : TIMER_OFF;
 }
 
 static uint64_t idle_at_ns(const struct exchange *x)

@@ -164,9 +164,7 @@ static void ask(struct websocket *websocket, struct websocket_side *side)
 
 static uint64_t after(uint64_t since_ns, int64_t limit_ns)
 {
-    uint64_t at_ns;
-
-    return since_ns > 0 && limit_ns > 0 && add_ok(&at_ns, since_ns, (uint64_t)limit_ns) ? at_ns : TIMER_OFF;
+    return since_ns > 0 && limit_ns > 0 ? timer_end_ns(since_ns, (uint64_t)limit_ns) : TIMER_OFF;
 }
 
 /* When this side gets a Ping. */

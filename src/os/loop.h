@@ -29,6 +29,14 @@ struct timer {
 };
 #define TIMER_OFF UINT64_MAX
 
+/* When a clock that began at since_ns is up. TIMER_OFF: limit_ns is 0 (it has no limit), or beyond all time. */
+static inline uint64_t timer_end_ns(uint64_t since_ns, uint64_t limit_ns)
+{
+    uint64_t at_ns;
+
+    return limit_ns > 0 && add_ok(&at_ns, since_ns, limit_ns) ? at_ns : TIMER_OFF;
+}
+
 struct loop;
 
 struct loop_stats {

@@ -5,18 +5,6 @@
 #define MS           UINT64_C(1000000)
 #define GRACE_MAX_NS UINT64_C(10000000000)
 
-static uint64_t after(uint64_t since_ns, uint64_t timeout_ns)
-{
-    uint64_t at_ns;
-
-    return timeout_ns > 0 && add_ok(&at_ns, since_ns, timeout_ns) ? at_ns : TIMER_OFF;
-}
-
-static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
-{
-    return a_ns < b_ns ? a_ns : b_ns;
-}
-
 struct pace_limit h1_coming_limit(const struct h1_conn *conn)
 {
     return (struct pace_limit){.gap_ns = h1_options(conn)->body_gap_ns, .rate = h1_options(conn)->body_rate};
@@ -40,9 +28,9 @@ static uint64_t write_deadline(const struct h1_conn *conn)
     uint64_t at_ns = TIMER_OFF;
 
     if (!conn->message->stream.lasting)
-        at_ns = after(conn->message->head_end_ns, h1_options(conn)->write_timeout_ns);
+        at_ns = timer_end_ns(conn->message->head_end_ns, h1_options(conn)->write_timeout_ns);
 
-    return h1_has_unsent(conn) ? earlier(at_ns, pace_deadline(&conn->message->leaving, &limit)) : at_ns;
+    return h1_has_unsent(conn) ? u64_min(at_ns, pace_deadline(&conn->message->leaving, &limit)) : at_ns;
 }
 
 static bool is_first(const struct h1_conn *conn)
@@ -58,12 +46,12 @@ static uint64_t idle_deadline(const struct h1_conn *conn)
     uint64_t grace_ns = server->options->idle_grace_ns;
 
     if (is_first(conn))
-        return after(conn->base.opened_ns, server->options->head_timeout_ns);
+        return timer_end_ns(conn->base.opened_ns, server->options->head_timeout_ns);
     if (wait_ns == 0)
         return TIMER_OFF;
     if (grace_ns > 0 && server->grace_ms * MS > grace_ns)
         grace_ns = server->grace_ms * MS;
-    return after(conn->last_used_ns, wait_ns + grace_ns);
+    return timer_end_ns(conn->last_used_ns, wait_ns + grace_ns);
 }
 
 uint64_t h1_late_ns(const struct h1_conn *conn)
@@ -79,17 +67,17 @@ uint64_t h1_late_ns(const struct h1_conn *conn)
 static uint64_t head_deadline(const struct h1_conn *conn)
 {
     uint64_t since_ns = conn->messages == 0 ? conn->base.opened_ns : conn->message->since_ns;
-    uint64_t at_ns = earlier(after(since_ns, h1_options(conn)->head_timeout_ns),
-                             after(conn->message->since_ns, h1_options(conn)->read_timeout_ns));
+    uint64_t at_ns = u64_min(timer_end_ns(since_ns, h1_options(conn)->head_timeout_ns),
+                             timer_end_ns(conn->message->since_ns, h1_options(conn)->read_timeout_ns));
 
-    return earlier(at_ns, pace_since(conn->message->since_ns, conn->message->in.size, h1_options(conn)->head_rate));
+    return u64_min(at_ns, pace_since(conn->message->since_ns, conn->message->in.size, h1_options(conn)->head_rate));
 }
 
 static uint64_t body_deadline(const struct h1_conn *conn)
 {
     struct pace_limit limit = h1_coming_limit(conn);
 
-    return earlier(after(conn->message->since_ns, h1_options(conn)->read_timeout_ns),
+    return u64_min(timer_end_ns(conn->message->since_ns, h1_options(conn)->read_timeout_ns),
                    pace_deadline(&conn->message->coming, &limit));
 }
 
@@ -107,7 +95,7 @@ static uint64_t serving_deadline(const struct h1_conn *conn)
     if (h1_is_in_body(conn) && !conn->tunnel)
         at_ns = body_deadline(conn);
     if (conn->send != H1_SEND_END || conn->message->out.size > 0)
-        at_ns = earlier(at_ns, write_deadline(conn));
+        at_ns = u64_min(at_ns, write_deadline(conn));
     return at_ns;
 }
 

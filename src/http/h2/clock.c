@@ -2,18 +2,6 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "http/h2/h2_internal.h"
 
-static uint64_t after(uint64_t since_ns, uint64_t timeout_ns)
-{
-    uint64_t at_ns;
-
-    return timeout_ns > 0 && add_ok(&at_ns, since_ns, timeout_ns) ? at_ns : TIMER_OFF;
-}
-
-static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
-{
-    return a_ns < b_ns ? a_ns : b_ns;
-}
-
 struct pace_limit h2_coming_limit(const struct h2_conn *conn)
 {
     return (struct pace_limit){.gap_ns = conn->options->body_gap_ns, .rate = conn->options->body_rate};
@@ -53,27 +41,27 @@ bool h2_is_in_block(const struct h2_conn *conn)
 static uint64_t head_deadline(const struct h2_conn *conn)
 {
     if (!conn->met)
-        return after(conn->base.opened_ns, conn->options->head_timeout_ns);
+        return timer_end_ns(conn->base.opened_ns, conn->options->head_timeout_ns);
     if (!h2_is_in_block(conn))
         return TIMER_OFF;
-    return earlier(after(conn->block_ns, conn->options->head_timeout_ns),
+    return u64_min(timer_end_ns(conn->block_ns, conn->options->head_timeout_ns),
                    pace_since(conn->block_ns, conn->bytes_in - conn->block_from, conn->options->head_rate));
 }
 
 static uint64_t idle_deadline(const struct h2_conn *conn)
 {
-    return list_is_empty(&conn->streams) ? after(conn->last_used_ns, conn->options->idle_timeout_ns) : TIMER_OFF;
+    return list_is_empty(&conn->streams) ? timer_end_ns(conn->last_used_ns, conn->options->idle_timeout_ns) : TIMER_OFF;
 }
 
 static uint64_t live_deadline(const struct h2_conn *conn)
 {
-    uint64_t at_ns = earlier(leaving_deadline(conn), head_deadline(conn));
+    uint64_t at_ns = u64_min(leaving_deadline(conn), head_deadline(conn));
 
     if (conn->drain_ns > 0)
-        at_ns = earlier(at_ns, conn->drain_ns);
+        at_ns = u64_min(at_ns, conn->drain_ns);
     if (conn->held_ns > 0)
-        at_ns = earlier(at_ns, conn->held_ns);
-    return conn->drained ? at_ns : earlier(at_ns, idle_deadline(conn));
+        at_ns = u64_min(at_ns, conn->held_ns);
+    return conn->drained ? at_ns : u64_min(at_ns, idle_deadline(conn));
 }
 
 static uint64_t deadline(const struct h2_conn *conn)
@@ -148,7 +136,8 @@ static uint64_t receive_deadline(const struct h2_stream *stream)
 
     if (!stream->open || stream->ended || stream->failed || stream->asked)
         return TIMER_OFF;
-    return earlier(after(stream->begun_ns, conn->options->read_timeout_ns), pace_deadline(&stream->coming, &limit));
+    return u64_min(timer_end_ns(stream->begun_ns, conn->options->read_timeout_ns),
+                   pace_deadline(&stream->coming, &limit));
 }
 
 static uint64_t send_deadline(const struct h2_stream *stream)
@@ -163,7 +152,7 @@ static uint64_t send_deadline(const struct h2_stream *stream)
     at_ns = pace_deadline(&stream->leaving, &limit);
     if (stream->base.lasting)
         return at_ns;
-    return earlier(at_ns, after(stream->head_end_ns, conn->options->write_timeout_ns));
+    return u64_min(at_ns, timer_end_ns(stream->head_end_ns, conn->options->write_timeout_ns));
 }
 
 void h2_stream_clock(struct h2_stream *stream)
@@ -175,7 +164,7 @@ void h2_stream_clock(struct h2_stream *stream)
         return;
     if (stream->out.size > 0)
         pace_wait(&stream->leaving, h2_now(conn));
-    at_ns = earlier(receive_deadline(stream), send_deadline(stream));
+    at_ns = u64_min(receive_deadline(stream), send_deadline(stream));
     if (at_ns != TIMER_OFF && at_ns != stream->timer.at_ns)
         timer_set(conn->base.loop, &stream->timer, at_ns);
 }
@@ -192,7 +181,7 @@ static bool is_held_by_peer(const struct h2_stream *stream)
 static void expire_send(struct h2_stream *stream, uint64_t now_ns)
 {
     const struct h2_conn *conn = h2_conn_of(stream);
-    bool in_time = stream->base.lasting || now_ns < after(stream->head_end_ns, conn->options->write_timeout_ns);
+    bool in_time = stream->base.lasting || now_ns < timer_end_ns(stream->head_end_ns, conn->options->write_timeout_ns);
     struct pace_limit limit = h2_stream_leaving_limit(stream);
 
     if (in_time && !is_held_by_peer(stream)) {

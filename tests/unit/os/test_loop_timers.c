@@ -31,6 +31,16 @@ TEST(a_timer_fires_at_its_time_and_only_once)
     stage_close(&stage);
 }
 
+TEST(a_clock_without_limit_is_never_up)
+{
+    CHECK_EQ(timer_end_ns(1000, 5), 1005);
+    CHECK_EQ(timer_end_ns(0, 5), 5);
+    CHECK_EQ(timer_end_ns(1000, 0), TIMER_OFF);
+    CHECK_EQ(timer_end_ns(UINT64_MAX - 5, 5), TIMER_OFF);
+    CHECK_EQ(timer_end_ns(UINT64_MAX - 5, 6), TIMER_OFF); /* beyond all time */
+    CHECK_EQ(timer_end_ns(2, UINT64_MAX), TIMER_OFF);
+}
+
 TEST(timers_fire_in_the_order_of_their_times)
 {
     struct stage stage;
