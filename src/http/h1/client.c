@@ -2,6 +2,7 @@
  * unfit: a connection costs little, an answer that goes to the wrong request cannot be taken back.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "http/h1/h1_internal.h"
+#include "http/other_role_internal.h"
 
 #include <stdlib.h>
 
@@ -361,17 +362,9 @@ static void client_close(struct http_conn *base)
     h1_close(base);
 }
 
-static enum io client_accept(struct http_conn *base, struct http_stream **stream, struct error *err)
-{
-    (void)stream;
-    ASSERT(base->role == HTTP_SERVER);
-    error_set(err, FAULT_BUG, ERROR_BUG, "http_accept on the client's side");
-    return IO_FAIL;
-}
-
 const struct http_conn_ops h1_client_ops = {
     .name = "h1",
-    .accept = client_accept,
+    .accept = other_role_accept,
     .open = client_open,
     .room = client_room,
     .recv_head = h1_recv_head,

@@ -1,6 +1,7 @@
 /* server.c: the server role: requests one at a time in the order they came, each answered before the next is looked at;
  * clocks; and the ways a connection ends. SPDX-License-Identifier: Apache-2.0 */
 #include "http/h1/h1_internal.h"
+#include "http/other_role_internal.h"
 
 #define LINGER_NS     UINT64_C(2000000000)
 #define LINGER_MIN_NS UINT64_C(100000000)
@@ -316,33 +317,11 @@ static bool server_close_idle(struct http_conn *base, enum http_end why)
     return h1_server_end_idle(conn, why);
 }
 
-static uint32_t server_room(const struct http_conn *conn)
-{
-    (void)conn;
-    return 0;
-}
-
-/* A server's peer opens streams; we do not. */
-static enum io server_open(struct http_conn *base, struct http_stream **stream, struct error *err)
-{
-    (void)stream;
-    ASSERT(base->role == HTTP_CLIENT);
-    error_set(err, FAULT_BUG, ERROR_BUG, "http_open on the server's side");
-    return IO_FAIL;
-}
-
-static enum io server_check_idle(struct http_conn *base, bool look)
-{
-    (void)look;
-    ASSERT(base->role == HTTP_CLIENT);
-    return IO_FAIL;
-}
-
 const struct http_conn_ops h1_server_ops = {
     .name = "h1",
     .accept = server_accept,
-    .open = server_open,
-    .room = server_room,
+    .open = other_role_open,
+    .room = other_role_room,
     .recv_head = h1_recv_head,
     .recv_body = h1_recv_body,
     .send_head = h1_server_send_head,
@@ -352,6 +331,6 @@ const struct http_conn_ops h1_server_ops = {
     .drain = server_drain,
     .close_idle = server_close_idle,
     .close = h1_close,
-    .check_idle = server_check_idle,
+    .check_idle = other_role_check_idle,
     .facts = h1_facts,
 };

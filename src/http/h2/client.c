@@ -1,6 +1,7 @@
 /* client.c: the client role: how many streams there is room for, their birth and their end, and the conn's own end.
  * What a conn is fit for is told by the peer, in news.c. SPDX-License-Identifier: Apache-2.0 */
 #include "http/h2/h2_internal.h"
+#include "http/other_role_internal.h"
 
 enum { STREAMS_UNTIL_MET = 100, ID_MAX = INT32_MAX };
 
@@ -216,17 +217,9 @@ bool h2_client_wants_http1(const struct http_stream *base)
 }
 
 /* A client's peer opens no streams. */
-static enum io client_accept(struct http_conn *base, struct http_stream **stream, struct error *err)
-{
-    (void)stream;
-    ASSERT(base->role == HTTP_SERVER);
-    error_set(err, FAULT_BUG, ERROR_BUG, "http_accept on the client's side");
-    return IO_FAIL;
-}
-
 const struct http_conn_ops h2_client_ops = {
     .name = "h2",
-    .accept = client_accept,
+    .accept = other_role_accept,
     .open = client_open,
     .room = client_room,
     .recv_head = h2_recv_response,

@@ -5,6 +5,7 @@
  * behind a GOAWAY. Streams finish; then FIN, and the peer's bytes are read for a while so that no reset overtakes what
  * was sent last. SPDX-License-Identifier: Apache-2.0 */
 #include "http/h2/h2_internal.h"
+#include "http/other_role_internal.h"
 
 #define LINGER_NS     UINT64_C(2000000000)
 #define DRAIN_STEP_NS UINT64_C(1000000000)
@@ -280,33 +281,11 @@ static void server_done(struct http_stream *base)
     h2_wake_self(conn);
 }
 
-static uint32_t server_room(const struct http_conn *conn)
-{
-    (void)conn;
-    return 0;
-}
-
-/* A server's peer opens streams; we do not. */
-static enum io server_open(struct http_conn *base, struct http_stream **stream, struct error *err)
-{
-    (void)stream;
-    ASSERT(base->role == HTTP_CLIENT);
-    error_set(err, FAULT_BUG, ERROR_BUG, "http_open on the server's side");
-    return IO_FAIL;
-}
-
-static enum io server_check_idle(struct http_conn *base, bool look)
-{
-    (void)look;
-    ASSERT(base->role == HTTP_CLIENT);
-    return IO_FAIL;
-}
-
 const struct http_conn_ops h2_server_ops = {
     .name = "h2",
     .accept = server_accept,
-    .open = server_open,
-    .room = server_room,
+    .open = other_role_open,
+    .room = other_role_room,
     .recv_head = h2_recv_request,
     .recv_body = h2_recv_body,
     .send_head = h2_send_answer,
@@ -316,7 +295,7 @@ const struct http_conn_ops h2_server_ops = {
     .drain = server_drain,
     .close_idle = server_close_idle,
     .close = h2_close,
-    .check_idle = server_check_idle,
+    .check_idle = other_role_check_idle,
     .facts = h2_facts,
     .share = h2_share,
 };
