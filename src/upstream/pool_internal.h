@@ -1,6 +1,6 @@
-/* pool_internal.h: a worker's pool from the inside: pool.c (what is idle here), pool_return.c (what becomes idle),
- * pool_dial.c (how connections are made), handoff.c (what comes from other workers and goes to them, and dials that
- * lost their race). SPDX-License-Identifier: Apache-2.0 */
+/* pool_internal.h: a worker's pool from the inside: pool.c (what is idle here), pool_take.c (who gets it),
+ * pool_return.c (what becomes idle), pool_dial.c (how connections are made), handoff.c (what comes from other workers
+ * and goes to them, and dials that lost their race). SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_UPSTREAM_POOL_INTERNAL_H
 #define HOLDFAST_UPSTREAM_POOL_INTERNAL_H
 
@@ -53,17 +53,12 @@ struct pool {
 
 /* pool.c */
 struct list *pool_stack(struct pool *pool, const struct host *host); /* NULL: no memory */
-struct pooled *pool_lend(struct pooled *pooled);                     /* one that is in no list */
 /* One that is in no list: it becomes idle if it is fit and the caps allow, else it is closed. */
 void pool_settle(struct pooled *pooled, const struct transport *transport);
 /* A close with its reason: in the ledger, and in what people may ask for. */
 void pool_note_close(struct pool *pool, const struct pooled *pooled, enum reason reason, enum side side);
 /* Closes one that is in no list and no idle count. */
 void pool_destroy(struct pooled *pooled, enum reason reason, enum side side);
-/* An idle connection that was just looked at, for another worker; NULL: none. Dead and expired ones are closed. */
-struct pooled *pool_spare(struct pool *pool, struct host *host, bool repeatable);
-/* This very one, which is idle, lent; NULL: it will not do. It may be gone after that. */
-struct pooled *pool_take_this(struct pooled *pooled, bool repeatable);
 /* Takes an idle one out of the lists and this worker's count; the process's counts stay as they are. */
 void pool_unlink(struct pooled *pooled);
 void pool_uncount_idle(struct pool *pool, struct host *host); /* one less in the process */
@@ -83,6 +78,29 @@ void pool_sample_stray(const struct pooled *pooled, struct stray_sample *sample)
 void pool_note_said(const struct pooled *pooled,
                     struct str bytes);                       /* of one that its user closes now, for these bytes */
 void pool_retire(struct pooled *pooled, enum reason reason); /* we end an idle period, for a reason of ours */
+/* The peer has ended an idle one. `news`: what was found instead of silence. */
+void pool_close_stale(struct pooled *pooled, enum io news, enum reason found);
+/* An idle one at the end of its time: closed, or left to the host to close, if the learner wants to see when (true). */
+bool pool_expire(struct pooled *pooled);
+
+static inline uint64_t pool_idle_ns(const struct pooled *pooled)
+{
+    return loop_now_ns(pooled->pool->loop) - pooled->idle_since_ns;
+}
+
+/* Takes an idle connection out of both lists and all idle counts. */
+static inline void pool_unlink_idle(struct pooled *pooled)
+{
+    pool_unlink(pooled);
+    pool_uncount_idle(pooled->pool, pooled->host);
+}
+
+/* pool_take.c */
+struct pooled *pool_lend(struct pooled *pooled); /* one that is in no list */
+/* An idle connection that was just looked at, for another worker; NULL: none. Dead and expired ones are closed. */
+struct pooled *pool_spare(struct pool *pool, struct host *host, bool repeatable);
+/* This very one, which is idle, lent; NULL: it will not do. It may be gone after that. */
+struct pooled *pool_take_this(struct pooled *pooled, bool repeatable);
 
 /* Since when the oldest is idle, for the other workers (pool_cap.c). */
 static inline void pool_tell_oldest(struct pool *pool, const struct host *host)
