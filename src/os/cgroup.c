@@ -1,18 +1,18 @@
 /* cgroup.c: CPU quotas of control groups, version 1 and 2 (kernel: Documentation/admin-guide/cgroup-v2.rst, "cpu.max";
  * scheduler/sched-bwc.rst).
  *
- * Files that are missing or odd mean "no quota": a wrong guess costs a few threads, not the start. In a container the
- * path in /proc may be that of the host while the mount shows our own group as its root; walking up from the path finds
- * both. Start with cgroup_cpu_limit. SPDX-License-Identifier: Apache-2.0 */
+ * Files that are missing or odd mean "no quota": a wrong guess costs a few threads, not the start. Start with
+ * cgroup_cpu_limit. SPDX-License-Identifier: Apache-2.0 */
 #include "base/text.h"
 #include "os/cgroup_internal.h"
+#include "os/cgroup_path_internal.h"
 #include "os/file.h"
 
 #include <limits.h>
 #include <stdio.h>
 #include <unistd.h>
 
-enum { FILE_MAX = 4096, PATH_BYTES = 1024 };
+enum { FILE_MAX = 4096 };
 
 /* Processors for `quota` of each `period`, rounded up; 0 when that makes no sense. */
 static unsigned processors_of(struct str quota, struct str period)
@@ -27,7 +27,7 @@ static unsigned processors_of(struct str quota, struct str period)
 
 static unsigned read_quota_v2(const char *folder)
 {
-    char path[PATH_BYTES], text[FILE_MAX];
+    char path[CGROUP_PATH_BYTES], text[FILE_MAX];
     struct str rest, quota, period;
 
     if (snprintf(path, sizeof(path), "%s/cpu.max", folder) >= (int)sizeof(path))
@@ -40,7 +40,7 @@ static unsigned read_quota_v2(const char *folder)
 
 static unsigned read_quota_v1(const char *folder)
 {
-    char path[PATH_BYTES], quota[FILE_MAX], period[FILE_MAX];
+    char path[CGROUP_PATH_BYTES], quota[FILE_MAX], period[FILE_MAX];
     struct str quota_text;
 
     if (snprintf(path, sizeof(path), "%s/cpu.cfs_quota_us", folder) >= (int)sizeof(path))
@@ -61,56 +61,36 @@ static unsigned smaller_limit(unsigned a, unsigned b) /* 0: none */
 /* The smallest quota from `group` up to the root of the hierarchy at `root`. */
 static unsigned walk_up(const char *root, struct str group, unsigned (*read_quota)(const char *folder))
 {
+    struct cgroup_walk walk = {.root = root, .group = group};
     unsigned limit = 0;
 
-    for (;;) {
-        char folder[PATH_BYTES];
-        size_t slash = str_find_last_char(group, '/');
-
-        if (snprintf(folder, sizeof(folder), "%s%.*s", root, STR_ARG(group)) < (int)sizeof(folder))
-            limit = smaller_limit(limit, read_quota(folder));
-        if (group.len == 0)
-            return limit;
-        group = str_first(group, slash < group.len ? slash : 0);
-    }
+    while (cgroup_next_folder(&walk))
+        limit = smaller_limit(limit, read_quota(walk.folder));
+    return limit;
 }
 
-static bool names_cpu(struct str controllers)
+static unsigned limit_of_line(const struct cgroup_line *line, const char *mount)
 {
-    struct str name;
+    char root[CGROUP_PATH_BYTES];
 
-    while (str_split(&controllers, ',', &name))
-        if (str_eq(name, STR("cpu")))
-            return true;
-    return false;
-}
-
-/* One line of /proc/self/cgroup: hierarchy:controllers:path; version 2 is "0::path". */
-static unsigned limit_of_line(struct str line, const char *mount)
-{
-    char root[PATH_BYTES];
-    struct str hierarchy, controllers;
-
-    if (!str_split(&line, ':', &hierarchy) || !str_split(&line, ':', &controllers) || line.len == 0)
-        return 0;
-    if (controllers.len == 0)
-        return walk_up(mount, line, read_quota_v2);
-    if (!names_cpu(controllers))
+    if (line->controllers.len == 0)
+        return walk_up(mount, line->group, read_quota_v2);
+    if (!cgroup_line_names(line, STR("cpu")))
         return 0;
     if (snprintf(root, sizeof(root), "%s/cpu", mount) >= (int)sizeof(root) || access(root, F_OK) == -1)
-        if (snprintf(root, sizeof(root), "%s/%.*s", mount, STR_ARG(controllers)) >= (int)sizeof(root))
+        if (snprintf(root, sizeof(root), "%s/%.*s", mount, STR_ARG(line->controllers)) >= (int)sizeof(root))
             return 0;
-    return walk_up(root, line, read_quota_v1);
+    return walk_up(root, line->group, read_quota_v1);
 }
 
 unsigned cgroup_cpu_limit(const char *self, const char *mount)
 {
     char text[FILE_MAX];
     struct str rest = file_read_small(self, text, FILE_MAX);
-    struct str line;
+    struct cgroup_line line;
     unsigned limit = 0;
 
-    while (str_split(&rest, '\n', &line))
-        limit = smaller_limit(limit, limit_of_line(line, mount));
+    while (cgroup_next_line(&rest, &line))
+        limit = smaller_limit(limit, limit_of_line(&line, mount));
     return limit;
 }

@@ -1,17 +1,18 @@
 /* memory.c: memory in use, of control groups (version 2: Documentation/admin-guide/cgroup-v2.rst, "memory.current";
  * version 1: cgroup-v1/memory.rst) and of the machine (proc(5), "meminfo").
  *
- * As in cgroup.c, what is missing or odd means "no limit", and walking up from the path in /proc finds our group in a
- * container as well as on a host. Start with memory_permille_of. SPDX-License-Identifier: Apache-2.0 */
+ * As in cgroup.c, what is missing or odd means "no limit". Start with memory_permille_of.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "os/memory.h"
 
 #include "base/text.h"
+#include "os/cgroup_path_internal.h"
 #include "os/file.h"
 #include "os/memory_internal.h"
 
 #include <stdio.h>
 
-enum { FILE_MAX = 8192, PATH_BYTES = 1024, FULL_PERMILLE = 1000 };
+enum { FILE_MAX = 8192, FULL_PERMILLE = 1000 };
 
 /* Names of a version's files. */
 struct group_files {
@@ -25,7 +26,7 @@ static const struct group_files version_1 = {"memory.limit_in_bytes", "memory.us
 
 static struct str read_in(const char *folder, const char *name, char out[FILE_MAX])
 {
-    char path[PATH_BYTES];
+    char path[CGROUP_PATH_BYTES];
 
     if (snprintf(path, sizeof(path), "%s/%s", folder, name) >= (int)sizeof(path))
         return STR_EMPTY;
@@ -65,43 +66,24 @@ static unsigned group_permille(const char *folder, const struct group_files *fil
 
 static unsigned walk_up(const char *root, struct str group, const struct group_files *files)
 {
+    struct cgroup_walk walk = {.root = root, .group = group};
     unsigned most = 0;
 
-    for (;;) {
-        char folder[PATH_BYTES];
-        size_t slash = str_find_last_char(group, '/');
-
-        if (snprintf(folder, sizeof(folder), "%s%.*s", root, STR_ARG(group)) < (int)sizeof(folder))
-            most = unsigned_max(most, group_permille(folder, files));
-        if (group.len == 0)
-            return most;
-        group = str_first(group, slash < group.len ? slash : 0);
-    }
+    while (cgroup_next_folder(&walk))
+        most = unsigned_max(most, group_permille(walk.folder, files));
+    return most;
 }
 
-static bool names_memory(struct str controllers)
+static unsigned line_permille(const struct cgroup_line *line, const char *mount)
 {
-    struct str name;
+    char root[CGROUP_PATH_BYTES];
 
-    while (str_split(&controllers, ',', &name))
-        if (str_eq(name, STR("memory")))
-            return true;
-    return false;
-}
-
-/* One line of /proc/self/cgroup: hierarchy:controllers:path; version 2 is "0::path". */
-static unsigned line_permille(struct str line, const char *mount)
-{
-    char root[PATH_BYTES];
-    struct str hierarchy, controllers;
-
-    if (!str_split(&line, ':', &hierarchy) || !str_split(&line, ':', &controllers) || line.len == 0)
+    if (line->controllers.len == 0)
+        return walk_up(mount, line->group, &version_2);
+    if (!cgroup_line_names(line, STR("memory")) ||
+        snprintf(root, sizeof(root), "%s/memory", mount) >= (int)sizeof(root))
         return 0;
-    if (controllers.len == 0)
-        return walk_up(mount, line, &version_2);
-    if (!names_memory(controllers) || snprintf(root, sizeof(root), "%s/memory", mount) >= (int)sizeof(root))
-        return 0;
-    return walk_up(root, line, &version_1);
+    return walk_up(root, line->group, &version_1);
 }
 
 static unsigned machine_permille(const char *machine)
@@ -118,11 +100,12 @@ static unsigned machine_permille(const char *machine)
 unsigned memory_permille_of(const char *self, const char *mount, const char *machine)
 {
     char text[FILE_MAX];
-    struct str rest = file_read_small(self, text, FILE_MAX), line;
+    struct str rest = file_read_small(self, text, FILE_MAX);
     unsigned most = machine_permille(machine);
+    struct cgroup_line line;
 
-    while (str_split(&rest, '\n', &line))
-        most = unsigned_max(most, line_permille(line, mount));
+    while (cgroup_next_line(&rest, &line))
+        most = unsigned_max(most, line_permille(&line, mount));
     return most;
 }
 
