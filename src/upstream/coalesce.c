@@ -32,7 +32,7 @@ static bool is_alike(const struct host *host, const struct host *other)
 /* The next one, from index *at on, that this worker has had connections to which may do. NULL: there is no other. */
 static struct host *next_alike(const struct pool *pool, const struct host *host, uint32_t *at)
 {
-    while (*at < pool->shared_count) {
+    while (*at < pool->shared.count) {
         struct host *other = shared_host(pool, (*at)++);
 
         if (other && is_alike(host, other))

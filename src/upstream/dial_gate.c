@@ -2,13 +2,13 @@
 #include "upstream/dial_gate.h"
 
 #include "base/assert.h"
+#include "base/slots.h"
 
 #include <stdlib.h>
 
 struct dial_gate {
     struct loop *loop;
-    struct list **queues; /* by host->index; each made when somebody first waits */
-    uint32_t count;
+    struct slots queues; /* struct list, by host->index; each made when somebody first waits */
 };
 
 struct dial_gate *gate_new(struct loop *loop)
@@ -24,31 +24,19 @@ void gate_free(struct dial_gate *gate)
 {
     if (!gate)
         return;
-    for (uint32_t i = 0; i < gate->count; i++) {
-        ASSERT(!gate->queues[i] || list_is_empty(gate->queues[i]));
-        free(gate->queues[i]);
+    for (uint32_t i = 0; i < gate->queues.count; i++) {
+        struct list *queue = slots_at(&gate->queues, i);
+
+        ASSERT(!queue || list_is_empty(queue));
+        free(queue);
     }
-    free(gate->queues);
+    slots_clear(&gate->queues);
     free(gate);
 }
 
 static struct list *queue_of(const struct dial_gate *gate, const struct host *host)
 {
-    return host->index < gate->count ? gate->queues[host->index] : NULL;
-}
-
-static bool grow(struct dial_gate *gate, uint32_t index)
-{
-    uint32_t count = index + 16;
-    struct list **queues = realloc(gate->queues, count * sizeof(*queues));
-
-    if (!queues)
-        return false;
-    for (uint32_t i = gate->count; i < count; i++)
-        queues[i] = NULL;
-    gate->queues = queues;
-    gate->count = count;
-    return true;
+    return slots_at(&gate->queues, host->index);
 }
 
 bool gate_enter(struct host *host, int64_t cap)
@@ -73,18 +61,19 @@ void gate_leave(struct dial_gate *gate, struct host *host)
 
 bool gate_wait(struct dial_gate *gate, struct host *host, struct gate_waiter *waiter)
 {
-    struct list **queue;
+    void **place = slots_place(&gate->queues, host->index);
+    struct list *queue;
 
-    if (host->index >= gate->count && !grow(gate, host->index))
+    if (!place)
         return false;
-    queue = &gate->queues[host->index];
-    if (!*queue) {
-        *queue = malloc(sizeof(**queue));
-        if (!*queue)
+    queue = *place;
+    if (!queue) {
+        *place = queue = malloc(sizeof(*queue));
+        if (!queue)
             return false;
-        list_init(*queue);
+        list_init(queue);
     }
-    list_push_back(*queue, &waiter->node);
+    list_push_back(queue, &waiter->node);
     return true;
 }
 

@@ -5,6 +5,7 @@
 #define HOLDFAST_UPSTREAM_POOL_INTERNAL_H
 
 #include "base/assert.h"
+#include "base/slots.h"
 #include "os/mailbox.h"
 #include "upstream/closed_log.h"
 #include "upstream/flight.h"
@@ -24,8 +25,7 @@ struct pool {
     struct timer expiry; /* of the first in by_age */
     struct slab *records;
     struct dial_gate *gate;
-    struct shared **shared; /* by host->index: shared.c */
-    uint32_t shared_count;
+    struct slots shared;      /* struct shared, by host->index: shared.c */
     struct dial_gate *racers; /* fetches that wait for a connection of their own, or for whichever comes first */
     uint64_t lent;
     struct list lent_conns; /* the same ones */
@@ -119,7 +119,7 @@ static inline void pool_tell_oldest(struct pool *pool, const struct host *host)
 struct shared;
 void shared_drop(struct pool *pool, const struct host *host); /* of a host that nobody here has to do with any more */
 void shared_free(struct pool *pool);
-/* The host of that index, below shared_count, if this worker has ever had such a connection to it; NULL: it has not. */
+/* The host of that index, if this worker has ever had such a connection to it; NULL: it has not. */
 struct host *shared_host(const struct pool *pool, uint32_t index);
 void shared_begin(struct pooled *pooled);                      /* its first stream: it becomes active */
 bool shared_end_stream(struct pooled *pooled);                 /* true: others are still on it, and it stays active */

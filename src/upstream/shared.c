@@ -27,63 +27,54 @@ struct shared {
 
 static struct shared *find(const struct pool *pool, const struct host *host)
 {
-    return host->index < pool->shared_count ? pool->shared[host->index] : NULL;
-}
-
-static bool grow(struct pool *pool, uint32_t index)
-{
-    uint32_t count = index + 16;
-    struct shared **shared = realloc(pool->shared, count * sizeof(*shared));
-
-    if (!shared)
-        return false;
-    for (uint32_t i = pool->shared_count; i < count; i++)
-        shared[i] = NULL;
-    pool->shared = shared;
-    pool->shared_count = count;
-    return true;
+    return slots_at(&pool->shared, host->index);
 }
 
 /* NULL: no memory. */
 static struct shared *find_or_make(struct pool *pool, struct host *host)
 {
     struct shared *shared = find(pool, host);
+    void **place = shared ? NULL : slots_place(&pool->shared, host->index);
 
-    if (shared || (host->index >= pool->shared_count && !grow(pool, host->index)))
+    if (!place)
         return shared;
-    shared = calloc(1, sizeof(*shared));
+    *place = shared = calloc(1, sizeof(*shared));
     if (shared) {
         shared->host = host;
         list_init(&shared->offer);
     }
-    pool->shared[host->index] = shared;
     return shared;
 }
 
 struct host *shared_host(const struct pool *pool, uint32_t index)
 {
-    return pool->shared[index] ? pool->shared[index]->host : NULL;
+    const struct shared *shared = slots_at(&pool->shared, index);
+
+    return shared ? shared->host : NULL;
 }
 
 static void drop(struct pool *pool, uint32_t index)
 {
-    ASSERT(!pool->shared[index] || list_is_empty(&pool->shared[index]->offer));
-    ASSERT(!pool->shared[index] || pool->shared[index]->joined == 0);
-    free(pool->shared[index]);
-    pool->shared[index] = NULL;
+    struct shared *shared = slots_at(&pool->shared, index);
+
+    if (!shared)
+        return;
+    ASSERT(list_is_empty(&shared->offer));
+    ASSERT(shared->joined == 0);
+    pool->shared.items[index] = NULL;
+    free(shared);
 }
 
 void shared_drop(struct pool *pool, const struct host *host)
 {
-    if (host->index < pool->shared_count)
-        drop(pool, host->index);
+    drop(pool, host->index);
 }
 
 void shared_free(struct pool *pool)
 {
-    for (uint32_t i = 0; i < pool->shared_count; i++)
+    for (uint32_t i = 0; i < pool->shared.count; i++)
         drop(pool, i);
-    free(pool->shared);
+    slots_clear(&pool->shared);
 }
 
 static void leave_offer(struct pooled *pooled)
