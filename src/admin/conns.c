@@ -1,4 +1,4 @@
-/* conns.c: questions to workers and what they answered. Start with inquiry_conns, then run_visit (on the worker), then
+/* conns.c: questions to workers and what they answered. Start with inquiry_conns, then run_errand (on the worker), then
  * inquiry_receive (at home). SPDX-License-Identifier: Apache-2.0 */
 #include "admin/conns.h"
 
@@ -24,7 +24,7 @@ struct client_row {
 
 /* One worker's letter. */
 struct part {
-    struct pool_visit visit;
+    struct pool_errand errand;
     struct inquiry *inquiry;
     unsigned worker;
     struct pool_row *rows;
@@ -101,9 +101,9 @@ static void list_clients(struct part *part)
 }
 
 /* On the worker's thread. */
-static void run_visit(struct pool_visit *visit, struct pool *pool)
+static void run_errand(struct pool_errand *errand, struct pool *pool)
 {
-    struct part *part = container_of(visit, struct part, visit);
+    struct part *part = container_of(errand, struct part, errand);
     struct inquiry *inquiry = part->inquiry;
 
     switch (inquiry->question) {
@@ -126,7 +126,7 @@ static void run_visit(struct pool_visit *visit, struct pool *pool)
         pool_flush(pool);
         break;
     }
-    mailbox_post(inquiry->options.home, &visit->letter);
+    mailbox_post(inquiry->options.home, &errand->letter);
 }
 
 static bool make_rows(struct part *part)
@@ -167,7 +167,7 @@ static struct inquiry *inquiry_new(const struct inquiry_options *options, enum q
     inquiry->limit = limit;
     inquiry->workers = workers;
     for (unsigned i = 0; i < workers; i++) {
-        inquiry->parts[i] = (struct part){.visit = {.run = run_visit}, .inquiry = inquiry, .worker = i};
+        inquiry->parts[i] = (struct part){.errand = {.run = run_errand}, .inquiry = inquiry, .worker = i};
         if (!make_rows(&inquiry->parts[i])) {
             free_inquiry(inquiry);
             return NULL;
@@ -182,56 +182,56 @@ static struct inquiry *send_letters(struct inquiry *inquiry)
     for (unsigned i = 0; inquiry && i < inquiry->workers; i++) {
         struct pool *pool = hosts_pool(inquiry->options.view->hosts, i);
 
-        if (pool && pool_visit(pool, &inquiry->parts[i].visit))
+        if (pool && pool_send_errand(pool, &inquiry->parts[i].errand))
             inquiry->under_way++;
     }
     return inquiry;
 }
 
 /* What a query asks for. */
-struct wish {
+struct selection {
     bool clients, closed;
     uint64_t after, limit;
 };
 
 /* One "name=value" of a query. False: it makes no sense. */
-static bool read_pair(struct str pair, struct wish *wish)
+static bool read_pair(struct str pair, struct selection *selection)
 {
     struct str name;
 
     if (!str_split(&pair, '=', &name))
         return false;
     if (str_eq(name, STR("after")))
-        return text_to_u64(pair, &wish->after);
+        return text_to_u64(pair, &selection->after);
     if (str_eq(name, STR("limit")))
-        return text_to_u64(pair, &wish->limit) && wish->limit > 0 && wish->limit <= POOL_LIST_MAX;
+        return text_to_u64(pair, &selection->limit) && selection->limit > 0 && selection->limit <= POOL_LIST_MAX;
     if (str_eq(name, STR("state"))) {
-        wish->closed = true;
+        selection->closed = true;
         return str_eq(pair, STR("closed"));
     }
-    wish->clients = str_eq(pair, STR("client"));
-    return str_eq(name, STR("side")) && (wish->clients || str_eq(pair, STR("upstream")));
+    selection->clients = str_eq(pair, STR("client"));
+    return str_eq(name, STR("side")) && (selection->clients || str_eq(pair, STR("upstream")));
 }
 
-static enum question question_of(const struct wish *wish)
+static enum question question_of(const struct selection *selection)
 {
-    if (wish->closed)
-        return wish->clients ? ASK_CLIENTS_CLOSED : ASK_CLOSED;
-    return wish->clients ? ASK_CLIENTS : ASK_UPSTREAM;
+    if (selection->closed)
+        return selection->clients ? ASK_CLIENTS_CLOSED : ASK_CLOSED;
+    return selection->clients ? ASK_CLIENTS : ASK_UPSTREAM;
 }
 
 struct inquiry *inquiry_conns(const struct inquiry_options *options, struct str query, const char **problem)
 {
-    struct wish wish = {.limit = CONNS_DEFAULT};
+    struct selection selection = {.limit = CONNS_DEFAULT};
     struct inquiry *inquiry;
     struct str pair;
 
     *problem = "side is upstream or client, after an id, limit 1 to 1000, state closed\n";
     while (str_split(&query, '&', &pair))
-        if (!read_pair(pair, &wish))
+        if (!read_pair(pair, &selection))
             return NULL;
     *problem = NULL;
-    inquiry = inquiry_new(options, question_of(&wish), wish.after, (size_t)wish.limit);
+    inquiry = inquiry_new(options, question_of(&selection), selection.after, (size_t)selection.limit);
     return send_letters(inquiry);
 }
 
@@ -243,8 +243,8 @@ struct inquiry *inquiry_flush(const struct inquiry_options *options)
 void inquiry_receive(struct letter *letters)
 {
     for (struct letter *next; letters; letters = next) {
-        struct pool_visit *visit = container_of(letters, struct pool_visit, letter);
-        struct inquiry *inquiry = container_of(visit, struct part, visit)->inquiry;
+        struct pool_errand *errand = container_of(letters, struct pool_errand, letter);
+        struct inquiry *inquiry = container_of(errand, struct part, errand)->inquiry;
 
         next = letters->next;
         if (--inquiry->under_way > 0)

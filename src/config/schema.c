@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-enum { NAME_SHOWN_MAX = 60, VISIT_PATH_BYTES = 512 };
+enum { NAME_SHOWN_MAX = 60, WALK_PATH_BYTES = 512 };
 
 static void *at_offset(void *base, size_t offset)
 {
@@ -197,32 +197,31 @@ bool schema_bind(const struct schema *schema, const struct node *node, const cha
     return report->errors == errors;
 }
 
-struct visitor {
+struct walk {
     void (*visit)(void *arg, const char *path, const struct option *option);
     void *arg;
-    char path[VISIT_PATH_BYTES];
+    char path[WALK_PATH_BYTES];
 };
 
-/* visitor->path holds `len` bytes of the struct's own path. */
-static void visit_struct(struct visitor *visitor, const struct schema *schema, size_t len)
+/* walk->path holds `len` bytes of the struct's own path. */
+static void walk_struct(struct walk *walk, const struct schema *schema, size_t len)
 {
     for (size_t i = 0; i < schema->count; i++) {
         const struct option *option = &schema->options[i];
         const char *list = option->type == OPTION_TYPE_LIST ? "[]" : "";
-        int more =
-            snprintf(visitor->path + len, sizeof(visitor->path) - len, "%s%s%s", len ? "." : "", option->name, list);
+        int more = snprintf(walk->path + len, sizeof(walk->path) - len, "%s%s%s", len ? "." : "", option->name, list);
 
-        ASSERT(more > 0 && (size_t)more < sizeof(visitor->path) - len);
-        visitor->visit(visitor->arg, visitor->path, option);
+        ASSERT(more > 0 && (size_t)more < sizeof(walk->path) - len);
+        walk->visit(walk->arg, walk->path, option);
         if (option->schema)
-            visit_struct(visitor, option->schema, len + (size_t)more);
+            walk_struct(walk, option->schema, len + (size_t)more);
     }
 }
 
 void schema_visit(const struct schema *schema, void (*visit)(void *arg, const char *path, const struct option *option),
                   void *arg)
 {
-    struct visitor visitor = {.visit = visit, .arg = arg};
+    struct walk walk = {.visit = visit, .arg = arg};
 
-    visit_struct(&visitor, schema, 0);
+    walk_struct(&walk, schema, 0);
 }

@@ -11,7 +11,7 @@
 
 #define WARM_DIAL_NS UINT64_C(10000000000) /* a lost dial holds a slot of the host no longer */
 
-enum letter_kind { LETTER_WANT, LETTER_GIVE, LETTER_NONE, LETTER_VISIT };
+enum letter_kind { LETTER_WANT, LETTER_GIVE, LETTER_NONE, LETTER_ERRAND };
 
 /* A WANT that comes home as GIVE or NONE. */
 struct handoff {
@@ -245,23 +245,23 @@ static void come_home(struct pool *pool, struct handoff *handoff)
     free(handoff);
 }
 
-bool pool_visit(struct pool *pool, struct pool_visit *visit)
+bool pool_send_errand(struct pool *pool, struct pool_errand *errand)
 {
-    visit->letter.kind = LETTER_VISIT;
-    return mailbox_offer(pool->mailbox, &visit->letter);
+    errand->letter.kind = LETTER_ERRAND;
+    return mailbox_offer(pool->mailbox, &errand->letter);
 }
 
-static void receive_visit(struct pool *pool, struct pool_visit *visit)
+static void receive_errand(struct pool *pool, struct pool_errand *errand)
 {
-    visit->run(visit, pool);
+    errand->run(errand, pool);
 }
 
 static void read_letters(struct pool *pool, struct letter *letter)
 {
     for (struct letter *next; letter; letter = next) {
         next = letter->next;
-        if (letter->kind == LETTER_VISIT)
-            receive_visit(pool, container_of(letter, struct pool_visit, letter));
+        if (letter->kind == LETTER_ERRAND)
+            receive_errand(pool, container_of(letter, struct pool_errand, letter));
         else if (letter->kind == LETTER_WANT)
             answer(pool, container_of(letter, struct handoff, letter));
         else

@@ -40,12 +40,13 @@ struct dial_gate *pool_racers(const struct pool *pool);
 void pool_keep_dial(struct pool *pool, struct host *host, const struct transport *transport, struct connecting *dial);
 
 /* Somebody else's letter that has something done on the worker's own thread, for dumps and commands. `run` may look at
- * all that the worker has; from then on the visit is its own again. */
-struct pool_visit {
+ * all that the worker has; from then on the errand is its own again. */
+struct pool_errand {
     struct letter letter;
-    void (*run)(struct pool_visit *visit, struct pool *pool);
+    void (*run)(struct pool_errand *errand, struct pool *pool);
 };
-bool pool_visit(struct pool *pool, struct pool_visit *visit) MUST_USE; /* any thread. False: the worker has ended */
+/* Any thread. False: the worker has ended. */
+bool pool_send_errand(struct pool *pool, struct pool_errand *errand) MUST_USE;
 
 /* When the worker's loop has ended, on its thread: closes what is idle and takes no letters any more, so that other
  * workers neither wait for it nor find the caps full. All pools must have ended before any is freed. */

@@ -14,7 +14,7 @@ struct host_leave {
     _Atomic unsigned done; /* of them, those that have been obeyed */
     _Atomic bool refused;  /* a worker has to do with it */
     struct part {
-        struct pool_visit visit;
+        struct pool_errand errand;
         struct host_leave *leave;
         struct host *host;
     } parts[];
@@ -28,18 +28,18 @@ static bool has_left(const struct host *host, uint64_t now_ns, uint64_t after_ns
 }
 
 /* On the worker's thread: nobody reads them now, and what it counts from here on is new. */
-static void run_leave(struct pool_visit *visit, struct pool *pool)
+static void run_leave(struct pool_errand *errand, struct pool *pool)
 {
-    struct part *part = container_of(visit, struct part, visit);
+    struct part *part = container_of(errand, struct part, errand);
 
     watch_forget(pool, part->host);
     atomic_fetch_add_explicit(&part->leave->done, 1, memory_order_release);
 }
 
 /* On the worker's thread: from here on it has no pointer to the host, unless it asks the table for it. */
-static void run_forget(struct pool_visit *visit, struct pool *pool)
+static void run_forget(struct pool_errand *errand, struct pool *pool)
 {
-    struct part *part = container_of(visit, struct part, visit);
+    struct part *part = container_of(errand, struct part, errand);
     struct host *host = part->host;
 
     if (host_is_in_use(host)) {
@@ -53,7 +53,7 @@ static void run_forget(struct pool_visit *visit, struct pool *pool)
     atomic_fetch_add_explicit(&part->leave->done, 1, memory_order_release);
 }
 
-static void send_letters(struct hosts *hosts, struct host *host, void (*run)(struct pool_visit *, struct pool *))
+static void send_letters(struct hosts *hosts, struct host *host, void (*run)(struct pool_errand *, struct pool *))
 {
     struct host_leave *leave = host->leave;
 
@@ -62,8 +62,8 @@ static void send_letters(struct hosts *hosts, struct host *host, void (*run)(str
     for (unsigned i = 0; i < hosts_workers(hosts); i++) {
         struct pool *pool = hosts_pool(hosts, i);
 
-        leave->parts[i] = (struct part){.visit = {.run = run}, .leave = leave, .host = host};
-        leave->sent += pool && pool_visit(pool, &leave->parts[i].visit);
+        leave->parts[i] = (struct part){.errand = {.run = run}, .leave = leave, .host = host};
+        leave->sent += pool && pool_send_errand(pool, &leave->parts[i].errand);
     }
 }
 

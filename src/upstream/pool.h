@@ -144,7 +144,7 @@ struct pool_row {
 };
 
 /* Fills rows with those connections whose id is above `after`, by id, `count` and POOL_LIST_MAX at most; how many. On
- * the worker's thread (pool_visit in handoff.h). */
+ * the worker's thread (pool_send_errand in handoff.h). */
 size_t pool_list(struct pool *pool, uint32_t after, struct pool_row *rows, size_t count);
 
 struct closed_row; /* closed_log.h */

@@ -18,7 +18,7 @@ struct full {
 
 /* A letter to the worker that has the oldest. */
 struct eviction {
-    struct pool_visit visit;
+    struct pool_errand errand;
     struct full full;
     unsigned ways_left; /* to other workers, should they have the oldest meanwhile */
 };
@@ -105,13 +105,13 @@ static bool send_on(struct eviction *eviction, struct pool *oldest)
     if (!oldest || eviction->ways_left == 0)
         return false;
     eviction->ways_left--;
-    return pool_visit(oldest, &eviction->visit);
+    return pool_send_errand(oldest, &eviction->errand);
 }
 
 /* Ends as many as are too many while the oldest is here. */
-static void run_eviction(struct pool_visit *visit, struct pool *pool)
+static void run_eviction(struct pool_errand *errand, struct pool *pool)
 {
-    struct eviction *eviction = container_of(visit, struct eviction, visit);
+    struct eviction *eviction = container_of(errand, struct eviction, errand);
     const struct full *full = &eviction->full;
     struct pool *oldest = pool;
 
@@ -131,8 +131,8 @@ static bool write_to(struct pool *oldest, const struct full *full)
     if (!eviction)
         return false;
     *eviction =
-        (struct eviction){.visit = {.run = run_eviction}, .full = *full, .ways_left = hosts_workers(oldest->hosts)};
-    if (pool_visit(oldest, &eviction->visit))
+        (struct eviction){.errand = {.run = run_eviction}, .full = *full, .ways_left = hosts_workers(oldest->hosts)};
+    if (pool_send_errand(oldest, &eviction->errand))
         return true;
     free(eviction);
     return false;

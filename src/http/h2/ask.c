@@ -50,14 +50,14 @@ static enum io check(const struct h2_conn *conn, const struct http_head *head, s
 static bool note_wish(struct h2_stream *stream, const struct http_head *head)
 {
     struct str key = headers_get(&head->headers, STR("Sec-WebSocket-Key"));
-    struct h2_switch *wish = malloc(sizeof(*wish) + head->protocol.len);
+    struct h2_switch *switching = malloc(sizeof(*switching) + head->protocol.len);
 
-    if (!wish)
+    if (!switching)
         return false;
-    memcpy(wish->text, head->protocol.data, head->protocol.len);
-    wish->protocol = str_of(wish->text, head->protocol.len);
-    wish->accept_len = ws_is_asked(head) ? ws_accept(key, wish->accept).len : 0;
-    stream->wish = wish;
+    memcpy(switching->text, head->protocol.data, head->protocol.len);
+    switching->protocol = str_of(switching->text, head->protocol.len);
+    switching->accept_len = ws_is_asked(head) ? ws_accept(key, switching->accept).len : 0;
+    stream->switching = switching;
     stream->asked = true;
     return true;
 }

@@ -106,7 +106,7 @@ void h2_expire(struct h2_conn *conn)
     if (conn->broken || now_ns < deadline(conn))
         return;
     if (conn->held_ns > 0 && now_ns >= conn->held_ns)
-        h2_open_door(conn);
+        h2_offer_waiting(conn);
     switch ((enum h2_phase)conn->phase) {
     case H2_LIVE:
         expire_live(conn, now_ns);

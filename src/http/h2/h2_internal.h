@@ -30,7 +30,7 @@ enum {
     H2_STREAM_OUT_MIN = 16 << 10,    /* ... while it is shut, or others have */
     H2_QUEUED_MAX = 256 << 10,       /* ... so much in all */
     H2_AHEAD_MAX = 576 << 10,        /* of answers, read ahead of what is sent; in the server role */
-    H2_BLOCKED_MAX = 16,             /* streams whose user waits for room; with more, new ones wait at the door */
+    H2_BLOCKED_MAX = 16,             /* streams whose user waits for room; with more, new ones wait to be accepted */
     H2_HEADS_BYTES_MAX = 512 << 10,  /* heads of a connection that nobody has taken yet */
     H2_HEADS_LOOSE_MAX = 4096,       /* ... so many bytes lie in buffers larger than they are */
     H2_SESSION_BYTES_MAX = 1 << 20,  /* memory of nghttp2 for one connection */
@@ -92,7 +92,7 @@ struct h2_conn {
     uint64_t block_from; /* what bytes_in was then */
     uint64_t until_ns;   /* end of the phases FINISH and LINGER */
     uint64_t drain_ns;   /* when the last GOAWAY is due; 0: it is not */
-    uint64_t held_ns;    /* until when a request is held back at the door (h2_is_wary); 0: none is */
+    uint64_t held_ns;    /* until when a request is held back (h2_is_wary); 0: none is */
     size_t session_bytes;
     size_t queued;                      /* in all streams' `out` */
     size_t head_bytes;                  /* in all streams' heads and tails */
@@ -157,8 +157,8 @@ struct h2_stream {
     struct pace coming, leaving; /* server: a body while a reader waits for it; bytes while they wait in `out` */
     uint64_t begun_ns, head_end_ns;
     uint64_t send_left;
-    struct h2_switch *wish; /* client role; NULL: it asks for no other protocol */
-    int32_t id;             /* client role: 0 until its head was sent */
+    struct h2_switch *switching; /* client role; NULL: it asks for no other protocol */
+    int32_t id;                  /* client role: 0 until its head was sent */
     uint32_t fields;
     uint32_t error;     /* of RFC 9113, when nghttp2 has closed it */
     uint8_t send;       /* enum h2_send */
@@ -400,7 +400,7 @@ void h2_offer(struct h2_stream *stream);
 /* The head that is under way does not come: it is answered, and then the conn ends in order, as nothing else can come
  * before the rest of it. Without a stream for it: at once. */
 void h2_give_up_head(struct h2_conn *conn);
-void h2_open_door(struct h2_conn *conn); /* streams that wait for accept may try again */
+void h2_offer_waiting(struct h2_conn *conn); /* streams that wait for accept may try again */
 void h2_step(struct h2_conn *conn);
 void h2_enter(struct h2_conn *conn, enum h2_phase phase);
 bool h2_end_idle(struct h2_conn *conn, enum http_end why);

@@ -81,22 +81,22 @@ static bool take_block(struct h2_stream *stream, struct chain *block)
 static bool settle_switch(struct h2_stream *stream, const struct h2_reading *reading)
 {
     struct http_head *head = reading->head;
-    const struct h2_switch *wish = stream->wish;
+    const struct h2_switch *switching = stream->switching;
     struct str accept;
 
-    if (!wish || head->status < 200 || head->status > 299)
+    if (!switching || head->status < 200 || head->status > 299)
         return true;
     stream->switched = true;
     head->status = 101;
     head->body_bytes = 0;
     head->announced_bytes = -1;
     headers_remove(&head->headers, STR("Sec-WebSocket-Accept"));
-    head->protocol = arena_copy(reading->arena, wish->protocol);
+    head->protocol = arena_copy(reading->arena, switching->protocol);
     if (!head->protocol.data)
         return h2_head_no_memory(reading);
-    if (wish->accept_len == 0)
+    if (switching->accept_len == 0)
         return true;
-    accept = arena_copy(reading->arena, str_of(wish->accept, wish->accept_len));
+    accept = arena_copy(reading->arena, str_of(switching->accept, switching->accept_len));
     return (accept.data && headers_add(&head->headers, reading->arena, STR("Sec-WebSocket-Accept"), accept)) ||
            h2_head_no_memory(reading);
 }
@@ -114,7 +114,7 @@ static bool settle_body(const struct h2_stream *stream, const struct h2_reading 
         h2_head_expect_trailers(stream, head);
         return true;
     }
-    if (head->body_bytes > 0 && !stream->wish)
+    if (head->body_bytes > 0 && !stream->switching)
         return h2_head_refuse(reading, ERROR_BAD_FRAMING, "the body that Content-Length announces is not there");
     head->body_bytes = 0;
     return true;

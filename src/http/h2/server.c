@@ -212,7 +212,7 @@ static struct h2_stream *first_waiting(struct h2_conn *conn)
     return stream;
 }
 
-void h2_open_door(struct h2_conn *conn)
+void h2_offer_waiting(struct h2_conn *conn)
 {
     conn->held_ns = 0;
     if (!list_is_empty(&conn->waiting))
@@ -277,7 +277,7 @@ static void server_done(struct http_stream *base)
         h2_stream_reset(stream, NGHTTP2_NO_ERROR);
     h2_stream_clock(stream);
     h2_stream_release(stream);
-    h2_open_door(conn);
+    h2_offer_waiting(conn);
     h2_wake_self(conn);
 }
 

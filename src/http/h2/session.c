@@ -222,7 +222,7 @@ static void got_reset(struct h2_conn *conn, struct h2_stream *stream)
 static void got_settings(struct h2_conn *conn)
 {
     conn->met = true;
-    h2_open_door(conn); /* the window that streams begin with may be another */
+    h2_offer_waiting(conn); /* the window that streams begin with may be another */
 }
 
 /* Servers of gRPC forget how many PINGs they had when they send one of these. */

@@ -36,9 +36,9 @@ void h2_set_send_waits(struct h2_stream *stream, bool waits)
         conn->blocked++;
         return;
     }
-    /* Those that wait at the door may come in. */
+    /* Those that wait may be accepted. */
     if (conn->blocked-- == H2_BLOCKED_MAX)
-        h2_open_door(conn);
+        h2_offer_waiting(conn);
 }
 
 /* What was not read is given back to the window. */
@@ -67,7 +67,7 @@ void h2_stream_leave(struct h2_stream *stream)
     drop_in(stream);
 }
 
-static void leave_door(struct h2_stream *stream)
+static void leave_waiting(struct h2_stream *stream)
 {
     if (list_holds(&stream->waits))
         list_remove(&h2_conn_of(stream)->waiting, &stream->waits);
@@ -81,14 +81,14 @@ void h2_stream_release(struct h2_stream *stream)
         return;
     if (conn->recent == stream)
         conn->recent = NULL;
-    leave_door(stream);
+    leave_waiting(stream);
     h2_set_send_waits(stream, false);
     drop_in(stream);
     drop_out(stream);
     chain_clear(&stream->tail_out);
     h2_head_clear(stream);
     h2_client_leave(stream);
-    free(stream->wish);
+    free(stream->switching);
     timer_clear(conn->base.loop, &stream->timer);
     task_forget(conn->base.loop, &stream->clock);
     list_remove(&conn->streams, &stream->node);
@@ -115,7 +115,7 @@ void h2_stream_gone(struct h2_stream *stream)
     h2_set_send_waits(stream, false);
     if (stream->send == H2_SEND_FAILED || !stream->ended)
         h2_wake_user(stream);
-    leave_door(stream);
+    leave_waiting(stream);
     h2_stream_release(stream);
 }
 
