@@ -12,8 +12,9 @@ void tls_early_free(struct tls_stream *tls);
 /* A step of the handshake. IO_OK: it is done, or early data is here; IO_WAIT; IO_FAIL with tls->failure set. */
 enum io tls_early_step(struct tls_stream *tls);
 
-/* server_stream.c: notes and counts that the handshake is done. */
-void tls_server_shaken(struct tls_stream *tls);
+/* server_stream.c: goes on with the handshake. IO_OK: it is done, noted and counted; IO_WAIT; IO_END; IO_FAIL with
+ * tls->failure set. */
+enum io tls_server_shake(struct tls_stream *tls);
 void tls_server_count(struct tls_stream *tls, enum tls_count what);
 void tls_server_count_failure(struct tls_stream *tls); /* tls->failure is why; once */
 

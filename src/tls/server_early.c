@@ -100,19 +100,13 @@ static void end_early(struct tls_stream *tls)
 static enum io go_on(struct tls_stream *tls)
 {
     enum io io = take_early(tls);
-    int returned;
 
     if (io != IO_OK || tls->shaken)
         return io;
-    ERR_clear_error();
-    tls_enter(tls);
-    returned = SSL_do_handshake(tls->ssl);
-    tls_leave(tls);
-    if (returned != 1)
-        return tls_stream_settle(tls, returned);
-    tls_server_shaken(tls);
-    end_early(tls);
-    return IO_OK;
+    io = tls_server_shake(tls);
+    if (io == IO_OK)
+        end_early(tls);
+    return io;
 }
 
 static const struct stream_ops early_ops;

@@ -175,7 +175,7 @@ static enum io fail_handshake(struct tls_stream *tls, struct error *err)
     return io;
 }
 
-void tls_server_shaken(struct tls_stream *tls)
+static void note_shaken(struct tls_stream *tls)
 {
     tls->shaken = true;
     tls->housekeeping = 0;
@@ -183,23 +183,27 @@ void tls_server_shaken(struct tls_stream *tls)
     tls_server_count(tls, SSL_session_reused(tls->ssl) ? TLS_COUNT_RESUMED : TLS_COUNT_FULL);
 }
 
-static enum io step(struct tls_stream *tls)
+enum io tls_server_shake(struct tls_stream *tls)
 {
-    enum io io = look_for_http(tls);
     int returned;
 
-    if (io != IO_OK)
-        return io;
-    if (tls->early)
-        return tls_early_step(tls);
     ERR_clear_error();
     tls_enter(tls);
     returned = SSL_do_handshake(tls->ssl);
     tls_leave(tls);
     if (returned != 1)
         return tls_stream_settle(tls, returned);
-    tls_server_shaken(tls);
+    note_shaken(tls);
     return IO_OK;
+}
+
+static enum io step(struct tls_stream *tls)
+{
+    enum io io = look_for_http(tls);
+
+    if (io != IO_OK)
+        return io;
+    return tls->early ? tls_early_step(tls) : tls_server_shake(tls);
 }
 
 enum io tls_server_handshake(struct stream *stream, struct error *err)
