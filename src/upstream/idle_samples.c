@@ -118,6 +118,12 @@ void idle_tables_sum(const struct idle_table *tables, unsigned count, uint32_t e
     }
 }
 
+static void add_delays(uint32_t sum[DELAY_BUCKETS], const _Atomic uint16_t counts[DELAY_BUCKETS])
+{
+    for (unsigned i = 0; i < DELAY_BUCKETS; i++)
+        sum[i] += atomic_load_explicit(&counts[i], memory_order_relaxed);
+}
+
 static uint64_t top_thousandth_ns(const uint32_t counts[DELAY_BUCKETS])
 {
     uint32_t total = 0, above = 0;
@@ -137,8 +143,7 @@ uint64_t idle_tables_rtt_ns(const struct idle_table *tables, unsigned count)
     uint32_t sum[DELAY_BUCKETS] = {0};
 
     for (unsigned w = 0; w < count; w++)
-        for (unsigned i = 0; i < DELAY_BUCKETS; i++)
-            sum[i] += atomic_load_explicit(&tables[w].rtt[i], memory_order_relaxed);
+        add_delays(sum, tables[w].rtt);
     return top_thousandth_ns(sum);
 }
 
@@ -147,7 +152,6 @@ uint64_t idle_tables_lag_ns(const struct idle_table *tables, unsigned count)
     uint32_t sum[DELAY_BUCKETS] = {0};
 
     for (unsigned w = 0; w < count; w++)
-        for (unsigned i = 0; i < DELAY_BUCKETS; i++)
-            sum[i] += atomic_load_explicit(&tables[w].lag[i], memory_order_relaxed);
+        add_delays(sum, tables[w].lag);
     return top_thousandth_ns(sum);
 }
