@@ -4,7 +4,6 @@
 #include "os/memory_internal.h"
 #include "temporary.h"
 
-
 struct file {
     const char *name, *text;
 };
