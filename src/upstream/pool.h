@@ -3,8 +3,7 @@
  * A connection is in exactly one place: idle here, lent to a fetch (or to several: shared.h), or closing. Idle ones
  * stand in a stack for each host, the last used on top. Caps count over the whole process. Liveness has two layers:
  * news of idle connections is handled before anything else of a batch, and a connection that was idle for longer than
- * one loop turn is looked at right before use (under a request that may be sent again: for longer than 4 ms too).
- * SPDX-License-Identifier: Apache-2.0 */
+ * one loop turn is looked at right before use. SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_UPSTREAM_POOL_H
 #define HOLDFAST_UPSTREAM_POOL_H
 
@@ -87,8 +86,7 @@ struct host_counts *pool_counts(const struct pool *pool, const struct host *host
 
 /* An idle connection to host that is alive as far as is known, lent to the caller: the one used last, or under
  * pick_fifo the one idle for longest; NULL: none. Dead and expired ones met on the way are closed. `repeatable`: the
- * request may be sent again when the connection dies under it, so a riskier one will do, and of one that was idle
- * for milliseconds only the kernel need not be asked. */
+ * request may be sent again when the connection dies under it, so a riskier one will do. */
 struct pooled *pool_take(struct pool *pool, struct host *host, const struct transport *transport, bool repeatable);
 
 /* For a request that may not be sent again and cannot have a fresh connection either: a riskier one, if it is alive. */

@@ -7,7 +7,6 @@
 
 enum { REFRESH_LOOKS = 8, STALE_MAX = 2 };
 #define LOOK_AFTER_NS 1000000u
-#define LOOK_IDLE_NS  4000000u /* idle for so long: a look for whatever request */
 
 /* What is done so that a request does not meet a dead connection. */
 enum care {
@@ -17,17 +16,16 @@ enum care {
 };
 
 /* Is it still good? Readiness up to the last wait was handled by the first pass; a connection that was idle for longer
- * than a turn may have got a FIN since, so the kernel is asked. So it is when this worker slept or was held up
- * meanwhile: the wait may have ended long before its news was handled. What may be sent again can find out by itself,
- * and a look costs one of its five system calls: only for what was idle for some milliseconds, as under full load few
- * are. */
+ * than a turn may have got a FIN since, or bytes that would be the next request's answer, so the kernel is asked. Under
+ * full load few are: what was given back last is taken first. So it is when this worker slept or was held up meanwhile:
+ * the wait may have ended long before its news was handled. Then what may be sent again finds out by itself. */
 static enum io look_at(struct pooled *pooled, enum care care)
 {
     struct loop *loop = pooled->pool->loop;
-    bool long_ago = (uint32_t)loop_stats(loop)->turns - pooled->idle_turn > 1 ||
-                    loop_now_ns(loop) - loop_turned_ns(loop) > LOOK_AFTER_NS;
+    bool long_ago = (uint32_t)loop_stats(loop)->turns - pooled->idle_turn > 1;
+    bool held_up = loop_now_ns(loop) - loop_turned_ns(loop) > LOOK_AFTER_NS;
 
-    return pool_check(pooled, long_ago && (care != CARE_LEAST || pool_idle_ns(pooled) > LOOK_IDLE_NS));
+    return pool_check(pooled, long_ago || (held_up && care != CARE_LEAST));
 }
 
 struct pooled *pool_lend(struct pooled *pooled)

@@ -182,7 +182,7 @@ static enum io read_nothing(struct stream *stream, const struct iovec *parts, in
 }
 
 /* Keep-alive P3: what a stray answer says must not become the next request's. */
-TEST(what_was_idle_for_milliseconds_is_looked_at_for_whatever_request)
+TEST(what_was_idle_for_two_turns_is_looked_at_for_whatever_request)
 {
     static const struct transport transport;
     char answer[] = "HTTP/1.1 200 OK\r\n\r\n";
@@ -201,8 +201,8 @@ TEST(what_was_idle_for_milliseconds_is_looked_at_for_whatever_request)
     ops.readv = read_nothing;
     pooled->conn->stream->ops = &ops;
     pool_return(pooled, &transport);
-    while (loop_now_ns(stage.loop) - pooled->idle_since_ns <= 10000000)
-        turn(&stage);
+    turn(&stage);
+    turn(&stage);
     CHECK_EQ(stream_writev(stage.far[0], &stray, 1, &sent, &err), IO_OK);
     CHECK(pool_take(stage.pool, host[0], &transport, true) == NULL);
     CHECK_EQ(host[0]->counts[0].stale, 1);
