@@ -95,11 +95,6 @@ static bool is_past_limit(const struct drain *drain)
     return drain->limit_ns > 0 && elapsed_ns(drain) >= drain->limit_ns;
 }
 
-static const struct server_options *server_of(const struct frontend *frontend)
-{
-    return &generation_service(frontend->generation)->server;
-}
-
 /* The endpoint of its first request that is under way. */
 static struct str route_of(const struct client *client)
 {
@@ -120,7 +115,7 @@ void drain_tell_left(const struct client *client)
     http_facts(client->conn, &facts);
     LOG(LOG_WARNING, "SERVICE: HTTP Server",
         "left at the drain limit: listener %.*s, peer %.*s, age %llu s, requests %u, under way: %.*s",
-        STR_ARG(server_of(frontend)->listeners[client->door].listen), STR_ARG(addr_format(client->peer, text)),
+        STR_ARG(frontend_server(frontend)->listeners[client->door].listen), STR_ARG(addr_format(client->peer, text)),
         (unsigned long long)((loop_now_ns(frontend->loop) - facts.opened_ns) / 1000000000u), facts.messages,
         STR_ARG(route_of(client)));
 }
@@ -159,7 +154,7 @@ static void cut(struct drain *drain)
     }
     if (count > 0)
         LOG(LOG_WARNING, "SERVICE: HTTP Server", "drain limit of listener %.*s reached, %u connections were cut",
-            STR_ARG(server_of(drain->frontend)->listeners[drain->door].listen), count);
+            STR_ARG(frontend_server(drain->frontend)->listeners[drain->door].listen), count);
 }
 
 /* The last ones in the kernel's queue would be reset with the listener. */

@@ -5,6 +5,12 @@
 
 #include "gateway/frontend.h"
 
+/* The configuration's part on clients. */
+static inline const struct server_options *frontend_server(const struct frontend *frontend)
+{
+    return &generation_service(frontend->generation)->server;
+}
+
 /* frontend.c: a descriptor, or a place under the cap, is free again. */
 void frontend_resume_doors(struct frontend *frontend, bool was_full);
 bool frontend_is_full(const struct frontend *frontend);

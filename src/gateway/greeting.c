@@ -30,7 +30,7 @@ struct greeting {
 
 static const struct client_rules *rules_of(const struct frontend *frontend)
 {
-    return &generation_service(frontend->generation)->server.clients;
+    return &frontend_server(frontend)->clients;
 }
 
 /* Refused ones are opened and closed too, so that the numbers add up. */

@@ -145,7 +145,7 @@ static uint64_t own_age_ns(const struct client *client, uint64_t age_ns)
 
 static const struct listener_options *listener_of(const struct client *client)
 {
-    return &generation_service(client->frontend->generation)->server.listeners[client->door];
+    return &frontend_server(client->frontend)->listeners[client->door];
 }
 
 static void audit(const struct client *client, const struct http_conn_facts *facts, uint64_t age_ns)
@@ -216,14 +216,9 @@ static uint64_t first_age_ns(const struct server_options *server, uint64_t age_n
     return first_ns;
 }
 
-static const struct server_options *server_of(const struct frontend *frontend)
-{
-    return &generation_service(frontend->generation)->server;
-}
-
 static size_t told_each_second(const struct frontend *frontend)
 {
-    uint64_t window_ns = service_positive(server_of(frontend)->drain_window_ns);
+    uint64_t window_ns = service_positive(frontend_server(frontend)->drain_window_ns);
     uint64_t seconds = window_ns / LOOK_EVERY_NS;
 
     return frontend->clients.count / (size_t)(seconds > TELL_SECONDS_MIN ? seconds : TELL_SECONDS_MIN) + 1;
@@ -254,7 +249,7 @@ static bool is_past_limit(const struct client *client, uint64_t limit_ns)
 /* Somebody waits whom there would be room for without them. */
 static void cut_late(struct frontend *frontend, size_t count)
 {
-    uint64_t limit_ns = service_positive(server_of(frontend)->drain_limit_ns);
+    uint64_t limit_ns = service_positive(frontend_server(frontend)->drain_limit_ns);
     struct list_node *next;
 
     if (limit_ns == 0)

@@ -75,8 +75,8 @@ void pool_note_stray(struct pooled *pooled, enum stray stray); /* a sign for qua
 enum reason pool_reason_of_stray(const struct pooled *pooled); /* of what http_check_idle has found */
 /* What people are to be shown of a connection that is closed for STRAY_BYTES or STRAY_CRLF; empty: nothing is known. */
 void pool_sample_stray(const struct pooled *pooled, struct stray_sample *sample);
-void pool_note_said(const struct pooled *pooled,
-                    struct str bytes);                       /* of one that its user closes now, for these bytes */
+/* The same of one that its user closes now, for these bytes. */
+void pool_note_said(const struct pooled *pooled, struct str bytes);
 void pool_retire(struct pooled *pooled, enum reason reason); /* we end an idle period, for a reason of ours */
 /* The peer has ended an idle one. `news`: what was found instead of silence. */
 void pool_close_stale(struct pooled *pooled, enum io news, enum reason found);
