@@ -58,7 +58,7 @@ static struct host *find_host(struct compiling *compiling, struct str origin, si
                            .protocol = endpoint_protocol(&options->transport)};
     const struct forward_proxy *proxy;
     struct host *host = NULL;
-    struct error err;
+    struct error err = {0};
 
     if (!host_url_proxy(compiling->proxies, origin, &proxy, &err)) {
         report_add(compiling->report, SEVERITY_ERROR, PROBLEM_HOST, place, NULL, "host \"%.*s\": %s",
@@ -67,9 +67,9 @@ static struct host *find_host(struct compiling *compiling, struct str origin, si
     }
     if (proxy)
         key.proxy = proxy->url;
-    if (str_starts_fold(origin, STR("https://")))
+    if (str_starts_fold(origin, STR("https://")) || (proxy && proxy->secure))
         key.tls = profiles_get(compiling->profiles, &options->client_tls, &err);
-    if (key.tls || !str_starts_fold(origin, STR("https://")))
+    if (err.fault == FAULT_NONE)
         host = hosts_intern(compiling->hosts, &key, &err);
     if (host)
         atomic_store_explicit(&host->configured, true, memory_order_relaxed);
@@ -131,7 +131,7 @@ static bool make_discovery(struct compiling *compiling)
     discovery->protocol = endpoint_protocol(&options->transport);
     discovery->proxies = compiling->proxies;
     discovery->refresh_ns = options->sd_refresh_ns;
-    if (str_eq(discovery->scheme, STR("https")))
+    if (str_eq(discovery->scheme, STR("https")) || forward_rules_need_tls(compiling->proxies))
         discovery->tls = profiles_get(compiling->profiles, &options->client_tls, &err);
     if (err.fault != FAULT_NONE) {
         report_add(compiling->report, SEVERITY_ERROR, PROBLEM_HOST, options->place, NULL, "sd_scheme: %s", err.text);

@@ -45,7 +45,7 @@ static struct host *find_host(struct exchange *x, const struct follow_url *from,
     struct hosts *hosts = pool_hosts(x->client->frontend->pool);
     const struct forward_proxy *proxy = NULL;
     struct host_key key = {.pool = x->call.host->pool,
-                           .tls = x->call.host->tls,
+                           .tls = x->call.host->tls ? x->call.host->tls : x->call.host->proxy_tls,
                            .proxy_header = x->call.host->proxy_header,
                            .source = x->call.host->source,
                            .protocol = endpoint_protocol(&x->call.backend->options->transport)};

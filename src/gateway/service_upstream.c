@@ -29,8 +29,8 @@ struct upstream_block {
     struct str source;
     struct place source_place;
     bool source_given;
-    int64_t max_decoded_bytes, first_flight_bytes, first_flight_timeout_ns;
-    bool decoded_given, flight_given, flight_timeout_given;
+    int64_t max_decoded_bytes, first_flight_bytes, first_flight_timeout_ns, replay_bytes;
+    bool replay_given, decoded_given, flight_given, flight_timeout_given;
     bool keep_alive_hints, learn, handshake_given, pool_given;
     bool resend_given, pick_given, age_given, requests_given, idle_given, hints_given, learn_given, cap_given,
         queue_given, floor_given, user_timeout_given, interval_given, count_given, coalesce, coalesce_given;
@@ -49,6 +49,9 @@ static const struct option rows[] = {
     OPTION_DURATION(struct upstream_block, "resend_budget_window", budget_window_ns, .preset = SECONDS(RESEND_BUDGET_WINDOW_S),
                     .max = SECONDS(RESEND_BUDGET_WINDOW_MAX_S), SEEN(budget_window_given),
                     .help = "The time over which both are counted, in whole seconds; 0: no budget."),
+    OPTION_SIZE(struct upstream_block, "replay_buffer", replay_bytes, .preset = TRANSPORT_REPLAY_BYTES, .max = TRANSPORT_REPLAY_BYTES_MAX,
+                SEEN(replay_given),
+                .help = "How much of a request's body is kept until the answer begins, to be sent again; longer ones are not."),
     OPTION_SIZE(struct upstream_block, "max_decoded_bytes", max_decoded_bytes, .preset = TRANSPORT_DECODED_BYTES_MAX, .min = 1,
                 .max = TRANSPORT_DECODED_BYTES_MAX, SEEN(decoded_given),
                 .help = "Largest body that is decoded, as it is when unpacked."),
@@ -161,6 +164,8 @@ static void take(struct transport *transport, const struct upstream_block *block
     if (block->resend_given)
         transport->resend = (enum resend_policy)block->resend;
     take_budget(&transport->resend_budget, block);
+    if (block->replay_given)
+        transport->replay_bytes = block->replay_bytes > 0 ? block->replay_bytes : -1;
     if (block->decoded_given)
         transport->max_decoded_bytes = block->max_decoded_bytes;
     if (block->flight_given)

@@ -55,6 +55,11 @@ static bool awaits_no_body(const struct transport *transport)
     return transport->first_flight_bytes == 0;
 }
 
+static bool sends_once(const struct transport *transport)
+{
+    return transport->resend == RESEND_OFF && transport->failover == FAILOVER_OFF;
+}
+
 /* clang-format off */
 static const struct rule {
     const char *key;
@@ -79,6 +84,7 @@ static const struct rule {
     {"coalesce", keeps_none, "beside disable_keep_alives", "remove one of the two"},
     {"coalesce", introduces, "beside send_proxy_protocol: each connection belongs to a client", "remove one of the two"},
     {"first_flight_timeout", awaits_no_body, "beside \"first_flight\": 0", "remove one of the two"},
+    {"replay_buffer", sends_once, "beside \"resend\": \"off\" and \"failover\": \"off\"", "remove it"},
     {"tcp_keep_alive_interval", probes_nobody, "beside a negative dialer_keep_alive", "give dialer_keep_alive a duration"},
     {"tcp_keep_alive_count", probes_nobody, "beside a negative dialer_keep_alive", "give dialer_keep_alive a duration"},
 };

@@ -11,6 +11,7 @@
 enum connect_state {
     CONNECT_DIAL,      /* no stream yet */
     CONNECT_FIRST,     /* `stream` is connected, and does not have all of `first` yet */
+    CONNECT_PROXY,     /* `stream` is TLS with the proxy and not secured yet */
     CONNECT_TUNNEL,    /* `stream` is connected to the proxy */
     CONNECT_HANDSHAKE, /* `stream` is TLS and not secured yet */
     CONNECT_DONE,      /* `stream` is ready */
@@ -27,7 +28,7 @@ struct connecting {
     struct str first;      /* what of options.first has not been written */
     struct task *owner;
     struct task task;
-    struct timer limit; /* of the first bytes, the tunnel or the handshake */
+    struct timer limit; /* of the first bytes, the tunnel or a handshake */
     uint64_t step_began_ns;
     struct connect_facts facts;
     struct error failure;
@@ -142,11 +143,58 @@ static enum io finish_tunnel(struct connecting *connecting)
 
     if (io == IO_WAIT)
         return connecting->limit.fired ? tunnel_expired(connecting) : IO_WAIT;
-    connecting->facts.tunnel_ns = lap_ns(connecting);
+    connecting->facts.tunnel_ns += lap_ns(connecting);
     tunnel_free(connecting->tunnel);
     connecting->tunnel = NULL;
     timer_clear(connecting->loop, &connecting->limit);
     return io == IO_OK ? begin_handshake(connecting) : tunnel_failed(connecting);
+}
+
+/* An https:// proxy: TLS with it goes below all that is said to it or to the host. */
+static enum io begin_proxy(struct connecting *connecting)
+{
+    const struct connect_options *options = &connecting->options;
+    struct tls_stream_options tls = {
+        .profile = options->proxy_tls,
+        .server_name = options->proxy_name,
+        .sessions = options->sessions,
+        .session_scope = options->tunnel.proxy,
+    };
+
+    if (!options->proxy_tls)
+        return begin_tunnel(connecting);
+    connecting->stream = tls_client_stream(connecting->stream, &tls, &connecting->task, &connecting->failure);
+    if (!connecting->stream)
+        return tunnel_failed(connecting);
+    set_limit(connecting, options->tls_handshake_limit_ns);
+    connecting->state = CONNECT_PROXY;
+    return IO_OK;
+}
+
+static enum io proxy_failed(struct connecting *connecting)
+{
+    error_context(&connecting->failure, "TLS with the proxy %.*s", STR_ARG(connecting->options.tunnel.proxy));
+    return tunnel_failed(connecting);
+}
+
+static void set_handshake_expired(struct connecting *connecting)
+{
+    error_set(&connecting->failure, FAULT_UPSTREAM, ERROR_TLS_TIMEOUT, "no end of the TLS handshake within %llu ms",
+              (unsigned long long)(connecting->options.tls_handshake_limit_ns / 1000000));
+    connecting->failure.retry_safe = true;
+}
+
+static enum io finish_proxy(struct connecting *connecting)
+{
+    enum io io = tls_handshake(connecting->stream, &connecting->failure);
+
+    if (io == IO_WAIT && !connecting->limit.fired)
+        return IO_WAIT;
+    if (io == IO_WAIT)
+        set_handshake_expired(connecting);
+    connecting->facts.tunnel_ns = lap_ns(connecting);
+    timer_clear(connecting->loop, &connecting->limit);
+    return io == IO_OK ? begin_tunnel(connecting) : proxy_failed(connecting);
 }
 
 static enum io first_expired(struct connecting *connecting)
@@ -174,14 +222,14 @@ static enum io write_first(struct connecting *connecting)
         connecting->first = str_from_offset(connecting->first, sent);
     }
     timer_clear(connecting->loop, &connecting->limit);
-    return begin_tunnel(connecting);
+    return begin_proxy(connecting);
 }
 
 static enum io begin_first(struct connecting *connecting)
 {
     connecting->first = connecting->options.first;
     if (connecting->first.len == 0)
-        return begin_tunnel(connecting);
+        return begin_proxy(connecting);
     stream_set_owner(connecting->stream, &connecting->task, false);
     set_limit(connecting, tunnel_limit_ns(connecting));
     connecting->state = CONNECT_FIRST;
@@ -229,9 +277,7 @@ static void count_handshake(const struct connecting *connecting)
 
 static enum io handshake_expired(struct connecting *connecting)
 {
-    error_set(&connecting->failure, FAULT_UPSTREAM, ERROR_TLS_TIMEOUT, "no end of the TLS handshake within %llu ms",
-              (unsigned long long)(connecting->options.tls_handshake_limit_ns / 1000000));
-    connecting->failure.retry_safe = true;
+    set_handshake_expired(connecting);
     return handshake_failed(connecting);
 }
 
@@ -259,6 +305,8 @@ static enum io step(struct connecting *connecting)
         return finish_dial(connecting);
     case CONNECT_FIRST:
         return write_first(connecting);
+    case CONNECT_PROXY:
+        return finish_proxy(connecting);
     case CONNECT_TUNNEL:
         return finish_tunnel(connecting);
     case CONNECT_HANDSHAKE:

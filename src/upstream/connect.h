@@ -1,5 +1,6 @@
 /* connect.h: from a name and port to a stream that requests can go over: the dial (net/dial.h), for https:// hosts
- * behind a forward proxy the way through it (tunnel.h), and for all https:// hosts the TLS handshake.
+ * behind a forward proxy the way through it (tunnel.h), and for all https:// hosts the TLS handshake; before all that
+ * one with an https:// proxy.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_UPSTREAM_CONNECT_H
 #define HOLDFAST_UPSTREAM_CONNECT_H
@@ -13,20 +14,22 @@ struct connect_options {
     struct dial_options dial;        /* of the host, or of the proxy that leads there */
     struct str first;                /* goes before all else (a PROXY header); empty: nothing does */
     struct tunnel_options tunnel;    /* `proxy` empty: there is none; `target` empty: nothing to be asked of it here */
+    struct tls_profile *proxy_tls;   /* NULL: the proxy is spoken to in cleartext */
+    struct str proxy_name;           /* whom the proxy's certificate must be for */
     struct tls_profile *tls;         /* NULL: cleartext */
     struct str server_name;          /* whom the certificate must be for */
     const struct str *protocols;     /* offered by ALPN, the best first; borrowed as the rest */
     size_t protocol_count;           /* 0: no ALPN */
     struct tls_sessions *sessions;   /* NULL: never resume; must outlive the stream */
     struct str session_scope;        /* as in tls/stream.h */
-    uint64_t tls_handshake_limit_ns; /* from connected to secured; 0: none */
+    uint64_t tls_handshake_limit_ns; /* from connected to secured, with the proxy and with the host; 0: none */
     struct host_counts *counts;      /* where handshakes are counted; NULL: nowhere */
     struct dial_cost *cost;          /* is told how long it took; NULL: nobody is */
 };
 
 /* What it took. */
 struct connect_facts {
-    uint64_t dial_ns, tunnel_ns, tls_ns; /* 0: that step was not begun */
+    uint64_t dial_ns, tunnel_ns, tls_ns; /* 0: that step was not begun; the tunnel's with the proxy's TLS */
     bool resumed;                        /* the handshake was a short one */
 };
 

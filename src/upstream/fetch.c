@@ -293,8 +293,9 @@ static void keep(struct fetch *fetch, const struct chain *from)
     struct iovec parts[16];
     int count = chain_parts(from, parts, 16);
     size_t skip = fetch->kept_ahead, seen = 0;
+    size_t max = (size_t)transport_replay_bytes(fetch->options.transport);
 
-    if (fetch->replay_lost || fetch->replay.size + from->size - skip > REPLAY_BYTES) {
+    if (fetch->replay_lost || fetch->replay.size + from->size - skip > max) {
         fetch_forget_replay(fetch);
         return;
     }

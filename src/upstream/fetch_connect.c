@@ -21,7 +21,7 @@ static bool is_repeatable(const struct fetch *fetch)
     const struct http_head *head = fetch->options.head;
 
     return fetch->options.transport->resend != RESEND_OFF && head->body_bytes >= 0 &&
-           head->body_bytes <= REPLAY_BYTES && resend_is_idempotent(head);
+           head->body_bytes <= transport_replay_bytes(fetch->options.transport) && resend_is_idempotent(head);
 }
 
 /* Would a connection do that has been used before? */
@@ -167,7 +167,8 @@ static enum io dial_own(struct fetch *fetch, struct error *err)
 
     if (!is_turn(fetch) || pool_owes_turn(options->pool, options->host) || is_paused(fetch))
         return IO_WAIT;
-    fetch->lack = pool_make_room(options->pool, options->host, fetch->state == FETCH_QUEUE);
+    fetch->lack = pool_make_room(options->pool, options->host,
+                                 fetch->state == FETCH_QUEUE || options->transport->queue_timeout_ns <= 0);
     if (fetch->lack != ERROR_NONE || !gate_enter(options->host, options->transport->max_connections_per_host))
         return IO_WAIT;
     return start_dial(fetch, err);

@@ -12,8 +12,6 @@
 #include "upstream/resend.h"
 #include "upstream/shared.h"
 
-enum { REPLAY_BYTES = 65536 }; /* of a request's body, kept until the answer's head is here */
-
 enum fetch_state {
     FETCH_PICK,   /* needs a connection */
     FETCH_LOOKUP, /* a connection to another host may do: the addresses of its own are asked for */

@@ -77,15 +77,14 @@ static void cut(struct parsing *parsing, struct str text)
     parsing->host = rest;
 }
 
-static bool check_scheme(struct parsing *parsing)
+static bool take_scheme(struct parsing *parsing, struct forward_proxy *proxy)
 {
-    if (str_eq_fold(parsing->scheme, STR("http")))
+    proxy->secure = str_eq_fold(parsing->scheme, STR("https"));
+    if (proxy->secure || str_eq_fold(parsing->scheme, STR("http")))
         return true;
-    if (str_eq_fold(parsing->scheme, STR("https")))
-        return refuse(parsing, "proxies that are spoken to over TLS (https://) are not supported in this version");
     if (str_starts_fold(parsing->scheme, STR("socks")))
         return refuse(parsing, "SOCKS proxies (socks5://) are not supported in this version");
-    return refuse(parsing, "a proxy's URL begins with http://");
+    return refuse(parsing, "a proxy's URL begins with http:// or https://");
 }
 
 static bool is_name(struct str text)
@@ -115,7 +114,7 @@ static bool take_name(struct parsing *parsing, struct forward_proxy *proxy)
 
 static bool take_port(struct parsing *parsing, struct forward_proxy *proxy)
 {
-    uint64_t number = 80;
+    uint64_t number = proxy->secure ? 443 : 80;
 
     if (parsing->port.len > 0 && (!text_to_u64(parsing->port, &number) || number == 0 || number > 65535))
         return refuse(parsing, "a proxy's URL has no valid port");
@@ -173,13 +172,13 @@ static bool take_user(struct parsing *parsing, struct forward_proxy *proxy)
 static bool take_texts(struct parsing *parsing, struct forward_proxy *proxy)
 {
     bool bare = str_find_char(proxy->name, ':') == proxy->name.len;
-    struct str at = parsing->user.data ? STR("@") : STR("");
+    struct str at = parsing->user.data ? STR("@") : STR(""), scheme = proxy->secure ? STR("https://") : STR("http://");
 
     proxy->name = arena_copy(parsing->arena, proxy->name);
-    proxy->shown = arena_format(parsing->arena, bare ? "http://%.*s:%u" : "http://[%.*s]:%u", STR_ARG(proxy->name),
-                                (unsigned)proxy->port);
-    proxy->url = arena_format(parsing->arena, "http://%.*s%.*s%.*s", STR_ARG(parsing->user), STR_ARG(at),
-                              STR_ARG(str_from_offset(proxy->shown, STR("http://").len)));
+    proxy->shown = arena_format(parsing->arena, bare ? "%.*s%.*s:%u" : "%.*s[%.*s]:%u", STR_ARG(scheme),
+                                STR_ARG(proxy->name), (unsigned)proxy->port);
+    proxy->url = arena_format(parsing->arena, "%.*s%.*s%.*s%.*s", STR_ARG(scheme), STR_ARG(parsing->user), STR_ARG(at),
+                              STR_ARG(str_from_offset(proxy->shown, scheme.len)));
     return (proxy->name.data && proxy->shown.data && proxy->url.data) || no_memory(parsing);
 }
 
@@ -189,6 +188,6 @@ bool forward_proxy_parse(struct arena *arena, struct str text, struct forward_pr
 
     *proxy = (struct forward_proxy){0};
     cut(&parsing, text);
-    return check_scheme(&parsing) && take_name(&parsing, proxy) && take_port(&parsing, proxy) &&
+    return take_scheme(&parsing, proxy) && take_name(&parsing, proxy) && take_port(&parsing, proxy) &&
            take_user(&parsing, proxy) && take_texts(&parsing, proxy);
 }

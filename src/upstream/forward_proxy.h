@@ -15,12 +15,13 @@ struct forward_proxy {
     struct str url;           /* in one form, with user and password: identity, never shown */
     struct str shown;         /* "http://proxy.example:3128": for people */
     struct str name;          /* or the literal without brackets */
-    uint16_t port;            /* 80 when none was written */
+    uint16_t port;            /* 80 when none was written, 443 of https:// */
+    bool secure;              /* it is spoken to over TLS */
     struct str authorization; /* "Basic dXNlcjpwYXNz", for Proxy-Authorization; empty: none */
 };
 
-/* "http://user:password@name:port", of which only the name must be there; what stands behind the port is not looked at.
- * False: *err, fault CONFIG: address_invalid (no name, bad port, bad escape; socks5:// and https://, which are not
+/* "http://user:password@name:port" or "https://...", of which only the name must be there; what stands behind the port
+ * is not looked at. False: *err, fault CONFIG: address_invalid (no name, bad port, bad escape; socks5://, which is not
  * supported; other schemes), out_of_memory. No text of *err holds user or password. */
 bool forward_proxy_parse(struct arena *arena, struct str text, struct forward_proxy *proxy, struct error *err) MUST_USE;
 
@@ -37,6 +38,9 @@ const struct forward_rules *forward_rules_new(struct arena *arena, const struct 
 
 /* The same rules in another arena; NULL for NULL. *ok false: no memory. */
 const struct forward_rules *forward_rules_copy(struct arena *arena, const struct forward_rules *rules, bool *ok);
+
+/* Is any of the proxies spoken to over TLS? NULL: none is. */
+bool forward_rules_need_tls(const struct forward_rules *rules);
 
 /* The proxy on the way to a host; *proxy NULL: none. False: there should be one, but its URL is of no use, or
  * HTTP_PROXY cannot be trusted (cgi): *err, fault CONFIG, names the variable. NULL for rules is none at all. */

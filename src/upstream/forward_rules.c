@@ -188,6 +188,11 @@ const struct forward_rules *forward_rules_copy(struct arena *arena, const struct
     return copy;
 }
 
+bool forward_rules_need_tls(const struct forward_rules *rules)
+{
+    return rules && (rules->http.proxy.secure || rules->https.proxy.secure);
+}
+
 static bool network_holds(const struct matcher *network, const struct addr *addr)
 {
     unsigned bytes = network->bits / 8, rest = network->bits % 8;

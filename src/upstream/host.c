@@ -89,6 +89,7 @@ static void host_free(struct hosts *hosts, struct host *host)
     free_counts(host);
     free(host->leave);
     tls_profile_unref(host->tls);
+    tls_profile_unref(host->proxy_tls);
     arena_free(host->arena);
 }
 
@@ -248,6 +249,11 @@ static enum host_protocol protocol_of(const struct host_key *key)
     return secure && key->protocol != PROTOCOL_H2 ? HOST_ALPN : HOST_HTTP2;
 }
 
+static bool needs_tls(const struct host_key *key)
+{
+    return is_secure(key->url) || is_secure(key->proxy);
+}
+
 /* Each part with its length, so that no two keys look alike. */
 static struct str key_text(struct arena *arena, const struct host_key *key)
 {
@@ -255,7 +261,7 @@ static struct str key_text(struct arena *arena, const struct host_key *key)
     char source[ADDR_TEXT_BYTES];
     struct str from = key->source.family == ADDR_NONE ? STR("") : addr_format_ip(&key->source, source);
 
-    if (is_secure(key->url))
+    if (needs_tls(key))
         memcpy(tls, tls_profile_identity(key->tls), sizeof(tls));
     return arena_format(
         arena, "%zu:%.*s %zu:%.*s %zu:%.*s %016" PRIx64 "%016" PRIx64 "%016" PRIx64 "%016" PRIx64 " %u %.*s %u",
@@ -381,6 +387,7 @@ static struct host *host_new(struct hosts *hosts, const struct host_key *key)
     host->source = key->source;
     host->protocol = protocol_of(key);
     host->tls = is_secure(key->url) ? tls_profile_ref(key->tls) : NULL;
+    host->proxy_tls = is_secure(key->proxy) ? tls_profile_ref(key->tls) : NULL;
     return host;
 }
 
@@ -411,11 +418,17 @@ static struct host *host_make(struct hosts *hosts, const struct host_key *key, s
 
 struct host *hosts_intern(struct hosts *hosts, const struct host_key *key, struct error *err)
 {
-    struct arena *arena = arena_new(NULL, SIZE_MAX);
-    struct str text = arena ? key_text(arena, key) : STR_EMPTY;
+    struct arena *arena;
+    struct str text;
     struct host *host;
 
     ASSERT(key->tls || !is_secure(key->url));
+    if (is_secure(key->proxy) && !key->tls) {
+        error_set(err, FAULT_CONFIG, ERROR_ADDRESS_INVALID, "there are no settings of TLS for its proxy");
+        return NULL;
+    }
+    arena = arena_new(NULL, SIZE_MAX);
+    text = arena ? key_text(arena, key) : STR_EMPTY;
     pthread_mutex_lock(&hosts->lock);
     host = text.data ? map_get(hosts->by_key, text) : NULL;
     if (!host)

@@ -118,6 +118,7 @@ struct host {
     enum host_protocol protocol;     /* made of that in host_key */
     struct str tunnel;               /* "name:port", what CONNECT asks it for; empty: no tunnel */
     struct tls_profile *tls;         /* of "https://" hosts, with a reference; NULL: cleartext */
+    struct tls_profile *proxy_tls;   /* the same of an "https://" proxy on the way */
     uint32_t index;                  /* place in the table: pools keep an array by it */
     _Atomic uint32_t open;           /* connections and dials in all workers, for max_connections_per_host */
     struct host_place *place;        /* the same, for the budget of ports */
@@ -156,7 +157,7 @@ struct host_key {
     struct str url;                  /* "http://name[:port]", "https://name[:port]" or "unix:/path" */
     struct str pool;                 /* name of a pool of its own; empty: the common one */
     struct str proxy;                /* URL of the proxy that leads there; empty: none */
-    struct tls_profile *tls;         /* of "https://", compared by its identity; else not looked at */
+    struct tls_profile *tls;         /* of "https://" in url or proxy, compared by its identity; else not looked at */
     uint8_t proxy_header;            /* version of the PROXY header that names the client; 0: none (introduce.h) */
     struct addr source;              /* address of our end, without a port; ADDR_NONE: as the routes have it */
     enum upstream_protocol protocol; /* those that come to the same thing are alike */
@@ -164,7 +165,8 @@ struct host_key {
 
 /* The host of a key, made when it is new. It stays for as long as it is in use (host_is_in_use), and in any case until
  * the worker that calls has ended its turn: who keeps it for longer says so by then. NULL with *err: address_invalid
- * (another scheme, path, bad port; of the proxy as forward_proxy_parse), out_of_memory. Any thread. */
+ * (another scheme, path, bad port; an https:// proxy without `tls`; of the proxy as forward_proxy_parse),
+ * out_of_memory. Any thread. */
 struct host *hosts_intern(struct hosts *hosts, const struct host_key *key, struct error *err);
 
 /* Do its connections carry many requests at once, or may they, as far as is known? */

@@ -35,15 +35,18 @@ static void set_protocols(struct connect_options *options, const struct host *ho
     options->protocol_count = host->protocol == HOST_ALPN ? COUNT_OF(both) : 1;
 }
 
-/* How a connection of the host is secured. */
+/* How a connection of the host, and of the proxy on the way, is secured. */
 static void set_tls(struct connect_options *options, const struct pool *pool, const struct host *host,
                     const struct transport *transport)
 {
+    options->sessions = hosts_sessions(pool->hosts);
+    options->tls_handshake_limit_ns = (uint64_t)transport->tls_handshake_timeout_ns;
+    options->proxy_tls = host->proxy_tls;
+    if (!host->tls)
+        return;
     options->tls = host->tls;
     options->server_name = host->name;
-    options->sessions = hosts_sessions(pool->hosts);
     options->session_scope = host->key;
-    options->tls_handshake_limit_ns = (uint64_t)transport->tls_handshake_timeout_ns;
     set_protocols(options, host);
 }
 
@@ -51,6 +54,7 @@ static void set_proxy(struct connect_options *options, const struct host *host)
 {
     options->dial.name = host->forward->name;
     options->dial.port = host->forward->port;
+    options->proxy_name = host->forward->name;
     options->tunnel = (struct tunnel_options){
         .target = host->tunnel,
         .authorization = host->forward->authorization,
@@ -92,7 +96,7 @@ struct connecting *pool_dial(struct pool *pool, struct host *host, const struct 
 
     if (host->forward)
         set_proxy(&options, host);
-    if (host->tls)
+    if (host->tls || host->proxy_tls)
         set_tls(&options, pool, host, transport);
     connecting = connect_start(pool->loop, pool->resolver, &options, owner);
     if (connecting)

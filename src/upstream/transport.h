@@ -62,6 +62,8 @@ struct transport {
     int64_t max_idle_connections;          /* idle in all, over all hosts; 0: no limit; negative: none stays */
     int64_t max_idle_connections_per_host; /* 0: 250; negative: none stays */
     int64_t response_head_bytes_max;       /* of an answer's head; 0: 256 KiB */
+    int64_t replay_bytes;                  /* of a request's body, kept until the answer's head is here; 0: 64 KiB;
+                                              negative: none */
     int64_t first_flight_bytes;            /* of a request's body, here before it takes a connection; 0: none */
     int64_t first_flight_timeout_ns;       /* how long they are awaited of a longer body; 0: not at all */
     enum idle_policy idle_policy;          /* when idle_connection_timeout is 0 */
@@ -102,6 +104,16 @@ enum { TRANSPORT_EJECT_AFTER = 3 };
 enum { TRANSPORT_FIRST_FLIGHT_BYTES = 16384, TRANSPORT_FIRST_FLIGHT_BYTES_MAX = 1048576 };
 #define TRANSPORT_FIRST_FLIGHT_TIMEOUT_NS INT64_C(200000000)
 enum { TRANSPORT_IDLE_PER_HOST_DEFAULT = 250, TRANSPORT_KEEP_ALIVE_COUNT = 9 };
+
+enum { TRANSPORT_REPLAY_BYTES = 65536, TRANSPORT_REPLAY_BYTES_MAX = 64 << 20 };
+
+/* How much of a request's body is kept, to be sent again. */
+static inline int64_t transport_replay_bytes(const struct transport *transport)
+{
+    return transport->replay_bytes > 0   ? transport->replay_bytes
+           : transport->replay_bytes < 0 ? 0
+                                         : TRANSPORT_REPLAY_BYTES;
+}
 
 /* How many connections may be idle, in all and to one host. 0: none; UINT64_MAX: any number. */
 static inline uint64_t transport_idle_max(const struct transport *transport)

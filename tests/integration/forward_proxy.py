@@ -7,6 +7,7 @@ import socket
 import urllib.parse
 
 from origin import Origin, reply
+from tls_origin import TlsOrigin
 
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
@@ -16,6 +17,8 @@ def splice(near, far):
     while True:
         for sock in select.select([near, far], [], [], 30)[0]:
             data = sock.recv(65536)
+            while data and getattr(sock, "pending", int)():
+                data += sock.recv(65536)
             if not data:
                 return
             (far if sock is near else near).sendall(data)
@@ -50,10 +53,19 @@ def proxies(conn, request):
     (tunnel if request.method == "CONNECT" else forward)(conn, request)
 
 
-class ForwardProxy(Origin):
-    def __init__(self, handler=proxies):
-        super().__init__(handler)
-
+class Lines:
     @property
     def lines(self):
         return [f"{request.method} {request.target}" for request in self.requests]
+
+
+class ForwardProxy(Lines, Origin):
+    def __init__(self, handler=proxies):
+        super().__init__(handler)
+
+
+class TlsForwardProxy(Lines, TlsOrigin):
+    """It is spoken to over TLS: an https:// proxy."""
+
+    def __init__(self, certificate, handler=proxies, **options):
+        super().__init__(certificate, handler, **options)

@@ -6,17 +6,18 @@ the system takes for loopback and the rules do not. SPDX-License-Identifier: Apa
 """
 import json
 import re
+import socket
 import time
 
 import pytest
 import servers
 from admin import ADMIN, pools
 from configs import backend, endpoint, proxy, service
-from forward_proxy import ForwardProxy, tunnel
+from forward_proxy import ForwardProxy, TlsForwardProxy, tunnel
 from gateway import run_to_end
 from origin import answers
 from rawhttp import fetch
-from tls_origin import TlsOrigin
+from tls_origin import VERSIONS, TlsOrigin
 from waiting import Stopwatch, eventually
 
 NAMES = "DNS:proxied.test,DNS:other.test,IP:0.0.0.0"
@@ -201,7 +202,6 @@ def test_a_target_that_nobody_should_trust(make, via, certificate, authority, se
 
 @pytest.mark.parametrize("variables, words", [
     ({"HTTP_PROXY": "socks5://me:secret@127.0.0.1:1080"}, "SOCKS proxies (socks5://) are not supported"),
-    ({"HTTP_PROXY": "https://me:secret@127.0.0.1:1080"}, "over TLS (https://) are not supported"),
     ({"HTTP_PROXY": "http://me:secret@127.0.0.1:x"}, "no valid port"),
     ({"HTTP_PROXY": "127.0.0.1:3128", "REQUEST_METHOD": "GET"}, "REQUEST_METHOD"),
 ])
@@ -214,6 +214,78 @@ def test_what_cannot_be_used_is_told_at_start(tmp_path, variables, words):
     bad, fine = check("http://proxied.test"), check("http://127.0.0.1:8080")
     assert bad[0] != 0 and words in bad[1] + bad[2] and "secret" not in bad[1] + bad[2]
     assert fine[0] == 0, "nobody would use it"
+
+
+@pytest.fixture
+def secured(make, authority):
+    """An https:// proxy. Its name has to be asked of DNS or be an address."""
+    certificate = authority.issue("proxy", "IP:127.0.0.1")
+    return lambda **options: make.stack.enter_context(TlsForwardProxy(certificate, **options))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_is_spoken_to_over_tls(make, secured, secure, authority, scheme, version):
+    """https:// in HTTP_PROXY and HTTPS_PROXY: absolute form inside its TLS, and TLS with the target inside its tunnel."""
+    upstream, between = make.origin() if scheme == "http" else secure, secured(version=version)
+    url = between.url.replace("//", "//me:secret@")
+    config = config_for(at(upstream), authority, max_idle_connections=10)
+    running = make.gateway(config, environment={scheme.upper() + "_PROXY": url})
+    body = bytes(range(256)) * 1000
+    for turn in range(3):
+        assert fetch(running.address, f"/{turn}", "POST", body=body).body == b"OK"
+        assert upstream.last.body == body
+    target = at(upstream).partition("//")[2]
+    wanted = [f"CONNECT {target}"] if scheme == "https" else [f"POST {at(upstream)}/{turn}" for turn in range(3)]
+    assert between.lines == wanted and between.last.get("proxy-authorization") == "Basic bWU6c2VjcmV0"
+    assert len(between.connections) == 1 and upstream.last.get("proxy-authorization") is None
+    assert pools(running)[0]["new_by"] == {"cold": 1}
+    assert f"through the forward proxy {between.url} of the environment" in running.all_output()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_the_session_with_a_proxy_is_resumed(make, secured, secure, authority, scheme):
+    upstream, between = make.origin() if scheme == "http" else secure, secured()
+    running = make.gateway(config_for(at(upstream), authority, disable_keep_alives=True),
+                           environment={scheme.upper() + "_PROXY": between.url})
+    for _ in range(3):
+        assert fetch(running.address).body == b"OK"
+    assert [conn.resumed for conn in between.connections] == [False, True, True]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_nobody_should_trust(make, secured, secure, authority, tmp_path, scheme):
+    """Its certificate is for another name: neither the target's name nor a password is told to it."""
+    upstream, between = make.origin() if scheme == "http" else secure, secured()
+    url = between.url.replace("//127.0.0.1", "//me:secret@localhost")
+    running = make.gateway(config_for(at(upstream), authority), environment={scheme.upper() + "_PROXY": url})
+    assert fetch(running.address).status == 502
+    assert between.requests == [] and upstream.connections == []
+    running.wait_output(r"TLS with the proxy https://localhost:\d+: certificate verify failed")
+    pool = pools(running)[0]
+    assert (pool["proxy_failures"], pool["tls_failures"]) == (1, 0) and "secret" not in running.all_output()
+
+
+def test_hosts_behind_an_https_proxy_are_told_apart_by_its_tls(make, secured, authority):
+    """The same cleartext host: one backend trusts the proxy's authority, the other does not."""
+    upstream, between = make.origin(), secured()
+    known, stranger = backend(at(upstream), "/known", encoding="string"), backend(at(upstream), "/other", encoding="string")
+    known["extra_config"] = {"backend/http/client": {"client_tls": {"ca_certs": [str(authority.certificate)]}}}
+    config = service([endpoint("/known", known), endpoint("/other", stranger)], {"error_status": "precise"}, ADMIN)
+    running = make.gateway(config, environment={"HTTP_PROXY": between.url})
+    assert fetch(running.address, "/known").status == 200
+    assert fetch(running.address, "/other").status == 502
+    assert fetch(running.address, "/known").status == 200
+    assert len(pools(running)) == 2 and between.lines == [f"GET {at(upstream)}/known"] * 2
+
+
+def test_a_proxy_that_never_ends_its_handshake(make, via, authority):
+    upstream = make.origin()
+    config = config_for(at(upstream), authority, {"holdfast/upstream": {"tls_handshake_timeout": "100ms"}}, timeout="10s")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        running = make.gateway(config, environment={"HTTP_PROXY": f"https://127.0.0.1:{silent.getsockname()[1]}"})
+        assert fetch(running.address).status == 504
+    running.wait_output("no end of the TLS handshake within 100 ms")
 
 
 TINYPROXY = """

@@ -180,6 +180,19 @@ def test_78_a_body_that_outgrew_the_replay_buffer_is_not_sent_again(make):
     assert stage.pool["resends_refused_by"] == {"body_not_replayable": 1}
 
 
+@pytest.mark.parametrize("buffer, sent, times", [(300000, 300000, 2), (299999, 300000, 1), (16 << 20, 10 << 20, 2), (0, 1, 1)])
+def test_78_the_replay_buffer_is_a_setting(make, buffer, sent, times):
+    """The same with a body that is here whole, and that as much as the host takes of it has left before the connection dies."""
+    handler = DiesOnSecond("reset")
+    stage = Stage(make, handler, {"replay_buffer": buffer}, timeout="20s")
+    body = bytes(range(256)) * (sent // 256) + b"x" * (sent % 256)
+    assert stage.client.get("/first").status == 200
+    response = stage.client.request("PUT", "/second", (), body)
+    assert (response.status, [len(body) for _, body, _ in handler.executed]) == (200 if times == 2 else 502, [sent] * times)
+    assert {body for _, body, _ in handler.executed} == {body}
+    assert stage.pool["resends_refused_by"] == ({} if times == 2 else {"body_not_replayable": 1})
+
+
 def test_79_a_fresh_connection_that_ends_is_no_race(make):
     def dies(conn, _):
         conn.body()

@@ -66,6 +66,9 @@ static const struct {
     {"", "\"first_flight\": 0, \"first_flight_timeout\": \"1s\"", "\"1s\"",
      "first_flight_timeout: has no effect beside \"first_flight\": 0", "remove one of the two"},
     {"", "\"first_flight\": 1, \"first_flight_timeout\": \"0s\"", NULL, NULL, NULL},
+    {"", "\"resend\": \"off\", \"failover\": \"off\", \"replay_buffer\": \"1MiB\"", "\"1MiB\"",
+     "replay_buffer: has no effect beside \"resend\": \"off\" and \"failover\": \"off\"", "remove it"},
+    {"", "\"resend\": \"off\", \"replay_buffer\": \"1MiB\"", NULL, NULL, NULL},
 };
 
 static void check_said(const struct report *report, const char *text, const char *marked, const char *said,
@@ -145,6 +148,9 @@ static const struct {
     {"\"first_flight\": -1", "-1", "first_flight: -1 is less than 0 bytes"},
     {"\"first_flight\": 1048577", "1048577", "first_flight: 1048577 is more than 1048576 bytes"},
     {"\"first_flight\": \"1MiB\"", NULL, NULL},
+    {"\"replay_buffer\": -1", "-1", "replay_buffer: -1 is less than 0 bytes"},
+    {"\"replay_buffer\": \"64MiB\"", NULL, NULL},
+    {"\"replay_buffer\": 67108865", "67108865", "replay_buffer: 67108865 is more than 67108864 bytes"},
     {"\"first_flight_timeout\": \"-1s\"", "\"-1s\"", "first_flight_timeout: \"-1s\" is less than 0s"},
     {"\"pool\": {}", "{}", "pool: expected a string, found an object"},
     {"\"resend_budget_percent\": 101", "101", "resend_budget_percent: 101 is more than 100"},
@@ -242,6 +248,7 @@ TEST(upstream_settings_have_their_defaults)
     CHECK_INT(transport->tcp_user_timeout_ns, 15 * SECOND);
     CHECK_INT(transport->first_flight_bytes, 16384);
     CHECK_INT(transport->first_flight_timeout_ns, SECOND / 5);
+    CHECK_INT(transport_replay_bytes(transport), 65536);
 }
 
 TEST(upstream_settings_are_taken)
@@ -277,6 +284,9 @@ TEST(upstream_settings_are_taken)
     CHECK_EQ(rest->proxy_header, 2);
     CHECK_INT(rest->first_flight_bytes, 65536);
     CHECK_INT(rest->first_flight_timeout_ns, 3 * SECOND);
+    CHECK_INT(transport_replay_bytes(rest), 65536);
+    CHECK_INT(transport_replay_bytes(transport_of("\"replay_buffer\": 0")), 0);
+    CHECK_INT(transport_replay_bytes(transport_of("\"replay_buffer\": \"1MiB\"")), 1048576);
 }
 
 /* What is not said stays; windows are whole seconds. */

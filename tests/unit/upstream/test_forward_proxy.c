@@ -29,6 +29,9 @@ TEST(forward_proxy_urls)
         {"http://a:b:c@proxy:1", "http://a:b:c@proxy:1", "proxy", "Basic YTpiOmM=", 1},
         {"http://a%40b:c%3Ad%2F@proxy:1", "http://a%40b:c%3Ad%2F@proxy:1", "proxy", "Basic YUBiOmM6ZC8=", 1},
         {"http://a@b:c@proxy:1", "http://a@b:c@proxy:1", "proxy", "Basic YUBiOmM=", 1},
+        {"https://proxy.example", "https://proxy.example:443", "proxy.example", "", 443},
+        {"HTTPS://user:pass@proxy:8443/x", "https://user:pass@proxy:8443", "proxy", "Basic dXNlcjpwYXNz", 8443},
+        {"https://[::1]", "https://[::1]:443", "::1", "", 443},
     };
 
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -42,6 +45,7 @@ TEST(forward_proxy_urls)
         CHECK_STR(proxy.authorization, str_from(rows[i].authorization));
         CHECK_EQ(proxy.port, rows[i].port);
         CHECK(str_find_char(proxy.shown, '@') == proxy.shown.len);
+        CHECK_EQ(proxy.secure, str_starts(proxy.url, STR("https://")));
     }
 }
 
@@ -67,7 +71,7 @@ TEST(forward_proxy_refuses_what_it_cannot_use)
         {"http://proxy:-1", "port"},
         {"http://secret%zz:b@proxy", "escape"},
         {"http://a:secret%4@proxy", "escape"},
-        {"https://secret:secret@proxy", "TLS"},
+        {"https://secret:secret@", "name"},
         {"socks5://secret@proxy:1080", "SOCKS"},
         {"socks5h://proxy", "SOCKS"},
         {"SOCKS4://proxy", "SOCKS"},
