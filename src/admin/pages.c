@@ -175,6 +175,7 @@ static void write_pool(struct json_writer *writer, const struct host *host)
     write_member(writer, "warming", totals.warming);
     write_member(writer, "streams", totals.streams);
     write_member(writer, "streams_max", atomic_load_explicit(&host->streams_max, memory_order_relaxed));
+    write_member(writer, "queued", totals.waiting);
     write_member(writer, "waiting", totals.waiting);
     write_member(writer, "racing", totals.racing);
     write_member(writer, "moved", totals.moved);

@@ -49,8 +49,16 @@ static const struct {
     const char *name;
     enum dwell_kind kind;
 } dwells[] = {
-    {"idle_at_reuse", DWELL_REUSE}, {"idle_at_close_ours", DWELL_CLOSE_OURS}, {"idle_at_close_peer", DWELL_CLOSE_PEER},
-    {"connection_age", DWELL_AGE},  {"connection_requests", DWELL_REQUESTS},
+    {"idle_at_reuse", DWELL_REUSE},
+    {"idle_at_close_ours", DWELL_CLOSE_OURS},
+    {"idle_at_close_peer", DWELL_CLOSE_PEER},
+    {"connection_age", DWELL_AGE},
+    {"connection_requests", DWELL_REQUESTS},
+    {"queue_wait", DWELL_QUEUE},
+    {"connect", DWELL_CONNECT},
+    {"tls_full", DWELL_TLS_FULL},
+    {"tls_resumed", DWELL_TLS_SHORT},
+    {"first_byte", DWELL_FIRST_BYTE},
 };
 
 /* Times in seconds; requests as they are. */

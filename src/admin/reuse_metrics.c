@@ -13,11 +13,11 @@ static const char *const request_bounds[] = {"1.0", "2.0", "5.0", "10.0", "100.0
 static const uint64_t request_bounds_at[] = {1, 2, 5, 10, 100, 1000, 10000, 100000};
 static_assert(COUNT_OF(request_bounds) == COUNT_OF(request_bounds_at), "a number for each name");
 
-/* One histogram of a family: `side` NULL or its label. */
+/* One histogram of a family, with a label of its own; its value NULL: without. */
 struct histogram {
     const char *family, *bucket, *count, *sum, *help; /* help NULL: the family goes on */
     enum dwell_kind kind;
-    const char *side;
+    const char *label, *value;
 };
 
 #define FAMILY(name_)                                                                                                  \
@@ -26,11 +26,16 @@ struct histogram {
 
 /* clang-format off */
 static const struct histogram histograms[] = {
-    {FAMILY("idle_at_reuse_seconds"), "How long connections had been idle when they were used again.", DWELL_REUSE, NULL},
-    {FAMILY("idle_at_close_seconds"), "How long connections had been idle when they were closed.", DWELL_CLOSE_OURS, "ours"},
-    {FAMILY("idle_at_close_seconds"), NULL, DWELL_CLOSE_PEER, "peer"},
-    {FAMILY("connection_age_seconds"), "How old connections were when they were closed.", DWELL_AGE, NULL},
-    {FAMILY("connection_requests"), "How many requests closed connections had carried.", DWELL_REQUESTS, NULL},
+    {FAMILY("idle_at_reuse_seconds"), "How long connections had been idle when they were used again.", DWELL_REUSE, NULL, NULL},
+    {FAMILY("idle_at_close_seconds"), "How long connections had been idle when they were closed.", DWELL_CLOSE_OURS, "side", "ours"},
+    {FAMILY("idle_at_close_seconds"), NULL, DWELL_CLOSE_PEER, "side", "peer"},
+    {FAMILY("connection_age_seconds"), "How old connections were when they were closed.", DWELL_AGE, NULL, NULL},
+    {FAMILY("connection_requests"), "How many requests closed connections had carried.", DWELL_REQUESTS, NULL, NULL},
+    {FAMILY("queue_seconds"), "How long requests waited in the queue of the host.", DWELL_QUEUE, NULL, NULL},
+    {FAMILY("connect_seconds"), "What dials took, from the name to a connected socket.", DWELL_CONNECT, NULL, NULL},
+    {FAMILY("tls_handshake_seconds"), "What TLS handshakes with the host took.", DWELL_TLS_FULL, "resumed", "no"},
+    {FAMILY("tls_handshake_seconds"), NULL, DWELL_TLS_SHORT, "resumed", "yes"},
+    {FAMILY("first_byte_seconds"), "From a request sent to the head of its answer.", DWELL_FIRST_BYTE, NULL, NULL},
 };
 /* clang-format on */
 
@@ -52,8 +57,8 @@ static void write_host(struct json_writer *writer, const struct histogram *histo
     watch_dwell(host, histogram->kind, &view);
     if (view.count == 0)
         return;
-    if (histogram->side)
-        labels[count++] = (struct label){"side", str_from(histogram->side)};
+    if (histogram->value)
+        labels[count++] = (struct label){histogram->label, str_from(histogram->value)};
     for (size_t i = 0; i < (requests ? COUNT_OF(request_bounds) : SECONDS_BOUNDS); i++) {
         labels[count] = (struct label){"le", str_from(requests ? request_bounds[i] : seconds_bound_name(i))};
         metrics_sample(writer, histogram->bucket, labels, count + 1, dwell_up_to(&view, bound_of(histogram, i)));

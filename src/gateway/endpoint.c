@@ -110,6 +110,7 @@ static bool make_balance(struct compiling *compiling)
     if (!memory || !backend->balance)
         return no_memory(compiling);
     backend->set = host_set_fill(memory, backend->hosts, count);
+    host_set_introduce(backend->set);
     balance_init(backend->balance, backend->options->transport.balance, hosts_workers(compiling->hosts));
     return true;
 }

@@ -50,6 +50,21 @@ struct host_set *host_set_fill(void *memory, struct host *const *slots, uint32_t
     return set;
 }
 
+void host_set_introduce(const struct host_set *set)
+{
+    uint64_t shortest_ns = UINT64_MAX;
+
+    for (uint32_t i = 0; i < set->host_count; i++) {
+        struct idle_limit_view view;
+
+        idle_limit_view(set->hosts[i]->idle_limit, &view);
+        if (view.learned_ns > 0 && view.learned_ns < shortest_ns)
+            shortest_ns = view.learned_ns;
+    }
+    for (uint32_t i = 0; shortest_ns < UINT64_MAX && i < set->host_count; i++)
+        idle_limit_prior(set->hosts[i]->idle_limit, shortest_ns);
+}
+
 void balance_init(struct balance *balance, enum balance_policy policy, unsigned workers)
 {
     *balance = (struct balance){.policy = policy};

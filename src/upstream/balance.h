@@ -28,6 +28,10 @@ struct host_set {
 size_t host_set_bytes(uint32_t slot_count); /* of the memory that host_set_fill needs, aligned for pointers */
 struct host_set *host_set_fill(void *memory, struct host *const *slots, uint32_t slot_count);
 
+/* Tells the hosts of which nothing is known yet what those beside them have taught (idle_limit_prior): the shortest of
+ * the limits learned. When a set is made. */
+void host_set_introduce(const struct host_set *set);
+
 /* The part that changes; one for each backend, shared by the workers. */
 struct balance {
     enum balance_policy policy;

@@ -376,9 +376,9 @@ void connect_set_owner(struct connecting *connecting, struct task *owner)
         task_wake(connecting->loop, owner);
 }
 
-struct connect_facts connect_facts(const struct connecting *connecting)
+const struct connect_facts *connect_facts(const struct connecting *connecting)
 {
-    return connecting->facts;
+    return &connecting->facts;
 }
 
 void connect_free(struct connecting *connecting)

@@ -46,7 +46,7 @@ struct connecting *connect_start(struct loop *loop, struct resolver *resolver, c
 enum io connect_result(struct connecting *connecting, struct stream **stream, struct error *err);
 
 void connect_set_owner(struct connecting *connecting, struct task *owner); /* NULL: nobody is woken */
-struct connect_facts connect_facts(const struct connecting *connecting);
+const struct connect_facts *connect_facts(const struct connecting *connecting);
 
 /* Ends it at any time, closing what is under way. NULL is fine. */
 void connect_free(struct connecting *connecting);

@@ -108,7 +108,7 @@ static struct host_set *make_set(struct watched_name *name, struct srv_answer *a
         hosts[count] = host;
         count += host != NULL;
     }
-    host_set_fill(memory, hosts, count);
+    host_set_introduce(host_set_fill(memory, hosts, count));
     free(hosts);
     return memory;
 }

@@ -1,6 +1,6 @@
 /* dwell.h: how long connections to a host stay: how idle they were when they were used again, and when they were
- * closed, how old they got, how many requests they carried. Histograms of one worker: written by it alone, without
- * locks, read by anybody, added up without loss.
+ * closed, how old they got, how many requests they carried; and what it takes to get one and an answer. Histograms of
+ * one worker: written by it alone, without locks, read by anybody, added up without loss.
  *
  * Buckets are log-linear: each doubling is cut in 32 equal steps, so a value is told within 1.6 %. A doubling takes
  * memory when its first value comes. SPDX-License-Identifier: Apache-2.0 */
@@ -24,6 +24,11 @@ enum dwell_kind {
     DWELL_CLOSE_PEER, /* idle time when the host did */
     DWELL_AGE,        /* from open to close, ns */
     DWELL_REQUESTS,   /* a connection's requests, at its close; each counts DWELL_ONE */
+    DWELL_QUEUE,      /* what a request waited in the queue of the host, ns */
+    DWELL_CONNECT,    /* from the start of a dial to a connected socket, the look-up of the name with it */
+    DWELL_TLS_FULL,   /* what whole handshakes with the host took */
+    DWELL_TLS_SHORT,  /* what those that resumed a session took */
+    DWELL_FIRST_BYTE, /* from a request's head sent to its answer's head, interim ones aside */
     DWELL_KINDS
 };
 #define DWELL_ONE (UINT64_C(1) << DWELL_FIRST) /* what is no time is counted in these, exactly up to 64 */

@@ -433,6 +433,8 @@ enum io fetch_head(struct fetch *fetch, struct arena *arena, struct http_head **
         pool_survived(fetch->pooled);
     fetch->pooled->bound |= is_bound_by(fetch, *head);
     flight_over(pool_flights(fetch->options.pool), &fetch->flight, true);
+    watch_time(fetch->options.pool, fetch->options.host, DWELL_FIRST_BYTE,
+               loop_now_ns(fetch_loop(fetch)) - fetch->sent_at_ns);
     fetch_answered(fetch);
     if (UNLIKELY(fetch->resends > 0))
         fetch_end_resend(fetch, RESEND_ANSWERED);

@@ -4,6 +4,7 @@
 #include "upstream/fetch_internal.h"
 #include "upstream/introduce.h"
 #include "upstream/pool_room.h"
+#include "upstream/watch.h"
 
 #define DIAL_LOOK_NS 30000000u
 
@@ -215,9 +216,12 @@ static void count_waiting(struct fetch *fetch, int change)
 
 static void leave_queue(struct fetch *fetch)
 {
+    uint64_t began_ns = fetch->queue_end_ns - (uint64_t)fetch->options.transport->queue_timeout_ns;
+
     timer_clear(fetch_loop(fetch), &fetch->queue_timer);
     if (!list_holds(&fetch->gate_waiter.node))
         return;
+    watch_time(fetch->options.pool, fetch->options.host, DWELL_QUEUE, loop_now_ns(fetch_loop(fetch)) - began_ns);
     gate_quit(pool_gate(fetch->options.pool), fetch->options.host, &fetch->gate_waiter);
     count_waiting(fetch, -1);
 }
@@ -429,8 +433,10 @@ static enum io finish_dial(struct fetch *fetch, struct error *err)
     if (io == IO_WAIT)
         return win_race(fetch) ? leave_dial(fetch) : doubt_dial(fetch, err);
     end_dial_doubt(fetch, io == IO_OK);
-    if (io == IO_OK)
+    if (io == IO_OK) {
+        watch_connected(options->pool, options->host, connect_facts(fetch->dial));
         fetch->pooled = pool_adopt(options->pool, options->host, options->transport, stream, &failure);
+    }
     if (!fetch->pooled)
         pool_note_failed_dial(options->pool, options->host, &failure);
     end_dial(fetch, io != IO_OK ? DIAL_FAILED : fetch->pooled ? DIAL_ADOPTED : DIAL_GIVEN_UP);

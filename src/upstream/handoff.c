@@ -334,8 +334,10 @@ static void run_warm_dial(struct task *task)
 
     if (io == IO_WAIT && !warm->timer.fired)
         return;
-    if (io == IO_OK)
+    if (io == IO_OK) {
+        watch_connected(pool, warm->host, connect_facts(warm->dial));
         pooled = pool_make(pool, warm->host, &warm->transport, stream, &err);
+    }
     if (!pooled && io != IO_WAIT)
         pool_note_failed_dial(pool, warm->host, &err);
     pool_dial_ended(pool, warm->host, pooled ? DIAL_ADOPTED : io == IO_FAIL ? DIAL_FAILED : DIAL_GIVEN_UP);

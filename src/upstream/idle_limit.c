@@ -64,6 +64,26 @@ void idle_limit_configure(struct idle_limit *limit, const struct idle_limit_opti
     pthread_mutex_unlock(&limit->lock);
 }
 
+static bool has_seen_nothing(const struct idle_limit *limit)
+{
+    for (unsigned i = 0; i < limit->workers; i++)
+        if (load_u32(&limit->tables[i].events) > 0)
+            return false;
+    return limit->closes == 0 && limit->stale_hits == 0;
+}
+
+void idle_limit_prior(struct idle_limit *limit, uint64_t limit_ns)
+{
+    uint64_t usable_ns = idle_usable_ns(limit_ns, idle_margin_ns(limit_ns, 0, 0));
+
+    pthread_mutex_lock(&limit->lock);
+    if (has_seen_nothing(limit)) {
+        limit->bound_ns = usable_ns < IDLE_CEILING_NS ? usable_ns : IDLE_CEILING_NS;
+        idle_learn(limit);
+    }
+    pthread_mutex_unlock(&limit->lock);
+}
+
 static struct idle_table *table_of(struct idle_limit *limit, unsigned worker)
 {
     ASSERT(worker < limit->workers);

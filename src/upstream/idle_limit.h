@@ -44,6 +44,10 @@ struct idle_limit_options {
 /* When a configuration that names the host is loaded. Before: {0}. */
 void idle_limit_configure(struct idle_limit *limit, const struct idle_limit_options *options);
 
+/* What hosts like it have been learned to keep idle connections for: as long as nothing was seen of this one, that less
+ * the margin is where the bound of idempotent requests begins, whichever way it moves from there. */
+void idle_limit_prior(struct idle_limit *limit, uint64_t limit_ns);
+
 /* The end of an idle period. */
 struct idle_end {
     uint64_t now_ns;

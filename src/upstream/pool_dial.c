@@ -10,15 +10,29 @@
 
 #define NS_OF_MS UINT64_C(1000000)
 
+/* What the settings leave open. */
+static struct socket_options probes_of(const struct transport *transport)
+{
+    if (transport->traffic == CLASS_SHORT || transport->dialer_keep_alive_ns != 0)
+        return (struct socket_options){.keep_alive_ns = TRANSPORT_KEEP_ALIVE_DEFAULT_NS,
+                                       .keep_alive_count = TRANSPORT_KEEP_ALIVE_COUNT};
+    return (struct socket_options){.keep_alive_ns = TRANSPORT_LASTING_PROBE_NS,
+                                   .keep_alive_interval_ns = TRANSPORT_LASTING_INTERVAL_NS,
+                                   .keep_alive_count = TRANSPORT_LASTING_COUNT};
+}
+
 static struct socket_options socket_options(const struct host *host, const struct transport *transport)
 {
+    struct socket_options usual = probes_of(transport);
+
     return (struct socket_options){
         .no_delay = true,
-        .keep_alive_ns =
-            transport->dialer_keep_alive_ns ? transport->dialer_keep_alive_ns : TRANSPORT_KEEP_ALIVE_DEFAULT_NS,
-        .keep_alive_interval_ns = (uint64_t)transport->tcp_keep_alive_interval_ns,
+        .keep_alive_ns = transport->dialer_keep_alive_ns ? transport->dialer_keep_alive_ns : usual.keep_alive_ns,
+        .keep_alive_interval_ns = transport->tcp_keep_alive_interval_ns
+                                      ? (uint64_t)transport->tcp_keep_alive_interval_ns
+                                      : usual.keep_alive_interval_ns,
         .keep_alive_count =
-            transport->tcp_keep_alive_count ? (int)transport->tcp_keep_alive_count : (int)TRANSPORT_KEEP_ALIVE_COUNT,
+            transport->tcp_keep_alive_count ? (int)transport->tcp_keep_alive_count : usual.keep_alive_count,
         .user_timeout_ns = (uint64_t)transport->tcp_user_timeout_ns,
         .source = host->source,
     };

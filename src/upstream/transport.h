@@ -50,11 +50,12 @@ enum traffic_class {
 enum { TRANSPORT_DECODED_BYTES_MAX = 64 << 20 }; /* default and most of max_decoded_bytes */
 
 struct transport {
-    int64_t dialer_timeout_ns;             /* of the whole dial; 0: none (the request's deadline still holds) */
-    int64_t dialer_keep_alive_ns;          /* TCP keep-alive idle and interval; 0: 15 s; negative: off */
-    int64_t tcp_keep_alive_interval_ns;    /* ... the interval alone; 0: as the idle time */
-    int64_t tcp_keep_alive_count;          /* unanswered probes that end a connection; 0: 9, as Go has it */
-    int64_t tcp_user_timeout_ns;           /* how long sent bytes may stay unacknowledged; 0: the system's */
+    int64_t dialer_timeout_ns;    /* of the whole dial; 0: none (the request's deadline still holds) */
+    int64_t dialer_keep_alive_ns; /* TCP keep-alive idle and interval; 0: 15 s, 60 and 10 s for what lasts; negative:
+                                     off */
+    int64_t tcp_keep_alive_interval_ns; /* ... the interval alone; 0: as the idle time */
+    int64_t tcp_keep_alive_count; /* unanswered probes that end a connection; 0: 9, as Go has it, 6 for what lasts */
+    int64_t tcp_user_timeout_ns;  /* how long sent bytes may stay unacknowledged; 0: the system's */
     int64_t dialer_fallback_delay_ns;      /* head start of an address; 0: 300 ms; negative: one after the other */
     int64_t idle_connection_timeout_ns;    /* 0 or negative: TRANSPORT_IDLE_DEFAULT_NS, until limits are learned */
     int64_t response_header_timeout_ns;    /* from the request's last byte to the answer's head; 0: none */
@@ -97,9 +98,13 @@ struct transport {
 
 #define TRANSPORT_IDLE_DEFAULT_NS       60000000000
 #define TRANSPORT_KEEP_ALIVE_DEFAULT_NS INT64_C(15000000000)
-#define TRANSPORT_PING_AFTER_NS         INT64_C(30000000000)
-#define TRANSPORT_PING_INTERVAL_NS      INT64_C(300000000000) /* what servers of gRPC bear */
-#define TRANSPORT_PING_TIMEOUT_NS       INT64_C(15000000000)
+/* Of the classes stream and tunnel, where a connection is silent for long as a rule. */
+#define TRANSPORT_LASTING_PROBE_NS    INT64_C(60000000000)
+#define TRANSPORT_LASTING_INTERVAL_NS INT64_C(10000000000)
+enum { TRANSPORT_LASTING_COUNT = 6 };
+#define TRANSPORT_PING_AFTER_NS    INT64_C(30000000000)
+#define TRANSPORT_PING_INTERVAL_NS INT64_C(300000000000) /* what servers of gRPC bear */
+#define TRANSPORT_PING_TIMEOUT_NS  INT64_C(15000000000)
 enum { TRANSPORT_EJECT_AFTER = 3 };
 enum { TRANSPORT_FIRST_FLIGHT_BYTES = 16384, TRANSPORT_FIRST_FLIGHT_BYTES_MAX = 1048576 };
 #define TRANSPORT_FIRST_FLIGHT_TIMEOUT_NS INT64_C(200000000)

@@ -1,6 +1,8 @@
 /* watch.c: from what happens in a pool to histograms and the what-if model. SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/watch.h"
 
+#include "upstream/connect.h"
+
 #include <stdlib.h>
 
 static struct watch_stats *stats_of(const struct pool *pool, const struct host *host)
@@ -71,6 +73,25 @@ void watch_request(struct pool *pool, const struct pooled *pooled, enum reason r
         take(pool, stats, pooled);
     else
         whatif_miss(&stats->whatif);
+}
+
+void watch_connected(struct pool *pool, const struct host *host, const struct connect_facts *facts)
+{
+    struct watch_stats *stats = stats_of(pool, host);
+
+    if (!stats)
+        return;
+    dwell_note(&stats->dwell, DWELL_CONNECT, facts->dial_ns);
+    if (host->tls)
+        dwell_note(&stats->dwell, facts->resumed ? DWELL_TLS_SHORT : DWELL_TLS_FULL, facts->tls_ns);
+}
+
+void watch_time(struct pool *pool, const struct host *host, enum dwell_kind kind, uint64_t time_ns)
+{
+    struct watch_stats *stats = stats_of(pool, host);
+
+    if (stats)
+        dwell_note(&stats->dwell, kind, time_ns);
 }
 
 void watch_left(struct pool *pool, const struct pooled *pooled)

@@ -8,6 +8,8 @@
 #include "upstream/pool.h"
 #include "upstream/whatif.h"
 
+struct connect_facts;
+
 struct watch_stats {
     struct dwell dwell;
     struct whatif whatif;
@@ -20,6 +22,12 @@ void watch_returned(const struct pooled *pooled);
 
 /* A request has got a connection: `reason` REASONS: a kept one; else why it is new. */
 void watch_request(struct pool *pool, const struct pooled *pooled, enum reason reason);
+
+/* A dial has made one. */
+void watch_connected(struct pool *pool, const struct host *host, const struct connect_facts *facts);
+
+/* What a request waited for: DWELL_QUEUE, DWELL_FIRST_BYTE. */
+void watch_time(struct pool *pool, const struct host *host, enum dwell_kind kind, uint64_t time_ns);
 
 /* An idle one goes to another worker, or has come from one. */
 void watch_left(struct pool *pool, const struct pooled *pooled);

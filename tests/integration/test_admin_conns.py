@@ -15,6 +15,7 @@ from configs import proxy
 from crowd import Gate, at_once
 from origin import answers_ok, by_path, reply
 from rawhttp import fetch
+from tls_origin import TlsOrigin
 from waiting import Stopwatch, eventually
 
 
@@ -234,12 +235,46 @@ def test_dwell_times_are_told(make):
     eventually(lambda: pool_of(running)["closed_idle"] == 1)
     dwell = pool_of(running)["dwell"]
     assert {name: part["count"] for name, part in dwell.items()} == {
-        "idle_at_reuse": 3, "idle_at_close_ours": 0, "idle_at_close_peer": 1, "connection_age": 1, "connection_requests": 1}
+        "idle_at_reuse": 3, "idle_at_close_ours": 0, "idle_at_close_peer": 1, "connection_age": 1, "connection_requests": 1,
+        "queue_wait": 0, "connect": 1, "tls_full": 0, "tls_resumed": 0, "first_byte": 4}
     assert 0.08 < dwell["idle_at_reuse"]["p50"] < 5
     assert abs(dwell["connection_requests"]["p50"] - 4) < 0.2
     metrics = fetch(running.addresses[-1], "/metrics").body.decode()
     assert f'holdfast_upstream_idle_at_reuse_seconds_bucket{{host="{upstream.url}",le="+Inf"}} 3\n' in metrics
     assert "holdfast_ledger_mismatches_total 0\n" in metrics
+
+
+def test_times_of_dials_handshakes_and_answers_are_told_apart(make, authority):
+    """Each answer takes 50 ms, which is no part of what a dial or a handshake takes; three of four requests wait at the cap."""
+    def slow(conn, _):
+        assert all_wait.wait(20)
+        time.sleep(0.05)
+        conn.send(reply())
+
+    all_wait = threading.Event()
+
+    upstream = make.stack.enter_context(TlsOrigin(authority.issue("server", "IP:127.0.0.1"), slow))
+    own = {"max_connections_per_host": 1, "max_requests_per_connection": 1, "queue_timeout": "20s", "protocol": "http/1.1"}
+    running = make.gateway(proxy(upstream.url, None, {**ADMIN, "holdfast/upstream": own}, timeout="20s",
+                                 client_tls={"ca_certs": [str(authority.certificate)]}))
+    asking = threading.Thread(target=lambda: statuses.extend(response.status for response in at_once(running.address, 4)))
+    statuses = []
+    asking.start()
+    eventually(lambda: pool_of(running)["waiting"] == 3, what="three in the queue")
+    all_wait.set()
+    asking.join()
+    assert statuses == [200] * 4
+    dwell = pool_of(running)["dwell"]
+    assert [dwell[name]["count"] for name in ("connect", "first_byte", "queue_wait")] == [4, 4, 3]
+    assert (dwell["tls_full"]["count"], dwell["tls_resumed"]["count"]) == (1, 3)
+    assert dwell["first_byte"]["p50"] > 0.045 and dwell["queue_wait"]["p50"] > 0.045
+    assert 0 < dwell["connect"]["mean"] < dwell["first_byte"]["mean"]
+    metrics = fetch(running.addresses[-1], "/metrics").body.decode()
+    host = f'host="{upstream.url}"'
+    for series, count in (("queue_seconds_count{" + host, 3), ("connect_seconds_count{" + host, 4), ("first_byte_seconds_count{" + host, 4),
+                          ("tls_handshake_seconds_count{" + host + ',resumed="no"', 1),
+                          ("tls_handshake_seconds_count{" + host + ',resumed="yes"', 3)):
+        assert f"holdfast_upstream_{series}}} {count}\n" in metrics
 
 
 def play(make, trace, **root):

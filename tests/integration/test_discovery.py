@@ -9,7 +9,7 @@ import time
 
 import pytest
 from configs import forward_all, service
-from forward_proxy import ForwardProxy
+from forward_proxy import ForwardProxy, TlsForwardProxy
 from gateway import run_to_end
 from nameserver import NameServer, find_dnsmasq
 from origin import answers, reply
@@ -87,6 +87,15 @@ def test_hosts_behind_a_forward_proxy(make, dns):
     gateway = make.gateway(discovered(server), environment={"HTTP_PROXY": between.url})
     assert tally(gateway, 3) == {"a": 3}
     assert between.lines == [f"GET http://a.test.:{upstream.address[1]}/"] * 3
+
+
+def test_hosts_behind_a_forward_proxy_over_tls(make, dns, authority):
+    between = make.stack.enter_context(TlsForwardProxy(authority.issue("proxy", "IP:127.0.0.1")))
+    upstream = make.origin(named("a"))
+    running = make.gateway(discovered(dns(*srv(upstream, "a.test")), client_tls={"ca_certs": [str(authority.certificate)]}),
+                           environment={"HTTP_PROXY": between.url})
+    assert tally(running, 3) == {"a": 3}
+    assert between.lines == [f"GET http://a.test.:{upstream.address[1]}/"] * 3 and len(between.connections) == 1
 
 
 def test_weights_of_zero_serve_nobody(make, dns):

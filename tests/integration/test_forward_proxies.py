@@ -15,7 +15,7 @@ from admin import ADMIN, pools
 from configs import backend, endpoint, proxy, service
 from forward_proxy import ForwardProxy, TlsForwardProxy, tunnel
 from gateway import run_to_end
-from origin import answers
+from origin import answers, reply
 from rawhttp import fetch
 from tls_origin import VERSIONS, TlsOrigin
 from waiting import Stopwatch, eventually
@@ -277,6 +277,18 @@ def test_hosts_behind_an_https_proxy_are_told_apart_by_its_tls(make, secured, au
     assert fetch(running.address, "/other").status == 502
     assert fetch(running.address, "/known").status == 200
     assert len(pools(running)) == 2 and between.lines == [f"GET {at(upstream)}/known"] * 2
+
+
+def test_a_redirect_behind_an_https_proxy_is_followed(make, secured, authority):
+    """To another host, that is reached in the same way."""
+    other = make.origin(answers(reply(b'{"at":"other"}', fields=[("Content-Type", "application/json")])))
+    first = make.origin(lambda conn, _: conn.send(reply(b"", "302 Found", [("Location", at(other, "other.test") + "/to")])))
+    between = secured()
+    config = service([endpoint("/a", backend(at(first), "/from"))], {"error_status": "precise"},
+                     client_tls={"ca_certs": [str(authority.certificate)]})
+    running = make.gateway(config, environment={"HTTP_PROXY": between.url})
+    assert fetch(running.address, "/a").body == b'{"at":"other"}'
+    assert between.lines == [f"GET {at(first)}/from", f"GET {at(other, 'other.test')}/to"]
 
 
 def test_a_proxy_that_never_ends_its_handshake(make, via, authority):

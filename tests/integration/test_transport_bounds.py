@@ -9,7 +9,7 @@ import time
 import pytest
 from configs import proxy
 from crowd import Gate, at_once
-from foreign_sockets import keep_alive_seconds
+from foreign_sockets import keep_alive_seconds, tcp_options
 from origin import answers_ok, by_path, reply
 from rawhttp import fetch
 
@@ -28,6 +28,19 @@ def test_dialer_keep_alive(make, value, seconds):
     running = make.gateway(proxy(upstream, **({} if value is None else {"dialer_keep_alive": value})))
     assert fetch(running.address).status == 200
     assert keep_alive_seconds(running.pid, upstream.address[1]) == [seconds]
+
+
+@pytest.mark.parametrize("traffic", ["stream", "tunnel"])
+@pytest.mark.parametrize("root, own, probes", [
+    ({}, {}, (60, 10, 6)), ({"dialer_keep_alive": "0s"}, {}, (60, 10, 6)), ({"dialer_keep_alive": "40s"}, {}, (40, 40, 9)),
+    ({}, {"tcp_keep_alive_interval": "3s", "tcp_keep_alive_count": 2}, (60, 3, 2)),
+], ids=["none", "zero", "given", "own"])
+def test_what_lasts_is_probed_after_a_minute(make, traffic, root, own, probes):
+    upstream = make.origin()
+    running = make.gateway(proxy(upstream, extra={"holdfast/upstream": {"class": traffic, **own}}, **root))
+    assert fetch(running.address).status == 200
+    (told,) = tcp_options(running.pid, upstream.address[1])
+    assert (told["idle"], told["interval"], told["count"]) == probes
 
 
 @pytest.mark.parametrize("key", ["max_idle_connections", "max_idle_connections_per_host"])

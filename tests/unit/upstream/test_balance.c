@@ -314,3 +314,37 @@ TEST(requests_of_a_set_are_counted_once_for_each_host)
     CHECK_EQ(balance_requests(stage.set), 12);
     close_stage(&stage);
 }
+
+/* The shortest of what is known of a and b; c is new, and d is of another backend. */
+TEST(a_new_host_begins_with_what_its_siblings_taught)
+{
+    static const uint64_t limits_ns[] = {8 * SECOND, 5 * SECOND};
+    struct stage stage;
+
+    open_stage(&stage, BALANCE_RANDOM, "aabc");
+    host_set_introduce(stage.set);
+    for (unsigned i = 0; i < COUNT_OF(stage.host); i++) {
+        struct idle_limit_view view;
+
+        idle_limit_view(stage.host[i]->idle_limit, &view);
+        CHECK_EQ(view.usable_ns, 4 * SECOND);
+    }
+    for (unsigned i = 0; i < 2; i++)
+        for (unsigned k = 1; k <= 8; k++)
+            (void)idle_limit_closed(stage.host[i]->idle_limit, &(struct idle_end){.now_ns = k * SECOND,
+                                                                                  .idle_ns = limits_ns[i],
+                                                                                  .age_ns = k * SECOND + i,
+                                                                                  .requests = 1,
+                                                                                  .idle_conns = 100});
+    host_set_introduce(stage.set);
+    for (unsigned i = 0; i < COUNT_OF(stage.host); i++) {
+        struct idle_limit_view view;
+
+        test_case_is("host %c", 'a' + i);
+        idle_limit_view(stage.host[i]->idle_limit, &view);
+        CHECK_EQ(view.learned_ns, i < 2 ? limits_ns[i] : 0);
+        if (i >= 2)
+            CHECK_EQ(view.usable_ns, i == 2 ? 4900000000 : 4 * SECOND);
+    }
+    close_stage(&stage);
+}

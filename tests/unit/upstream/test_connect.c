@@ -154,7 +154,7 @@ TEST(connect_without_tls_is_a_dial)
     start(&stage);
     CHECK_EQ(outcome(&stage, false, &stream), IO_OK);
     CHECK_CSTR(stream->ops->name, "tcp");
-    CHECK_EQ(connect_facts(stage.connecting).tls_ns, 0);
+    CHECK_EQ(connect_facts(stage.connecting)->tls_ns, 0);
     CHECK_EQ(stage.counts.handshakes_full + stage.counts.handshakes_resumed + stage.counts.handshake_failures, 0);
     stream_close(stream, false);
     stage_close(&stage);
@@ -171,7 +171,7 @@ TEST(connect_secures_and_later_resumes)
         start(&stage);
         CHECK_EQ(outcome(&stage, true, &stream), IO_OK);
         CHECK_CSTR(stream->ops->name, "tls");
-        CHECK_EQ(connect_facts(stage.connecting).resumed, i > 0);
+        CHECK_EQ(connect_facts(stage.connecting)->resumed, i > 0);
         CHECK_EQ(stage.counts.handshakes_full, 1);
         CHECK_EQ(stage.counts.handshakes_resumed, i);
         await_ticket(&stage, stream);
@@ -231,7 +231,7 @@ TEST(connect_gives_a_handshake_its_time_and_no_more)
     CHECK_EQ(stage.err.code, ERROR_TLS_TIMEOUT);
     CHECK_EQ(stage.err.fault, FAULT_UPSTREAM);
     CHECK(stage.err.retry_safe);
-    CHECK(connect_facts(stage.connecting).tls_ns >= 30000000);
+    CHECK(connect_facts(stage.connecting)->tls_ns >= 30000000);
     CHECK_EQ(stage.counts.handshake_failures, 1);
     stage_close(&stage);
 }

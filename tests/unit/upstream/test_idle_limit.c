@@ -65,6 +65,52 @@ TEST(an_unknown_limit_allows_one_second_for_all_and_four_for_idempotent_requests
     idle_limit_free(limit);
 }
 
+/* 2 % of it and no less than 20 ms, or a quarter, are kept off. */
+TEST(what_its_siblings_taught_is_where_an_unknown_host_begins)
+{
+    static const struct {
+        uint64_t prior_ns, bound_ns;
+    } rows[] = {
+        {100 * MS, 80 * MS}, {1 * SEC, 980 * MS}, {5 * SEC, 4900 * MS}, {60 * SEC, 58800 * MS}, {7200 * SEC, 90 * SEC},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct idle_limit *limit = limit_new(2);
+        uint64_t bound_ns = rows[i].bound_ns;
+
+        test_case_is("%llu ms", (unsigned long long)(rows[i].prior_ns / MS));
+        idle_limit_prior(limit, rows[i].prior_ns);
+        CHECK_EQ(view_of(limit).kind, IDLE_LIMIT_UNKNOWN);
+        CHECK_EQ(use(limit, bound_ns - 1, true), IDLE_USE_YES);
+        CHECK_EQ(use(limit, bound_ns, true), IDLE_USE_RETIRE);
+        CHECK_EQ(use(limit, bound_ns < SEC ? bound_ns - 1 : SEC - 1, false), IDLE_USE_YES);
+        CHECK_EQ(use(limit, SEC, false), bound_ns > SEC ? IDLE_USE_NO : IDLE_USE_RETIRE);
+        idle_limit_free(limit);
+    }
+}
+
+TEST(what_its_siblings_taught_counts_no_more_once_a_host_was_seen)
+{
+    struct idle_limit *grown = limit_new(2), *known = limit_new(1), *survived = limit_new(1);
+
+    idle_limit_prior(grown, SEC); /* 980 ms */
+    survive(grown, 900 * MS, 16);
+    CHECK_EQ(use(grown, 1400 * MS, true), IDLE_USE_YES);
+    CHECK_EQ(use(grown, 1470 * MS, true), IDLE_USE_RETIRE);
+    idle_limit_prior(grown, SEC);
+    CHECK_EQ(use(grown, 1400 * MS, true), IDLE_USE_YES);
+    closes(known, 2 * SEC, 8);
+    idle_limit_prior(known, 60 * SEC);
+    CHECK_EQ(view_of(known).kind, IDLE_LIMIT_LEARNED);
+    CHECK_EQ(use(known, 10 * SEC, true), IDLE_USE_RETIRE);
+    survive(survived, MS, 1);
+    idle_limit_prior(survived, 60 * SEC);
+    CHECK_EQ(use(survived, 4 * SEC, true), IDLE_USE_RETIRE);
+    idle_limit_free(grown);
+    idle_limit_free(known);
+    idle_limit_free(survived);
+}
+
 /* A host that closes young connections all at once may have an idle limit of milliseconds, and not restart at all. */
 TEST(a_restart_keeps_posts_below_half_of_its_youngest_close)
 {
