@@ -31,6 +31,11 @@ static inline uint64_t u64_min(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+static inline uint64_t u64_max(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 static inline unsigned unsigned_max(unsigned a, unsigned b)
 {
     return a > b ? a : b;

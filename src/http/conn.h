@@ -117,6 +117,7 @@ struct http_conn_ops {
     bool (*close_idle)(struct http_conn *conn, enum http_end why); /* server role */
     void (*close)(struct http_conn *conn);
     enum io (*check_idle)(struct http_conn *conn, bool look);
+    void (*flush)(struct http_conn *conn); /* NULL: what is queued leaves when its time has come */
     void (*facts)(const struct http_conn *conn, struct http_conn_facts *facts);
     size_t (*share)(const struct http_conn *conn); /* server role, multiplexed versions: http_share */
 };
@@ -234,6 +235,14 @@ static inline enum io http_send_head(struct http_stream *stream, const struct ht
 static inline enum io http_send_body(struct http_stream *stream, struct chain *from, bool end, struct error *err)
 {
     return stream->conn->ops->send_body(stream, from, end, err);
+}
+
+/* Client role: what is queued leaves now, and not when the conn's task has its turn, behind all that this turn of the
+ * loop has to do. It costs a system call more when more follows. What goes wrong shows when the answer is read. */
+static inline void http_flush(struct http_conn *conn)
+{
+    if (conn->ops->flush)
+        conn->ops->flush(conn);
 }
 
 /* A body that nobody has to see, by way of a pipe (os/pipe.h) of the conns' loop: when its length is known and both

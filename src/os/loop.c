@@ -40,8 +40,10 @@ struct loop {
     struct list inboxes;
     atomic_bool notified; /* some inbox may have letters; the only member that other threads touch */
     bool turning, sweeping, stopping;
+    bool told_all; /* the last wait brought all that was ready */
     uint64_t now_ns;
     uint64_t turned_ns; /* when the last turn ended */
+    uint64_t told_ns;   /* see loop_told_ns */
     uint64_t aged_ns;   /* when the free memory was looked through */
     struct rng rng;
     struct loop_stats stats;
@@ -168,7 +170,10 @@ void loop_turn(struct loop *loop, uint64_t until_ns)
 
     ASSERT(!loop->turning); /* a task may not turn the loop that runs it */
     loop->turning = true;
+    if (loop->told_all)
+        loop->told_ns = loop->now_ns;
     count = wait_for_news(loop, until_ns);
+    loop->told_all = count < BATCH_MAX;
     loop->now_ns = ops->now_ns(loop->world);
     loop->calendar->is_read = false;
 
@@ -286,6 +291,11 @@ uint64_t loop_wall_ns(const struct loop *loop)
     return calendar->wall_ns;
 }
 
+uint64_t loop_told_ns(const struct loop *loop)
+{
+    return loop->told_ns;
+}
+
 uint64_t loop_turned_ns(const struct loop *loop)
 {
     return loop->turned_ns;
@@ -366,7 +376,7 @@ struct loop *loop_new(struct world *world)
         loop_free(loop);
         return NULL;
     }
-    loop->now_ns = loop->turned_ns = loop->aged_ns = world->ops->now_ns(world);
+    loop->now_ns = loop->told_ns = loop->turned_ns = loop->aged_ns = world->ops->now_ns(world);
     seed_rng(loop);
     return loop;
 }

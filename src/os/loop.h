@@ -77,10 +77,12 @@ enum { LOOP_RECORD_BYTES = 192 };
 struct pieces *loop_pieces(const struct loop *loop); /* for libraries, of this worker */
 struct pipes *loop_pipes(struct loop *loop);         /* between sockets of this worker */
 uint64_t loop_now_ns(const struct loop *loop);       /* read once per turn, after the wait */
-uint64_t loop_turned_ns(const struct loop *loop); /* when the wait before this turn began: what it brought came later */
-uint64_t loop_clock_ns(const struct loop *loop);  /* read now: within a long turn later than loop_now_ns */
-uint64_t loop_wall_ns(const struct loop *loop);   /* calendar, read at most once per turn */
-struct rng *loop_rng(struct loop *loop);          /* seeded from world->random at loop_new */
+uint64_t loop_turned_ns(const struct loop *loop);    /* when the wait before this turn began */
+/* When the wait before that one had ended. It told all that was ready, so what this turn's wait brought came later. */
+uint64_t loop_told_ns(const struct loop *loop);
+uint64_t loop_clock_ns(const struct loop *loop); /* read now: within a long turn later than loop_now_ns */
+uint64_t loop_wall_ns(const struct loop *loop);  /* calendar, read at most once per turn */
+struct rng *loop_rng(struct loop *loop);         /* seeded from world->random at loop_new */
 const struct loop_stats *loop_stats(const struct loop *loop);
 
 /* Registers a watch with the world; `watch->task` is woken by this loop. False: *err. */

@@ -127,6 +127,16 @@ static void count_request(struct fetch *fetch)
     if (!fetch->stats.shared) /* the model is one of idle connections */
         watch_request(fetch->options.pool, fetch->pooled, fetch->stats.reason);
     leave_trail(fetch);
+    fetch->hurries = fetch->stats.reused && !fetch->stats.shared && !fetch_is_repeatable(fetch);
+}
+
+/* What must not be sent twice leaves right behind the look at its connection, which the host may close at any moment:
+ * a turn of the loop takes milliseconds when many requests come at once. */
+static void hurry(struct fetch *fetch)
+{
+    fetch->hurries = false;
+    if (fetch->state == FETCH_SENT)
+        http_flush(fetch->pooled->conn);
 }
 
 /* Once for each connection, while nothing is known of how long the host keeps it. */
@@ -268,6 +278,8 @@ static enum io connect_step(struct fetch *fetch, struct error *err)
         io = advance(fetch, err);
     if (io == IO_OK && (fetch->state == FETCH_SENT || fetch->state == FETCH_ANSWER))
         send_pending(fetch);
+    if (UNLIKELY(fetch->hurries) && fetch->request_ended)
+        hurry(fetch);
     return io;
 }
 
@@ -356,7 +368,10 @@ enum io fetch_send(struct fetch *fetch, struct chain *from, bool end, struct err
         return io;
     if (fetch->request_ended || fetch->state == FETCH_OVER)
         return swallow(fetch, from, end);
-    return fetch->pending.size > 0 ? IO_WAIT : give_body(fetch, from, end);
+    io = fetch->pending.size > 0 ? IO_WAIT : give_body(fetch, from, end);
+    if (UNLIKELY(fetch->hurries))
+        hurry(fetch);
+    return io;
 }
 
 /* One head from the connection. IO_OK: *head is the final one, or NULL when there is more to come. */

@@ -15,9 +15,7 @@ static void end_dial(struct fetch *fetch, enum dial_end end)
     pool_dial_ended(fetch->options.pool, fetch->options.host, end);
 }
 
-/* If the connection dies under it, may it be sent again? (Its body has not been seen yet: an announced length tells.)
- */
-static bool is_repeatable(const struct fetch *fetch)
+bool fetch_is_repeatable(const struct fetch *fetch)
 {
     const struct http_head *head = fetch->options.head;
 
@@ -55,9 +53,9 @@ static bool take_idle(struct fetch *fetch)
 
     fetch->pooled = take_shared(fetch);
     if (!fetch->pooled && may_be_kept(fetch))
-        fetch->pooled = !is_repeatable(fetch) && pool_is_stretched(options->pool, options->host)
+        fetch->pooled = !fetch_is_repeatable(fetch) && pool_is_stretched(options->pool, options->host)
                             ? pool_take_any(options->pool, options->host, options->transport)
-                            : pool_take(options->pool, options->host, options->transport, is_repeatable(fetch));
+                            : pool_take(options->pool, options->host, options->transport, fetch_is_repeatable(fetch));
     if (fetch->pooled)
         fetch->state = FETCH_GIVE;
     return fetch->pooled;
@@ -88,7 +86,7 @@ static bool ask_others(struct fetch *fetch)
 
     fetch->wish.task = fetch->waiter;
     return may_be_kept(fetch) && of_use &&
-           pool_ask(fetch->options.pool, fetch->options.host, &fetch->wish, is_repeatable(fetch));
+           pool_ask(fetch->options.pool, fetch->options.host, &fetch->wish, fetch_is_repeatable(fetch));
 }
 
 /* Until it has a connection it is among those who are woken when one becomes idle. Without memory it is not. */
@@ -282,7 +280,7 @@ static enum io coalesce(struct fetch *fetch, struct error *err)
         return IO_WAIT;
     }
     if (!is_turn(fetch) || !take_idle(fetch))
-        fetch->pooled = coalesce_take(fetch->coalescing, is_repeatable(fetch));
+        fetch->pooled = coalesce_take(fetch->coalescing, fetch_is_repeatable(fetch));
     fetch->coalescing = NULL;
     if (!fetch->pooled)
         return look_further(fetch, err);

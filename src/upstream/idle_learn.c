@@ -4,16 +4,6 @@
 
 #include <string.h>
 
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-static uint64_t most(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
 static uint32_t events_of(const struct idle_limit *limit)
 {
     uint32_t sum = 0;
@@ -45,7 +35,7 @@ static void gather(const struct idle_limit *limit, struct idle_evidence *evidenc
 {
     idle_tables_sum(limit->tables, limit->workers, load_u32(&limit->epoch), evidence->survived);
     for (unsigned i = 0; i < IDLE_BUCKETS; i++)
-        evidence->survived[i] -= (uint32_t)least(evidence->survived[i], limit->forgotten[i]);
+        evidence->survived[i] -= (uint32_t)u64_min(evidence->survived[i], limit->forgotten[i]);
     memcpy(evidence->closed, limit->closed, sizeof(evidence->closed));
 }
 
@@ -84,7 +74,7 @@ static void grow(struct idle_limit *limit)
     if (probes - limit->probes_before < GROWTH_SURVIVALS)
         return;
     limit->probes_before = probes;
-    limit->bound_ns = least(limit->bound_ns + limit->bound_ns / 2, IDLE_CEILING_NS);
+    limit->bound_ns = u64_min(limit->bound_ns + limit->bound_ns / 2, IDLE_CEILING_NS);
 }
 
 /* Buckets are 10 to 21 % wide; the youngest of the closes kept that fall into the wall's or the next one tells more. */
@@ -98,7 +88,7 @@ static uint64_t wall_ns(struct idle_limit *limit, unsigned wall)
 
         if (record && record->class == CLOSE_IDLE && record->idle_ns < to_ns &&
             (record->idle_ns >= from_ns || wall == 0))
-            found_ns = least(found_ns, record->idle_ns);
+            found_ns = u64_min(found_ns, record->idle_ns);
     }
     if (found_ns != UINT64_MAX)
         return found_ns;
@@ -146,15 +136,15 @@ static void publish(struct idle_limit *limit)
     uint64_t any_ns, strict_ns, usable_ns, probe_ns = UINT64_MAX;
 
     if (limit->kind == IDLE_LIMIT_UNKNOWN)
-        limit_ns = least(limit->bound_ns, limit->hint_ns);
+        limit_ns = u64_min(limit->bound_ns, limit->hint_ns);
     limit->margin_ns = idle_margin_ns(limit_ns, idle_tables_rtt_ns(limit->tables, limit->workers),
                                       idle_tables_lag_ns(limit->tables, limit->workers));
     if (limit->kind == IDLE_LIMIT_UNKNOWN) {
         strict_ns = limit_ns; /* which never grows past the ceiling */
-        any_ns = most(limit->proven_ns, least(IDLE_UNKNOWN_ANY_NS, doubtful_ns(limit)));
+        any_ns = u64_max(limit->proven_ns, u64_min(IDLE_UNKNOWN_ANY_NS, doubtful_ns(limit)));
     } else {
-        strict_ns = least(idle_usable_ns(limit_ns, limit->margin_ns), ceiling_ns);
-        any_ns = most(limit->proven_ns, least(IDLE_UNKNOWN_ANY_NS, limit_ns / 2));
+        strict_ns = u64_min(idle_usable_ns(limit_ns, limit->margin_ns), ceiling_ns);
+        any_ns = u64_max(limit->proven_ns, u64_min(IDLE_UNKNOWN_ANY_NS, limit_ns / 2));
     }
     usable_ns = eager_ns(limit, limit_ns, strict_ns);
     if (limit->kind == IDLE_LIMIT_UNKNOWN && limit->bound_ns < IDLE_CEILING_NS && !limit->configured_ns)
@@ -169,9 +159,9 @@ static void publish(struct idle_limit *limit)
     store_u64(&limit->usable_ns, usable_ns);
     store_u64(&limit->refresh_ns, usable_ns > strict_ns ? strict_ns : 0);
     store_u64(&limit->strict_ns, strict_ns);
-    store_u64(&limit->any_ns, least(any_ns, strict_ns));
+    store_u64(&limit->any_ns, u64_min(any_ns, strict_ns));
     store_u64(&limit->probe_ns, probe_ns);
-    store_u64(&limit->sentinel_until_ns, limit->configured_ns ? 0 : least(4 * limit_ns, IDLE_CEILING_NS));
+    store_u64(&limit->sentinel_until_ns, limit->configured_ns ? 0 : u64_min(4 * limit_ns, IDLE_CEILING_NS));
 }
 
 /* A connection went past the learned request limit: there is none, or a higher one. */
@@ -233,7 +223,7 @@ static void suspect(struct idle_limit *limit, uint64_t idle_ns)
     if (suspect->closes && idle_ns >= suspect->idle_ns - suspect->idle_ns / 5 &&
         idle_ns <= suspect->idle_ns + suspect->idle_ns / 4) {
         suspect->closes++;
-        suspect->idle_ns = least(suspect->idle_ns, idle_ns);
+        suspect->idle_ns = u64_min(suspect->idle_ns, idle_ns);
     } else {
         *suspect = (struct idle_suspect){.idle_ns = idle_ns, .closes = 1, .past_before = past};
         store_u64(&limit->suspect_ns, idle_ns);
@@ -251,7 +241,7 @@ static void forget_younger(struct idle_limit *limit, uint64_t idle_ns)
     unsigned bucket = idle_bucket(idle_ns);
 
     memset(limit->closed, 0, bucket * sizeof(*limit->closed));
-    limit->bound_ns = most(limit->bound_ns, least(idle_ns, IDLE_CEILING_NS));
+    limit->bound_ns = u64_max(limit->bound_ns, u64_min(idle_ns, IDLE_CEILING_NS));
     limit->outlived = 0;
 }
 
@@ -265,7 +255,7 @@ static void outlive(struct idle_limit *limit, uint64_t idle_ns)
         return;
     gather(limit, &evidence);
     wall = idle_wall_bucket(&evidence);
-    limit->outlived_min_ns = limit->outlived ? least(limit->outlived_min_ns, idle_ns) : idle_ns;
+    limit->outlived_min_ns = limit->outlived ? u64_min(limit->outlived_min_ns, idle_ns) : idle_ns;
     limit->outlived++;
     if (wall < IDLE_BUCKETS && limit->outlived >= idle_outlived_needed(&evidence, wall))
         forget_younger(limit, limit->outlived_min_ns);

@@ -163,11 +163,22 @@ static void forget_withdrawn(struct idle_limit *limit, const struct close_withdr
     }
 }
 
-static struct close_facts facts_of(const struct idle_end *end)
+/* A close that fits what is believed says that it is so. Were it counted for the most that it may have been, a busy
+ * second would make the limit look longer than it is. */
+static uint64_t idle_age(const struct idle_limit *limit, const struct idle_end *end)
+{
+    uint64_t least_ns = end->idle_ns - u64_min(end->doubt_ns, end->idle_ns);
+
+    if (limit->learned_ns == 0 || limit->learned_ns >= end->idle_ns)
+        return end->idle_ns;
+    return u64_max(limit->learned_ns, least_ns);
+}
+
+static struct close_facts facts_of(const struct idle_limit *limit, const struct idle_end *end)
 {
     return (struct close_facts){
         .now_ns = end->now_ns,
-        .idle_ns = end->idle_ns,
+        .idle_ns = idle_age(limit, end),
         .age_ns = end->age_ns,
         .requests = end->requests,
         .idle_conns = end->idle_conns,
@@ -205,13 +216,14 @@ static bool is_news(const struct idle_limit *limit, const struct close_facts *fa
 
 enum close_class idle_limit_closed(struct idle_limit *limit, const struct idle_end *end)
 {
-    struct close_facts facts = facts_of(end);
+    struct close_facts facts;
     struct close_refuters most = refuters_of(limit);
     struct close_withdrawn withdrawn;
     enum close_class class;
 
     leave_sentinel_place(limit, end);
     pthread_mutex_lock(&limit->lock);
+    facts = facts_of(limit, end);
     class = close_classify(&limit->history, &facts, &most, &withdrawn);
     forget_withdrawn(limit, &withdrawn);
     limit->closes++;
@@ -238,9 +250,10 @@ static void bar_herd(struct idle_limit *limit, const struct idle_end *end)
 
 void idle_limit_stale(struct idle_limit *limit, const struct idle_end *end)
 {
-    struct close_facts facts = facts_of(end);
+    struct close_facts facts;
 
     pthread_mutex_lock(&limit->lock);
+    facts = facts_of(limit, end);
     if (end->idle_ns < load_u64(&limit->strict_ns))
         bar_herd(limit, end);
     else

@@ -52,7 +52,10 @@ void idle_limit_prior(struct idle_limit *limit, uint64_t limit_ns);
 struct idle_end {
     uint64_t now_ns;
     uint64_t idle_ns; /* since the last answer's last byte, or since pool entry for one that was never used */
-    uint64_t age_ns;  /* since the connection was made */
+    /* Closes only: by the host's clock it was idle for idle_ns at most, and for this much less at least. The host
+     * counts from when it answered, which we read later, and so it is with its close. */
+    uint64_t doubt_ns;
+    uint64_t age_ns; /* since the connection was made */
     unsigned worker;
     uint32_t requests;   /* it had answered before */
     uint32_t idle_conns; /* of the host that remain idle, in all workers; closes only */

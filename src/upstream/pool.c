@@ -147,11 +147,26 @@ void pool_survived(struct pooled *pooled)
         pooled->survived_ns = pooled->used_at_idle_ns;
 }
 
+/* The end of an idle period that the host has ended, at some time from `from_ns` to `until_ns`. */
+static struct idle_end end_by_host(const struct pooled *pooled, uint64_t from_ns, uint64_t until_ns)
+{
+    uint64_t began_ns = pooled->idle_since_ns;
+    struct idle_end end = idle_end_of(pooled, until_ns - began_ns + pooled->unsure_ns);
+
+    end.doubt_ns = end.idle_ns - (from_ns > began_ns ? from_ns - began_ns : 0);
+    return end;
+}
+
+/* A host that sleeps lets requests wait behind its timers, and ends the connections of both when it wakes. Its end was
+ * on its way here for half a round trip, and the request there for the other half. */
 void pool_was_stale(struct pooled *pooled)
 {
-    struct idle_end end = end_of_use(pooled);
+    uint64_t now_ns = loop_now_ns(pooled->pool->loop);
+    uint64_t ended_ns = now_ns - u64_min(now_ns, pooled->rtt_us * UINT64_C(1000));
+    uint64_t used_ns = pooled->idle_since_ns + pooled->used_at_idle_ns;
+    struct idle_end end = end_by_host(pooled, used_ns, u64_max(ended_ns, u64_max(used_ns, pooled->lent_ns)));
 
-    end.idle_ns += pooled->unsure_ns;
+    end.requests = pooled->uses - 1;
     idle_limit_stale(pooled->host->idle_limit, &end);
 }
 
@@ -164,11 +179,10 @@ void pool_retire(struct pooled *pooled, enum reason reason)
     close_idle(pooled, reason, SIDE_OURS);
 }
 
-/* By the host's clock it was idle for as long as this, or less: were it counted by ours, an answer that was read late
- * would make the limit look lower than it is. */
 static enum reason reason_of_close(struct pooled *pooled, enum reason found)
 {
-    struct idle_end end = idle_end_of(pooled, pool_idle_ns(pooled) + pooled->unsure_ns);
+    const struct loop *loop = pooled->pool->loop;
+    struct idle_end end = end_by_host(pooled, loop_told_ns(loop), loop_clock_ns(loop));
 
     switch (idle_limit_closed(pooled->host->idle_limit, &end)) {
     case CLOSE_REQUESTS:

@@ -7,7 +7,7 @@
 #include "upstream/watch.h"
 
 enum { RTT_EVERY_USES = 1024, LAG_EVERY_USES = 64 };
-#define IDLE_UNSURE_MAX_NS 20000000u /* a worker that is later than this to read an answer is stuck, not busy */
+#define IDLE_UNSURE_MAX_NS 20000000u /* a host, or a worker, that is later than this is stuck, not busy */
 
 /* A part of a millisecond counts as one. */
 static uint32_t limit_ms(int64_t limit_ns)
@@ -50,15 +50,14 @@ static void announce(struct pooled *pooled)
         timer_set(pool->loop, &pool->expiry, pool_expires_ns(pooled));
 }
 
-/* The answer's end came after the request went, and after the wait began that brought it. */
+/* When did the host begin to count? Not before it had the request, which went when the connection was lent; but hosts
+ * take the time once for all they do in a turn, and a busy one answers late in it, as we read late in ours. */
 static uint32_t unsure_ns(const struct pooled *pooled)
 {
-    uint64_t turned_ns = loop_turned_ns(pooled->pool->loop);
-    uint64_t from_ns = turned_ns > pooled->lent_ns ? turned_ns : pooled->lent_ns;
+    uint64_t lent_ns = pooled->lent_ns;
 
-    if (from_ns >= pooled->idle_since_ns)
-        return 0;
-    return (uint32_t)u64_min(pooled->idle_since_ns - from_ns, IDLE_UNSURE_MAX_NS);
+    return lent_ns >= pooled->idle_since_ns ? 0
+                                            : (uint32_t)u64_min(pooled->idle_since_ns - lent_ns, IDLE_UNSURE_MAX_NS);
 }
 
 void pool_begin_idle(struct pooled *pooled, const struct transport *transport)

@@ -6,7 +6,8 @@
 #include "upstream/shared.h"
 
 enum { REFRESH_LOOKS = 8, STALE_MAX = 2 };
-#define LOOK_AFTER_NS 1000000u
+#define LOOK_WAIT_NS 1000000u
+#define LOOK_TURN_NS 100000u
 
 /* What is done so that a request does not meet a dead connection. */
 enum care {
@@ -15,17 +16,26 @@ enum care {
     CARE_FULL,  /* nothing that the host may be about to close */
 };
 
+/* Did this worker sleep or was it held up since it was told of news? The wait may have ended long before its news is
+ * handled, and a turn takes milliseconds when many requests come at once. What may be sent again finds out by itself.
+ */
+static bool was_held_up(const struct loop *loop, enum care care)
+{
+    uint64_t now_ns = loop_now_ns(loop);
+
+    return care != CARE_LEAST &&
+           (now_ns - loop_turned_ns(loop) > LOOK_WAIT_NS || loop_clock_ns(loop) - now_ns > LOOK_TURN_NS);
+}
+
 /* Is it still good? Readiness up to the last wait was handled by the first pass; a connection that was idle for longer
  * than a turn may have got a FIN since, or bytes that would be the next request's answer, so the kernel is asked. Under
- * full load few are: what was given back last is taken first. So it is when this worker slept or was held up meanwhile:
- * the wait may have ended long before its news was handled. Then what may be sent again finds out by itself. */
+ * full load few are: what was given back last is taken first. */
 static enum io look_at(struct pooled *pooled, enum care care)
 {
     struct loop *loop = pooled->pool->loop;
     bool long_ago = (uint32_t)loop_stats(loop)->turns - pooled->idle_turn > 1;
-    bool held_up = loop_now_ns(loop) - loop_turned_ns(loop) > LOOK_AFTER_NS;
 
-    return pool_check(pooled, long_ago || (held_up && care != CARE_LEAST));
+    return pool_check(pooled, long_ago || was_held_up(loop, care));
 }
 
 struct pooled *pool_lend(struct pooled *pooled)

@@ -376,5 +376,6 @@ const struct http_conn_ops h1_client_ops = {
     .drain = client_drain,
     .close = client_close,
     .check_idle = client_check_idle,
+    .flush = h1_flush,
     .facts = h1_facts,
 };

@@ -249,6 +249,11 @@ static void compact(struct h1_conn *conn)
         chain_compact(&conn->message->in, h1_blocks(conn));
 }
 
+void h1_flush(struct http_conn *base)
+{
+    flush(h1_of_conn(base));
+}
+
 void h1_run(struct task *task)
 {
     struct h1_conn *conn = container_of(task, struct h1_conn, base.task);

@@ -257,6 +257,7 @@ static inline bool h1_awaits_pipe(const struct h1_conn *conn)
 
 /* drive.c */
 void h1_run(struct task *task);
+void h1_flush(struct http_conn *base);
 void h1_stream_failed(struct h1_conn *conn, struct error *err); /* by the peer that is at its other end */
 void h1_note_sent(struct h1_conn *conn, size_t bytes);          /* they have left, and the clocks know */
 void h1_set_clock(struct h1_conn *conn);                        /* server: for the earliest that may be up */

@@ -5,7 +5,7 @@
 
 #include "os/world.h"
 
-enum { FAKE_READY_MAX = 32 };
+enum { FAKE_READY_MAX = 512 };
 
 struct fake_world {
     struct world world;

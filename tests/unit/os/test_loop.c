@@ -265,6 +265,31 @@ TEST(clocks_stand_still_within_a_turn_and_the_calendar_is_read_only_when_asked)
     stage_close(&stage);
 }
 
+/* A wait that brings as many as a batch has room for may have left some: they were ready before it. */
+TEST(a_loop_knows_since_when_news_may_have_waited)
+{
+    static const struct {
+        unsigned ready; /* in the first of two turns, which begin at 1100 and 1200 */
+        uint64_t told_ns;
+    } rows[] = {{0, 1100}, {1, 1100}, {FAKE_READY_MAX - 1, 1100}, {FAKE_READY_MAX, 1000}};
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct stage stage;
+
+        stage_open(&stage);
+        stage_turn(&stage);
+        stage.fake.now_ns = 1100;
+        for (unsigned n = 0; n < rows[i].ready; n++)
+            fake_world_ready(&stage.fake, &stage_actor(&stage, 'a')->watch);
+        stage_turn(&stage);
+        CHECK_EQ(loop_told_ns(stage.loop), 1000);
+        stage.fake.now_ns = 1200;
+        stage_turn(&stage);
+        CHECK_EQ(loop_told_ns(stage.loop), rows[i].told_ns);
+        stage_close(&stage);
+    }
+}
+
 TEST(the_loop_counts_what_it_does)
 {
     struct stage stage;

@@ -152,6 +152,44 @@ TEST(a_body_that_is_sent_again_has_all_its_pieces)
     check_replay(-1, "\r\n0\r\n\r\n");
 }
 
+/* Has the origin got something of it, before any task had its turn? */
+static bool has_left(struct fetch_stage *stage)
+{
+    return stream_peek(stage->far) == IO_OK;
+}
+
+TEST(what_may_not_be_sent_twice_leaves_right_behind_the_look)
+{
+    static const struct {
+        const char *name, *method;
+        int64_t body_bytes;
+        bool off, at_once; /* off: `resend` is */
+    } rows[] = {
+        {"may be sent again", "GET", 0, false, false},
+        {"and with a body", "PUT", 4, false, false},
+        {"may not", "POST", 0, false, true},
+        {"with a body", "POST", 4, false, true},
+        {"of a length that is not known", "PUT", -1, false, true},
+        {"nothing may", "GET", 0, true, true},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct fetch_stage stage;
+
+        test_case_is("%s", rows[i].name);
+        fetch_stage_open(&stage);
+        stage.transport.resend = rows[i].off ? RESEND_OFF : RESEND_REPEATABLE;
+        keep_one(&stage);
+        net_stage_for(&stage.net, 2000000);
+        ask(&stage, rows[i].method, rows[i].body_bytes);
+        if (rows[i].body_bytes != 0)
+            give_body(&stage, STR("body"), true);
+        CHECK_EQ(has_left(&stage), rows[i].at_once);
+        end(&stage);
+        fetch_stage_close(&stage);
+    }
+}
+
 /* Another worker frees a place at the cap between the question for the head and the body: over loopback a dial is done
  * at once, so it is the body that finds a connection. The answer must be told all the same. */
 TEST(a_body_that_finds_a_connection_wakes_who_waits_for_the_answer)
