@@ -6,6 +6,7 @@
 
 #include "admin/metrics_text.h"
 #include "base/log.h"
+#include "os/kernel.h"
 #include "os/sock_diag.h"
 #include "upstream/time_wait.h"
 
@@ -97,6 +98,16 @@ static bool count(struct census *census)
     return false;
 }
 
+static void write_memory(struct json_writer *writer)
+{
+    uint64_t bytes;
+
+    metrics_family(writer, "holdfast_tcp_memory_bytes", "gauge",
+                   "What the kernel holds for all TCP connections of the machine.");
+    if (kernel_tcp_memory_read(&bytes))
+        metrics_sample(writer, "holdfast_tcp_memory_bytes", NULL, 0, bytes);
+}
+
 /* No sample when the kernel does not tell. */
 void sockets_write_metrics(struct json_writer *writer, const struct admin_view *view)
 {
@@ -111,4 +122,5 @@ void sockets_write_metrics(struct json_writer *writer, const struct admin_view *
             metrics_sample(writer, "holdfast_tcp_sockets", labels, COUNT_OF(labels), census.counts[side][i]);
         }
     time_wait_drop(census.hosts);
+    write_memory(writer);
 }

@@ -4,7 +4,9 @@
 #include "base/text.h"
 #include "os/file.h"
 
-enum { NETSTAT_BYTES = 16384 };
+#include <unistd.h>
+
+enum { NETSTAT_BYTES = 16384, SOCKSTAT_BYTES = 1024 };
 
 static uint64_t read_number(const char *path)
 {
@@ -61,4 +63,31 @@ bool kernel_listen_read(struct kernel_listen *out)
     char text[NETSTAT_BYTES];
 
     return kernel_listen_parse(file_read_small("/proc/net/netstat", text, sizeof(text)), out);
+}
+
+/* "TCP: inuse 5 orphan 0 tw 1 alloc 7 mem 2": a name, its number, the next. */
+bool kernel_tcp_memory_parse(struct str text, uint64_t *pages)
+{
+    struct str line, name, value;
+
+    while (str_split(&text, '\n', &line)) {
+        if (!str_starts(line, STR("TCP: ")))
+            continue;
+        line = str_from_offset(line, STR("TCP: ").len);
+        while (str_split(&line, ' ', &name) && str_split(&line, ' ', &value))
+            if (str_eq(name, STR("mem")))
+                return text_to_u64(value, pages);
+        return false;
+    }
+    return false;
+}
+
+bool kernel_tcp_memory_read(uint64_t *bytes)
+{
+    char text[SOCKSTAT_BYTES];
+    uint64_t pages = 0;
+    bool known = kernel_tcp_memory_parse(file_read_small("/proc/net/sockstat", text, sizeof(text)), &pages);
+
+    *bytes = known ? pages * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+    return known;
 }

@@ -23,4 +23,11 @@ bool kernel_listen_read(struct kernel_listen *out);
 /* The same from the text of /proc/net/netstat. False: the counters are not in it. */
 bool kernel_listen_parse(struct str text, struct kernel_listen *out);
 
+/* What the kernel holds for all TCP connections of the machine, above all what was received and not read, or sent and
+ * not acknowledged. False: cannot be read. */
+bool kernel_tcp_memory_read(uint64_t *bytes);
+
+/* The same in pages, from the text of /proc/net/sockstat. False: it is not in it. */
+bool kernel_tcp_memory_parse(struct str text, uint64_t *pages);
+
 #endif

@@ -73,3 +73,19 @@ def test_tcp_connections_by_state_and_side(make):
     clients[1].close()
     eventually(lambda: sockets(running, "client")["time_wait"] >= 1, what="whom we closed first waits")
     eventually(lambda: sockets(running, "client")["close_wait"] == 0, what="its end")
+
+
+def test_what_the_kernel_holds_for_connections(make):
+    """Somebody on the machine does not read what he is sent: that lies in the kernel."""
+    running = make.gateway(proxy(make.origin(), {"workers": 1}, ADMIN))
+    with socket.create_server(("127.0.0.1", 0)) as door, socket.create_connection(door.getsockname()) as sender:
+        sender.setblocking(False)
+        reader, _ = door.accept()
+        lies = 0
+        try:
+            while True:
+                lies += sender.send(b"x" * 65536)
+        except BlockingIOError:
+            pass
+        with reader:
+            assert lies > 100_000 and metrics(running)["holdfast_tcp_memory_bytes"] >= lies // 2

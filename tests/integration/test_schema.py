@@ -116,3 +116,45 @@ def test_every_default_and_example_is_valid(schema):
         wrong += [(path, value) for value in values if not check.is_valid(value)]
     # An empty text is how "not given" is written for these.
     assert [pair for pair in wrong if pair[1] != ""] == []
+
+
+# What does nothing is told in one sentence, and two names may be of one thing.
+SHARED = {"Only with multiplexing.", "Buffers come from the worker.", "Of KrakenD Enterprise; ignored.",
+          "PEM file of the certificate and its chain.", "Accepted without effect. Buffers come from the worker.",
+          "Accepted without effect. Only with multiplexing."}
+
+
+def told_twice(pairs):
+    names = {}
+    for name, text in pairs:
+        names.setdefault(text, set()).add(name)
+    return {text: known for text, known in names.items() if len(known) > 1 and text not in SHARED}
+
+
+def described(node, name=None):
+    if isinstance(node, list):
+        for member in node:
+            yield from described(member, name)
+    if not isinstance(node, dict):
+        return
+    if name and isinstance(node.get("description"), str):
+        yield name, node["description"]
+    for key, member in node.items():
+        if key in ("properties", "patternProperties", "$defs"):
+            for own, value in member.items():
+                yield from described(value, own)
+        else:
+            yield from described(member, name)
+
+
+def test_no_setting_has_the_description_of_another(schema):
+    """KrakenD's page has that of idle_connection_timeout from another row (seed 001). The same text may stand at one name in two places."""
+    assert len(list(described(schema))) > 200
+    assert told_twice(described(schema)) == {}
+
+
+def test_no_row_of_the_reference_is_a_copy_of_another():
+    """Texts of a few words, as of lists that mean the same, may be alike."""
+    rows = re.findall(r"^\| `([^|]+)` \|.*\|([^|]*)\|$", (ROOT / "docs/configuration.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(rows) > 200
+    assert told_twice((name, text.strip()) for name, text in rows if len(text.split()) > 5) == {}
