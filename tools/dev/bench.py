@@ -25,6 +25,7 @@ import bench_profile
 import bench_report
 import bench_rows
 import build
+import training
 from bench_measure import measure_row
 from bench_stage import Stage, tracer
 from common import BUILD, ROOT, Failed, environment, say
@@ -52,7 +53,7 @@ def read_arguments(words):
     parser.add_argument("--micro", action="store_true", help="instructions under callgrind against bench/baseline.json")
     parser.add_argument("--update", action="store_true", help="with --micro: what is counted now is the new baseline")
     parser.add_argument("--profile", action="store_true", help="where Holdfast's time goes in the rows: symbols and a flame graph")
-    parser.add_argument("--binary", default="", help="another holdfast than that of build/release")
+    parser.add_argument("--binary", default="", help="another holdfast than that of build/tuned")
     parser.add_argument("--json", default=str(REPORT), help="write the result here, and the page beside it")
     options = parser.parse_args(words)
     if not (1 <= options.rounds <= 1000 and 0.05 <= options.slice <= 60):
@@ -211,10 +212,14 @@ def rig(options):
     rows = [row for row in rows if row.lanes]
     busy = os.getloadavg()[0]  # of others: before we build anything
     build.build("release", TARGETS)
-    options.binary = options.binary or str(BUILD / "release/holdfast")
+    tuned = not options.binary
+    if tuned:
+        training.build_tuned()
+        options.binary = str(BUILD / "tuned/holdfast")
     if options.profile:
         return bench_profile.profile(rows, options.binary, RESULTS)
-    report = {"machine": machine() | {"load_average": busy}, "versions": versions(options.binary), "commit": commit(), "rows": []}
+    report = {"machine": machine() | {"load_average": busy}, "versions": versions(options.binary), "commit": commit(),
+              "tuned": tuned, "rows": []}
     if options.add and Path(options.json).exists():
         before = load_report(options.json)
         same = all(before["machine"][key] == report["machine"][key] for key in ("processor", "cores", "kernel"))

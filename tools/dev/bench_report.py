@@ -215,7 +215,8 @@ def markdown(report):
     text += [f"Measured at `{report['commit']}` with `./dev bench`: {machine['processor']}, {machine['cores']} cores, "
              f"{machine['memory_gib']} GiB, {machine['system']}, kernel {machine['kernel']}, "
              f"TCP {machine['congestion_control']}. Versions: "
-             + ", ".join(f"{name} {version}" for name, version in report["versions"].items()) + ".", "",
+             + ", ".join(f"{name} {version}" for name, version in report["versions"].items())
+             + (" as `./dev build tuned` makes it." if report.get("tuned") else "."), "",
              "## How to read it", "",
              "- All peers of a row are up at once, each with one worker pinned to one core, and are loaded in turn in short slices "
              "over several rounds. Load and origin have the other core. Everything is on loopback.",

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from common import BUILD, ROOT, BuildFailed, Failed, environment, run_logged, say, tool
 
-KINDS = ("release", "debug", "tsan", "fuzz", "plain", "cover")
+KINDS = ("release", "training", "tuned", "debug", "tsan", "fuzz", "plain", "cover")
 
 
 def compiler_environment(kind):
