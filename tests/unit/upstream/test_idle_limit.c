@@ -390,46 +390,6 @@ TEST(one_stale_hit_bars_the_herd_for_posts_until_it_is_used_again)
     idle_limit_free(limit);
 }
 
-/* The limit is 3 s. What a close may have meant, and what is believed behind 200 of them. */
-TEST(a_close_of_doubtful_age_moves_the_limit_no_further_than_it_must)
-{
-    static const struct {
-        uint64_t most_ms, doubt_ms, learned_ms;
-    } rows[] = {{9000, 8000, 3000}, {3500, 600, 3000}, {3400, 0, 3400}, {9000, 100, 8900}, {2000, 1500, 2000}};
-
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        struct idle_limit *limit = limit_new(1);
-
-        test_case_is("%d", (int)i);
-        closes(limit, 3 * SEC, 20);
-        CHECK_EQ(view_of(limit).learned_ns, 3 * SEC);
-        for (uint64_t n = 0; n < 200; n++)
-            (void)idle_limit_closed(limit, &(struct idle_end){.now_ns = (100 + n) * SEC,
-                                                              .idle_ns = rows[i].most_ms * MS,
-                                                              .doubt_ns = rows[i].doubt_ms * MS,
-                                                              .age_ns = (100 + n) * SEC,
-                                                              .requests = 1,
-                                                              .idle_conns = 100});
-        CHECK_EQ(view_of(limit).learned_ns, rows[i].learned_ms * MS);
-        idle_limit_free(limit);
-    }
-}
-
-/* A host that sleeps lets requests wait behind its timers: the connection was closed long after the request went. */
-TEST(a_stale_hit_of_doubtful_age_does_not_shorten_the_limit)
-{
-    struct idle_limit *limit = limit_new(1);
-
-    closes(limit, 3 * SEC, 20);
-    for (uint64_t n = 0; n < 20; n++)
-        idle_limit_stale(limit, &(struct idle_end){.now_ns = (100 + n) * SEC, .idle_ns = 5 * SEC, .doubt_ns = 4 * SEC});
-    CHECK_EQ(view_of(limit).learned_ns, 3 * SEC);
-    for (uint64_t n = 0; n < 20; n++)
-        idle_limit_stale(limit, &(struct idle_end){.now_ns = (200 + n) * SEC, .idle_ns = SEC, .doubt_ns = SEC});
-    CHECK_EQ(view_of(limit).learned_ns, SEC);
-    idle_limit_free(limit);
-}
-
 TEST(sentinels_have_two_places)
 {
     struct idle_limit *limit = limit_new(2);
