@@ -50,13 +50,8 @@ static void write_endpoint(struct json_writer *writer, const struct admin_view *
     const struct endpoint *endpoint = generation_endpoint(view->generation, index);
     uint64_t sums[FRONTEND_STATUS_SLOTS] = {0};
 
-    for (unsigned i = 0; i < view->workers; i++) {
-        _Atomic uint64_t *slots =
-            atomic_load_explicit(&view->frontends[i]->requests_by_status[index], memory_order_acquire);
-
-        for (unsigned status = 0; slots && status < FRONTEND_STATUS_SLOTS; status++)
-            sums[status] += atomic_load_explicit(&slots[status], memory_order_relaxed);
-    }
+    for (unsigned i = 0; i < view->workers; i++)
+        frontend_add_answers(view->frontends[i], index, sums);
     for (unsigned status = 0; status < FRONTEND_STATUS_SLOTS; status++) {
         char digits[NUMBER_TEXT_BYTES];
         struct label labels[] = {{"endpoint", endpoint->label},

@@ -45,7 +45,7 @@ static enum progress begin_fetch(struct exchange *x)
                                 &(struct fetch_options){
                                     .pool = x->client->frontend->pool,
                                     .host = x->call.host,
-                                    .transport = &x->call.backend->options->transport,
+                                    .transport = x->call.backend->transport,
                                     .head = &x->call.head,
                                     .privates = &x->client->privates,
                                     .client = x->client->peer,
@@ -284,7 +284,7 @@ static enum progress fail_body(struct exchange *x)
 /* As much as is here, unless a little of it is much when it is unpacked: the rest is for the next turn. */
 static enum io gather(struct exchange *x)
 {
-    uint64_t bytes_max = (uint64_t)x->call.backend->options->transport.max_decoded_bytes;
+    uint64_t bytes_max = (uint64_t)x->call.backend->transport->max_decoded_bytes;
     size_t before = x->response_body.size;
     enum io io;
 

@@ -8,7 +8,7 @@ static bool decodes(const struct exchange *x)
 {
     uint16_t status = x->call.answer->status;
 
-    return x->call.backend->options->encoding != ENCODING_NO_OP && (status == 200 || status == 201);
+    return x->call.backend->decoded && (status == 200 || status == 201);
 }
 
 static bool set_breath(struct exchange *x)

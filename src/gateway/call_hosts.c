@@ -8,7 +8,7 @@ static enum io find_set(struct exchange *x, const struct host_set **set)
     const struct backend *backend = x->call.backend;
 
     *set = backend->set;
-    if (!backend->discovery)
+    if (backend->set->host_count > 0 || !backend->discovery)
         return IO_OK;
     x->call.waiter.task = &x->task;
     return discover(pool_discoveries(x->client->frontend->pool), backend->discovery, &x->call.waiter, set);
@@ -33,7 +33,7 @@ static struct host *pick(struct exchange *x, const struct host_set *set)
     struct balance_input input = input_of(x);
 
     /* The only host never rests: there would be nothing to gain. */
-    x->call.eject_after = set->host_count > 1 ? (uint32_t)x->call.backend->options->transport.eject_after : 0;
+    x->call.eject_after = set->host_count > 1 ? (uint32_t)x->call.backend->transport->eject_after : 0;
     return balance_pick(x->call.backend->balance, set, &input);
 }
 
@@ -70,7 +70,7 @@ enum io call_pick_host(struct exchange *x)
 static bool take_budget(struct exchange *x, const struct host_set *set)
 {
     struct resend_budget *budget = &x->call.backend->balance->failover_budget;
-    const struct resend_budget_rule *rule = &x->call.backend->options->transport.resend_budget;
+    const struct resend_budget_rule *rule = &x->call.backend->transport->resend_budget;
 
     if (resend_budget_take(budget, rule, balance_requests(set), loop_now_ns(exchange_loop(x))))
         return true;

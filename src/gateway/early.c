@@ -18,7 +18,7 @@ static bool is_safe(struct str method)
 /* What the client asks for, and what the backend is asked for: a GET may become a POST there. */
 static bool is_harmless(const struct exchange *x)
 {
-    struct str method = x->endpoint->backends[0].options->method;
+    struct str method = x->endpoint->backends[0].method;
 
     return x->request->body_bytes == 0 && is_safe(x->request->method) && (str_eq(method, STR("*")) || is_safe(method));
 }

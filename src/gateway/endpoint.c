@@ -9,6 +9,7 @@
 
 /* One backend being compiled. */
 struct compiling {
+    struct intern *pieces;
     struct arena *arena;
     const struct endpoint_options *endpoint;
     struct backend *backend;
@@ -100,16 +101,32 @@ static bool intern_host(struct compiling *compiling, size_t i)
     return true;
 }
 
+/* The set of these hosts: one for all backends that have them. NULL: no memory. */
+static const struct host_set *intern_set(struct compiling *compiling, struct host *const *hosts, uint32_t count)
+{
+    void *memory = arena_alloc(compiling->arena, host_set_bytes(count), _Alignof(struct host_set));
+    struct intern *pieces = compiling->pieces;
+    struct host_set *set, *shared;
+
+    if (!memory)
+        return NULL;
+    memset(memory, 0, host_set_bytes(count)); /* padding counts, too */
+    set = host_set_fill(memory, hosts, count);
+    set->slots = intern_bytes(pieces, set->slots, set->slot_count * sizeof *set->slots);
+    set->hosts = intern_bytes(pieces, set->hosts, set->host_count * sizeof *set->hosts);
+    set->weights = intern_bytes(pieces, set->weights, set->host_count * sizeof *set->weights);
+    shared = intern_bytes(pieces, set, sizeof *set);
+    return set->slots && set->hosts && set->weights ? shared : NULL;
+}
+
 static bool make_balance(struct compiling *compiling)
 {
     struct backend *backend = compiling->backend;
-    uint32_t count = (uint32_t)backend->host_count;
-    void *memory = arena_alloc(compiling->arena, host_set_bytes(count), _Alignof(struct host_set));
 
     backend->balance = arena_make(compiling->arena, struct balance);
-    if (!memory || !backend->balance)
+    backend->set = intern_set(compiling, backend->hosts, (uint32_t)backend->host_count);
+    if (!backend->set || !backend->balance)
         return no_memory(compiling);
-    backend->set = host_set_fill(memory, backend->hosts, count);
     host_set_introduce(backend->set);
     balance_init(backend->balance, backend->options->transport.balance, hosts_workers(compiling->hosts));
     return true;
@@ -180,49 +197,78 @@ static bool make_internal(struct compiling *compiling, struct str pattern)
     return compiling->backend->internal.data || no_memory(compiling);
 }
 
-static bool add_part(struct compiling *compiling, struct str literal, struct str param, bool in_query)
-{
-    struct backend *backend = compiling->backend;
-    struct pattern_part *part = &backend->parts[backend->part_count++];
+/* The url_pattern being cut. */
+struct cutting {
+    struct pattern_part *parts; /* zeroed */
+    uint32_t count;
+};
 
-    *part = (struct pattern_part){literal, param, STR_EMPTY, in_query};
-    if (in_query)
-        part->literal = escape_raw_query(compiling->arena, literal);
-    if (param.len > 0)
-        part->unfilled = internal_name(compiling->arena, param);
-    return (part->literal.data && (param.len == 0 || part->unfilled.data)) || no_memory(compiling);
+/* Texts are interned: equal patterns have equal parts. */
+static bool add_part(struct compiling *compiling, struct cutting *cutting, struct str literal, struct str param,
+                     bool in_query)
+{
+    struct pattern_part *part = &cutting->parts[cutting->count++];
+    struct str escaped = in_query ? escape_raw_query(compiling->arena, literal) : literal;
+    struct str unfilled = param.len > 0 ? internal_name(compiling->arena, param) : STR("");
+
+    if (!escaped.data || !unfilled.data)
+        return no_memory(compiling);
+    part->literal = intern_text(compiling->pieces, escaped);
+    part->param = intern_text(compiling->pieces, param);
+    part->unfilled = intern_text(compiling->pieces, unfilled);
+    part->in_query = in_query;
+    return (part->literal.data && part->param.data && part->unfilled.data) || no_memory(compiling);
 }
 
-static bool add_parts(struct compiling *compiling, struct str pattern, bool in_query)
+static bool add_parts(struct compiling *compiling, struct cutting *cutting, struct str pattern, bool in_query)
 {
     struct str before, name;
 
     while (placeholder_next(PLACEHOLDER_WIDE, &pattern, &before, &name))
-        if (!add_part(compiling, before, name, in_query))
+        if (!add_part(compiling, cutting, before, name, in_query))
             return false;
-    return pattern.len == 0 || add_part(compiling, pattern, STR_EMPTY, in_query);
+    return pattern.len == 0 || add_part(compiling, cutting, pattern, STR(""), in_query);
 }
 
 /* One literal, with everything escaped that has to be. */
-static bool make_fixed(struct compiling *compiling, struct str path, struct str query)
+static bool add_fixed(struct compiling *compiling, struct cutting *cutting, struct str path, struct str query)
+{
+    struct str encoded = escape_encoded_path(compiling->arena, path);
+    struct str raw = escape_raw_query(compiling->arena, query), both = STR_EMPTY;
+
+    if (encoded.data && raw.data)
+        both = arena_format(compiling->arena, "%.*s%.*s", STR_ARG(encoded), STR_ARG(raw));
+    return both.data ? add_part(compiling, cutting, both, STR(""), false) : no_memory(compiling);
+}
+
+static bool cut_parts(struct compiling *compiling, struct str whole)
 {
     struct backend *backend = compiling->backend;
-    struct str encoded = escape_encoded_path(compiling->arena, path);
-    struct str raw = escape_raw_query(compiling->arena, query);
+    struct cutting cutting = {arena_array(compiling->arena, struct pattern_part, whole.len / 3 + 3), 0};
+    struct str rest = whole, before, name;
+    size_t question = str_find_char(whole, '?');
+    struct str path = str_first(whole, question), query = str_from_offset(whole, question);
+    bool ok;
 
-    if (!encoded.data || !raw.data)
+    if (!cutting.parts)
         return no_memory(compiling);
-    backend->is_fixed = true;
-    backend->parts[0].literal = arena_format(compiling->arena, "%.*s%.*s", STR_ARG(encoded), STR_ARG(raw));
-    backend->part_count = 1;
-    return backend->parts[0].literal.data || no_memory(compiling);
+    backend->pattern_has_query = query.len > 1;
+    backend->is_fixed = !placeholder_next(PLACEHOLDER_WIDE, &rest, &before, &name);
+    if (backend->is_fixed)
+        ok = add_fixed(compiling, &cutting, path, query);
+    else
+        ok = add_parts(compiling, &cutting, path, false) && add_parts(compiling, &cutting, query, true);
+    if (!ok)
+        return false;
+    backend->parts = intern_bytes(compiling->pieces, cutting.parts, cutting.count * sizeof *cutting.parts);
+    backend->part_count = cutting.count;
+    return backend->parts || no_memory(compiling);
 }
 
 static bool cut_pattern(struct compiling *compiling)
 {
     struct backend *backend = compiling->backend;
-    struct str whole = backend->options->url_pattern, path, query, rest, before, name;
-    size_t question;
+    struct str whole = backend->options->url_pattern;
 
     backend->subtree = str_ends(whole, STR("/*")) && str_ends(compiling->endpoint->endpoint, STR("/*"));
     if (backend->subtree)
@@ -230,35 +276,56 @@ static bool cut_pattern(struct compiling *compiling)
     whole = arena_format(compiling->arena, "%.*s%.*s", STR_ARG(compiling->base), STR_ARG(whole));
     if (!whole.data)
         return no_memory(compiling);
-    whole = str_first(whole, str_find_char(whole, '#')); /* a fragment is never sent */
-    question = str_find_char(whole, '?');
-    path = str_first(whole, question);
-    query = str_from_offset(whole, question);
-    backend->pattern_has_query = query.len > 1;
-    backend->parts = arena_array(compiling->arena, struct pattern_part, whole.len / 3 + 3);
-    if (!backend->parts)
-        return no_memory(compiling);
-    rest = whole;
-    if (!placeholder_next(PLACEHOLDER_WIDE, &rest, &before, &name))
-        return make_fixed(compiling, path, query);
-    return add_parts(compiling, path, false) && add_parts(compiling, query, true);
+    return cut_parts(compiling, str_first(whole, str_find_char(whole, '#'))); /* a fragment is never sent */
 }
 
-static bool compile_backend(struct arena *arena, const struct endpoint_options *endpoint,
+/* The list as one piece for all who have the same, without places. NULL: no memory. */
+static const struct str_list *intern_list(struct intern *pieces, const struct str_list *list)
+{
+    struct str *items = arena_array(intern_arena(pieces), struct str, list->count + 1);
+    struct str_list shared = {.count = list->count};
+
+    if (!items)
+        return NULL;
+    for (size_t i = 0; i < list->count; i++) {
+        items[i] = intern_text(pieces, list->items[i]);
+        if (!items[i].data)
+            return NULL;
+    }
+    shared.items = intern_bytes(pieces, items, list->count * sizeof *items);
+    return shared.items ? intern_bytes(pieces, &shared, sizeof shared) : NULL;
+}
+
+/* What requests read of the options, where they find it at hand. */
+static bool take_options(struct compiling *compiling)
+{
+    struct backend *backend = compiling->backend;
+    const struct backend_options *options = backend->options;
+
+    backend->method = intern_text(compiling->pieces, options->method);
+    backend->transport = intern_bytes(compiling->pieces, &options->transport, sizeof options->transport);
+    backend->input_headers = intern_list(compiling->pieces, &options->input_headers);
+    backend->decoded = options->encoding != ENCODING_NO_OP;
+    return (backend->method.data && backend->transport && backend->input_headers) || no_memory(compiling);
+}
+
+static bool compile_backend(struct intern *pieces, const struct endpoint_options *endpoint,
                             const struct backend_options *options, struct hosts *hosts, struct profiles *profiles,
                             const struct forward_rules *proxies, struct backend *backend, struct report *report)
 {
-    struct compiling compiling = {arena, endpoint, backend, report, hosts, profiles, proxies, STR_EMPTY};
+    struct compiling compiling = {pieces,   intern_arena(pieces), endpoint, backend, report, hosts, profiles, proxies,
+                                  STR_EMPTY};
 
     backend->options = options;
-    return intern_hosts(&compiling) && make_internal(&compiling, options->url_pattern) && cut_pattern(&compiling);
+    return take_options(&compiling) && intern_hosts(&compiling) && make_internal(&compiling, options->url_pattern) &&
+           cut_pattern(&compiling);
 }
 
 /* Shadows become an endpoint of their own, whose timeout is the longest of theirs. */
 static bool split_shadows(struct arena *arena, struct endpoint *endpoint)
 {
-    struct backend *backends = arena_array(arena, struct backend, endpoint->backend_count + 1);
-    struct endpoint *shadow = arena_make(arena, struct endpoint);
+    struct backend *backends = arena_lines(arena, struct backend, endpoint->backend_count + 1);
+    struct endpoint *shadow = arena_lines(arena, struct endpoint, 1);
     size_t kept = 0, shadows = 0;
 
     if (!backends || !shadow)
@@ -283,9 +350,10 @@ static bool split_shadows(struct arena *arena, struct endpoint *endpoint)
     return shadows == 0 || sequence_compile(arena, shadow);
 }
 
-bool endpoint_compile(struct arena *arena, const struct service *service, const struct endpoint_options *options,
+bool endpoint_compile(struct intern *pieces, const struct service *service, const struct endpoint_options *options,
                       struct hosts *hosts, struct profiles *profiles, struct endpoint *endpoint, struct report *report)
 {
+    struct arena *arena = intern_arena(pieces);
     bool ok = true;
 
     endpoint->kind = options->answer_given ? ENDPOINT_ANSWER : ENDPOINT_PROXY;
@@ -297,8 +365,9 @@ bool endpoint_compile(struct arena *arena, const struct service *service, const 
     endpoint->all_headers = str_list_has(&options->input_headers, STR("*"));
     endpoint->all_query = str_list_has(&options->input_query_strings, STR("*"));
     endpoint->tries = options->concurrent_calls > 1 && !endpoint->no_op ? (unsigned)options->concurrent_calls : 1;
-    endpoint->backends = arena_array(arena, struct backend, options->backend_count + 1);
-    if (!endpoint->backends) {
+    endpoint->input_headers = intern_list(pieces, &options->input_headers);
+    endpoint->backends = arena_lines(arena, struct backend, options->backend_count + 1);
+    if (!endpoint->backends || !endpoint->input_headers) {
         report_add(report, SEVERITY_ERROR, PROBLEM_OUT_OF_MEMORY, options->place, NULL, "no memory");
         return false;
     }
@@ -309,7 +378,7 @@ bool endpoint_compile(struct arena *arena, const struct service *service, const 
     if (endpoint->no_op && endpoint->backend_count == 1 && endpoint->lasting)
         endpoint->traffic = options->backends[0].transport.traffic;
     for (size_t i = 0; i < endpoint->backend_count; i++)
-        ok &= compile_backend(arena, options, &options->backends[i], hosts, profiles, service->proxies,
+        ok &= compile_backend(pieces, options, &options->backends[i], hosts, profiles, service->proxies,
                               &endpoint->backends[i], report);
     if (!split_shadows(arena, endpoint) || !sequence_compile(arena, endpoint)) {
         report_add(report, SEVERITY_ERROR, PROBLEM_OUT_OF_MEMORY, options->place, NULL, "no memory");

@@ -186,12 +186,14 @@ static enum progress find_endpoint(struct exchange *x)
     if (str_eq(path, STR("*")))
         return answer_asterisk(x);
     router_find(generation_router(x->generation), x->arena, x->request->method, path, &match);
+    __builtin_prefetch(match.target);
     x->match = route_match_keep(&match, x->arena);
     if (!x->match) {
         error_set(&x->error, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory to route a request");
         return exchange_fail(x);
     }
     x->endpoint = x->match->kind == ROUTE_FOUND ? x->match->target : generation_unrouted(x->generation);
+    __builtin_prefetch(x->endpoint->backends); /* not asked for lately when there are many endpoints */
     if (!service->router.disable_path_decoding && x->match->param_count)
         bad = route_check_params(x->match, x->arena);
     if (bad.data)

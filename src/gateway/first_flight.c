@@ -9,7 +9,7 @@
 
 static const struct transport *transport_of(const struct exchange *x)
 {
-    return &x->call.backend->options->transport;
+    return x->call.backend->transport;
 }
 
 /* Its length is known, and all of it is one flight. */

@@ -25,10 +25,9 @@ static bool repeats_body(const struct exchange *x)
 
 static bool is_wanted(const struct exchange *x)
 {
-    const struct backend_options *options = x->call.backend->options;
     uint16_t status = x->call.answer->status;
 
-    return is_redirect(status) && !x->call.backend->subtree && !options->no_redirect &&
+    return is_redirect(status) && !x->call.backend->subtree && !x->call.backend->options->no_redirect &&
            headers_get_id(&x->call.answer->headers, HEADER_LOCATION).len > 0 &&
            (status <= 303 || x->call.head.body_bytes == 0 || repeats_body(x));
 }
@@ -48,7 +47,7 @@ static struct host *find_host(struct exchange *x, const struct follow_url *from,
                            .tls = x->call.host->tls ? x->call.host->tls : x->call.host->proxy_tls,
                            .proxy_header = x->call.host->proxy_header,
                            .source = x->call.host->source,
-                           .protocol = endpoint_protocol(&x->call.backend->options->transport)};
+                           .protocol = endpoint_protocol(x->call.backend->transport)};
     struct host *host;
     struct error err;
 

@@ -25,7 +25,7 @@ static bool address_proxy(struct arena *arena, const struct host *host, struct h
 
 bool forward_request(struct arena *arena, const struct forward_input *input, struct http_head *out, struct error *err)
 {
-    struct str method = input->upgrade ? STR("GET") : input->backend->options->method;
+    struct str method = input->upgrade ? STR("GET") : input->backend->method;
 
     *out = (struct http_head){
         .method = str_eq(method, STR("*")) ? input->request->method : method,
@@ -43,8 +43,8 @@ bool forward_request(struct arena *arena, const struct forward_input *input, str
 
 bool forward_may_ask_for_gzip(const struct backend *backend, const struct http_head *head)
 {
-    return !backend->options->transport.disable_compression && !backend->subtree &&
-           !str_eq(head->method, STR("HEAD")) && headers_get_id(&head->headers, HEADER_ACCEPT_ENCODING).len == 0 &&
+    return !backend->transport->disable_compression && !backend->subtree && !str_eq(head->method, STR("HEAD")) &&
+           headers_get_id(&head->headers, HEADER_ACCEPT_ENCODING).len == 0 &&
            headers_get_id(&head->headers, HEADER_RANGE).len == 0;
 }
 

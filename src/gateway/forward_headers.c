@@ -20,7 +20,7 @@ static bool lists(const struct str_list *list, struct str name)
 /* The endpoint's list; without one only Content-Type passes. */
 static bool endpoint_passes(const struct forward_input *input, struct str name, enum header_id id)
 {
-    const struct str_list *list = &input->endpoint->options->input_headers;
+    const struct str_list *list = input->endpoint->input_headers;
 
     if (input->endpoint->all_headers)
         return true;
@@ -30,7 +30,7 @@ static bool endpoint_passes(const struct forward_input *input, struct str name, 
 /* The backend's list, which also holds back what the gateway adds. */
 static bool backend_passes(const struct forward_input *input, struct str name)
 {
-    const struct str_list *list = &input->backend->options->input_headers;
+    const struct str_list *list = input->backend->input_headers;
 
     return list->count == 0 || lists(list, name);
 }

@@ -271,12 +271,10 @@ struct frontend *frontend_new(const struct frontend_options *options)
     if (!frontend)
         return NULL;
     memset(frontend, 0, sizeof(*frontend));
-    frontend->requests_by_status =
-        calloc(generation_endpoint_count(options->generation), sizeof(*frontend->requests_by_status));
+    frontend->answered = calloc(generation_endpoint_count(options->generation), sizeof(*frontend->answered));
     frontend->loop = options->loop;
-    if (!make_doors(frontend, door_count(options->generation)) || !frontend->requests_by_status ||
-        !spread_open(frontend)) {
-        free(frontend->requests_by_status);
+    if (!make_doors(frontend, door_count(options->generation)) || !frontend->answered || !spread_open(frontend)) {
+        free(frontend->answered);
         free_doors(frontend, door_count(options->generation));
         free(frontend);
         return NULL;
@@ -321,8 +319,8 @@ void frontend_free(struct frontend *frontend)
     client_log_clear(&frontend->closed);
     tls_server_common_end(&frontend->tls_common);
     for (uint32_t i = 0; i < generation_endpoint_count(frontend->generation); i++)
-        free(frontend->requests_by_status[i]);
-    free(frontend->requests_by_status);
+        free(frontend->answered[i].others);
+    free(frontend->answered);
     generation_release(frontend->generation);
     free(frontend);
 }
@@ -363,17 +361,16 @@ void frontend_cut(struct frontend *frontend)
         client_cut(container_of(node, struct client, node), HTTP_END_CUT);
 }
 
-/* The endpoint's numbers by status; the admin page may read them from another thread as soon as they are there. */
-static _Atomic uint64_t *status_slots(struct frontend *frontend, const struct endpoint *endpoint)
+/* The admin page may read them from another thread as soon as they are there. NULL: no memory. */
+static _Atomic uint64_t *other_statuses(struct endpoint_counts *counts)
 {
-    _Atomic uint64_t *slots =
-        atomic_load_explicit(&frontend->requests_by_status[endpoint->index], memory_order_relaxed);
+    _Atomic uint64_t *others = atomic_load_explicit(&counts->others, memory_order_relaxed);
 
-    if (!slots) {
-        slots = calloc(FRONTEND_STATUS_SLOTS, sizeof(*slots));
-        atomic_store_explicit(&frontend->requests_by_status[endpoint->index], slots, memory_order_release);
+    if (!others) {
+        others = calloc(FRONTEND_STATUS_SLOTS, sizeof(*others));
+        atomic_store_explicit(&counts->others, others, memory_order_release);
     }
-    return slots;
+    return others;
 }
 
 void frontend_count_close(struct frontend *frontend, uint16_t door, enum http_end end)
@@ -381,11 +378,31 @@ void frontend_count_close(struct frontend *frontend, uint16_t door, enum http_en
     host_count_add(&frontend->closes_by[door][end], 1);
 }
 
+static void count_other(struct endpoint_counts *counts, uint16_t status)
+{
+    _Atomic uint64_t *others = other_statuses(counts);
+
+    if (others && status < FRONTEND_STATUS_SLOTS)
+        host_count_add(&others[status], 1);
+}
+
 void frontend_count_request(struct frontend *frontend, const struct endpoint *endpoint, uint16_t status)
 {
-    _Atomic uint64_t *slots = status_slots(frontend, endpoint);
+    struct endpoint_counts *counts = &frontend->answered[endpoint->index];
 
-    if (slots && status < FRONTEND_STATUS_SLOTS)
-        host_count_add(&slots[status], 1);
+    if (LIKELY(status == 200))
+        host_count_add(&counts->ok, 1);
+    else
+        count_other(counts, status);
     host_count_add(&frontend->counts.requests, 1);
+}
+
+void frontend_add_answers(const struct frontend *frontend, uint32_t endpoint, uint64_t sums[FRONTEND_STATUS_SLOTS])
+{
+    const struct endpoint_counts *counts = &frontend->answered[endpoint];
+    _Atomic uint64_t *others = atomic_load_explicit(&counts->others, memory_order_acquire);
+
+    sums[200] += atomic_load_explicit(&counts->ok, memory_order_relaxed);
+    for (unsigned status = 0; others && status < FRONTEND_STATUS_SLOTS; status++)
+        sums[status] += atomic_load_explicit(&others[status], memory_order_relaxed);
 }

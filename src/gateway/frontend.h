@@ -27,6 +27,13 @@ enum tunnel_by { TUNNEL_BY_CLIENT, TUNNEL_BY_HOST, TUNNEL_BY_US, TUNNEL_BYS };
 enum { TUNNEL_CODES = 18, GRPC_STATUSES = 17 };
 enum { FRONTEND_STATUS_SLOTS = 1000 }; /* a status has three digits (RFC 9110 15) */
 
+/* A worker's answers of one endpoint. Nearly all are 200, which is counted in place: four endpoints share a cache line,
+ * where a table of all statuses for each was a line and a page of its own for each. */
+struct endpoint_counts {
+    _Atomic uint64_t ok;                /* 200 */
+    _Atomic(_Atomic uint64_t *) others; /* by status, made for the first; NULL: none. 200 is not counted there */
+};
+
 /* Numbers of one worker, written by it alone, read by anybody. */
 struct frontend_counts {
     _Alignas(64) _Atomic uint64_t connections_opened;
@@ -124,11 +131,11 @@ struct frontend {
     struct tls_server_counts tls_counts;
     struct tls_server_common tls_common;
     struct h2_counts h2_counts;
-    struct client_log closed;                        /* connections, for people */
-    _Atomic uint64_t (*closes_by)[HTTP_ENDS];        /* closed connections by listener and reason */
-    _Atomic uint64_t *open_by;                       /* connections by listener, now */
-    _Atomic uint64_t *busy_by;                       /* of these, with a request or a tunnel */
-    _Atomic(_Atomic uint64_t *) *requests_by_status; /* by endpoint index: numbers by status, made on first use */
+    struct client_log closed;                 /* connections, for people */
+    _Atomic uint64_t (*closes_by)[HTTP_ENDS]; /* closed connections by listener and reason */
+    _Atomic uint64_t *open_by;                /* connections by listener, now */
+    _Atomic uint64_t *busy_by;                /* of these, with a request or a tunnel */
+    struct endpoint_counts *answered;         /* by endpoint index */
 };
 
 struct frontend_options {
@@ -208,5 +215,7 @@ void client_let_go(struct client *client, struct ring *ring, struct list_node *n
 
 void frontend_count_close(struct frontend *frontend, uint16_t door, enum http_end end);
 void frontend_count_request(struct frontend *frontend, const struct endpoint *endpoint, uint16_t status);
+/* Adds a worker's answers of an endpoint, by its index, to `sums` by status; from any thread. */
+void frontend_add_answers(const struct frontend *frontend, uint32_t endpoint, uint64_t sums[FRONTEND_STATUS_SLOTS]);
 
 #endif

@@ -17,6 +17,7 @@ struct generation {
     uint32_t count, room;
     struct secured *secured;
     struct str admin_token;
+    struct intern *pieces;
     struct profiles profiles; /* of TLS to hosts; held for those that are still to be discovered */
 };
 
@@ -81,16 +82,21 @@ static bool add_builtins(struct generation *generation, struct report *report)
 static bool add_endpoints(struct generation *generation, struct hosts *hosts, struct report *report)
 {
     const struct service *service = generation->service;
+    uint32_t first = generation->count;
     bool ok = true;
 
     for (size_t i = 0; i < service->endpoint_count; i++) {
         const struct endpoint_options *options = &service->endpoints[i];
         struct endpoint *endpoint = next_endpoint(generation);
 
-        if (!endpoint_compile(generation->arena, service, options, hosts, &generation->profiles, endpoint, report))
-            ok = false;
-        else
-            ok &= route(generation, options->method, endpoint, endpoint->path, options->place, report);
+        ok &= endpoint_compile(generation->pieces, service, options, hosts, &generation->profiles, endpoint, report);
+    }
+    /* Apart, so that the nodes of the tree stand together. */
+    for (size_t i = 0; ok && i < service->endpoint_count; i++) {
+        struct endpoint *endpoint = &generation->endpoints[first + i];
+        const struct endpoint_options *options = endpoint->options;
+
+        ok &= route(generation, options->method, endpoint, endpoint->path, options->place, report);
     }
     proxies_tell(generation->endpoints, generation->count, report);
     return ok;
@@ -164,10 +170,11 @@ struct generation *generation_build(struct arena *arena, const struct service *s
     generation->holders = 1;
     generation->profiles.arena = arena;
     generation->room = (uint32_t)(2 * service->endpoint_count + 5);
-    generation->endpoints = arena_array(arena, struct endpoint, generation->room);
+    generation->endpoints = arena_lines(arena, struct endpoint, generation->room);
+    generation->pieces = intern_new(arena);
     generation->router = router_new(arena, &rules);
     generation->secured = arena_make(arena, struct secured);
-    if (!generation->endpoints || !generation->router || !generation->secured)
+    if (!generation->endpoints || !generation->pieces || !generation->router || !generation->secured)
         return NULL;
     ok = add_builtins(generation, report);
     ok &= add_endpoints(generation, hosts, report);

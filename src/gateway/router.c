@@ -11,11 +11,12 @@ struct router *router_new(struct arena *arena, const struct router_rules *rules)
 {
     struct router *router = arena_make(arena, struct router);
 
-    if (router) {
-        router->arena = arena;
-        router->rules = *rules;
-    }
-    return router;
+    if (!router)
+        return NULL;
+    router->arena = arena;
+    router->rules = *rules;
+    router->names = intern_new(arena);
+    return router->names ? router : NULL;
 }
 
 static bool grow_trees(struct router *router)
@@ -48,7 +49,7 @@ static struct route_tree *need_tree(struct router *router, struct str method)
 
     if (tree)
         return tree;
-    tree = arena_make(router->arena, struct route_tree);
+    tree = arena_lines(router->arena, struct route_tree, 1);
     if (!tree || (!any && router->tree_count == router->tree_room && !grow_trees(router)))
         return NULL;
     tree->method = method;
@@ -65,7 +66,7 @@ bool router_add(struct router *router, struct str method, struct str path, void 
     struct route_tree *tree = need_tree(router, method);
 
     ASSERT(target);
-    return tree && route_tree_add(router->arena, tree, path, target, place, report);
+    return tree && route_tree_add(router, tree, path, target, place, report);
 }
 
 /* A search under way: what was captured so far, and where it ended. */
@@ -73,7 +74,7 @@ struct search {
     struct str path; /* decoded */
     struct route_param *params;
     unsigned param_count;
-    const struct route_end *found;
+    void *found;    /* its target */
     size_t rest_at; /* where a subtree's rest begins */
     bool is_subtree;
 };
@@ -96,44 +97,49 @@ bool route_climbs_out(struct str rest)
     return false;
 }
 
-static bool end_here(struct search *search, const struct route_end *end)
+static bool end_here(struct search *search, void *target)
 {
-    search->found = end;
+    search->found = target;
     return true;
 }
 
 static bool end_in_subtree(struct search *search, const struct route_node *node, size_t at)
 {
-    if (!node->subtree.target || route_climbs_out(str_from_offset(search->path, at)))
+    if (!node->subtree || route_climbs_out(str_from_offset(search->path, at)))
         return false;
     search->rest_at = at;
     search->is_subtree = true;
-    return end_here(search, &node->subtree);
+    return end_here(search, node->subtree);
 }
 
 /* Each node has one way that leads to it and each way takes a fixed part of the path, so every node is tried at most
- * once. */
-static bool descend(struct search *search, const struct route_node *node, size_t at)
+ * once. `known`: how many bytes of its prefix the parent has compared. */
+static bool descend(struct search *search, const struct route_node *node, size_t at, size_t known)
 {
-    struct str path = search->path, left = str_from_offset(path, at);
+    struct str path = search->path, prefix = str_from_offset(node->prefix, known);
     unsigned params = search->param_count;
     size_t child;
 
-    if (!str_starts(left, node->prefix))
+    __builtin_prefetch(node->param); /* what else is read here takes as long as its way to us */
+    at += known;
+    if (prefix.len > 0 && !str_starts(str_from_offset(path, at), prefix))
         return false;
-    at += node->prefix.len;
+    at += prefix.len;
     if (at == path.len)
-        return node->end.target ? end_here(search, &node->end) : end_in_subtree(search, node, at);
+        return node->target ? end_here(search, node->target) : end_in_subtree(search, node, at);
     child = route_child(node, path.data[at]);
-    if (child < node->child_count && descend(search, node->children[child], at))
-        return true;
+    if (child < node->child_count) {
+        __builtin_prefetch(&node->children[child]->param_name);
+        if (descend(search, node->children[child], at, 1))
+            return true;
+    }
     if (node->param) {
         size_t end = at + str_find_char(str_from_offset(path, at), '/');
 
         ASSERT(params < ROUTE_PARAMS_MAX);
         search->params[params] = (struct route_param){node->param_name, str_of(path.data + at, end - at)};
         search->param_count = params + 1;
-        if (descend(search, node->param, end))
+        if (descend(search, node->param, end, 0))
             return true;
     }
     if (!end_in_subtree(search, node, at))
@@ -146,7 +152,7 @@ static bool search_tree(const struct route_tree *tree, struct str path, struct r
                         struct search *search)
 {
     *search = (struct search){.path = path, .params = params};
-    return tree && descend(search, &tree->root, 0);
+    return tree && descend(search, &tree->root, 0, 0);
 }
 
 /* The method's own tree, then that of all methods. Both may only have a subtree for the path: the nearer one wins. */
@@ -232,7 +238,7 @@ static void set_found(const struct finding *finding, const struct search *search
     struct str rest;
 
     match->kind = ROUTE_FOUND;
-    match->target = search->found->target;
+    match->target = search->found;
     match->param_count = search->param_count;
     if (match->as_sent)
         set_raw_params(finding);

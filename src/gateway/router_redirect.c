@@ -77,7 +77,7 @@ static bool fold_down(struct folding *folding, const struct route_node *node, si
         memcpy(folding->out + at, node->prefix.data, node->prefix.len);
     at += node->prefix.len;
     if (at == path.len)
-        return node->end.target || node->subtree.target;
+        return node->target || node->subtree;
     if (fold_children(folding, node, at))
         return true;
     if (node->param) {
@@ -87,7 +87,7 @@ static bool fold_down(struct folding *folding, const struct route_node *node, si
         if (fold_down(folding, node->param, end))
             return true;
     }
-    if (!node->subtree.target || route_climbs_out(str_from_offset(path, at)))
+    if (!node->subtree || route_climbs_out(str_from_offset(path, at)))
         return false;
     keep(folding, at, path.len);
     return true;

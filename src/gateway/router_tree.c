@@ -5,16 +5,18 @@
 
 /* One route on its way into a tree. */
 struct adding {
+    struct router *router;
     struct arena *arena;
     struct str method, path;
-    struct route_end end;
+    void *target;
+    const struct route_source *source;
     struct report *report;
     unsigned params;
 };
 
 static bool refuse(struct adding *adding, unsigned code, const char *why)
 {
-    report_add(adding->report, SEVERITY_ERROR, code, adding->end.place, NULL, "route %.*s %.*s: %s",
+    report_add(adding->report, SEVERITY_ERROR, code, adding->source->place, NULL, "route %.*s %.*s: %s",
                STR_ARG(adding->method), STR_ARG(adding->path), why);
     return false;
 }
@@ -25,7 +27,7 @@ static bool refuse_memory(struct adding *adding)
 }
 
 /* Two problems, one at each route, so that both positions are shown. */
-static bool refuse_beside(struct adding *adding, unsigned code, const struct route_end *other, const char *why)
+static bool refuse_beside(struct adding *adding, unsigned code, const struct route_source *other, const char *why)
 {
     refuse(adding, code, why);
     if (other->place.source)
@@ -34,23 +36,41 @@ static bool refuse_beside(struct adding *adding, unsigned code, const struct rou
     return false;
 }
 
+static void set_prefix(struct route_node *node, struct str prefix)
+{
+    node->prefix = prefix;
+    if (prefix.len > sizeof(node->text))
+        return;
+    node->prefix.data = node->text;
+    if (prefix.len > 0)
+        memcpy(node->text, prefix.data, prefix.len);
+}
+
+/* Room for seven children for each line: their first bytes, and behind these the pointers. */
+static bool grow_children(struct adding *adding, struct route_node *node)
+{
+    enum { LINE_CHILDREN = 7, LINE_FIRSTS_BYTES = 8 };
+    size_t lines = node->child_room ? 2U * node->child_room / LINE_CHILDREN : 1;
+    char *firsts = arena_zero_lines(adding->arena, lines, CACHE_LINE_BYTES);
+    struct route_node **children;
+
+    if (!firsts)
+        return false;
+    children = (struct route_node **)(void *)(firsts + lines * LINE_FIRSTS_BYTES);
+    if (node->child_count > 0) {
+        memcpy(firsts, node->firsts, node->child_count);
+        memcpy(children, node->children, node->child_count * sizeof *children);
+    }
+    node->firsts = firsts;
+    node->children = children;
+    node->child_room = (uint16_t)(lines * LINE_CHILDREN);
+    return true;
+}
+
 static bool add_child(struct adding *adding, struct route_node *parent, struct route_node *child)
 {
-    if (parent->child_count == parent->child_room) {
-        size_t room = parent->child_room ? 2 * parent->child_room : 4;
-        struct route_node **children = arena_array(adding->arena, struct route_node *, room);
-        char *firsts = arena_array(adding->arena, char, room);
-
-        if (!children || !firsts)
-            return false;
-        if (parent->child_count > 0) {
-            memcpy(children, parent->children, parent->child_count * sizeof *children);
-            memcpy(firsts, parent->firsts, parent->child_count);
-        }
-        parent->children = children;
-        parent->firsts = firsts;
-        parent->child_room = room;
-    }
+    if (parent->child_count == parent->child_room && !grow_children(adding, parent))
+        return false;
     parent->firsts[parent->child_count] = child->prefix.data[0];
     parent->children[parent->child_count++] = child;
     return true;
@@ -59,20 +79,22 @@ static bool add_child(struct adding *adding, struct route_node *parent, struct r
 /* Cuts a node's prefix at `at`: what it was becomes its only child. */
 static bool split(struct adding *adding, struct route_node *node, size_t at)
 {
-    struct route_node *tail = arena_make(adding->arena, struct route_node);
+    struct route_node *tail = arena_lines(adding->arena, struct route_node, 1);
+    struct route_node whole = *node;
+    struct str prefix = node->prefix.data == node->text ? str_of(whole.text, node->prefix.len) : node->prefix;
 
     if (!tail)
         return false;
-    *tail = *node;
-    tail->prefix = str_from_offset(node->prefix, at);
-    *node = (struct route_node){.prefix = str_first(node->prefix, at)};
+    *tail = whole;
+    set_prefix(tail, str_from_offset(prefix, at));
+    *node = (struct route_node){0};
+    set_prefix(node, str_first(prefix, at));
     return add_child(adding, node, tail);
 }
 
 static bool is_blank(const struct route_node *node)
 {
-    return node->prefix.len == 0 && node->child_count == 0 && !node->param && !node->end.target &&
-           !node->subtree.target;
+    return node->prefix.len == 0 && node->child_count == 0 && !node->param && !node->target && !node->subtree;
 }
 
 static size_t common_len(struct str a, struct str b)
@@ -92,7 +114,7 @@ static struct route_node *add_text(struct adding *adding, struct route_node *nod
         struct route_node *child;
 
         if (is_blank(node)) {
-            node->prefix = text;
+            set_prefix(node, text);
             return node;
         }
         common = common_len(node->prefix, text);
@@ -103,10 +125,10 @@ static struct route_node *add_text(struct adding *adding, struct route_node *nod
             return node;
         at = route_child(node, text.data[0]);
         if (at == node->child_count) {
-            child = arena_make(adding->arena, struct route_node);
+            child = arena_lines(adding->arena, struct route_node, 1);
             if (!child)
                 return NULL;
-            child->prefix = text;
+            set_prefix(child, text);
             return add_child(adding, node, child) ? child : NULL;
         }
         node = node->children[at];
@@ -126,14 +148,14 @@ static struct route_node *add_param(struct adding *adding, struct route_node *no
         struct str text = arena_format(adding->arena, "parameter {%.*s} stands where another route has {%.*s}",
                                        STR_ARG(name), STR_ARG(node->param_name));
 
-        return refuse_beside(adding, PROBLEM_ROUTE_CONFLICT, &node->param_by, text.data ? text.data : "conflict"), NULL;
+        return refuse_beside(adding, PROBLEM_ROUTE_CONFLICT, node->param_by, text.data ? text.data : "conflict"), NULL;
     }
     if (!node->param) {
-        node->param = arena_make(adding->arena, struct route_node);
-        if (!node->param)
+        node->param_name = intern_text(adding->router->names, name);
+        node->param = arena_lines(adding->arena, struct route_node, 1);
+        if (!node->param || !node->param_name.data)
             return refuse_memory(adding), NULL;
-        node->param_name = name;
-        node->param_by = adding->end;
+        node->param_by = adding->source;
     }
     return node->param;
 }
@@ -165,22 +187,27 @@ static bool take_text(struct adding *adding, struct str *rest, struct str *text)
     return true;
 }
 
-static bool set_end(struct adding *adding, struct route_end *end)
+static bool set_end(struct adding *adding, void **target, const struct route_source **by)
 {
-    if (end->target)
-        return refuse_beside(adding, PROBLEM_ROUTE_TWICE, end, "the same route is there already");
-    *end = adding->end;
+    if (*target)
+        return refuse_beside(adding, PROBLEM_ROUTE_TWICE, *by, "the same route is there already");
+    *target = adding->target;
+    *by = adding->source;
     return true;
 }
 
-bool route_tree_add(struct arena *arena, struct route_tree *tree, struct str path, void *target, struct place place,
+bool route_tree_add(struct router *router, struct route_tree *tree, struct str path, void *target, struct place place,
                     struct report *report)
 {
-    struct adding adding = {arena, tree->method, path, {target, path, place}, report, 0};
+    struct route_source *source = arena_make(router->arena, struct route_source);
+    struct adding adding = {router, router->arena, tree->method, path, target, source, report, 0};
     bool subtree = str_ends(path, STR("/*"));
     struct str rest = subtree ? str_first(path, path.len - 1) : path;
     struct route_node *node = &tree->root;
 
+    if (!source)
+        return false;
+    *source = (struct route_source){path, place};
     if (path.len == 0 || path.data[0] != '/')
         return refuse(&adding, PROBLEM_ROUTE, "a path begins with a slash");
     if (str_find_char(rest, '*') < rest.len)
@@ -206,5 +233,6 @@ bool route_tree_add(struct arena *arena, struct route_tree *tree, struct str pat
                 return refuse_memory(&adding);
         }
     }
-    return set_end(&adding, subtree ? &node->subtree : &node->end);
+    return subtree ? set_end(&adding, &node->subtree, &node->subtree_by)
+                   : set_end(&adding, &node->target, &node->target_by);
 }

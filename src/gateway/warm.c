@@ -7,7 +7,7 @@ static bool keep_backend(const struct backend *backend, struct pool *pool)
     bool ok = true;
 
     for (size_t i = 0; i < backend->host_count; i++)
-        ok &= pool_keep_warm(pool, backend->hosts[i], &backend->options->transport);
+        ok &= pool_keep_warm(pool, backend->hosts[i], backend->transport);
     return ok;
 }
 

@@ -51,7 +51,7 @@ static void end_host(struct websocket *websocket, struct websocket_side *side)
 
     if (!side->finished || side->broken)
         http_cancel(side->stream, HTTP_CANCEL_GONE);
-    takeover_end(&takeover, &websocket->endpoint->backends[0].options->transport,
+    takeover_end(&takeover, websocket->endpoint->backends[0].transport,
                  websocket->by == TUNNEL_BY_HOST ? SIDE_PEER : SIDE_OURS);
 }
 
@@ -173,7 +173,7 @@ bool websocket_begin(struct exchange *x)
         free(websocket);
         x->stream->owner = &x->task;
         http_cancel(takeover.stream, HTTP_CANCEL_ERROR);
-        takeover_end(&takeover, &x->call.backend->options->transport, SIDE_OURS);
+        takeover_end(&takeover, x->call.backend->transport, SIDE_OURS);
         return false;
     }
     client_take(x->client, &x->client->tunnels, &websocket->node);

@@ -48,9 +48,9 @@ void view_stage_open_with(struct view_stage *stage, const char *config)
     CHECK(stage->hosts != NULL);
     build_generation(stage, config);
     for (unsigned i = 0; i < STAGE_WORKERS; i++) {
-        stage->workers[i].requests_by_status =
-            calloc(generation_endpoint_count(stage->generation), sizeof(*stage->workers[i].requests_by_status));
-        CHECK(stage->workers[i].requests_by_status != NULL);
+        stage->workers[i].answered =
+            calloc(generation_endpoint_count(stage->generation), sizeof(*stage->workers[i].answered));
+        CHECK(stage->workers[i].answered != NULL);
         stage->workers[i].closes_by =
             calloc(generation_service(stage->generation)->server.listener_count, sizeof(*stage->workers[i].closes_by));
         CHECK(stage->workers[i].closes_by != NULL);
@@ -82,8 +82,8 @@ void view_stage_close(struct view_stage *stage)
 {
     for (unsigned i = 0; i < STAGE_WORKERS; i++) {
         for (uint32_t k = 0; k < generation_endpoint_count(stage->generation); k++)
-            free(stage->workers[i].requests_by_status[k]);
-        free(stage->workers[i].requests_by_status);
+            free(stage->workers[i].answered[k].others);
+        free(stage->workers[i].answered);
         free(stage->workers[i].closes_by);
         free(stage->workers[i].open_by);
         free(stage->workers[i].busy_by);
@@ -103,14 +103,10 @@ static uint32_t index_of(const struct view_stage *stage, const char *label)
 
 void view_stage_answers(struct view_stage *stage, unsigned worker, const char *label, unsigned status, uint64_t number)
 {
-    struct frontend *frontend = &stage->workers[worker];
-    uint32_t index = index_of(stage, label);
+    const struct endpoint *endpoint = generation_endpoint(stage->generation, index_of(stage, label));
 
-    if (!frontend->requests_by_status[index])
-        frontend->requests_by_status[index] = calloc(FRONTEND_STATUS_SLOTS, sizeof(_Atomic uint64_t));
-    CHECK(frontend->requests_by_status[index] != NULL);
-    frontend->requests_by_status[index][status] += number;
-    frontend->counts.requests += number;
+    while (number-- > 0)
+        frontend_count_request(&stage->workers[worker], endpoint, (uint16_t)status);
 }
 
 struct host_counts *view_stage_host(struct view_stage *stage, unsigned worker, const char *url)

@@ -41,15 +41,17 @@ struct service *gateway_service_of(const char *endpoint)
 
 struct endpoint *gateway_endpoint(const struct service *service)
 {
-    struct endpoint *endpoint = arena_make(test_arena(), struct endpoint);
+    struct endpoint *endpoint = arena_lines(test_arena(), struct endpoint, 1);
+    struct intern *pieces = intern_new(test_arena());
     struct report *report = gateway_report();
 
     CHECK(endpoint != NULL);
+    CHECK(pieces != NULL);
     CHECK(service->endpoint_count > 0);
     if (!hosts)
         hosts = hosts_new(1);
     struct profiles profiles = {.arena = test_arena()};
-    bool compiled = endpoint_compile(test_arena(), service, &service->endpoints[0], hosts, &profiles, endpoint, report);
+    bool compiled = endpoint_compile(pieces, service, &service->endpoints[0], hosts, &profiles, endpoint, report);
     profiles_end(&profiles);
     if (!compiled)
         test_fail(__FILE__, __LINE__, "%.*s", STR_ARG(report_text(report, test_arena(), false)));

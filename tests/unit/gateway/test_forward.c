@@ -141,8 +141,8 @@ TEST(forward_asks_for_gzip_where_go_does)
                                        rows[i].endpoint);
         const struct service *service = gateway_service_of(text.data);
         struct http_head out = forward(service, gateway_request(rows[i].method, "/a", rows[i].headers));
-        struct backend_options options = service->endpoints[0].backends[0];
-        struct backend backend = {.options = &options};
+        struct transport transport = service->endpoints[0].backends[0].transport;
+        struct backend backend = {.transport = &transport};
         struct error err;
 
         test_case_is("%.*s %s %s", STR_ARG(text), rows[i].method, rows[i].headers ? rows[i].headers : "");
@@ -150,7 +150,7 @@ TEST(forward_asks_for_gzip_where_go_does)
         backend.subtree = true;
         CHECK(!forward_may_ask_for_gzip(&backend, &out));
         backend.subtree = false;
-        options.transport.disable_compression = true;
+        transport.disable_compression = true;
         CHECK(!forward_may_ask_for_gzip(&backend, &out));
         CHECK(forward_ask_for_gzip(test_arena(), &out, &err));
         CHECK_STR(out.headers.fields[out.headers.count - 1].value, STR("gzip"));

@@ -311,6 +311,36 @@ TEST(router_reports_conflicts)
     }
 }
 
+/* Nodes of a hundred children, prefixes longer than what stands in a node, and cuts in the middle of both. */
+TEST(router_finds_each_of_many_routes)
+{
+    enum { FIRST = '!', LAST = '~', TAILS = 4 };
+    static const char *const tails[TAILS] = {"", "/short", "/a-prefix-of-more-than-twenty-four-bytes",
+                                             "/a-prefix-of-more-than-twenty-four-bytes-or-so"};
+    struct router *router = router_new(test_arena(), &all_rules);
+    struct report *report = gateway_report();
+    struct str paths[LAST + 1][TAILS], path;
+
+    for (unsigned first = FIRST; first <= LAST; first++)
+        for (unsigned i = 0; i < TAILS && !strchr("*:\\/%", (int)first); i++) {
+            path = arena_format(test_arena(), "/v1/%c%s", first, tails[i]);
+            paths[first][i] = path;
+            CHECK(router_add(router, STR("GET"), path, (void *)(uintptr_t)path.data, (struct place){0}, report));
+            path = arena_format(test_arena(), "%.*s/:id/of", STR_ARG(path));
+            CHECK(router_add(router, STR("GET"), path, (void *)(uintptr_t)path.data, (struct place){0}, report));
+        }
+    for (unsigned first = FIRST; first <= LAST; first++)
+        for (unsigned i = 0; i < TAILS && !strchr("*:\\/%", (int)first); i++) {
+            test_case_is("%s", paths[first][i].data);
+            CHECK_STR(find(router, "GET", paths[first][i].data), paths[first][i]);
+            path = arena_format(test_arena(), "%.*s/7/of", STR_ARG(paths[first][i]));
+            CHECK_STR(find(router, "GET", path.data),
+                      arena_format(test_arena(), "%.*s/:id/of id=7", STR_ARG(paths[first][i])));
+            path = arena_format(test_arena(), "%.*s-", STR_ARG(path));
+            CHECK_STR(find(router, "GET", path.data), STR("404"));
+        }
+}
+
 TEST(router_refuses_too_many_parameters)
 {
     struct router *router = router_new(test_arena(), &all_rules);
