@@ -116,7 +116,7 @@ static bool end_in_subtree(struct search *search, const struct route_node *node,
  * once. `known`: how many bytes of its prefix the parent has compared. */
 static bool descend(struct search *search, const struct route_node *node, size_t at, size_t known)
 {
-    struct str path = search->path, prefix = str_from_offset(node->prefix, known);
+    struct str path = search->path, prefix = str_from_offset(route_prefix(node), known);
     unsigned params = search->param_count;
     size_t child;
 
@@ -128,16 +128,13 @@ static bool descend(struct search *search, const struct route_node *node, size_t
     if (at == path.len)
         return node->target ? end_here(search, node->target) : end_in_subtree(search, node, at);
     child = route_child(node, path.data[at]);
-    if (child < node->child_count) {
-        __builtin_prefetch(&node->children[child]->param_name);
-        if (descend(search, node->children[child], at, 1))
-            return true;
-    }
+    if (child < node->child_count && descend(search, route_children(node)[child], at, 1))
+        return true;
     if (node->param) {
         size_t end = at + str_find_char(str_from_offset(path, at), '/');
 
         ASSERT(params < ROUTE_PARAMS_MAX);
-        search->params[params] = (struct route_param){node->param_name, str_of(path.data + at, end - at)};
+        search->params[params] = (struct route_param){*node->param_name, str_of(path.data + at, end - at)};
         search->param_count = params + 1;
         if (descend(search, node->param, end, 0))
             return true;

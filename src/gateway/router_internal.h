@@ -15,29 +15,30 @@ struct route_source {
     struct place place;
 };
 
-enum { ROUTE_TEXT_BYTES = 24 };
+enum { ROUTE_TEXT_BYTES = 48, ROUTE_LINE_CHILDREN = 7 };
 
 /* A node of a compressed radix tree over decoded path bytes. Below its prefix three things may follow, tried in this
  * order: a static child (chosen by its first byte), a parameter up to the next slash, a subtree route that takes
  * whatever is left.
  *
- * Two cache lines. With 1,000 routes asked in turn each line of those of one route alone comes from afar, so the first
- * has what every search reads, and the second what reports need, the name and short prefixes; the first byte of a
- * prefix stands in the parent. */
+ * Two cache lines. With 1,000 routes asked in turn each line of those of one route alone comes from afar, so a search
+ * reads the first only, unless the prefix has more than 16 bytes: then the second, and from 48 bytes on the text, too.
+ * The first byte of a prefix stands in the parent. */
 struct route_node {
-    struct str prefix;            /* the bytes in `text`, or long ones elsewhere */
     struct route_node *param;     /* what follows the parameter; NULL: none */
+    const struct str *param_name; /* interned */
     void *target, *subtree;       /* of the route that ends here, and of the subtree route; NULL: there is none */
-    char *firsts;                 /* first byte of each child's prefix */
-    struct route_node **children; /* right behind */
-    uint16_t child_count, child_room;
-    struct str param_name;
+    char *firsts;                 /* lines with a byte for each of seven children, the first of its prefix, and behind
+                                   * these bytes the children (route_children) */
+    uint16_t child_count, child_lines;
+    uint32_t prefix_len; /* route_prefix */
+    char text[ROUTE_TEXT_BYTES];
+    const char *long_text;               /* of a prefix that is longer */
     const struct route_source *param_by; /* the route that brought the parameter */
     const struct route_source *target_by, *subtree_by;
-    char text[ROUTE_TEXT_BYTES];
 };
 
-static_assert(offsetof(struct route_node, param_name) == CACHE_LINE_BYTES, "a search reads one line");
+static_assert(offsetof(struct route_node, text) == CACHE_LINE_BYTES - 16, "short prefixes are in the first line");
 static_assert(sizeof(struct route_node) == 2 * CACHE_LINE_BYTES, "nodes are whole lines");
 
 struct route_tree {
@@ -57,6 +58,16 @@ struct router {
 /* router_tree.c: puts a route into a tree, with conflicts reported. */
 bool route_tree_add(struct router *router, struct route_tree *tree, struct str path, void *target, struct place place,
                     struct report *report) MUST_USE;
+
+static inline struct str route_prefix(const struct route_node *node)
+{
+    return str_of(node->prefix_len <= sizeof(node->text) ? node->text : node->long_text, node->prefix_len);
+}
+
+static inline struct route_node **route_children(const struct route_node *node)
+{
+    return (struct route_node **)(void *)(node->firsts + node->child_lines * sizeof(struct route_node *));
+}
 
 /* router.c: the place of the child that begins with c; child_count when there is none. */
 static inline size_t route_child(const struct route_node *node, char c)

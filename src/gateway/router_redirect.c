@@ -56,10 +56,10 @@ static bool fold_children(struct folding *folding, const struct route_node *node
     char c = folding->path.data[at], other = other_case(c);
     size_t child = route_child(node, c);
 
-    if (child < node->child_count && fold_down(folding, node->children[child], at))
+    if (child < node->child_count && fold_down(folding, route_children(node)[child], at))
         return true;
     child = other == c ? node->child_count : route_child(node, other);
-    return child < node->child_count && fold_down(folding, node->children[child], at);
+    return child < node->child_count && fold_down(folding, route_children(node)[child], at);
 }
 
 static void keep(struct folding *folding, size_t at, size_t end)
@@ -69,13 +69,13 @@ static void keep(struct folding *folding, size_t at, size_t end)
 
 static bool fold_down(struct folding *folding, const struct route_node *node, size_t at)
 {
-    struct str path = folding->path, left = str_from_offset(path, at);
+    struct str path = folding->path, left = str_from_offset(path, at), prefix = route_prefix(node);
 
-    if (!str_starts_fold(left, node->prefix))
+    if (!str_starts_fold(left, prefix))
         return false;
-    if (node->prefix.len > 0)
-        memcpy(folding->out + at, node->prefix.data, node->prefix.len);
-    at += node->prefix.len;
+    if (prefix.len > 0)
+        memcpy(folding->out + at, prefix.data, prefix.len);
+    at += prefix.len;
     if (at == path.len)
         return node->target || node->subtree;
     if (fold_children(folding, node, at))

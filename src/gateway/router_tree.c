@@ -38,41 +38,36 @@ static bool refuse_beside(struct adding *adding, unsigned code, const struct rou
 
 static void set_prefix(struct route_node *node, struct str prefix)
 {
-    node->prefix = prefix;
+    node->prefix_len = (uint32_t)prefix.len;
     if (prefix.len > sizeof(node->text))
-        return;
-    node->prefix.data = node->text;
-    if (prefix.len > 0)
+        node->long_text = prefix.data;
+    else if (prefix.len > 0)
         memcpy(node->text, prefix.data, prefix.len);
 }
 
-/* Room for seven children for each line: their first bytes, and behind these the pointers. */
 static bool grow_children(struct adding *adding, struct route_node *node)
 {
-    enum { LINE_CHILDREN = 7, LINE_FIRSTS_BYTES = 8 };
-    size_t lines = node->child_room ? 2U * node->child_room / LINE_CHILDREN : 1;
+    size_t lines = node->child_lines > 0 ? 2U * node->child_lines : 1;
     char *firsts = arena_zero_lines(adding->arena, lines, CACHE_LINE_BYTES);
-    struct route_node **children;
+    struct route_node larger = {.firsts = firsts, .child_lines = (uint16_t)lines};
 
     if (!firsts)
         return false;
-    children = (struct route_node **)(void *)(firsts + lines * LINE_FIRSTS_BYTES);
     if (node->child_count > 0) {
         memcpy(firsts, node->firsts, node->child_count);
-        memcpy(children, node->children, node->child_count * sizeof *children);
+        memcpy(route_children(&larger), route_children(node), node->child_count * sizeof(struct route_node *));
     }
     node->firsts = firsts;
-    node->children = children;
-    node->child_room = (uint16_t)(lines * LINE_CHILDREN);
+    node->child_lines = larger.child_lines;
     return true;
 }
 
 static bool add_child(struct adding *adding, struct route_node *parent, struct route_node *child)
 {
-    if (parent->child_count == parent->child_room && !grow_children(adding, parent))
+    if (parent->child_count == parent->child_lines * ROUTE_LINE_CHILDREN && !grow_children(adding, parent))
         return false;
-    parent->firsts[parent->child_count] = child->prefix.data[0];
-    parent->children[parent->child_count++] = child;
+    parent->firsts[parent->child_count] = route_prefix(child).data[0];
+    route_children(parent)[parent->child_count++] = child;
     return true;
 }
 
@@ -81,20 +76,19 @@ static bool split(struct adding *adding, struct route_node *node, size_t at)
 {
     struct route_node *tail = arena_lines(adding->arena, struct route_node, 1);
     struct route_node whole = *node;
-    struct str prefix = node->prefix.data == node->text ? str_of(whole.text, node->prefix.len) : node->prefix;
 
     if (!tail)
         return false;
     *tail = whole;
-    set_prefix(tail, str_from_offset(prefix, at));
+    set_prefix(tail, str_from_offset(route_prefix(&whole), at));
     *node = (struct route_node){0};
-    set_prefix(node, str_first(prefix, at));
+    set_prefix(node, str_first(route_prefix(&whole), at));
     return add_child(adding, node, tail);
 }
 
 static bool is_blank(const struct route_node *node)
 {
-    return node->prefix.len == 0 && node->child_count == 0 && !node->param && !node->target && !node->subtree;
+    return node->prefix_len == 0 && node->child_count == 0 && !node->param && !node->target && !node->subtree;
 }
 
 static size_t common_len(struct str a, struct str b)
@@ -117,8 +111,8 @@ static struct route_node *add_text(struct adding *adding, struct route_node *nod
             set_prefix(node, text);
             return node;
         }
-        common = common_len(node->prefix, text);
-        if (common < node->prefix.len && !split(adding, node, common))
+        common = common_len(route_prefix(node), text);
+        if (common < node->prefix_len && !split(adding, node, common))
             return NULL;
         text = str_from_offset(text, common);
         if (text.len == 0)
@@ -131,7 +125,7 @@ static struct route_node *add_text(struct adding *adding, struct route_node *nod
             set_prefix(child, text);
             return add_child(adding, node, child) ? child : NULL;
         }
-        node = node->children[at];
+        node = route_children(node)[at];
     }
 }
 
@@ -144,16 +138,18 @@ static struct route_node *add_param(struct adding *adding, struct route_node *no
         return refuse(adding, PROBLEM_ROUTE, "only one parameter is allowed between two slashes"), NULL;
     if (++adding->params > ROUTE_PARAMS_MAX)
         return refuse(adding, PROBLEM_ROUTE, "it has more parameters than can be kept"), NULL;
-    if (node->param && !str_eq(node->param_name, name)) {
+    if (node->param && !str_eq(*node->param_name, name)) {
         struct str text = arena_format(adding->arena, "parameter {%.*s} stands where another route has {%.*s}",
-                                       STR_ARG(name), STR_ARG(node->param_name));
+                                       STR_ARG(name), STR_ARG(*node->param_name));
 
         return refuse_beside(adding, PROBLEM_ROUTE_CONFLICT, node->param_by, text.data ? text.data : "conflict"), NULL;
     }
     if (!node->param) {
-        node->param_name = intern_text(adding->router->names, name);
+        struct str kept = intern_text(adding->router->names, name);
+
+        node->param_name = intern_bytes(adding->router->names, &kept, sizeof kept);
         node->param = arena_lines(adding->arena, struct route_node, 1);
-        if (!node->param || !node->param_name.data)
+        if (!node->param || !node->param_name || !kept.data)
             return refuse_memory(adding), NULL;
         node->param_by = adding->source;
     }

@@ -315,8 +315,8 @@ TEST(router_reports_conflicts)
 TEST(router_finds_each_of_many_routes)
 {
     enum { FIRST = '!', LAST = '~', TAILS = 4 };
-    static const char *const tails[TAILS] = {"", "/short", "/a-prefix-of-more-than-twenty-four-bytes",
-                                             "/a-prefix-of-more-than-twenty-four-bytes-or-so"};
+    static const char *const tails[TAILS] = {"", "/short", "/a-prefix-of-more-than-sixteen-bytes",
+                                             "/a-prefix-of-more-than-sixteen-bytes-that-does-not-stand-in-its-node"};
     struct router *router = router_new(test_arena(), &all_rules);
     struct report *report = gateway_report();
     struct str paths[LAST + 1][TAILS], path;
