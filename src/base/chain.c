@@ -304,6 +304,18 @@ size_t chain_last(const struct chain *chain, char *out, size_t size)
     return len;
 }
 
+bool chain_append_copy(struct chain *to, struct block_pool *pool, const struct chain *from, size_t skip)
+{
+    for (const struct block *block = from->first; block; block = block->next) {
+        size_t skipped = size_min(skip, block->len);
+
+        skip -= skipped;
+        if (skipped < block->len && !chain_append(to, pool, str_of(block->data + skipped, block->len - skipped)))
+            return false;
+    }
+    return true;
+}
+
 int chain_parts(const struct chain *chain, struct iovec *parts, int count_max)
 {
     int count = 0;

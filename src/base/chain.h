@@ -61,6 +61,10 @@ void chain_commit(struct chain *chain, size_t size); /* the first `size` bytes o
 /* The first contiguous bytes, borrowed until the chain changes; empty when the chain is. */
 struct str chain_front(const struct chain *chain);
 
+/* Copies what is behind the first `skip` bytes of `from` (no more than it has) to the end of `to`. False: no memory, a
+ * part of it may be there. */
+bool chain_append_copy(struct chain *to, struct block_pool *pool, const struct chain *from, size_t skip) MUST_USE;
+
 /* Copies the last bytes, up to `size`, in their order; how many. */
 size_t chain_last(const struct chain *chain, char *out, size_t size);
 

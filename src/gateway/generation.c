@@ -183,8 +183,10 @@ struct generation *generation_build(struct arena *arena, const struct service *s
     ok &= secured_build(generation->secured, arena, service, report);
     profiles_check_files(service, report);
     ok &= admin_token_read(arena, &service->server, &generation->admin_token, report);
-    if (ok)
+    if (ok) {
+        hosts_obey(hosts, &service->transport.rules);
         return generation;
+    }
     secured_end(generation->secured);
     profiles_end(&generation->profiles);
     return NULL;

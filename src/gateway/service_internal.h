@@ -44,7 +44,7 @@ void upstream_read(struct transport *transport, const struct node *extra_config,
                    struct report *report);
 
 /* service_upstream_check.c: what of a block (`path` leads its keys) does nothing beside the rest of the transport. */
-void upstream_check(const struct transport *transport, const struct node *block, const char *path,
+void upstream_check(const struct transport *transport, const struct node *block, const char *path, bool is_root,
                     struct report *report);
 
 /* backend/http/client of a backend. */

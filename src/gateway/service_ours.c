@@ -406,6 +406,7 @@ void ours_read(struct service *service, struct report *report)
     service->transport.tcp_user_timeout_ns = TCP_USER_TIMEOUT_NS;
     service->transport.first_flight_bytes = TRANSPORT_FIRST_FLIGHT_BYTES;
     service->transport.first_flight_timeout_ns = TRANSPORT_FIRST_FLIGHT_TIMEOUT_NS;
+    service->transport.rules = HOST_RULES_DEFAULT;
     service->transport.protocol = service->server.profile == PROFILE_SAFE ? PROTOCOL_AUTO : PROTOCOL_HTTP1;
     upstream_read(&service->transport, extra_config, "", report);
 }

@@ -31,6 +31,9 @@ struct upstream_block {
     bool source_given;
     int64_t max_decoded_bytes, first_flight_bytes, first_flight_timeout_ns, replay_bytes;
     bool replay_given, decoded_given, flight_given, flight_timeout_given;
+    int64_t max_private, idle_max_ns, idle_start_ns, idle_risky_ns, sentinels, quarantine_ns,
+        quarantine_max_ns, quarantine_after, rebalance_percent;
+    bool private_given;
     bool keep_alive_hints, learn, handshake_given, pool_given;
     bool resend_given, pick_given, age_given, requests_given, idle_given, hints_given, learn_given, cap_given,
         queue_given, floor_given, user_timeout_given, interval_given, count_given, coalesce, coalesce_given;
@@ -69,6 +72,24 @@ static const struct option rows[] = {
                SEEN(requests_given), .help = "Requests on one connection; 0: no limit."),
     OPTION_STRING(struct upstream_block, "idle_timeout", idle_timeout, .preset_text = "learned", SEEN(idle_given),
                   OPTION_PLACE(struct upstream_block, idle_timeout_place), .help = "learned, never, or a duration."),
+    OPTION_DURATION(struct upstream_block, "idle_timeout_max", idle_max_ns, .preset = IDLE_CEILING_NS, .min = SECONDS(1),
+                    .max = SECONDS(7200), .help = "Root: no learned or hinted idle timeout is longer."),
+    OPTION_DURATION(struct upstream_block, "idle_timeout_start", idle_start_ns, .preset = IDLE_UNKNOWN_REPLAY_NS, .min = 1000000,
+                    .max = SECONDS(7200), .help = "Root: the learned one to begin with, for requests that may be sent again."),
+    OPTION_DURATION(struct upstream_block, "idle_timeout_risky", idle_risky_ns, .preset = IDLE_UNKNOWN_ANY_NS, .max = SECONDS(7200),
+                    .help = "Root: the same for requests that may not, until a longer one is proven; 0: fresh connections until then."),
+    OPTION_INT(struct upstream_block, "sentinels", sentinels, .preset = IDLE_SENTINELS_MAX, .max = 16,
+               .help = "Root: idle connections of each host, too old for use, that are kept to see when it closes them."),
+    OPTION_INT(struct upstream_block, "quarantine_after", quarantine_after, .preset = QUARANTINE_AFTER, .min = 1, .max = 1000,
+               .help = "Root: bytes that nobody asked for, on idle connections of a host, so often make them single-use."),
+    OPTION_DURATION(struct upstream_block, "quarantine", quarantine_ns, .preset = QUARANTINE_MIN_NS, .max = SECONDS(86400),
+                    .help = "Root: for how long the first time, doubling when it comes again; 0: never."),
+    OPTION_DURATION(struct upstream_block, "quarantine_max", quarantine_max_ns, .preset = QUARANTINE_MAX_NS, .min = SECONDS(1),
+                    .max = SECONDS(86400), .help = "Root: where that doubling ends."),
+    OPTION_INT(struct upstream_block, "rebalance_percent", rebalance_percent, .preset = 1, .max = 25,
+               .help = "Root: connections of a host with several addresses that may be let go in a second so that all have as many; 0: none."),
+    OPTION_INT(struct upstream_block, "max_private_connections", max_private, .preset = TRANSPORT_PRIVATE_DEFAULT, .min = 1, .max = 1000,
+               SEEN(private_given), .help = "Idle connections that stand for one client (PROXY header, NTLM), for each of its connections."),
     OPTION_BOOL(struct upstream_block, "keep_alive_hints", keep_alive_hints, .preset = 1, SEEN(hints_given),
                 .help = "Obey the Keep-Alive field of hosts."),
     OPTION_BOOL(struct upstream_block, "learn", learn, .preset = 1, SEEN(learn_given), .help = "Learn how long hosts keep idle connections."),
@@ -157,6 +178,18 @@ static void take_budget(struct resend_budget_rule *rule, const struct upstream_b
         rule->window_s = (uint32_t)((block->budget_window_ns + SECONDS(1) - 1) / SECONDS(1));
 }
 
+/* What the root's block does not say has its default there. */
+static void take_rules(struct host_rules *rules, const struct upstream_block *block)
+{
+    *rules = (struct host_rules){
+        .idle = {(uint64_t)block->idle_max_ns, (uint64_t)block->idle_start_ns, (uint64_t)block->idle_risky_ns,
+                 (uint32_t)block->sentinels},
+        .quarantine = {(uint64_t)block->quarantine_ns, (uint64_t)block->quarantine_max_ns,
+                       (uint32_t)block->quarantine_after},
+        .rebalance_percent = (uint32_t)block->rebalance_percent,
+    };
+}
+
 /* What the block says goes over what the transport has. */
 static void take(struct transport *transport, const struct upstream_block *block, const char *path,
                  struct report *report)
@@ -166,6 +199,8 @@ static void take(struct transport *transport, const struct upstream_block *block
     take_budget(&transport->resend_budget, block);
     if (block->replay_given)
         transport->replay_bytes = block->replay_bytes > 0 ? block->replay_bytes : -1;
+    if (block->private_given)
+        transport->max_private_connections = block->max_private;
     if (block->decoded_given)
         transport->max_decoded_bytes = block->max_decoded_bytes;
     if (block->flight_given)
@@ -232,11 +267,14 @@ void upstream_read(struct transport *transport, const struct node *extra_config,
     struct str path = arena_format(report->arena, "%sextra_config.holdfast/upstream", prefix);
     struct str dotted = arena_format(report->arena, "%sextra_config.holdfast/upstream.", prefix);
     struct upstream_block bound;
+    bool is_root = prefix[0] == '\0';
 
     if (!block || !path.data || !dotted.data)
         return;
     /* What did not bind holds its default and is not marked as given; the problem is in the report. */
     (void)schema_bind(&upstream_schema, block, path.data, &bound, report->arena, report);
     take(transport, &bound, path.data, report);
-    upstream_check(transport, block, dotted.data, report);
+    if (is_root)
+        take_rules(&transport->rules, &bound);
+    upstream_check(transport, block, dotted.data, is_root, report);
 }

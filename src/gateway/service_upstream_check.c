@@ -60,6 +60,11 @@ static bool sends_once(const struct transport *transport)
     return transport->resend == RESEND_OFF && transport->failover == FAILOVER_OFF;
 }
 
+static bool begins_no_quarantine(const struct transport *transport)
+{
+    return transport->rules.quarantine.first_ns == 0;
+}
+
 /* clang-format off */
 static const struct rule {
     const char *key;
@@ -85,6 +90,8 @@ static const struct rule {
     {"coalesce", introduces, "beside send_proxy_protocol: each connection belongs to a client", "remove one of the two"},
     {"first_flight_timeout", awaits_no_body, "beside \"first_flight\": 0", "remove one of the two"},
     {"replay_buffer", sends_once, "beside \"resend\": \"off\" and \"failover\": \"off\"", "remove it"},
+    {"quarantine_after", begins_no_quarantine, "beside \"quarantine\": 0", "remove one of the two"},
+    {"quarantine_max", begins_no_quarantine, "beside \"quarantine\": 0", "remove one of the two"},
     {"tcp_keep_alive_interval", probes_nobody, "beside a negative dialer_keep_alive", "give dialer_keep_alive a duration"},
     {"tcp_keep_alive_count", probes_nobody, "beside a negative dialer_keep_alive", "give dialer_keep_alive a duration"},
 };
@@ -112,6 +119,47 @@ static void check_rules(const struct pairing *pairing)
                    "%s%s: has no effect %s", pairing->path, rule->key, rule->why);
         told = rule->key;
     }
+}
+
+/* Hosts are the process's: what holds for all of them has one place. */
+static const char *const of_all_hosts[] = {"idle_timeout_max", "idle_timeout_start", "idle_timeout_risky",
+                                           "sentinels",        "quarantine_after",   "quarantine",
+                                           "quarantine_max",   "rebalance_percent"};
+
+static void check_place(const struct pairing *pairing)
+{
+    for (size_t i = 0; i < COUNT_OF(of_all_hosts); i++) {
+        const struct node *node = given(pairing, of_all_hosts[i]);
+
+        if (node)
+            report_add(pairing->report, SEVERITY_WARNING, PROBLEM_NO_EFFECT, node->place,
+                       "move it to holdfast/upstream of the root",
+                       "%s%s: has no effect in a backend: it is of all hosts", pairing->path, of_all_hosts[i]);
+    }
+}
+
+/* Of two times the one that cannot be the longer; a default that is gives way without a word. */
+static void check_order(const struct pairing *pairing, const char *key, uint64_t ns, const char *longer,
+                        uint64_t longer_ns)
+{
+    const struct node *node = given(pairing, key);
+    struct str hint;
+
+    if (!node || ns <= longer_ns)
+        return;
+    hint = arena_format(pairing->report->arena, "%s: %llu ms at most, or raise %s", key,
+                        (unsigned long long)(longer_ns / 1000000), longer);
+    report_add(pairing->report, SEVERITY_WARNING, PROBLEM_CONTRADICTION, node->place, hint.data,
+               "%s%s: is longer than %s", pairing->path, key, longer);
+}
+
+static void check_host_rules(const struct pairing *pairing)
+{
+    const struct host_rules *all = &pairing->transport->rules;
+
+    check_order(pairing, "idle_timeout_start", all->idle.start_ns, "idle_timeout_max", all->idle.ceiling_ns);
+    check_order(pairing, "idle_timeout_risky", all->idle.risky_ns, "idle_timeout_start", all->idle.start_ns);
+    check_order(pairing, "quarantine", all->quarantine.first_ns, "quarantine_max", all->quarantine.most_ns);
 }
 
 struct cap {
@@ -156,11 +204,15 @@ static void check_floor(const struct pairing *pairing)
                (long long)transport->min_idle_per_host, cap.key, (unsigned long long)cap.connections);
 }
 
-void upstream_check(const struct transport *transport, const struct node *block, const char *path,
+void upstream_check(const struct transport *transport, const struct node *block, const char *path, bool is_root,
                     struct report *report)
 {
     struct pairing pairing = {transport, block, path, report};
 
+    if (is_root)
+        check_host_rules(&pairing);
+    else
+        check_place(&pairing);
     check_rules(&pairing);
     check_floor(&pairing);
 }

@@ -302,25 +302,10 @@ void fetch_forget_replay(struct fetch *fetch)
 static void keep(struct fetch *fetch, const struct chain *from)
 {
     struct block_pool *blocks = loop_blocks(fetch_loop(fetch));
-    struct iovec parts[16];
-    int count = chain_parts(from, parts, 16);
-    size_t skip = fetch->kept_ahead, seen = 0;
-    size_t max = (size_t)transport_replay_bytes(fetch->options.transport);
+    size_t kept = fetch->replay.size + from->size - fetch->kept_ahead;
 
-    if (fetch->replay_lost || fetch->replay.size + from->size - skip > max) {
-        fetch_forget_replay(fetch);
-        return;
-    }
-    for (int i = 0; i < count; i++) {
-        struct str bytes = str_of(parts[i].iov_base, parts[i].iov_len);
-        size_t skipped = size_min(skip, bytes.len);
-
-        seen += bytes.len;
-        skip -= skipped;
-        if (!chain_append(&fetch->replay, blocks, str_from_offset(bytes, skipped)))
-            seen = SIZE_MAX;
-    }
-    if (seen != from->size)
+    if (fetch->replay_lost || kept > (size_t)transport_replay_bytes(fetch->options.transport) ||
+        !chain_append_copy(&fetch->replay, blocks, from, fetch->kept_ahead))
         fetch_forget_replay(fetch);
 }
 

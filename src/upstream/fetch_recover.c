@@ -52,15 +52,9 @@ static struct resend_evidence gather(const struct fetch *fetch, enum resend_proo
  * is no memory. */
 static bool copy_replay(struct fetch *fetch)
 {
-    struct iovec parts[16];
-    int count = chain_parts(&fetch->replay, parts, 16);
-
     if (fetch->replay_lost || fetch->kept_ahead > 0)
         return false;
-    for (int i = 0; i < count; i++)
-        if (!chain_append(&fetch->pending, loop_blocks(fetch_loop(fetch)), str_of(parts[i].iov_base, parts[i].iov_len)))
-            break;
-    if (fetch->pending.size == fetch->replay.size)
+    if (chain_append_copy(&fetch->pending, loop_blocks(fetch_loop(fetch)), &fetch->replay, 0))
         return true;
     chain_clear(&fetch->pending);
     return false;

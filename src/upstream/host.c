@@ -25,6 +25,7 @@ struct hosts {
     unsigned workers;
     _Atomic uint64_t idle_total, with_idle;
     struct budget budget;
+    struct host_rules rules;
     _Atomic(struct pool *) pools[WORKERS_MAX];
 };
 
@@ -46,6 +47,7 @@ struct hosts *hosts_new(unsigned workers)
     if (!hosts)
         return NULL;
     hosts->workers = workers;
+    hosts->rules = HOST_RULES_DEFAULT;
     hosts->by_key = map_new(0);
     hosts->by_label = map_new(0);
     hosts->by_place = map_new(0);
@@ -413,7 +415,28 @@ static struct host *host_make(struct hosts *hosts, const struct host_key *key, s
         return NULL;
     }
     idle_limit_configure(host->idle_limit, &(struct idle_limit_options){.eager = true});
+    idle_limit_obey(host->idle_limit, &hosts->rules.idle);
     return host;
+}
+
+void hosts_obey(struct hosts *hosts, const struct host_rules *rules)
+{
+    pthread_mutex_lock(&hosts->lock);
+    hosts->rules = *rules;
+    for (uint32_t i = 0; i < hosts->count; i++)
+        if (hosts->list[i])
+            idle_limit_obey(hosts->list[i]->idle_limit, &rules->idle);
+    pthread_mutex_unlock(&hosts->lock);
+}
+
+struct host_rules hosts_rules(struct hosts *hosts)
+{
+    struct host_rules rules;
+
+    pthread_mutex_lock(&hosts->lock);
+    rules = hosts->rules;
+    pthread_mutex_unlock(&hosts->lock);
+    return rules;
 }
 
 struct host *hosts_intern(struct hosts *hosts, const struct host_key *key, struct error *err)

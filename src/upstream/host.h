@@ -152,6 +152,10 @@ struct host {
 struct hosts *hosts_new(unsigned workers);
 void hosts_free(struct hosts *hosts); /* NULL is fine */
 
+/* The rules of a configuration, from now on; before, HOST_RULES_DEFAULT. Any thread. */
+void hosts_obey(struct hosts *hosts, const struct host_rules *rules);
+struct host_rules hosts_rules(struct hosts *hosts); /* takes the table's lock: not for each request */
+
 /* What makes connections alike: only those of the same key are in one pool. */
 struct host_key {
     struct str url;                  /* "http://name[:port]", "https://name[:port]" or "unix:/path" */

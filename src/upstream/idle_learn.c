@@ -74,7 +74,7 @@ static void grow(struct idle_limit *limit)
     if (probes - limit->probes_before < GROWTH_SURVIVALS)
         return;
     limit->probes_before = probes;
-    limit->bound_ns = u64_min(limit->bound_ns + limit->bound_ns / 2, IDLE_CEILING_NS);
+    limit->bound_ns = u64_min(limit->bound_ns + limit->bound_ns / 2, limit->rule.ceiling_ns);
 }
 
 /* Buckets are 10 to 21 % wide; the youngest of the closes kept that fall into the wall's or the next one tells more. */
@@ -132,7 +132,7 @@ static uint64_t doubtful_ns(const struct idle_limit *limit)
 static void publish(struct idle_limit *limit)
 {
     uint64_t limit_ns = limit_of(limit);
-    uint64_t ceiling_ns = limit->configured_ns ? limit->configured_ns : IDLE_CEILING_NS;
+    uint64_t ceiling_ns = limit->configured_ns ? limit->configured_ns : limit->rule.ceiling_ns;
     uint64_t any_ns, strict_ns, usable_ns, probe_ns = UINT64_MAX;
 
     if (limit->kind == IDLE_LIMIT_UNKNOWN)
@@ -141,13 +141,13 @@ static void publish(struct idle_limit *limit)
                                       idle_tables_lag_ns(limit->tables, limit->workers));
     if (limit->kind == IDLE_LIMIT_UNKNOWN) {
         strict_ns = limit_ns; /* which never grows past the ceiling */
-        any_ns = u64_max(limit->proven_ns, u64_min(IDLE_UNKNOWN_ANY_NS, doubtful_ns(limit)));
+        any_ns = u64_max(limit->proven_ns, u64_min(limit->rule.risky_ns, doubtful_ns(limit)));
     } else {
         strict_ns = u64_min(idle_usable_ns(limit_ns, limit->margin_ns), ceiling_ns);
-        any_ns = u64_max(limit->proven_ns, u64_min(IDLE_UNKNOWN_ANY_NS, limit_ns / 2));
+        any_ns = u64_max(limit->proven_ns, u64_min(limit->rule.risky_ns, limit_ns / 2));
     }
     usable_ns = eager_ns(limit, limit_ns, strict_ns);
-    if (limit->kind == IDLE_LIMIT_UNKNOWN && limit->bound_ns < IDLE_CEILING_NS && !limit->configured_ns)
+    if (limit->kind == IDLE_LIMIT_UNKNOWN && limit->bound_ns < limit->rule.ceiling_ns && !limit->configured_ns)
         probe_ns = limit->bound_ns - limit->bound_ns / 3;
     if (limit->configured_ns) {
         /* The operator vouches for the time; only closes that were seen below it say otherwise. */
@@ -161,7 +161,7 @@ static void publish(struct idle_limit *limit)
     store_u64(&limit->strict_ns, strict_ns);
     store_u64(&limit->any_ns, u64_min(any_ns, strict_ns));
     store_u64(&limit->probe_ns, probe_ns);
-    store_u64(&limit->sentinel_until_ns, limit->configured_ns ? 0 : u64_min(4 * limit_ns, IDLE_CEILING_NS));
+    store_u64(&limit->sentinel_until_ns, limit->configured_ns ? 0 : u64_min(4 * limit_ns, limit->rule.ceiling_ns));
 }
 
 /* A connection went past the learned request limit: there is none, or a higher one. */
@@ -241,7 +241,7 @@ static void forget_younger(struct idle_limit *limit, uint64_t idle_ns)
     unsigned bucket = idle_bucket(idle_ns);
 
     memset(limit->closed, 0, bucket * sizeof(*limit->closed));
-    limit->bound_ns = u64_max(limit->bound_ns, u64_min(idle_ns, IDLE_CEILING_NS));
+    limit->bound_ns = u64_max(limit->bound_ns, u64_min(idle_ns, limit->rule.ceiling_ns));
     limit->outlived = 0;
 }
 

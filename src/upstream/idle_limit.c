@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STALE_AGAIN_NS 1000000000 /* a second stale hit so soon: the host has probably restarted */
+#define STALE_AGAIN_NS 1000000000 /* a second stale hit so soon: the host has probably restarted. A guess, no limit */
 
 enum idle_use idle_limit_may_use(const struct idle_limit *limit, const struct idle_pick *pick)
 {
@@ -24,6 +24,9 @@ enum idle_use idle_limit_may_use(const struct idle_limit *limit, const struct id
     return IDLE_USE_NO;
 }
 
+static const struct idle_rule preset = {IDLE_CEILING_NS, IDLE_UNKNOWN_REPLAY_NS, IDLE_UNKNOWN_ANY_NS,
+                                        IDLE_SENTINELS_MAX};
+
 struct idle_limit *idle_limit_new(unsigned workers)
 {
     size_t size = sizeof(struct idle_limit) + workers * sizeof(struct idle_table);
@@ -38,12 +41,11 @@ struct idle_limit *idle_limit_new(unsigned workers)
         return NULL;
     }
     limit->workers = workers;
-    limit->bound_ns = IDLE_UNKNOWN_REPLAY_NS;
     limit->hint_ns = HINT_NONE;
     atomic_store(&limit->hint_s, -1);
     store_u64(&limit->herd_ns, UINT64_MAX);
     store_u64(&limit->suspect_ns, UINT64_MAX);
-    idle_learn(limit);
+    idle_limit_obey(limit, &preset);
     return limit;
 }
 
@@ -78,9 +80,22 @@ void idle_limit_prior(struct idle_limit *limit, uint64_t limit_ns)
 
     pthread_mutex_lock(&limit->lock);
     if (has_seen_nothing(limit)) {
-        limit->bound_ns = usable_ns < IDLE_CEILING_NS ? usable_ns : IDLE_CEILING_NS;
+        limit->bound_ns = u64_min(usable_ns, limit->rule.ceiling_ns);
         idle_learn(limit);
     }
+    pthread_mutex_unlock(&limit->lock);
+}
+
+/* A bound that has grown is kept. */
+void idle_limit_obey(struct idle_limit *limit, const struct idle_rule *rule)
+{
+    pthread_mutex_lock(&limit->lock);
+    if (limit->bound_ns == limit->rule.start_ns)
+        limit->bound_ns = rule->start_ns;
+    limit->bound_ns = u64_min(limit->bound_ns, rule->ceiling_ns);
+    limit->rule = *rule;
+    atomic_store_explicit(&limit->sentinels_max, rule->sentinels_max, memory_order_relaxed);
+    idle_learn(limit);
     pthread_mutex_unlock(&limit->lock);
 }
 
@@ -241,7 +256,7 @@ static void bar_herd(struct idle_limit *limit, const struct idle_end *end)
     uint64_t since_ns = limit->stale_hits ? end->now_ns - limit->stale_at_ns : UINT64_MAX;
 
     /* Within a ceiling's time there may be connections from before the last hit: they stay barred too. */
-    if (since_ns < IDLE_CEILING_NS && load_u64(&limit->herd_ns) < herd_ns)
+    if (since_ns < limit->rule.ceiling_ns && load_u64(&limit->herd_ns) < herd_ns)
         herd_ns = load_u64(&limit->herd_ns);
     begin_generation(limit, since_ns <= STALE_AGAIN_NS ? 0 : herd_ns);
     limit->stale_hits++;
@@ -271,7 +286,7 @@ void idle_limit_suspect(struct idle_limit *limit)
     pthread_mutex_unlock(&limit->lock);
 }
 
-/* A hint of 2 h means as much as a longer one. */
+/* A hint of 2 h means as much as a longer one: no ceiling is higher. */
 static uint64_t hint_of(int64_t timeout_s)
 {
     return timeout_s > 7200 ? UINT64_C(7200000000000) : (uint64_t)timeout_s * 1000000000;
@@ -342,7 +357,7 @@ bool idle_limit_wants_sentinel(struct idle_limit *limit)
 
     if (load_u64(&limit->usable_ns) >= load_u64(&limit->sentinel_until_ns))
         return false;
-    while (now < IDLE_SENTINELS_MAX)
+    while (now < load_u32(&limit->sentinels_max))
         if (atomic_compare_exchange_weak_explicit(&limit->sentinels, &now, now + 1, memory_order_relaxed,
                                                   memory_order_relaxed))
             return true;

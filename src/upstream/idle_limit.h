@@ -6,7 +6,9 @@
  * request up to 1 s, idempotent ones up to 4 s, growing by half after each 16 survivals in the top third of the bound.
  * A configured timeout wins, but what is not idempotent heeds closes that were seen below it. A Keep-Alive hint is an
  * upper bound always, and the limit while it is trusted and nothing lower was seen. Nothing is used after 90 s unless
- * configured.
+ * configured. The 1 s, 4 s and 90 s, and how many sentinels there are, are the operator's to set (struct idle_rule).
+ * What the estimator takes for certain, and how long its memory is, are not: they belong together, and what they give
+ * was measured (keepalive F-1).
  *
  * The limit moves down when three closes at about one age stand against fewer than about a thousand survivals; up when
  * so many sentinels in a row outlive it that the old limit would be a coincidence of less than 1 %: sentinels are up
@@ -22,10 +24,19 @@
 
 #include "upstream/close_class.h"
 
+/* Defaults. */
 #define IDLE_CEILING_NS        UINT64_C(90000000000)
-#define IDLE_UNKNOWN_ANY_NS    UINT64_C(1000000000) /* any request, while no limit is known */
-#define IDLE_UNKNOWN_REPLAY_NS UINT64_C(4000000000) /* idempotent ones, to begin with */
+#define IDLE_UNKNOWN_ANY_NS    UINT64_C(1000000000)
+#define IDLE_UNKNOWN_REPLAY_NS UINT64_C(4000000000)
 enum { IDLE_SENTINELS_MAX = 2 };
+
+/* What the operator has to say to the learner, of all hosts. */
+struct idle_rule {
+    uint64_t ceiling_ns;    /* nothing that is learned or hinted goes beyond */
+    uint64_t start_ns;      /* idempotent requests, while no limit is known: to begin with */
+    uint64_t risky_ns;      /* any request, until more is proven */
+    uint32_t sentinels_max; /* of each host */
+};
 
 struct idle_limit;
 
@@ -47,6 +58,9 @@ void idle_limit_configure(struct idle_limit *limit, const struct idle_limit_opti
 /* What hosts like it have been learned to keep idle connections for: as long as nothing was seen of this one, that less
  * the margin is where the bound of idempotent requests begins, whichever way it moves from there. */
 void idle_limit_prior(struct idle_limit *limit, uint64_t limit_ns);
+
+/* The same for the rule; before, that of the defaults holds. What was learned stays. */
+void idle_limit_obey(struct idle_limit *limit, const struct idle_rule *rule);
 
 /* The end of an idle period. */
 struct idle_end {

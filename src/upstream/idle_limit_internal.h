@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 
+/* Of the estimator, so no settings: each was chosen with the others, and none is a limit of what may happen. */
 enum {
     SETTLE_EVENTS = 512,   /* survivals of one worker between its looks at the whole */
     GROWTH_SURVIVALS = 16, /* in the top third of the bound, to raise it by half */
@@ -38,7 +39,7 @@ struct idle_limit {
     _Atomic uint64_t probe_ns;  /* survivals from here on count for growth */
     _Atomic uint64_t suspect_ns; /* survivals from here on refute the suspect */
     _Atomic uint32_t generation, epoch;
-    _Atomic uint32_t requests_max, sentinels;
+    _Atomic uint32_t requests_max, sentinels, sentinels_max;
     _Atomic uint64_t sentinel_until_ns;
     _Atomic int64_t hint_s; /* as last given; -1: none yet */
 
@@ -46,6 +47,7 @@ struct idle_limit {
     _Alignas(64) pthread_mutex_t lock;
     unsigned workers;
     enum idle_limit_kind kind;
+    struct idle_rule rule;
     uint64_t configured_ns, learned_ns, proven_ns, margin_ns;
     uint64_t bound_ns; /* of idempotent requests, while no limit is known */
     uint64_t hint_ns;

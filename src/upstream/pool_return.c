@@ -209,10 +209,11 @@ void pool_note_said(const struct pooled *pooled, struct str bytes)
 void pool_note_stray(struct pooled *pooled, enum stray stray)
 {
     const struct host *host = pooled->host;
+    struct host_rules rules = hosts_rules(pooled->pool->hosts);
     char text[STRAY_SAMPLE_TEXT];
     struct stray_sample sample;
 
-    if (!quarantine_note(&pooled->host->quarantine, stray, loop_now_ns(pooled->pool->loop)))
+    if (!quarantine_note(&pooled->host->quarantine, &rules.quarantine, stray, loop_now_ns(pooled->pool->loop)))
         return;
     pool_sample_stray(pooled, &sample);
     LOG(LOG_WARNING, "upstream",

@@ -156,7 +156,7 @@ void private_keep(struct private_conns *conns, struct pooled *pooled, const stru
         pool_discard(pooled, REASON_PRIVATE, SIDE_OURS);
         return;
     }
-    if (ring_count(&conns->list) == PRIVATE_MAX) {
+    if (ring_count(&conns->list) >= transport_private_max(transport)) {
         struct pooled *oldest = first_of(conns);
 
         forget(oldest);

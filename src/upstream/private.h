@@ -10,8 +10,6 @@
 #include "base/ring.h"
 #include "upstream/pool.h"
 
-enum { PRIVATE_MAX = 5 }; /* idle ones of one client connection; the oldest yields */
-
 struct private_conns { /* of one client connection, all of one worker; they count as lent. A zeroed one is empty */
     struct ring list;
 };
@@ -24,7 +22,8 @@ bool private_is_bound_by(const struct http_head *head);
 /* Its idle connection to the host, alive; NULL: none. */
 struct pooled *private_take(struct private_conns *conns, const struct host *host);
 
-/* A lent connection that is bound is kept, if it is fit for another request, or closed; always when conns is NULL. */
+/* A lent connection that is bound is kept, if it is fit for another request, or closed; always when conns is NULL. At
+ * most transport_private_max of one client connection are kept; the oldest yields. */
 void private_keep(struct private_conns *conns, struct pooled *pooled, const struct transport *transport);
 
 #endif

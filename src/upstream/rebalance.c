@@ -5,8 +5,6 @@
 #include "upstream/pool_internal.h"
 #include "upstream/shared.h"
 
-enum { SHARE_OF_TICK = 100 };
-
 static enum addr_family family_of(const struct address_turns *turns, unsigned i)
 {
     return (enum addr_family)turns->addrs.addrs[i].family;
@@ -86,21 +84,23 @@ static uint32_t own_conns(const struct pool *pool, const struct host *host)
 
 bool rebalance_step(struct address_turns *turns)
 {
+    uint64_t percent = hosts_rules(turns->pool->hosts).rebalance_percent;
     uint32_t most;
 
     turns_look(turns);
-    if (!is_uneven(turns))
+    if (percent == 0 || !is_uneven(turns))
         return false;
-    most = (own_conns(turns->pool, turns->host) + SHARE_OF_TICK - 1) / SHARE_OF_TICK;
+    most = (uint32_t)((own_conns(turns->pool, turns->host) * percent + 99) / 100);
     mark_lent(turns, most - end_idle(turns, most));
     return true;
 }
 
 uint32_t rebalance_steps_max(struct pool *pool, const struct host *host)
 {
-    uint32_t conns = own_conns(pool, host);
+    uint32_t conns = own_conns(pool, host), percent = hosts_rules(pool->hosts).rebalance_percent;
+    uint32_t steps = percent > 0 ? (100 + percent - 1) / percent : 0;
 
-    return conns < SHARE_OF_TICK ? conns : SHARE_OF_TICK;
+    return conns < steps ? conns : steps;
 }
 
 /* The one with the most connections: its family is what dials prefer. */

@@ -6,6 +6,8 @@
 
 #include "base/addr.h"
 #include "base/str.h"
+#include "upstream/idle_limit.h"
+#include "upstream/quarantine.h"
 #include "upstream/resend_budget.h"
 
 /* holdfast/upstream "resend": how much a request may be sent again after a kept connection died under it (resend.h). */
@@ -49,6 +51,18 @@ enum traffic_class {
 
 enum { TRANSPORT_DECODED_BYTES_MAX = 64 << 20 }; /* default and most of max_decoded_bytes */
 
+/* What holds for all hosts, whoever sends requests to them: hosts are the process's. The root's alone. */
+struct host_rules {
+    struct idle_rule idle;
+    struct quarantine_rule quarantine;
+    uint32_t rebalance_percent; /* of the connections, in a second (rebalance.h); 0: none */
+};
+
+#define HOST_RULES_DEFAULT                                                                                             \
+    ((struct host_rules){{IDLE_CEILING_NS, IDLE_UNKNOWN_REPLAY_NS, IDLE_UNKNOWN_ANY_NS, IDLE_SENTINELS_MAX},           \
+                         {QUARANTINE_MIN_NS, QUARANTINE_MAX_NS, QUARANTINE_AFTER},                                     \
+                         1})
+
 struct transport {
     int64_t dialer_timeout_ns;    /* of the whole dial; 0: none (the request's deadline still holds) */
     int64_t dialer_keep_alive_ns; /* TCP keep-alive idle and interval; 0: 15 s, 60 and 10 s for what lasts; negative:
@@ -71,6 +85,7 @@ struct transport {
     int64_t idle_limit_ns;                 /* of IDLE_FIXED */
     int64_t max_connection_age_ns;         /* not used again from then on; 0: none */
     int64_t max_requests_per_connection;   /* 0: no limit */
+    int64_t max_private_connections;       /* idle ones that stand for one client (private.h); 0: 5 */
     int64_t max_connections_per_host;      /* 0: no cap */
     int64_t queue_timeout_ns;              /* how long a request waits at that cap; 0: not at all */
     int64_t ping_after_ns;             /* HTTP/2: silence with requests open, then a PING leaves; 0: none by itself */
@@ -94,6 +109,7 @@ struct transport {
     bool disable_keep_alives;          /* one request for each connection */
     bool disable_compression;          /* do not ask for gzip by ourselves */
     struct resend_budget_rule resend_budget; /* of re-sends that come to nothing, and of failovers */
+    struct host_rules rules;                 /* of the service's; a backend's copy is not looked at */
 };
 
 #define TRANSPORT_IDLE_DEFAULT_NS       60000000000
@@ -109,6 +125,7 @@ enum { TRANSPORT_EJECT_AFTER = 3 };
 enum { TRANSPORT_FIRST_FLIGHT_BYTES = 16384, TRANSPORT_FIRST_FLIGHT_BYTES_MAX = 1048576 };
 #define TRANSPORT_FIRST_FLIGHT_TIMEOUT_NS INT64_C(200000000)
 enum { TRANSPORT_IDLE_PER_HOST_DEFAULT = 250, TRANSPORT_KEEP_ALIVE_COUNT = 9 };
+enum { TRANSPORT_PRIVATE_DEFAULT = 5 };
 
 enum { TRANSPORT_REPLAY_BYTES = 65536, TRANSPORT_REPLAY_BYTES_MAX = 64 << 20 };
 
@@ -133,6 +150,12 @@ static inline uint64_t transport_idle_per_host_max(const struct transport *trans
     return transport->max_idle_connections_per_host > 0   ? (uint64_t)transport->max_idle_connections_per_host
            : transport->max_idle_connections_per_host < 0 ? 0
                                                           : TRANSPORT_IDLE_PER_HOST_DEFAULT;
+}
+
+static inline uint32_t transport_private_max(const struct transport *transport)
+{
+    return transport->max_private_connections > 0 ? (uint32_t)transport->max_private_connections
+                                                  : TRANSPORT_PRIVATE_DEFAULT;
 }
 
 #endif

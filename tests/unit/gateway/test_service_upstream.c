@@ -3,6 +3,7 @@
 #include "gateway_test.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define UPSTREAM "extra_config.holdfast/upstream"
 
@@ -63,6 +64,22 @@ static const struct {
      "resend_budget_floor: has no effect beside a resend_budget_window of 0: there is no budget",
      "remove one of the two"},
     {"", "\"resend_budget_percent\": 0, \"resend_budget_floor\": 0", NULL, NULL, NULL},
+    {"", "\"idle_timeout_max\": \"20s\", \"idle_timeout_start\": \"30s\"", "\"30s\"",
+     "idle_timeout_start: is longer than idle_timeout_max",
+     "idle_timeout_start: 20000 ms at most, or raise idle_timeout_max"},
+    {"", "\"idle_timeout_start\": \"2s\", \"idle_timeout_risky\": \"2001ms\"", "\"2001ms\"",
+     "idle_timeout_risky: is longer than idle_timeout_start",
+     "idle_timeout_risky: 2000 ms at most, or raise idle_timeout_start"},
+    {"", "\"idle_timeout_max\": \"1s\"", NULL, NULL, NULL},
+    {"", "\"idle_timeout_risky\": \"4s\"", NULL, NULL, NULL},
+    {"", "\"quarantine\": \"1m\", \"quarantine_max\": \"59s\"", "\"1m\"", "quarantine: is longer than quarantine_max",
+     "quarantine: 59000 ms at most, or raise quarantine_max"},
+    {"", "\"quarantine_max\": \"5s\"", NULL, NULL, NULL},
+    {"", "\"quarantine\": 0", NULL, NULL, NULL},
+    {"", "\"quarantine\": 0, \"quarantine_after\": 3", "3", "quarantine_after: has no effect beside \"quarantine\": 0",
+     "remove one of the two"},
+    {"", "\"quarantine\": 0, \"quarantine_max\": \"2h\"", "\"2h\"",
+     "quarantine_max: has no effect beside \"quarantine\": 0", "remove one of the two"},
     {"", "\"first_flight\": 0, \"first_flight_timeout\": \"1s\"", "\"1s\"",
      "first_flight_timeout: has no effect beside \"first_flight\": 0", "remove one of the two"},
     {"", "\"first_flight\": 1, \"first_flight_timeout\": \"0s\"", NULL, NULL, NULL},
@@ -159,6 +176,19 @@ static const struct {
     {"\"resend_budget_floor\": 1000001", "1000001", "resend_budget_floor: 1000001 is more than 1000000"},
     {"\"resend_budget_window\": \"31s\"", "\"31s\"", "resend_budget_window: \"31s\" is more than 30s"},
     {"\"resend_budget_window\": \"long\"", "\"long\"", "resend_budget_window: \"long\" is not a duration"},
+    {"\"idle_timeout_max\": \"999ms\"", "\"999ms\"", "idle_timeout_max: \"999ms\" is less than 1s"},
+    {"\"idle_timeout_max\": \"3h\"", "\"3h\"", "idle_timeout_max: \"3h\" is more than 2h0m0s"},
+    {"\"idle_timeout_start\": 0", "0", "idle_timeout_start: 0 is less than 1ms"},
+    {"\"idle_timeout_risky\": \"-1s\"", "\"-1s\"", "idle_timeout_risky: \"-1s\" is less than 0s"},
+    {"\"idle_timeout_risky\": true", "true",
+     "idle_timeout_risky: expected a duration such as \"1.5s\", found a boolean"},
+    {"\"sentinels\": 17", "17", "sentinels: 17 is more than 16"},
+    {"\"sentinels\": \"few\"", "\"few\"", "sentinels: \"few\" is not a whole number"},
+    {"\"quarantine\": \"25h\"", "\"25h\"", "quarantine: \"25h\" is more than 24h0m0s"},
+    {"\"quarantine_max\": 0", "0", "quarantine_max: 0 is less than 1s"},
+    {"\"quarantine_after\": 0", "0", "quarantine_after: 0 is less than 1"},
+    {"\"rebalance_percent\": 26", "26", "rebalance_percent: 26 is more than 25"},
+    {"\"max_private_connections\": 0", "0", "max_private_connections: 0 is less than 1"},
     {"\"eject_after\": \"3s\"", "\"3s\"", "eject_after: \"3s\" is not a whole number"},
 };
 
@@ -287,6 +317,69 @@ TEST(upstream_settings_are_taken)
     CHECK_INT(transport_replay_bytes(rest), 65536);
     CHECK_INT(transport_replay_bytes(transport_of("\"replay_buffer\": 0")), 0);
     CHECK_INT(transport_replay_bytes(transport_of("\"replay_buffer\": \"1MiB\"")), 1048576);
+}
+
+static void check_preset_rules(const struct host_rules *rules)
+{
+    CHECK_EQ(rules->idle.ceiling_ns, 90 * SECOND);
+    CHECK_EQ(rules->idle.start_ns, 4 * SECOND);
+    CHECK_EQ(rules->idle.risky_ns, SECOND);
+    CHECK_EQ(rules->idle.sentinels_max, 2);
+    CHECK_EQ(rules->quarantine.first_ns, 60 * SECOND);
+    CHECK_EQ(rules->quarantine.most_ns, 3600 * SECOND);
+    CHECK_EQ(rules->quarantine.idle_signs, 2);
+    CHECK_EQ(rules->rebalance_percent, 1);
+}
+
+TEST(what_holds_for_all_hosts_is_in_the_rules)
+{
+    const struct host_rules *rules;
+
+    check_preset_rules(&transport_of("")->rules);
+    check_preset_rules(&transport_of("\"pick\": \"fifo\"")->rules);
+    check_preset_rules(&gateway_service(ROOT("\"timeout\": \"3s\""))->transport.rules);
+    rules =
+        &transport_of("\"idle_timeout_max\": \"5m\", \"idle_timeout_start\": \"10s\", \"idle_timeout_risky\": \"0s\","
+                      " \"sentinels\": 0, \"quarantine\": \"30s\", \"quarantine_max\": \"10m\","
+                      " \"quarantine_after\": 4, \"rebalance_percent\": 20")
+             ->rules;
+    CHECK_EQ(rules->idle.ceiling_ns, 300 * SECOND);
+    CHECK_EQ(rules->idle.start_ns, 10 * SECOND);
+    CHECK_EQ(rules->idle.risky_ns, 0);
+    CHECK_EQ(rules->idle.sentinels_max, 0);
+    CHECK_EQ(rules->quarantine.first_ns, 30 * SECOND);
+    CHECK_EQ(rules->quarantine.most_ns, 600 * SECOND);
+    CHECK_EQ(rules->quarantine.idle_signs, 4);
+    CHECK_EQ(rules->rebalance_percent, 20);
+}
+
+TEST(what_holds_for_all_hosts_is_told_in_a_backend)
+{
+    static const char *const keys[] = {"\"idle_timeout_max\": \"5m\"",   "\"idle_timeout_start\": \"2s\"",
+                                       "\"idle_timeout_risky\": \"2s\"", "\"sentinels\": 3",
+                                       "\"quarantine\": \"9s\"",         "\"quarantine_max\": \"9m\"",
+                                       "\"quarantine_after\": 3",        "\"rebalance_percent\": 3"};
+
+    for (size_t i = 0; i < COUNT_OF(keys); i++) {
+        struct str text = arena_format(test_arena(),
+                                       "{\"version\": 3, \"host\": [\"h\"], \"endpoints\": [{\"endpoint\": \"/\","
+                                       " \"backend\": [{\"extra_config\": {\"holdfast/upstream\": {%s}}}]}]}",
+                                       keys[i]);
+        struct report *report = gateway_report();
+        const struct service *service = gateway_load(text.data, report);
+
+        test_case_is("%s", keys[i]);
+        CHECK_EQ(report->warnings, 1);
+        CHECK_CSTR(report->first->hint, "move it to holdfast/upstream of the root");
+        CHECK(strstr(report->first->text, "has no effect in a backend: it is of all hosts") != NULL);
+        check_preset_rules(&service->transport.rules);
+    }
+}
+
+TEST(what_is_kept_for_clients_reaches_the_transport)
+{
+    CHECK_EQ(transport_private_max(transport_of("")), 5);
+    CHECK_EQ(transport_private_max(transport_of("\"max_private_connections\": 1")), 1);
 }
 
 /* What is not said stays; windows are whole seconds. */

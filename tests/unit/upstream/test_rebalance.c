@@ -148,6 +148,30 @@ TEST(a_hundredth_goes_at_a_time)
     stage_close(&stage);
 }
 
+/* rebalance_percent: how many go in a step, and how many steps move all. */
+TEST(as_many_go_at_a_time_as_the_rules_say)
+{
+    static const struct {
+        uint32_t percent, ended, steps;
+    } rows[] = {{0, 0, 0}, {1, 3, 100}, {10, 21, 10}, {25, 51, 4}};
+    struct resolved both = answer_of("10.0.0.1 10.0.0.2");
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct host_rules rules = HOST_RULES_DEFAULT;
+        struct stage stage;
+
+        test_case_is("%u %%", rows[i].percent);
+        rules.rebalance_percent = rows[i].percent;
+        stage_open(&stage);
+        hosts_obey(stage.hosts, &rules);
+        add_idle(&stage, "10.0.0.1", 201);
+        CHECK_EQ(rebalance_steps_max(stage.pool, stage.host), rows[i].steps);
+        CHECK(step(&stage, &both) == (rows[i].percent > 0));
+        CHECK_EQ(ended(&stage), rows[i].ended);
+        stage_close(&stage);
+    }
+}
+
 /* They end when they come back, not in the middle of an answer. */
 TEST(connections_in_use_end_when_they_come_back)
 {
