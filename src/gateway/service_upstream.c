@@ -31,8 +31,8 @@ struct upstream_block {
     bool source_given;
     int64_t max_decoded_bytes, first_flight_bytes, first_flight_timeout_ns, replay_bytes;
     bool replay_given, decoded_given, flight_given, flight_timeout_given;
-    int64_t max_private, idle_max_ns, idle_start_ns, idle_risky_ns, sentinels, quarantine_ns,
-        quarantine_max_ns, quarantine_after, rebalance_percent;
+    int64_t max_private, idle_max_ns, idle_start_ns, idle_risky_ns, sentinels, quarantine_ns, quarantine_max_ns,
+        quarantine_after, rebalance_percent;
     bool private_given;
     bool keep_alive_hints, learn, handshake_given, pool_given;
     bool resend_given, pick_given, age_given, requests_given, idle_given, hints_given, learn_given, cap_given,

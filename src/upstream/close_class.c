@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/close_class.h"
 
+/* How one cause is told from another: guesses that fit together and limit nothing, so there are no settings. */
 enum {
     EQUAL_CLOSES = 3,     /* of one count or age make a limit */
     REQUESTS_MIN = 3,     /* counts below are too common to mean anything */

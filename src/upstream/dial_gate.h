@@ -10,6 +10,7 @@
 #include "os/loop.h"
 #include "upstream/host.h"
 
+/* Only how soon the slot of another worker is found: the limit of the wait is queue_timeout. */
 #define GATE_RETRY_NS 20000000u
 
 struct dial_gate;

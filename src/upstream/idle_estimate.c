@@ -1,6 +1,8 @@
 /* idle_estimate.c: hazards, walls and margins. Start with idle_wall_bucket. SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/idle_estimate.h"
 
+/* The estimator's: what F-1 was proved with (tests/unit/upstream/test_idle_limit_sim.c). Who wants to keep off a host's
+ * limit by more sets idle_timeout. */
 enum {
     WALL_CLOSES = 3,
     PROVEN_SURVIVALS = 30,

@@ -6,6 +6,7 @@
 #include "upstream/shared.h"
 
 enum { REFRESH_LOOKS = 8, STALE_MAX = 2 };
+/* A look costs a system call, and less than this is no lag. No limits: nothing that was idle is taken unseen. */
 #define LOOK_WAIT_NS 1000000u
 #define LOOK_TURN_NS 100000u
 

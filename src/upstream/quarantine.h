@@ -3,12 +3,11 @@
  * host's connections are for one request each, for a while, so that no answer can reach another client's request.
  *
  *   bytes behind an answer        at once
- *   bytes on an idle connection   the second time, no more than a minute after the first: some hosts say 408 before
- * they close
+ *   bytes on an idle connection   the second time within a minute: some hosts say 408 before they close
  *
- * The while is a minute, and doubles up to an hour when there are signs again within twice its length. How often, and
- * for how long, the operator may say. One for each host, any thread (keepalive F-16). SPDX-License-Identifier:
- * Apache-2.0 */
+ * The while is a minute, and doubles up to an hour when there are signs again within twice its length. The operator may
+ * say how often, and for how long. One for each host, any thread (keepalive F-16).
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_UPSTREAM_QUARANTINE_H
 #define HOLDFAST_UPSTREAM_QUARANTINE_H
 

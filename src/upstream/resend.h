@@ -29,7 +29,7 @@ enum resend {
     RESEND_COUNT
 };
 
-enum { RESEND_REFUSED_MAX = 2 };
+enum { RESEND_REFUSED_MAX = 2 }; /* no setting: how many that makes of all requests is what the budget limits */
 
 /* What a re-send came to. */
 enum resend_end {

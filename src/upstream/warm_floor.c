@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-enum { DIALS_AT_ONCE = 8 };
+enum { DIALS_AT_ONCE = 8 }; /* how fast the floor fills; how high it is min_idle_per_host says */
 #define LEAD_NS 1000000000u /* one that retires sooner than this, or in the last quarter of its time, is replaced */
 
 /* What one worker keeps for one host. */
