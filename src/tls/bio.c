@@ -59,6 +59,7 @@ static int bio_read(BIO *bio, char *out, size_t size, size_t *got)
     ASSERT(tls);
     BIO_clear_retry_flags(bio);
     *got = 0;
+    tls->pieces_read += tls->pieces_read < UINT8_MAX;
     if (tls->in.size == 0 && !tls_bio_fill(tls)) {
         BIO_set_retry_read(bio);
         return 0;
@@ -73,16 +74,42 @@ static int bio_read(BIO *bio, char *out, size_t size, size_t *got)
     return 1;
 }
 
+/* Sends what is collected and this record behind it, while OpenSSL still has it in its buffer: what `under` takes at
+ * once need not be copied. Returns how much of the record has left. */
+static size_t send_now(struct tls_stream *tls, struct str record)
+{
+    struct iovec parts[TLS_PARTS_OUT];
+    int count = chain_parts(&tls->out, parts, TLS_PARTS_OUT);
+    size_t collected = tls->out.size, sent = 0;
+    struct error err;
+    enum io io;
+
+    if (count == TLS_PARTS_OUT || tls->write_failed || tls->fin_sent)
+        return 0;
+    parts[count++] = (struct iovec){.iov_base = (void *)(uintptr_t)record.data, .iov_len = record.len};
+    io = stream_writev(tls->under, parts, count, &sent, &err);
+    if (io == IO_FAIL)
+        tls_stream_fail_write(tls, &err);
+    if (io != IO_OK)
+        return 0;
+    tls->cipher_given += (uint32_t)sent;
+    chain_drop(&tls->out, size_min(sent, collected));
+    return sent > collected ? sent - collected : 0;
+}
+
 static int bio_write(BIO *bio, const char *bytes, size_t size, size_t *taken)
 {
     struct tls_stream *tls = BIO_get_data(bio);
+    struct str left = str_of(bytes, size);
 
     ASSERT(tls);
     BIO_clear_retry_flags(bio);
     *taken = 0;
+    if (tls->direct)
+        left = str_from_offset(left, send_now(tls, left));
     if (tls->write_failed || tls->fin_sent) {
-        tls->cipher_lost += (uint32_t)size;
-    } else if (!chain_append(&tls->out, loop_blocks(tls->stream.loop), str_of(bytes, size))) {
+        tls->cipher_lost += (uint32_t)left.len;
+    } else if (!chain_append(&tls->out, loop_blocks(tls->stream.loop), left)) {
         fail_memory(tls);
         BIO_set_retry_write(bio);
         return 0;

@@ -9,7 +9,7 @@
 #include <openssl/err.h>
 #include <stdlib.h>
 
-enum { PARTS_OUT = 8, ROOM_OUT_MIN = 1024 };
+enum { ROOM_OUT_MIN = 1024, PIECES_OF_RECORD = 2 /* its header, and what is in it */ };
 
 /* Stands in for a failure that there was no memory to keep. */
 static const struct error no_memory = {
@@ -83,7 +83,7 @@ static void end_below(struct tls_stream *tls)
     stream_shutdown_write(tls->under);
 }
 
-static void fail_write(struct tls_stream *tls, const struct error *err)
+void tls_stream_fail_write(struct tls_stream *tls, const struct error *err)
 {
     tls->write_failed = true;
     tls->write_code = (uint8_t)err->code;
@@ -94,12 +94,12 @@ static void fail_write(struct tls_stream *tls, const struct error *err)
 /* IO_OK: nothing is left in `out`. */
 enum io tls_stream_flush(struct tls_stream *tls, struct error *err)
 {
-    struct iovec parts[PARTS_OUT];
+    struct iovec parts[TLS_PARTS_OUT];
     struct error unwanted;
     size_t sent;
 
     while (tls->out.size > 0) {
-        int count = chain_parts(&tls->out, parts, PARTS_OUT);
+        int count = chain_parts(&tls->out, parts, TLS_PARTS_OUT);
         enum io io = stream_writev(tls->under, parts, count, &sent, err ? err : &unwanted);
 
         if (io == IO_WAIT) {
@@ -107,7 +107,7 @@ enum io tls_stream_flush(struct tls_stream *tls, struct error *err)
             return IO_WAIT;
         }
         if (io != IO_OK) {
-            fail_write(tls, err ? err : &unwanted);
+            tls_stream_fail_write(tls, err ? err : &unwanted);
             return IO_FAIL;
         }
         tls->cipher_given += (uint32_t)sent;
@@ -132,20 +132,21 @@ void tls_stream_run(struct task *task)
 static void tidy_up(struct tls_stream *tls)
 {
     (void)tls_stream_flush(tls, NULL);
-    if (tls->in.size == 0)
-        (void)SSL_free_buffers(tls->ssl); /* not while a part of a record is in them */
+    if (!tls->tidy && tls->in.size == 0)
+        tls->tidy = SSL_free_buffers(tls->ssl) == 1; /* not while a part of a record is in them */
 }
 
 static bool has_unread(const struct tls_stream *tls)
 {
-    return tls->in.size > 0 || SSL_pending(tls->ssl) > 0;
+    return tls->in.size > 0 || (!tls->emptied && SSL_pending(tls->ssl) > 0);
 }
 
 /* Nothing is here and nothing comes: OpenSSL need not be asked, which would take a buffer for its answer. An end or a
  * failure is not dry. */
 static bool is_dry(struct tls_stream *tls)
 {
-    return !has_unread(tls) && !tls_bio_fill(tls) && !tls->under_ended && !tls->failure;
+    return !has_unread(tls) && (stream_is_quiet(tls->under) || !tls_bio_fill(tls)) && !tls->under_ended &&
+           !tls->failure;
 }
 
 /* Emptying the queue costs more than to see that it is empty. */
@@ -164,6 +165,20 @@ static bool tls_is_quiet(const struct stream *stream)
            stream_is_quiet(tls->under);
 }
 
+/* Has OpenSSL read. Where that takes a whole record of data and nothing else it leaves no buffer behind. */
+static int read_some(struct tls_stream *tls, uint8_t *out, size_t size, size_t *got)
+{
+    int returned;
+
+    tls->pieces_read = 0;
+    tls_enter(tls);
+    returned = SSL_read_ex(tls->ssl, out, size, got);
+    tls_leave(tls);
+    tls->emptied = returned == 1 && *got < size;
+    tls->tidy &= tls->emptied && tls->pieces_read <= PIECES_OF_RECORD;
+    return returned;
+}
+
 /* Reads until the part is full or there is no more. */
 static enum io fill_part(struct tls_stream *tls, const struct iovec *part, size_t *filled)
 {
@@ -177,9 +192,7 @@ static enum io fill_part(struct tls_stream *tls, const struct iovec *part, size_
         if (is_dry(tls))
             return IO_WAIT;
         forget_errors();
-        tls_enter(tls);
-        returned = SSL_read_ex(tls->ssl, out + *filled, part->iov_len - *filled, &got);
-        tls_leave(tls);
+        returned = read_some(tls, out + *filled, part->iov_len - *filled, &got);
         if (returned != 1)
             return tls_stream_settle(tls, returned);
         *filled += got;
@@ -246,22 +259,31 @@ static struct str next_bytes(struct plain *plain, char *copy, size_t size)
     return str_of(copy, len);
 }
 
-/* Encrypts into `out` what one send can carry. False: OpenSSL failed. */
+static bool has_room(const struct tls_stream *tls, size_t more)
+{
+    return tls->out.size + more + ROOM_OUT_MIN + TLS_OVERHEAD_BYTES <= TLS_OUT_MAX;
+}
+
+/* Encrypts what one send can carry, and has its last record sent with all before it. What `under` does not take is in
+ * `out`. False: OpenSSL failed. */
 static bool encrypt(struct tls_stream *tls, struct plain *plain, size_t *taken)
 {
     char copy[TLS_RECORD_BYTES];
+    bool last = false;
 
-    while (plain->count > 0 && tls->out.size + ROOM_OUT_MIN + TLS_OVERHEAD_BYTES <= TLS_OUT_MAX) {
+    while (plain->count > 0 && !last && has_room(tls, 0)) {
         size_t room = TLS_OUT_MAX - TLS_OVERHEAD_BYTES - tls->out.size, written = 0;
         struct str bytes = next_bytes(plain, copy, size_min(room, TLS_RECORD_BYTES));
         int returned;
 
         if (bytes.len == 0)
             continue; /* an empty part at the end */
-        forget_errors();
+        last = plain->count == 0 || !has_room(tls, bytes.len + TLS_OVERHEAD_BYTES);
+        tls->direct = last;
         tls_enter(tls);
         returned = SSL_write_ex(tls->ssl, bytes.data, bytes.len, &written);
         tls_leave(tls);
+        tls->direct = false;
         if (returned != 1) {
             (void)tls_stream_settle(tls, returned);
             return false;
@@ -311,6 +333,7 @@ static enum io look(struct tls_stream *tls)
     tls_enter(tls);
     returned = SSL_peek_ex(tls->ssl, &byte, sizeof(byte), &got);
     tls_leave(tls);
+    tls->emptied = tls->tidy = false;
     io = returned == 1 ? IO_OK : tls_stream_settle(tls, returned);
     tidy_up(tls);
     if (io == IO_FAIL && tls->failure->code == ERROR_TLS_TRUNCATED)
@@ -346,7 +369,7 @@ static enum io tls_writev(struct stream *stream, const struct iovec *parts, int 
     while (io == IO_OK && plain.count > 0) {
         if (!encrypt(tls, &plain, sent))
             return fail_encrypting(tls, err);
-        io = tls_stream_flush(tls, err);
+        io = tls->write_failed ? fail_closed(tls, err) : tls_stream_flush(tls, err);
     }
     /* Whoever asks whether a request may have been seen must count what left before the failure, and only then. */
     if (io == IO_FAIL && tls->cipher_given == given)

@@ -13,6 +13,7 @@ enum {
     TLS_RECORD_BYTES = 16384,            /* the most plaintext of one record (RFC 8446 5.1) */
     TLS_OVERHEAD_BYTES = 96,             /* more than any suite adds to a record */
     TLS_OUT_MAX = BLOCK_LARGE_BYTES,     /* records that are collected for one send */
+    TLS_PARTS_OUT = 8,                   /* pieces in memory that one send may have */
     TLS_HOUSEKEEPING_BYTES_MAX = 1 << 20 /* read without a byte for the application among them */
 };
 
@@ -41,6 +42,7 @@ struct tls_stream {
     uint32_t cipher_given; /* ever, low bits: has any left? */
     uint32_t housekeeping; /* bytes read since the application got one */
     uint8_t write_code;    /* enum error_code: why write_failed */
+    uint8_t pieces_read;   /* what OpenSSL has taken from `in` since it was last called to read; stays at 255 */
     bool server : 1;       /* our role */
     bool looked : 1;       /* server: what came first was looked at */
     bool plain_http : 1;   /* ... and is HTTP without TLS */
@@ -54,6 +56,9 @@ struct tls_stream {
     bool write_ended : 1;  /* close_notify was written; FIN goes behind `out` */
     bool fin_sent : 1;
     bool write_failed : 1; /* what is written now goes nowhere */
+    bool direct : 1;       /* what OpenSSL writes now is the last for this time: it is sent at once, behind `out` */
+    bool emptied : 1;      /* OpenSSL has given away all that it has decrypted */
+    bool tidy : 1;         /* OpenSSL has no buffer that it does not need */
 };
 static_assert(sizeof(struct tls_stream) <= 216, "with the header of the heap a multiple of 16");
 
@@ -84,6 +89,7 @@ extern const struct stream_ops tls_client_ops;
 void tls_stream_run(struct task *task);
 enum io tls_stream_flush(struct tls_stream *tls, struct error *err);
 void tls_stream_note_failure(struct tls_stream *tls, const struct error *err); /* the first one counts */
+void tls_stream_fail_write(struct tls_stream *tls, const struct error *err);   /* `out` is lost */
 enum io tls_stream_fail(const struct tls_stream *tls, struct error *err);      /* tells it: IO_FAIL */
 
 /* What it means that an OpenSSL call has not succeeded: IO_WAIT, IO_END, or IO_FAIL with tls->failure set. */

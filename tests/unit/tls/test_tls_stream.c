@@ -408,6 +408,56 @@ TEST(stream_holds_no_buffers_while_idle)
     }
 }
 
+/* What a ticket or a key update makes OpenSSL allocate goes with the read that takes the data behind it, and so does
+ * what it holds of a record that just fills what it is read into. */
+TEST(stream_read_leaves_no_buffer_behind)
+{
+    enum { NOTHING, TICKET, UPDATE, CASES };
+    static const size_t sizes[] = {1, 500, 1000};
+    static char out[500];
+
+    for (size_t i = 0; i < CASES * COUNT_OF(sizes); i++) {
+        struct tls_stage stage;
+        struct str bytes = make_bytes(sizes[i / CASES]);
+        size_t held, got;
+
+        stage_shaken(&stage, &(struct tls_stage_options){.server_min = TLS1_3_VERSION});
+        CHECK_EQ(stage_read(&stage, out, sizeof(out), &got), IO_WAIT); /* the tickets of the handshake */
+        CHECK(i % CASES != TICKET || SSL_new_session_ticket(stage.server) == 1);
+        CHECK(i % CASES != UPDATE || SSL_key_update(stage.server, SSL_KEY_UPDATE_REQUESTED) == 1);
+        CHECK_INT(SSL_do_handshake(stage.server), 1);
+        stage_answer(&stage, bytes);
+        for (size_t seen = 0; seen < bytes.len; seen += got) {
+            CHECK_EQ(stage_read(&stage, out, sizeof(out), &got), IO_OK);
+            CHECK_STR(str_of(out, got), str_first(str_from_offset(bytes, seen), got));
+        }
+        held = openssl_bytes();
+        stream_close(stage.client, true);
+        stage.client = NULL;
+        held -= openssl_bytes();
+        test_case_is("case %zu: %zu bytes", i, held);
+        CHECK(held <= OBJECTS_MAX);
+        stage_close(&stage);
+    }
+}
+
+/* What is sent while it is encrypted fails as what was collected does. */
+TEST(stream_tells_of_a_peer_that_is_gone_at_the_first_write)
+{
+    struct tls_stage stage;
+    size_t sent;
+
+    stage_shaken(&stage, &(struct tls_stage_options){.room = 5000});
+    stream_close(stage.far, true);
+    stage.far = NULL;
+    CHECK_EQ(stage_write(&stage, STR("request"), &sent), IO_FAIL);
+    CHECK_EQ(stage.err.code, ERROR_RESET);
+    CHECK_EQ(stage.err.fault, FAULT_SYSTEM);
+    CHECK_EQ(stage_write(&stage, STR("request"), &sent), IO_FAIL);
+    CHECK_EQ(stage.err.code, ERROR_RESET);
+    stage_close(&stage);
+}
+
 TEST(stream_bears_a_peer_that_is_gone)
 {
     struct tls_stage stage;
