@@ -56,6 +56,31 @@ TEST(chain_append_copies_into_as_few_buffers_as_it_takes)
     finish_pool(pool);
 }
 
+/* Of many more blocks than a write takes at once. */
+TEST(chain_append_copy_leaves_the_other_as_it_is)
+{
+    enum { BLOCKS = 40, LEN = 100 };
+    struct str bytes = some_text(BLOCKS * LEN);
+    struct block_pool *pool = block_pool_new();
+    struct chain from = {0};
+
+    for (size_t i = 0; i < BLOCKS; i++)
+        must_borrow(&from, pool, str_of(bytes.data + i * LEN, LEN));
+    for (size_t skip = 0; skip <= BLOCKS * LEN; skip += 50) {
+        struct chain to = {0};
+
+        must_append(&to, pool, STR("before"));
+        CHECK(chain_append_copy(&to, pool, &from, skip));
+        CHECK_EQ(to.size, 6 + BLOCKS * LEN - skip);
+        chain_drop(&to, 6);
+        check_chain(&to, str_from_offset(bytes, skip));
+        check_chain(&from, bytes);
+        chain_clear(&to);
+    }
+    chain_clear(&from);
+    finish_pool(pool);
+}
+
 TEST(chain_append_uses_the_room_behind_the_last_block)
 {
     struct block_pool *pool = block_pool_new();
