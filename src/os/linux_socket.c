@@ -315,10 +315,12 @@ bool linux_facts(struct world *world, int fd, struct tcp_facts *facts)
         .bytes_acked = info.tcpi_bytes_acked,
         .retransmits = info.tcpi_retransmits,
         .resent = info.tcpi_retrans,
+        .resent_ever = info.tcpi_total_retrans,
         .unacked = info.tcpi_unacked,
         .unsent_bytes = unsent > 0 ? (uint32_t)unsent : 0,
         .window = info.tcpi_snd_cwnd,
         .acked_ago_ns = (uint64_t)info.tcpi_last_ack_recv * 1000000,
+        .sent_ago_ns = (uint64_t)info.tcpi_last_data_sent * 1000000,
         .rtt_ns = (uint64_t)info.tcpi_rtt * 1000,
         .rto_ns = ((uint64_t)info.tcpi_rto * 1000) >> (info.tcpi_backoff < 32 ? info.tcpi_backoff : 32),
     };

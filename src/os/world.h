@@ -58,15 +58,17 @@ struct listen_options {
 /* Without SO_REUSEPORT a second socket at the same address cannot be. Without IPv6 all addresses are those of IPv4. */
 enum { LISTEN_NO_DELAY = 1, LISTEN_NO_DEFER = 2, LISTEN_NO_REUSE = 4, LISTEN_NO_IPV6 = 8 };
 
-struct tcp_facts {         /* what the kernel knows of a connection (architecture 6.8) */
-    bool closed;           /* state CLOSE: reset or fully closed */
-    uint64_t bytes_acked;  /* counts the SYN as one */
-    uint32_t retransmits;  /* time-outs in a row since something was last acknowledged */
-    uint32_t resent;       /* segments that were sent again and are still unacknowledged */
-    uint32_t unacked;      /* segments that were sent and are unacknowledged; 0 after a reset */
+struct tcp_facts {        /* what the kernel knows of a connection (architecture 6.8) */
+    bool closed;          /* state CLOSE: reset or fully closed */
+    uint64_t bytes_acked; /* counts the SYN as one */
+    uint32_t retransmits; /* time-outs in a row since something was last acknowledged */
+    uint32_t resent;      /* segments that were sent again and are still unacknowledged; but not by a tail loss probe */
+    uint32_t resent_ever; /* segments that were sent again since the beginning, by whatever */
+    uint32_t unacked;     /* segments that were sent and are unacknowledged; 0 after a reset */
     uint32_t unsent_bytes; /* unacknowledged and unsent (SIOCOUTQ) */
     uint32_t window;       /* of congestion, in segments; 0: not known */
     uint64_t acked_ago_ns; /* since the peer has last acknowledged something */
+    uint64_t sent_ago_ns;  /* since data was last sent, for the first time or again */
     uint64_t rtt_ns;
     uint64_t rto_ns; /* of the first time-out: without the doubling */
 };

@@ -6,12 +6,15 @@ enum {
     DOUBTFUL_TOGETHER = 2,
     LOSSES_ORDINARY = 3, /* in the window: from then on retransmissions are no news */
     WALL_DOUBLINGS_MAX = 6,
+    PROBE_DIALS = 4, /* so many times as long as a dial takes may one on a suspect path */
 };
 #define ANSWER_SLACK_NS UINT64_C(10000000)
 #define LOOK_MIN_NS     UINT64_C(10000000)
 #define LOOK_MAX_NS     UINT64_C(100000000)
 #define SILENCE_MIN_NS  UINT64_C(200000000)
 #define SYN_RETRY_NS    UINT64_C(1000000000)
+#define PROBE_LATER_NS  UINT64_C(100000000) /* data that leaves so much later is not the request's first flight */
+#define PROBE_MIN_NS    UINT64_C(20000000)  /* what a dial on a suspect path may take, at least */
 
 static uint64_t get(const _Atomic uint64_t *number)
 {
@@ -62,10 +65,13 @@ static void forget_doubt(struct path *path, struct path_doubt *doubt)
     *doubt = (struct path_doubt){0};
 }
 
-static void note_life(struct path *path, uint64_t now_ns)
+/* What was heard before the path fell silent does not say that it speaks again. */
+static void note_life(struct path *path, uint64_t at_ns)
 {
-    put(&path->heard_ns, now_ns);
-    put(&path->suspect_ns, 0);
+    if (at_ns > get(&path->heard_ns))
+        put(&path->heard_ns, at_ns);
+    if (at_ns >= get(&path->condemned_ns))
+        put(&path->suspect_ns, 0);
 }
 
 static void note_wall(struct path *path, uint64_t idle_ns, uint64_t now_ns)
@@ -105,6 +111,7 @@ static void condemn(struct path *path, uint64_t now_ns)
         return;
     put(&path->condemned_ns, now_ns);
     put(&path->suspect_ns, now_ns);
+    atomic_store_explicit(&path->untold, true, memory_order_relaxed);
     atomic_fetch_add_explicit(&path->suspected, 1, memory_order_relaxed);
 }
 
@@ -128,32 +135,76 @@ static enum path_verdict judge(struct path *path, struct path_doubt *doubt, cons
     return PATH_DEAD;
 }
 
+/* A tail loss probe is no time-out, nor among what counts as sent again; but then data left long after the request. */
+static bool was_sent_again(const struct path_flight *flight)
+{
+    const struct tcp_facts *facts = &flight->facts;
+
+    return facts->resent > 0 || facts->retransmits > 0 ||
+           (facts->resent_ever > 0 && flight->now_ns - flight->sent_at_ns >= facts->sent_ago_ns + PROBE_LATER_NS);
+}
+
+/* That all is acknowledged may be known for long. */
+static enum path_verdict note_all_acked(struct path *path, struct path_doubt *doubt, const struct path_flight *flight)
+{
+    const struct tcp_facts *facts = &flight->facts;
+
+    if (!facts->closed) {
+        path_note_rtt(path, facts->rtt_ns);
+        note_life(path, flight->now_ns - u64_min(facts->acked_ago_ns, flight->now_ns));
+    }
+    path_over(path, doubt, !facts->closed && doubt->since_ns != 0, flight->now_ns);
+    return PATH_FINE;
+}
+
+/* Under way when the whole path was condemned: it needs no doubt of its own. */
+static enum path_verdict look_on_suspect(struct path *path, const struct path_flight *flight, uint64_t *next_ns)
+{
+    *next_ns = flight->sent_at_ns + flight->facts.rtt_ns + ANSWER_SLACK_NS;
+    if (flight->now_ns < *next_ns)
+        return PATH_WAIT;
+    atomic_fetch_add_explicit(&path->dead, 1, memory_order_relaxed);
+    return PATH_DEAD;
+}
+
+static void begin_doubt(struct path *path, struct path_doubt *doubt, const struct path_flight *flight)
+{
+    path_over(path, doubt, doubt->since_ns != 0, flight->now_ns);
+    doubt->since_ns = flight->now_ns;
+    doubt->retransmits = flight->facts.retransmits;
+    doubt->bytes_acked = flight->facts.bytes_acked;
+}
+
 enum path_verdict path_look(struct path *path, struct path_doubt *doubt, const struct path_flight *flight,
                             uint64_t *next_ns)
 {
     const struct tcp_facts *facts = &flight->facts;
     uint64_t answer_ns = facts->rtt_ns + ANSWER_SLACK_NS;
 
-    if (facts->closed || facts->unacked == 0) {
-        if (!facts->closed) {
-            put(&path->rtt_ns, longer(facts->rtt_ns, 1));
-            note_life(path, flight->now_ns);
-        }
-        path_over(path, doubt, !facts->closed, flight->now_ns);
-        return PATH_FINE;
-    }
-    put(&path->rtt_ns, longer(facts->rtt_ns, 1));
+    if (facts->closed || facts->unacked == 0)
+        return note_all_acked(path, doubt, flight);
+    path_note_rtt(path, facts->rtt_ns);
+    if (path_fell_silent(path, flight->sent_at_ns, flight->now_ns))
+        return look_on_suspect(path, flight, next_ns);
     /* What was sent again just now gets the time to be answered. */
     *next_ns = flight->now_ns + (facts->retransmits > doubt->retransmits ? answer_ns : clamp_ns(answer_ns));
-    if (facts->resent == 0 && facts->retransmits == 0)
+    if (!was_sent_again(flight))
         return PATH_WAIT;
-    if (doubt->since_ns == 0) {
-        doubt->since_ns = flight->now_ns;
-        doubt->retransmits = facts->retransmits;
+    /* Whoever goes on acknowledging is there, however much gets lost. */
+    if (doubt->since_ns == 0 || facts->bytes_acked > doubt->bytes_acked) {
+        begin_doubt(path, doubt, flight);
         *next_ns = flight->now_ns + answer_ns;
         return PATH_WAIT;
     }
     return judge(path, doubt, flight);
+}
+
+uint64_t path_dial_begin(const struct path *path, struct path_doubt *doubt, uint64_t dial_ns, uint64_t now_ns)
+{
+    uint64_t probe_ns = longer(3 * get(&path->rtt_ns), PROBE_MIN_NS) + PROBE_DIALS * dial_ns;
+
+    *doubt = (struct path_doubt){.probe_until_ns = path_is_suspect(path, now_ns) ? now_ns + probe_ns : 0};
+    return doubt->probe_until_ns != 0 ? doubt->probe_until_ns : now_ns + PATH_DIAL_LOOK_NS;
 }
 
 /* Where segments get lost, a SYN does too, and comes again after a second. */
@@ -164,18 +215,21 @@ enum path_verdict path_look_at_dial(struct path *path, struct path_doubt *doubt,
     uint64_t silence_ns = longer(3 * rtt_ns, SILENCE_MIN_NS) + (loses_segments(path, now_ns) ? SYN_RETRY_NS : 0);
 
     if (path_is_suspect(path, now_ns))
-        return PATH_DEAD;
+        return now_ns >= doubt->probe_until_ns ? PATH_DEAD : PATH_WAIT;
     if (rtt_ns == 0 || now_ns - began_ns < silence_ns)
         return PATH_WAIT;
-    if (!doubt->counted) {
-        doubt->since_ns = now_ns;
-        count_doubt(path, doubt);
-        return PATH_WAIT;
-    }
+    doubt->since_ns = now_ns;
+    count_doubt(path, doubt);
     if (!all_are_silent(path, answered_ns, silence_ns, now_ns))
         return PATH_WAIT;
     condemn(path, now_ns);
     return PATH_DEAD;
+}
+
+bool path_take_news(struct path *path)
+{
+    return atomic_load_explicit(&path->untold, memory_order_relaxed) &&
+           atomic_exchange_explicit(&path->untold, false, memory_order_relaxed);
 }
 
 void path_over(struct path *path, struct path_doubt *doubt, bool heard, uint64_t now_ns)
@@ -188,9 +242,17 @@ void path_over(struct path *path, struct path_doubt *doubt, bool heard, uint64_t
     forget_doubt(path, doubt);
 }
 
-void path_connected(struct path *path, uint64_t now_ns)
+bool path_connected(struct path *path, uint64_t now_ns)
 {
+    bool was_suspect = get(&path->suspect_ns) != 0;
+
     note_life(path, now_ns);
+    return was_suspect;
+}
+
+void path_note_rtt(struct path *path, uint64_t rtt_ns)
+{
+    put(&path->rtt_ns, longer(rtt_ns, 1));
 }
 
 bool path_is_suspect(const struct path *path, uint64_t now_ns)
@@ -198,6 +260,11 @@ bool path_is_suspect(const struct path *path, uint64_t now_ns)
     uint64_t since_ns = get(&path->suspect_ns);
 
     return since_ns != 0 && now_ns < since_ns + PATH_SUSPECT_KEEP_NS;
+}
+
+bool path_fell_silent(const struct path *path, uint64_t since_ns, uint64_t now_ns)
+{
+    return path_is_suspect(path, now_ns) && since_ns <= get(&path->suspect_ns);
 }
 
 uint64_t path_idle_max_ns(const struct path *path, uint64_t now_ns)

@@ -402,11 +402,15 @@ static enum io head_timed_out(struct fetch *fetch, struct error *err)
 {
     struct error failure;
 
-    error_set(&failure, FAULT_UPSTREAM, ERROR_RESPONSE_HEADER_TIMEOUT, "%.*s: no answer within response_header_timeout",
-              STR_ARG(fetch->options.host->url));
     http_cancel(fetch->stream, HTTP_CANCEL_DEADLINE);
     doubt_connection(fetch);
     fetch_look_back(fetch);
+    if (fetch->path_dead && fetch->path_lost)
+        error_set(&failure, FAULT_UPSTREAM, ERROR_DEAD_PATH, "%.*s: what was sent is not acknowledged",
+                  STR_ARG(fetch->options.host->url));
+    else
+        error_set(&failure, FAULT_UPSTREAM, ERROR_RESPONSE_HEADER_TIMEOUT,
+                  "%.*s: no answer within response_header_timeout", STR_ARG(fetch->options.host->url));
     fetch_drop(fetch, REASON_ANSWER_FAILED, SIDE_OURS);
     return fetch_fail(fetch, &failure, err);
 }

@@ -121,14 +121,21 @@ static bool win_race(struct fetch *fetch)
  */
 static void begin_dial_doubt(struct fetch *fetch)
 {
-    fetch->dial_began_ns = loop_now_ns(fetch_loop(fetch));
-    fetch->dial_doubt = (struct path_doubt){0};
-    if (fetch_has_others(fetch))
-        timer_set(fetch_loop(fetch), &fetch->queue_timer, fetch->dial_began_ns + PATH_FIRST_LOOK_NS);
+    const struct host *host = fetch->options.host;
+    uint64_t now_ns = loop_now_ns(fetch_loop(fetch));
+    uint64_t look_at_ns =
+        path_dial_begin(&host->path, &fetch->dial_doubt, dial_cost_patience_ns(&host->dial_cost), now_ns);
+
+    fetch->dial_began_ns = now_ns;
+    if (!fetch_has_others(fetch))
+        return;
+    timer_set(fetch_loop(fetch), &fetch->queue_timer, look_at_ns);
+    flight_dial_begin(pool_flights(fetch->options.pool), &fetch->dial_flight, host, fetch->waiter);
 }
 
 static void end_dial_doubt(struct fetch *fetch, bool connected)
 {
+    flight_dial_over(pool_flights(fetch->options.pool), &fetch->dial_flight);
     timer_clear(fetch_loop(fetch), &fetch->queue_timer);
     path_over(&fetch->options.host->path, &fetch->dial_doubt, connected, loop_now_ns(fetch_loop(fetch)));
 }
@@ -255,6 +262,9 @@ static bool join(struct fetch *fetch)
     if (!list_holds(&fetch->race_waiter.node) || !pool_join(options->pool, options->host, &fetch->joining))
         return false;
     fetch->state = FETCH_JOIN;
+    fetch->dial_began_ns = loop_now_ns(fetch_loop(fetch));
+    if (fetch_has_others(fetch))
+        flight_dial_begin(pool_flights(options->pool), &fetch->dial_flight, options->host, fetch->waiter);
     return true;
 }
 
@@ -302,6 +312,31 @@ static enum io pick(struct fetch *fetch, struct error *err)
     return fetch->coalescing ? coalesce(fetch, err) : look_further(fetch, err);
 }
 
+/* Another host can have it: nothing has left. */
+static enum io leave_silent_host(struct fetch *fetch, struct error *err)
+{
+    struct host *host = fetch->options.host;
+    struct error failure;
+
+    leave_race(fetch);
+    (void)eject_failed(&host->health, 1, loop_now_ns(fetch_loop(fetch)));
+    error_set(&failure, FAULT_UPSTREAM, ERROR_DEAD_PATH, "%.*s: the path is silent", STR_ARG(host->url));
+    failure.retry_safe = true;
+    return fetch_fail(fetch, &failure, err);
+}
+
+static bool joined_in_vain(const struct fetch *fetch)
+{
+    return fetch_has_others(fetch) &&
+           path_fell_silent(&fetch->options.host->path, fetch->dial_began_ns, loop_now_ns(fetch_loop(fetch)));
+}
+
+static void leave_joined(struct fetch *fetch)
+{
+    flight_dial_over(pool_flights(fetch->options.pool), &fetch->dial_flight);
+    pool_leave_dials(fetch->options.pool, fetch->options.host, &fetch->joining);
+}
+
 /* A dial of another has ended, or a connection in use has room. */
 static enum io await_dial(struct fetch *fetch, struct error *err)
 {
@@ -310,13 +345,15 @@ static enum io await_dial(struct fetch *fetch, struct error *err)
     enum join_news news;
 
     if (win_race(fetch)) {
-        pool_leave_dials(options->pool, options->host, &fetch->joining);
+        leave_joined(fetch);
         return IO_OK;
     }
     news = pool_join_news(options->pool, options->host, &fetch->joining, &failure);
-    if (news == JOIN_WAIT)
+    if (news == JOIN_WAIT && !joined_in_vain(fetch))
         return IO_WAIT;
-    pool_leave_dials(options->pool, options->host, &fetch->joining);
+    leave_joined(fetch);
+    if (news == JOIN_WAIT)
+        return leave_silent_host(fetch, err);
     if (news == JOIN_DIAL) {
         demand_miss(options->host, loop_now_ns(fetch_loop(fetch)));
         return dial_or_queue(fetch, err);
@@ -403,22 +440,19 @@ static enum io doubt_dial(struct fetch *fetch, struct error *err)
 {
     struct host *host = fetch->options.host;
     uint64_t now_ns = loop_now_ns(fetch_loop(fetch));
-    struct error failure;
 
-    if (!fetch->queue_timer.fired)
+    if (!fetch_has_others(fetch) || !(fetch->queue_timer.fired || path_is_suspect(&host->path, now_ns)))
         return IO_WAIT;
     if (path_look_at_dial(&host->path, &fetch->dial_doubt, fetch->dial_began_ns, flight_host_answered_ns(host),
                           now_ns) != PATH_DEAD) {
-        timer_set(fetch_loop(fetch), &fetch->queue_timer, now_ns + DIAL_LOOK_NS);
+        if (fetch->queue_timer.fired)
+            timer_set(fetch_loop(fetch), &fetch->queue_timer, now_ns + DIAL_LOOK_NS);
         return IO_WAIT;
     }
-    leave_race(fetch);
+    flights_tell(fetch->options.pool, host);
     pool_stop_asking(fetch->options.pool, &fetch->wish);
     (void)leave_dial(fetch);
-    (void)eject_failed(&host->health, 1, now_ns);
-    error_set(&failure, FAULT_UPSTREAM, ERROR_DEAD_PATH, "%.*s: the path is silent", STR_ARG(host->url));
-    failure.retry_safe = true;
-    return fetch_fail(fetch, &failure, err);
+    return leave_silent_host(fetch, err);
 }
 
 static enum io finish_dial(struct fetch *fetch, struct error *err)

@@ -98,7 +98,7 @@ static void give_back(struct fetch *fetch, struct chain *body)
     *body = whole;
 }
 
-enum failover fetch_hand_over(struct fetch *fetch, struct chain *body)
+enum failover fetch_may_hand_over(const struct fetch *fetch, const struct error *failure)
 {
     struct failover_evidence evidence = {
         .policy = fetch->options.transport->failover,
@@ -107,11 +107,17 @@ enum failover fetch_hand_over(struct fetch *fetch, struct chain *body)
         .answer_seen = fetch->answer_seen,
         .replayable = fetch->pending_whole || !fetch->replay_lost,
     };
+
+    return failover_decide(&evidence, failure);
+}
+
+enum failover fetch_hand_over(struct fetch *fetch, struct chain *body)
+{
     enum failover decision;
 
     if (fetch->state != FETCH_FAILED)
         return FAILOVER_NO;
-    decision = failover_decide(&evidence, &fetch->failure);
+    decision = fetch_may_hand_over(fetch, &fetch->failure);
     if (decision != FAILOVER_NO)
         give_back(fetch, body);
     return decision;

@@ -43,7 +43,8 @@ struct fetch {
     uint64_t queue_end_ns;          /* when it gives up; 0: it was not in the queue */
     enum error_code lack;           /* why it may not dial: pressure_fd, pressure_port, or none */
     struct timer head_timer, continue_timer, proof_timer;
-    struct path_doubt dial_doubt; /* in DIAL */
+    struct path_doubt dial_doubt;   /* in DIAL */
+    struct flight_dial dial_flight; /* in DIAL and JOIN */
     uint64_t dial_began_ns;
     struct flight flight;     /* in SENT, until the answer's head is here */
     struct timer queue_timer; /* in QUEUE: looks again; in ASK: dials */
@@ -64,6 +65,7 @@ struct fetch {
     bool answer_seen;        /* that connection had begun to answer */
     bool heard;              /* this one has: a head came, be it an interim one */
     bool path_lost;          /* it had bytes that were not acknowledged */
+    bool path_dead;          /* the path was found silent, and the request may not be sent again */
     bool awaiting;           /* counted among the host's awaited answers */
     uint8_t resends;
     uint8_t rung;        /* enum resend: why it was sent again, until that has come to something; RESEND_NO: it has */
@@ -132,6 +134,7 @@ void fetch_answered(struct fetch *fetch); /* an answer's head is here */
 void fetch_blame_host(struct fetch *fetch, const struct error *failure);
 void fetch_blame_deadline(struct fetch *fetch); /* the request's time is up */
 void fetch_look_back(struct fetch *fetch);      /* before a connection goes: may the host have read the request? */
+enum failover fetch_may_hand_over(const struct fetch *fetch, const struct error *failure); /* behind fetch_look_back */
 /* The path drops what was sent. IO_OK: go on with a fresh connection; IO_WAIT: the request must not be sent again, so
  * it goes on waiting; IO_FAIL: another host should have it. */
 enum io fetch_lost_path(struct fetch *fetch, struct error *err);

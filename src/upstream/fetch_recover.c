@@ -297,37 +297,39 @@ enum io fetch_refuse_answer(struct fetch *fetch, struct error *err)
 }
 
 /* The whole path is silent, not this connection alone: another host can do better than a fresh connection to this one,
- * which rests. */
-static enum io leave_host(struct fetch *fetch, const struct error *failure, struct error *err)
+ * which rests, even when this very request must stay. What may go to another host is failover.h's to say, also of a
+ * fresh connection. */
+static bool leaves_host(struct fetch *fetch, const struct error *failure)
 {
     struct host *host = fetch->options.host;
+    uint64_t now_ns = loop_now_ns(fetch_loop(fetch));
 
-    (void)eject_failed(&host->health, 1, loop_now_ns(fetch_loop(fetch)));
+    if (!fetch_has_others(fetch) || !path_is_suspect(&host->path, now_ns))
+        return false;
+    (void)eject_failed(&host->health, 1, now_ns);
     fetch_look_back(fetch);
-    fetch_drop(fetch, REASON_MIDDLEBOX, SIDE_OURS);
-    return fetch_fail(fetch, failure, err);
+    return fetch_may_hand_over(fetch, failure) != FAILOVER_NO;
 }
 
 enum io fetch_lost_path(struct fetch *fetch, struct error *err)
 {
-    bool leaves =
-        fetch_has_others(fetch) && path_is_suspect(&fetch->options.host->path, loop_now_ns(fetch_loop(fetch)));
     struct resend_evidence evidence;
     struct error failure;
     enum resend rung;
 
     error_set(&failure, FAULT_UPSTREAM, ERROR_DEAD_PATH, "%.*s: what was sent is not acknowledged",
               STR_ARG(fetch->options.host->url));
-    evidence = gather(fetch, PROOF_NONE, &failure);
-    evidence.budget_spent &= !leaves; /* another host is another budget */
-    rung = resend_decide(fetch->options.head, &evidence, &failure);
-    if (rung == RESEND_NO) {
-        flight_over(pool_flights(fetch->options.pool), &fetch->flight, false);
-        return IO_WAIT;
+    if (leaves_host(fetch, &failure)) {
+        fetch_drop(fetch, REASON_MIDDLEBOX, SIDE_OURS);
+        return fetch_fail(fetch, &failure, err);
     }
-    if (leaves)
-        return leave_host(fetch, &failure, err);
-    return start_over(fetch, rung, REASON_MIDDLEBOX, SIDE_OURS);
+    evidence = gather(fetch, PROOF_NONE, &failure);
+    rung = resend_decide(fetch->options.head, &evidence, &failure);
+    if (rung != RESEND_NO)
+        return start_over(fetch, rung, REASON_MIDDLEBOX, SIDE_OURS);
+    flight_over(pool_flights(fetch->options.pool), &fetch->flight, false);
+    fetch->path_dead = true;
+    return IO_WAIT;
 }
 
 /* The host has not processed it, so any method may be given again (RFC 9110 15.5.20); to a connection that was made for

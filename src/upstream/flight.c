@@ -3,6 +3,9 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "upstream/handoff.h"
+
+#include <stdlib.h>
 
 static void leave(struct flight *flight)
 {
@@ -66,6 +69,7 @@ static void look_at(struct flights *flights, struct flight *flight)
         leave(flight);
         flight->dead = true;
         task_wake(flights->loop, flight->task);
+        flights_tell(flight->pooled->pool, flight->pooled->host);
         break;
     }
 }
@@ -124,12 +128,14 @@ void flights_init(struct flights *flights, struct loop *loop)
     flights->timer = (struct timer){.at_ns = TIMER_OFF, .task = &flights->task};
     list_init(&flights->fresh);
     list_init(&flights->looked);
+    list_init(&flights->dials);
 }
 
 void flights_end(struct flights *flights)
 {
     ASSERT(list_is_empty(&flights->fresh));
     ASSERT(list_is_empty(&flights->looked));
+    ASSERT(list_is_empty(&flights->dials));
     timer_clear(flights->loop, &flights->timer);
     task_forget(flights->loop, &flights->task);
 }
@@ -155,4 +161,90 @@ void flight_over(struct flights *flights, struct flight *flight, bool heard)
     path_over(&flight->pooled->host->path, &flight->doubt, heard, loop_now_ns(flights->loop));
     leave(flight);
     *flight = (struct flight){0};
+}
+
+void flight_dial_begin(struct flights *flights, struct flight_dial *dial, const struct host *host, struct task *task)
+{
+    dial->host = host;
+    dial->task = task;
+    if (!list_holds(&dial->node))
+        list_push_back(&flights->dials, &dial->node);
+}
+
+void flight_dial_over(struct flights *flights, struct flight_dial *dial)
+{
+    if (list_holds(&dial->node))
+        list_remove(&flights->dials, &dial->node);
+}
+
+/* Those not looked at yet go to the list where the order of times does not matter. */
+static bool hurry(struct flights *flights, struct list *list, const struct host *host)
+{
+    bool any = false;
+
+    for (struct list_node *node = list_first(list), *next; node; node = next) {
+        struct flight *flight = container_of(node, struct flight, node);
+
+        next = list_next(list, node);
+        if (flight->pooled->host != host)
+            continue;
+        flight->look_at_ns = loop_now_ns(flights->loop);
+        if (list == &flights->fresh)
+            enter(flight, &flights->looked);
+        any = true;
+    }
+    return any;
+}
+
+void flights_hurry(struct flights *flights, const struct host *host)
+{
+    bool looked = hurry(flights, &flights->looked, host), fresh = hurry(flights, &flights->fresh, host);
+
+    if (looked || fresh)
+        timer_set(flights->loop, &flights->timer, loop_now_ns(flights->loop));
+    for (struct list_node *node = list_first(&flights->dials); node; node = list_next(&flights->dials, node)) {
+        const struct flight_dial *dial = container_of(node, struct flight_dial, node);
+
+        if (dial->host == host)
+            task_wake(flights->loop, dial->task);
+    }
+}
+
+struct news {
+    struct pool_errand errand;
+    const struct host *host;
+};
+
+static void run_news(struct pool_errand *errand, struct pool *pool)
+{
+    struct news *news = container_of(errand, struct news, errand);
+
+    flights_hurry(pool_flights(pool), news->host);
+    free(news);
+}
+
+/* The host stays for as long: what asks workers to forget it is a letter too, and comes later. Without memory they find
+ * out by themselves. */
+static void send_news(struct pool *pool, const struct host *host)
+{
+    struct news *news = malloc(sizeof(*news));
+
+    if (!news)
+        return;
+    *news = (struct news){.errand = {.run = run_news}, .host = host};
+    if (!pool_send_errand(pool, &news->errand))
+        free(news);
+}
+
+void flights_tell(struct pool *pool, struct host *host)
+{
+    if (LIKELY(!path_take_news(&host->path)))
+        return;
+    flights_hurry(pool_flights(pool), host);
+    for (unsigned i = 0; i < host->workers; i++) {
+        struct pool *other = i == pool_worker(pool) ? NULL : hosts_pool(pool_hosts(pool), i);
+
+        if (other)
+            send_news(other, host);
+    }
 }

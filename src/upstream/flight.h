@@ -21,11 +21,19 @@ struct flight {
     bool dead;        /* the path does not carry what was sent; the connection is still the caller's */
 };
 
+/* A request that waits for a dial to a host. */
+struct flight_dial {
+    struct list_node node;
+    const struct host *host;
+    struct task *task; /* woken when the path to the host was found silent, by whomever */
+};
+
 /* The lists of a pool. */
 struct flights {
     struct loop *loop;
     struct list fresh;  /* not looked at yet, in order */
     struct list looked; /* that were, and are not done */
+    struct list dials;  /* struct flight_dial */
     struct task task;
     struct timer timer;
 };
@@ -40,5 +48,14 @@ uint64_t flight_host_answered_ns(const struct host *host);
 
 /* The answer's head is here (`heard`), or the connection is let go. One that is not under way is fine. */
 void flight_over(struct flights *flights, struct flight *flight, bool heard);
+
+void flight_dial_begin(struct flights *flights, struct flight_dial *dial, const struct host *host, struct task *task);
+void flight_dial_over(struct flights *flights, struct flight_dial *dial); /* one that never began is fine */
+
+/* The path to the host was found silent: all that this worker has under way there is looked at now. */
+void flights_hurry(struct flights *flights, const struct host *host);
+
+/* If it was found silent just now: the same in all workers. */
+void flights_tell(struct pool *pool, struct host *host);
 
 #endif

@@ -230,7 +230,9 @@ struct pooled *pool_make(struct pool *pool, struct host *host, const struct tran
     addresses_begin(pool, host);
     addresses_came(pooled);
     time_wait_peer(host, &stream->peer);
-    path_connected(&host->path, loop_now_ns(pool->loop));
+    /* It rested for its silence, and that is over. */
+    if (path_connected(&host->path, loop_now_ns(pool->loop)))
+        eject_answered(&host->health, loop_now_ns(pool->loop), loop_now_ns(pool->loop));
     return pooled;
 }
 

@@ -265,6 +265,7 @@ static void sample_rtt(struct pooled *pooled)
         return;
     pooled->rtt_us = facts.rtt_ns / 1000 < UINT32_MAX ? (uint32_t)(facts.rtt_ns / 1000) : UINT32_MAX;
     idle_limit_rtt(pooled->host->idle_limit, pooled->pool->worker, facts.rtt_ns);
+    path_note_rtt(&pooled->host->path, facts.rtt_ns);
 }
 
 /* ... and the clock for how long a request waits between the look at its connection and the write: so much older the

@@ -144,6 +144,42 @@ def test_a_host_that_falls_silent_costs_no_request(network, make, note):
     assert sum(seconds > 0.9 for seconds in times) < len(times) / 20
 
 
+def test_what_is_under_way_leaves_a_silent_host_together(network, make):
+    """Requests on kept connections and on dials, in two workers: what may go elsewhere does, and nobody goes there later. A POST that
+    has left is answered with an error, and never sent twice."""
+    packets, gate = PacketFilter(), Gate(24)
+    quiet, well = make.origin(by_path({"/gate": gate})), make.origin(by_path({"/gate": gate}))
+    forward = forward_all(quiet)
+    forward["backend"][0]["host"].append(well.url)
+    config = service([forward], {"error_status": "precise", "workers": 2}, {**ADMIN, "holdfast/upstream": {"balance": "round_robin"}},
+                     timeout="60s", response_header_timeout="3s")
+    gateway = make.gateway(config)
+    assert {response.status for response in at_once(gateway.address, 24, "/gate")} == {200}
+    packets.silence(quiet.address[1])
+    bad = []
+
+    def ask(number):
+        method, body = ("POST", b"x") if number % 4 == 0 else ("GET", None)
+        response = fetch(gateway.address, f"/{number}", method, body=body)
+        if response.status != 200:
+            bad.append((method, response.status, f"/{number}"))
+
+    in_threads(ask, range(40))
+    assert all((method, status) == ("POST", 504) for method, status, _ in bad), bad
+    before = pool_of(gateway)
+    assert before["ejections"] >= 1
+    for _ in range(40):
+        assert fetch(gateway.address, "/later").status == 200
+    told = pool_of(gateway)
+    # Each rest ends with one probe, which costs no more than a failed dial.
+    assert told["failovers"] - before["failovers"] == told["ejections"] - before["ejections"]
+    packets.heal()
+    eventually(lambda: fetch(gateway.address, "/after").status == 200 and quiet.requests[-1].target == "/after", 60, "the host back in use")
+    posts = [request.target for origin in (quiet, well) for request in origin.requests if request.method == "POST"]
+    assert len(set(posts)) == len(posts), "a POST was sent twice"
+    assert not set(posts) & {target for _, _, target in bad}
+
+
 def test_local_ports_that_run_out_are_shed_by_name(network, make):
     write_sysctl("net.ipv4.ip_local_port_range", "41000 41039")
     inside = threading.Semaphore(0)

@@ -8,8 +8,8 @@
 #define SEC (1000 * MS)
 
 /* A connection under way over a network of the test's: when each of its transmissions leaves, and when the first that
- * gets through is acknowledged. Time-outs as Linux has them: a probe or the first time-out after rtt + 200 ms, then
- * twice as long each time. */
+ * gets through is acknowledged. Time-outs as Linux has them: a tail loss probe after rtt + 200 ms, of which only the
+ * total and the time of what was last sent tell, then the first time-out, then twice as long each time. */
 struct flight_model {
     uint64_t sent_at_ns, rtt_ns, idle_ns;
     unsigned lost; /* so many transmissions in a row get lost */
@@ -41,10 +41,15 @@ static struct tcp_facts facts_at(const struct flight_model *model, uint64_t now_
 
     while (leaves_at(model, sent) <= now_ns)
         sent++;
-    facts.resent = sent > 1;
+    facts.resent_ever = sent - 1;
+    facts.resent = sent > 2;
     facts.retransmits = sent > 2 ? sent - 2 : 0;
+    facts.sent_ago_ns = now_ns - leaves_at(model, sent - 1);
+    facts.acked_ago_ns = now_ns - model->sent_at_ns;
     if (model->lost < sent && leaves_at(model, model->lost) + model->rtt_ns <= now_ns)
-        facts = (struct tcp_facts){.rtt_ns = model->rtt_ns, .rto_ns = rto_of(model)};
+        facts = (struct tcp_facts){.rtt_ns = model->rtt_ns,
+                                   .rto_ns = rto_of(model),
+                                   .acked_ago_ns = now_ns - leaves_at(model, model->lost) - model->rtt_ns};
     return facts;
 }
 
@@ -162,6 +167,95 @@ TEST(whoever_was_under_way_then_is_found_dead_too)
     CHECK_EQ(path.suspected, 1);
 }
 
+/* One look is enough then, as soon as an answer has had the time of a round trip. */
+TEST(on_a_condemned_path_one_look_is_enough)
+{
+    static const struct {
+        const char *name;
+        uint64_t sent_before_ns; /* before the path was condemned */
+        unsigned lost;
+        enum path_verdict verdict;
+        uint64_t at_ns; /* after that */
+    } rows[] = {
+        {"just sent", 0, FOR_EVER, PATH_DEAD, 30 * MS},
+        {"a while ago", 100 * MS, FOR_EVER, PATH_DEAD, 0},
+        {"acknowledged long ago", 100 * MS, 0, PATH_FINE, 0},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct flight_model model = {.rtt_ns = 20 * MS, .lost = rows[i].lost};
+        struct path path = {.condemned_ns = 100 * SEC, .suspect_ns = 100 * SEC};
+
+        test_case_is("%s", rows[i].name);
+        begin(&model, 100 * SEC - rows[i].sent_before_ns);
+        model.look_at_ns = 100 * SEC; /* as flights_hurry sets it */
+        CHECK_EQ(look_until(&path, &model, 1, 101 * SEC), 100 * SEC + rows[i].at_ns);
+        CHECK_EQ(model.verdict, rows[i].verdict);
+        /* What was acknowledged before the silence is no sign of life. */
+        CHECK(path_is_suspect(&path, 100 * SEC));
+        CHECK(path_fell_silent(&path, model.sent_at_ns, 100 * SEC));
+        CHECK(!path_fell_silent(&path, 100 * SEC + 1, 100 * SEC));
+    }
+}
+
+TEST(the_news_of_a_silent_path_is_for_one_teller)
+{
+    struct flight_model models[2] = {{.rtt_ns = MS, .lost = FOR_EVER}, {.rtt_ns = MS, .lost = FOR_EVER}};
+    struct path path = {0};
+
+    begin(&models[0], 100 * SEC);
+    begin(&models[1], 100 * SEC);
+    CHECK(!path_take_news(&path));
+    (void)look_until(&path, models, 2, 110 * SEC);
+    CHECK(path_take_news(&path));
+    CHECK(!path_take_news(&path));
+    CHECK(path_connected(&path, 111 * SEC));
+    CHECK(!path_connected(&path, 111 * SEC));
+}
+
+/* Bytes that were sent again in the connection's earlier life, and slow networks, are no retransmission. */
+TEST(what_was_sent_again_earlier_is_no_doubt)
+{
+    struct path path = {0};
+    struct path_doubt doubt = {0};
+    struct path_flight flight = {
+        .now_ns = 100 * SEC + 215 * MS,
+        .sent_at_ns = 100 * SEC,
+        .facts = {.unacked = 1, .resent_ever = 7, .sent_ago_ns = 215 * MS, .rtt_ns = 300 * MS, .rto_ns = 500 * MS},
+    };
+    uint64_t next_ns;
+
+    CHECK_EQ(path_look(&path, &doubt, &flight, &next_ns), PATH_WAIT);
+    CHECK_EQ(doubt.since_ns, 0);
+    flight.facts.sent_ago_ns = 5 * MS;
+    CHECK_EQ(path_look(&path, &doubt, &flight, &next_ns), PATH_WAIT);
+    CHECK_EQ(doubt.since_ns, flight.now_ns);
+}
+
+/* A body on a lossy way: something is always unacknowledged and sent again, but the host goes on acknowledging. */
+TEST(progress_is_no_silence)
+{
+    struct path path = {0};
+    struct path_doubt doubts[2] = {{0}, {0}};
+    struct path_flight flight = {.sent_at_ns = 100 * SEC, .now_ns = 100 * SEC + PATH_FIRST_LOOK_NS};
+
+    for (int i = 0; i < 200; i++) {
+        uint64_t next_ns;
+
+        flight.facts = (struct tcp_facts){.unacked = 9,
+                                          .resent = 2,
+                                          .retransmits = 3,
+                                          .bytes_acked = 1000u * (unsigned)i,
+                                          .rtt_ns = 20 * MS,
+                                          .rto_ns = 220 * MS};
+        for (int j = 0; j < 2; j++)
+            CHECK_EQ(path_look(&path, &doubts[j], &flight, &next_ns), PATH_WAIT);
+        flight.now_ns = next_ns;
+    }
+    CHECK_EQ(path.doubtful, 0);
+    CHECK_EQ(path.suspected, 0);
+}
+
 /* While others are answered, two silent connections are two silent connections. */
 TEST(signs_of_life_keep_the_path_from_being_condemned)
 {
@@ -251,6 +345,31 @@ TEST(a_dial_without_an_answer_is_a_witness)
         path_over(&path, &model.doubt, false, at_ns);
         CHECK_EQ(path.doubtful, 0);
     }
+}
+
+/* Dials alone tell of it too; whoever dials later finds out soon whether it still is so. */
+TEST(a_dial_on_a_suspect_path_is_a_short_probe)
+{
+    struct path path = {.rtt_ns = MS};
+    struct path_doubt dials[3];
+    uint64_t at_ns = 100 * SEC, look_ns = 0;
+
+    for (int i = 0; i < 2; i++)
+        look_ns = path_dial_begin(&path, &dials[i], MS, at_ns);
+    CHECK_EQ(look_ns, at_ns + PATH_DIAL_LOOK_NS);
+    CHECK_EQ(path_look_at_dial(&path, &dials[0], at_ns, 99 * SEC, look_ns), PATH_WAIT);
+    CHECK_EQ(path_look_at_dial(&path, &dials[1], at_ns, 99 * SEC, look_ns), PATH_DEAD);
+    CHECK_EQ(path_look_at_dial(&path, &dials[0], at_ns, 99 * SEC, look_ns), PATH_DEAD);
+    for (int i = 0; i < 2; i++)
+        path_over(&path, &dials[i], false, look_ns);
+    CHECK_EQ(path.doubtful, 0);
+    at_ns += SEC;
+    look_ns = path_dial_begin(&path, &dials[2], MS, at_ns);
+    CHECK(look_ns < at_ns + 50 * MS);
+    CHECK_EQ(path_look_at_dial(&path, &dials[2], at_ns, 99 * SEC, look_ns - 1), PATH_WAIT);
+    CHECK_EQ(path_look_at_dial(&path, &dials[2], at_ns, 99 * SEC, look_ns), PATH_DEAD);
+    path_over(&path, &dials[2], true, look_ns);
+    CHECK(!path_is_suspect(&path, look_ns));
 }
 
 /* Segments get lost, each with the same chance, on the way there; 300 ms; two requests at any time, which is the worst
