@@ -22,6 +22,8 @@
 
 #include <stdatomic.h>
 
+/* No settings: they follow from the kernel's clocks, and what five per cent of loss at 300 ms bears. How long what was
+ * sent may stay unacknowledged in the end is tcp_user_timeout. */
 #define PATH_FIRST_LOOK_NS   UINT64_C(215000000)    /* the kernel's shortest time-out is 200 ms */
 #define PATH_DIAL_LOOK_NS    UINT64_C(200000000)    /* a dial tells nothing before */
 #define PATH_WALL_MIN_NS     UINT64_C(1000000000)   /* a younger victim tells of no wall */
