@@ -281,6 +281,14 @@ struct admin *admin_new(struct loop *loop, const struct addr *addr, const struct
     return admin;
 }
 
+void admin_succeed(struct admin *admin, const struct generation *generation)
+{
+    struct addr addr = *listener_addr(admin->listener);
+
+    admin->view.generation = generation;
+    admin->view.own_names = caller_must_name_us(&addr, generation);
+}
+
 struct addr admin_addr(const struct admin *admin)
 {
     return *listener_addr(admin->listener);

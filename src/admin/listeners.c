@@ -67,13 +67,24 @@ static void write_one(struct json_writer *writer, const struct admin_view *view,
                                                                           : STR(",\"draining\":true}"));
 }
 
+/* One that a configuration has left out is told of while somebody is there. */
+static bool is_over(const struct admin_view *view, size_t number)
+{
+    return view->listeners[number].gone && open_at(view, number) == 0;
+}
+
 void listeners_write(struct json_writer *writer, const struct admin_view *view)
 {
+    bool first = true;
+
     json_write_raw(writer, STR(",\"listeners\":["));
     for (size_t i = 0; i < server_of(view)->listener_count; i++) {
-        if (i > 0)
+        if (is_over(view, i))
+            continue;
+        if (!first)
             json_write_raw(writer, STR(","));
         write_one(writer, view, i);
+        first = false;
     }
     json_write_raw(writer, STR("]"));
 }

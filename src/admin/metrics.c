@@ -22,52 +22,38 @@ static void put(struct json_writer *writer, const char *text)
     json_write_raw(writer, str_from(text));
 }
 
-/* The method that a route is for; "*" stands for all. */
-static struct str method_of(const struct endpoint *endpoint)
-{
-    if (endpoint->options)
-        return endpoint->options->method;
-    switch (endpoint->kind) {
-    case ENDPOINT_HEALTH:
-        return STR("GET");
-    case ENDPOINT_OPTIONS:
-        return STR("OPTIONS");
-    case ENDPOINT_GRPC_HEALTH:
-    case ENDPOINT_GRPC_WATCH:
-        return STR("POST");
-    case ENDPOINT_PROXY:
-    case ENDPOINT_ANSWER:
-    case ENDPOINT_DEBUG:
-    case ENDPOINT_ECHO:
-        break;
-    }
-    return STR("*");
-}
-
 /* Only the statuses that were ever given. */
-static void write_endpoint(struct json_writer *writer, const struct admin_view *view, uint32_t index)
+static void write_endpoint(struct json_writer *writer, const struct admin_view *view, uint32_t slot, struct str label,
+                           struct str method)
 {
-    const struct endpoint *endpoint = generation_endpoint(view->generation, index);
     uint64_t sums[FRONTEND_STATUS_SLOTS] = {0};
 
     for (unsigned i = 0; i < view->workers; i++)
-        frontend_add_answers(view->frontends[i], index, sums);
+        frontend_add_answers(view->frontends[i], slot, sums);
     for (unsigned status = 0; status < FRONTEND_STATUS_SLOTS; status++) {
         char digits[NUMBER_TEXT_BYTES];
-        struct label labels[] = {{"endpoint", endpoint->label},
-                                 {"method", method_of(endpoint)},
-                                 {"status", str_of(digits, text_from_u64(status, digits))}};
+        struct label labels[] = {
+            {"endpoint", label}, {"method", method}, {"status", str_of(digits, text_from_u64(status, digits))}};
 
         if (sums[status] > 0)
             metrics_sample(writer, "holdfast_requests_total", labels, COUNT_OF(labels), sums[status]);
     }
 }
 
+/* Those of generations that have gone, too. */
 static void write_requests(struct json_writer *writer, const struct admin_view *view)
 {
+    uint32_t count = view->tally ? tally_count(view->tally) : generation_endpoint_count(view->generation);
+
     metrics_family(writer, "holdfast_requests", "counter", "Client requests by endpoint and answer.");
-    for (uint32_t i = 0; i < generation_endpoint_count(view->generation); i++)
-        write_endpoint(writer, view, i);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct endpoint *endpoint = view->tally ? NULL : generation_endpoint(view->generation, i);
+
+        if (endpoint)
+            write_endpoint(writer, view, i, endpoint->label, endpoint_method(endpoint));
+        else
+            write_endpoint(writer, view, i, tally_row(view->tally, i)->label, tally_row(view->tally, i)->method);
+    }
 }
 
 /* A number of each host: its family, and the label that it has beside the host's. Rows of one family stand together. */
@@ -265,6 +251,23 @@ static void write_budget(struct json_writer *writer, const struct budget *budget
                    atomic_load_explicit(&budget->evictions, memory_order_relaxed));
 }
 
+static void write_reloads(struct json_writer *writer, const struct reload_facts *facts)
+{
+    struct label ok = {"result", STR("ok")}, failed = {"result", STR("failed")};
+
+    metrics_family(writer, "holdfast_config_reloads", "counter", "Configurations loaded into the running gateway.");
+    metrics_sample(writer, "holdfast_config_reloads_total", &ok, 1, facts->ok);
+    metrics_sample(writer, "holdfast_config_reloads_total", &failed, 1, facts->failed);
+    metrics_family(writer, "holdfast_config_last_reload_success", "gauge", "0: the last reload failed.");
+    metrics_sample(writer, "holdfast_config_last_reload_success", NULL, 0, !facts->last_failed);
+    metrics_family(writer, "holdfast_config_generation", "gauge", "Number of the generation that serves.");
+    metrics_sample(writer, "holdfast_config_generation", NULL, 0, facts->generation);
+    metrics_family(writer, "holdfast_config_loaded_timestamp_seconds", "gauge", "When it was loaded.");
+    metrics_sample(writer, "holdfast_config_loaded_timestamp_seconds", NULL, 0, facts->loaded_ns / 1000000000u);
+    metrics_family(writer, "holdfast_config_generations", "gauge", "Generations by which requests are served.");
+    metrics_sample(writer, "holdfast_config_generations", NULL, 0, facts->alive);
+}
+
 static void write_process(struct json_writer *writer, const struct admin_view *view, uint64_t uptime_ns)
 {
     struct label version = {"version", STR(HOLDFAST_VERSION)};
@@ -275,6 +278,8 @@ static void write_process(struct json_writer *writer, const struct admin_view *v
     metrics_sample(writer, "holdfast_workers", NULL, 0, view->workers);
     metrics_family(writer, "holdfast_uptime_seconds", "gauge", "Since the start.");
     metrics_sample(writer, "holdfast_uptime_seconds", NULL, 0, uptime_ns / 1000000000u);
+    if (view->reloads)
+        write_reloads(writer, view->reloads);
     write_budget(writer, hosts_budget(view->hosts));
     sockets_write_metrics(writer, view);
     metrics_family(writer, "process_resident_memory_bytes", "gauge", "Memory in use.");

@@ -56,6 +56,17 @@ static void write_digest(struct json_writer *writer, const struct node *document
     json_write_raw(writer, STR("\""));
 }
 
+static void write_reloads(struct json_writer *writer, const struct reload_facts *facts)
+{
+    write_member(writer, "generation", facts->generation);
+    write_member(writer, "generation_loaded_unix", facts->loaded_ns / 1000000000u);
+    write_member(writer, "generations_alive", facts->alive);
+    json_write_raw(writer, STR(",\"reloads\":{\"ok\":"));
+    json_write_u64(writer, facts->ok);
+    write_member(writer, "failed", facts->failed);
+    json_write_raw(writer, facts->last_failed ? STR(",\"last\":\"failed\"}") : STR(",\"last\":\"ok\"}"));
+}
+
 static void make_status(struct json_writer *writer, const struct admin_view *view, uint64_t uptime_ns)
 {
     struct client_totals totals;
@@ -63,6 +74,8 @@ static void make_status(struct json_writer *writer, const struct admin_view *vie
     client_totals_read(view, &totals);
     json_write_raw(writer, STR("{\"version\":\"" HOLDFAST_VERSION "\""));
     write_digest(writer, generation_service(view->generation)->document);
+    if (view->reloads)
+        write_reloads(writer, view->reloads);
     write_member(writer, "workers", view->workers);
     write_member(writer, "uptime_seconds", uptime_ns / 1000000000u);
     write_member(writer, "endpoints", generation_endpoint_count(view->generation));
@@ -331,13 +344,15 @@ static void make_drain(const struct admin_view *view, const struct http_head *re
 static void make_reload(const struct admin_view *view, const struct http_head *request, struct arena *arena,
                         struct page *page)
 {
-    (void)view;
+    struct reload_result result;
+
     (void)request;
-    (void)arena;
-    plain(
-        page, 501,
-        STR("a configuration cannot be loaded into a running gateway yet: start it again; files of certificates, keys "
-            "and tickets are read again by themselves\n"));
+    if (!view->reload) {
+        plain(page, 503, STR("nobody here can load a configuration\n"));
+        return;
+    }
+    result = view->reload(view->reload_arg, arena);
+    *page = (struct page){.status = result.status, .type = STR("application/json"), .body = result.body};
 }
 
 /* What changes something. The flush is made by workers (page_is_flush). */

@@ -1,51 +1,13 @@
 /* server.c: workers with the same listeners (SO_REUSEPORT), started together, drained together.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "app/server.h"
-
 #include "app/kernel_report.h"
-#include "app/memory_watch.h"
-#include "app/port_watch.h"
-#include "app/tls_refresh.h"
-#include "app/trim.h"
+#include "app/server_internal.h"
 #include "gateway/crowd.h"
 #include "os/kernel.h"
-#include "os/mailbox.h"
 #include "os/process.h"
 #include "os/thread.h"
 
 #include <stdlib.h>
-
-enum { LISTEN_BACKLOG = 65535 };
-
-/* One worker's news to the main thread. */
-struct ended_letter {
-    struct letter letter;
-    struct server *server;
-};
-
-struct server {
-    struct server_start start;
-    const struct service *service;
-    struct worker **workers;
-    struct frontend **frontends; /* the workers' */
-    struct ended_letter *letters;
-    unsigned worker_count, started; /* the first `started` of them have a thread */
-    unsigned running;               /* ... whose end we have not heard of */
-    struct addr *addresses;
-    struct admin_listener *listeners; /* how it stands with each */
-    size_t address_count;
-    struct mailbox *mailbox;
-    struct task mail_task;
-    struct crowd *crowd; /* NULL: no limit by address */
-    struct crowd *lasting_crowd;
-    uint64_t overflows_at_start;
-    unsigned refused; /* of the listeners' options: LISTEN_NO_... */
-    struct trim trim;
-    struct memory_watch memory_watch;
-    struct tls_refresh tls_refresh;
-    struct port_watch port_watch;
-    bool draining, cutting;
-};
 
 unsigned server_workers(const struct service *service)
 {
@@ -67,8 +29,17 @@ static void run_mail(struct task *task)
 {
     struct server *server = container_of(task, struct server, mail_task);
 
-    for (struct letter *letter = mailbox_take(server->mailbox); letter; letter = letter->next)
-        server->running--;
+    for (struct letter *letter = mailbox_take(server->mailbox), *next; letter; letter = next) {
+        next = letter->next;
+        switch ((enum server_mail)letter->kind) {
+        case MAIL_ENDED:
+            server->running--;
+            break;
+        case MAIL_SUCCEEDED:
+            succession_mail(server, letter);
+            break;
+        }
+    }
     if (server->running == 0)
         task_wake(server->start.loop, server->start.ended);
 }
@@ -77,20 +48,24 @@ static bool parse_listeners(struct server *server, struct error *err)
 {
     const struct server_options *options = &server->service->server;
 
-    server->addresses = calloc(options->listener_count, sizeof(*server->addresses));
-    server->listeners = calloc(options->listener_count, sizeof(*server->listeners));
+    server->address_room = options->listener_count + FRONTEND_DOORS_MORE;
+    server->addresses = calloc(server->address_room, sizeof(*server->addresses));
+    server->listeners = calloc(server->address_room, sizeof(*server->listeners));
     if (!server->addresses || !server->listeners)
         return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for listeners");
-    for (size_t i = 0; i < options->listener_count; i++)
-        if (!addr_parse(options->listeners[i].listen, &server->addresses[i], err))
-            return error_context(err, "listener %.*s", STR_ARG(options->listeners[i].listen));
+    for (size_t i = 0; i < options->listener_count; i++) {
+        struct str text = arena_copy(server->arena, options->listeners[i].listen);
+
+        if (!text.data)
+            return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for listeners");
+        if (!addr_parse(text, &server->addresses[i], err))
+            return error_context(err, "listener %.*s", STR_ARG(text));
+    }
     server->address_count = options->listener_count;
     return true;
 }
 
-/* Unix sockets cannot be shared by SO_REUSEPORT, and some kernels do not have it: the first worker alone listens then,
- * and gives to the others what it accepts (gateway/spread.h). */
-static bool worker_shares(const struct server *server, const struct addr *addr, unsigned worker)
+bool server_worker_shares(const struct server *server, const struct addr *addr, unsigned worker)
 {
     return worker == 0 || (addr->family != ADDR_UNIX && !(server->refused & LISTEN_NO_REUSE));
 }
@@ -99,7 +74,7 @@ static bool build_worker(struct server *server, unsigned index, struct error *er
 {
     char text[ADDR_TEXT_BYTES];
     struct listen_options listen = {
-        .backlog = LISTEN_BACKLOG,
+        .backlog = WORKER_BACKLOG,
         .reuse_port = true,
         .defer_accept_ns = service_positive(server->service->server.defer_accept_ns),
         .refused = &server->refused,
@@ -111,7 +86,7 @@ static bool build_worker(struct server *server, unsigned index, struct error *er
             .index = index,
             .workers = server->worker_count,
             .pin = server->worker_count > 1,
-            .generation = server->start.generation,
+            .generation = server->generation,
             .hosts = server->start.hosts,
             .access_log = !server->service->router.disable_access_log,
             .crowd = server->crowd,
@@ -124,35 +99,37 @@ static bool build_worker(struct server *server, unsigned index, struct error *er
         return false;
     server->frontends[index] = worker_frontend(server->workers[index]);
     for (size_t i = 0; i < server->address_count; i++) {
-        struct door_options door = {.tls = generation_secured(server->start.generation)->servers[i],
+        struct door_options door = {.tls = generation_secured(server->generation)->servers[i],
                                     .proxy_protocol = server->service->server.listeners[i].proxy_protocol,
                                     .number = (uint16_t)i};
 
-        if (worker_shares(server, &server->addresses[i], index) &&
+        if (server_worker_shares(server, &server->addresses[i], index) &&
             !worker_listen(server->workers[index], &server->addresses[i], &listen, &door, err))
             return error_context(err, "listen %.*s", STR_ARG(addr_format(&server->addresses[i], text)));
     }
     return true;
 }
 
-/* With SO_REUSEPORT a second gateway of the same user would share the port unnoticed, and requests would be split
- * between two configurations; so each TCP address is taken once without it. */
-static bool addresses_are_free(struct server *server, struct error *err)
+bool server_address_is_free(struct server *server, const struct addr *addr, struct error *err)
 {
     struct world *world = loop_world(server->start.loop);
     char text[ADDR_TEXT_BYTES];
+    int fd;
 
-    for (size_t i = 0; i < server->address_count; i++) {
-        const struct addr *addr = &server->addresses[i];
-        int fd;
+    if (addr->family == ADDR_UNIX || addr->port == 0)
+        return true;
+    fd = world->ops->listen(world, addr, &(struct listen_options){.backlog = 1}, err);
+    if (fd == -1)
+        return error_context(err, "listen %.*s", STR_ARG(addr_format(addr, text)));
+    world->ops->close(world, fd);
+    return true;
+}
 
-        if (addr->family == ADDR_UNIX || addr->port == 0)
-            continue;
-        fd = world->ops->listen(world, addr, &(struct listen_options){.backlog = 1}, err);
-        if (fd == -1)
-            return error_context(err, "listen %.*s", STR_ARG(addr_format(addr, text)));
-        world->ops->close(world, fd);
-    }
+static bool addresses_are_free(struct server *server, struct error *err)
+{
+    for (size_t i = 0; i < server->address_count; i++)
+        if (!server_address_is_free(server, &server->addresses[i], err))
+            return false;
     return true;
 }
 
@@ -162,7 +139,10 @@ static bool build(struct server *server, struct error *err)
     server->frontends = calloc(server->worker_count, sizeof(struct frontend *));
     server->letters = calloc(server->worker_count, sizeof(*server->letters));
     server->mailbox = mailbox_new(server->start.loop, &server->mail_task);
-    if (!server->workers || !server->frontends || !server->letters || !server->mailbox)
+    server->arena = arena_new(NULL, SIZE_MAX);
+    server->tally = tally_new();
+    if (!server->workers || !server->frontends || !server->letters || !server->mailbox || !server->arena ||
+        !server->tally || !tally_number(server->tally, server->generation))
         return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for workers");
     if (server->service->server.clients.max_per_address > 0 && !(server->crowd = crowd_new()))
         return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for workers");
@@ -200,11 +180,15 @@ static uint64_t overflows(void)
     return kernel_listen_read(&counts) ? counts.overflows : 0;
 }
 
+struct host_leave_rule server_leave_rule(const struct service *service)
+{
+    return (struct host_leave_rule){service_positive(service->server.hide_hosts_after_ns),
+                                    service_positive(service->server.forget_hosts_after_ns)};
+}
+
 struct server *server_new(const struct server_start *start, struct error *err)
 {
-    const struct server_options *options = &generation_service(start->generation)->server;
-    struct host_leave_rule leave_rule = {service_positive(options->hide_hosts_after_ns),
-                                         service_positive(options->forget_hosts_after_ns)};
+    struct host_leave_rule leave_rule = server_leave_rule(generation_service(start->generation));
     struct server *server = calloc(1, sizeof(*server));
 
     if (!server) {
@@ -214,8 +198,11 @@ struct server *server_new(const struct server_start *start, struct error *err)
         return NULL;
     }
     server->start = *start;
+    server->generation = start->generation;
     server->service = generation_service(start->generation);
     server->worker_count = start->workers;
+    succession_init(server);
+    generation_name_hosts(start->generation, 1, loop_now_ns(start->loop));
     server->mail_task.run = run_mail;
     if (!build(server, err) || !start_workers(server, err)) {
         server_cut(server);
@@ -225,7 +212,7 @@ struct server *server_new(const struct server_start *start, struct error *err)
     tls_refresh_start(&server->tls_refresh, start->loop, generation_secured(start->generation));
     port_watch_start(&server->port_watch, start->loop, start->hosts, &leave_rule);
     server->overflows_at_start = overflows();
-    kernel_report(server->service, server->worker_count, LISTEN_BACKLOG, process_file_limit(), server->refused);
+    kernel_report(server->service, server->worker_count, WORKER_BACKLOG, process_file_limit(), server->refused);
     memory_watch_start(&server->memory_watch, start->loop, hosts_budget(start->hosts),
                        service_positive(server->service->server.clients.memory_max));
     trim_start(&server->trim, start->loop, (const struct frontend *const *)server->frontends, server->worker_count);
@@ -244,7 +231,7 @@ struct addr server_address(const struct server *server, size_t index)
 
 bool server_is_secured(const struct server *server, size_t index)
 {
-    return generation_secured(server->start.generation)->servers[index];
+    return generation_secured(server->generation)->servers[index];
 }
 
 const char *server_protocols(const struct server *server, size_t index)
@@ -280,16 +267,19 @@ void server_drain(struct server *server)
 }
 
 /* Workers that do not listen there may have been given connections that came in by it. */
+void server_drain_number(struct server *server, size_t number)
+{
+    server->listeners[number].state = LISTENER_DRAINING;
+    for (unsigned i = 0; i < server->worker_count; i++)
+        worker_drain_door(server->workers[i], (uint16_t)number, drain_window_ns(server->service),
+                          drain_limit_ns(server->service));
+}
+
 void server_drain_listeners(struct server *server)
 {
-    for (size_t number = 0; number < server->address_count; number++) {
-        if (server->listeners[number].state != LISTENER_ASKED)
-            continue;
-        server->listeners[number].state = LISTENER_DRAINING;
-        for (unsigned i = 0; i < server->worker_count; i++)
-            worker_drain_door(server->workers[i], (uint16_t)number, drain_window_ns(server->service),
-                              drain_limit_ns(server->service));
-    }
+    for (size_t number = 0; number < server->address_count; number++)
+        if (server->listeners[number].state == LISTENER_ASKED)
+            server_drain_number(server, number);
 }
 
 void server_cut(struct server *server)
@@ -323,10 +313,13 @@ void server_free(struct server *server)
         worker_join(server->workers[i]);
     for (unsigned i = 0; server->workers && i < server->worker_count; i++)
         worker_free(server->workers[i]);
+    succession_end(server);
     task_forget(server->start.loop, &server->mail_task);
     mailbox_free(server->mailbox);
-    generation_release(server->start.generation);
+    generation_release(server->generation);
     hosts_free(server->start.hosts);
+    tally_free(server->tally);
+    arena_free(server->arena);
     free(server->workers);
     free(server->frontends);
     free(server->letters);
@@ -342,15 +335,32 @@ unsigned server_worker_count(const struct server *server)
     return server->worker_count;
 }
 
+const struct generation *server_generation(const struct server *server)
+{
+    return server->generation;
+}
+
+struct hosts *server_hosts(const struct server *server)
+{
+    return server->start.hosts;
+}
+
+struct reload_facts *server_reload_facts(struct server *server)
+{
+    return &server->facts;
+}
+
 struct admin_view server_view(const struct server *server)
 {
     return (struct admin_view){
         .hosts = server->start.hosts,
-        .generation = server->start.generation,
+        .generation = server->generation,
         .frontends = (const struct frontend *const *)server->frontends,
         .workers = server->worker_count,
         .draining = &server->draining,
         .listeners = server->listeners,
+        .tally = server->tally,
+        .reloads = &server->facts,
         .overflows_at_start = server->overflows_at_start,
     };
 }

@@ -29,6 +29,19 @@ struct addr server_address(const struct server *server, size_t index);
 bool server_is_secured(const struct server *server, size_t index);       /* by TLS */
 const char *server_protocols(const struct server *server, size_t index); /* "http/1.1, h2" */
 
+/* Another configuration for a running server, from the main thread. First its service, before it is built: what needs a
+ * restart stays as it is, with a warning, and its listeners get their numbers (carry.h). False: problems were added. */
+bool server_prepare(struct server *server, struct service *next, struct report *report) MUST_USE;
+/* Then, when it is built (generation_build_next, with server_generation for the one before): taken over. Workers change
+ * to it at the end of their turn; what has begun ends by the one before, which is freed then. False: no memory, and
+ * the generation is still the caller's. */
+bool server_succeed(struct server *server, struct generation *next) MUST_USE;
+/* It came to nothing: hosts that were made for it are let go. Counts the failure. */
+void server_abandon(struct server *server);
+const struct generation *server_generation(const struct server *server);
+struct hosts *server_hosts(const struct server *server);
+struct reload_facts *server_reload_facts(struct server *server);
+
 void server_drain(struct server *server); /* by the service's drain_limit or max_shutdown_wait_time */
 /* The same for the listeners of which the admin listener says so (admin.h, LISTENER_ASKED), while the others go on. */
 void server_drain_listeners(struct server *server);

@@ -12,7 +12,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum letter_kind { LETTER_DRAIN, LETTER_DRAIN_DOOR, LETTER_CUT };
+enum letter_kind { LETTER_DRAIN, LETTER_DRAIN_DOOR, LETTER_CUT, LETTER_SUCCEED, LETTER_OPEN };
+
+/* That a listener comes. */
+struct open_letter {
+    struct letter letter;
+    struct addr addr;
+    struct listen_options options;
+    uint16_t number;
+};
 
 /* That a listener goes. */
 struct door_letter {
@@ -51,6 +59,46 @@ static void drain_door(struct worker *worker, const struct door_letter *letter)
     frontend_drain_door(worker->frontend, letter->number, letter->window_ns, letter->limit_ns);
 }
 
+/* The log is opened when a generation first wants one; it stays, as requests under way write to it. */
+static struct access_log *access_log_of(struct worker *worker, const struct service *service)
+{
+    if (service->router.disable_access_log)
+        return NULL;
+    if (!worker->access_log)
+        worker->access_log = access_log_new(worker->loop, 1);
+    return worker->access_log;
+}
+
+static void succeed(struct worker *worker, struct worker_change *change)
+{
+    struct generation *next = change->succession.next->generation;
+    const struct service *service = generation_service(next);
+
+    change->succession.access_log = access_log_of(worker, service);
+    frontend_succeed(worker->frontend, &change->succession);
+    loop_pipes(worker->loop)->lent_max = (unsigned)service->server.pipes_max;
+    if (!worker->frontend->drain.begun && !generation_keep_warm(next, worker->pool))
+        LOG(LOG_WARNING, "SERVICE: Reload", "no memory to keep all hosts warm");
+    change->taken = true;
+    change->letter.kind = change->kind_home;
+    mailbox_post(change->home, &change->letter);
+}
+
+static void open_door(struct worker *worker, struct open_letter *letter)
+{
+    const struct generation *generation = worker->frontend->generation;
+    const struct listener_options *listener = &generation_service(generation)->server.listeners[letter->number];
+    struct door_options door = {.tls = generation_secured(generation)->servers[letter->number],
+                                .proxy_protocol = listener->proxy_protocol,
+                                .number = letter->number};
+    struct error err;
+
+    if (!worker->frontend->drain.begun &&
+        !frontend_listen(worker->frontend, &letter->addr, &letter->options, &door, &err))
+        LOG(LOG_ERROR, "SERVICE: Reload", "listen %.*s: %s", STR_ARG(listener->listen), err.text);
+    free(letter);
+}
+
 static void run_mail(struct task *task)
 {
     struct worker *worker = container_of(task, struct worker, mail_task);
@@ -63,6 +111,12 @@ static void run_mail(struct task *task)
             break;
         case LETTER_DRAIN_DOOR:
             drain_door(worker, container_of(letter, struct door_letter, letter));
+            break;
+        case LETTER_SUCCEED:
+            succeed(worker, container_of(letter, struct worker_change, letter));
+            break;
+        case LETTER_OPEN:
+            open_door(worker, container_of(letter, struct open_letter, letter));
             break;
         case LETTER_CUT:
             loop_stop(worker->loop);
@@ -126,8 +180,8 @@ static bool build(struct worker *worker, struct error *err)
         return false;
     if (!use_servers(worker, err))
         return false;
-    worker->door_letters =
-        calloc(generation_service(options->generation)->server.listener_count, sizeof(*worker->door_letters));
+    worker->door_letters = calloc(generation_service(options->generation)->server.listener_count + FRONTEND_DOORS_MORE,
+                                  sizeof(*worker->door_letters));
     worker->resolver = resolver_cache_new(worker->resolver);
     if (worker->resolver)
         worker->pool = pool_new(worker->loop, worker->resolver, options->hosts, options->index);
@@ -210,6 +264,28 @@ void worker_drain_door(struct worker *worker, uint16_t number, uint64_t window_n
     *letter = (struct door_letter){
         .letter.kind = LETTER_DRAIN_DOOR, .number = number, .window_ns = window_ns, .limit_ns = limit_ns};
     mailbox_post(worker->mailbox, &letter->letter);
+}
+
+void worker_succeed(struct worker *worker, struct worker_change *change)
+{
+    change->letter.kind = LETTER_SUCCEED;
+    mailbox_post(worker->mailbox, &change->letter);
+}
+
+bool worker_open(struct worker *worker, const struct addr *addr, uint16_t number, uint64_t defer_accept_ns)
+{
+    struct open_letter *letter = malloc(sizeof(*letter));
+
+    if (!letter)
+        return false;
+    *letter = (struct open_letter){
+        .letter.kind = LETTER_OPEN,
+        .addr = *addr,
+        .options = {.backlog = WORKER_BACKLOG, .reuse_port = true, .defer_accept_ns = defer_accept_ns},
+        .number = number,
+    };
+    mailbox_post(worker->mailbox, &letter->letter);
+    return true;
 }
 
 void worker_cut(struct worker *worker)

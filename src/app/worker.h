@@ -7,6 +7,8 @@
 
 struct worker;
 
+enum { WORKER_BACKLOG = 65535 }; /* of listeners */
+
 struct worker_options {
     unsigned index, workers;       /* which of how many */
     bool pin;                      /* to a processor of its own */
@@ -32,6 +34,20 @@ bool worker_start(struct worker *worker, struct error *err) MUST_USE;
 /* Any thread, after the start: ends gently over `window_ns` (frontend_drain), at the latest `limit_ns` from now (0: no
  * limit). */
 void worker_drain(struct worker *worker, uint64_t window_ns, uint64_t limit_ns);
+/* The next generation, made by the main thread; comes back to `home` when it is taken, with what the main thread is to
+ * free. */
+struct worker_change {
+    struct letter letter;
+    int kind_home; /* what kind of letter it is when it comes home */
+    struct mailbox *home;
+    void *owner; /* the sender's */
+    struct succession succession;
+    bool taken;
+};
+void worker_succeed(struct worker *worker, struct worker_change *change);
+/* A listener more, of the newest generation. `addr` is borrowed for the process's life. False: no memory. What else
+ * fails is logged. */
+bool worker_open(struct worker *worker, const struct addr *addr, uint16_t number, uint64_t defer_accept_ns) MUST_USE;
 /* The same for what came by one listener (frontend_drain_door); once each. */
 void worker_drain_door(struct worker *worker, uint16_t number, uint64_t window_ns, uint64_t limit_ns);
 void worker_cut(struct worker *worker); /* ends at once */

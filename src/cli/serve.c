@@ -5,6 +5,7 @@
 #include "app/server.h"
 #include "cli/flags.h"
 #include "cli/log_sink.h"
+#include "cli/reload.h"
 #include "gateway/sources.h"
 #include "os/file.h"
 #include "os/process.h"
@@ -17,6 +18,8 @@ struct serving {
     struct server *server;
     struct admin *admin;
     struct task signal_task, ended_task, drain_task, listeners_task;
+    struct reloading reloading;
+    struct arena *arena; /* texts of the admin listener's address */
     uint64_t started_ns;
 };
 
@@ -28,16 +31,20 @@ void print_report(const struct report *report, struct arena *arena)
         file_print(2, text);
 }
 
-/* First signal: drain. Second: now. */
+static bool is_signal(int number, const char *name)
+{
+    return str_eq(str_from(signal_name(number)), str_from(name));
+}
+
+/* First signal to end: drain. Second: now. Of many SIGHUP that came meanwhile the last one counts. */
 static void run_signals(struct task *task)
 {
     struct serving *serving = container_of(task, struct serving, signal_task);
+    bool reloads = false;
 
     for (int number; (number = signals_next(serving->signals)) != 0;) {
-        bool ends = str_eq(str_from(signal_name(number)), STR("SIGINT")) ||
-                    str_eq(str_from(signal_name(number)), STR("SIGTERM"));
-
-        if (!ends)
+        reloads |= is_signal(number, "SIGHUP");
+        if (!is_signal(number, "SIGINT") && !is_signal(number, "SIGTERM"))
             continue;
         if (server_is_draining(serving->server)) {
             print(2, "Signal intercepted: %s again, ending now\n", signal_name(number));
@@ -47,6 +54,13 @@ static void run_signals(struct task *task)
             server_drain(serving->server);
         }
     }
+    if (reloads && !server_is_draining(serving->server))
+        (void)reload_now(&serving->reloading, NULL);
+}
+
+static struct reload_result reload_asked(void *arg, struct arena *arena)
+{
+    return reload_now(&((struct serving *)arg)->reloading, arena);
 }
 
 /* The admin listener was told to drain. */
@@ -98,13 +112,20 @@ static bool prepare(struct serving *serving, struct error *err)
 static bool start_admin(struct serving *serving, const struct service *service, struct error *err)
 {
     struct admin_view view = server_view(serving->server);
+    struct str listen;
     struct addr addr;
 
     if (service->server.admin_listen.len == 0)
         return true;
+    serving->arena = arena_new(NULL, SIZE_MAX);
+    listen = serving->arena ? arena_copy(serving->arena, service->server.admin_listen) : STR_EMPTY;
+    if (!listen.data)
+        return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for the admin listener");
+    view.reload = reload_asked;
+    view.reload_arg = serving;
     view.drain = &serving->drain_task;
     view.drain_listeners = &serving->listeners_task;
-    if (!addr_parse(service->server.admin_listen, &addr, err))
+    if (!addr_parse(listen, &addr, err))
         return error_context(err, "holdfast/admin");
     serving->admin = admin_new(serving->loop, &addr, &view, err);
     return serving->admin || error_context(err, "holdfast/admin");
@@ -166,6 +187,7 @@ static void clean_up(struct serving *serving)
         task_forget(serving->loop, &serving->listeners_task);
     }
     loop_free(serving->loop);
+    arena_free(serving->arena);
     log_set(LOG_OFF, NULL);
     linux_world_free(serving->world);
 }
@@ -191,6 +213,8 @@ static int run_server(struct serving *serving, struct generation *generation, st
         server_cut(serving->server);
         return EXIT_ERROR;
     }
+    serving->reloading.server = serving->server;
+    serving->reloading.admin = serving->admin;
     print_ready(serving);
     loop_run(serving->loop);
     return EXIT_OK;
@@ -243,6 +267,7 @@ int serve(struct arena *arena, const struct service_sources *sources)
     generation = load(arena, sources, &hosts, &workers);
     if (generation) {
         process_raise_file_limit();
+        serving.reloading.sources = sources;
         code = run_server(&serving, generation, hosts, workers);
     }
     clean_up(&serving);

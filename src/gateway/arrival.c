@@ -16,7 +16,7 @@ enum { STEPS_PER_TURN = 8 };
 struct arrival {
     struct frontend *frontend;
     struct stream *stream;
-    struct door_options door;
+    struct door_options door; /* whose TLS has begun, and is not asked any more */
     struct task task;
     struct timer timer;
     struct voucher *voucher; /* the client's to be */

@@ -40,6 +40,27 @@ static struct str cut_origin(struct str url, struct str *base)
     return str_first(url, end);
 }
 
+struct str endpoint_method(const struct endpoint *endpoint)
+{
+    if (endpoint->options)
+        return endpoint->options->method;
+    switch (endpoint->kind) {
+    case ENDPOINT_HEALTH:
+        return STR("GET");
+    case ENDPOINT_OPTIONS:
+        return STR("OPTIONS");
+    case ENDPOINT_GRPC_HEALTH:
+    case ENDPOINT_GRPC_WATCH:
+        return STR("POST");
+    case ENDPOINT_PROXY:
+    case ENDPOINT_ANSWER:
+    case ENDPOINT_DEBUG:
+    case ENDPOINT_ECHO:
+        break;
+    }
+    return STR("*");
+}
+
 enum upstream_protocol endpoint_protocol(const struct transport *transport)
 {
     bool alone = transport->protocol == PROTOCOL_H2;

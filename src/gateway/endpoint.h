@@ -67,7 +67,7 @@ enum endpoint_kind {
 struct endpoint {
     _Alignas(CACHE_LINE_BYTES) enum endpoint_kind kind;
     enum traffic_class traffic; /* of its only backend, with no-op */
-    uint32_t index;             /* place in the generation, for counters */
+    uint32_t slot;              /* place among all that the process has had, for counters (tally.h) */
     unsigned tries;             /* of each backend, at once: concurrent_calls */
     int64_t timeout_ns;
     bool no_op;
@@ -83,6 +83,7 @@ struct endpoint {
     _Atomic uint32_t *lasting; /* streams and tunnels that are open, of all workers, when they have a limit */
     struct sequence *sequence; /* one for each backend */
     struct str allow;          /* ENDPOINT_OPTIONS */
+    uint32_t index;            /* place in the generation */
 };
 
 static_assert(offsetof(struct backend, options) == CACHE_LINE_BYTES, "the first line is full");
@@ -92,6 +93,9 @@ static_assert(offsetof(struct endpoint, options) == CACHE_LINE_BYTES, "the first
  * options->route, which the router takes. The index is the caller's. */
 bool endpoint_compile(struct intern *pieces, const struct service *service, const struct endpoint_options *options,
                       struct hosts *hosts, struct profiles *profiles, struct endpoint *endpoint, struct report *report);
+
+/* The method that it is for; "*" stands for all. */
+struct str endpoint_method(const struct endpoint *endpoint);
 
 /* What its hosts are spoken to in: what switches protocols does so in HTTP/1.1. */
 enum upstream_protocol endpoint_protocol(const struct transport *transport);

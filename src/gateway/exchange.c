@@ -251,6 +251,7 @@ static enum progress finish(struct exchange *x)
 static void exchange_free(struct exchange *x)
 {
     struct client *client = x->client;
+    struct reign *reign = x->reign;
 
     composition_end(x->composition);
     timer_clear(client->frontend->loop, &x->deadline);
@@ -271,6 +272,7 @@ static void exchange_free(struct exchange *x)
         task_wake(client->frontend->loop, &client->task);
     host_release_all(&x->own_holds, client->frontend->pool);
     arena_free(x->arena);
+    reign_leave(reign);
 }
 
 /* The deadline of the whole exchange (KrakenD's endpoint timeout), but streams that have begun have others. */
@@ -349,6 +351,8 @@ void exchange_start(struct client *client, struct http_stream *stream)
     x->arena = arena;
     x->client = client;
     x->stream = stream;
+    x->reign = frontend->reign;
+    reign_enter(x->reign);
     x->generation = frontend->generation;
     x->task.run = exchange_run;
     x->deadline = (struct timer){.at_ns = TIMER_OFF, .task = &x->task};

@@ -53,7 +53,8 @@ struct exchange {
     struct composition *composition;
     struct stream_watch *watch;      /* RELAY of a stream: its clocks */
     struct str body;                 /* COMPOSE: the client's, whole; data NULL: not collected */
-    struct generation *generation;   /* the frontend's, which outlives it */
+    struct reign *reign;             /* entered; NULL in a try */
+    struct generation *generation;   /* the reign's, or of what it is part of: outlives it */
     const struct endpoint *endpoint; /* NULL until routed */
     struct http_head *request;       /* NULL until read */
     struct http_head *trailers;      /* of the request's body, as they go on; NULL: none */

@@ -24,8 +24,9 @@ enum { ACCEPT_BATCH = 64, HEAD_SLACK_BYTES = 4096 };
 
 bool frontend_is_full(const struct frontend *frontend)
 {
-    return frontend->clients_max > 0 &&
-           frontend->clients.count + frontend->arrivals.count + frontend->greetings.count >= frontend->clients_max;
+    uint64_t max = atomic_load_explicit(&frontend->clients_max, memory_order_relaxed);
+
+    return max > 0 && frontend->clients.count + frontend->arrivals.count + frontend->greetings.count >= max;
 }
 
 /* Requests need descriptors too: while they grow short, those who are inside come first. Idle upstream connections make
@@ -144,6 +145,7 @@ static void door_free(struct door *door)
     list_remove(&door->frontend->doors, &door->node);
     listener_free(door->listener);
     task_forget(door->frontend->loop, &door->task);
+    tls_server_release(door->options.tls);
     free(door);
 }
 
@@ -245,22 +247,42 @@ static size_t door_count(const struct generation *generation)
 }
 
 /* What is kept for each listener. False: no memory. */
-static bool make_doors(struct frontend *frontend, size_t count)
+static bool make_doors(struct frontend *frontend, size_t room)
 {
-    bool made = drain_init(frontend, count);
+    bool made = drain_init(frontend, room);
 
-    frontend->closes_by = calloc(count, sizeof(*frontend->closes_by));
-    frontend->open_by = calloc(count, sizeof(*frontend->open_by));
-    frontend->busy_by = calloc(count, sizeof(*frontend->busy_by));
+    frontend->door_room = room;
+    frontend->closes_by = calloc(room, sizeof(*frontend->closes_by));
+    frontend->open_by = calloc(room, sizeof(*frontend->open_by));
+    frontend->busy_by = calloc(room, sizeof(*frontend->busy_by));
     return made && frontend->closes_by && frontend->open_by && frontend->busy_by;
 }
 
-static void free_doors(struct frontend *frontend, size_t count)
+static void free_doors(struct frontend *frontend)
 {
-    drain_free(frontend, count);
+    drain_free(frontend, frontend->door_room);
     free(frontend->closes_by);
     free(frontend->open_by);
     free(frontend->busy_by);
+}
+
+/* What the newest generation says of clients. Rules of HTTP/2 are promised to those inside, and stay; a tunnel is
+ * offered to who comes. */
+static void take_settings(struct frontend *frontend)
+{
+    const struct service *service = generation_service(frontend->generation);
+    uint64_t grace_ns = frontend->conn_options.idle_grace_ns;
+
+    frontend->conn_options = conn_options_of(service);
+    frontend->conn_options.idle_grace_ns = grace_ns;
+    frontend->conn_options.h2 = &frontend->h2_rules;
+    frontend->conn_options.dates = &frontend->dates;
+    frontend->conn_options.h2_counts = &frontend->h2_counts;
+    frontend->h2_rules.tunnels = has_tunnels(frontend->generation);
+    frontend->h2c = service->use_h2c || service->router.use_h2c;
+    atomic_store_explicit(&frontend->clients_max, clients_max(&service->server, frontend->workers),
+                          memory_order_relaxed);
+    keep_take(frontend, &service->server);
 }
 
 struct frontend *frontend_new(const struct frontend_options *options)
@@ -271,38 +293,34 @@ struct frontend *frontend_new(const struct frontend_options *options)
     if (!frontend)
         return NULL;
     memset(frontend, 0, sizeof(*frontend));
-    frontend->answered = calloc(generation_endpoint_count(options->generation), sizeof(*frontend->answered));
     frontend->loop = options->loop;
-    if (!make_doors(frontend, door_count(options->generation)) || !frontend->answered || !spread_open(frontend)) {
-        free(frontend->answered);
-        free_doors(frontend, door_count(options->generation));
+    frontend->statuses = status_table_new(generation_endpoint_count(options->generation));
+    frontend->reign = reign_new(options->generation);
+    if (!make_doors(frontend, door_count(options->generation) + FRONTEND_DOORS_MORE) || !frontend->statuses ||
+        !frontend->reign || !spread_open(frontend)) {
+        status_table_free(frontend->statuses, true);
+        reign_free(frontend->reign);
+        free_doors(frontend);
         free(frontend);
         return NULL;
     }
     frontend->pool = options->pool;
     frontend->access_log = options->access_log;
     frontend->worker = options->worker;
-    frontend->generation = generation_hold(options->generation);
+    frontend->generation = options->generation;
     frontend->started_ns = loop_now_ns(options->loop);
-    frontend->conn_options = conn_options_of(generation_service(options->generation));
     frontend->h2_rules = h2_rules_of(generation_service(options->generation));
-    frontend->h2_rules.tunnels = has_tunnels(options->generation);
-    frontend->conn_options.h2 = &frontend->h2_rules;
-    frontend->conn_options.dates = &frontend->dates;
-    frontend->conn_options.h2_counts = &frontend->h2_counts;
-    frontend->h2c =
-        generation_service(options->generation)->use_h2c || generation_service(options->generation)->router.use_h2c;
-    frontend->clients_max = clients_max(&generation_service(options->generation)->server, options->workers);
     frontend->budget = options->budget;
     frontend->workers = options->workers;
     frontend->crowd = options->crowd;
     frontend->lasting_crowd = options->lasting_crowd;
     list_init(&frontend->greetings);
-    keep_init(frontend, &generation_service(options->generation)->server);
     list_init(&frontend->doors);
     list_init(&frontend->clients);
     list_init(&frontend->shadows);
     list_init(&frontend->arrivals);
+    keep_init(frontend);
+    take_settings(frontend);
     return frontend;
 }
 
@@ -313,16 +331,62 @@ void frontend_free(struct frontend *frontend)
     frontend_close_doors(frontend);
     frontend_cut(frontend);
     shadows_end(frontend);
-    free_doors(frontend, door_count(frontend->generation));
+    free_doors(frontend);
     keep_free(frontend);
     spread_free(frontend);
     client_log_clear(&frontend->closed);
     tls_server_common_end(&frontend->tls_common);
-    for (uint32_t i = 0; i < generation_endpoint_count(frontend->generation); i++)
-        free(frontend->answered[i].others);
-    free(frontend->answered);
-    generation_release(frontend->generation);
+    status_table_free(frontend->statuses, true);
+    reign_end(frontend->reign);
     free(frontend);
+}
+
+static void take_counts(const struct endpoint_counts *from, struct endpoint_counts *to)
+{
+    atomic_init(&to->ok, atomic_load_explicit(&from->ok, memory_order_relaxed));
+    atomic_init(&to->others, atomic_load_explicit(&from->others, memory_order_relaxed));
+}
+
+static void take_statuses(struct frontend *frontend, struct succession *succession)
+{
+    struct status_table *before = atomic_load_explicit(&frontend->statuses, memory_order_relaxed);
+    struct status_table *next = succession->statuses;
+
+    ASSERT(next->room >= before->room);
+    for (uint32_t i = 0; i < before->room; i++)
+        take_counts(&before->counts[i], &next->counts[i]);
+    atomic_store_explicit(&frontend->statuses, next, memory_order_release);
+    succession->statuses = before;
+}
+
+/* What its listener says in the newest generation. One that has none there is about to close. */
+static void renew_door(struct door *door)
+{
+    const struct generation *generation = door->frontend->generation;
+    struct secured *secured = generation_secured(generation);
+    struct tls_server *before = door->options.tls;
+    uint16_t number = door->options.number;
+
+    if (door->frontend->door_drains[number].begun || number >= secured->count)
+        return;
+    door->options.tls = tls_server_hold(secured->servers[number]);
+    door->options.proxy_protocol = generation_service(generation)->server.listeners[number].proxy_protocol;
+    tls_server_release(before);
+}
+
+void frontend_succeed(struct frontend *frontend, struct succession *succession)
+{
+    struct reign *before = frontend->reign;
+
+    take_statuses(frontend, succession);
+    frontend->reign = succession->next;
+    frontend->generation = frontend->reign->generation;
+    frontend->access_log = succession->access_log;
+    take_settings(frontend);
+    for (struct list_node *node = list_first(&frontend->doors); node; node = list_next(&frontend->doors, node))
+        renew_door(container_of(node, struct door, node));
+    reign_end(before);
+    frontend_resume_doors(frontend, true); /* there may be more room */
 }
 
 bool frontend_listen(struct frontend *frontend, struct addr *addr, const struct listen_options *options,
@@ -335,13 +399,14 @@ bool frontend_listen(struct frontend *frontend, struct addr *addr, const struct 
     door->frontend = frontend;
     if (door_options)
         door->options = *door_options;
-    ASSERT(door->options.number < door_count(frontend->generation));
+    ASSERT(door->options.number < frontend->door_room);
     door->task.run = run_door;
     door->listener = listener_new(frontend->loop, addr, options, &door->task, err);
     if (!door->listener) {
         free(door);
         return false;
     }
+    (void)tls_server_hold(door->options.tls);
     *addr = *listener_addr(door->listener);
     list_push_back(&frontend->doors, &door->node);
     return true;
@@ -388,7 +453,8 @@ static void count_other(struct endpoint_counts *counts, uint16_t status)
 
 void frontend_count_request(struct frontend *frontend, const struct endpoint *endpoint, uint16_t status)
 {
-    struct endpoint_counts *counts = &frontend->answered[endpoint->index];
+    struct status_table *table = atomic_load_explicit(&frontend->statuses, memory_order_relaxed);
+    struct endpoint_counts *counts = &table->counts[endpoint->slot];
 
     if (LIKELY(status == 200))
         host_count_add(&counts->ok, 1);
@@ -397,11 +463,16 @@ void frontend_count_request(struct frontend *frontend, const struct endpoint *en
     host_count_add(&frontend->counts.requests, 1);
 }
 
-void frontend_add_answers(const struct frontend *frontend, uint32_t endpoint, uint64_t sums[FRONTEND_STATUS_SLOTS])
+/* A worker that has not taken the newest generation yet has no place for what that one has more. */
+void frontend_add_answers(const struct frontend *frontend, uint32_t slot, uint64_t sums[FRONTEND_STATUS_SLOTS])
 {
-    const struct endpoint_counts *counts = &frontend->answered[endpoint];
-    _Atomic uint64_t *others = atomic_load_explicit(&counts->others, memory_order_acquire);
+    const struct status_table *table = atomic_load_explicit(&frontend->statuses, memory_order_acquire);
+    const struct endpoint_counts *counts = &table->counts[slot];
+    const _Atomic uint64_t *others;
 
+    if (slot >= table->room)
+        return;
+    others = atomic_load_explicit(&counts->others, memory_order_acquire);
     sums[200] += atomic_load_explicit(&counts->ok, memory_order_relaxed);
     for (unsigned status = 0; others && status < FRONTEND_STATUS_SLOTS; status++)
         sums[status] += atomic_load_explicit(&others[status], memory_order_relaxed);

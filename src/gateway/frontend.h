@@ -7,6 +7,7 @@
 #include "gateway/client_log.h"
 #include "gateway/generation.h"
 #include "gateway/grace.h"
+#include "gateway/reign.h"
 #include "http/h2/h2.h"
 #include "net/listener.h"
 #include "observe/seconds.h"
@@ -26,13 +27,6 @@ enum { CLIENT_REQUESTS_BOUNDS = 8 };
 enum tunnel_by { TUNNEL_BY_CLIENT, TUNNEL_BY_HOST, TUNNEL_BY_US, TUNNEL_BYS };
 enum { TUNNEL_CODES = 18, GRPC_STATUSES = 17 };
 enum { FRONTEND_STATUS_SLOTS = 1000 }; /* a status has three digits (RFC 9110 15) */
-
-/* A worker's answers of one endpoint. Nearly all are 200, which is counted in place: four endpoints share a cache line,
- * where a table of all statuses for each was a line and a page of its own for each. */
-struct endpoint_counts {
-    _Atomic uint64_t ok;                /* 200 */
-    _Atomic(_Atomic uint64_t *) others; /* by status, made for the first; NULL: none. 200 is not counted there */
-};
 
 /* Numbers of one worker, written by it alone, read by anybody. */
 struct frontend_counts {
@@ -98,7 +92,8 @@ struct spread {
 struct frontend {
     struct loop *loop;
     struct pool *pool;
-    struct generation *generation; /* held */
+    struct reign *reign;           /* what requests begin in */
+    struct generation *generation; /* its */
     struct access_log *access_log; /* NULL: none is written */
     struct http_conn_options conn_options;
     struct h2_rules h2_rules;
@@ -117,9 +112,10 @@ struct frontend {
     uint64_t step_turn;          /* the loop's turn in which `steps` of handshakes were taken */
     unsigned steps;
     unsigned workers;
-    uint64_t clients_max;      /* this worker's share of max_connections; 0: as many as descriptors allow */
-    struct drain drain;        /* of all. While it goes on health says that it is not ready for newcomers */
-    struct drain *door_drains; /* by listener */
+    _Atomic uint64_t clients_max; /* this worker's share of max_connections; 0: as many as descriptors allow */
+    size_t door_room;             /* listeners that there can be, by their numbers */
+    struct drain drain;           /* of all. While it goes on health says that it is not ready for newcomers */
+    struct drain *door_drains;    /* by listener */
     struct keeper keeper;
     struct grace grace; /* of promises; not asked without any */
     struct spread spread;
@@ -135,7 +131,7 @@ struct frontend {
     _Atomic uint64_t (*closes_by)[HTTP_ENDS]; /* closed connections by listener and reason */
     _Atomic uint64_t *open_by;                /* connections by listener, now */
     _Atomic uint64_t *busy_by;                /* of these, with a request or a tunnel */
-    struct endpoint_counts *answered;         /* by endpoint index */
+    _Atomic(struct status_table *) statuses;  /* requests by endpoint and status */
 };
 
 struct frontend_options {
@@ -155,7 +151,7 @@ void frontend_free(struct frontend *frontend); /* cuts what is still open. NULL 
 
 /* What is due on a listener's connections before HTTP. */
 struct door_options {
-    struct tls_server *tls; /* borrowed; NULL: plain */
+    struct tls_server *tls; /* borrowed, or held by what outlives the turn; NULL: plain */
     enum proxy_rule proxy_protocol;
     uint16_t number; /* of the listener in the configuration */
 };
@@ -163,6 +159,19 @@ struct door_options {
 /* Adds a listener. *addr gets the address taken (port 0: which). `door` NULL: plain HTTP. False: *err. */
 bool frontend_listen(struct frontend *frontend, struct addr *addr, const struct listen_options *options,
                      const struct door_options *door, struct error *err) MUST_USE;
+
+/* Listeners can be added, with numbers up to so many more than the first generation has. */
+enum { FRONTEND_DOORS_MORE = 16 };
+
+/* What a worker needs for its next generation, made by the main thread so that nothing can fail here. */
+struct succession {
+    struct reign *next;            /* goes over */
+    struct status_table *statuses; /* with room for its endpoints, empty; the old one is put in its place, for the main
+                                      thread, which alone reads them all */
+    struct access_log *access_log; /* NULL: none is written from now on */
+};
+/* On the worker's thread, between two tasks: requests that begin from here on are served by it. Connections stay. */
+void frontend_succeed(struct frontend *frontend, struct succession *succession);
 
 /* Before the workers start: all of them, this one too (borrowed), share what they accept. */
 void frontend_meet(struct frontend *frontend, struct frontend *const *all, unsigned count);
@@ -216,6 +225,6 @@ void client_let_go(struct client *client, struct ring *ring, struct list_node *n
 void frontend_count_close(struct frontend *frontend, uint16_t door, enum http_end end);
 void frontend_count_request(struct frontend *frontend, const struct endpoint *endpoint, uint16_t status);
 /* Adds a worker's answers of an endpoint, by its index, to `sums` by status; from any thread. */
-void frontend_add_answers(const struct frontend *frontend, uint32_t endpoint, uint64_t sums[FRONTEND_STATUS_SLOTS]);
+void frontend_add_answers(const struct frontend *frontend, uint32_t slot, uint64_t sums[FRONTEND_STATUS_SLOTS]);
 
 #endif

@@ -31,7 +31,8 @@ void client_cut(struct client *client, enum http_end why); /* with its exchanges
 void client_tell(struct client *client, enum http_end why);
 
 /* keep.c */
-void keep_init(struct frontend *frontend, const struct server_options *server);
+void keep_init(struct frontend *frontend);
+void keep_take(struct frontend *frontend, const struct server_options *server); /* what is set, from now on */
 void keep_free(struct frontend *frontend);
 void keep_notice_client(struct frontend *frontend);   /* one more is in the list */
 void keep_notice_pressure(struct frontend *frontend); /* descriptors may have become short: now, and not in a second */

@@ -29,7 +29,7 @@ static struct endpoint *next_endpoint(struct generation *generation)
     struct endpoint *endpoint = &generation->endpoints[generation->count];
 
     ASSERT(generation->count < generation->room);
-    endpoint->index = generation->count++;
+    endpoint->index = endpoint->slot = generation->count++;
     return endpoint;
 }
 
@@ -153,6 +153,12 @@ static bool add_options(struct generation *generation, struct report *report)
 struct generation *generation_build(struct arena *arena, const struct service *service, struct hosts *hosts,
                                     struct report *report)
 {
+    return generation_build_next(arena, service, hosts, NULL, report);
+}
+
+struct generation *generation_build_next(struct arena *arena, const struct service *service, struct hosts *hosts,
+                                         const struct generation *before, struct report *report)
+{
     struct generation *generation = arena_make(arena, struct generation);
     struct router_rules rules = {
         .as_sent = service->server.as_sent,
@@ -180,7 +186,8 @@ struct generation *generation_build(struct arena *arena, const struct service *s
     ok &= add_endpoints(generation, hosts, report);
     ok &= add_options(generation, report);
     add_builtin(generation, ENDPOINT_ANSWER, STR("unrouted"));
-    ok &= secured_build(generation->secured, arena, service, report);
+    ok &= secured_build(generation->secured, arena, service, before ? before->service : NULL,
+                        before ? before->secured : NULL, report);
     profiles_check_files(service, report);
     ok &= admin_token_read(arena, &service->server, &generation->admin_token, report);
     if (ok) {
@@ -190,6 +197,12 @@ struct generation *generation_build(struct arena *arena, const struct service *s
     secured_end(generation->secured);
     profiles_end(&generation->profiles);
     return NULL;
+}
+
+void generation_set_slot(struct generation *generation, uint32_t index, uint32_t slot)
+{
+    ASSERT(index < generation->count);
+    generation->endpoints[index].slot = slot;
 }
 
 struct generation *generation_hold(struct generation *generation)
@@ -205,6 +218,11 @@ void generation_release(struct generation *generation)
     secured_end(generation->secured);
     profiles_end(&generation->profiles);
     arena_free(generation->arena);
+}
+
+uint32_t generation_holders(const struct generation *generation)
+{
+    return atomic_load_explicit(&generation->holders, memory_order_acquire);
 }
 
 struct str generation_admin_token(const struct generation *generation)

@@ -1,5 +1,6 @@
 /* generation.h: a loaded configuration, ready to serve: service, router, compiled endpoints. Read-only once built and
- * shared by all workers; exchanges hold it, so that a later one can take its place while they end.
+ * shared by all workers, which hold it for their exchanges (reign.h), so that a later one can take its place while
+ * they end.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_GATEWAY_GENERATION_H
 #define HOLDFAST_GATEWAY_GENERATION_H
@@ -15,6 +16,19 @@ struct generation;
 struct generation *generation_build(struct arena *arena, const struct service *service, struct hosts *hosts,
                                     struct report *report);
 
+/* The same for a gateway that runs `before`: TLS clients resume across the change. */
+struct generation *generation_build_next(struct arena *arena, const struct service *service, struct hosts *hosts,
+                                         const struct generation *before, struct report *report);
+
+/* The hosts that it names, shadows' and all, from before it runs until nobody serves by it: they stay in the table
+ * meanwhile. `change` is 1, then -1. */
+void generation_name_hosts(const struct generation *generation, int change, uint64_t now_ns);
+/* It is the newest, or is again as the one behind it came to nothing: the hosts of others are configured no more. */
+void generation_claim_hosts(const struct generation *generation, struct hosts *hosts, uint64_t now_ns);
+
+/* Before it runs: its endpoint's place among all that the process has had (tally.h). Else the index is. */
+void generation_set_slot(struct generation *generation, uint32_t index, uint32_t slot);
+
 struct generation *generation_hold(struct generation *generation);
 void generation_release(struct generation *generation); /* the last one frees it. NULL is fine */
 
@@ -22,6 +36,8 @@ const struct service *generation_service(const struct generation *generation);
 const struct router *generation_router(const struct generation *generation);
 
 struct str generation_admin_token(const struct generation *generation); /* admin_token.h; empty: none is needed */
+
+uint32_t generation_holders(const struct generation *generation);
 
 /* TLS of the listeners: shared by all workers, refreshed by one thread. */
 struct secured *generation_secured(const struct generation *generation);

@@ -21,7 +21,7 @@ enum { REFUSED_MAX = 64 };   /* who get that time; others are reset */
 struct greeting {
     struct frontend *frontend;
     struct stream *stream;
-    struct door_options door;
+    struct door_options door; /* its TLS is held */
     struct task task;
     struct timer timer;
     struct list_node node;       /* in the frontend's greetings */
@@ -54,6 +54,7 @@ static void greeting_free(struct greeting *greeting)
     task_forget(frontend->loop, &greeting->task);
     list_remove(&frontend->greetings, &greeting->node);
     free(greeting->reader);
+    tls_server_release(greeting->door.tls);
     free(greeting);
 }
 
@@ -116,6 +117,7 @@ static struct greeting *make(struct frontend *frontend, struct stream *stream, c
     }
     *greeting = (struct greeting){.frontend = frontend, .stream = stream, .door = *door, .task.run = run_greeting};
     greeting->timer = (struct timer){.at_ns = TIMER_OFF, .task = &greeting->task};
+    (void)tls_server_hold(greeting->door.tls);
     list_push_back(&frontend->greetings, &greeting->node);
     stream_set_owner(stream, &greeting->task, false);
     task_wake(frontend->loop, &greeting->task);
@@ -261,8 +263,10 @@ static void use_header(struct greeting *greeting)
         voucher = voucher_new(&header);
     }
     stream_set_owner(stream, NULL, false);
+    (void)tls_server_hold(door.tls);
     greeting_free(greeting);
     go_on(frontend, stream, &door, voucher);
+    tls_server_release(door.tls);
     drain_notice_end(frontend);
 }
 

@@ -65,7 +65,8 @@ unsigned keep_memory_permille(unsigned used_permille)
 static unsigned pressure_permille(const struct frontend *frontend)
 {
     const struct budget *budget = frontend->budget;
-    unsigned places = share(frontend->clients.count, frontend->clients_max);
+    unsigned places =
+        share(frontend->clients.count, atomic_load_explicit(&frontend->clients_max, memory_order_relaxed));
 
     if (!budget)
         return places;
@@ -319,13 +320,19 @@ void keep_notice_idle_close(struct frontend *frontend, uint64_t late_ns)
     set_grace(frontend);
 }
 
-void keep_init(struct frontend *frontend, const struct server_options *server)
+void keep_init(struct frontend *frontend)
 {
-    const struct client_rules *rules = &server->clients;
     struct keeper *keeper = &frontend->keeper;
 
     keeper->task.run = run_keeper;
     keeper->timer = (struct timer){.at_ns = TIMER_OFF, .task = &keeper->task};
+}
+
+void keep_take(struct frontend *frontend, const struct server_options *server)
+{
+    const struct client_rules *rules = &server->clients;
+    struct keeper *keeper = &frontend->keeper;
+
     keeper->adapts = rules->idle_adapts;
     keeper->idle_min_ns = service_positive(rules->idle_min_ns);
     keeper->idle_max_ns = service_positive(rules->idle_max_ns);

@@ -75,10 +75,13 @@ static uint64_t refresh_of(const struct tls_server_tuning *tuning)
     return interval_ns < (uint64_t)tuning->ticket_rotation_ns ? interval_ns : (uint64_t)tuning->ticket_rotation_ns;
 }
 
-bool secured_build(struct secured *secured, struct arena *arena, const struct service *service, struct report *report)
+bool secured_build(struct secured *secured, struct arena *arena, const struct service *service,
+                   const struct service *service_before, const struct secured *before, struct report *report)
 {
     bool built = true;
 
+    if (before && before->shared && tls_tuning_is_same(&service->tls_tuning, &service_before->tls_tuning))
+        secured->shared = tls_shared_hold(before->shared);
     secured->servers = arena_array(arena, struct tls_server *, service->server.listener_count + 1);
     if (!secured->servers)
         return false;
@@ -96,6 +99,12 @@ bool secured_build(struct secured *secured, struct arena *arena, const struct se
     return built;
 }
 
+void secured_begin(struct secured *secured, const struct service *service)
+{
+    if (secured->shared)
+        tls_shared_renew(secured->shared, &service->tls_tuning);
+}
+
 bool secured_is_repeated(const struct secured *secured, size_t listener)
 {
     for (size_t i = 0; i < listener; i++)
@@ -108,8 +117,8 @@ void secured_end(struct secured *secured)
 {
     for (size_t i = secured->count; i > 0; i--)
         if (!secured_is_repeated(secured, i - 1))
-            tls_server_free(secured->servers[i - 1]);
-    tls_shared_free(secured->shared);
+            tls_server_release(secured->servers[i - 1]);
+    tls_shared_release(secured->shared);
     *secured = (struct secured){0};
 }
 

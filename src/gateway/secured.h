@@ -6,16 +6,19 @@
 #include "gateway/service.h"
 #include "tls/server.h"
 
-struct secured { /* zeroed: no listener has TLS */
-    struct tls_shared *shared;
+struct secured {                 /* zeroed: no listener has TLS */
+    struct tls_shared *shared;   /* held */
     struct tls_server **servers; /* by listener; NULL: plain. Listeners with the same block share one */
     size_t count;
     uint64_t refresh_ns; /* how often secured_refresh is due */
 };
 
-/* Reads certificates and keys. False: problems were added. Service and arena must outlive it. */
+/* Reads certificates and keys. False: problems were added. Service and arena must outlive it. `before`: of the
+ * configuration that runs, whose clients are to resume where nothing is said against it; NULL: there is none. */
 bool secured_build(struct secured *secured, struct arena *arena, const struct service *service,
-                   struct report *report) MUST_USE;
+                   const struct service *service_before, const struct secured *before, struct report *report) MUST_USE;
+/* It runs from now on, and what it has of the one before may go. */
+void secured_begin(struct secured *secured, const struct service *service);
 void secured_end(struct secured *secured);
 
 /* Files that have changed, and ticket keys whose time has come. By one thread. */

@@ -9,8 +9,8 @@
 
 struct passed {
     struct letter letter;
-    struct stream *stream; /* detached */
-    struct door_options door;
+    struct stream *stream;    /* detached */
+    struct door_options door; /* its TLS is held */
 };
 
 bool spread_is_uneven(uint64_t count, uint64_t fewest)
@@ -62,6 +62,7 @@ static void welcome(struct frontend *frontend, struct passed *passed)
         LOG(LOG_WARNING, "SERVICE: HTTP Server", "a connection was refused: %s", err.text);
         stream_close(passed->stream, true);
     }
+    tls_server_release(passed->door.tls);
     free(passed);
 }
 
@@ -89,8 +90,9 @@ static struct frontend *taker(const struct frontend *frontend)
 
     if (!other)
         return NULL;
-    gives = frontend_is_full(frontend) ? load_of(other) < other->clients_max
-                                       : spread_is_uneven(count_here(frontend) + coming_to(frontend), load_of(other));
+    gives = frontend_is_full(frontend)
+                ? load_of(other) < atomic_load_explicit(&other->clients_max, memory_order_relaxed)
+                : spread_is_uneven(count_here(frontend) + coming_to(frontend), load_of(other));
     return gives ? other : NULL;
 }
 
@@ -112,6 +114,7 @@ bool spread_pass(struct frontend *frontend, struct stream *stream, const struct 
         return false;
     }
     *passed = (struct passed){.stream = stream, .door = *door};
+    (void)tls_server_hold(door->tls);
     if (!send_to(other, passed)) { /* its worker has ended */
         welcome(frontend, passed);
         return true;
@@ -163,6 +166,7 @@ void frontend_end(struct frontend *frontend)
 
         next = letter->next;
         stream_close(passed->stream, true);
+        tls_server_release(passed->door.tls);
         free(passed);
         is_here(frontend);
     }

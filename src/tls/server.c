@@ -19,6 +19,7 @@ struct watched {
 };
 
 struct tls_server {
+    _Atomic uint32_t holders;
     struct tls_server_start start;
     pthread_mutex_t lock; /* guards profile: the pointer and the first reference */
     struct tls_server_profile *profile;
@@ -113,11 +114,13 @@ struct tls_server *tls_server_new(const struct tls_server_start *start, struct r
         free(server);
         server = NULL;
     }
-    if (server)
+    if (server) {
         server->start = *start;
+        atomic_init(&server->holders, 1);
+    }
     if (!server || !list_files(server)) {
         report_add(report, SEVERITY_ERROR, PROBLEM_OUT_OF_MEMORY, (struct place){0}, NULL, "no memory for TLS");
-        tls_server_free(server);
+        tls_server_release(server);
         return NULL;
     }
     tls_check_authorities(&start->options->ca_certs, start->path, report);
@@ -129,13 +132,20 @@ struct tls_server *tls_server_new(const struct tls_server_start *start, struct r
         return server;
     }
     report_trouble(start, &trouble, report);
-    tls_server_free(server);
+    tls_server_release(server);
     return NULL;
 }
 
-void tls_server_free(struct tls_server *server)
+struct tls_server *tls_server_hold(struct tls_server *server)
 {
-    if (!server)
+    if (server)
+        atomic_fetch_add_explicit(&server->holders, 1, memory_order_relaxed);
+    return server;
+}
+
+void tls_server_release(struct tls_server *server)
+{
+    if (!server || atomic_fetch_sub_explicit(&server->holders, 1, memory_order_acq_rel) > 1)
         return;
     if (server->profile)
         tls_profile_unref(&server->profile->base);
@@ -145,7 +155,7 @@ void tls_server_free(struct tls_server *server)
     free(server);
 }
 
-struct tls_server_profile *tls_server_hold(struct tls_server *server)
+struct tls_server_profile *tls_server_latest(struct tls_server *server)
 {
     struct tls_server_profile *profile;
 

@@ -14,7 +14,13 @@ struct tls_server;
 
 /* Ticket keys, session cache, marks against replay. `tuning` is borrowed for life. NULL: a problem was added. */
 struct tls_shared *tls_shared_new(const struct tls_server_tuning *tuning, struct report *report);
-void tls_shared_free(struct tls_shared *shared); /* NULL is fine; when no server is left */
+struct tls_shared *tls_shared_hold(struct tls_shared *shared);
+void tls_shared_release(struct tls_shared *shared); /* the last one frees it; streams hold it too. NULL is fine */
+
+/* The listeners of another configuration go on with it: `tuning` is as the old one was, and borrowed in its place. */
+void tls_shared_renew(struct tls_shared *shared, const struct tls_server_tuning *tuning);
+/* Could they? */
+bool tls_tuning_is_same(const struct tls_server_tuning *a, const struct tls_server_tuning *b);
 
 /* Ticket keys: by the clock, or from files that changed. */
 void tls_shared_refresh(struct tls_shared *shared, uint64_t now_ns);
@@ -28,7 +34,7 @@ struct tls_shared_facts {
 void tls_shared_facts(struct tls_shared *shared, struct tls_shared_facts *facts);
 
 struct tls_server_start {
-    const struct tls_server_options *options; /* borrowed for life, as are the others */
+    const struct tls_server_options *options; /* borrowed as long as it is refreshed and asked, as are the others */
     const struct tls_server_tuning *tuning;
     struct tls_shared *shared;
     const struct str *protocols; /* ALPN, the best first */
@@ -39,7 +45,10 @@ struct tls_server_start {
 /* Reads all files. NULL: problems were added, with OpenSSL's reasons. As KrakenD has it, CA files that cannot be read
  * are told and passed over, and versions that leave nothing only make every handshake fail. */
 struct tls_server *tls_server_new(const struct tls_server_start *start, struct report *report);
-void tls_server_free(struct tls_server *server); /* NULL is fine; streams keep what they need */
+struct tls_server *tls_server_hold(struct tls_server *server); /* NULL is fine */
+/* The last one frees it; streams keep what they need. Who is left behind by a configuration that has gone may still
+ * begin handshakes, and nothing else. NULL is fine. */
+void tls_server_release(struct tls_server *server);
 
 /* Reads all files again when any has changed; what is wrong with them is logged, and the old ones stay. */
 void tls_server_refresh(struct tls_server *server);

@@ -20,9 +20,12 @@
 #include "tls/strikes.h"
 #include "tls/tickets.h"
 
+#include <stdatomic.h>
+
 enum { TLS_NODE_BYTES = 16, TLS_PROTOCOLS_BYTES_MAX = 64, TLS_FILE_BYTES_MAX = 4 << 20, TLS_PATH_BYTES_MAX = 4096 };
 
 struct tls_shared {
+    _Atomic uint32_t holders;
     const struct tls_server_tuning *tuning;
     struct tls_tickets *tickets;     /* NULL: none are given */
     struct tls_session_cache *cache; /* NULL: none */
@@ -50,8 +53,8 @@ struct tls_server_profile {
     struct arena *arena;
     struct tls_identity *identities;
     size_t count;
-    struct map *names; /* lower case, "a.example" or "*.example", to struct tls_named */
-    struct tls_shared *shared;
+    struct map *names;                          /* lower case, "a.example" or "*.example", to struct tls_named */
+    struct tls_shared *shared;                  /* held */
     uint8_t protocols[TLS_PROTOCOLS_BYTES_MAX]; /* as they stand in the handshake */
     unsigned protocols_len;
     unsigned passed_over;          /* CA files that cannot be used */
@@ -88,6 +91,6 @@ static inline struct tls_server_profile *tls_server_profile_of(struct tls_profil
 }
 
 /* server.c: the newest reading, with a reference for the caller. */
-struct tls_server_profile *tls_server_hold(struct tls_server *server);
+struct tls_server_profile *tls_server_latest(struct tls_server *server);
 
 #endif

@@ -29,6 +29,7 @@ static void end_profile(struct tls_profile *base)
     for (size_t at = 0; profile->names && map_next(profile->names, &at, &name, &named);)
         free(((struct tls_named *)named)->items);
     map_free(profile->names);
+    tls_shared_release(profile->shared);
     arena_free(profile->arena);
     free(profile);
 }
@@ -185,7 +186,7 @@ struct tls_server_profile *tls_server_profile_new(const struct tls_server_start 
     }
     atomic_init(&profile->base.references, 1);
     profile->base.end = end_profile;
-    profile->shared = start->shared;
+    profile->shared = tls_shared_hold(start->shared);
     built = build(profile, start, trouble);
     ERR_clear_error();
     if (built)

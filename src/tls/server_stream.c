@@ -89,7 +89,7 @@ struct stream *tls_server_stream(struct stream *under, struct tls_server *server
         stream_close(under, true);
         return NULL;
     }
-    profile = tls_server_hold(server);
+    profile = tls_server_latest(server);
     tls->stream = (struct stream){.ops = &tls_client_ops, .loop = under->loop, .peer = under->peer};
     tls->server = true;
     tls->under = under;

@@ -57,26 +57,57 @@ struct tls_shared *tls_shared_new(const struct tls_server_tuning *tuning, struct
     struct tls_shared *shared = calloc(1, sizeof(*shared));
     bool stored;
 
-    if (shared)
+    if (shared) {
         shared->tuning = tuning;
+        atomic_init(&shared->holders, 1);
+    }
     stored = shared && make_stores(shared);
     if (!stored)
         report_add(report, SEVERITY_ERROR, PROBLEM_OUT_OF_MEMORY, (struct place){0}, NULL,
                    "no memory for TLS sessions");
     if (stored && make_tickets(shared, report))
         return shared;
-    tls_shared_free(shared);
+    tls_shared_release(shared);
     return NULL;
 }
 
-void tls_shared_free(struct tls_shared *shared)
+struct tls_shared *tls_shared_hold(struct tls_shared *shared)
 {
-    if (!shared)
+    atomic_fetch_add_explicit(&shared->holders, 1, memory_order_relaxed);
+    return shared;
+}
+
+void tls_shared_release(struct tls_shared *shared)
+{
+    if (!shared || atomic_fetch_sub_explicit(&shared->holders, 1, memory_order_acq_rel) > 1)
         return;
     tls_tickets_free(shared->tickets);
     tls_session_cache_free(shared->cache);
     tls_strikes_free(shared->strikes);
     free(shared);
+}
+
+static bool are_texts_same(const struct str_list *a, const struct str_list *b)
+{
+    bool same = a->count == b->count;
+
+    for (size_t i = 0; same && i < a->count; i++)
+        same = str_eq(a->items[i], b->items[i]);
+    return same;
+}
+
+bool tls_tuning_is_same(const struct tls_server_tuning *a, const struct tls_server_tuning *b)
+{
+    return a->session_tickets == b->session_tickets && a->ticket_rotation_ns == b->ticket_rotation_ns &&
+           are_texts_same(&a->ticket_keys, &b->ticket_keys) && a->session_cache_size == b->session_cache_size &&
+           a->early_data == b->early_data;
+}
+
+void tls_shared_renew(struct tls_shared *shared, const struct tls_server_tuning *tuning)
+{
+    shared->tuning = tuning;
+    if (shared->tickets)
+        tls_tickets_renew(shared->tickets, tuning->ticket_keys.items);
 }
 
 void tls_shared_refresh(struct tls_shared *shared, uint64_t now_ns)

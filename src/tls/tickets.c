@@ -241,6 +241,11 @@ static void forget_old(struct tls_tickets *tickets, uint64_t now_ns)
     pthread_mutex_unlock(&tickets->lock);
 }
 
+void tls_tickets_renew(struct tls_tickets *tickets, const struct str *files)
+{
+    tickets->options.files = files;
+}
+
 bool tls_tickets_refresh(struct tls_tickets *tickets, uint64_t now_ns, bool *changed, struct error *err)
 {
     *changed = false;

@@ -29,6 +29,9 @@ void tls_tickets_free(struct tls_tickets *tickets); /* NULL is fine */
  * the files goes on decrypting for a rotation. False with *err: a file is bad, and nothing has changed. */
 bool tls_tickets_refresh(struct tls_tickets *tickets, uint64_t now_ns, bool *changed, struct error *err) MUST_USE;
 
+/* The same files, named elsewhere in memory: borrowed in place of those it was made with. */
+void tls_tickets_renew(struct tls_tickets *tickets, const struct str *files);
+
 /* For SSL_CTX_set_tlsext_ticket_key_evp_cb: 1, or 2 when a new ticket should follow; 0: a key that nobody knows. */
 int tls_tickets_use(struct tls_tickets *tickets, unsigned char name[16], unsigned char iv[EVP_MAX_IV_LENGTH],
                     EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int encrypt);

@@ -136,8 +136,8 @@ struct host {
     struct port_budget ports;        /* local ports towards it */
     _Atomic uint32_t floor;          /* min_idle_per_host (warm_floor.h) */
     struct health health;            /* is it in use, or does it rest? */
-    _Atomic bool configured;         /* a configuration names it, not only SRV records */
-    _Atomic uint32_t named;          /* SRV names that lead to it, in all workers */
+    _Atomic bool configured;         /* the newest configuration names it, not only SRV records */
+    _Atomic uint32_t named;          /* SRV names that lead to it, in all workers, and backends by which is served */
     _Atomic uint64_t left_ns;        /* when the last of these went; 0: none has */
     struct host_leave *leave;        /* of the main thread: it has left its pages (host_leave.h); NULL: it has not */
     bool suspected;                  /* nobody has asked the table for it since hosts_suspect; guarded by its lock */

@@ -112,6 +112,56 @@ static void look_again(struct hosts *hosts, struct host *host, const struct host
     }
 }
 
+void host_name(struct host *host, int change, uint64_t now_ns)
+{
+    if (atomic_fetch_add_explicit(&host->named, (uint32_t)change, memory_order_relaxed) == 1 && change < 0)
+        atomic_store_explicit(&host->left_ns, now_ns, memory_order_relaxed);
+}
+
+/* A host that was asked for by a configuration that came to nothing has left too. */
+void host_configure(struct host *host, bool configured, uint64_t now_ns)
+{
+    bool was = atomic_exchange_explicit(&host->configured, configured, memory_order_relaxed);
+
+    if (was && !configured)
+        atomic_store_explicit(&host->left_ns, now_ns, memory_order_relaxed);
+}
+
+static bool is_named(const struct host *host)
+{
+    return atomic_load_explicit(&host->configured, memory_order_relaxed) ||
+           atomic_load_explicit(&host->named, memory_order_relaxed) > 0;
+}
+
+/* On the worker's thread. Redirects may have led to one, which then dials anew. */
+static void run_let_go(struct pool_errand *errand, struct pool *pool)
+{
+    for (uint32_t i = 0; i < pool->stack_count; i++)
+        for (struct list_node *node = list_first(&pool->stacks[i]), *next; node; node = next) {
+            struct pooled *pooled = container_of(node, struct pooled, by_host);
+
+            next = list_next(&pool->stacks[i], node);
+            if (!is_named(pooled->host))
+                pool_retire(pooled, REASON_UNCONFIGURED);
+        }
+    free(errand);
+}
+
+/* Without memory they go with their time. */
+void hosts_let_go(struct hosts *hosts)
+{
+    for (unsigned i = 0; i < hosts_workers(hosts); i++) {
+        struct pool *pool = hosts_pool(hosts, i);
+        struct pool_errand *errand = pool ? calloc(1, sizeof(*errand)) : NULL;
+
+        if (!errand)
+            continue;
+        errand->run = run_let_go;
+        if (!pool_send_errand(pool, errand))
+            free(errand);
+    }
+}
+
 void hosts_sweep(struct hosts *hosts, const struct host_leave_rule *rule, uint64_t now_ns)
 {
     for (uint32_t i = 0; i < hosts_count(hosts); i++) {

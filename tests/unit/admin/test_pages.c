@@ -51,7 +51,7 @@ TEST(each_path_has_its_page)
         {"HEAD", "/v1/reload", "text/plain; charset=utf-8", 405, false},
         {"GET", "/v1/pools:flush", "text/plain; charset=utf-8", 405, false},
         {"POST", "/v1/drain", "text/plain; charset=utf-8", 503, false}, /* nobody is there who drains */
-        {"POST", "/v1/reload", "text/plain; charset=utf-8", 501, false},
+        {"POST", "/v1/reload", "text/plain; charset=utf-8", 503, false},
         {"POST", "/v1/config", "text/plain; charset=utf-8", 405, false},
         {"POST", "/v1/status", "text/plain; charset=utf-8", 405, false},
         {"DELETE", "/nothing", "text/plain; charset=utf-8", 405, false},

@@ -48,9 +48,8 @@ void view_stage_open_with(struct view_stage *stage, const char *config)
     CHECK(stage->hosts != NULL);
     build_generation(stage, config);
     for (unsigned i = 0; i < STAGE_WORKERS; i++) {
-        stage->workers[i].answered =
-            calloc(generation_endpoint_count(stage->generation), sizeof(*stage->workers[i].answered));
-        CHECK(stage->workers[i].answered != NULL);
+        stage->workers[i].statuses = status_table_new(generation_endpoint_count(stage->generation));
+        CHECK(stage->workers[i].statuses != NULL);
         stage->workers[i].closes_by =
             calloc(generation_service(stage->generation)->server.listener_count, sizeof(*stage->workers[i].closes_by));
         CHECK(stage->workers[i].closes_by != NULL);
@@ -81,9 +80,7 @@ void view_stage_open(struct view_stage *stage)
 void view_stage_close(struct view_stage *stage)
 {
     for (unsigned i = 0; i < STAGE_WORKERS; i++) {
-        for (uint32_t k = 0; k < generation_endpoint_count(stage->generation); k++)
-            free(stage->workers[i].answered[k].others);
-        free(stage->workers[i].answered);
+        status_table_free(stage->workers[i].statuses, true);
         free(stage->workers[i].closes_by);
         free(stage->workers[i].open_by);
         free(stage->workers[i].busy_by);

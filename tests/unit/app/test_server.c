@@ -215,3 +215,109 @@ TEST(workers_are_as_many_as_the_service_wants)
     CHECK(server_workers(&service) >= 1);
     CHECK(server_workers(&service) <= WORKERS_MAX);
 }
+
+/* A reload as the command makes it; the next configuration has another answer. */
+static bool change_to(struct stage *stage, const char *listen, unsigned *warnings)
+{
+    struct arena *arena = arena_new(NULL, SIZE_MAX);
+    struct generation *next = NULL;
+    struct service *service;
+    struct report report;
+    struct str text;
+
+    CHECK(arena != NULL);
+    report_init(&report, arena);
+    text = arena_format(arena,
+                        "{\"version\": 3, \"extra_config\": {\"router\": {\"disable_access_log\": true},"
+                        "\"holdfast/server\": {\"drain_limit\": \"200ms\", \"listeners\": [{\"listen\": \"%s\"}]}},"
+                        "\"endpoints\": [{\"endpoint\": \"/more\", \"extra_config\": {\"holdfast/answer\": "
+                        "{\"body\": \"more\"}}}, {\"endpoint\": \"/fixed\","
+                        "\"extra_config\": {\"holdfast/answer\": {\"body\": \"changed\"}}}]}",
+                        listen);
+    service = service_load(arena, &(struct service_sources){.path = "test", .text = text.data}, &report);
+    if (service && server_prepare(stage->server, service, &report))
+        next = generation_build_next(arena, service, server_hosts(stage->server), server_generation(stage->server),
+                                     &report);
+    *warnings = report.warnings;
+    if (!next) {
+        arena_free(arena);
+        server_abandon(stage->server);
+        return false;
+    }
+    CHECK(server_succeed(stage->server, next));
+    return true;
+}
+
+static bool is_alone(void *arg)
+{
+    return server_reload_facts(((struct stage *)arg)->server)->alive == 1;
+}
+
+static void end_stage(struct stage *stage)
+{
+    server_drain(stage->server);
+    net_stage_until(&stage->net, has_ended, stage);
+    close_stage(stage);
+}
+
+TEST(a_server_changes_to_its_next_generation_and_frees_the_one_before)
+{
+    struct talker talker;
+    struct stage stage;
+    unsigned warnings;
+
+    open_stage(&stage);
+    CHECK(start(&stage, "127.0.0.1:0"));
+    talker_open(&talker, &stage.net, server_address(stage.server, 0), 4096);
+    talker_say(&talker, "GET /fixed HTTP/1.1\r\nHost: x\r\n\r\n");
+    talker_await(&talker, "\r\n\r\nfixed");
+    for (unsigned i = 0; i < 3; i++)
+        CHECK(change_to(&stage, "127.0.0.1:0", &warnings));
+    CHECK_EQ(warnings, 0);
+    CHECK_EQ(server_reload_facts(stage.server)->generation, 4);
+    net_stage_until(&stage.net, is_alone, &stage);
+    talker_say(&talker, "GET /fixed HTTP/1.1\r\nHost: x\r\n\r\n");
+    talker_await(&talker, "\r\n\r\nchanged");
+    talker_close(&talker);
+    end_stage(&stage);
+}
+
+TEST(what_workers_have_not_taken_at_the_end_is_freed)
+{
+    struct stage stage;
+    unsigned warnings;
+
+    open_stage(&stage);
+    CHECK(start(&stage, "127.0.0.1:0"));
+    server_cut(stage.server);
+    for (unsigned i = 0; i < 3; i++)
+        CHECK(change_to(&stage, "127.0.0.1:0", &warnings));
+    net_stage_until(&stage.net, has_ended, &stage);
+    close_stage(&stage);
+}
+
+TEST(a_generation_that_comes_to_nothing_leaves_the_old_one)
+{
+    struct stage stage;
+    unsigned warnings;
+
+    open_stage(&stage);
+    CHECK(start(&stage, "127.0.0.1:0"));
+    CHECK(!change_to(&stage, "nonsense", &warnings));
+    CHECK_EQ(server_reload_facts(stage.server)->generation, 1);
+    CHECK_EQ(server_reload_facts(stage.server)->failed, 1);
+    end_stage(&stage);
+}
+
+TEST(a_listener_without_a_port_needs_a_restart)
+{
+    struct stage stage;
+    unsigned warnings;
+
+    open_stage(&stage);
+    CHECK(start(&stage, "127.0.0.1:0"));
+    CHECK(change_to(&stage, "127.0.0.2:0", &warnings));
+    CHECK_EQ(warnings, 1);
+    CHECK_EQ(server_address_count(stage.server), 1);
+    end_stage(&stage);
+}

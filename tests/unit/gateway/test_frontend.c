@@ -17,7 +17,7 @@ TEST(every_status_is_counted)
         frontend_count_request(stage.frontend, endpoint, statuses[i]);
         CHECK_EQ(stage.frontend->counts.requests, i + 1);
     }
-    frontend_add_answers(stage.frontend, endpoint->index, sums);
+    frontend_add_answers(stage.frontend, endpoint->slot, sums);
     for (size_t i = 0; i < COUNT_OF(statuses); i++) {
         test_case_is("%u", statuses[i]);
         CHECK_EQ(sums[statuses[i]], 1);

@@ -132,8 +132,8 @@ void server_stage_close(struct server_stage *stage)
     task_forget(stage->loop, &stage->client_owner.task);
     task_forget(stage->loop, &stage->far_owner.task);
     tls_server_common_end(&stage->common);
-    tls_server_free(stage->server);
-    tls_shared_free(stage->shared);
+    tls_server_release(stage->server);
+    tls_shared_release(stage->shared);
     tls_sessions_free(stage->sessions);
     tls_profile_unref(stage->profile);
     made_free(&stage->authority);
