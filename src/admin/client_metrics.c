@@ -15,12 +15,16 @@ static uint64_t read_count(const _Atomic uint64_t *number)
 
 #define SUM(view, field) totals_sum((view), offsetof(struct frontend, counts.field))
 
-static uint64_t closes_of(const struct admin_view *view, size_t door, int end)
+/* Of all listeners that are written so. */
+static uint64_t closes_of(const struct admin_view *view, size_t first, int end)
 {
+    const struct server_options *server = &generation_service(view->generation)->server;
     uint64_t sum = 0;
 
-    for (unsigned i = 0; i < view->workers; i++)
-        sum += read_count(&view->frontends[i]->closes_by[door][end]);
+    for (size_t door = first; door < server->listener_count; door++)
+        for (unsigned i = 0;
+             i < view->workers && str_eq(server->listeners[door].listen, server->listeners[first].listen); i++)
+            sum += read_count(&view->frontends[i]->closes_by[door][end]);
     return sum;
 }
 
@@ -30,7 +34,7 @@ static void write_closes(struct json_writer *writer, const struct admin_view *vi
 
     metrics_family(writer, "holdfast_client_closes", "counter", "Client connections closed, by why and by whom.");
     for (size_t door = 0; door < server->listener_count; door++)
-        for (int end = 1; end < HTTP_ENDS; end++) {
+        for (int end = 1; end < HTTP_ENDS && !listeners_is_repeated(view, door); end++) {
             uint64_t number = closes_of(view, door, end);
             struct label labels[] = {{"reason", str_from(http_end_name((enum http_end)end))},
                                      {"side", http_end_is_by_client((enum http_end)end) ? STR("client") : STR("ours")},

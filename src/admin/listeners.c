@@ -36,10 +36,10 @@ int listeners_find(const struct admin_view *view, struct str name)
     int found = LISTENER_NONE;
 
     for (size_t i = 0; i < server->listener_count; i++)
-        if (is_at(&view->listeners[i], name))
+        if (!view->listeners[i].gone && is_at(&view->listeners[i], name))
             return (int)i;
     for (size_t i = 0; i < server->listener_count; i++)
-        if (str_eq(server->listeners[i].listen, name))
+        if (!view->listeners[i].gone && str_eq(server->listeners[i].listen, name))
             found = found == LISTENER_NONE ? (int)i : LISTENER_MANY;
     return found;
 }
@@ -89,7 +89,7 @@ void listeners_write(struct json_writer *writer, const struct admin_view *view)
     json_write_raw(writer, STR("]"));
 }
 
-static bool is_repeated(const struct admin_view *view, size_t number)
+bool listeners_is_repeated(const struct admin_view *view, size_t number)
 {
     const struct listener_options *listeners = server_of(view)->listeners;
 
@@ -156,7 +156,7 @@ static void write_states(struct json_writer *writer, const struct admin_view *vi
         struct label active[] = {idle[0], {"state", STR("active")}};
         struct door_count sum = {0};
 
-        if (is_repeated(view, i))
+        if (listeners_is_repeated(view, i))
             continue;
         for (size_t k = i; k < server->listener_count; k++)
             if (str_eq(server->listeners[k].listen, idle[0].value)) {
@@ -196,7 +196,7 @@ static void write_draining(struct json_writer *writer, const struct admin_view *
         struct label label = {"listener", server->listeners[i].listen};
         uint64_t sum = 0;
 
-        if (is_repeated(view, i))
+        if (listeners_is_repeated(view, i))
             continue;
         for (size_t k = i; k < server->listener_count; k++)
             sum += str_eq(server->listeners[k].listen, label.value) && view->listeners[k].state != LISTENER_OPEN;

@@ -12,9 +12,13 @@
 bool listeners_asked(struct arena *arena, struct str query, struct str *name) MUST_USE;
 
 /* The number of the listener with that address, as it was taken or as it is configured. LISTENER_NONE: there is none;
+ * One that a configuration has left out is none;
  * LISTENER_MANY: several are configured so ("127.0.0.1:0"). */
 enum { LISTENER_NONE = -1, LISTENER_MANY = -2 };
 int listeners_find(const struct admin_view *view, struct str name);
+
+/* Is an earlier one written alike? They are one in the metrics. */
+bool listeners_is_repeated(const struct admin_view *view, size_t number);
 
 /* `,"listeners":[...]`, behind another member. */
 void listeners_write(struct json_writer *writer, const struct admin_view *view);

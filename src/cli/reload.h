@@ -1,5 +1,5 @@
-/* reload.h: another configuration for a gateway that runs: SIGHUP and POST /v1/reload. SPDX-License-Identifier:
- * Apache-2.0 */
+/* reload.h: another configuration for a gateway that runs: SIGHUP and POST /v1/reload.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_CLI_RELOAD_H
 #define HOLDFAST_CLI_RELOAD_H
 

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "front_stage.h"
 #include "gateway/tally.h"
-#include "test.h"
+#include "harness/test.h"
 #include "upstream/host_leave.h"
 
 static struct generation *build(struct hosts *hosts, const char *config)
