@@ -38,6 +38,7 @@ bool server_prepare(struct server *server, struct service *next, struct report *
 bool server_succeed(struct server *server, struct generation *next) MUST_USE;
 /* It came to nothing: hosts that were made for it are let go. Counts the failure. */
 void server_abandon(struct server *server);
+bool server_is_changing(const struct server *server); /* a worker has not taken the newest generation yet */
 const struct generation *server_generation(const struct server *server);
 struct hosts *server_hosts(const struct server *server);
 struct reload_facts *server_reload_facts(struct server *server);

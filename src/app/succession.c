@@ -219,6 +219,12 @@ void succession_mail(struct server *server, struct letter *letter)
         return;
     list_remove(&server->successions, &change->node);
     free_change(change, server->worker_count);
+    task_wake(server->start.loop, &server->past_task);
+}
+
+bool server_is_changing(const struct server *server)
+{
+    return !list_is_empty(&server->successions);
 }
 
 static void free_past(struct server *server, struct past *past)

@@ -99,6 +99,11 @@ static struct reload_result settle(const struct reloading *reloading, struct can
     return result;
 }
 
+bool reload_must_wait(const struct reloading *reloading)
+{
+    return server_is_changing(reloading->server) || server_reload_facts(reloading->server)->alive >= GENERATIONS_MAX;
+}
+
 struct reload_result reload_now(const struct reloading *reloading, struct arena *arena)
 {
     struct candidate candidate = {.generation = NULL};

@@ -16,4 +16,7 @@ struct reloading {
  * nobody asks. */
 struct reload_result reload_now(const struct reloading *reloading, struct arena *arena);
 
+/* Workers have not all taken the last one yet, or too many generations still serve requests: better later. */
+bool reload_must_wait(const struct reloading *reloading);
+
 #endif

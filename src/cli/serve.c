@@ -11,13 +11,16 @@
 #include "os/process.h"
 #include "os/signal.h"
 
+#define RELOAD_RETRY_NS UINT64_C(50000000)
+
 struct serving {
     struct world *world;
     struct loop *loop;
     struct signals *signals;
     struct server *server;
     struct admin *admin;
-    struct task signal_task, ended_task, drain_task, listeners_task;
+    struct task signal_task, ended_task, drain_task, listeners_task, reload_task;
+    struct timer reload_timer;
     struct reloading reloading;
     struct arena *arena; /* texts of the admin listener's address */
     uint64_t started_ns;
@@ -54,7 +57,20 @@ static void run_signals(struct task *task)
             server_drain(serving->server);
         }
     }
-    if (reloads && !server_is_draining(serving->server))
+    if (reloads)
+        task_wake(serving->loop, &serving->reload_task);
+}
+
+/* One at a time: what was asked for meanwhile comes when it can. */
+static void run_reload(struct task *task)
+{
+    struct serving *serving = container_of(task, struct serving, reload_task);
+
+    if (server_is_draining(serving->server))
+        return;
+    if (reload_must_wait(&serving->reloading))
+        timer_set(serving->loop, &serving->reload_timer, loop_now_ns(serving->loop) + RELOAD_RETRY_NS);
+    else
         (void)reload_now(&serving->reloading, NULL);
 }
 
@@ -103,6 +119,8 @@ static bool prepare(struct serving *serving, struct error *err)
         return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for the main loop");
     serving->signal_task.run = run_signals;
     serving->ended_task.run = run_ended;
+    serving->reload_task.run = run_reload;
+    serving->reload_timer = (struct timer){.at_ns = TIMER_OFF, .task = &serving->reload_task};
     serving->drain_task.run = run_drain;
     serving->listeners_task.run = run_listeners;
     serving->signals = signals_new(serving->loop, &serving->signal_task, err);
@@ -183,6 +201,8 @@ static void clean_up(struct serving *serving)
     if (serving->loop) {
         task_forget(serving->loop, &serving->signal_task);
         task_forget(serving->loop, &serving->ended_task);
+        timer_clear(serving->loop, &serving->reload_timer);
+        task_forget(serving->loop, &serving->reload_task);
         task_forget(serving->loop, &serving->drain_task);
         task_forget(serving->loop, &serving->listeners_task);
     }
