@@ -102,7 +102,7 @@ TEST(a_frontend_counts_on_through_a_change)
     CHECK_EQ(generation_holders(stage.generation), 1);
     unrouted = generation_unrouted(next);
     frontend_count_request(stage.frontend, unrouted, 404);
-    CHECK_EQ(stage.frontend->statuses->slots[unrouted->slot][404], 2);
+    CHECK_EQ(stage.frontend->statuses->counts[unrouted->slot].others[404], 2);
     stage.frontend->access_log = stage.log;
     front_close(&stage);
     generation_release(next);
