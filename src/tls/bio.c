@@ -59,7 +59,8 @@ static int bio_read(BIO *bio, char *out, size_t size, size_t *got)
     ASSERT(tls);
     BIO_clear_retry_flags(bio);
     *got = 0;
-    tls->pieces_read += tls->pieces_read < UINT8_MAX;
+    if (tls->pieces_read < UINT8_MAX)
+        tls->pieces_read++;
     if (tls->in.size == 0 && !tls_bio_fill(tls)) {
         BIO_set_retry_read(bio);
         return 0;
