@@ -21,3 +21,8 @@ uint64_t dial_cost_patience_ns(const struct dial_cost *cost)
 
     return mean_ns < DIAL_PATIENCE_MIN_NS ? DIAL_PATIENCE_MIN_NS : u64_min(mean_ns, DIAL_PATIENCE_MAX_NS);
 }
+
+uint64_t dial_cost_delay_ns(const struct dial_cost *cost)
+{
+    return u64_min(DIAL_DELAY_DIALS * atomic_load_explicit(&cost->mean_ns, memory_order_relaxed), DIAL_DELAY_MAX_NS);
+}

@@ -13,6 +13,8 @@
 /* The answer comes in tens of microseconds, unless that worker is busy. */
 #define DIAL_PATIENCE_MIN_NS UINT64_C(1000000)
 #define DIAL_PATIENCE_MAX_NS UINT64_C(20000000)
+#define DIAL_DELAY_MAX_NS    UINT64_C(1000000)
+enum { DIAL_DELAY_DIALS = 3 };
 
 struct dial_cost {
     _Atomic uint64_t mean_ns; /* 0: none has succeeded yet */
@@ -22,5 +24,10 @@ struct dial_cost {
 void dial_cost_note(struct dial_cost *cost, uint64_t took_ns);
 
 uint64_t dial_cost_patience_ns(const struct dial_cost *cost);
+
+/* For a connection of this worker that is in use: some dials' time, while that is too little to be noticed. The race of
+ * 100,000 requests (./dev race), on a busy machine, at 0, 1 and 3 dials: GET 76, 90 and 91 % reused, POST 54, 75 and
+ * 86 %, and half the errors at 3. 0: none has succeeded yet. */
+uint64_t dial_cost_delay_ns(const struct dial_cost *cost);
 
 #endif

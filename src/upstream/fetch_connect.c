@@ -268,16 +268,29 @@ static bool join(struct fetch *fetch)
     return true;
 }
 
+/* Will one that is in use come back, at a host whose idle connections die within milliseconds? One more than is needed
+ * now is lost by the time when it would be. */
+static bool is_short_lived(const struct fetch *fetch)
+{
+    return may_be_kept(fetch) && idle_limit_refresh_ns(fetch->options.host->idle_limit) > 0 &&
+           atomic_load_explicit(&fetch_counts(fetch)->active, memory_order_relaxed) > 0;
+}
+
 /* No connection to the host is at hand, nor will one be that others make. */
 static enum io look_further(struct fetch *fetch, struct error *err)
 {
+    const struct dial_cost *cost = &fetch->options.host->dial_cost;
+    uint64_t wait_ns;
+
     demand_miss(fetch->options.host, loop_now_ns(fetch_loop(fetch)));
     fetch->wish.letters = 0;
-    if (!is_turn(fetch) || !ask_others(fetch))
+    if (!is_turn(fetch))
+        return dial_or_queue(fetch, err);
+    wait_ns = ask_others(fetch) ? dial_cost_patience_ns(cost) : is_short_lived(fetch) ? dial_cost_delay_ns(cost) : 0;
+    if (wait_ns == 0)
         return dial_or_queue(fetch, err);
     fetch->state = FETCH_ASK;
-    timer_set(fetch_loop(fetch), &fetch->queue_timer,
-              loop_now_ns(fetch_loop(fetch)) + dial_cost_patience_ns(&fetch->options.host->dial_cost));
+    timer_set(fetch_loop(fetch), &fetch->queue_timer, loop_clock_ns(fetch_loop(fetch)) + wait_ns);
     join_race(fetch);
     return IO_WAIT;
 }
@@ -368,14 +381,15 @@ static bool goes_on_asking(struct fetch *fetch)
     return fetch->wish.letter || (fetch->wish.letters < WISH_LETTERS_MAX && ask_others(fetch));
 }
 
-/* The letter may come too late; what it brings then is for whoever waits. */
+/* Without a letter it waits for what comes back here. One may come too late; what it brings then is for whoever waits.
+ */
 static enum io await_answer(struct fetch *fetch, struct error *err)
 {
     if (win_race(fetch)) {
         timer_clear(fetch_loop(fetch), &fetch->queue_timer);
         return IO_OK;
     }
-    if (!fetch->queue_timer.fired && goes_on_asking(fetch))
+    if (!fetch->queue_timer.fired && (fetch->wish.letters == 0 || goes_on_asking(fetch)))
         return IO_WAIT;
     timer_clear(fetch_loop(fetch), &fetch->queue_timer);
     return dial_or_queue(fetch, err);

@@ -25,6 +25,21 @@ TEST(patience_is_as_long_as_dials_take)
     }
 }
 
+TEST(a_dial_is_put_off_for_some_dials_time_and_never_for_long)
+{
+    static const struct {
+        uint64_t took_ns, delay_ns;
+    } rows[] = {{10000, 30000}, {300000, 900000}, {MS, DIAL_DELAY_MAX_NS}, {1000 * MS, DIAL_DELAY_MAX_NS}};
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct dial_cost cost = {0};
+
+        CHECK_EQ(dial_cost_delay_ns(&cost), 0); /* nothing is known yet */
+        dial_cost_note(&cost, rows[i].took_ns);
+        CHECK_EQ(dial_cost_delay_ns(&cost), rows[i].delay_ns);
+    }
+}
+
 TEST(a_lost_packet_is_soon_forgotten)
 {
     struct dial_cost cost = {0};

@@ -190,6 +190,51 @@ TEST(what_may_not_be_sent_twice_leaves_right_behind_the_look)
     }
 }
 
+/* The host closes idle connections after 3 ms, as was seen often. */
+static void teach_short_limit(struct fetch_stage *stage)
+{
+    struct idle_limit *limit = stage->host->idle_limit;
+
+    idle_limit_configure(limit, &(struct idle_limit_options){.eager = true});
+    for (uint64_t n = 1; n <= 20; n++)
+        (void)idle_limit_closed(limit, &(struct idle_end){.now_ns = n * UINT64_C(1000000000),
+                                                          .idle_ns = 3000000,
+                                                          .age_ns = n * UINT64_C(1000000000),
+                                                          .requests = 1,
+                                                          .idle_conns = 100});
+    CHECK(idle_limit_refresh_ns(limit) > 0);
+}
+
+TEST(at_a_host_that_closes_within_milliseconds_a_connection_in_use_is_waited_for_before_a_dial)
+{
+    static const bool comes_back[] = {true, false};
+
+    for (size_t i = 0; i < COUNT_OF(comes_back); i++) {
+        struct fetch_stage stage;
+        struct pooled *used;
+
+        test_case_is("%s", comes_back[i] ? "it comes back" : "it does not");
+        fetch_stage_open(&stage);
+        keep_one(&stage);
+        used = pool_take(stage.pool, stage.host, &stage.transport, true);
+        CHECK(used != NULL);
+        teach_short_limit(&stage);
+        ask(&stage, "GET", 0);
+        CHECK_EQ(totals_of(&stage).dialing, 0);
+        stage.heard_len = 0;
+        if (comes_back[i])
+            pool_return(used, &stage.transport);
+        else
+            origin_accepts(&stage);
+        origin_hears(&stage, "GET /x HTTP/1.1\r\n");
+        CHECK_EQ(stage.accepted, comes_back[i] ? 1 : 2);
+        end(&stage);
+        if (!comes_back[i])
+            pool_return(used, &stage.transport);
+        fetch_stage_close(&stage);
+    }
+}
+
 /* Another worker frees a place at the cap between the question for the head and the body: over loopback a dial is done
  * at once, so it is the body that finds a connection. The answer must be told all the same. */
 TEST(a_body_that_finds_a_connection_wakes_who_waits_for_the_answer)
