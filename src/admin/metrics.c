@@ -26,11 +26,11 @@ static void put(struct json_writer *writer, const char *text)
 static void write_endpoint(struct json_writer *writer, const struct admin_view *view, uint32_t slot, struct str label,
                            struct str method)
 {
-    uint64_t sums[FRONTEND_STATUS_SLOTS] = {0};
+    uint64_t sums[STATUS_SLOTS] = {0};
 
     for (unsigned i = 0; i < view->workers; i++)
         frontend_add_answers(view->frontends[i], slot, sums);
-    for (unsigned status = 0; status < FRONTEND_STATUS_SLOTS; status++) {
+    for (unsigned status = 0; status < STATUS_SLOTS; status++) {
         char digits[NUMBER_TEXT_BYTES];
         struct label labels[] = {
             {"endpoint", label}, {"method", method}, {"status", str_of(digits, text_from_u64(status, digits))}};

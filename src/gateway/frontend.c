@@ -341,20 +341,12 @@ void frontend_free(struct frontend *frontend)
     free(frontend);
 }
 
-static void take_counts(const struct endpoint_counts *from, struct endpoint_counts *to)
-{
-    atomic_init(&to->ok, atomic_load_explicit(&from->ok, memory_order_relaxed));
-    atomic_init(&to->others, atomic_load_explicit(&from->others, memory_order_relaxed));
-}
-
 static void take_statuses(struct frontend *frontend, struct succession *succession)
 {
     struct status_table *before = atomic_load_explicit(&frontend->statuses, memory_order_relaxed);
     struct status_table *next = succession->statuses;
 
-    ASSERT(next->room >= before->room);
-    for (uint32_t i = 0; i < before->room; i++)
-        take_counts(&before->counts[i], &next->counts[i]);
+    status_table_succeed(before, next);
     atomic_store_explicit(&frontend->statuses, next, memory_order_release);
     succession->statuses = before;
 }
@@ -426,54 +418,19 @@ void frontend_cut(struct frontend *frontend)
         client_cut(container_of(node, struct client, node), HTTP_END_CUT);
 }
 
-/* The admin page may read them from another thread as soon as they are there. NULL: no memory. */
-static _Atomic uint64_t *other_statuses(struct endpoint_counts *counts)
-{
-    _Atomic uint64_t *others = atomic_load_explicit(&counts->others, memory_order_relaxed);
-
-    if (!others) {
-        others = calloc(FRONTEND_STATUS_SLOTS, sizeof(*others));
-        atomic_store_explicit(&counts->others, others, memory_order_release);
-    }
-    return others;
-}
-
 void frontend_count_close(struct frontend *frontend, uint16_t door, enum http_end end)
 {
     host_count_add(&frontend->closes_by[door][end], 1);
 }
 
-static void count_other(struct endpoint_counts *counts, uint16_t status)
-{
-    _Atomic uint64_t *others = other_statuses(counts);
-
-    if (others && status < FRONTEND_STATUS_SLOTS)
-        host_count_add(&others[status], 1);
-}
-
 void frontend_count_request(struct frontend *frontend, const struct endpoint *endpoint, uint16_t status)
 {
-    struct status_table *table = atomic_load_explicit(&frontend->statuses, memory_order_relaxed);
-    struct endpoint_counts *counts = &table->counts[endpoint->slot];
-
-    if (LIKELY(status == 200))
-        host_count_add(&counts->ok, 1);
-    else
-        count_other(counts, status);
+    status_table_count(atomic_load_explicit(&frontend->statuses, memory_order_relaxed), endpoint->slot, status);
     host_count_add(&frontend->counts.requests, 1);
 }
 
 /* A worker that has not taken the newest generation yet has no place for what that one has more. */
-void frontend_add_answers(const struct frontend *frontend, uint32_t slot, uint64_t sums[FRONTEND_STATUS_SLOTS])
+void frontend_add_answers(const struct frontend *frontend, uint32_t slot, uint64_t sums[STATUS_SLOTS])
 {
-    const struct status_table *table = atomic_load_explicit(&frontend->statuses, memory_order_acquire);
-    const struct endpoint_counts *counts = &table->counts[slot];
-    const _Atomic uint64_t *others;
-
-    if (slot >= table->room)
-        return;
-    others = atomic_load_explicit(&counts->others, memory_order_acquire);
-    sums[200] += atomic_load_explicit(&counts->ok, memory_order_relaxed);
-    for (unsigned status = 0; others && status < FRONTEND_STATUS_SLOTS; status++)
-        sums[status] += atomic_load_explicit(&others[status], memory_order_relaxed);
+    status_table_add(atomic_load_explicit(&frontend->statuses, memory_order_acquire), slot, sums);
 }

@@ -8,6 +8,7 @@
 #include "gateway/generation.h"
 #include "gateway/grace.h"
 #include "gateway/reign.h"
+#include "gateway/status_table.h"
 #include "http/h2/h2.h"
 #include "net/listener.h"
 #include "observe/seconds.h"
@@ -26,7 +27,6 @@ enum { CLIENT_REQUESTS_BOUNDS = 8 };
 /* Who ended a tunnel, and how many kinds of close codes are told apart (websocket_code_name). */
 enum tunnel_by { TUNNEL_BY_CLIENT, TUNNEL_BY_HOST, TUNNEL_BY_US, TUNNEL_BYS };
 enum { TUNNEL_CODES = 18, GRPC_STATUSES = 17 };
-enum { FRONTEND_STATUS_SLOTS = 1000 }; /* a status has three digits (RFC 9110 15) */
 
 /* Numbers of one worker, written by it alone, read by anybody. */
 struct frontend_counts {
@@ -225,6 +225,6 @@ void client_let_go(struct client *client, struct ring *ring, struct list_node *n
 void frontend_count_close(struct frontend *frontend, uint16_t door, enum http_end end);
 void frontend_count_request(struct frontend *frontend, const struct endpoint *endpoint, uint16_t status);
 /* Adds a worker's answers of an endpoint, by its index, to `sums` by status; from any thread. */
-void frontend_add_answers(const struct frontend *frontend, uint32_t slot, uint64_t sums[FRONTEND_STATUS_SLOTS]);
+void frontend_add_answers(const struct frontend *frontend, uint32_t slot, uint64_t sums[STATUS_SLOTS]);
 
 #endif

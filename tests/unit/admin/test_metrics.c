@@ -322,10 +322,10 @@ TEST(metrics_of_many_hosts_and_endpoints_are_whole)
         count_host(view_stage_host(&stage, i % STAGE_WORKERS,
                                    arena_format(test_arena(), "http://host-%u.example.test:8080", i).data),
                    1);
-    for (unsigned status = 100; status < FRONTEND_STATUS_SLOTS; status++)
+    for (unsigned status = 100; status < STATUS_SLOTS; status++)
         view_stage_answers(&stage, status % STAGE_WORKERS, "/users/{id}", status, 1);
     text = metrics(&stage);
     CHECK_EQ(openmetrics_sum(text, "holdfast_upstream_requests_total"), (HOSTS - 2) * 107);
-    CHECK_EQ(openmetrics_sum(text, "holdfast_requests_total"), FRONTEND_STATUS_SLOTS - 100);
+    CHECK_EQ(openmetrics_sum(text, "holdfast_requests_total"), STATUS_SLOTS - 100);
     view_stage_close(&stage);
 }

@@ -6,7 +6,7 @@
 TEST(every_status_is_counted)
 {
     static const uint16_t statuses[] = {100, 200, 499, 599, 600, 799, 999};
-    uint64_t sums[FRONTEND_STATUS_SLOTS] = {0};
+    uint64_t sums[STATUS_SLOTS] = {0};
     struct front_stage stage;
     const struct endpoint *endpoint;
 
@@ -23,7 +23,7 @@ TEST(every_status_is_counted)
         CHECK_EQ(sums[statuses[i]], 1);
         sums[statuses[i]] = 0;
     }
-    for (unsigned status = 0; status < FRONTEND_STATUS_SLOTS; status++)
+    for (unsigned status = 0; status < STATUS_SLOTS; status++)
         CHECK_EQ(sums[status], 0);
     front_close(&stage);
 }

@@ -88,6 +88,7 @@ TEST(a_frontend_counts_on_through_a_change)
     struct front_stage stage;
     struct generation *next;
     const struct endpoint *unrouted;
+    uint64_t sums[STATUS_SLOTS] = {0};
 
     front_open(&stage, &(struct front_settings){0});
     CHECK(tally && tally_number(tally, stage.generation));
@@ -102,7 +103,12 @@ TEST(a_frontend_counts_on_through_a_change)
     CHECK_EQ(generation_holders(stage.generation), 1);
     unrouted = generation_unrouted(next);
     frontend_count_request(stage.frontend, unrouted, 404);
-    CHECK_EQ(stage.frontend->statuses->counts[unrouted->slot].others[404], 2);
+    frontend_count_request(stage.frontend, unrouted, 200);
+    frontend_add_answers(stage.frontend, unrouted->slot, sums);
+    CHECK_EQ(sums[404], 2);
+    CHECK_EQ(sums[200], 1);
+    frontend_add_answers(stage.frontend, tally_count(tally), sums); /* a slot of a generation that it has not taken */
+    CHECK_EQ(sums[200], 1);
     stage.frontend->access_log = stage.log;
     front_close(&stage);
     generation_release(next);
