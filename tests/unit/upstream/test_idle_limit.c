@@ -1,55 +1,9 @@
 /* test_idle_limit.c: bounds, hints, the herd rule, sentinels and counts of the learned idle limit, case by case. The
  * statistics are in test_idle_limit_sim.c. SPDX-License-Identifier: Apache-2.0 */
-#include "tests/harness/test.h"
-#include "upstream/idle_limit.h"
+#include "harness/test.h"
+#include "idle_stage.h"
 
 #include <pthread.h>
-
-#define MS  UINT64_C(1000000)
-#define SEC UINT64_C(1000000000)
-
-static struct idle_limit_view view_of(struct idle_limit *limit)
-{
-    struct idle_limit_view view;
-
-    idle_limit_view(limit, &view);
-    return view;
-}
-
-static struct idle_limit *limit_new(unsigned workers)
-{
-    struct idle_limit *limit = idle_limit_new(workers);
-
-    CHECK(limit != NULL);
-    return limit;
-}
-
-static void survive(struct idle_limit *limit, uint64_t idle_ns, unsigned times)
-{
-    for (unsigned i = 0; i < times; i++)
-        idle_limit_survived(limit, &(struct idle_end){.idle_ns = idle_ns, .requests = 1});
-}
-
-/* Closes far enough apart to be no restart. */
-static enum close_class peer_close(struct idle_limit *limit, uint64_t now_ns, uint64_t idle_ns)
-{
-    return idle_limit_closed(
-        limit,
-        &(struct idle_end){.now_ns = now_ns, .idle_ns = idle_ns, .age_ns = now_ns, .requests = 1, .idle_conns = 100});
-}
-
-static void closes(struct idle_limit *limit, uint64_t idle_ns, unsigned times)
-{
-    for (unsigned i = 0; i < times; i++)
-        CHECK_EQ(peer_close(limit, (i + 1) * SEC, idle_ns), CLOSE_IDLE);
-}
-
-static enum idle_use use(struct idle_limit *limit, uint64_t idle_ns, bool idempotent)
-{
-    return idle_limit_may_use(
-        limit,
-        &(struct idle_pick){.idle_ns = idle_ns, .generation = idle_limit_generation(limit), .idempotent = idempotent});
-}
 
 TEST(an_unknown_limit_allows_one_second_for_all_and_four_for_idempotent_requests)
 {

@@ -1,50 +1,7 @@
 /* test_idle_rule.c: what the operator has to say to the learned idle limit: ceiling, beginning, what is risky,
  * sentinels. SPDX-License-Identifier: Apache-2.0 */
-#include "tests/harness/test.h"
-#include "upstream/idle_limit.h"
-
-#define MS  UINT64_C(1000000)
-#define SEC UINT64_C(1000000000)
-
-static struct idle_limit_view view_of(struct idle_limit *limit)
-{
-    struct idle_limit_view view;
-
-    idle_limit_view(limit, &view);
-    return view;
-}
-
-static struct idle_limit *limit_new(unsigned workers)
-{
-    struct idle_limit *limit = idle_limit_new(workers);
-
-    CHECK(limit != NULL);
-    return limit;
-}
-
-static void survive(struct idle_limit *limit, uint64_t idle_ns, unsigned times)
-{
-    for (unsigned i = 0; i < times; i++)
-        idle_limit_survived(limit, &(struct idle_end){.idle_ns = idle_ns, .requests = 1});
-}
-
-static void closes(struct idle_limit *limit, uint64_t idle_ns, unsigned times)
-{
-    for (unsigned i = 0; i < times; i++)
-        CHECK_EQ(idle_limit_closed(limit, &(struct idle_end){.now_ns = (i + 1) * SEC,
-                                                             .idle_ns = idle_ns,
-                                                             .age_ns = (i + 1) * SEC,
-                                                             .requests = 1,
-                                                             .idle_conns = 100}),
-                 CLOSE_IDLE);
-}
-
-static enum idle_use use(struct idle_limit *limit, uint64_t idle_ns, bool idempotent)
-{
-    return idle_limit_may_use(
-        limit,
-        &(struct idle_pick){.idle_ns = idle_ns, .generation = idle_limit_generation(limit), .idempotent = idempotent});
-}
+#include "harness/test.h"
+#include "idle_stage.h"
 
 TEST(the_rule_says_what_an_unknown_limit_allows)
 {
