@@ -6,6 +6,7 @@ and `closes` as {reason: "ours" or "peer", or a pair of counts (ours, peer)}. A 
 and shorthands. SPDX-License-Identifier: Apache-2.0
 """
 import contextlib
+import json
 import re
 import signal
 import time
@@ -14,7 +15,7 @@ import h2.events
 import pytest
 from admin import ADMIN, connections, pool_of
 from certificates import Authority
-from configs import forward_all, service
+from configs import endpoint, forward_all, service
 from crowd import Gate, at_once
 from gateway import ROOT
 from h2_servers import NodeH2
@@ -58,6 +59,10 @@ class Stage:
 
     def answer(self, conn, request):
         self.handlers.get(request.path, answers_ok)(conn, request)
+
+    def load(self, config):
+        self.gateway.path.write_text(json.dumps(config), encoding="utf-8")
+        assert fetch(self.admin, "/v1/reload", "POST").status == 200
 
     def get(self, target="/", method="GET", status=200, body=None):
         assert fetch(self.address, target, method, body=body).status == status
@@ -374,6 +379,18 @@ def address_gone(stage):
     stage.wait_pool(idle=0)
     stage.get()
     assert len(other.requests) == 1
+
+
+@covers("unconfigured", new={"cold": 1, "unconfigured": 1}, closes={"unconfigured": "ours"})
+def unconfigured(stage):
+    stage.start()
+    stage.get()
+    config = stage.gateway.path.read_text(encoding="utf-8")
+    nobody = endpoint("/*", extra_config={"holdfast/answer": {"body": "here"}})
+    stage.load({**json.loads(config), "endpoints": [nobody]})
+    stage.wait_pool(idle=0)
+    stage.load(json.loads(config))
+    stage.get()
 
 
 @covers("rebalanced", new={"cold": 1, "pool_empty_burst": 2, "rebalanced": 2}, closes={"rebalanced": (2, 0)})
