@@ -1,11 +1,13 @@
 """configs.py: configurations as dictionaries, from the plain reverse proxy up. SPDX-License-Identifier: Apache-2.0"""
+import copy
 
 
 def service(endpoints, server=None, extra=None, **root):
-    """A configuration on a free loopback port, one worker, drain without a window; `server` adds to holdfast/server."""
+    """A configuration on a free loopback port, one worker, drain without a window; `server` adds to holdfast/server.
+    What is shared by tests (admin.ADMIN) is copied: a test may change what it got."""
     holdfast = {"listeners": [{"listen": "127.0.0.1:0"}], "workers": 1, "drain_window": "0s", "drain_limit": "3s",
                 **(server or {})}
-    return {"version": 3, **root, "endpoints": endpoints, "extra_config": {"holdfast/server": holdfast, **(extra or {})}}
+    return {"version": 3, **root, "endpoints": endpoints, "extra_config": {"holdfast/server": holdfast, **copy.deepcopy(extra or {})}}
 
 
 def backend(origin, url_pattern="/", **keys):
