@@ -1,17 +1,16 @@
-/* host.c: the process's table of upstream hosts. Not here: their connections (pool.c). Start with hosts_intern.
- * SPDX-License-Identifier: Apache-2.0 */
+/* host.c: the process's table of upstream hosts. Not here: their connections (pool.c), and what their keys mean
+ * (host_key.c). Start with hosts_intern. SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/host.h"
 
 #include "base/assert.h"
 #include "base/map.h"
-#include "base/text.h"
+#include "upstream/host_internal.h"
 #include "upstream/watch.h"
 
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { SESSION_KEYS_MAX = 1024, HTTP_PORT = 80, HTTPS_PORT = 443 };
+enum { SESSION_KEYS_MAX = 1024 };
 
 struct hosts {
     pthread_mutex_t lock; /* guards all below but numbers and pools */
@@ -107,111 +106,6 @@ void hosts_free(struct hosts *hosts)
     free_table(hosts);
 }
 
-static bool is_name_char(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-           c == '-';
-}
-
-static bool is_name(struct str text)
-{
-    for (size_t i = 0; i < text.len; i++)
-        if (!is_name_char(text.data[i]))
-            return false;
-    return text.len > 0;
-}
-
-/* An IPv6 literal without its brackets: the only name with colons. */
-static bool is_literal(struct str text)
-{
-    bool colon = false;
-
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.data[i];
-
-        if (!(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'f') && !(c >= 'A' && c <= 'F') && c != ':' && c != '.')
-            return false;
-        colon |= c == ':';
-    }
-    return colon;
-}
-
-/* Splits "name", "name:port", "[v6]", "[v6]:port". False: it is none of them, or the name is none. */
-static bool split_authority(struct str authority, struct str *name, struct str *port)
-{
-    size_t colon = str_find_last_char(authority, ':');
-    size_t bracket = str_find_char(authority, ']');
-
-    *name = authority;
-    *port = STR_EMPTY;
-    if (colon < authority.len && (bracket == authority.len || bracket < colon)) {
-        *name = str_first(authority, colon);
-        *port = str_from_offset(authority, colon + 1);
-        if (port->len == 0)
-            return false;
-    }
-    if (name->len < 2 || name->data[0] != '[' || name->data[name->len - 1] != ']')
-        return is_name(*name);
-    *name = str_of(name->data + 1, name->len - 2);
-    return is_literal(*name);
-}
-
-/* `url` without its scheme, of which `usual_port` is the default. */
-static bool parse_authority(struct host *host, struct str authority, uint16_t usual_port, struct error *err)
-{
-    struct str port;
-    uint64_t number = usual_port;
-
-    if (!split_authority(authority, &host->name, &port) ||
-        (port.len && (!text_to_u64(port, &number) || number == 0 || number > 65535)))
-        return error_set(err, FAULT_CONFIG, ERROR_ADDRESS_INVALID, "\"%.*s\" has no valid name and port",
-                         STR_ARG(host->url));
-    host->port = (uint16_t)number;
-    host->authority = number == usual_port && port.len ? str_first(authority, authority.len - port.len - 1) : authority;
-    return true;
-}
-
-/* What host->url means; its parts point into it. */
-static bool parse_url(struct host *host, struct error *err)
-{
-    struct str url = host->url;
-
-    if (str_starts_fold(url, STR("http://")))
-        return parse_authority(host, str_from_offset(url, STR("http://").len), HTTP_PORT, err);
-    if (str_starts_fold(url, STR("https://")))
-        return parse_authority(host, str_from_offset(url, STR("https://").len), HTTPS_PORT, err);
-    if (str_starts(url, STR("unix:"))) {
-        host->name = host->authority = STR("localhost");
-        return addr_parse(url, &host->unix_addr, err);
-    }
-    return error_set(err, FAULT_CONFIG, ERROR_ADDRESS_INVALID, "\"%.*s\" does not begin with http:// or https://",
-                     STR_ARG(url));
-}
-
-bool host_url_check(struct str url, struct error *err)
-{
-    struct host host = {.url = url};
-
-    return parse_url(&host, err);
-}
-
-static bool is_secure(struct str url)
-{
-    return str_starts_fold(url, STR("https://"));
-}
-
-bool host_url_proxy(const struct forward_rules *rules, struct str url, const struct forward_proxy **proxy,
-                    struct error *err)
-{
-    struct host host = {.url = url};
-
-    *proxy = NULL;
-    if (!parse_url(&host, err))
-        return false;
-    return host.unix_addr.family == ADDR_UNIX ||
-           forward_rules_find(rules, is_secure(url), host.name, host.port, proxy, err);
-}
-
 static struct host_counts *counts_new(unsigned workers)
 {
     struct host_counts *counts = aligned_alloc(_Alignof(struct host_counts), workers * sizeof(*counts));
@@ -239,36 +133,6 @@ static bool find_place(struct hosts *hosts, uint32_t *index)
     hosts->list = list;
     hosts->room = room;
     return true;
-}
-
-/* A forward proxy is given cleartext requests itself, in HTTP/1.1. */
-static enum host_protocol protocol_of(const struct host_key *key)
-{
-    bool secure = is_secure(key->url);
-
-    if (key->protocol == PROTOCOL_HTTP1 || (!secure && (key->protocol == PROTOCOL_AUTO || key->proxy.len > 0)))
-        return HOST_HTTP1;
-    return secure && key->protocol != PROTOCOL_H2 ? HOST_ALPN : HOST_HTTP2;
-}
-
-static bool needs_tls(const struct host_key *key)
-{
-    return is_secure(key->url) || is_secure(key->proxy);
-}
-
-/* Each part with its length, so that no two keys look alike. */
-static struct str key_text(struct arena *arena, const struct host_key *key)
-{
-    uint64_t tls[TLS_DIGEST_BYTES / sizeof(uint64_t)] = {0};
-    char source[ADDR_TEXT_BYTES];
-    struct str from = key->source.family == ADDR_NONE ? STR("") : addr_format_ip(&key->source, source);
-
-    if (needs_tls(key))
-        memcpy(tls, tls_profile_identity(key->tls), sizeof(tls));
-    return arena_format(
-        arena, "%zu:%.*s %zu:%.*s %zu:%.*s %016" PRIx64 "%016" PRIx64 "%016" PRIx64 "%016" PRIx64 " %u %.*s %u",
-        key->url.len, STR_ARG(key->url), key->pool.len, STR_ARG(key->pool), key->proxy.len, STR_ARG(key->proxy), tls[0],
-        tls[1], tls[2], tls[3], key->proxy_header, STR_ARG(from), (unsigned)protocol_of(key));
 }
 
 static bool no_memory(struct error *err)
@@ -333,10 +197,10 @@ static bool fill_proxy(struct host *host, struct error *err)
     host->forward = arena_make(host->arena, struct forward_proxy);
     if (host->forward && !forward_proxy_parse(host->arena, host->proxy, host->forward, err))
         return false;
-    if (is_secure(host->url))
+    if (host_url_is_secure(host->url))
         host->tunnel =
             arena_format(host->arena, bare ? "%.*s:%u" : "[%.*s]:%u", STR_ARG(host->name), (unsigned)host->port);
-    return (host->forward && (host->tunnel.data || !is_secure(host->url))) || no_memory(err);
+    return (host->forward && (host->tunnel.data || !host_url_is_secure(host->url))) || no_memory(err);
 }
 
 static struct host_place *place_new(struct hosts *hosts, struct str key)
@@ -387,9 +251,9 @@ static struct host *host_new(struct hosts *hosts, const struct host_key *key)
     host->workers = hosts->workers;
     host->proxy_header = key->proxy_header;
     host->source = key->source;
-    host->protocol = protocol_of(key);
-    host->tls = is_secure(key->url) ? tls_profile_ref(key->tls) : NULL;
-    host->proxy_tls = is_secure(key->proxy) ? tls_profile_ref(key->tls) : NULL;
+    host->protocol = host_key_protocol(key);
+    host->tls = host_url_is_secure(key->url) ? tls_profile_ref(key->tls) : NULL;
+    host->proxy_tls = host_url_is_secure(key->proxy) ? tls_profile_ref(key->tls) : NULL;
     return host;
 }
 
@@ -398,7 +262,7 @@ static bool fill_all(struct hosts *hosts, struct host *host, const struct host_k
 {
     if (!fill_texts(hosts, host, key, text))
         return no_memory(err);
-    return parse_url(host, err) && fill_proxy(host, err) &&
+    return host_parse_url(host, err) && fill_proxy(host, err) &&
            ((fill_place(hosts, host, key) && fill(hosts, host)) || no_memory(err));
 }
 
@@ -445,13 +309,13 @@ struct host *hosts_intern(struct hosts *hosts, const struct host_key *key, struc
     struct str text;
     struct host *host;
 
-    ASSERT(key->tls || !is_secure(key->url));
-    if (is_secure(key->proxy) && !key->tls) {
+    ASSERT(key->tls || !host_url_is_secure(key->url));
+    if (host_url_is_secure(key->proxy) && !key->tls) {
         error_set(err, FAULT_CONFIG, ERROR_ADDRESS_INVALID, "there are no settings of TLS for its proxy");
         return NULL;
     }
     arena = arena_new(NULL, SIZE_MAX);
-    text = arena ? key_text(arena, key) : STR_EMPTY;
+    text = arena ? host_key_text(arena, key) : STR_EMPTY;
     pthread_mutex_lock(&hosts->lock);
     host = text.data ? map_get(hosts->by_key, text) : NULL;
     if (!host)
