@@ -311,6 +311,7 @@ static void take_acknowledgement(struct sim_socket *to, const struct sim_packet 
 {
     if (to->state != SIM_OPEN)
         return;
+    to->acked_at_ns = sim_of(to)->now_ns;
     if (packet->arrived > to->acked)
         to->acked = packet->arrived;
     if (packet->read > to->peer_read)

@@ -55,6 +55,7 @@ struct sim_socket {
     size_t send_max, receive_max;
     uint64_t written, sent, acked; /* bytes of our direction; acked and peer_read as far as packets have told */
     uint64_t peer_read;
+    uint64_t acked_at_ns;   /* when one last told; 0: none has yet */
     uint64_t arrived, read; /* bytes of the other direction */
     bool fin_wanted, fin_sent, fin_received;
     bool no_space;     /* a write was cut short: room is news */

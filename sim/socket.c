@@ -393,6 +393,7 @@ static bool sim_facts(struct world *world, int fd, struct tcp_facts *facts)
         .retransmits = socket->retransmits,
         .unsent_bytes = (uint32_t)(socket->written - socket->acked),
         .unacked = socket->written > socket->acked,
+        .acked_ago_ns = socket->machine->sim->now_ns - socket->acked_at_ns,
         .rtt_ns = sim_round_trip_ns(socket),
         .rto_ns = 200 * SIM_MS,
     };

@@ -105,14 +105,18 @@ static void count_doubt(struct path *path, struct path_doubt *doubt)
     doubt->counted = true;
 }
 
+/* Found again when nothing was heard since the last time, it is the same silence, but news to who waits now. */
 static void condemn(struct path *path, uint64_t now_ns)
 {
-    if (get(&path->suspect_ns) != 0)
+    bool lasts = get(&path->suspect_ns) != 0;
+
+    if (path_is_suspect(path, now_ns))
         return;
     put(&path->condemned_ns, now_ns);
     put(&path->suspect_ns, now_ns);
     atomic_store_explicit(&path->untold, true, memory_order_relaxed);
-    atomic_fetch_add_explicit(&path->suspected, 1, memory_order_relaxed);
+    if (!lasts)
+        atomic_fetch_add_explicit(&path->suspected, 1, memory_order_relaxed);
 }
 
 /* The retransmission seen at an earlier look was not answered either. */
@@ -135,13 +139,28 @@ static enum path_verdict judge(struct path *path, struct path_doubt *doubt, cons
     return PATH_DEAD;
 }
 
-/* A tail loss probe is no time-out, nor among what counts as sent again; but then data left long after the request. */
+/* When the host last acknowledged something of a request whose rest is under way; 0: not yet. The kernel counts in
+ * ticks of some milliseconds. */
+static uint64_t acked_at_ns(const struct path_flight *flight)
+{
+    uint64_t at_ns = flight->now_ns - u64_min(flight->facts.acked_ago_ns, flight->now_ns);
+
+    return at_ns > flight->sent_at_ns + ANSWER_SLACK_NS ? at_ns : 0;
+}
+
+static uint64_t silent_since_ns(const struct path_flight *flight)
+{
+    return longer(flight->sent_at_ns, acked_at_ns(flight));
+}
+
+/* A tail loss probe is no time-out, nor among what counts as sent again; but then data left long after the request, or
+ * after what was acknowledged of it. */
 static bool was_sent_again(const struct path_flight *flight)
 {
     const struct tcp_facts *facts = &flight->facts;
 
     return facts->resent > 0 || facts->retransmits > 0 ||
-           (facts->resent_ever > 0 && flight->now_ns - flight->sent_at_ns >= facts->sent_ago_ns + PROBE_LATER_NS);
+           (facts->resent_ever > 0 && flight->now_ns - silent_since_ns(flight) >= facts->sent_ago_ns + PROBE_LATER_NS);
 }
 
 /* That all is acknowledged may be known for long. */
@@ -160,7 +179,7 @@ static enum path_verdict note_all_acked(struct path *path, struct path_doubt *do
 /* Under way when the whole path was condemned: it needs no doubt of its own. */
 static enum path_verdict look_on_suspect(struct path *path, const struct path_flight *flight, uint64_t *next_ns)
 {
-    *next_ns = flight->sent_at_ns + flight->facts.rtt_ns + ANSWER_SLACK_NS;
+    *next_ns = silent_since_ns(flight) + flight->facts.rtt_ns + ANSWER_SLACK_NS;
     if (flight->now_ns < *next_ns)
         return PATH_WAIT;
     atomic_fetch_add_explicit(&path->dead, 1, memory_order_relaxed);
@@ -184,6 +203,8 @@ enum path_verdict path_look(struct path *path, struct path_doubt *doubt, const s
     if (facts->closed || facts->unacked == 0)
         return note_all_acked(path, doubt, flight);
     path_note_rtt(path, facts->rtt_ns);
+    if (acked_at_ns(flight) != 0)
+        note_life(path, acked_at_ns(flight));
     if (path_fell_silent(path, flight->sent_at_ns, flight->now_ns))
         return look_on_suspect(path, flight, next_ns);
     /* What was sent again just now gets the time to be answered. */

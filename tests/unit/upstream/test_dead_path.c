@@ -221,7 +221,12 @@ TEST(what_was_sent_again_earlier_is_no_doubt)
     struct path_flight flight = {
         .now_ns = 100 * SEC + 215 * MS,
         .sent_at_ns = 100 * SEC,
-        .facts = {.unacked = 1, .resent_ever = 7, .sent_ago_ns = 215 * MS, .rtt_ns = 300 * MS, .rto_ns = 500 * MS},
+        .facts = {.unacked = 1,
+                  .resent_ever = 7,
+                  .sent_ago_ns = 215 * MS,
+                  .acked_ago_ns = SEC,
+                  .rtt_ns = 300 * MS,
+                  .rto_ns = 500 * MS},
     };
     uint64_t next_ns;
 
@@ -254,6 +259,52 @@ TEST(progress_is_no_silence)
     }
     CHECK_EQ(path.doubtful, 0);
     CHECK_EQ(path.suspected, 0);
+}
+
+/* A body goes its way on connections that had lost something long ago: what left just now is not sent again. */
+TEST(a_body_that_flows_tells_of_no_loss)
+{
+    struct path path = {0};
+    struct path_doubt doubt = {0};
+    struct path_flight flight = {.sent_at_ns = 100 * SEC, .now_ns = 100 * SEC + PATH_FIRST_LOOK_NS};
+
+    for (unsigned i = 0; i < 50; i++) {
+        uint64_t next_ns;
+
+        flight.facts = (struct tcp_facts){.unacked = 9,
+                                          .resent_ever = 7,
+                                          .bytes_acked = 1000 * i,
+                                          .acked_ago_ns = MS,
+                                          .rtt_ns = 20 * MS,
+                                          .rto_ns = 220 * MS};
+        CHECK_EQ(path_look(&path, &doubt, &flight, &next_ns), PATH_WAIT);
+        CHECK_EQ(doubt.since_ns, 0);
+        flight.now_ns = next_ns;
+    }
+    CHECK_EQ(path.losses, 0);
+}
+
+/* It is heard of on this connection, which nobody had looked at when others condemned the path. */
+TEST(what_goes_on_being_acknowledged_is_not_given_up_with_the_others)
+{
+    struct path path = {.condemned_ns = 100 * SEC, .suspect_ns = 100 * SEC};
+    struct path_doubt doubt = {0};
+    struct path_flight flight = {
+        .sent_at_ns = 95 * SEC,
+        .now_ns = 100 * SEC,
+        .facts = {.unacked = 2, .acked_ago_ns = 5 * MS, .rtt_ns = 20 * MS, .rto_ns = 220 * MS},
+    };
+    uint64_t next_ns;
+
+    CHECK_EQ(path_look(&path, &doubt, &flight, &next_ns), PATH_WAIT);
+    CHECK_EQ(next_ns, 100 * SEC + 25 * MS);
+    CHECK(path_is_suspect(&path, flight.now_ns)); /* that was before */
+    flight.now_ns = next_ns;
+    CHECK_EQ(path_look(&path, &doubt, &flight, &next_ns), PATH_WAIT);
+    CHECK(!path_is_suspect(&path, flight.now_ns));
+    path = (struct path){.condemned_ns = 100 * SEC, .suspect_ns = 100 * SEC};
+    flight.facts.acked_ago_ns = 30 * MS;
+    CHECK_EQ(path_look(&path, &doubt, &flight, &next_ns), PATH_DEAD);
 }
 
 /* While others are answered, two silent connections are two silent connections. */
@@ -370,6 +421,26 @@ TEST(a_dial_on_a_suspect_path_is_a_short_probe)
     CHECK_EQ(path_look_at_dial(&path, &dials[2], at_ns, 99 * SEC, look_ns), PATH_DEAD);
     path_over(&path, &dials[2], true, look_ns);
     CHECK(!path_is_suspect(&path, look_ns));
+}
+
+/* Behind the time for which a path is suspect nothing had been heard yet: one dial is witness enough, and whoever comes
+ * next need not wait for as long. It is one silence. */
+TEST(a_silence_that_lasts_is_found_again_and_counted_once)
+{
+    struct path path = {.rtt_ns = MS, .condemned_ns = 100 * SEC, .suspect_ns = 100 * SEC, .suspected = 1};
+    uint64_t at_ns = 100 * SEC + PATH_SUSPECT_KEEP_NS, look_ns;
+    struct path_doubt dial;
+
+    look_ns = path_dial_begin(&path, &dial, MS, at_ns);
+    CHECK_EQ(look_ns, at_ns + PATH_DIAL_LOOK_NS);
+    CHECK_EQ(path_look_at_dial(&path, &dial, at_ns, 99 * SEC, look_ns), PATH_DEAD);
+    CHECK(path_take_news(&path));
+    CHECK(path_fell_silent(&path, at_ns, look_ns));
+    path_over(&path, &dial, false, look_ns);
+    CHECK(path_dial_begin(&path, &dial, MS, look_ns) < look_ns + 50 * MS);
+    path_over(&path, &dial, false, look_ns);
+    CHECK_EQ(path.suspected, 1);
+    CHECK_EQ(path.doubtful, 0);
 }
 
 /* Segments get lost, each with the same chance, on the way there; 300 ms; two requests at any time, which is the worst
