@@ -228,6 +228,11 @@ uint64_t path_dial_begin(const struct path *path, struct path_doubt *doubt, uint
     return doubt->probe_until_ns != 0 ? doubt->probe_until_ns : now_ns + PATH_DIAL_LOOK_NS;
 }
 
+bool path_gives_dial_up(const struct path *path, const struct path_doubt *doubt, uint64_t now_ns)
+{
+    return path_is_suspect(path, now_ns) && now_ns >= doubt->probe_until_ns;
+}
+
 /* Where segments get lost, a SYN does too, and comes again after a second. */
 enum path_verdict path_look_at_dial(struct path *path, struct path_doubt *doubt, uint64_t began_ns,
                                     uint64_t answered_ns, uint64_t now_ns)
@@ -236,7 +241,7 @@ enum path_verdict path_look_at_dial(struct path *path, struct path_doubt *doubt,
     uint64_t silence_ns = longer(3 * rtt_ns, SILENCE_MIN_NS) + (loses_segments(path, now_ns) ? SYN_RETRY_NS : 0);
 
     if (path_is_suspect(path, now_ns))
-        return now_ns >= doubt->probe_until_ns ? PATH_DEAD : PATH_WAIT;
+        return path_gives_dial_up(path, doubt, now_ns) ? PATH_DEAD : PATH_WAIT;
     if (rtt_ns == 0 || now_ns - began_ns < silence_ns)
         return PATH_WAIT;
     doubt->since_ns = now_ns;

@@ -76,6 +76,10 @@ enum path_verdict path_look(struct path *path, struct path_doubt *doubt, const s
  * path soon: it asks whether that is still silent. */
 uint64_t path_dial_begin(const struct path *path, struct path_doubt *doubt, uint64_t dial_ns, uint64_t now_ns);
 
+/* Is the path silent, and has a dial that asks whether it still is had its time? For those who wait for one of others,
+ * too, and are no witnesses. */
+bool path_gives_dial_up(const struct path *path, const struct path_doubt *doubt, uint64_t now_ns);
+
 /* A dial that has had no answer yet: the second witness, where the host had been reached before. PATH_DEAD: the whole
  * path is silent; where it was suspect already when the dial began, that has had its time. */
 enum path_verdict path_look_at_dial(struct path *path, struct path_doubt *doubt, uint64_t began_ns,

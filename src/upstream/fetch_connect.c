@@ -262,9 +262,7 @@ static bool join(struct fetch *fetch)
     if (!list_holds(&fetch->race_waiter.node) || !pool_join(options->pool, options->host, &fetch->joining))
         return false;
     fetch->state = FETCH_JOIN;
-    fetch->dial_began_ns = loop_now_ns(fetch_loop(fetch));
-    if (fetch_has_others(fetch))
-        flight_dial_begin(pool_flights(options->pool), &fetch->dial_flight, options->host, fetch->waiter);
+    begin_dial_doubt(fetch);
     return true;
 }
 
@@ -341,12 +339,12 @@ static enum io leave_silent_host(struct fetch *fetch, struct error *err)
 static bool joined_in_vain(const struct fetch *fetch)
 {
     return fetch_has_others(fetch) &&
-           path_fell_silent(&fetch->options.host->path, fetch->dial_began_ns, loop_now_ns(fetch_loop(fetch)));
+           path_gives_dial_up(&fetch->options.host->path, &fetch->dial_doubt, loop_now_ns(fetch_loop(fetch)));
 }
 
 static void leave_joined(struct fetch *fetch)
 {
-    flight_dial_over(pool_flights(fetch->options.pool), &fetch->dial_flight);
+    end_dial_doubt(fetch, false);
     pool_leave_dials(fetch->options.pool, fetch->options.host, &fetch->joining);
 }
 

@@ -43,11 +43,11 @@ struct fetch {
     uint64_t queue_end_ns;          /* when it gives up; 0: it was not in the queue */
     enum error_code lack;           /* why it may not dial: pressure_fd, pressure_port, or none */
     struct timer head_timer, continue_timer, proof_timer;
-    struct path_doubt dial_doubt;   /* in DIAL */
+    struct path_doubt dial_doubt;   /* in DIAL and JOIN */
     struct flight_dial dial_flight; /* in DIAL and JOIN */
     uint64_t dial_began_ns;
     struct flight flight;     /* in SENT, until the answer's head is here */
-    struct timer queue_timer; /* in QUEUE: looks again; in ASK: dials */
+    struct timer queue_timer; /* in QUEUE: looks again; in ASK: dials; in DIAL and JOIN: is the path silent? */
     struct chain replay;      /* a copy of the body so far, while it is kept */
     struct chain pending;     /* kept bytes that a fresh connection has not taken yet */
     size_t kept_ahead;       /* bytes at the end of replay that the connection has not taken, so that they come again */

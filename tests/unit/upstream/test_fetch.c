@@ -1,6 +1,7 @@
 /* test_fetch.c: one upstream request whatever its connection does: what is sent again and what is not, what is counted,
  * and that nothing is left over at whatever point it ends. SPDX-License-Identifier: Apache-2.0 */
 #include "fetch_stage.h"
+#include "upstream/flight.h"
 
 #include <arpa/inet.h>
 #include <sys/socket.h>
@@ -277,6 +278,14 @@ static unsigned fill_backlog(const struct fetch_stage *stage, int fds[BACKLOG_MA
     return count;
 }
 
+static void fall_silent(struct fetch_stage *stage)
+{
+    uint64_t now_ns = loop_now_ns(stage->net.loop);
+
+    atomic_store(&stage->host->path.condemned_ns, now_ns);
+    atomic_store(&stage->host->path.suspect_ns, now_ns);
+}
+
 TEST(what_has_become_idle_is_taken_when_a_dial_fails)
 {
     struct fetch_stage stage;
@@ -315,6 +324,47 @@ TEST(what_has_become_idle_is_taken_when_a_dial_fails)
     while (count > 0)
         close(fds[--count]);
     fetch_stage_close(&stage);
+}
+
+/* A host of HTTP/2 whose path fell silent before the dial was begun, or while others wait for it. */
+TEST(who_joined_a_dial_on_a_silent_path_leaves_as_the_dial_would)
+{
+    static const bool silent_before[] = {true, false};
+
+    for (size_t i = 0; i < COUNT_OF(silent_before); i++) {
+        struct fetch_stage stage;
+        struct fetch *dialer;
+        int fds[BACKLOG_MAX];
+        unsigned count;
+
+        test_case_is("%s", silent_before[i] ? "before" : "meanwhile");
+        fetch_stage_open(&stage);
+        stage.host =
+            hosts_intern(stage.hosts, &(struct host_key){.url = stage.host->url, .protocol = PROTOCOL_H2}, &stage.err);
+        CHECK(stage.host != NULL);
+        stage.eject_after = 1;
+        count = fill_backlog(&stage, fds);
+        if (silent_before[i]) {
+            fall_silent(&stage);
+            net_stage_for(&stage.net, 1000000);
+        }
+        ask(&stage, "GET", 0);
+        dialer = stage.fetch;
+        stage.fetch = NULL;
+        ask(&stage, "GET", 0);
+        CHECK_EQ(totals_of(&stage).dialing, 1);
+        if (!silent_before[i]) {
+            fall_silent(&stage);
+            flights_hurry(pool_flights(stage.pool), stage.host);
+        }
+        CHECK_EQ(await_head(&stage), IO_FAIL);
+        CHECK_EQ(stage.err.code, ERROR_DEAD_PATH);
+        CHECK(stage.err.retry_safe);
+        fetch_end(dialer, HTTP_CANCEL_GONE);
+        while (count > 0)
+            close(fds[--count]);
+        fetch_stage_close(&stage);
+    }
 }
 
 /* The client has gone before the connection was there (item 167 of the keep-alive matrix). */
