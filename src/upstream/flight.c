@@ -149,8 +149,8 @@ void flight_begin(struct flights *flights, struct flight *flight, struct pooled 
     flight->idle_ns = pooled_was_idle(pooled) && pooled->streams <= 1 ? pooled->used_at_idle_ns : 0;
     flight->look_at_ns = flight->sent_at_ns + PATH_FIRST_LOOK_NS;
     enter(flight, &flights->fresh);
-    /* While it stands, it comes no later than this one is due. */
-    if (flights->timer.at_ns == TIMER_OFF || flights->timer.fired)
+    /* As a rule it stands for another that is due before. */
+    if (flights->timer.at_ns > flight->look_at_ns || flights->timer.fired)
         timer_set(flights->loop, &flights->timer, flight->look_at_ns);
 }
 
@@ -212,7 +212,7 @@ void flights_hurry(struct flights *flights, const struct host *host)
 
 struct news {
     struct pool_errand errand;
-    const struct host *host;
+    const struct host *host; /* not to be looked into */
 };
 
 static void run_news(struct pool_errand *errand, struct pool *pool)
@@ -223,8 +223,7 @@ static void run_news(struct pool_errand *errand, struct pool *pool)
     free(news);
 }
 
-/* The host stays for as long: what asks workers to forget it is a letter too, and comes later. Without memory they find
- * out by themselves. */
+/* The host may be forgotten before that is read, which only compares it. Without memory they find out by themselves. */
 static void send_news(struct pool *pool, const struct host *host)
 {
     struct news *news = malloc(sizeof(*news));

@@ -236,6 +236,21 @@ TEST(at_a_host_that_closes_within_milliseconds_a_connection_in_use_is_waited_for
     }
 }
 
+/* A look waits for a round trip, which on a long way is more than the time of a first one. */
+TEST(the_next_look_at_one_request_does_not_put_off_the_first_at_another)
+{
+    struct fetch_stage stage;
+    struct flights *flights;
+
+    fetch_stage_open(&stage);
+    keep_one(&stage);
+    flights = pool_flights(stage.pool);
+    timer_set(stage.net.loop, &flights->timer, loop_now_ns(stage.net.loop) + 1000 * UINT64_C(1000000));
+    ask(&stage, "GET", 0);
+    CHECK(flights->timer.at_ns <= loop_now_ns(stage.net.loop) + PATH_FIRST_LOOK_NS);
+    fetch_stage_close(&stage);
+}
+
 /* Another worker frees a place at the cap between the question for the head and the body: over loopback a dial is done
  * at once, so it is the body that finds a connection. The answer must be told all the same. */
 TEST(a_body_that_finds_a_connection_wakes_who_waits_for_the_answer)
