@@ -146,7 +146,7 @@ static void publish(struct idle_limit *limit)
         strict_ns = u64_min(idle_usable_ns(limit_ns, limit->margin_ns), ceiling_ns);
         any_ns = u64_max(limit->proven_ns, u64_min(limit->rule.risky_ns, limit_ns / 2));
     }
-    usable_ns = eager_ns(limit, limit_ns, strict_ns);
+    usable_ns = u64_min(eager_ns(limit, limit_ns, strict_ns), ceiling_ns);
     if (limit->kind == IDLE_LIMIT_UNKNOWN && limit->bound_ns < limit->rule.ceiling_ns && !limit->configured_ns)
         probe_ns = limit->bound_ns - limit->bound_ns / 3;
     if (limit->configured_ns) {

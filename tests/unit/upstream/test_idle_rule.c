@@ -49,6 +49,25 @@ TEST(nothing_learned_or_hinted_goes_beyond_the_rules_ceiling)
     }
 }
 
+/* Short limits are used to their end and beyond, but not beyond the rule's. */
+TEST(the_end_of_an_eager_hosts_limit_is_not_waited_for_beyond_the_ceiling)
+{
+    static const uint64_t limits_ms[] = {3, 20, 100, 150};
+
+    for (size_t i = 0; i < COUNT_OF(limits_ms); i++) {
+        struct idle_limit *limit = limit_new(1);
+
+        test_case_is("%llu ms", (unsigned long long)limits_ms[i]);
+        idle_limit_configure(limit, &(struct idle_limit_options){.eager = true});
+        closes(limit, limits_ms[i] * MS, 20);
+        CHECK(idle_limit_retire_after_ns(limit) > SEC);
+        idle_limit_obey(limit, &(struct idle_rule){SEC, SEC, SEC, 2});
+        CHECK_EQ(idle_limit_retire_after_ns(limit), SEC);
+        CHECK(idle_limit_refresh_ns(limit) > 0);
+        idle_limit_free(limit);
+    }
+}
+
 TEST(a_bound_that_has_grown_stays_under_another_rule)
 {
     struct idle_limit *limit = limit_new(1);
