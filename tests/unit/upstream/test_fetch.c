@@ -223,10 +223,13 @@ TEST(at_a_host_that_closes_within_milliseconds_a_connection_in_use_is_waited_for
         ask(&stage, "GET", 0);
         CHECK_EQ(totals_of(&stage).dialing, 0);
         stage.heard_len = 0;
-        if (comes_back[i])
+        if (comes_back[i]) {
             pool_return(used, &stage.transport);
-        else
+        } else {
+            net_stage_until_run(&stage.net, &stage.net.probes[0]); /* its time is over */
+            drive(&stage);
             origin_accepts(&stage);
+        }
         origin_hears(&stage, "GET /x HTTP/1.1\r\n");
         CHECK_EQ(stage.accepted, comes_back[i] ? 1 : 2);
         end(&stage);
