@@ -21,6 +21,7 @@ static struct balance_input input_of(const struct exchange *x)
     return (struct balance_input){
         .worker = pool_worker(x->client->frontend->pool),
         .now_ns = loop_now_ns(loop),
+        .probe_ns = x->call.backend->transport->eject.probe_ns,
         .rng = loop_rng(loop),
         .tried = x->call.tried,
         .tried_count = x->call.tried_count,

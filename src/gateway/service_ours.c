@@ -401,6 +401,7 @@ void ours_read(struct service *service, struct report *report)
     service->transport.tls_handshake_timeout_ns = HANDSHAKE_TIMEOUT_NS;
     service->transport.ping_after_ns = TRANSPORT_PING_AFTER_NS;
     service->transport.eject_after = TRANSPORT_EJECT_AFTER;
+    service->transport.eject = EJECT_RULE_DEFAULT;
     service->transport.resend_budget =
         (struct resend_budget_rule){RESEND_BUDGET_PERCENT, RESEND_BUDGET_PER_SECOND, RESEND_BUDGET_WINDOW_S};
     service->transport.tcp_user_timeout_ns = TCP_USER_TIMEOUT_NS;

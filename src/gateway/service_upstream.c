@@ -19,6 +19,8 @@ struct upstream_block {
     int64_t eject_after, budget_percent, budget_floor, budget_window_ns;
     bool budget_percent_given, budget_floor_given, budget_window_given;
     bool balance_given, failover_given, eject_given;
+    int64_t rest_first_ns, rest_max_ns, probe_ns;
+    bool rest_first_given, rest_max_given, probe_given;
     int64_t max_connection_age_ns, max_requests_per_connection, max_connections_per_host, queue_timeout_ns,
         min_idle_per_host, tcp_user_timeout_ns, tcp_keep_alive_interval_ns, tcp_keep_alive_count;
     int64_t tls_handshake_timeout_ns, ping_after_ns, ping_interval_ns, ping_timeout_ns;
@@ -111,6 +113,13 @@ static const struct option rows[] = {
                 .help = "Another host when one fails before any byte of an answer: idempotent, off."),
     OPTION_INT(struct upstream_block, "eject_after", eject_after, .preset = TRANSPORT_EJECT_AFTER, .max = 1000000, SEEN(eject_given),
                .help = "Failures in a row until a host rests; 0: never."),
+    OPTION_DURATION(struct upstream_block, "base_ejection_time", rest_first_ns, .preset = EJECT_REST_MIN_NS, .min = MS(1),
+                    .max = SECONDS(86400), SEEN(rest_first_given), .help = "How long it rests the first time, doubling while it fails again."),
+    OPTION_DURATION(struct upstream_block, "max_ejection_time", rest_max_ns, .preset = EJECT_REST_MAX_NS, .min = MS(1),
+                    .max = SECONDS(86400), SEEN(rest_max_given), .help = "Where that doubling ends; in use for so long it is forgotten."),
+    OPTION_DURATION(struct upstream_block, "ejection_probe_timeout", probe_ns, .preset = EJECT_PROBE_NS, .min = MS(1),
+                    .max = SECONDS(86400), SEEN(probe_given),
+                    .help = "How long the request that tries a host after its rest may be silent before another one tries."),
     OPTION_ENUM(struct upstream_block, "protocol", protocol, .names = protocol_names, .preset_text = "auto", SEEN(protocol_given),
                 .help = "What hosts are spoken to in: http/1.1; auto (https hosts choose by ALPN, HTTP/2 first); h2; h2c (http hosts, prior knowledge)."),
     OPTION_DURATION(struct upstream_block, "ping_after", ping_after_ns, .preset = TRANSPORT_PING_AFTER_NS, .max = INT64_MAX, SEEN(ping_after_given),
@@ -167,6 +176,16 @@ static void take_source(struct transport *transport, const struct upstream_block
                    "%s.source_address: \"%.*s\" is not an IP address", path, STR_ARG(block->source));
 }
 
+static void take_ejection(struct eject_rule *rule, const struct upstream_block *block)
+{
+    if (block->rest_first_given)
+        rule->first_ns = (uint64_t)block->rest_first_ns;
+    if (block->rest_max_given)
+        rule->most_ns = (uint64_t)block->rest_max_ns;
+    if (block->probe_given)
+        rule->probe_ns = (uint64_t)block->probe_ns;
+}
+
 /* A part of a second counts as one. */
 static void take_budget(struct resend_budget_rule *rule, const struct upstream_block *block)
 {
@@ -197,6 +216,7 @@ static void take(struct transport *transport, const struct upstream_block *block
     if (block->resend_given)
         transport->resend = (enum resend_policy)block->resend;
     take_budget(&transport->resend_budget, block);
+    take_ejection(&transport->eject, block);
     if (block->replay_given)
         transport->replay_bytes = block->replay_bytes > 0 ? block->replay_bytes : -1;
     if (block->private_given)

@@ -65,6 +65,11 @@ static bool begins_no_quarantine(const struct transport *transport)
     return transport->rules.quarantine.first_ns == 0;
 }
 
+static bool ejects_nobody(const struct transport *transport)
+{
+    return transport->eject_after == 0;
+}
+
 /* clang-format off */
 static const struct rule {
     const char *key;
@@ -92,6 +97,9 @@ static const struct rule {
     {"replay_buffer", sends_once, "beside \"resend\": \"off\" and \"failover\": \"off\"", "remove it"},
     {"quarantine_after", begins_no_quarantine, "beside \"quarantine\": 0", "remove one of the two"},
     {"quarantine_max", begins_no_quarantine, "beside \"quarantine\": 0", "remove one of the two"},
+    {"base_ejection_time", ejects_nobody, "beside \"eject_after\": 0", "remove one of the two"},
+    {"max_ejection_time", ejects_nobody, "beside \"eject_after\": 0", "remove one of the two"},
+    {"ejection_probe_timeout", ejects_nobody, "beside \"eject_after\": 0", "remove one of the two"},
     {"tcp_keep_alive_interval", probes_nobody, "beside a negative dialer_keep_alive", "give dialer_keep_alive a duration"},
     {"tcp_keep_alive_count", probes_nobody, "beside a negative dialer_keep_alive", "give dialer_keep_alive a duration"},
 };
@@ -151,6 +159,15 @@ static void check_order(const struct pairing *pairing, const char *key, uint64_t
                         (unsigned long long)(longer_ns / 1000000), longer);
     report_add(pairing->report, SEVERITY_WARNING, PROBLEM_CONTRADICTION, node->place, hint.data,
                "%s%s: is longer than %s", pairing->path, key, longer);
+}
+
+static void check_ejection(const struct pairing *pairing)
+{
+    const struct transport *transport = pairing->transport;
+
+    if (!ejects_nobody(transport))
+        check_order(pairing, "base_ejection_time", transport->eject.first_ns, "max_ejection_time",
+                    transport->eject.most_ns);
 }
 
 static void check_host_rules(const struct pairing *pairing)
@@ -214,5 +231,6 @@ void upstream_check(const struct transport *transport, const struct node *block,
     else
         check_place(&pairing);
     check_rules(&pairing);
+    check_ejection(&pairing);
     check_floor(&pairing);
 }

@@ -264,7 +264,7 @@ struct host *balance_pick(struct balance *balance, const struct host_set *set, c
         if (!host)
             picking.strictness++;
         else if (picking.strictness == PASS_TRIED || eject_is_in_use(&host->health) ||
-                 eject_take_probe(&host->health, input->now_ns))
+                 eject_take_probe(&host->health, input->probe_ns, input->now_ns))
             return host;
     }
 }

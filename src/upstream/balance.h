@@ -45,6 +45,7 @@ void balance_init(struct balance *balance, enum balance_policy policy, unsigned 
 struct balance_input {
     unsigned worker;
     uint64_t now_ns;
+    uint64_t probe_ns; /* how long a probe that is taken may be silent (eject.h) */
     struct rng *rng;
     struct host *const *tried; /* by this request: not again */
     unsigned tried_count;

@@ -23,14 +23,13 @@ bool eject_is_due(const struct health *health, uint64_t now_ns)
 }
 
 /* Of all who find the rest over, one wins. */
-bool eject_take_probe(struct health *health, uint64_t now_ns)
+bool eject_take_probe(struct health *health, uint64_t probe_ns, uint64_t now_ns)
 {
     uint64_t until_ns = load(&health->rest_until_ns);
 
     return until_ns != 0 && until_ns <= now_ns &&
-           atomic_compare_exchange_strong_explicit(&health->rest_until_ns, &until_ns,
-                                                   (now_ns + EJECT_PROBE_NS) | PROBED, memory_order_relaxed,
-                                                   memory_order_relaxed);
+           atomic_compare_exchange_strong_explicit(&health->rest_until_ns, &until_ns, (now_ns + probe_ns) | PROBED,
+                                                   memory_order_relaxed, memory_order_relaxed);
 }
 
 void eject_answered(struct health *health, uint64_t started_ns, uint64_t now_ns)
@@ -44,17 +43,20 @@ void eject_answered(struct health *health, uint64_t started_ns, uint64_t now_ns)
     store(&health->rest_until_ns, 0);
 }
 
-static uint64_t rest_ns(uint32_t rests_in_row)
+static uint64_t rest_ns(const struct eject_rule *rule, uint32_t rests_in_row)
 {
-    uint64_t ns = rests_in_row < 6 ? EJECT_REST_MIN_NS << rests_in_row : EJECT_REST_MAX_NS;
+    uint64_t ns = rule->first_ns;
 
-    return ns < EJECT_REST_MAX_NS ? ns : EJECT_REST_MAX_NS;
+    for (uint32_t i = 0; i < rests_in_row && ns > 0 && ns < rule->most_ns; i++)
+        ns *= 2;
+    return u64_min(ns, rule->most_ns);
 }
 
 /* Rests from now on, unless another worker has just said so. */
-static bool begin_rest(struct health *health, uint64_t before, uint32_t rests_in_row, uint64_t now_ns)
+static bool begin_rest(struct health *health, const struct eject_rule *rule, uint64_t before, uint32_t rests_in_row,
+                       uint64_t now_ns)
 {
-    uint64_t until_ns = (now_ns + rest_ns(rests_in_row)) & ~PROBED;
+    uint64_t until_ns = (now_ns + rest_ns(rule, rests_in_row)) & ~PROBED;
 
     if (!atomic_compare_exchange_strong_explicit(&health->rest_until_ns, &before, until_ns, memory_order_relaxed,
                                                  memory_order_relaxed))
@@ -66,29 +68,30 @@ static bool begin_rest(struct health *health, uint64_t before, uint32_t rests_in
     return true;
 }
 
-static bool fail_in_use(struct health *health, uint32_t eject_after, uint64_t now_ns)
+static bool fail_in_use(struct health *health, const struct eject_rule *rule, uint32_t eject_after, uint64_t now_ns)
 {
     uint32_t rests_in_row = atomic_load_explicit(&health->rests_in_row, memory_order_relaxed);
 
     if (atomic_fetch_add_explicit(&health->failures, 1, memory_order_relaxed) + 1 < eject_after)
         return false;
-    if (now_ns > load(&health->rest_ended_ns) + EJECT_FORGIVE_NS)
+    if (now_ns > load(&health->rest_ended_ns) + rule->most_ns)
         rests_in_row = 0;
-    return begin_rest(health, 0, rests_in_row, now_ns);
+    return begin_rest(health, rule, 0, rests_in_row, now_ns);
 }
 
-bool eject_failed(struct health *health, uint32_t eject_after, uint64_t now_ns)
+bool eject_failed(struct health *health, const struct eject_rule *rule, uint32_t eject_after, uint64_t now_ns)
 {
     uint64_t until_ns = load(&health->rest_until_ns);
 
     if (eject_after == 0)
         return false;
     if (until_ns == 0)
-        return fail_in_use(health, eject_after, now_ns);
+        return fail_in_use(health, rule, eject_after, now_ns);
     /* In a rest only the probe tells something new; what else fails was begun before, or when all hosts rested. */
     if (!(until_ns & PROBED))
         return false;
-    return begin_rest(health, until_ns, atomic_load_explicit(&health->rests_in_row, memory_order_relaxed), now_ns);
+    return begin_rest(health, rule, until_ns, atomic_load_explicit(&health->rests_in_row, memory_order_relaxed),
+                      now_ns);
 }
 
 enum health_state eject_state(const struct health *health)

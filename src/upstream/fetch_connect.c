@@ -330,7 +330,7 @@ static enum io leave_silent_host(struct fetch *fetch, struct error *err)
     struct error failure;
 
     leave_race(fetch);
-    (void)eject_failed(&host->health, 1, loop_now_ns(fetch_loop(fetch)));
+    (void)eject_failed(&host->health, &fetch->options.transport->eject, 1, loop_now_ns(fetch_loop(fetch)));
     error_set(&failure, FAULT_UPSTREAM, ERROR_DEAD_PATH, "%.*s: the path is silent", STR_ARG(host->url));
     failure.retry_safe = true;
     return fetch_fail(fetch, &failure, err);

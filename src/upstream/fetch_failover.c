@@ -59,8 +59,8 @@ void fetch_blame_host(struct fetch *fetch, const struct error *failure)
 {
     struct host *host = fetch->options.host;
 
-    if (is_the_hosts_doing(fetch, failure) &&
-        eject_failed(&host->health, fetch->options.eject_after, loop_now_ns(fetch_loop(fetch))))
+    if (is_the_hosts_doing(fetch, failure) && eject_failed(&host->health, &fetch->options.transport->eject,
+                                                           fetch->options.eject_after, loop_now_ns(fetch_loop(fetch))))
         LOG(LOG_WARNING, "UPSTREAM", "%.*s rests after failures in a row; the last: %s", STR_ARG(host->url),
             failure->text);
 }

@@ -306,7 +306,7 @@ static bool leaves_host(struct fetch *fetch, const struct error *failure)
 
     if (!fetch_has_others(fetch) || !path_is_suspect(&host->path, now_ns))
         return false;
-    (void)eject_failed(&host->health, 1, now_ns);
+    (void)eject_failed(&host->health, &fetch->options.transport->eject, 1, now_ns);
     fetch_look_back(fetch);
     return fetch_may_hand_over(fetch, failure) != FAILOVER_NO;
 }

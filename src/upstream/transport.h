@@ -6,6 +6,7 @@
 
 #include "base/addr.h"
 #include "base/str.h"
+#include "upstream/eject.h"
 #include "upstream/idle_limit.h"
 #include "upstream/quarantine.h"
 #include "upstream/resend_budget.h"
@@ -100,6 +101,7 @@ struct transport {
     enum balance_policy balance;       /* among the hosts of a backend */
     enum failover_policy failover;     /* the same */
     int64_t eject_after;               /* failures in a row until a host rests; 0: never */
+    struct eject_rule eject;           /* ... and for how long */
     enum traffic_class traffic;        /* what the requests are like */
     enum upstream_protocol protocol;   /* what they are sent in */
     struct str pool;                   /* name of a separate pool to the same hosts; empty: the common one */

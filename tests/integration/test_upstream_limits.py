@@ -15,7 +15,8 @@ from test_upstream_private import Ntlm, log_in
 from waiting import eventually
 
 PRESETS = {"idle_timeout_max": "90s", "idle_timeout_start": "4s", "idle_timeout_risky": "1s", "sentinels": 2, "quarantine_after": 2,
-           "quarantine": "60s", "quarantine_max": "3600s", "rebalance_percent": 1, "max_private_connections": 5}
+           "quarantine": "60s", "quarantine_max": "3600s", "rebalance_percent": 1, "max_private_connections": 5,
+           "base_ejection_time": "1s", "max_ejection_time": "60s", "ejection_probe_timeout": "5s"}
 
 
 def start(make, origin, **settings):

@@ -80,6 +80,16 @@ static const struct {
      "remove one of the two"},
     {"", "\"quarantine\": 0, \"quarantine_max\": \"2h\"", "\"2h\"",
      "quarantine_max: has no effect beside \"quarantine\": 0", "remove one of the two"},
+    {"", "\"base_ejection_time\": \"2m\"", "\"2m\"", "base_ejection_time: is longer than max_ejection_time",
+     "base_ejection_time: 60000 ms at most, or raise max_ejection_time"},
+    {"", "\"base_ejection_time\": \"2m\", \"max_ejection_time\": \"2m\"", NULL, NULL, NULL},
+    {"", "\"max_ejection_time\": \"500ms\"", NULL, NULL, NULL},
+    {"", "\"eject_after\": 0, \"base_ejection_time\": \"2m\"", "\"2m\"",
+     "base_ejection_time: has no effect beside \"eject_after\": 0", "remove one of the two"},
+    {"", "\"eject_after\": 0, \"max_ejection_time\": \"2m\"", "\"2m\"",
+     "max_ejection_time: has no effect beside \"eject_after\": 0", "remove one of the two"},
+    {"", "\"eject_after\": 0, \"ejection_probe_timeout\": \"2s\"", "\"2s\"",
+     "ejection_probe_timeout: has no effect beside \"eject_after\": 0", "remove one of the two"},
     {"", "\"first_flight\": 0, \"first_flight_timeout\": \"1s\"", "\"1s\"",
      "first_flight_timeout: has no effect beside \"first_flight\": 0", "remove one of the two"},
     {"", "\"first_flight\": 1, \"first_flight_timeout\": \"0s\"", NULL, NULL, NULL},
@@ -190,6 +200,11 @@ static const struct {
     {"\"rebalance_percent\": 26", "26", "rebalance_percent: 26 is more than 25"},
     {"\"max_private_connections\": 0", "0", "max_private_connections: 0 is less than 1"},
     {"\"eject_after\": \"3s\"", "\"3s\"", "eject_after: \"3s\" is not a whole number"},
+    {"\"base_ejection_time\": 0", "0", "base_ejection_time: 0 is less than 1ms"},
+    {"\"base_ejection_time\": \"25h\"", "\"25h\"", "base_ejection_time: \"25h\" is more than 24h0m0s"},
+    {"\"max_ejection_time\": \"0s\"", "\"0s\"", "max_ejection_time: \"0s\" is less than 1ms"},
+    {"\"max_ejection_time\": \"long\"", "\"long\"", "max_ejection_time: \"long\" is not a duration"},
+    {"\"ejection_probe_timeout\": \"-1s\"", "\"-1s\"", "ejection_probe_timeout: \"-1s\" is less than 1ms"},
 };
 
 TEST(upstream_settings_of_a_wrong_type_are_told_where_they_stand)
@@ -317,6 +332,35 @@ TEST(upstream_settings_are_taken)
     CHECK_INT(transport_replay_bytes(rest), 65536);
     CHECK_INT(transport_replay_bytes(transport_of("\"replay_buffer\": 0")), 0);
     CHECK_INT(transport_replay_bytes(transport_of("\"replay_buffer\": \"1MiB\"")), 1048576);
+}
+
+static void check_ejection(const struct transport *transport, int64_t first_ms, int64_t most_ms, int64_t probe_ms)
+{
+    CHECK_INT(transport->eject.first_ns, MS(first_ms));
+    CHECK_INT(transport->eject.most_ns, MS(most_ms));
+    CHECK_INT(transport->eject.probe_ns, MS(probe_ms));
+}
+
+TEST(how_long_hosts_rest_reaches_the_transport)
+{
+    check_ejection(transport_of(""), 1000, 60000, 5000);
+    check_ejection(&gateway_service(ROOT("\"timeout\": \"3s\""))->transport, 1000, 60000, 5000);
+    check_ejection(transport_of("\"base_ejection_time\": \"30s\""), 30000, 60000, 5000);
+    check_ejection(transport_of("\"max_ejection_time\": \"5m\""), 1000, 300000, 5000);
+    check_ejection(transport_of("\"ejection_probe_timeout\": \"1ms\""), 1000, 60000, 1);
+}
+
+/* What a backend does not say is the root's. */
+TEST(how_long_hosts_rest_may_be_said_by_a_backend)
+{
+    const struct service *service = gateway_service(
+        "{\"version\": 3, \"host\": [\"h\"], \"extra_config\": {\"holdfast/upstream\": {\"base_ejection_time\": "
+        "\"3s\"}},"
+        " \"endpoints\": [{\"endpoint\": \"/\", \"backend\": [{\"extra_config\": {\"holdfast/upstream\":"
+        " {\"max_ejection_time\": \"9s\", \"ejection_probe_timeout\": \"4s\"}}}]}]}");
+
+    check_ejection(&service->transport, 3000, 60000, 5000);
+    check_ejection(&service->endpoints[0].backends[0].transport, 3000, 9000, 4000);
 }
 
 static void check_preset_rules(const struct host_rules *rules)

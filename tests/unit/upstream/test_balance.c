@@ -38,7 +38,8 @@ static void open_stage(struct stage *stage, enum balance_policy policy, const ch
         host_set_fill(arena_alloc(test_arena(), host_set_bytes(count), _Alignof(struct host_set)), listed, count);
     balance_init(&stage->balance, policy, WORKERS);
     rng_init(&stage->rng, 7);
-    stage->input = (struct balance_input){.worker = 0, .now_ns = SECOND, .rng = &stage->rng};
+    stage->input =
+        (struct balance_input){.worker = 0, .now_ns = SECOND, .probe_ns = EJECT_PROBE_NS, .rng = &stage->rng};
 }
 
 static void close_stage(struct stage *stage)
@@ -78,7 +79,9 @@ static void check_near(unsigned count, unsigned wanted)
 
 static void rest(struct host *host, uint64_t now_ns)
 {
-    CHECK(eject_failed(&host->health, 1, now_ns));
+    static const struct eject_rule rule = {EJECT_REST_MIN_NS, EJECT_REST_MAX_NS, EJECT_PROBE_NS};
+
+    CHECK(eject_failed(&host->health, &rule, 1, now_ns));
 }
 
 /* What each policy makes of four idle hosts, of which the first is named twice: out of 5 parts. */
@@ -211,6 +214,8 @@ TEST(one_request_probes_a_host_whose_rest_is_over)
         stage.input.now_ns = SECOND + EJECT_REST_MIN_NS;
         draw(&stage, counts);
         CHECK_EQ(counts[1], 1);
+        CHECK(!eject_is_due(&stage.host[1]->health, stage.input.now_ns + EJECT_PROBE_NS - 2));
+        CHECK(eject_is_due(&stage.host[1]->health, stage.input.now_ns + EJECT_PROBE_NS + 1));
         eject_answered(&stage.host[1]->health, stage.input.now_ns, stage.input.now_ns);
         draw(&stage, counts);
         check_near(counts[1], DRAWS / 3);

@@ -3,6 +3,8 @@
 #include "fetch_stage.h"
 #include "harness/test.h"
 
+#define SECOND UINT64_C(1000000000)
+
 /* How a connection ends under a request. */
 static const struct {
     const char *name, *said;
@@ -61,6 +63,28 @@ TEST(the_same_failures_of_fresh_connections_count)
         stage.transport.resend = RESEND_OFF;
         fail_one(&stage, i);
         CHECK_EQ(totals_of(&stage).ejections, ends[i].fresh_counts);
+        fetch_stage_close(&stage);
+    }
+}
+
+/* Of the two times only the first is the backend's own: the doubling ends below it. */
+TEST(how_long_the_host_rests_is_what_the_transport_says)
+{
+    static const struct eject_rule rules[] = {{7 * SECOND, 60 * SECOND, SECOND}, {90 * SECOND, 40 * SECOND, SECOND}};
+    static const uint64_t rests_ns[] = {7 * SECOND, 40 * SECOND};
+
+    for (size_t i = 0; i < COUNT_OF(rules); i++) {
+        struct fetch_stage stage;
+        uint64_t rest_ns;
+
+        test_case_is("row %zu", i);
+        fetch_stage_open(&stage);
+        stage.eject_after = 1;
+        stage.transport.resend = RESEND_OFF;
+        stage.transport.eject = rules[i];
+        fail_one(&stage, 0);
+        rest_ns = stage.host->health.rest_until_ns - stage.host->health.rest_began_ns;
+        CHECK(rest_ns == rests_ns[i] || rest_ns == rests_ns[i] - 1); /* the lowest bit is taken */
         fetch_stage_close(&stage);
     }
 }
