@@ -69,6 +69,19 @@ static struct access_log *access_log_of(struct worker *worker, const struct serv
     return worker->access_log;
 }
 
+/* What the configuration says of names. */
+static void obey_names(struct worker *worker, const struct resolve_settings *resolve)
+{
+    resolver_cache_obey(worker->resolver, &(struct resolve_rules){
+                                              .ttl_min_ns = (uint64_t)resolve->ttl_min_ns,
+                                              .ttl_max_ns = (uint64_t)resolve->ttl_max_ns,
+                                              .failure_ns = (uint64_t)resolve->negative_ttl_ns,
+                                              .patience_ns = (uint64_t)resolve->stale_after_ns,
+                                              .stale_max_ns = (uint64_t)resolve->stale_max_ns,
+                                              .names_max = (size_t)resolve->cache_size,
+                                          });
+}
+
 static void succeed(struct worker *worker, struct worker_change *change)
 {
     struct generation *next = change->succession.next->generation;
@@ -77,6 +90,7 @@ static void succeed(struct worker *worker, struct worker_change *change)
     change->succession.access_log = access_log_of(worker, service);
     frontend_succeed(worker->frontend, &change->succession);
     loop_pipes(worker->loop)->lent_max = (unsigned)service->server.pipes_max;
+    obey_names(worker, &service->server.resolve);
     if (!worker->frontend->drain.begun && !generation_keep_warm(next, worker->pool))
         LOG(LOG_WARNING, "SERVICE: Reload", "no memory to keep all hosts warm");
     change->taken = true;
@@ -183,8 +197,10 @@ static bool build(struct worker *worker, struct error *err)
     worker->door_letters = calloc(generation_service(options->generation)->server.listener_count + FRONTEND_DOORS_MORE,
                                   sizeof(*worker->door_letters));
     worker->resolver = resolver_cache_new(worker->resolver);
-    if (worker->resolver)
+    if (worker->resolver) {
+        obey_names(worker, &generation_service(options->generation)->server.resolve);
         worker->pool = pool_new(worker->loop, worker->resolver, options->hosts, options->index);
+    }
     if (options->access_log)
         worker->access_log = access_log_new(worker->loop, 1);
     if (worker->pool && worker->door_letters && (worker->access_log || !options->access_log))

@@ -184,6 +184,11 @@ struct h2_settings {
     int64_t streams_max, head_bytes_max, stream_window, connection_window, glitches_max, glitches_back;
 };
 
+/* Of names that are looked up: net/resolve.h. */
+struct resolve_settings {
+    int64_t ttl_min_ns, ttl_max_ns, negative_ttl_ns, stale_after_ns, stale_max_ns, cache_size;
+};
+
 enum access_form { ACCESS_KRAKEND, ACCESS_JSON };
 
 struct server_options {
@@ -204,8 +209,9 @@ struct server_options {
     int64_t body_gap_timeout_ns;
     int64_t max_body_bytes; /* cap of a request's body; 0: none on no-op */
     int64_t drain_window_ns, drain_limit_ns;
-    int64_t defer_accept_ns;                            /* of TCP listeners; 0: not at all */
-    int64_t resolve_timeout_ns;                         /* of a question to DNS servers */
+    int64_t defer_accept_ns;    /* of TCP listeners; 0: not at all */
+    int64_t resolve_timeout_ns; /* of a question to DNS servers */
+    struct resolve_settings resolve;
     int64_t pipes_max;                                  /* of each worker; 0: none (os/pipe.h) */
     int64_t hide_hosts_after_ns, forget_hosts_after_ns; /* upstream/host_leave.h */
     struct str resolver;                                /* "127.0.0.1:53,[::1]:53"; empty: those of resolv.conf */

@@ -147,6 +147,18 @@ static const struct option server_rows[] = {
                   .help = "DNS servers, \"IP:PORT\" with commas between; those of resolv.conf when empty."),
     OPTION_DURATION(struct server_block, "resolve_timeout", options.resolve_timeout_ns, .preset = RESOLVE_LIMIT_NS, .min = 100000000,
                     .max = SECONDS(75), .help = "How long DNS servers may take to answer before a lookup has failed."),
+    OPTION_DURATION(struct server_block, "resolve_ttl_min", options.resolve.ttl_min_ns, .preset = (int64_t)RESOLVE_TTL_MIN_NS, .min = MS(1),
+                    .max = SECONDS(86400), .help = "Answers of DNS with a shorter TTL are kept for so long."),
+    OPTION_DURATION(struct server_block, "resolve_ttl_max", options.resolve.ttl_max_ns, .preset = (int64_t)RESOLVE_TTL_MAX_NS, .min = MS(1),
+                    .max = SECONDS(86400), .help = "Those with a longer one are asked for anew after so long."),
+    OPTION_DURATION(struct server_block, "resolve_negative_ttl", options.resolve.negative_ttl_ns, .preset = (int64_t)RESOLVE_FAILURE_NS,
+                    .min = MS(1), .max = SECONDS(3600), .help = "How long a lookup that failed is not tried again."),
+    OPTION_DURATION(struct server_block, "resolve_stale_max", options.resolve.stale_max_ns, .preset = (int64_t)RESOLVE_STALE_MAX_NS,
+                    .max = SECONDS(604800), .help = "How long past its TTL an answer is still used when asking anew fails; 0: not at all."),
+    OPTION_DURATION(struct server_block, "resolve_stale_after", options.resolve.stale_after_ns, .preset = (int64_t)RESOLVE_PATIENCE_NS,
+                    .max = SECONDS(75), .help = "... or takes longer than this; 0: it is used while asking anew."),
+    OPTION_INT(struct server_block, "resolve_cache_size", options.resolve.cache_size, .preset = RESOLVE_NAMES_MAX, .min = 1, .max = 1000000,
+               .help = "Names whose addresses each worker knows; beyond that the least recently used is forgotten."),
     OPTION_INT(struct server_block, "max_pipes", options.pipes_max, .preset = PIPES_LENT_MAX, .max = 65536,
                .help = "Bodies that each worker passes on inside the kernel at once; others are copied. 0: all are copied."),
     OPTION_DURATION(struct server_block, "hide_hosts_after", options.hide_hosts_after_ns, .preset = (int64_t)HOST_LEAVE_NS, .min = SECONDS(1),
@@ -309,6 +321,15 @@ static void check_resolver(const struct server_block *block, struct report *repo
                        "extra_config.holdfast/server.resolver: \"%.*s\" is no address", STR_ARG(part));
 }
 
+/* A default that is longer gives way without a word. */
+static void check_ttls(const struct resolve_settings *resolve, const struct node *block, struct report *report)
+{
+    if (resolve->ttl_min_ns > resolve->ttl_max_ns && block && node_member(block, STR("resolve_ttl_min")))
+        report_add(report, SEVERITY_WARNING, PROBLEM_CONTRADICTION, node_place(block, "resolve_ttl_min"),
+                   "lower it, or raise resolve_ttl_max",
+                   "extra_config.holdfast/server.resolve_ttl_min: is longer than resolve_ttl_max");
+}
+
 /* KrakenD has none of these: they hold only when they were given. */
 static void forget_limits(struct server_block *server)
 {
@@ -351,6 +372,7 @@ static void read_server(struct service *service, const struct node *block, struc
     server.options.as_sent = server.encoded_urls == 1;
     clients_settle(&server.options.clients, block, report);
     check_resolver(&server, report);
+    check_ttls(&server.options.resolve, block, report);
     take_listeners(&server.options, &server.listeners, report);
     service->server = server.options;
 }

@@ -8,21 +8,12 @@
 
 #include <stdlib.h>
 
-#define SECOND_NS    UINT64_C(1000000000)
-#define TTL_MIN_NS   SECOND_NS
-#define TTL_MAX_NS   (3600 * SECOND_NS)
-#define FAILURE_NS   SECOND_NS            /* how long a failure is believed */
-#define PATIENCE_NS  (3 * SECOND_NS / 10) /* how long an answer is awaited before a stale one is used (RFC 8767 5) */
-#define STALE_MAX_NS (300 * SECOND_NS)    /* how long past its TTL an answer is still used when asking anew fails */
-
-enum {
-    ENTRIES_MAX = 1024,   /* names kept; the least recently used goes first */
-    NAME_BYTES_MAX = 253, /* RFC 1035 2.3.4, as text without the last dot */
-};
+enum { NAME_BYTES_MAX = 253 }; /* RFC 1035 2.3.4, as text without the last dot */
 
 struct cache {
     struct resolver resolver;
     struct resolver *backend;
+    struct resolve_rules rules;
     struct map *names;  /* name to struct entry */
     struct list recent; /* entries, the most recently used first */
 };
@@ -97,7 +88,7 @@ static bool is_fresh(const struct entry *entry)
 
 static bool is_usable_when_stale(const struct entry *entry)
 {
-    return entry->has_answer && now_ns(entry->cache) < entry->expires_ns + STALE_MAX_NS;
+    return entry->has_answer && now_ns(entry->cache) < entry->expires_ns + entry->cache->rules.stale_max_ns;
 }
 
 /* Answers the query from what the entry knows. False: it knows nothing, the backend must be asked. */
@@ -116,10 +107,10 @@ static bool answer_from(struct entry *entry, struct resolve_query *query)
 
 static void keep_answer(struct entry *entry, const struct resolved *answer)
 {
-    uint64_t ttl_ns = answer->ttl_ns;
+    const struct resolve_rules *rules = &entry->cache->rules;
+    uint64_t ttl_ns = answer->ttl_ns > rules->ttl_min_ns ? answer->ttl_ns : rules->ttl_min_ns;
 
-    ttl_ns = ttl_ns < TTL_MIN_NS ? TTL_MIN_NS : ttl_ns;
-    ttl_ns = ttl_ns > TTL_MAX_NS ? TTL_MAX_NS : ttl_ns;
+    ttl_ns = u64_min(ttl_ns, rules->ttl_max_ns);
     entry->answer = *answer;
     entry->answer.ttl_ns = ttl_ns;
     entry->expires_ns = now_ns(entry->cache) + ttl_ns;
@@ -130,7 +121,7 @@ static void keep_answer(struct entry *entry, const struct resolved *answer)
 static void keep_failure(struct entry *entry, const struct error *err)
 {
     entry->failure = *err;
-    entry->retry_ns = now_ns(entry->cache) + FAILURE_NS;
+    entry->retry_ns = now_ns(entry->cache) + entry->cache->rules.failure_ns;
     entry->has_failure = true;
 }
 
@@ -168,7 +159,8 @@ static void ask_backend(struct entry *entry)
     entry->query = (struct resolve_query){.name = str_from(entry->name), .task = &entry->task};
     entry->asking = true;
     if (is_usable_when_stale(entry))
-        timer_set(entry->cache->resolver.loop, &entry->patience, now_ns(entry->cache) + PATIENCE_NS);
+        timer_set(entry->cache->resolver.loop, &entry->patience,
+                  now_ns(entry->cache) + entry->cache->rules.patience_ns);
     resolve_start(entry->cache->backend, &entry->query);
     if (entry->query.done)
         run_entry(&entry->task);
@@ -188,16 +180,22 @@ static void free_entry(struct entry *entry)
     free(entry);
 }
 
-static void make_room(struct cache *cache)
+/* Of those that nobody waits for, the one that was asked for longest ago; NULL: there is none. */
+static struct entry *oldest_unwanted(struct cache *cache)
 {
     struct list_node *node = list_last(&cache->recent);
 
-    if (cache->recent.count < ENTRIES_MAX)
-        return;
     while (node && !list_is_empty(&container_of(node, struct entry, node)->waiters))
         node = node->prev == &cache->recent.head ? NULL : node->prev;
-    if (node)
-        free_entry(container_of(node, struct entry, node));
+    return node ? container_of(node, struct entry, node) : NULL;
+}
+
+static void make_room(struct cache *cache)
+{
+    struct entry *oldest;
+
+    while (cache->recent.count >= cache->rules.names_max && (oldest = oldest_unwanted(cache)))
+        free_entry(oldest);
 }
 
 static struct entry *add_entry(struct cache *cache, const char *name)
@@ -246,7 +244,7 @@ static bool fold_name(struct str name, char out[NAME_BYTES_MAX + 1])
 
 static bool answer_literal(struct cache *cache, struct resolve_query *query)
 {
-    struct resolved answer = {.count = 1, .ttl_ns = TTL_MAX_NS};
+    struct resolved answer = {.count = 1, .ttl_ns = RESOLVE_TTL_MAX_NS};
 
     if (!addr_parse_ip(query->name, &answer.addrs[0]))
         return false;
@@ -341,6 +339,17 @@ struct resolver *resolver_cache_new(struct resolver *backend)
     }
     cache->resolver = (struct resolver){.ops = &cache_ops, .loop = backend->loop};
     cache->backend = backend;
+    cache->rules = (struct resolve_rules){RESOLVE_TTL_MIN_NS,  RESOLVE_TTL_MAX_NS,   RESOLVE_FAILURE_NS,
+                                          RESOLVE_PATIENCE_NS, RESOLVE_STALE_MAX_NS, RESOLVE_NAMES_MAX};
     list_init(&cache->recent);
     return &cache->resolver;
+}
+
+void resolver_cache_obey(struct resolver *cache, const struct resolve_rules *rules)
+{
+    ASSERT(rules->ttl_min_ns > 0);
+    ASSERT(rules->ttl_max_ns > 0);
+    ASSERT(rules->failure_ns > 0);
+    ASSERT(rules->names_max > 0);
+    cache_of(cache)->rules = *rules;
 }

@@ -58,11 +58,31 @@ void resolver_cares_set_limit(struct resolver *resolver, uint64_t limit_ns);
 /* Asks these servers from now on, not those of resolv.conf: "127.0.0.1:5353,[::1]:53". False: not understood. */
 bool resolver_cares_use_servers(struct resolver *resolver, const char *servers) MUST_USE;
 
+/* What a cache keeps, and for how long. */
+struct resolve_rules {
+    uint64_t ttl_min_ns, ttl_max_ns; /* of answers; where they cross the latter holds; not 0 */
+    uint64_t failure_ns;             /* how long a failure is believed; not 0 */
+    uint64_t patience_ns;            /* how long an answer is awaited before a stale one is used (RFC 8767 5) */
+    uint64_t stale_max_ns;           /* how long past its TTL an answer is still used; 0: not at all */
+    size_t names_max;                /* the least recently used goes first; not 0 */
+};
+
+#define RESOLVE_TTL_MIN_NS   UINT64_C(1000000000)
+#define RESOLVE_TTL_MAX_NS   UINT64_C(3600000000000)
+#define RESOLVE_FAILURE_NS   UINT64_C(1000000000)
+#define RESOLVE_PATIENCE_NS  UINT64_C(300000000)
+#define RESOLVE_STALE_MAX_NS UINT64_C(300000000000)
+enum { RESOLVE_NAMES_MAX = 1024 };
+
 /* A cache over `backend` (taken over, also when it fails): literal addresses are answered at once; answers are kept for
  * their TTL (at least 1 s, at most 1 h), failures for 1 s; a stale answer is used for up to 5 min when asking anew
  * fails, or takes longer than 300 ms; an answer tells what is left of its TTL; equal queries under way are joined into
- * one. NULL: no memory. */
+ * one. All this until resolver_cache_obey says otherwise. NULL: no memory. */
 struct resolver *resolver_cache_new(struct resolver *backend);
+
+/* Other rules from now on. What is known stays until the time that was said of it then; names that are too many go as
+ * new ones come. On its loop's thread. */
+void resolver_cache_obey(struct resolver *cache, const struct resolve_rules *rules);
 
 static inline void resolve_start(struct resolver *resolver, struct resolve_query *query)
 {

@@ -15,6 +15,7 @@ from nameserver import NameServer, find_dnsmasq
 from origin import answers, reply
 from rawhttp import fetch
 from servers import free_port
+from test_reload import reload
 from waiting import eventually
 
 pytestmark = pytest.mark.skipif(not find_dnsmasq(), reason="dnsmasq is not installed")
@@ -197,6 +198,20 @@ def test_addresses_stay_while_dns_fails(make, dns):
     time.sleep(1.5)  # the answer's time is over
     assert tally(gateway, 3) == {"a": 3}
     assert closes_of(gateway, "address_gone") == 0
+
+
+def test_how_long_an_old_address_is_used_is_a_setting(make, dns):
+    """Also of a gateway that runs."""
+    a = make.origin(answers(reply("a", fields=[("Connection", "close")])), address=("127.0.0.2", free_port()))  # each request dials
+    server = dns("host-record=brief.test,127.0.0.2")
+    url = f"http://brief.test:{a.address[1]}"
+    gateway = make.gateway(config(server, url))
+    assert tally(gateway, 3) == {"a": 3}
+    server.start()  # the name is unknown now
+    time.sleep(1.5)  # the answer's time is over
+    assert tally(gateway, 3) == {"a": 3}
+    assert reload(gateway, config(server, url, server={"resolve_stale_max": "0s"})) == []
+    eventually(lambda: fetch(gateway.address).status == 502, what="an old address that is used no more")
 
 
 @pytest.mark.parametrize("backend, text", [

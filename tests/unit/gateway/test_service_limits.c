@@ -10,6 +10,12 @@ TEST(limits_that_few_change_have_defaults)
 
     CHECK_INT(server->admin_connections_max, 64);
     CHECK_INT(server->resolve_timeout_ns, SECONDS(8));
+    CHECK_INT(server->resolve.ttl_min_ns, SECONDS(1));
+    CHECK_INT(server->resolve.ttl_max_ns, SECONDS(3600));
+    CHECK_INT(server->resolve.negative_ttl_ns, SECONDS(1));
+    CHECK_INT(server->resolve.stale_max_ns, SECONDS(300));
+    CHECK_INT(server->resolve.stale_after_ns, MS(300));
+    CHECK_INT(server->resolve.cache_size, 1024);
     CHECK_INT(server->pipes_max, 64);
     CHECK_INT(server->hide_hosts_after_ns, SECONDS(600));
     CHECK_INT(server->forget_hosts_after_ns, SECONDS(3600));
@@ -30,6 +36,33 @@ TEST(limits_that_few_change_are_settings)
     CHECK_INT(server->forget_hosts_after_ns, 0);
 }
 
+TEST(what_is_believed_of_dns_is_a_setting)
+{
+    const struct resolve_settings *resolve =
+        &gateway_service(EXTRA("\"holdfast/server\": {\"resolve_ttl_min\": \"5s\", \"resolve_ttl_max\": \"60s\", "
+                               "\"resolve_negative_ttl\": \"10s\", \"resolve_stale_max\": 0, "
+                               "\"resolve_stale_after\": 0, \"resolve_cache_size\": 7}"))
+             ->server.resolve;
+
+    CHECK_INT(resolve->ttl_min_ns, SECONDS(5));
+    CHECK_INT(resolve->ttl_max_ns, SECONDS(60));
+    CHECK_INT(resolve->negative_ttl_ns, SECONDS(10));
+    CHECK_INT(resolve->stale_max_ns, 0);
+    CHECK_INT(resolve->stale_after_ns, 0);
+    CHECK_INT(resolve->cache_size, 7);
+}
+
+TEST(bounds_of_a_ttl_that_cross_are_told)
+{
+    struct report *report = gateway_report();
+
+    CHECK(gateway_load(EXTRA("\"holdfast/server\": {\"resolve_ttl_max\": \"500ms\"}"), report));
+    CHECK_EQ(report->warnings, 0);
+    CHECK(gateway_load(EXTRA("\"holdfast/server\": {\"resolve_ttl_min\": \"2h\"}"), report));
+    CHECK_EQ(report->warnings, 1);
+    CHECK_CSTR(report->first->text, "extra_config.holdfast/server.resolve_ttl_min: is longer than resolve_ttl_max");
+}
+
 TEST(limits_have_bounds)
 {
     static const struct {
@@ -43,6 +76,18 @@ TEST(limits_have_bounds)
          "extra_config.holdfast/server.resolve_timeout: \"99ms\" is less than 100ms"},
         {EXTRA("\"holdfast/server\": {\"resolve_timeout\": \"2m\"}"),
          "extra_config.holdfast/server.resolve_timeout: \"2m\" is more than 1m15s"},
+        {EXTRA("\"holdfast/server\": {\"resolve_ttl_min\": 0}"),
+         "extra_config.holdfast/server.resolve_ttl_min: 0 is less than 1ms"},
+        {EXTRA("\"holdfast/server\": {\"resolve_ttl_max\": \"25h\"}"),
+         "extra_config.holdfast/server.resolve_ttl_max: \"25h\" is more than 24h0m0s"},
+        {EXTRA("\"holdfast/server\": {\"resolve_negative_ttl\": 0}"),
+         "extra_config.holdfast/server.resolve_negative_ttl: 0 is less than 1ms"},
+        {EXTRA("\"holdfast/server\": {\"resolve_stale_max\": \"-1s\"}"),
+         "extra_config.holdfast/server.resolve_stale_max: \"-1s\" is less than 0s"},
+        {EXTRA("\"holdfast/server\": {\"resolve_stale_after\": \"2m\"}"),
+         "extra_config.holdfast/server.resolve_stale_after: \"2m\" is more than 1m15s"},
+        {EXTRA("\"holdfast/server\": {\"resolve_cache_size\": 0}"),
+         "extra_config.holdfast/server.resolve_cache_size: 0 is less than 1"},
         {EXTRA("\"holdfast/server\": {\"max_pipes\": -1}"),
          "extra_config.holdfast/server.max_pipes: -1 is less than 0"},
         {EXTRA("\"holdfast/server\": {\"hide_hosts_after\": 0}"),

@@ -321,6 +321,182 @@ TEST(resolve_cache_is_bounded)
     cache_stage_close(&stage);
 }
 
+static const struct resolve_rules preset = {RESOLVE_TTL_MIN_NS,  RESOLVE_TTL_MAX_NS,   RESOLVE_FAILURE_NS,
+                                            RESOLVE_PATIENCE_NS, RESOLVE_STALE_MAX_NS, RESOLVE_NAMES_MAX};
+
+/* A stage whose cache obeys the preset but for what the test changes. */
+static void open_with(struct cache_stage *stage, struct resolve_rules rules)
+{
+    cache_stage_open(stage);
+    resolver_cache_obey(stage->cache, &rules);
+}
+
+static const struct {
+    uint64_t ttl_min_ns, ttl_max_ns, ttl_ns, kept_ns;
+} bounds[] = {
+    {SECOND_NS, 10 * SECOND_NS, 60 * SECOND_NS, 10 * SECOND_NS},
+    {30 * SECOND_NS, 3600 * SECOND_NS, 5 * SECOND_NS, 30 * SECOND_NS},
+    {SECOND_NS / 1000, 3600 * SECOND_NS, 0, SECOND_NS / 1000},
+    {60 * SECOND_NS, 5 * SECOND_NS, 60 * SECOND_NS, 5 * SECOND_NS},
+    {SECOND_NS, 86400 * SECOND_NS, 90000 * SECOND_NS, 86400 * SECOND_NS},
+};
+
+TEST(resolve_cache_keeps_answers_within_the_bounds_that_are_set)
+{
+    for (size_t i = 0; i < COUNT_OF(bounds); i++) {
+        struct resolve_rules rules = preset;
+        struct cache_stage stage;
+        struct asker asker;
+
+        test_case_is("row %zu", i);
+        rules.ttl_min_ns = bounds[i].ttl_min_ns;
+        rules.ttl_max_ns = bounds[i].ttl_max_ns;
+        open_with(&stage, rules);
+        learn(&stage, "api.example", "10.0.0.1", bounds[i].ttl_ns);
+        pass_time(&stage, bounds[i].kept_ns - 1);
+        ask(&stage, &asker, "api.example");
+        check_answer(&stage, &asker, "10.0.0.1");
+        pass_time(&stage, 1);
+        ask(&stage, &asker, "api.example");
+        CHECK(!asker.query.done);
+        CHECK_EQ(stage.backend.asked, 2);
+        resolve_cancel(stage.cache, &asker.query);
+        cache_stage_close(&stage);
+    }
+}
+
+TEST(resolve_cache_believes_a_failure_for_as_long_as_is_set)
+{
+    static const uint64_t believed_ns[] = {SECOND_NS / 1000, 30 * SECOND_NS};
+
+    for (size_t i = 0; i < COUNT_OF(believed_ns); i++) {
+        struct resolve_rules rules = preset;
+        struct cache_stage stage;
+        struct asker asker;
+
+        test_case_is("row %zu", i);
+        rules.failure_ns = believed_ns[i];
+        open_with(&stage, rules);
+        ask(&stage, &asker, "gone.example");
+        fake_resolver_fail(&stage.backend, 0);
+        loop_turn(stage.loop, 0);
+        check_failure(&stage, &asker);
+        pass_time(&stage, believed_ns[i] - 1);
+        ask(&stage, &asker, "gone.example");
+        check_failure(&stage, &asker);
+        CHECK_EQ(stage.backend.asked, 1);
+        pass_time(&stage, 1);
+        ask(&stage, &asker, "gone.example");
+        CHECK_EQ(stage.backend.asked, 2);
+        resolve_cancel(stage.cache, &asker.query);
+        cache_stage_close(&stage);
+    }
+}
+
+/* Asks so long past the TTL, and DNS fails. */
+static void ask_stale(struct cache_stage *stage, struct asker *asker, uint64_t past_ns)
+{
+    learn(stage, "api.example", "10.0.0.1", 60 * SECOND_NS);
+    pass_time(stage, 60 * SECOND_NS + past_ns);
+    ask(stage, asker, "api.example");
+    CHECK(!asker->query.done);
+    fake_resolver_fail(&stage->backend, 1);
+    loop_turn(stage->loop, 0);
+}
+
+TEST(resolve_cache_uses_a_stale_answer_for_as_long_as_is_set)
+{
+    static const uint64_t used_ns[] = {0, 2 * SECOND_NS, 604800 * SECOND_NS};
+
+    for (size_t i = 0; i < COUNT_OF(used_ns); i++) {
+        struct resolve_rules rules = preset;
+        struct cache_stage stage;
+        struct asker asker;
+
+        test_case_is("row %zu", i);
+        rules.stale_max_ns = used_ns[i];
+        open_with(&stage, rules);
+        ask_stale(&stage, &asker, used_ns[i]);
+        check_failure(&stage, &asker);
+        cache_stage_close(&stage);
+        if (used_ns[i] == 0)
+            continue;
+        open_with(&stage, rules);
+        ask_stale(&stage, &asker, used_ns[i] - 1);
+        check_answer(&stage, &asker, "10.0.0.1");
+        cache_stage_close(&stage);
+    }
+}
+
+TEST(resolve_cache_awaits_an_answer_for_as_long_as_is_set)
+{
+    static const uint64_t patience_ns[] = {0, SECOND_NS / 50, 5 * SECOND_NS};
+
+    for (size_t i = 0; i < COUNT_OF(patience_ns); i++) {
+        struct resolve_rules rules = preset;
+        struct cache_stage stage;
+        struct asker asker;
+
+        test_case_is("row %zu", i);
+        rules.patience_ns = patience_ns[i];
+        open_with(&stage, rules);
+        learn(&stage, "api.example", "10.0.0.1", 60 * SECOND_NS);
+        pass_time(&stage, 60 * SECOND_NS);
+        ask(&stage, &asker, "api.example");
+        CHECK(!asker.query.done);
+        if (patience_ns[i] > 0) {
+            pass_time(&stage, patience_ns[i] - 1);
+            CHECK(!asker.query.done);
+            pass_time(&stage, 1);
+        }
+        check_answer(&stage, &asker, "10.0.0.1");
+        cache_stage_close(&stage);
+    }
+}
+
+/* Names n0.example to the one before the last; DNS knows each at once. */
+static void ask_for_many(struct cache_stage *stage, int from, int to)
+{
+    struct asker asker;
+    char name[32];
+
+    stage->backend.at_once = true;
+    stage->backend.prepared = resolved_of("10.0.0.3", 3600 * SECOND_NS);
+    for (int i = from; i < to; i++) {
+        snprintf(name, sizeof(name), "n%d.example", i);
+        ask(stage, &asker, name);
+        CHECK(asker.query.done);
+        loop_turn(stage->loop, 0);
+    }
+}
+
+TEST(resolve_cache_knows_as_many_names_as_are_set)
+{
+    struct resolve_rules rules = preset;
+    struct cache_stage stage;
+
+    rules.names_max = 8;
+    open_with(&stage, rules);
+    ask_for_many(&stage, 0, 8);
+    ask_for_many(&stage, 0, 8);
+    CHECK_EQ(stage.backend.asked, 8);
+    ask_for_many(&stage, 8, 9); /* n0 goes */
+    ask_for_many(&stage, 1, 9);
+    CHECK_EQ(stage.backend.asked, 9);
+    ask_for_many(&stage, 0, 1);
+    CHECK_EQ(stage.backend.asked, 10);
+    rules.names_max = 3;
+    resolver_cache_obey(stage.cache, &rules);
+    ask_for_many(&stage, 0, 1); /* what is known stays until another one comes */
+    CHECK_EQ(stage.backend.asked, 10);
+    ask_for_many(&stage, 20, 21);
+    ask_for_many(&stage, 8, 9); /* with n0 and n20 the three that were used last */
+    CHECK_EQ(stage.backend.asked, 11);
+    ask_for_many(&stage, 7, 8);
+    CHECK_EQ(stage.backend.asked, 12);
+    cache_stage_close(&stage);
+}
+
 static void ask_with_failing_memory(void *arg)
 {
     struct cache_stage stage;
