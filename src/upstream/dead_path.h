@@ -31,13 +31,13 @@
 #define PATH_SUSPECT_KEEP_NS UINT64_C(10000000000)
 #define PATH_LOSS_WINDOW_NS  UINT64_C(60000000000)
 
-/* Of one host; zeroed: nothing is known. */
+/* Of one host; zeroed: nothing is known. What each request reads stands first. */
 struct path {
-    _Atomic uint64_t heard_ns;      /* the last sign of life that a look or a dial found */
     _Atomic uint64_t condemned_ns;  /* what was idle then is not used again; 0: never happened */
     _Atomic uint64_t suspect_ns;    /* since when the whole path is; 0: it is not */
-    _Atomic bool untold;            /* ... and nobody has told the others who wait for the host */
     _Atomic uint64_t wall_ns;       /* idle age of the youngest victim; 0: none is known */
+    _Atomic uint64_t heard_ns;      /* the last sign of life that a look or a dial found */
+    _Atomic bool untold;            /* the path is suspect, and nobody has told the others who wait for the host */
     _Atomic uint64_t wall_until_ns; /* when it is forgotten */
     _Atomic uint32_t wall_hits;
     _Atomic uint32_t doubtful; /* connections now whose retransmission was not answered either, and dials */

@@ -8,6 +8,7 @@
 
 struct dial_gate {
     struct loop *loop;
+    uint64_t waiters;    /* in all queues: most often none, and no queue need be looked at */
     struct slots queues; /* struct list, by host->index; each made when somebody first waits */
 };
 
@@ -34,9 +35,10 @@ void gate_free(struct dial_gate *gate)
     free(gate);
 }
 
+/* NULL: nobody waits there, or ever has. */
 static struct list *queue_of(const struct dial_gate *gate, const struct host *host)
 {
-    return slots_at(&gate->queues, host->index);
+    return gate->waiters > 0 ? slots_at(&gate->queues, host->index) : NULL;
 }
 
 bool gate_enter(struct host *host, int64_t cap)
@@ -74,12 +76,14 @@ bool gate_wait(struct dial_gate *gate, struct host *host, struct gate_waiter *wa
         list_init(queue);
     }
     list_push_back(queue, &waiter->node);
+    gate->waiters++;
     return true;
 }
 
 void gate_quit(struct dial_gate *gate, struct host *host, struct gate_waiter *waiter)
 {
     list_remove(queue_of(gate, host), &waiter->node);
+    gate->waiters--;
     gate_wake(gate, host);
 }
 

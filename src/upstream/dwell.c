@@ -39,26 +39,36 @@ static void add(_Atomic uint64_t *number, uint64_t change)
     atomic_store_explicit(number, atomic_load_explicit(number, memory_order_relaxed) + change, memory_order_relaxed);
 }
 
-static _Atomic uint64_t *steps_of(struct dwell_row *row, unsigned doubling)
+static _Atomic uint64_t *find_or_make(_Atomic(_Atomic uint64_t *) *place)
 {
-    _Atomic uint64_t *steps = atomic_load_explicit(&row->doublings[doubling], memory_order_relaxed);
+    _Atomic uint64_t *steps = atomic_load_explicit(place, memory_order_relaxed);
 
-    if (LIKELY(steps))
+    if (steps)
         return steps;
     steps = calloc(DWELL_STEPS, sizeof(*steps));
-    atomic_store_explicit(&row->doublings[doubling], steps, memory_order_release);
+    atomic_store_explicit(place, steps, memory_order_release);
     return steps;
+}
+
+static _Atomic uint64_t *steps_of(struct dwell *dwell, enum dwell_kind kind, unsigned doubling)
+{
+    struct dwell_row *row = &dwell->rows[kind];
+
+    if (row->doubling != doubling || UNLIKELY(!row->steps)) {
+        row->steps = find_or_make(&dwell->steps[kind][doubling]);
+        row->doubling = doubling;
+    }
+    return row->steps;
 }
 
 void dwell_note(struct dwell *dwell, enum dwell_kind kind, uint64_t value)
 {
-    struct dwell_row *row = &dwell->rows[kind];
     unsigned bucket = bucket_of(clamp(value));
-    _Atomic uint64_t *steps = steps_of(row, bucket / DWELL_STEPS);
+    _Atomic uint64_t *steps = steps_of(dwell, kind, bucket / DWELL_STEPS);
 
     if (!steps)
         return;
-    add(&row->sum, value);
+    add(&dwell->rows[kind].sum, value);
     add(&steps[bucket % DWELL_STEPS], 1);
 }
 
@@ -68,18 +78,17 @@ void dwell_free(struct dwell *dwell)
         return;
     for (int kind = 0; kind < DWELL_KINDS; kind++)
         for (unsigned i = 0; i < DWELL_DOUBLINGS; i++)
-            free(atomic_load_explicit(&dwell->rows[kind].doublings[i], memory_order_relaxed));
+            free(atomic_load_explicit(&dwell->steps[kind][i], memory_order_relaxed));
 }
 
 void dwell_add(const struct dwell *dwell, enum dwell_kind kind, struct dwell_view *view)
 {
-    const struct dwell_row *row = dwell ? &dwell->rows[kind] : NULL;
-
-    if (!row)
+    if (!dwell)
         return;
-    view->sum += atomic_load_explicit(&row->sum, memory_order_relaxed);
+    view->sum += atomic_load_explicit(&dwell->rows[kind].sum, memory_order_relaxed);
     for (unsigned i = 0; i < DWELL_BUCKETS; i++) {
-        const _Atomic uint64_t *steps = atomic_load_explicit(&row->doublings[i / DWELL_STEPS], memory_order_acquire);
+        const _Atomic uint64_t *steps =
+            atomic_load_explicit(&dwell->steps[kind][i / DWELL_STEPS], memory_order_acquire);
         uint64_t count = steps ? atomic_load_explicit(&steps[i % DWELL_STEPS], memory_order_relaxed) : 0;
 
         view->buckets[i] += count;

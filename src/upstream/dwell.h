@@ -3,12 +3,15 @@
  * one worker: written by it alone, without locks, read by anybody, added up without loss.
  *
  * Buckets are log-linear: each doubling is cut in 32 equal steps, so a value is told within 1.6 %. A doubling takes
- * memory when its first value comes. SPDX-License-Identifier: Apache-2.0 */
+ * memory when its first value comes. A value is most often of the doubling of the one before: rows keep that one's
+ * steps at hand, and the two kinds that each request notes stand side by side, so that a request to one of many hosts
+ * reads a line for both and one for each count. SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_UPSTREAM_DWELL_H
 #define HOLDFAST_UPSTREAM_DWELL_H
 
-#include "base/compiler.h"
+#include "base/lines.h"
 
+#include <assert.h>
 #include <stdatomic.h>
 
 enum {
@@ -20,6 +23,7 @@ enum {
 
 enum dwell_kind {
     DWELL_REUSE,      /* idle time, ns, when a connection was used again */
+    DWELL_FIRST_BYTE, /* from a request's head sent to its answer's head, interim ones aside */
     DWELL_CLOSE_OURS, /* idle time when we closed it */
     DWELL_CLOSE_PEER, /* idle time when the host did */
     DWELL_AGE,        /* from open to close, ns */
@@ -28,19 +32,22 @@ enum dwell_kind {
     DWELL_CONNECT,    /* from the start of a dial to a connected socket, the look-up of the name with it */
     DWELL_TLS_FULL,   /* what whole handshakes with the host took */
     DWELL_TLS_SHORT,  /* what those that resumed a session took */
-    DWELL_FIRST_BYTE, /* from a request's head sent to its answer's head, interim ones aside */
     DWELL_KINDS
 };
 #define DWELL_ONE (UINT64_C(1) << DWELL_FIRST) /* what is no time is counted in these, exactly up to 64 */
 
 struct dwell_row {
-    _Atomic(_Atomic uint64_t *) doublings[DWELL_DOUBLINGS]; /* DWELL_STEPS each; NULL: nothing fell there */
     _Atomic uint64_t sum;
+    _Atomic uint64_t *steps; /* the worker's own: of the doubling that the last value fell into; NULL: none has yet */
+    unsigned doubling;
 };
 
 struct dwell {
+    _Atomic(_Atomic uint64_t *) steps[DWELL_KINDS][DWELL_DOUBLINGS]; /* DWELL_STEPS each; NULL: nothing fell there */
     struct dwell_row rows[DWELL_KINDS];
 };
+static_assert(DWELL_REUSE < 2 && DWELL_FIRST_BYTE < 2 && 2 * sizeof(struct dwell_row) <= CACHE_LINE_BYTES,
+              "what each request notes is of the first line");
 
 /* Counts a value. Its worker only. Without memory for a doubling the value is lost. */
 void dwell_note(struct dwell *dwell, enum dwell_kind kind, uint64_t value);

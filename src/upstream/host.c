@@ -65,7 +65,6 @@ static void free_counts(struct host *host)
         watch_free(atomic_load_explicit(&host->counts[i].watch, memory_order_relaxed));
         free(atomic_load_explicit(&host->counts[i].turns, memory_order_relaxed));
     }
-    free(host->counts);
 }
 
 static struct str place_key(struct host_place *place)
@@ -104,15 +103,6 @@ void hosts_free(struct hosts *hosts)
     free(hosts->list);
     pthread_mutex_destroy(&hosts->lock);
     free_table(hosts);
-}
-
-static struct host_counts *counts_new(unsigned workers)
-{
-    struct host_counts *counts = aligned_alloc(_Alignof(struct host_counts), workers * sizeof(*counts));
-
-    if (counts)
-        memset(counts, 0, workers * sizeof(*counts));
-    return counts;
 }
 
 /* Room for one more, at the first place that is free. */
@@ -171,7 +161,7 @@ static bool fill(struct hosts *hosts, struct host *host)
 {
     uint32_t index;
 
-    host->counts = counts_new(hosts->workers);
+    host->counts = arena_lines(host->arena, struct host_counts, hosts->workers);
     host->idle_limit = idle_limit_new(hosts->workers);
     if (!host->counts || !host->idle_limit || !find_place(hosts, &index) ||
         !map_put(hosts->by_label, host->label, host))
@@ -241,7 +231,7 @@ static bool fill_place(struct hosts *hosts, struct host *host, const struct host
 static struct host *host_new(struct hosts *hosts, const struct host_key *key)
 {
     struct arena *arena = arena_new(NULL, SIZE_MAX);
-    struct host *host = arena ? arena_make(arena, struct host) : NULL;
+    struct host *host = arena ? arena_lines(arena, struct host, 1) : NULL;
 
     if (!host) {
         arena_free(arena);
@@ -251,10 +241,19 @@ static struct host *host_new(struct hosts *hosts, const struct host_key *key)
     host->workers = hosts->workers;
     host->proxy_header = key->proxy_header;
     host->source = key->source;
-    host->protocol = host_key_protocol(key);
+    host->protocol = (uint8_t)host_key_protocol(key);
     host->tls = host_url_is_secure(key->url) ? tls_profile_ref(key->tls) : NULL;
     host->proxy_tls = host_url_is_secure(key->proxy) ? tls_profile_ref(key->tls) : NULL;
     return host;
+}
+
+/* Beside what else a request reads. */
+static void keep_near(struct host *host)
+{
+    if (host->authority.len == 0 || host->authority.len > sizeof(host->near))
+        return;
+    memcpy(host->near, host->authority.data, host->authority.len);
+    host->authority.data = host->near;
 }
 
 static bool fill_all(struct hosts *hosts, struct host *host, const struct host_key *key, struct str text,
@@ -262,8 +261,10 @@ static bool fill_all(struct hosts *hosts, struct host *host, const struct host_k
 {
     if (!fill_texts(hosts, host, key, text))
         return no_memory(err);
-    return host_parse_url(host, err) && fill_proxy(host, err) &&
-           ((fill_place(hosts, host, key) && fill(hosts, host)) || no_memory(err));
+    if (!host_parse_url(host, err))
+        return false;
+    keep_near(host);
+    return fill_proxy(host, err) && ((fill_place(hosts, host, key) && fill(hosts, host)) || no_memory(err));
 }
 
 static struct host *host_make(struct hosts *hosts, const struct host_key *key, struct str text, struct error *err)

@@ -9,7 +9,7 @@
 #define HOLDFAST_UPSTREAM_HOST_H
 
 #include "base/addr.h"
-#include "base/str.h"
+#include "base/lines.h"
 #include "tls/profile.h"
 #include "tls/sessions.h"
 #include "upstream/budget.h"
@@ -24,7 +24,9 @@
 #include "upstream/resend.h"
 #include "upstream/resend_budget.h"
 
+#include <assert.h>
 #include <stdatomic.h>
+#include <stddef.h>
 
 enum { WORKERS_MAX = 256 };
 
@@ -35,10 +37,18 @@ struct host_leave;
 /* How a kept connection was found dead under a request, within a moment of it. */
 enum stale_phase { STALE_AT_WRITE, STALE_BY_EOF, STALE_BY_RESET, STALE_PHASES };
 
-/* One worker's numbers about one host, written by that worker only. */
+/* One worker's numbers about one host, written by that worker only. What a request on a kept connection writes is the
+ * first line: with thousands of hosts it has to come from afar for each. */
 struct host_counts {
-    _Alignas(64) _Atomic uint64_t requests_reused; /* requests sent on a kept connection */
-    _Atomic uint64_t requests_new;                 /* requests whose own dial was used */
+    _Alignas(CACHE_LINE_BYTES) _Atomic uint64_t requests_reused; /* requests sent on a kept connection */
+    _Atomic uint64_t idle, active;       /* connections now; together with dialing: all that are open */
+    _Atomic uint64_t oldest_idle;        /* since when the oldest of the idle is, plus 1; 0: none is */
+    _Atomic uint64_t awaited;            /* requests sent whose answer has not begun */
+    _Atomic uint64_t progress_ns;        /* when an answer began last, or one was awaited where none was before */
+    struct addresses *addresses;         /* what DNS says, for that worker alone (addresses.h); NULL: not asked */
+    _Atomic(struct watch_stats *) watch; /* histograms and what-if (watch.h); NULL: nothing to tell yet */
+
+    _Atomic uint64_t requests_new;    /* requests whose own dial was used */
     _Atomic uint64_t requests_shared; /* requests that joined others on a connection in use (shared.h); every request is
                                          one of these three */
     _Atomic uint64_t requests_coalesced; /* of the reused and shared: on a connection to another host (coalesce.h) */
@@ -55,8 +65,6 @@ struct host_counts {
     _Atomic uint64_t stale;       /* kept connections found dead right before use */
     _Atomic uint64_t closed_idle; /* kept connections that the host closed, seen while they were idle */
     _Atomic uint64_t resends;
-    _Atomic uint64_t idle, active; /* connections now; together with dialing: all that are open */
-    _Atomic uint64_t oldest_idle;  /* since when the oldest of the idle is, plus 1; 0: none is */
     _Atomic uint64_t dialing;
     _Atomic uint64_t warming;             /* of the dialing: what nobody waits for any more */
     _Atomic uint64_t waiting;             /* requests in the queue at the host's cap */
@@ -74,13 +82,11 @@ struct host_counts {
     _Atomic uint64_t failovers_refused; /* requests that could have, but the backend's budget was spent */
     _Atomic uint64_t pings, ping_timeouts; /* HTTP/2: sent; connections that ended as one had no answer */
     _Atomic uint64_t held;                 /* by requests that were led to it, and letters under way (host_hold.h) */
-    _Atomic uint64_t awaited;              /* requests sent whose answer has not begun */
-    _Atomic uint64_t progress_ns;          /* when an answer began last, or one was awaited where none was before */
-    struct addresses *addresses;           /* what DNS says, for that worker alone (addresses.h); NULL: not asked */
     _Atomic(struct turns_told *) turns; /* how much each address has had (address_turns.h); NULL: nothing to tell yet */
     struct ledger ledger;
-    _Atomic(struct watch_stats *) watch; /* histograms and what-if (watch.h); NULL: nothing to tell yet */
 };
+static_assert(offsetof(struct host_counts, requests_new) == CACHE_LINE_BYTES,
+              "a request on a kept connection writes one line");
 
 struct hosts; /* the process's table */
 
@@ -102,51 +108,66 @@ struct host_place {
     char key[];
 };
 
+enum { HOST_NEAR_BYTES = 32 };
+
+/* A request reads three lines of its host, beside its worker's counts and the line of the idle limit: what stays as it
+ * is and is shared by all workers; what changes with connections and failures; and what says that all is well, with the
+ * name that it sends. The rest is for dials, failures and people. */
 struct host {
-    struct str url;       /* "http://api.example.com:8080", as it was written: for logs */
-    struct str label;     /* the name in metrics: the url, with "#pool" and, where that is taken already, "~2" ... */
-    struct str key;       /* tells it from all others; may hold any byte */
-    struct str pool;      /* as in host_key, kept */
-    struct str proxy;     /* the same */
-    struct str authority; /* "api.example.com:8080", without a default port: what Host says */
-    struct str name;      /* "api.example.com", or the literal without brackets */
+    _Alignas(CACHE_LINE_BYTES) struct host_counts *counts; /* one for each worker */
+    struct idle_limit *idle_limit;                         /* how long it keeps idle connections, as far as we know */
+    struct str authority;          /* "api.example.com:8080", without a default port: what Host says */
+    struct forward_proxy *forward; /* what `proxy` says; NULL: none */
+    struct tls_profile *tls;       /* of "https://" hosts, with a reference; NULL: cleartext */
+    uint32_t index;                /* place in the table: pools keep an array by it */
+    unsigned workers;
+    uint8_t protocol;            /* enum host_protocol, made of that in host_key */
+    uint8_t proxy_header;        /* as in host_key */
+    _Atomic uint8_t choice;      /* enum host_choice, of HOST_ALPN */
+    _Atomic bool http1_required; /* it chose HTTP/2, and then wanted HTTP/1.1: nothing else is offered to it */
+    _Atomic bool apart;          /* it has said 421 on a connection to another host (coalesce.h) */
+    _Atomic bool configured;     /* the newest configuration names it, not only SRV records */
     uint16_t port;
-    struct addr unix_addr;           /* family ADDR_UNIX for "unix:/path" hosts */
-    struct forward_proxy *forward;   /* what `proxy` says; NULL: none */
-    uint8_t proxy_header;            /* as in host_key */
-    struct addr source;              /* the same */
-    enum host_protocol protocol;     /* made of that in host_key */
-    struct str tunnel;               /* "name:port", what CONNECT asks it for; empty: no tunnel */
-    struct tls_profile *tls;         /* of "https://" hosts, with a reference; NULL: cleartext */
-    struct tls_profile *proxy_tls;   /* the same of an "https://" proxy on the way */
-    uint32_t index;                  /* place in the table: pools keep an array by it */
-    _Atomic uint32_t open;           /* connections and dials in all workers, for max_connections_per_host */
-    struct host_place *place;        /* the same, for the budget of ports */
-    _Atomic uint32_t idle;           /* idle connections in all workers, for the cap */
-    _Atomic uint32_t waiting;        /* requests in the queues of all workers, at that cap */
-    _Atomic uint8_t choice;          /* enum host_choice, of HOST_ALPN */
-    _Atomic bool http1_required;     /* it chose HTTP/2, and then wanted HTTP/1.1: nothing else is offered to it */
-    _Atomic uint32_t streams_max;    /* of its last HTTP/2 connection, at once; 0: there was none */
+
+    _Alignas(CACHE_LINE_BYTES) _Atomic uint32_t idle; /* idle connections in all workers, for the cap */
+    _Atomic uint32_t waiting;                         /* requests in the queues of all workers, at that cap */
+    _Atomic uint32_t open;        /* connections and dials in all workers, for max_connections_per_host */
+    _Atomic uint32_t streams_max; /* of its last HTTP/2 connection, at once; 0: there was none */
+    struct health health;         /* is it in use, or does it rest? */
+    struct quarantine quarantine; /* does it keep to its own answers? Its first word is of the line above */
+
+    struct str url; /* "http://api.example.com:8080", as it was written: for logs */
+    struct resend_budget resend_budget;
+    char near[HOST_NEAR_BYTES]; /* where `authority` is, if it fits */
+    struct path path;           /* does the way there carry bytes? */
+
+    struct str label;      /* the name in metrics: the url, with "#pool" and, where that is taken already, "~2" ... */
+    struct str key;        /* tells it from all others; may hold any byte */
+    struct str pool;       /* as in host_key, kept */
+    struct str proxy;      /* the same */
+    struct str name;       /* "api.example.com", or the literal without brackets */
+    struct addr unix_addr; /* family ADDR_UNIX for "unix:/path" hosts */
+    struct addr source;    /* as in host_key */
+    struct str tunnel;     /* "name:port", what CONNECT asks it for; empty: no tunnel */
+    struct tls_profile *proxy_tls;   /* of an "https://" proxy on the way, with a reference; NULL: none */
+    struct host_place *place;        /* connections and dials, for the budget of ports */
     _Atomic uint32_t ping_doublings; /* connections that it has ended for too many PINGs */
-    _Atomic bool apart;              /* it has said 421 on a connection to another host (coalesce.h) */
     struct demand demand;            /* how many connections it needs at once */
     struct dial_cost dial_cost;      /* how long it takes to make one */
-    struct path path;                /* does the way there carry bytes? */
-    struct quarantine quarantine;    /* does it keep to its own answers? */
     struct port_budget ports;        /* local ports towards it */
     _Atomic uint32_t floor;          /* min_idle_per_host (warm_floor.h) */
-    struct health health;            /* is it in use, or does it rest? */
-    _Atomic bool configured;         /* the newest configuration names it, not only SRV records */
     _Atomic uint32_t named;          /* SRV names that lead to it, in all workers, and backends by which is served */
     _Atomic uint64_t left_ns;        /* when the last of these went; 0: none has */
     struct host_leave *leave;        /* of the main thread: it has left its pages (host_leave.h); NULL: it has not */
     bool suspected;                  /* nobody has asked the table for it since hosts_suspect; guarded by its lock */
     struct arena *arena;             /* holds this and its texts */
-    struct idle_limit *idle_limit;   /* how long it keeps idle connections, as far as we know */
-    unsigned workers;
-    struct host_counts *counts; /* one for each worker */
-    struct resend_budget resend_budget;
 };
+#define HOST_LINE(member) (offsetof(struct host, member) / CACHE_LINE_BYTES)
+static_assert(HOST_LINE(port) == 0, "the first line is full");
+static_assert(HOST_LINE(idle) == 1 && HOST_LINE(health.failures) == 1 && HOST_LINE(quarantine.until_ns) == 1,
+              "what changes with connections and failures is one line");
+static_assert(HOST_LINE(resend_budget.noted_ns) == HOST_LINE(path.wall_ns), "what says that all is well is one line");
+static_assert(HOST_LINE(resend_budget.noted_ns) == HOST_LINE(near), "with the name");
 
 /* A table for `workers` workers. NULL: no memory. */
 struct hosts *hosts_new(unsigned workers);

@@ -4,10 +4,13 @@
 #ifndef HOLDFAST_UPSTREAM_IDLE_LIMIT_INTERNAL_H
 #define HOLDFAST_UPSTREAM_IDLE_LIMIT_INTERNAL_H
 
+#include "base/lines.h"
 #include "upstream/idle_estimate.h"
 #include "upstream/idle_limit.h"
 
+#include <assert.h>
 #include <pthread.h>
+#include <stddef.h>
 
 /* Of the estimator, so no settings: each was chosen with the others, and none is a limit of what may happen. */
 enum {
@@ -31,21 +34,26 @@ struct idle_suspect {
 };
 
 struct idle_limit {
-    /* Published: read on every pick and survival. */
-    _Alignas(64) _Atomic uint64_t usable_ns, any_ns;
+    /* Published: read on every pick, survival and return; one line, as there may be thousands of hosts. */
+    _Alignas(CACHE_LINE_BYTES) _Atomic uint64_t usable_ns;
+    _Atomic uint64_t any_ns;
     _Atomic uint64_t refresh_ns;
-    _Atomic uint64_t strict_ns; /* the limit less the margin: past it, stale hits are no surprise */
-    _Atomic uint64_t herd_ns;   /* connections of older generations, from this age on, carry idempotent requests only */
-    _Atomic uint64_t probe_ns;  /* survivals from here on count for growth */
+    _Atomic uint64_t probe_ns;   /* survivals from here on count for growth */
     _Atomic uint64_t suspect_ns; /* survivals from here on refute the suspect */
     _Atomic uint32_t generation, epoch;
-    _Atomic uint32_t requests_max, sentinels, sentinels_max;
-    _Atomic uint64_t sentinel_until_ns;
     _Atomic int64_t hint_s; /* as last given; -1: none yet */
+    _Atomic uint32_t requests_max;
+    uint32_t workers;
+
+    /* Published: read where a request is not to be sent again, or a connection is at its end. */
+    _Alignas(CACHE_LINE_BYTES) _Atomic uint64_t strict_ns; /* the limit less the margin: past it, stale hits are no
+                                                              surprise */
+    _Atomic uint64_t herd_ns; /* connections of older generations, from this age on, carry idempotent requests only */
+    _Atomic uint32_t sentinels, sentinels_max;
+    _Atomic uint64_t sentinel_until_ns;
 
     /* Under the lock. */
-    _Alignas(64) pthread_mutex_t lock;
-    unsigned workers;
+    _Alignas(CACHE_LINE_BYTES) pthread_mutex_t lock;
     enum idle_limit_kind kind;
     struct idle_rule rule;
     uint64_t configured_ns, learned_ns, proven_ns, margin_ns;
@@ -65,6 +73,7 @@ struct idle_limit {
     uint32_t forgotten[IDLE_BUCKETS]; /* survivals that no longer count: the host has changed since */
     struct idle_table tables[];
 };
+static_assert(offsetof(struct idle_limit, strict_ns) == CACHE_LINE_BYTES, "what each request reads is one line");
 
 /* idle_learn.c; all but idle_learn_try under the lock. */
 void idle_learn_try(struct idle_limit *limit); /* when nobody else does it just now */

@@ -33,14 +33,14 @@ struct resend_budget_rule {
     uint32_t window_s;   /* at most RESEND_BUDGET_WINDOW_MAX_S; 0: there is no budget */
 };
 
-/* Zeroed: nothing was spent. */
+/* Zeroed: nothing was spent. What each request reads stands last, where a host has more of that kind (host.h). */
 struct resend_budget {
-    _Atomic uint64_t noted_ns; /* the second of the last note */
-    _Atomic uint64_t spent;    /* ever */
+    _Atomic uint64_t spent; /* ever */
     /* By second: its number plus 1 in the upper half, so that an old one is not taken for it. */
     _Atomic uint64_t spent_in[RESEND_BUDGET_SLOTS];
     /* The same in the upper 24 bits; below the requests there had ever been at its first note. */
     _Atomic uint64_t requests_at[RESEND_BUDGET_SLOTS];
+    _Atomic uint64_t noted_ns; /* the second of the last note */
 };
 
 /* Is it time for resend_budget_note? For each request, before it is counted; also true when the clock went back. */

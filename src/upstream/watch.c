@@ -4,6 +4,14 @@
 #include "upstream/connect.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+struct watch_stats *watch_new(void)
+{
+    struct watch_stats *stats = aligned_alloc(_Alignof(struct watch_stats), sizeof(*stats));
+
+    return stats ? memset(stats, 0, sizeof(*stats)) : NULL;
+}
 
 static struct watch_stats *stats_of(const struct pool *pool, const struct host *host)
 {
@@ -12,7 +20,7 @@ static struct watch_stats *stats_of(const struct pool *pool, const struct host *
 
     if (LIKELY(stats))
         return stats;
-    stats = calloc(1, sizeof(*stats));
+    stats = watch_new();
     atomic_store_explicit(&counts->watch, stats, memory_order_release);
     return stats;
 }

@@ -10,11 +10,14 @@
 
 struct connect_facts;
 
+/* What each request notes is the begin of `rows` and that of the model: two lines, one behind the other. */
 struct watch_stats {
-    struct dwell dwell;
-    struct whatif whatif;
+    _Alignas(CACHE_LINE_BYTES) struct dwell dwell;
+    _Alignas(CACHE_LINE_BYTES) struct whatif whatif;
 };
+static_assert(offsetof(struct watch_stats, dwell.rows) % CACHE_LINE_BYTES == 0, "what each request notes is one line");
 
+struct watch_stats *watch_new(void);        /* zeroed; NULL: no memory */
 void watch_free(struct watch_stats *stats); /* NULL is fine */
 
 /* One has come back and is fit to be kept, whether the caps let it be or not. */

@@ -7,12 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* `peak`: the largest height of the stack since it came that it knows of; who stands on it knows of later ones. */
-struct whatif_entry {
-    uint64_t since_ns;
-    uint32_t peak;
-};
-
 /* clang-format off */
 static const uint32_t caps[] = {
     1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64, 80, 96, 100, 128, 150, 192, 200, 250, 256, 384,
@@ -100,18 +94,25 @@ void whatif_miss(struct whatif *model)
         halve(model);
 }
 
+static struct whatif_entry *stack_of(struct whatif *model)
+{
+    return model->room > 1 ? model->stack : &model->first;
+}
+
+/* The first entry has its place already. */
 static bool grow(struct whatif *model)
 {
-    uint32_t room = model->room ? model->room * 2 : 16;
-    struct whatif_entry *stack;
+    uint32_t room = model->room == 0 ? 1 : model->room == 1 ? 16 : model->room * 2u;
+    struct whatif_entry *stack = NULL;
 
     if (model->room >= WHATIF_STACK_MAX)
         return false;
-    stack = realloc(model->stack, room * sizeof(*stack));
-    if (!stack)
+    if (room > 1 && !(stack = realloc(model->stack, room * sizeof(*stack))))
         return false;
+    if (model->room == 1)
+        stack[0] = model->first;
     model->stack = stack;
-    model->room = room;
+    model->room = (uint16_t)room;
     return true;
 }
 
@@ -119,45 +120,45 @@ static bool grow(struct whatif *model)
  * before that. */
 static void take_out(struct whatif *model, uint32_t i)
 {
+    struct whatif_entry *stack = stack_of(model);
     uint32_t peak = 0;
 
     for (uint32_t above = i; above < model->count; above++) {
-        peak = model->stack[above].peak > peak ? model->stack[above].peak : peak;
-        model->stack[above].peak--;
+        peak = stack[above].peak > peak ? stack[above].peak : peak;
+        stack[above].peak--;
     }
-    if (i > 0 && model->stack[i - 1].peak < peak)
-        model->stack[i - 1].peak = peak;
+    if (i > 0 && stack[i - 1].peak < peak)
+        stack[i - 1].peak = peak;
     model->count--;
-    memmove(&model->stack[i], &model->stack[i + 1], (model->count - i) * sizeof(*model->stack));
+    memmove(&stack[i], &stack[i + 1], (model->count - i) * sizeof(*stack));
 }
 
 /* Where one that is idle since then belongs: most often on top. */
-static uint32_t place_of(const struct whatif *model, uint64_t since_ns)
+static uint32_t place_of(struct whatif *model, uint64_t since_ns)
 {
+    const struct whatif_entry *stack = stack_of(model);
     uint32_t i = model->count;
 
-    while (i > 0 && model->stack[i - 1].since_ns > since_ns)
+    while (i > 0 && stack[i - 1].since_ns > since_ns)
         i--;
     return i;
 }
 
 void whatif_push(struct whatif *model, uint64_t since_ns)
 {
-    struct whatif_entry *top;
+    struct whatif_entry *stack, *top;
     uint32_t i;
 
-    if (model->count == model->room && !grow(model)) {
-        if (model->count == 0)
-            return;
-        take_out(model, 0);
-    }
+    if (model->count == model->room && !grow(model))
+        take_out(model, 0); /* there is room for one in any case */
+    stack = stack_of(model);
     i = place_of(model, since_ns);
-    memmove(&model->stack[i + 1], &model->stack[i], (model->count - i) * sizeof(*model->stack));
-    model->stack[i] = (struct whatif_entry){.since_ns = since_ns};
+    memmove(&stack[i + 1], &stack[i], (model->count - i) * sizeof(*stack));
+    stack[i] = (struct whatif_entry){.since_ns = since_ns};
     model->count++;
     for (uint32_t above = i + 1; above < model->count; above++)
-        model->stack[above].peak++;
-    top = &model->stack[model->count - 1];
+        stack[above].peak++;
+    top = &stack[model->count - 1];
     if (top->peak < model->count)
         top->peak = model->count;
 }
@@ -166,7 +167,7 @@ void whatif_push(struct whatif *model, uint64_t since_ns)
  * high it was. */
 static uint64_t pop(struct whatif *model, uint64_t *since_ns)
 {
-    struct whatif_entry *top = &model->stack[--model->count];
+    struct whatif_entry *top = &stack_of(model)[--model->count];
 
     ASSERT(top->peak > model->count);
     if (model->count > 0 && top[-1].peak < top->peak)
@@ -196,8 +197,10 @@ void whatif_take(struct whatif *model, uint64_t now_ns, uint64_t idle_all, uint6
 
 void whatif_remove(struct whatif *model, uint64_t since_ns)
 {
-    for (uint32_t i = model->count; i-- > 0 && model->stack[i].since_ns >= since_ns;)
-        if (model->stack[i].since_ns == since_ns) {
+    const struct whatif_entry *stack = stack_of(model);
+
+    for (uint32_t i = model->count; i-- > 0 && stack[i].since_ns >= since_ns;)
+        if (stack[i].since_ns == since_ns) {
             take_out(model, i);
             return;
         }

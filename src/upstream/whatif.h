@@ -17,9 +17,11 @@
 #ifndef HOLDFAST_UPSTREAM_WHATIF_H
 #define HOLDFAST_UPSTREAM_WHATIF_H
 
-#include "base/compiler.h"
+#include "base/lines.h"
 
+#include <assert.h>
 #include <stdatomic.h>
+#include <stddef.h>
 
 enum {
     WHATIF_CAPS = 32,
@@ -28,14 +30,23 @@ enum {
     WHATIF_HALVE = 1 << 20,  /* requests of a worker; then every number is halved, so that old traffic fades */
 };
 
-struct whatif_entry;
-
-struct whatif {
-    struct whatif_entry *stack; /* oldest first */
-    uint32_t count, room;
-    _Atomic uint32_t requests; /* in the table and not */
-    _Atomic uint32_t table[WHATIF_CAPS][WHATIF_TIMES];
+/* `peak`: the largest height of the stack since it came that it knows of; who stands on it knows of later ones. */
+struct whatif_entry {
+    uint64_t since_ns;
+    uint32_t peak;
 };
+
+/* A host with one idle connection, as most are where there are many hosts, needs the first line alone: the entry of
+ * that connection, and the cells of reuse within milliseconds. */
+struct whatif {
+    struct whatif_entry first; /* the stack, as long as it has room for one */
+    _Atomic uint32_t requests; /* in the table and not */
+    uint16_t count, room;
+    _Atomic uint32_t table[WHATIF_CAPS][WHATIF_TIMES];
+    struct whatif_entry *stack; /* oldest first */
+};
+static_assert(WHATIF_STACK_MAX <= UINT16_MAX, "heights of the stack");
+static_assert(offsetof(struct whatif, table) + 10 * sizeof(uint32_t) <= CACHE_LINE_BYTES, "the first ten times, 50 ms");
 
 /* The caps and idle times (ns) that the table tells apart, rising. The last time is UINT64_MAX. */
 uint32_t whatif_cap(unsigned i);

@@ -14,7 +14,7 @@
 static struct watch_stats *watch_of(struct view_stage *stage, unsigned worker)
 {
     struct host_counts *counts = view_stage_host(stage, worker, "http://a.test:8001");
-    struct watch_stats *stats = calloc(1, sizeof(*stats));
+    struct watch_stats *stats = watch_new();
 
     CHECK(stats != NULL);
     atomic_store(&counts->watch, stats); /* the host's from here */
