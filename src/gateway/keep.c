@@ -144,9 +144,12 @@ static uint64_t own_age_ns(const struct client *client, uint64_t age_ns)
     return age_ns - age_ns / 10 + age_ns / 5 / 1024 * spread;
 }
 
+/* NULL: another worker has given it to us, and we have not taken the generation that brings its listener yet. */
 static const struct listener_options *listener_of(const struct client *client)
 {
-    return &frontend_server(client->frontend)->listeners[client->door];
+    const struct server_options *server = frontend_server(client->frontend);
+
+    return client->door < server->listener_count ? &server->listeners[client->door] : NULL;
 }
 
 static void audit(const struct client *client, const struct http_conn_facts *facts, uint64_t age_ns)
@@ -172,7 +175,8 @@ static uint64_t age_to_tell_ns(uint64_t age_ns, uint64_t age_hard_ns)
 static bool check_age(struct frontend *frontend, struct client *client)
 {
     const struct keeper *keeper = &frontend->keeper;
-    uint64_t age_hard_ns = service_positive(listener_of(client)->max_age_hard_ns);
+    const struct listener_options *listener = listener_of(client);
+    uint64_t age_hard_ns = listener ? service_positive(listener->max_age_hard_ns) : 0;
     uint64_t told_ns = age_to_tell_ns(keeper->age_ns, age_hard_ns);
     struct http_conn_facts facts;
     uint64_t age_ns;

@@ -449,3 +449,24 @@ TEST(each_close_is_counted_by_reason_requests_and_seconds)
     CHECK_EQ(sum, stage.frontend->counts.connections_closed);
     front_close(&stage);
 }
+
+/* A worker may be given a connection that came by a listener of the next generation, which it takes a moment later. */
+TEST(who_came_by_a_listener_that_is_not_known_yet_is_young)
+{
+    struct front_stage stage;
+    struct server_options *server;
+    struct caller caller;
+
+    front_open(&stage, &(struct front_settings){.server = "\"max_connection_age\": \"1s\""});
+    server = (struct server_options *)(uintptr_t)&generation_service(stage.generation)->server;
+    CHECK_EQ(server->listener_count, 1);
+    server->listeners =
+        (void *)(uintptr_t)guard_copy(str_of((const char *)server->listeners, sizeof(*server->listeners))).data;
+    caller_open(&caller, &stage, front_listen_as(&stage, 80, 1));
+    ask(&caller, &stage);
+    front_run(&stage, 3 * SIM_SECOND);
+    ask(&caller, &stage);
+    CHECK(caller_has_heard(&caller, "Connection: close\r\n")); /* the age of all holds */
+    caller_close(&caller);
+    front_close(&stage);
+}
