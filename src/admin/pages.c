@@ -37,6 +37,7 @@ static void write_member(struct json_writer *writer, const char *name, uint64_t 
 static void write_digest(struct json_writer *writer, const struct node *document)
 {
     struct str text = node_to_json(document, writer->arena);
+    char hex[TLS_DIGEST_TEXT_BYTES];
     struct tls_digesting digesting;
     struct tls_digest digest;
 
@@ -48,11 +49,7 @@ static void write_digest(struct json_writer *writer, const struct node *document
         return;
     }
     json_write_raw(writer, STR("\"sha256:"));
-    for (size_t i = 0; i < TLS_DIGEST_BYTES; i++) {
-        const char hex[] = {"0123456789abcdef"[digest.bytes[i] >> 4], "0123456789abcdef"[digest.bytes[i] & 15]};
-
-        json_write_raw(writer, str_of(hex, sizeof(hex)));
-    }
+    json_write_raw(writer, tls_digest_hex(&digest, hex));
     json_write_raw(writer, STR("\""));
 }
 

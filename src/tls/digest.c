@@ -37,3 +37,14 @@ bool tls_digest_end(struct tls_digesting *digesting, struct tls_digest *out)
     digesting->state = NULL;
     return made;
 }
+
+struct str tls_digest_hex(const struct tls_digest *digest, char out[TLS_DIGEST_TEXT_BYTES])
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < TLS_DIGEST_BYTES; i++) {
+        out[2 * i] = digits[digest->bytes[i] >> 4];
+        out[2 * i + 1] = digits[digest->bytes[i] & 15];
+    }
+    return str_of(out, TLS_DIGEST_TEXT_BYTES);
+}

@@ -34,12 +34,14 @@ static const struct host_set nobody; /* what an unknown name leads to */
 
 struct str discovery_key(struct arena *arena, const struct discovery *discovery)
 {
-    char source[ADDR_TEXT_BYTES];
+    char digest[TLS_DIGEST_TEXT_BYTES], source[ADDR_TEXT_BYTES];
+    const struct tls_profile *profile = discovery->tls;
+    struct str tls = profile ? tls_digest_hex(tls_profile_identity(profile), digest) : STR("");
     struct str from = discovery->source.family == ADDR_NONE ? STR("") : addr_format_ip(&discovery->source, source);
 
-    return arena_format(arena, "%.*s://%.*s#%.*s %llu %p %u %.*s %u", STR_ARG(discovery->scheme),
+    return arena_format(arena, "%.*s://%.*s#%.*s %llu %.*s %u %.*s %u", STR_ARG(discovery->scheme),
                         STR_ARG(discovery->name), STR_ARG(discovery->pool), (unsigned long long)discovery->refresh_ns,
-                        (void *)discovery->tls, discovery->proxy_header, STR_ARG(from), (unsigned)discovery->protocol);
+                        STR_ARG(tls), discovery->proxy_header, STR_ARG(from), (unsigned)discovery->protocol);
 }
 
 static struct loop *loop_of(const struct watched_name *name)

@@ -3,8 +3,6 @@
 #include "base/text.h"
 #include "upstream/host_internal.h"
 
-#include <inttypes.h>
-
 enum { HTTP_PORT = 80, HTTPS_PORT = 443 };
 
 static bool is_name_char(char c)
@@ -115,21 +113,20 @@ enum host_protocol host_key_protocol(const struct host_key *key)
     return secure && key->protocol != PROTOCOL_H2 ? HOST_ALPN : HOST_HTTP2;
 }
 
-static bool needs_tls(const struct host_key *key)
+/* NULL: it is reached in cleartext. */
+static const struct tls_profile *profile_of(const struct host_key *key)
 {
-    return host_url_is_secure(key->url) || host_url_is_secure(key->proxy);
+    return host_url_is_secure(key->url) || host_url_is_secure(key->proxy) ? key->tls : NULL;
 }
 
 struct str host_key_text(struct arena *arena, const struct host_key *key)
 {
-    uint64_t tls[TLS_DIGEST_BYTES / sizeof(uint64_t)] = {0};
-    char source[ADDR_TEXT_BYTES];
+    char digest[TLS_DIGEST_TEXT_BYTES], source[ADDR_TEXT_BYTES];
+    const struct tls_profile *profile = profile_of(key);
+    struct str tls = profile ? tls_digest_hex(tls_profile_identity(profile), digest) : STR("");
     struct str from = key->source.family == ADDR_NONE ? STR("") : addr_format_ip(&key->source, source);
 
-    if (needs_tls(key))
-        memcpy(tls, tls_profile_identity(key->tls), sizeof(tls));
-    return arena_format(
-        arena, "%zu:%.*s %zu:%.*s %zu:%.*s %016" PRIx64 "%016" PRIx64 "%016" PRIx64 "%016" PRIx64 " %u %.*s %u",
-        key->url.len, STR_ARG(key->url), key->pool.len, STR_ARG(key->pool), key->proxy.len, STR_ARG(key->proxy), tls[0],
-        tls[1], tls[2], tls[3], key->proxy_header, STR_ARG(from), (unsigned)host_key_protocol(key));
+    return arena_format(arena, "%zu:%.*s %zu:%.*s %zu:%.*s %.*s %u %.*s %u", key->url.len, STR_ARG(key->url),
+                        key->pool.len, STR_ARG(key->pool), key->proxy.len, STR_ARG(key->proxy), STR_ARG(tls),
+                        key->proxy_header, STR_ARG(from), (unsigned)host_key_protocol(key));
 }

@@ -115,20 +115,25 @@ static const char other[] = "{\"version\": 3, \"host\": [\"http://a\"], \"client
                             " \"extra_config\": {\"holdfast/upstream\": {%s}}, \"endpoints\": ["
                             "  {\"endpoint\": \"/a\", \"backend\": [{}, {\"host\": [\"https://b\"]}]}]}";
 
-static struct generation *load_other(struct hosts *hosts, const char *settings)
+static struct generation *load(struct hosts *hosts, const char *text)
 {
     struct arena *arena = arena_new(NULL, SIZE_MAX);
-    struct str text = arena_format(arena, other, settings);
     struct generation *generation;
     struct service *service;
     struct report report;
 
+    CHECK(arena != NULL);
     report_init(&report, arena);
-    service = service_load(arena, &(struct service_sources){.path = "test.json", .text = text.data}, &report);
+    service = service_load(arena, &(struct service_sources){.path = "test.json", .text = text}, &report);
     generation = service ? generation_build(arena, service, hosts, &report) : NULL;
     if (!generation)
         test_fail(__FILE__, __LINE__, "%s", report_text(&report, test_arena(), false).data);
     return generation;
+}
+
+static struct generation *load_other(struct hosts *hosts, const char *settings)
+{
+    return load(hosts, arena_format(test_arena(), other, settings).data);
 }
 
 static struct host *host_of(const struct generation *generation, unsigned backend)
@@ -194,5 +199,27 @@ TEST(hosts_and_what_was_learned_of_them_outlive_a_configuration)
     CHECK_EQ(hosts_count(hosts), 4);
     CHECK(host_of(old, 0) != host[0]);
     generation_release(old);
+    hosts_free(hosts);
+}
+
+/* A worker goes on with what it knows of a name, whichever configuration has told it. */
+TEST(a_name_that_is_looked_up_outlives_a_configuration)
+{
+    static const char text[] =
+        "{\"version\": 3, \"endpoints\": [{\"endpoint\": \"/a\", \"backend\": [{\"host\": [\"_a._tcp.test\"],"
+        " \"sd\": \"dns\", \"disable_host_sanitize\": true, \"sd_scheme\": \"https\"}]}]}";
+    struct hosts *hosts = hosts_new(1);
+    struct generation *generations[2];
+    const struct discovery *discoveries[2];
+
+    for (size_t i = 0; i < COUNT_OF(generations); i++) {
+        generations[i] = load(hosts, text);
+        discoveries[i] = generation_endpoint(generations[i], 1)->backends[0].discovery;
+        CHECK(discoveries[i]->tls != NULL);
+    }
+    CHECK(discoveries[0]->tls != discoveries[1]->tls);
+    CHECK_STR(discoveries[0]->key, discoveries[1]->key);
+    for (size_t i = 0; i < COUNT_OF(generations); i++)
+        generation_release(generations[i]);
     hosts_free(hosts);
 }
