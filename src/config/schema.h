@@ -38,6 +38,15 @@ static inline bool str_list_has(const struct str_list *list, struct str text)
     return false;
 }
 
+static inline bool str_list_eq(const struct str_list *a, const struct str_list *b)
+{
+    bool equal = a->count == b->count;
+
+    for (size_t i = 0; equal && i < a->count; i++)
+        equal = str_eq(a->items[i], b->items[i]);
+    return equal;
+}
+
 struct list_of {
     void *items; /* `count` structs of the element schema */
     size_t count;

@@ -9,15 +9,6 @@ struct profile_entry {
     struct profile_entry *next;
 };
 
-static bool are_texts_equal(const struct str_list *a, const struct str_list *b)
-{
-    bool equal = a->count == b->count;
-
-    for (size_t i = 0; equal && i < a->count; i++)
-        equal = str_eq(a->items[i], b->items[i]);
-    return equal;
-}
-
 static bool are_pairs_equal(const struct list_of *a, const struct list_of *b)
 {
     const struct tls_key_pair *one = a->items, *other = b->items;
@@ -33,9 +24,9 @@ static bool are_equal(const struct tls_client_options *a, const struct tls_clien
 {
     return a->given == b->given && a->allow_insecure == b->allow_insecure &&
            a->disable_system_ca_pool == b->disable_system_ca_pool && str_eq(a->min_version, b->min_version) &&
-           str_eq(a->max_version, b->max_version) && are_texts_equal(&a->ca_certs, &b->ca_certs) &&
-           are_texts_equal(&a->cipher_suites_text, &b->cipher_suites_text) &&
-           are_texts_equal(&a->curve_preferences_text, &b->curve_preferences_text) &&
+           str_eq(a->max_version, b->max_version) && str_list_eq(&a->ca_certs, &b->ca_certs) &&
+           str_list_eq(&a->cipher_suites_text, &b->cipher_suites_text) &&
+           str_list_eq(&a->curve_preferences_text, &b->curve_preferences_text) &&
            are_pairs_equal(&a->client_certs, &b->client_certs);
 }
 

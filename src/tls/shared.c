@@ -87,19 +87,10 @@ void tls_shared_release(struct tls_shared *shared)
     free(shared);
 }
 
-static bool are_texts_same(const struct str_list *a, const struct str_list *b)
-{
-    bool same = a->count == b->count;
-
-    for (size_t i = 0; same && i < a->count; i++)
-        same = str_eq(a->items[i], b->items[i]);
-    return same;
-}
-
 bool tls_tuning_is_same(const struct tls_server_tuning *a, const struct tls_server_tuning *b)
 {
     return a->session_tickets == b->session_tickets && a->ticket_rotation_ns == b->ticket_rotation_ns &&
-           are_texts_same(&a->ticket_keys, &b->ticket_keys) && a->session_cache_size == b->session_cache_size &&
+           str_list_eq(&a->ticket_keys, &b->ticket_keys) && a->session_cache_size == b->session_cache_size &&
            a->early_data == b->early_data;
 }
 
