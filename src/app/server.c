@@ -110,26 +110,29 @@ static bool build_worker(struct server *server, unsigned index, struct error *er
     return true;
 }
 
-bool server_address_is_free(struct server *server, const struct addr *addr, struct error *err)
+bool server_can_listen(struct server *server, const struct addr *addr, struct error *err)
 {
     struct world *world = loop_world(server->start.loop);
-    char text[ADDR_TEXT_BYTES];
-    int fd;
+    int fd = world->ops->listen(world, addr, &(struct listen_options){.backlog = 1}, err);
 
-    if (addr->family == ADDR_UNIX || addr->port == 0)
-        return true;
-    fd = world->ops->listen(world, addr, &(struct listen_options){.backlog = 1}, err);
     if (fd == -1)
-        return error_context(err, "listen %.*s", STR_ARG(addr_format(addr, text)));
+        return false;
     world->ops->close(world, fd);
     return true;
 }
 
+/* With SO_REUSEPORT a second gateway of the same user would share the port unnoticed, and requests would be split
+ * between two configurations; so each TCP address is taken once without it. */
 static bool addresses_are_free(struct server *server, struct error *err)
 {
-    for (size_t i = 0; i < server->address_count; i++)
-        if (!server_address_is_free(server, &server->addresses[i], err))
-            return false;
+    char text[ADDR_TEXT_BYTES];
+
+    for (size_t i = 0; i < server->address_count; i++) {
+        const struct addr *addr = &server->addresses[i];
+
+        if (addr->family != ADDR_UNIX && addr->port != 0 && !server_can_listen(server, addr, err))
+            return error_context(err, "listen %.*s", STR_ARG(addr_format(addr, text)));
+    }
     return true;
 }
 

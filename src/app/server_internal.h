@@ -63,9 +63,9 @@ struct host_leave_rule server_leave_rule(const struct service *service);
 /* server.c: Unix sockets cannot be shared by SO_REUSEPORT, and some kernels do not have it: the first worker alone
  * listens then, and gives to the others what it accepts (gateway/spread.h). */
 bool server_worker_shares(const struct server *server, const struct addr *addr, unsigned worker);
-/* server.c: with SO_REUSEPORT a second gateway of the same user would share the port unnoticed, and requests would be
- * split between two configurations; so each TCP address is taken once without it. False: *err. */
-bool server_address_is_free(struct server *server, const struct addr *addr, struct error *err) MUST_USE;
+/* server.c: takes the address for a moment, alone. A Unix socket leaves its file, as one of a server that has gone.
+ * False: *err. */
+bool server_can_listen(struct server *server, const struct addr *addr, struct error *err) MUST_USE;
 /* server.c: drains one listener in all workers. */
 void server_drain_number(struct server *server, size_t number);
 

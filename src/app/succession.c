@@ -40,7 +40,7 @@ bool server_prepare(struct server *server, struct service *next, struct report *
         const struct listener_options *listener = &next->server.listeners[i];
         struct addr addr;
 
-        if (addr_parse(listener->listen, &addr, &err) && server_address_is_free(server, &addr, &err))
+        if (addr_parse(listener->listen, &addr, &err) && server_can_listen(server, &addr, &err))
             continue;
         report_add(report, SEVERITY_ERROR, PROBLEM_LISTENER, listener->place, NULL, "listener %.*s: %s",
                    STR_ARG(listener->listen), err.text);
@@ -118,7 +118,7 @@ static void close_left(struct server *server)
         if (!server->listeners[i].left || is_gone(server, i))
             continue;
         server->listeners[i].gone = true;
-        if (server->listeners[i].state == LISTENER_OPEN)
+        if (server->listeners[i].state != LISTENER_DRAINING)
             server_drain_number(server, i);
     }
 }

@@ -288,6 +288,33 @@ def test_a_listener_whose_address_is_taken_changes_nothing(make):
         assert fetch(running.address, "/").status == 200
 
 
+def test_a_unix_listener_comes_and_goes(make, tmp_path):
+    path = str(tmp_path / "gate.sock")
+    config = plain(fixed("/", "x"))
+    running = make.gateway(config)
+    listeners = config["extra_config"]["holdfast/server"]["listeners"]
+
+    def answers():
+        try:
+            return fetch(path).status == 200
+        except OSError:
+            return False
+
+    for _ in range(2):
+        listeners.append({"listen": f"unix:{path}"})
+        reload(running, config)
+        eventually(answers, what="the new listener")
+        listeners.pop()
+        reload(running, config)
+        eventually(lambda: not answers(), what="its end")
+    listeners.append({"listen": f"unix:{tmp_path}/none/gate.sock"})
+    config["endpoints"] = [fixed("/new", "x")]
+    write(running, config)
+    status, answer = ask(running)
+    assert status == 422 and "none/gate.sock" in answer["problems"][0]["text"] and answer["problems"][0]["line"] > 1
+    assert fetch(running.address, "/").status == 200
+
+
 def test_what_needs_a_restart_says_so(make):
     running = make.gateway(plain(fixed("/", "x")))
     config = plain(fixed("/new", "x"), server={"workers": 1, "http2": {"max_streams": 7}, "max_connections_per_ip": 5})
