@@ -195,12 +195,16 @@ static void write_draining(struct json_writer *writer, const struct admin_view *
     for (size_t i = 0; i < server->listener_count; i++) {
         struct label label = {"listener", server->listeners[i].listen};
         uint64_t sum = 0;
+        bool told = false;
 
-        if (listeners_is_repeated(view, i))
-            continue;
-        for (size_t k = i; k < server->listener_count; k++)
-            sum += str_eq(server->listeners[k].listen, label.value) && view->listeners[k].state != LISTENER_OPEN;
-        metrics_sample(writer, "holdfast_listener_draining", &label, 1, sum);
+        for (size_t k = i; k < server->listener_count && !listeners_is_repeated(view, i); k++) {
+            if (is_over(view, k) || !str_eq(server->listeners[k].listen, label.value))
+                continue;
+            sum += view->listeners[k].state != LISTENER_OPEN;
+            told = true;
+        }
+        if (told)
+            metrics_sample(writer, "holdfast_listener_draining", &label, 1, sum);
     }
 }
 

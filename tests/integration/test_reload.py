@@ -265,6 +265,7 @@ def test_listeners_come_and_go(make):
     config["extra_config"]["holdfast/server"]["listeners"] = listen
     reload(running, config)
     eventually(lambda: accepts(first), what="the first listener, again")
+    assert metrics(running)[f'holdfast_listener_draining{{listener="127.0.0.1:{first}"}}'] == 0, "it takes everybody"
     assert fetch(("127.0.0.1", first), "/").status == 200 and guest.get("/").status == 200
 
 
