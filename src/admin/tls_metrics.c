@@ -64,12 +64,13 @@ static void write_given(struct json_writer *writer, const struct admin_view *vie
     metrics_sample(writer, "holdfast_tls_staples_total", NULL, 0, sum(view, TLS_COUNT_STAPLED));
 }
 
-static void write_shared(struct json_writer *writer, const struct tls_shared_facts *facts)
+static void write_shared(struct json_writer *writer, const struct tls_shared_facts *facts,
+                         const struct secured_counts *counts)
 {
     metrics_family(writer, "holdfast_tls_ticket_keys", "gauge", "Keys that decrypt tickets.");
     metrics_sample(writer, "holdfast_tls_ticket_keys", NULL, 0, facts->ticket_keys);
     metrics_family(writer, "holdfast_tls_ticket_key_changes", "counter", "Ticket keys made or read.");
-    metrics_sample(writer, "holdfast_tls_ticket_key_changes_total", NULL, 0, facts->ticket_rotations);
+    metrics_sample(writer, "holdfast_tls_ticket_key_changes_total", NULL, 0, counts->key_changes);
     metrics_family(writer, "holdfast_tls_cached_sessions", "gauge", "Sessions kept for TLS 1.2 clients.");
     metrics_sample(writer, "holdfast_tls_cached_sessions", NULL, 0, facts->cached_sessions);
 }
@@ -81,24 +82,12 @@ static void write_reload(struct json_writer *writer, const char *what, const cha
     metrics_sample(writer, "holdfast_tls_reloads_total", labels, COUNT_OF(labels), number);
 }
 
-static void write_reloads(struct json_writer *writer, const struct secured *secured,
-                          const struct tls_shared_facts *shared)
+static void write_reloads(struct json_writer *writer, const struct secured_counts *counts)
 {
-    uint64_t ok = 0, failed = 0;
-
-    for (size_t i = 0; i < secured->count; i++) {
-        struct tls_server_facts facts;
-
-        if (!secured->servers[i] || secured_is_repeated(secured, i))
-            continue;
-        tls_server_facts(secured->servers[i], &facts);
-        ok += facts.reloads_ok;
-        failed += facts.reloads_failed;
-    }
     metrics_family(writer, "holdfast_tls_reloads", "counter", "Changed files that were read again.");
-    write_reload(writer, "certificates", "ok", ok);
-    write_reload(writer, "certificates", "failed", failed);
-    write_reload(writer, "ticket_keys", "failed", shared->reloads_failed);
+    write_reload(writer, "certificates", "ok", counts->reloads_ok);
+    write_reload(writer, "certificates", "failed", counts->reloads_failed);
+    write_reload(writer, "ticket_keys", "failed", counts->key_failures);
 }
 
 /* A file that several listeners show is told once. */
@@ -148,16 +137,18 @@ void tls_metrics_write(struct json_writer *writer, const struct admin_view *view
 {
     const struct secured *secured = generation_secured(view->generation);
     struct tls_shared_facts shared;
+    struct secured_counts counts;
 
     write_handshakes(writer, view);
     if (!secured->shared)
         return;
     tls_shared_facts(secured->shared, &shared);
+    secured_count(secured, &counts);
     write_failures(writer, view);
     write_early_data(writer, view);
     write_given(writer, view);
-    write_shared(writer, &shared);
-    write_reloads(writer, secured, &shared);
+    write_shared(writer, &shared, &counts);
+    write_reloads(writer, &counts);
     metrics_family(writer, "holdfast_tls_certificate_expiry_timestamp_seconds", "gauge", "When a certificate ends.");
     write_certificates(writer, secured, true);
     metrics_family(writer, "holdfast_tls_certificate_stapled", "gauge", "1: an OCSP response goes with it now.");

@@ -141,11 +141,11 @@ static size_t take_listeners(struct server *server)
 }
 
 /* What the main thread itself does by the configuration. */
-static void take_settings(struct server *server)
+static void take_settings(struct server *server, const struct secured *before)
 {
     struct secured *secured = generation_secured(server->generation);
 
-    secured_begin(secured, server->service);
+    secured_begin(secured, server->service, before);
     tls_refresh_stop(&server->tls_refresh);
     server->tls_refresh = (struct tls_refresh){0};
     tls_refresh_start(&server->tls_refresh, server->start.loop, secured);
@@ -170,12 +170,13 @@ static void make_past(struct server *server, struct past *past)
 
 static void publish(struct server *server, struct generation *next, struct change *change)
 {
+    const struct secured *before = generation_secured(server->generation);
     size_t first;
 
     close_left(server);
     server->generation = next;
     server->service = generation_service(next);
-    take_settings(server);
+    take_settings(server, before);
     change->under_way = server->worker_count;
     list_push_back(&server->successions, &change->node);
     for (unsigned i = 0; i < server->worker_count; i++)

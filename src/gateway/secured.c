@@ -99,10 +99,36 @@ bool secured_build(struct secured *secured, struct arena *arena, const struct se
     return built;
 }
 
-void secured_begin(struct secured *secured, const struct service *service)
+/* Where the keys go on, so do their numbers. */
+void secured_begin(struct secured *secured, const struct service *service, const struct secured *before)
 {
+    secured_count(before, &secured->past);
+    if (secured->shared && secured->shared == before->shared) {
+        secured->past.key_changes = before->past.key_changes;
+        secured->past.key_failures = before->past.key_failures;
+    }
     if (secured->shared)
         tls_shared_renew(secured->shared, &service->tls_tuning);
+}
+
+void secured_count(const struct secured *secured, struct secured_counts *counts)
+{
+    struct tls_shared_facts shared = {0};
+
+    *counts = secured->past;
+    for (size_t i = 0; i < secured->count; i++) {
+        struct tls_server_facts facts;
+
+        if (!secured->servers[i] || secured_is_repeated(secured, i))
+            continue;
+        tls_server_facts(secured->servers[i], &facts);
+        counts->reloads_ok += facts.reloads_ok;
+        counts->reloads_failed += facts.reloads_failed;
+    }
+    if (secured->shared)
+        tls_shared_facts(secured->shared, &shared);
+    counts->key_changes += shared.ticket_rotations;
+    counts->key_failures += shared.reloads_failed;
 }
 
 bool secured_is_repeated(const struct secured *secured, size_t listener)

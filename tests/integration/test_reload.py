@@ -12,6 +12,7 @@ from configs import backend, endpoint, forward_all, proxy, service
 from h2client import Client as Client2
 from origin import by_path, reply
 from rawhttp import Client, fetch
+from test_tls_files import put
 from tls_front import TlsClient, context_of, secured, tls_block
 from waiting import eventually
 
@@ -423,6 +424,29 @@ def test_tls_clients_stay_and_come_back(make, authority, certificate):
     assert ask(running)[0] == 422
     assert kept.get().status == 200
     kept.close()
+
+
+def test_counters_of_tls_go_on(make, authority, tmp_path):
+    live = put(authority.issue("first"), tmp_path)
+    config = secured(make.origin(), tls_block(live), {"reload_interval": "50ms"})
+    running = make.gateway(config)
+
+    def counters():
+        numbers = metrics(running)
+        return [numbers['holdfast_tls_reloads_total{what="certificates",outcome="ok"}'],
+                numbers["holdfast_tls_ticket_key_changes_total"], numbers['holdfast_tls_handshakes_total{side="client",resumed="false"}']]
+
+    with TlsClient(running.address, context_of(authority)) as client:
+        assert client.get().status == 200
+    put(authority.issue("second"), tmp_path)
+    eventually(lambda: counters()[0] >= 1, what="files that were read again")
+    before = counters()
+    reload(running, {**config, "timeout": "7s"})
+    assert all(now >= then for now, then in zip(counters(), before)) and counters()[1] == before[1], "the keys go on"
+    reload(running, {name: value for name, value in config.items() if name != "tls"})
+    config["extra_config"]["holdfast/tls"]["session_cache_size"] = 7
+    reload(running, config)
+    assert all(now >= then for now, then in zip(counters(), before)) and counters()[1] == before[1] + 1, "other keys"
 
 
 def test_tls_comes_and_goes_at_a_listener(make, authority, certificate):
