@@ -1,32 +1,39 @@
 /* carry.c: see the header. Start with carry. SPDX-License-Identifier: Apache-2.0 */
 #include "app/carry.h"
 
+#include "base/text.h"
 #include "config/problems.h"
 
+#include "json/write.h"
 #include <string.h>
 
 /* What needs a restart as a whole: numbers. */
 struct number {
     const char *block, *key; /* block NULL: of the root */
     size_t offset;           /* in struct service, of an int64_t */
+    bool lasts;              /* it is a duration */
 };
 
 #define ROOT(key_, field)                                                                                              \
     {                                                                                                                  \
-        NULL, key_, offsetof(struct service, field)                                                                    \
+        NULL, key_, offsetof(struct service, field), false                                                             \
     }
 #define OURS(key_, field)                                                                                              \
     {                                                                                                                  \
-        "holdfast/server", key_, offsetof(struct service, server.field)                                                \
+        "holdfast/server", key_, offsetof(struct service, server.field), false                                         \
+    }
+#define OURS_DURATION(key_, field)                                                                                     \
+    {                                                                                                                  \
+        "holdfast/server", key_, offsetof(struct service, server.field), true                                          \
     }
 
 static const struct number numbers[] = {
-    ROOT("max_header_bytes", max_header_bytes),    OURS("workers", workers),
-    OURS("ipv4_prefix", clients.ipv4_prefix_bits), OURS("ipv6_prefix", clients.ipv6_prefix_bits),
-    OURS("tcp_defer_accept", defer_accept_ns),     OURS("resolve_timeout", resolve_timeout_ns),
-    OURS("http2.max_streams", h2.streams_max),     OURS("http2.max_header_bytes", h2.head_bytes_max),
-    OURS("http2.stream_window", h2.stream_window), OURS("http2.connection_window", h2.connection_window),
-    OURS("http2.glitch_budget", h2.glitches_max),  OURS("http2.glitch_refill", h2.glitches_back),
+    ROOT("max_header_bytes", max_header_bytes),         OURS("workers", workers),
+    OURS("ipv4_prefix", clients.ipv4_prefix_bits),      OURS("ipv6_prefix", clients.ipv6_prefix_bits),
+    OURS_DURATION("tcp_defer_accept", defer_accept_ns), OURS_DURATION("resolve_timeout", resolve_timeout_ns),
+    OURS("http2.max_streams", h2.streams_max),          OURS("http2.max_header_bytes", h2.head_bytes_max),
+    OURS("http2.stream_window", h2.stream_window),      OURS("http2.connection_window", h2.connection_window),
+    OURS("http2.glitch_budget", h2.glitches_max),       OURS("http2.glitch_refill", h2.glitches_back),
 };
 
 /* Limits that may change, but neither come nor go. */
@@ -35,11 +42,28 @@ static const struct number limits[] = {
     OURS("max_streams_per_ip", clients.streams_per_address),
 };
 
-static void warn(struct report *report, struct place place, const char *block, const char *key)
+enum { TEXTS = 2, KEPT_MAX = COUNT_OF(numbers) + COUNT_OF(limits) + TEXTS };
+
+/* Two configurations, and what of the first one stays. */
+struct carrying {
+    const struct service *now;
+    struct service *next;
+    struct kept_setting *kept;
+    struct report *report;
+};
+
+/* Tells it, with its value as JSON text. False: no memory. */
+static bool note(struct carrying *carrying, const char *block, const char *key, struct place place, struct str value)
 {
-    report_add(report, SEVERITY_WARNING, PROBLEM_RESTART, place, "start the gateway again for this one",
-               "%s%s%s%s: needs a restart; until then it stays as it is", block ? "extra_config." : "",
-               block ? block : "", block ? "." : "", key);
+    struct str path = arena_format(carrying->report->arena, "%s%s%s%s", block ? "extra_config." : "",
+                                   block ? block : "", block ? "." : "", key);
+
+    if (!path.data || !value.data)
+        return false;
+    report_add(carrying->report, SEVERITY_WARNING, PROBLEM_RESTART, place, "start the gateway again for this one",
+               "%.*s: needs a restart; until then it stays as it is", STR_ARG(path));
+    carrying->kept[carrying->next->kept_count++] = (struct kept_setting){path.data, value.data};
+    return true;
 }
 
 static int64_t *number_in(struct service *service, const struct number *number)
@@ -70,38 +94,54 @@ static struct place place_of(const struct service *next, const char *block, cons
     return node ? node->place : (struct place){0};
 }
 
-static void keep(const struct service *now, struct service *next, const struct number *number, struct report *report)
+static bool keep(struct carrying *carrying, const struct number *number)
 {
-    warn(report, place_of(next, number->block, number->key), number->block, number->key);
-    *number_in(next, number) = number_of(now, number);
+    struct arena *arena = carrying->report->arena;
+    int64_t value = number_of(carrying->now, number);
+    char text[DURATION_TEXT_BYTES];
+    struct str shown = number->lasts ? arena_format(arena, "\"%.*s\"", STR_ARG(text_from_duration(value, text)))
+                                     : arena_format(arena, "%lld", (long long)value);
+
+    *number_in(carrying->next, number) = value;
+    return note(carrying, number->block, number->key, place_of(carrying->next, number->block, number->key), shown);
 }
 
-static void carry_numbers(const struct service *now, struct service *next, struct report *report)
+static bool carry_numbers(struct carrying *carrying)
 {
+    const struct service *now = carrying->now, *next = carrying->next;
+    bool ok = true;
+
     for (size_t i = 0; i < COUNT_OF(numbers); i++)
         if (number_of(now, &numbers[i]) != number_of(next, &numbers[i]))
-            keep(now, next, &numbers[i], report);
+            ok &= keep(carrying, &numbers[i]);
     for (size_t i = 0; i < COUNT_OF(limits); i++)
         if ((number_of(now, &limits[i]) > 0) != (number_of(next, &limits[i]) > 0))
-            keep(now, next, &limits[i], report);
+            ok &= keep(carrying, &limits[i]);
+    return ok;
 }
 
-static bool carry_text(struct str now, struct str *next, struct place place, const char *block, const char *key,
-                       struct report *report)
+static bool carry_text(struct carrying *carrying, const char *block, const char *key, struct str now, struct str *next)
 {
+    struct arena *arena = carrying->report->arena;
+    struct json_writer writer = {.arena = arena};
+    struct str shown;
+
     if (str_eq(now, *next))
         return true;
-    warn(report, place, block, key);
-    *next = arena_copy(report->arena, now);
-    return next->data || now.len == 0;
+    *next = arena_copy(arena, now);
+    json_write_string(&writer, now);
+    shown = json_written(&writer);
+    return next->data && shown.data &&
+           note(carrying, block, key, place_of(carrying->next, block, key), arena_copy(arena, shown));
 }
 
-static bool carry_texts(const struct service *now, struct service *next, struct report *report)
+static bool carry_texts(struct carrying *carrying)
 {
-    return carry_text(now->server.resolver, &next->server.resolver, place_of(next, "holdfast/server", "resolver"),
-                      "holdfast/server", "resolver", report) &&
-           carry_text(now->server.admin_listen, &next->server.admin_listen, place_of(next, "holdfast/admin", "listen"),
-                      "holdfast/admin", "listen", report);
+    const struct server_options *now = &carrying->now->server;
+    struct server_options *next = &carrying->next->server;
+
+    return carry_text(carrying, "holdfast/server", "resolver", now->resolver, &next->resolver) &&
+           carry_text(carrying, "holdfast/admin", "listen", now->admin_listen, &next->admin_listen);
 }
 
 /* The listeners of `next`, and which of them have found their number. */
@@ -164,7 +204,10 @@ static bool carry_listeners(const struct carry_options *options, struct service 
         if (found)
             doors[i] = *found;
         else
-            doors[i].listen = arena_copy(report->arena, options->doors[i].listen);
+            doors[i] = (struct listener_options){
+                .listen = arena_copy(report->arena, options->doors[i].listen),
+                .max_age_hard_ns = options->now->server.listeners[i].max_age_hard_ns,
+            };
         if (!doors[i].listen.data)
             return false;
     }
@@ -175,6 +218,10 @@ static bool carry_listeners(const struct carry_options *options, struct service 
 
 bool carry(const struct carry_options *options, struct service *next, bool *left, struct report *report)
 {
-    carry_numbers(options->now, next, report);
-    return carry_texts(options->now, next, report) && carry_listeners(options, next, left, report);
+    struct carrying carrying = {options->now, next, arena_array(report->arena, struct kept_setting, KEPT_MAX), report};
+
+    if (!carrying.kept)
+        return false;
+    next->kept = carrying.kept;
+    return carry_numbers(&carrying) && carry_texts(&carrying) && carry_listeners(options, next, left, report);
 }

@@ -18,8 +18,9 @@ struct carry_options {
 };
 
 /* Makes `next` one that the gateway can change to: settings that need a restart are as in `now`, and its listeners
- * stand by their numbers, those that are new behind the others, those that it leaves out as plain ones. left[number]:
- * it leaves that one out. False: no memory; problems are in the report, whose arena is that of `next`. */
+ * stand by their numbers, those that are new behind the others, those that it leaves out as plain ones, with the hard
+ * age of those who are still inside. left[number]: it leaves that one out. What stays is told in next->kept too. False:
+ * no memory; problems are in the report, whose arena is that of `next`. */
 bool carry(const struct carry_options *options, struct service *next, bool *left, struct report *report) MUST_USE;
 
 #endif

@@ -222,6 +222,12 @@ struct server_options {
     int64_t admin_connections_max; /* ... "max_connections" */
 };
 
+/* What a gateway that runs keeps whatever the file says, until it is started again (app/carry.h). */
+struct kept_setting {
+    const char *path;  /* "extra_config.holdfast/server.workers" */
+    const char *value; /* JSON text */
+};
+
 struct service {
     struct str name, listen_ip;
     int64_t version, port;
@@ -248,6 +254,8 @@ struct service {
     const struct forward_rules *proxies; /* of the environment; NULL: none */
     const struct node *document;         /* what all this was read from, overrides of the environment grafted */
     bool port_by_flag, debug_by_flag;    /* the command line said so */
+    const struct kept_setting *kept;
+    size_t kept_count;
 };
 
 /* A setting of which 0 and less mean that there is none: 0 then. */

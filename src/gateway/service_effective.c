@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-enum { FIXED_MAX = 12 };
+enum { FIXED_MAX = 48 };
 
 struct fixing {
     const struct service *service;
@@ -80,6 +80,8 @@ void service_effective_write(const struct service *service, struct json_writer *
     if (service->server.profile == PROFILE_KRAKEND)
         fix_profile(&fixing);
     fix_preset(&fixing);
+    for (size_t i = 0; i < service->kept_count; i++)
+        fix(&fixing, service->kept[i].path, service->kept[i].value, "before the reload, until a restart");
     json_write_raw(writer, STR("{\"settings\":"));
     effective_write(writer, &(struct effective_options){.schema = &service_schema,
                                                         .root = service->document,

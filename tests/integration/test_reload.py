@@ -326,6 +326,10 @@ def test_what_needs_a_restart_says_so(make):
         assert any(key in text and "restart" in text for text in texts), (key, texts)
     assert eventually(lambda: fetch(running.address, "/new").status == 200), "the rest is done"
     assert status_of(running)["workers"] == 2
+    rows = {row["path"]: row for row in json.loads(fetch(running.addresses[-1], "/v1/config").body)["settings"]}
+    for path, value in (("holdfast/server.workers", 2), ("holdfast/server.http2.max_streams", 100), ("holdfast/admin.listen", "127.0.0.1:0")):
+        row = rows["extra_config." + path]
+        assert row["value"] == value and "restart" in row["from"], row
 
 
 class Load(threading.Thread):
