@@ -51,13 +51,14 @@ static void announce(struct pooled *pooled)
 }
 
 /* When did the host begin to count? Not before it had the request, which went when the connection was lent; but hosts
- * take the time once for all they do in a turn, and a busy one answers late in it, as we read late in ours. */
+ * take the time once for all they do in a turn, and a busy one answers late in it, as we read late in ours. One that
+ * never had a request was not there yet when this loop was told of news before. */
 static uint32_t unsure_ns(const struct pooled *pooled)
 {
-    uint64_t lent_ns = pooled->lent_ns;
+    uint64_t from_ns = pooled->uses > 0 ? pooled->lent_ns : loop_told_ns(pooled->pool->loop);
 
-    return lent_ns >= pooled->idle_since_ns ? 0
-                                            : (uint32_t)u64_min(pooled->idle_since_ns - lent_ns, IDLE_UNSURE_MAX_NS);
+    return from_ns >= pooled->idle_since_ns ? 0
+                                            : (uint32_t)u64_min(pooled->idle_since_ns - from_ns, IDLE_UNSURE_MAX_NS);
 }
 
 void pool_begin_idle(struct pooled *pooled, const struct transport *transport)

@@ -282,20 +282,27 @@ TEST(g4_90_what_expired_while_the_machine_slept_is_dropped_before_use)
     }
 }
 
-/* A dial that nobody needs any more, over a link on which connecting takes longer than the idle limit. */
+/* A dial that nobody needs any more. */
+static void keep_a_dial(struct g4 *g4)
+{
+    struct connecting *dial;
+
+    demand_miss(g4->stage.host, loop_now_ns(g4->stage.gateway)); /* the request that it was made for */
+    CHECK(gate_enter(g4->stage.host, 0));
+    dial = pool_dial(g4->stage.pool, g4->stage.host, &g4->stage.transport, STR_EMPTY, &g4->waiter);
+    CHECK(dial != NULL);
+    pool_keep_dial(g4->stage.pool, g4->stage.host, &g4->stage.transport, dial);
+}
+
+/* Over a link on which connecting takes longer than the idle limit. */
 TEST(g4_91_a_connection_nobody_used_idles_from_when_it_came_to_the_pool)
 {
     struct g4 g4;
-    struct connecting *dial;
     struct pool_row row;
 
     g4_open(&g4, 400 * SIM_MS);
     g4.stage.transport.idle_connection_timeout_ns = 500 * (int64_t)SIM_MS;
-    demand_miss(g4.stage.host, loop_now_ns(g4.stage.gateway)); /* the request that it was made for */
-    CHECK(gate_enter(g4.stage.host, 0));
-    dial = pool_dial(g4.stage.pool, g4.stage.host, &g4.stage.transport, STR_EMPTY, &g4.waiter);
-    CHECK(dial != NULL);
-    pool_keep_dial(g4.stage.pool, g4.stage.host, &g4.stage.transport, dial);
+    keep_a_dial(&g4);
     pass(&g4, 799 * SIM_MS);
     CHECK_EQ(totals_of(&g4).idle, 0);
     pass(&g4, 401 * SIM_MS);
@@ -308,4 +315,35 @@ TEST(g4_91_a_connection_nobody_used_idles_from_when_it_came_to_the_pool)
     CHECK_EQ(totals_of(&g4).idle, 0);
     CHECK_EQ(closes_by(&g4, REASON_IDLE_EXPIRED), 1);
     g4_close(&g4);
+}
+
+/* A host of a short limit: half of it is for what must not be sent twice. The host has counted for no longer than the
+ * connection was being made. */
+TEST(a_connection_nobody_used_is_as_old_as_its_dial_at_most)
+{
+    static const struct {
+        uint64_t waits_ns;
+        bool reused;
+    } rows[] = {{2 * SIM_MS, true}, {8 * SIM_MS, true}, {12 * SIM_MS, false}};
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct g4 g4;
+
+        test_case_is("%llu ms", (unsigned long long)(rows[i].waits_ns / SIM_MS));
+        g4_open(&g4, SIM_MS / 10);
+        for (unsigned n = 1; n <= 20; n++)
+            (void)idle_limit_closed(g4.stage.host->idle_limit, &(struct idle_end){.now_ns = n * SIM_SECOND,
+                                                                                  .idle_ns = 20 * SIM_MS,
+                                                                                  .age_ns = n * SIM_SECOND,
+                                                                                  .requests = 1,
+                                                                                  .idle_conns = 100});
+        keep_a_dial(&g4);
+        pass(&g4, rows[i].waits_ns);
+        CHECK_EQ(totals_of(&g4).idle, 1);
+        ask(&g4, "POST");
+        pass(&g4, 100 * SIM_MS);
+        CHECK_EQ(g4.io, IO_END);
+        CHECK_EQ(fetch_stats(g4.fetch)->reused, rows[i].reused);
+        g4_close(&g4);
+    }
 }
