@@ -8,8 +8,6 @@
 #include "gateway/grpc.h"
 #include "gateway/lasting.h"
 
-#define EXCHANGE_ARENA_BYTES ((size_t)256 << 20)
-
 enum { STATUS_CLIENT_GONE = 499 };
 
 /* A host is not to be blamed for a deadline that the client has set. */
@@ -338,7 +336,7 @@ static void exchange_run(struct task *task)
 void exchange_start(struct client *client, struct http_stream *stream)
 {
     struct frontend *frontend = client->frontend;
-    struct arena *arena = arena_new(loop_pages(frontend->loop), EXCHANGE_ARENA_BYTES);
+    struct arena *arena = arena_new(loop_pages(frontend->loop), frontend->request_memory_max);
     struct exchange *x = arena ? arena_make(arena, struct exchange) : NULL;
     struct fetch_trail *trail = x ? arena_make(arena, struct fetch_trail) : NULL;
 

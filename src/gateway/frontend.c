@@ -229,6 +229,7 @@ static struct http_conn_options conn_options_of(const struct service *service)
         .send_gap_ns = service_positive(service->server.clients.send_gap_ns),
         .send_rate = service_positive(service->server.clients.send_rate_min),
         .requests_max = clamped(service->server.max_requests_per_connection),
+        .linger_ns = (uint64_t)service->server.clients.linger_ns,
         .keep_alive_header = service->server.keep_alive_header,
     };
 }
@@ -282,6 +283,8 @@ static void take_settings(struct frontend *frontend)
     frontend->h2c = service->use_h2c || service->router.use_h2c;
     atomic_store_explicit(&frontend->clients_max, clients_max(&service->server, frontend->workers),
                           memory_order_relaxed);
+    frontend->request_memory_max = (size_t)service->server.request_memory_max;
+    frontend->shadows_max = (uint32_t)service->server.shadows_max;
     keep_take(frontend, &service->server);
 }
 

@@ -95,6 +95,7 @@ struct frontend {
     struct reign *reign;           /* what requests begin in */
     struct generation *generation; /* its */
     struct access_log *access_log; /* NULL: none is written */
+    size_t request_memory_max;     /* of each exchange */
     struct http_conn_options conn_options;
     struct h2_rules h2_rules;
     struct http_dates dates;
@@ -102,7 +103,7 @@ struct frontend {
     struct list doors;   /* listeners */
     struct list clients; /* open client connections, in the order in which they came */
     struct list shadows; /* requests whose answers nobody waits for (shadow.h) */
-    uint32_t shadow_count;
+    uint32_t shadow_count, shadows_max;
     struct list arrivals;        /* connections whose TLS handshake is not done, oldest first (arrival.c) */
     struct list greetings;       /* connections of which no more is known than that they were accepted (greeting.c) */
     unsigned refused;            /* those among both that are only to hear why */

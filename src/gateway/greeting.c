@@ -13,7 +13,6 @@
 
 #include <stdlib.h>
 
-#define HEADER_NS  UINT64_C(10000000000) /* without a read_header_timeout */
 #define SECOND_NS  UINT64_C(1000000000)
 #define REFUSED_NS SECOND_NS /* how long a refused client may go on talking, so that it sees why */
 enum { REFUSED_MAX = 64 };   /* who get that time; others are reset */
@@ -294,7 +293,7 @@ static void run_greeting(struct task *task)
 
 static void await_header(struct frontend *frontend, struct stream *stream, const struct door_options *door)
 {
-    uint64_t limit_ns = frontend->conn_options.head_timeout_ns;
+    uint64_t limit_ns = frontend->conn_options.head_timeout_ns, own_ns = (uint64_t)rules_of(frontend)->proxy_header_ns;
     struct greeting *greeting = make(frontend, stream, door);
 
     if (!greeting)
@@ -306,7 +305,7 @@ static void await_header(struct frontend *frontend, struct stream *stream, const
     }
     proxy_reader_init(greeting->reader);
     timer_set(frontend->loop, &greeting->timer,
-              loop_now_ns(frontend->loop) + (limit_ns > 0 && limit_ns < HEADER_NS ? limit_ns : HEADER_NS));
+              loop_now_ns(frontend->loop) + (limit_ns > 0 ? u64_min(limit_ns, own_ns) : own_ns));
 }
 
 void greeting_new(struct frontend *frontend, struct stream *stream, const struct door_options *door)

@@ -164,6 +164,7 @@ enum refusal { REFUSE_BY_RESET, REFUSE_BY_503 };
 struct client_rules {
     int64_t head_rate_min, body_rate_min, send_gap_ns, send_rate_min; /* slow senders and readers */
     int64_t max_age_ns, max_age_hard_ns;
+    int64_t proxy_header_ns, linger_ns; /* for a PROXY header; behind the last answer */
     int64_t idle_min_ns, idle_max_ns;
     int64_t memory_max;          /* bytes that the process is to have; 0: what there is */
     bool idle_adapts;            /* idle_timeout was not set: it moves between the two */
@@ -212,6 +213,8 @@ struct server_options {
     int64_t defer_accept_ns;    /* of TCP listeners; 0: not at all */
     int64_t resolve_timeout_ns; /* of a question to DNS servers */
     struct resolve_settings resolve;
+    int64_t request_memory_max;                         /* bytes of one exchange's arena, and of a shadow's */
+    int64_t shadows_max;                                /* of each worker, at once */
     int64_t pipes_max;                                  /* of each worker; 0: none (os/pipe.h) */
     int64_t hide_hosts_after_ns, forget_hosts_after_ns; /* upstream/host_leave.h */
     struct str resolver;                                /* "127.0.0.1:53,[::1]:53"; empty: those of resolv.conf */

@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "base/text.h"
 #include "gateway/service_internal.h"
+#include "gateway/shadow.h"
 #include "http/semantics.h"
 #include "net/resolve.h"
 #include "os/pipe.h"
@@ -12,6 +13,7 @@
 #define QUEUE_TIMEOUT_NS      SECONDS(1)
 #define HANDSHAKE_TIMEOUT_NS  SECONDS(10)
 #define TCP_USER_TIMEOUT_NS   SECONDS(15)
+#define REQUEST_MEMORY        (INT64_C(256) << 20)
 
 static const char *const profile_names[] = {"safe", "krakend", NULL};
 static const char *const preset_names[] = {"none", "browser",  "gateway",
@@ -165,6 +167,10 @@ static const struct option server_rows[] = {
                     .max = INT64_MAX, .help = "When a host that only SRV records or redirects led to leaves the pages of the admin listener."),
     OPTION_DURATION(struct server_block, "forget_hosts_after", options.forget_hosts_after_ns, .preset = (int64_t)HOST_FORGET_NS, .max = INT64_MAX,
                     .help = "When all that is known of such a host is forgotten, no sooner than it has left them; 0: never."),
+    OPTION_SIZE(struct server_block, "max_request_memory", options.request_memory_max, .preset = REQUEST_MEMORY, .min = 65536,
+                .max = INT64_C(1) << 40, .help = "Memory of one request: heads, decoded answers and what is made of them."),
+    OPTION_INT(struct server_block, "max_shadows", options.shadows_max, .preset = SHADOWS_MAX, .max = 65536,
+               .help = "Copies of requests for shadow backends that each worker has under way at once; 0: none are sent."),
     OPTION_DURATION(struct server_block, "tcp_defer_accept", options.defer_accept_ns, .max = SECONDS(60),
                     .help = "Accept a connection once it has sent something, or after so long, in whole seconds; 0: at once."),
     OPTION_INT(struct server_block, "max_streams_per_ip", CLIENTS(streams_per_address), .max = UINT32_MAX,
@@ -183,6 +189,10 @@ static const struct option server_rows[] = {
                 .help = "Without trusted_proxies, believe X-Forwarded-For of everybody, as KrakenD does."),
     OPTION_ENUM(struct server_block, "proxy_protocol", CLIENTS(proxy_protocol), .names = proxy_names, .preset_text = "off",
                 .help = "off, accept, require: PROXY headers on all listeners that say nothing else."),
+    OPTION_DURATION(struct server_block, "proxy_protocol_timeout", CLIENTS(proxy_header_ns), .preset = SECONDS(10), .min = MS(1),
+                    .max = INT64_MAX, .help = "How long a PROXY header may take; read_header_timeout when that is shorter."),
+    OPTION_DURATION(struct server_block, "lingering_timeout", CLIENTS(linger_ns), .preset = SECONDS(2), .min = MS(1), .max = SECONDS(300),
+                    .help = "How long what a client still sends behind its last answer is read and dropped, so that the answer is not lost."),
     OPTION_STRINGS(struct server_block, "proxy_protocol_from", CLIENTS(proxy_networks), .help = "Networks that send them."),
 };
 

@@ -23,8 +23,8 @@ struct upstream_block {
     bool rest_first_given, rest_max_given, probe_given;
     int64_t max_connection_age_ns, max_requests_per_connection, max_connections_per_host, queue_timeout_ns,
         min_idle_per_host, tcp_user_timeout_ns, tcp_keep_alive_interval_ns, tcp_keep_alive_count;
-    int64_t tls_handshake_timeout_ns, ping_after_ns, ping_interval_ns, ping_timeout_ns;
-    bool ping_after_given, ping_interval_given, ping_timeout_given;
+    int64_t forward_proxy_timeout_ns, tls_handshake_timeout_ns, ping_after_ns, ping_interval_ns, ping_timeout_ns;
+    bool forward_proxy_given, ping_after_given, ping_interval_given, ping_timeout_given;
     struct str pool;
     struct str idle_timeout;
     struct place idle_timeout_place;
@@ -137,6 +137,8 @@ static const struct option rows[] = {
     OPTION_STRING(struct upstream_block, "source_address", source, SEEN(source_given), OPTION_PLACE(struct upstream_block, source_place),
                   .help = "IP address of our end of connections; as the routes have it when empty."),
     OPTION_STRING(struct upstream_block, "pool", pool, SEEN(pool_given), .help = "Name of a separate pool to the same hosts."),
+    OPTION_DURATION(struct upstream_block, "forward_proxy_timeout", forward_proxy_timeout_ns, .max = INT64_MAX, SEEN(forward_proxy_given),
+                    .help = "How long a forward proxy may take to answer CONNECT; 0: what dialer_timeout leaves, or 60 s without one."),
     OPTION_DURATION(struct upstream_block, "tls_handshake_timeout", tls_handshake_timeout_ns, .preset = SECONDS(10), .max = INT64_MAX,
                     SEEN(handshake_given), .help = "TLS handshakes with hosts; 0: the endpoint's deadline alone."),
 };
@@ -261,6 +263,8 @@ static void take(struct transport *transport, const struct upstream_block *block
         transport->tcp_keep_alive_interval_ns = block->tcp_keep_alive_interval_ns;
     if (block->count_given)
         transport->tcp_keep_alive_count = block->tcp_keep_alive_count;
+    if (block->forward_proxy_given)
+        transport->forward_proxy_timeout_ns = block->forward_proxy_timeout_ns;
     if (block->handshake_given)
         transport->tls_handshake_timeout_ns = block->tls_handshake_timeout_ns;
     if (block->ping_after_given)

@@ -4,8 +4,6 @@
 
 #include "base/log.h"
 
-#define SHADOW_ARENA_BYTES ((size_t)256 << 20)
-
 struct shadow {
     struct task task;
     struct list_node node; /* in the frontend's list */
@@ -100,8 +98,9 @@ static bool fill(struct shadow *shadow, const struct composition_input *from, st
 void shadow_start(const struct composition_input *from)
 {
     struct frontend *frontend = from->client->frontend;
-    struct arena *arena =
-        frontend->shadow_count < SHADOWS_MAX ? arena_new(loop_pages(frontend->loop), SHADOW_ARENA_BYTES) : NULL;
+    struct arena *arena = frontend->shadow_count < frontend->shadows_max
+                              ? arena_new(loop_pages(frontend->loop), frontend->request_memory_max)
+                              : NULL;
     struct shadow *shadow = arena ? arena_make(arena, struct shadow) : NULL;
     struct composition_input input;
 

@@ -5,10 +5,10 @@
 
 #include "gateway/compose.h"
 
-enum { SHADOWS_MAX = 256 }; /* of one worker at a time: beyond that no copy is sent */
+enum { SHADOWS_MAX = 256 }; /* default of max_shadows */
 
 /* Copies the request and sends it to the shadows of the endpoint. It outlives the exchange and does not care whether
- * the client stays. Without memory, or beyond the bound, nothing is sent. */
+ * the client stays. Without memory, or beyond max_shadows, nothing is sent. */
 void shadow_start(const struct composition_input *input);
 
 /* Ends all that run, before the worker goes. */

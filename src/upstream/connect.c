@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-#define TUNNEL_LIMIT_NS UINT64_C(60000000000)
+#define TUNNEL_LIMIT_NS UINT64_C(60000000000) /* where neither forward_proxy_timeout nor dialer_timeout says one */
 
 enum connect_state {
     CONNECT_DIAL,      /* no stream yet */
@@ -96,11 +96,13 @@ static enum io begin_handshake(struct connecting *connecting)
     return IO_OK;
 }
 
-/* What is left of the dial's time, or as long as Go gives it. */
+/* Its own, else what is left of the dial's time, or as long as Go gives it. */
 static uint64_t tunnel_limit_ns(const struct connecting *connecting)
 {
     uint64_t limit_ns = connecting->options.dial.timeout_ns, used_ns = connecting->facts.dial_ns;
 
+    if (connecting->options.tunnel_limit_ns > 0)
+        return connecting->options.tunnel_limit_ns;
     if (limit_ns == 0)
         return TUNNEL_LIMIT_NS;
     return limit_ns > used_ns ? limit_ns - used_ns : 1;

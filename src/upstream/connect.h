@@ -14,6 +14,7 @@ struct connect_options {
     struct dial_options dial;        /* of the host, or of the proxy that leads there */
     struct str first;                /* goes before all else (a PROXY header); empty: nothing does */
     struct tunnel_options tunnel;    /* `proxy` empty: there is none; `target` empty: nothing to be asked of it here */
+    uint64_t tunnel_limit_ns;        /* from asked to answered; 0: what the dial has left, or 60 s */
     struct tls_profile *proxy_tls;   /* NULL: the proxy is spoken to in cleartext */
     struct str proxy_name;           /* whom the proxy's certificate must be for */
     struct tls_profile *tls;         /* NULL: cleartext */

@@ -64,11 +64,12 @@ static void set_tls(struct connect_options *options, const struct pool *pool, co
     set_protocols(options, host);
 }
 
-static void set_proxy(struct connect_options *options, const struct host *host)
+static void set_proxy(struct connect_options *options, const struct host *host, const struct transport *transport)
 {
     options->dial.name = host->forward->name;
     options->dial.port = host->forward->port;
     options->proxy_name = host->forward->name;
+    options->tunnel_limit_ns = (uint64_t)transport->forward_proxy_timeout_ns;
     options->tunnel = (struct tunnel_options){
         .target = host->tunnel,
         .authorization = host->forward->authorization,
@@ -109,7 +110,7 @@ struct connecting *pool_dial(struct pool *pool, struct host *host, const struct 
     struct connecting *connecting;
 
     if (host->forward)
-        set_proxy(&options, host);
+        set_proxy(&options, host, transport);
     if (host->tls || host->proxy_tls)
         set_tls(&options, pool, host, transport);
     connecting = connect_start(pool->loop, pool->resolver, &options, owner);

@@ -93,6 +93,7 @@ struct transport {
     int64_t ping_interval_ns;          /* between two PINGs; 0: TRANSPORT_PING_INTERVAL_NS */
     int64_t ping_timeout_ns;           /* silence behind one; 0: TRANSPORT_PING_TIMEOUT_NS */
     int64_t min_idle_per_host;         /* connections kept ready in all workers (warm_floor.h) */
+    int64_t forward_proxy_timeout_ns;  /* for its answer to CONNECT; 0: what the dial has left, or 60 s */
     int64_t tls_handshake_timeout_ns;  /* with https:// hosts, from connected to secured; 0: none */
     bool pick_fifo;                    /* the connection idle for longest, not the last used */
     bool ignore_hints, ignore_learned; /* keep_alive_hints: false, learn: false */

@@ -7,6 +7,7 @@ import json
 import threading
 import time
 
+import pytest
 from configs import backend, endpoint, service
 from origin import by_path, chunked, reply
 from rawhttp import fetch
@@ -162,15 +163,16 @@ def test_shadows_end_with_the_gateway(make):
     eventually(lambda: not shadow.open_connections(), 5, "the shadow's connection to end")
 
 
-def test_shadows_are_bounded(make):
+@pytest.mark.parametrize("server, requests, bound", [({}, 300, 256), ({"max_shadows": 3}, 12, 3)])
+def test_shadows_are_bounded(make, server, requests, bound):
     upstream, shadow = make.origin(gives({"a": 1})), make.origin(silent)
-    gateway = make.gateway(service([endpoint("/x", backend(upstream, "/a"), backend(shadow, "/s", **SHADOW), timeout="30s")]))
+    gateway = make.gateway(service([endpoint("/x", backend(upstream, "/a"), backend(shadow, "/s", **SHADOW), timeout="30s")], server))
     client = make.client(gateway)
-    for _ in range(300):
+    for _ in range(requests):
         assert client.get("/x").status == 200
-    eventually(lambda: len(shadow.requests) >= 256, what="as many shadows as there may be")
+    eventually(lambda: len(shadow.requests) >= bound, what="as many shadows as there may be")
     time.sleep(0.3)
-    assert len(shadow.requests) == 256, "and no more"
+    assert len(shadow.requests) == bound, "and no more"
 
 
 def test_errors_are_told_one_by_one(make):

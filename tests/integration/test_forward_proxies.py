@@ -191,6 +191,14 @@ def test_a_proxy_that_stands_still_ends_with_the_dial(make, via, secure, authori
     eventually(lambda: "no answer to CONNECT" in running.output)
 
 
+def test_how_long_a_proxy_may_take_is_a_setting(make, via, secure, authority):
+    between = via(lambda conn, _: conn.wait_end(20))
+    config = config_for(at(secure), authority, {"holdfast/upstream": {"forward_proxy_timeout": "150ms"}}, timeout="20s")
+    running = make.gateway(config, environment={"HTTPS_PROXY": between.url})
+    assert fetch(running.address).status == 504
+    running.wait_output("no answer to CONNECT within 150 ms")
+
+
 def test_a_target_that_nobody_should_trust(make, via, certificate, authority, secure):
     """Verification is of the target, whatever the proxy says."""
     between = via()

@@ -93,3 +93,108 @@ TEST(hosts_rest_and_are_tried_for_as_long_as_the_backend_says)
         hosts_close(&stage);
     }
 }
+
+/* A body that is given back as it came. */
+static unsigned status_of_echo(const char *server, size_t bytes)
+{
+    struct front_settings settings = {.server = server};
+    char *body = arena_zero(test_arena(), bytes + 1);
+    struct front_stage stage;
+    struct caller caller;
+    unsigned status = 0;
+
+    CHECK(body != NULL);
+    memset(body, 'x', bytes);
+    front_open(&stage, &settings);
+    caller_open(&caller, &stage, front_listen(&stage, 8080));
+    caller_say(
+        &caller,
+        arena_format(test_arena(), "POST /__echo/ HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n", 2 * bytes).data);
+    for (int i = 0; i < 2; i++) {
+        caller_say(&caller, body);
+        front_run(&stage, 50 * SIM_MS);
+    }
+    if (caller_has_heard(&caller, "HTTP/1.1 200 "))
+        status = 200;
+    else if (caller_has_heard(&caller, "HTTP/1.1 500 "))
+        status = 500;
+    caller_close(&caller);
+    front_run(&stage, 50 * SIM_MS);
+    CHECK_EQ(slab_out(loop_pages(stage.loop)), 0);
+    front_close(&stage);
+    return status;
+}
+
+TEST(a_request_has_as_much_memory_as_is_set)
+{
+    CHECK_INT(status_of_echo("", 50000), 200);
+    CHECK_INT(status_of_echo("\"max_request_memory\": \"1MiB\"", 50000), 200);
+    CHECK_INT(status_of_echo("\"max_request_memory\": \"64KiB\"", 1000), 200);
+    CHECK_INT(status_of_echo("\"max_request_memory\": \"64KiB\"", 50000), 500);
+}
+
+/* Somebody connects and says nothing. */
+static const struct {
+    const char *root, *server;
+    uint64_t limit_ms;
+} headers[] = {
+    {"", "", 10000},
+    {"\"read_header_timeout\": \"60s\", ", "", 10000},
+    {"\"read_header_timeout\": \"60s\", ", "\"proxy_protocol_timeout\": \"45s\"", 45000},
+    {"", "\"proxy_protocol_timeout\": \"20ms\"", 20},
+    {"\"read_header_timeout\": \"3s\", ", "", 3000},
+    {"\"read_header_timeout\": \"3s\", ", "\"proxy_protocol_timeout\": \"2s\"", 2000},
+};
+
+TEST(a_proxy_header_is_awaited_for_as_long_as_is_set)
+{
+    for (size_t i = 0; i < COUNT_OF(headers); i++) {
+        struct front_settings settings = {.root = headers[i].root, .server = headers[i].server};
+        struct door_options door = {.proxy_protocol = PROXY_REQUIRE};
+        struct front_stage stage;
+        struct caller caller;
+        struct addr addr;
+        struct error err;
+
+        test_case_is("%s%s", headers[i].root, headers[i].server);
+        front_open(&stage, &settings);
+        addr = sim_addr(stage.sim, "gateway", 8080);
+        CHECK(frontend_listen(stage.frontend, &addr, &(struct listen_options){.backlog = 64}, &door, &err));
+        caller_open(&caller, &stage, addr);
+        CHECK_EQ(stage.frontend->greetings.count, 1);
+        front_run(&stage, (headers[i].limit_ms - 5) * SIM_MS);
+        CHECK_EQ(stage.frontend->greetings.count, 1);
+        front_run(&stage, 10 * SIM_MS);
+        CHECK_EQ(stage.frontend->greetings.count, 0);
+        caller_close(&caller);
+        front_close(&stage);
+    }
+}
+
+static const struct {
+    const char *server;
+    uint64_t limit_ms;
+} lingers[] = {{"", 2000}, {"\"lingering_timeout\": \"9s\"", 9000}, {"\"lingering_timeout\": \"50ms\"", 50}};
+
+TEST(what_comes_behind_the_last_answer_is_read_for_as_long_as_is_set)
+{
+    for (size_t i = 0; i < COUNT_OF(lingers); i++) {
+        struct front_settings settings = {.server = lingers[i].server};
+        struct front_stage stage;
+        struct caller caller;
+
+        test_case_is("%s", lingers[i].server);
+        front_open(&stage, &settings);
+        caller_open(&caller, &stage, front_listen(&stage, 8080));
+        caller_say(&caller, "GET /__health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        front_run(&stage, 10 * SIM_MS);
+        CHECK(caller_is_left(&caller));
+        CHECK_EQ(stage.frontend->clients.count, 1);
+        front_run(&stage, (lingers[i].limit_ms - 30) * SIM_MS);
+        CHECK_EQ(stage.frontend->clients.count, 1);
+        front_run(&stage, 40 * SIM_MS);
+        CHECK_EQ(stage.frontend->clients.count, 0);
+        caller_close(&caller);
+        front_close(&stage);
+    }
+}

@@ -16,6 +16,10 @@ TEST(limits_that_few_change_have_defaults)
     CHECK_INT(server->resolve.stale_max_ns, SECONDS(300));
     CHECK_INT(server->resolve.stale_after_ns, MS(300));
     CHECK_INT(server->resolve.cache_size, 1024);
+    CHECK_INT(server->request_memory_max, INT64_C(256) << 20);
+    CHECK_INT(server->shadows_max, 256);
+    CHECK_INT(server->clients.proxy_header_ns, SECONDS(10));
+    CHECK_INT(server->clients.linger_ns, SECONDS(2));
     CHECK_INT(server->pipes_max, 64);
     CHECK_INT(server->hide_hosts_after_ns, SECONDS(600));
     CHECK_INT(server->forget_hosts_after_ns, SECONDS(3600));
@@ -88,6 +92,14 @@ TEST(limits_have_bounds)
          "extra_config.holdfast/server.resolve_stale_after: \"2m\" is more than 1m15s"},
         {EXTRA("\"holdfast/server\": {\"resolve_cache_size\": 0}"),
          "extra_config.holdfast/server.resolve_cache_size: 0 is less than 1"},
+        {EXTRA("\"holdfast/server\": {\"max_request_memory\": \"63KiB\"}"),
+         "extra_config.holdfast/server.max_request_memory: \"63KiB\" is less than 65536 bytes"},
+        {EXTRA("\"holdfast/server\": {\"max_shadows\": 65537}"),
+         "extra_config.holdfast/server.max_shadows: 65537 is more than 65536"},
+        {EXTRA("\"holdfast/server\": {\"proxy_protocol_timeout\": 0}"),
+         "extra_config.holdfast/server.proxy_protocol_timeout: 0 is less than 1ms"},
+        {EXTRA("\"holdfast/server\": {\"lingering_timeout\": \"6m\"}"),
+         "extra_config.holdfast/server.lingering_timeout: \"6m\" is more than 5m0s"},
         {EXTRA("\"holdfast/server\": {\"max_pipes\": -1}"),
          "extra_config.holdfast/server.max_pipes: -1 is less than 0"},
         {EXTRA("\"holdfast/server\": {\"hide_hosts_after\": 0}"),

@@ -236,6 +236,35 @@ TEST(connect_gives_a_handshake_its_time_and_no_more)
     stage_close(&stage);
 }
 
+TEST(connect_gives_a_forward_proxy_its_time_and_no_more)
+{
+    static const struct {
+        uint64_t own_ms, dial_ms;
+        const char *text;
+    } rows[] = {
+        {30, 60000, "proxy p.test:8080: no answer to CONNECT within 30 ms"},
+        {45, 0, "proxy p.test:8080: no answer to CONNECT within 45 ms"},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct connect_stage stage;
+        struct stream *stream = NULL;
+
+        test_case_is("row %zu", i);
+        stage_open(&stage, true);
+        stage.options.tunnel = (struct tunnel_options){.target = STR("a.test:443"), .proxy = STR("p.test:8080")};
+        stage.options.tunnel_limit_ns = rows[i].own_ms * 1000000;
+        stage.options.dial.timeout_ns = rows[i].dial_ms * 1000000;
+        start(&stage);
+        CHECK_EQ(outcome(&stage, false, &stream), IO_FAIL);
+        CHECK_EQ(stage.err.code, ERROR_PROXY_TIMEOUT);
+        CHECK_CSTR(stage.err.text, rows[i].text);
+        CHECK(stage.err.retry_safe);
+        CHECK_EQ(stage.counts.proxy_failures, 1);
+        stage_close(&stage);
+    }
+}
+
 TEST(connect_tells_a_failed_dial_as_it_is)
 {
     struct connect_stage stage;
