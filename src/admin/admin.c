@@ -13,11 +13,11 @@
 enum {
     ADMIN_ARENA_BYTES = 256 << 20, /* a page of some ten thousand hosts */
 };
-#define ADMIN_TIMEOUT_NS 10000000000u
 
 struct admin {
     struct loop *loop;
     struct admin_view view;
+    struct http_conn_options conn_options; /* as the configuration had it when somebody came last */
     struct listener *listener;
     struct task task, mail_task;
     struct mailbox *mailbox; /* answers of workers */
@@ -209,9 +209,9 @@ static void run_visitor(struct task *task)
 
 static void visitor_new(struct admin *admin, struct stream *stream)
 {
-    static const struct http_conn_options options = {
-        .idle_timeout_ns = ADMIN_TIMEOUT_NS, .head_timeout_ns = ADMIN_TIMEOUT_NS, .write_timeout_ns = ADMIN_TIMEOUT_NS};
-    size_t count_max = (size_t)generation_service(admin->view.generation)->server.admin_connections_max;
+    const struct server_options *server = &generation_service(admin->view.generation)->server;
+    size_t count_max = (size_t)server->admin_connections_max;
+    uint64_t limit_ns = (uint64_t)server->admin_timeout_ns;
     struct visitor *visitor = admin->visitors.count < count_max ? calloc(1, sizeof(*visitor)) : NULL;
     struct error err;
 
@@ -221,7 +221,9 @@ static void visitor_new(struct admin *admin, struct stream *stream)
     }
     visitor->admin = admin;
     visitor->task.run = run_visitor;
-    visitor->conn = h1_server_new(stream, &options, &visitor->task, &err);
+    admin->conn_options = (struct http_conn_options){
+        .idle_timeout_ns = limit_ns, .head_timeout_ns = limit_ns, .write_timeout_ns = limit_ns};
+    visitor->conn = h1_server_new(stream, &admin->conn_options, &visitor->task, &err);
     if (!visitor->conn) {
         free(visitor);
         return;

@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-enum { STEPS_PER_TURN = 8 };
+enum { STEPS_PER_TURN = 8 };            /* the share of a turn; how many there are at once is max_handshakes */
 #define REFUSED_NS UINT64_C(1000000000) /* how long a refused client may go on talking, so that it sees why */
 #define SHAKE_NS   UINT64_C(2000000000) /* ... and how long its handshake may take, at most */
 

@@ -94,7 +94,7 @@ static bool has_next(struct exchange *x, const struct host_set *set)
 {
     struct balance_input input;
 
-    if (x->call.tried_count == BALANCE_TRIED_MAX || set->host_count < 2)
+    if (x->call.tried_count >= x->call.backend->transport->failovers_max || set->host_count < 2)
         return false;
     x->call.tried[x->call.tried_count++] = x->call.host;
     input = input_of(x);

@@ -6,7 +6,7 @@
 #include "base/recent.h"
 #include "http/conn.h"
 
-enum { CLIENT_LOG_MAX = 1000 };
+enum { CLIENT_LOG_MAX = 1000 }; /* rows of each worker, for people, as CLOSED_LOG_MAX */
 
 struct client_closed {
     uint64_t id; /* when it was opened, as that of an open one */

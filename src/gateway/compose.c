@@ -8,6 +8,7 @@
 #include "gateway/leg.h"
 #include "gateway/sequence.h"
 
+/* KrakenD's, of the endpoint's timeout. */
 enum { MERGE_PERCENT = 85, TRIES_PERCENT = 75 };
 
 struct composition {

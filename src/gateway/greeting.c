@@ -13,9 +13,11 @@
 
 #include <stdlib.h>
 
-#define SECOND_NS  UINT64_C(1000000000)
-#define REFUSED_NS SECOND_NS /* how long a refused client may go on talking, so that it sees why */
-enum { REFUSED_MAX = 64 };   /* who get that time; others are reset */
+#define SECOND_NS UINT64_C(1000000000)
+/* How long a refused client may go on talking, so that it sees why. A courtesy to who is not served: no setting; what
+ * it costs refuse_with and refuse_handshakes say. */
+#define REFUSED_NS SECOND_NS
+enum { REFUSED_MAX = 64 }; /* who get that time; others are reset */
 
 struct greeting {
     struct frontend *frontend;

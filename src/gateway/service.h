@@ -93,6 +93,7 @@ struct stream_options {
     int64_t idle_ns;      /* longest silence */
     int64_t heartbeat_ns; /* silence behind which we say something */
     int64_t pong_ns;      /* how long a Ping of ours waits for an answer */
+    int64_t close_ns;     /* how long a closing handshake may take */
     int64_t write_ns;     /* how long a side of a tunnel may take nothing of what waits for it */
     int64_t message_bytes_max;
     int64_t open_max;             /* of this endpoint at once, over all workers */
@@ -222,7 +223,7 @@ struct server_options {
     struct str_list admin_hosts;                        /* ... "hosts": names by which it may be asked; "*": any */
     struct str admin_token_file;                        /* ... "token_file"; empty: commands need no token */
     struct place admin_token_place;
-    int64_t admin_connections_max; /* ... "max_connections" */
+    int64_t admin_connections_max, admin_timeout_ns; /* ... "max_connections", "timeout" */
 };
 
 /* What a gateway that runs keeps whatever the file says, until it is started again (app/carry.h). */

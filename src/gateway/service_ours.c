@@ -7,6 +7,7 @@
 #include "http/semantics.h"
 #include "net/resolve.h"
 #include "os/pipe.h"
+#include "upstream/balance.h"
 #include "upstream/host_leave.h"
 
 #define MAX_CONNECTION_AGE_NS SECONDS(3600)
@@ -42,7 +43,7 @@ struct server_block {
 
 struct admin_block {
     struct str listen, token_file;
-    int64_t connections_max;
+    int64_t connections_max, timeout_ns;
     struct str_list hosts;
     struct place token_place;
 };
@@ -208,6 +209,8 @@ static const struct option admin_rows[] = {
                   .help = "File with the token that commands need."),
     OPTION_INT(struct admin_block, "max_connections", connections_max, .preset = 64, .min = 1, .max = 65536,
                .help = "Connections to the admin listener at once; one more is closed."),
+    OPTION_DURATION(struct admin_block, "timeout", timeout_ns, .preset = SECONDS(10), .min = MS(100), .max = SECONDS(86400),
+                    .help = "How long each may take for a request, an answer or a pause."),
 };
 
 const struct schema admin_schema = {
@@ -417,6 +420,7 @@ static void read_admin(struct service *service, const struct node *block, struct
     service->server.admin_token_file = admin.token_file;
     service->server.admin_token_place = admin.token_place;
     service->server.admin_connections_max = admin.connections_max;
+    service->server.admin_timeout_ns = admin.timeout_ns;
 }
 
 void ours_read(struct service *service, struct report *report)
@@ -432,6 +436,7 @@ void ours_read(struct service *service, struct report *report)
     service->transport.queue_timeout_ns = QUEUE_TIMEOUT_NS;
     service->transport.tls_handshake_timeout_ns = HANDSHAKE_TIMEOUT_NS;
     service->transport.ping_after_ns = TRANSPORT_PING_AFTER_NS;
+    service->transport.failovers_max = BALANCE_TRIED_MAX;
     service->transport.eject_after = TRANSPORT_EJECT_AFTER;
     service->transport.eject = EJECT_RULE_DEFAULT;
     service->transport.resend_budget =

@@ -6,10 +6,12 @@
 #define IDLE_NS      SECONDS(300)
 #define HEARTBEAT_NS SECONDS(10)
 #define WRITE_NS     SECONDS(30)
+#define CLOSE_NS     SECONDS(5)
 
 struct stream_block {
     struct stream_options options;
-    bool idle_given, heartbeat_given, pong_given, write_given, message_given, open_given, subprotocols_given;
+    bool idle_given, heartbeat_given, pong_given, close_given, write_given, message_given, open_given,
+        subprotocols_given;
 };
 
 /* KrakenD Enterprise's. */
@@ -30,6 +32,8 @@ static const struct option stream_rows[] = {
                     .help = "How long a Ping of ours waits for any answer."),
     OPTION_DURATION(struct stream_block, "write_timeout", options.write_ns, .preset = WRITE_NS, .max = INT64_MAX, GIVEN(write_given),
                     .help = "Longest time in which a side of a tunnel takes nothing of what waits for it; 0: no limit."),
+    OPTION_DURATION(struct stream_block, "close_timeout", options.close_ns, .preset = CLOSE_NS, .min = MS(1), .max = INT64_MAX, GIVEN(close_given),
+                    .help = "How long the closing handshake of a WebSocket may take."),
     OPTION_SIZE(struct stream_block, "max_message_bytes", options.message_bytes_max, .max = INT64_MAX, GIVEN(message_given),
                 .help = "Largest WebSocket message, as it is on the wire; 0: no limit."),
     OPTION_INT(struct stream_block, "max_open", options.open_max, .max = UINT32_MAX, GIVEN(open_given),
@@ -76,6 +80,8 @@ static void take_stream(struct stream_options *stream, const struct stream_block
         stream->heartbeat_ns = block->options.heartbeat_ns;
     if (block->pong_given)
         stream->pong_ns = block->options.pong_ns;
+    if (block->close_given)
+        stream->close_ns = block->options.close_ns;
     if (block->write_given)
         stream->write_ns = block->options.write_ns;
     if (block->message_given)

@@ -2,6 +2,7 @@
  * to the transport. SPDX-License-Identifier: Apache-2.0 */
 #include "base/text.h"
 #include "gateway/service_internal.h"
+#include "upstream/balance.h"
 
 /* In the order of the enums in upstream/transport.h. */
 static const char *const resend_names[] = {"idempotent", "off", "unacked", NULL};
@@ -19,6 +20,8 @@ struct upstream_block {
     int64_t eject_after, budget_percent, budget_floor, budget_window_ns;
     bool budget_percent_given, budget_floor_given, budget_window_given;
     bool balance_given, failover_given, eject_given;
+    int64_t head_bytes_max, fields_max, failovers_max;
+    bool failovers_given, head_bytes_given, fields_given;
     int64_t rest_first_ns, rest_max_ns, probe_ns;
     bool rest_first_given, rest_max_given, probe_given;
     int64_t max_connection_age_ns, max_requests_per_connection, max_connections_per_host, queue_timeout_ns,
@@ -57,6 +60,10 @@ static const struct option rows[] = {
     OPTION_SIZE(struct upstream_block, "replay_buffer", replay_bytes, .preset = TRANSPORT_REPLAY_BYTES, .max = TRANSPORT_REPLAY_BYTES_MAX,
                 SEEN(replay_given),
                 .help = "How much of a request's body is kept until the answer begins, to be sent again; longer ones are not."),
+    OPTION_SIZE(struct upstream_block, "max_response_header_bytes", head_bytes_max, .preset = 262144, .min = 1024, .max = 1 << 20,
+                SEEN(head_bytes_given), .help = "Largest head of an answer."),
+    OPTION_INT(struct upstream_block, "max_response_header_fields", fields_max, .preset = 256, .min = 1, .max = 10000,
+               SEEN(fields_given), .help = "Most fields of an answer's head."),
     OPTION_SIZE(struct upstream_block, "max_decoded_bytes", max_decoded_bytes, .preset = TRANSPORT_DECODED_BYTES_MAX, .min = 1,
                 .max = TRANSPORT_DECODED_BYTES_MAX, SEEN(decoded_given),
                 .help = "Largest body that is decoded, as it is when unpacked."),
@@ -111,6 +118,8 @@ static const struct option rows[] = {
                 .help = "Which of several hosts gets a request."),
     OPTION_ENUM(struct upstream_block, "failover", failover, .names = failover_names, .preset_text = "idempotent", SEEN(failover_given),
                 .help = "Another host when one fails before any byte of an answer: idempotent, off."),
+    OPTION_INT(struct upstream_block, "max_failovers", failovers_max, .preset = BALANCE_TRIED_MAX, .min = 1, .max = BALANCE_TRIED_MAX,
+               SEEN(failovers_given), .help = "How many other hosts a request may go to, one after the other."),
     OPTION_INT(struct upstream_block, "eject_after", eject_after, .preset = TRANSPORT_EJECT_AFTER, .max = 1000000, SEEN(eject_given),
                .help = "Failures in a row until a host rests; 0: never."),
     OPTION_DURATION(struct upstream_block, "base_ejection_time", rest_first_ns, .preset = EJECT_REST_MIN_NS, .min = MS(1),
@@ -188,6 +197,20 @@ static void take_ejection(struct eject_rule *rule, const struct upstream_block *
         rule->probe_ns = (uint64_t)block->probe_ns;
 }
 
+/* What matters where there are several. */
+static void take_several_hosts(struct transport *transport, const struct upstream_block *block)
+{
+    if (block->balance_given)
+        transport->balance = (enum balance_policy)(BALANCE_RANDOM + block->balance);
+    if (block->failover_given)
+        transport->failover = (enum failover_policy)block->failover;
+    if (block->failovers_given)
+        transport->failovers_max = block->failovers_max;
+    if (block->eject_given)
+        transport->eject_after = block->eject_after;
+    take_ejection(&transport->eject, block);
+}
+
 /* A part of a second counts as one. */
 static void take_budget(struct resend_budget_rule *rule, const struct upstream_block *block)
 {
@@ -218,11 +241,15 @@ static void take(struct transport *transport, const struct upstream_block *block
     if (block->resend_given)
         transport->resend = (enum resend_policy)block->resend;
     take_budget(&transport->resend_budget, block);
-    take_ejection(&transport->eject, block);
+    take_several_hosts(transport, block);
     if (block->replay_given)
         transport->replay_bytes = block->replay_bytes > 0 ? block->replay_bytes : -1;
     if (block->private_given)
         transport->max_private_connections = block->max_private;
+    if (block->head_bytes_given)
+        transport->response_head_bytes_max = block->head_bytes_max;
+    if (block->fields_given)
+        transport->response_fields_max = block->fields_max;
     if (block->decoded_given)
         transport->max_decoded_bytes = block->max_decoded_bytes;
     if (block->flight_given)
@@ -239,10 +266,6 @@ static void take(struct transport *transport, const struct upstream_block *block
         transport->max_connections_per_host = block->max_connections_per_host;
     if (block->queue_given)
         transport->queue_timeout_ns = block->queue_timeout_ns;
-    if (block->balance_given)
-        transport->balance = (enum balance_policy)(BALANCE_RANDOM + block->balance);
-    if (block->failover_given)
-        transport->failover = (enum failover_policy)block->failover;
     if (block->class_given)
         transport->traffic = (enum traffic_class)block->traffic;
     if (block->source_given)
@@ -253,8 +276,6 @@ static void take(struct transport *transport, const struct upstream_block *block
         transport->coalesce = block->coalesce;
     if (block->header_given)
         transport->proxy_header = (uint8_t)block->header;
-    if (block->eject_given)
-        transport->eject_after = block->eject_after;
     if (block->floor_given)
         transport->min_idle_per_host = block->min_idle_per_host;
     if (block->user_timeout_given)

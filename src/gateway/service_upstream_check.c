@@ -65,6 +65,11 @@ static bool begins_no_quarantine(const struct transport *transport)
     return transport->rules.quarantine.first_ns == 0;
 }
 
+static bool stays_with_its_host(const struct transport *transport)
+{
+    return transport->failover == FAILOVER_OFF;
+}
+
 static bool ejects_nobody(const struct transport *transport)
 {
     return transport->eject_after == 0;
@@ -97,6 +102,7 @@ static const struct rule {
     {"replay_buffer", sends_once, "beside \"resend\": \"off\" and \"failover\": \"off\"", "remove it"},
     {"quarantine_after", begins_no_quarantine, "beside \"quarantine\": 0", "remove one of the two"},
     {"quarantine_max", begins_no_quarantine, "beside \"quarantine\": 0", "remove one of the two"},
+    {"max_failovers", stays_with_its_host, "beside \"failover\": \"off\"", "remove one of the two"},
     {"base_ejection_time", ejects_nobody, "beside \"eject_after\": 0", "remove one of the two"},
     {"max_ejection_time", ejects_nobody, "beside \"eject_after\": 0", "remove one of the two"},
     {"ejection_probe_timeout", ejects_nobody, "beside \"eject_after\": 0", "remove one of the two"},

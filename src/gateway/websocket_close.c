@@ -17,7 +17,8 @@ static void note_reason(struct websocket *websocket, enum tunnel_by by, uint16_t
 void websocket_ends(struct websocket *websocket, enum tunnel_by by, uint16_t code)
 {
     if (websocket->close_by_ns == 0)
-        websocket->close_by_ns = loop_now_ns(websocket_loop(websocket)) + WEBSOCKET_CLOSE_NS;
+        websocket->close_by_ns =
+            loop_now_ns(websocket_loop(websocket)) + (uint64_t)websocket_options(websocket)->close_ns;
     note_reason(websocket, by, code);
 }
 

@@ -7,9 +7,9 @@
 #include "http/ws/frame.h"
 #include "upstream/takeover.h"
 
-enum { WEBSOCKET_PIECE_BYTES = 65536 };         /* read at a time, and only when the other side has taken the last */
-#define WEBSOCKET_CLOSE_NS UINT64_C(5000000000) /* how long a closing handshake may take */
-#define WEBSOCKET_OWED_NS  UINT64_C(1000000000) /* how long a client that broke the protocol waits for its code */
+enum { WEBSOCKET_PIECE_BYTES = 65536 }; /* read at a time, and only when the other side has taken the last */
+/* How long a client that broke the protocol waits for its code. It is a courtesy inside close_timeout: no setting. */
+#define WEBSOCKET_OWED_NS UINT64_C(1000000000)
 
 enum { WEBSOCKET_CLIENT, WEBSOCKET_HOST, WEBSOCKET_SIDES };
 

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+/* Addresses that change are noticed so soon, however short a TTL is: what requests believe is resolve_ttl_min's. */
 #define ASK_MIN_NS UINT64_C(1000000000)
 
 struct addresses {

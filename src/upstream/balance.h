@@ -12,7 +12,8 @@
 #include "upstream/host.h"
 #include "upstream/transport.h"
 
-/* A host counts as quiet for a worker with so many requests waiting there and no answer to any for so long. */
+/* A host counts as quiet for a worker with so many requests waiting there and no answer to any for so long. A guess
+ * that only moves new requests elsewhere: no setting. */
 #define BALANCE_QUIET_NS UINT64_C(200000000)
 enum { BALANCE_QUIET_WAITING = 4, BALANCE_TRIED_MAX = 8 };
 

@@ -7,7 +7,7 @@
 #include "upstream/ledger.h"
 #include "upstream/stray_sample.h"
 
-enum { CLOSED_LOG_MAX = 1000 };
+enum { CLOSED_LOG_MAX = 1000 }; /* rows of each worker, for people: what they take is known, and none needs more */
 
 struct host;
 

@@ -8,6 +8,7 @@ enum {
     WALL_DOUBLINGS_MAX = 6,
     PROBE_DIALS = 4, /* so many times as long as a dial takes may one on a suspect path */
 };
+/* The kernel's clocks and round trips: no settings, as the header says. */
 #define ANSWER_SLACK_NS UINT64_C(10000000)
 #define LOOK_MIN_NS     UINT64_C(10000000)
 #define LOOK_MAX_NS     UINT64_C(100000000)

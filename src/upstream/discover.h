@@ -7,8 +7,9 @@
 #include "upstream/balance.h"
 #include "upstream/pool.h"
 
-#define DISCOVER_REFRESH_DEFAULT_NS UINT64_C(30000000000)  /* KrakenD's; less than a second counts as not given */
-#define DISCOVER_FORGET_NS          UINT64_C(600000000000) /* without a request */
+#define DISCOVER_REFRESH_DEFAULT_NS UINT64_C(30000000000) /* KrakenD's; less than a second counts as not given */
+/* Without a request. No setting: a name that is wanted again is looked up again. */
+#define DISCOVER_FORGET_NS UINT64_C(600000000000)
 
 /* What to look up, and what the hosts found are like. Part of a configuration. */
 struct discovery {

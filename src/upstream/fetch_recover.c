@@ -6,6 +6,8 @@
 
 #include <stdio.h>
 
+/* Round trips, and what may be under way in one: how evidence is told from chance. Nothing here limits a request, so
+ * there are no settings. */
 #define PROOF_MIN_NS        1000000u /* a reset may be one round trip behind the FIN */
 #define STALE_WINDOW_NS     100000000u
 #define CROSSING_RTT_MIN_US 500

@@ -206,6 +206,7 @@ struct pooled *pool_make(struct pool *pool, struct host *host, const struct tran
 {
     struct http_conn_options options = {
         .head_bytes_max = (uint32_t)transport->response_head_bytes_max,
+        .fields_max = (uint32_t)transport->response_fields_max,
         .single_use = transport->disable_keep_alives || quarantine_holds(&host->quarantine, loop_now_ns(pool->loop)),
     };
     struct pooled *pooled = slab_take(pool->records);

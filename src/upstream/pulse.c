@@ -15,8 +15,9 @@ enum {
 /* Servers of gRPC end a connection at the third PING that came within five minutes of the one before, unless they sent
  * HEADERS or DATA in between (gRFC A8). Their clock may be slower than ours. */
 #define GRPC_INTERVAL_NS UINT64_C(303000000000)
-#define WEAK_AFTER_NS    UINT64_C(5000000000)
-#define LOOK_AGAIN_NS    UINT64_C(1000000000)
+/* Pace: ping_after, ping_interval and ping_timeout are the limits. */
+#define WEAK_AFTER_NS UINT64_C(5000000000)
+#define LOOK_AGAIN_NS UINT64_C(1000000000)
 
 static uint64_t or_preset(int64_t setting_ns, int64_t preset_ns)
 {

@@ -78,6 +78,7 @@ struct transport {
     int64_t max_idle_connections;          /* idle in all, over all hosts; 0: no limit; negative: none stays */
     int64_t max_idle_connections_per_host; /* 0: 250; negative: none stays */
     int64_t response_head_bytes_max;       /* of an answer's head; 0: 256 KiB */
+    int64_t response_fields_max;           /* in it; 0: 256 */
     int64_t replay_bytes;                  /* of a request's body, kept until the answer's head is here; 0: 64 KiB;
                                               negative: none */
     int64_t first_flight_bytes;            /* of a request's body, here before it takes a connection; 0: none */
@@ -101,6 +102,7 @@ struct transport {
     enum resend_policy resend;         /* of requests that a dying connection took along */
     enum balance_policy balance;       /* among the hosts of a backend */
     enum failover_policy failover;     /* the same */
+    int64_t failovers_max;             /* of one request; BALANCE_TRIED_MAX at most */
     int64_t eject_after;               /* failures in a row until a host rests; 0: never */
     struct eject_rule eject;           /* ... and for how long */
     enum traffic_class traffic;        /* what the requests are like */

@@ -10,6 +10,8 @@
 
 #include "upstream/pool.h"
 
+/* How fast a floor is filled, and tried again while dials fail: pace, no limits. How high it is min_idle_per_host says.
+ */
 #define WARM_LOOK_NS        UINT64_C(250000000)
 #define WARM_LIFE_MIN_NS    UINT64_C(1000000000) /* hosts that keep idle connections for less are not kept warm */
 #define WARM_BACKOFF_MIN_NS UINT64_C(500000000)

@@ -25,6 +25,15 @@ def ask(running, path):
     return json.loads(response.body)
 
 
+def test_how_long_a_connection_to_it_may_be_silent_is_a_setting(make):
+    running = make.gateway(proxy(make.origin(answers_ok), None, {"holdfast/admin": {**ADMIN["holdfast/admin"], "timeout": "300ms"}}))
+    watch = Stopwatch()
+    with socket.create_connection(running.addresses[-1], timeout=30) as sock:
+        while sock.recv(4096):
+            pass
+    assert watch.awake < 8, "sooner than the default of 10 s"
+
+
 class Crowd:
     """A handler that holds requests back until it is told."""
 

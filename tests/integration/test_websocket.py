@@ -11,7 +11,7 @@ from admin import ADMIN, pool_of
 from configs import backend, endpoint, forward_all, service
 from origin import PeerLeft, reply
 from rawhttp import BadAnswer, Client, Cut, fetch
-from waiting import eventually
+from waiting import Stopwatch, eventually
 from wsraw import (BINARY, CLOSE, CONTINUATION, HANDSHAKE, PING, PONG, TEXT, Frames, WebSocket, accept, close, echoes,
                    frame, grant, masked)
 
@@ -431,6 +431,16 @@ def test_a_host_that_does_not_answer_a_heartbeat_is_gone(stage):
     assert payload[:2] == b"\x03\xf3"
     stage.wait_over()
     assert stage.closed("host", 1006) == 1
+
+
+def test_a_closing_handshake_has_a_limit(stage):
+    """The host does not answer the Close."""
+    stage(lambda conn, request: (grant(conn, request), conn.wait_end(30)), stream={"close_timeout": "300ms"})
+    ws = stage.open()
+    watch = Stopwatch()
+    ws.say(CLOSE, close(1000))
+    stage.wait_over()
+    assert watch.awake < 4, "sooner than the default of 5 s"
 
 
 def test_silence_has_a_limit(stage):

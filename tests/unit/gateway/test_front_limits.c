@@ -198,3 +198,43 @@ TEST(what_comes_behind_the_last_answer_is_read_for_as_long_as_is_set)
         front_close(&stage);
     }
 }
+
+static const struct {
+    const char *upstream;
+    unsigned connects;
+} failovers[] = {
+    {"\"eject_after\": 0", 9},
+    {"\"eject_after\": 0, \"max_failovers\": 1", 2},
+    {"\"eject_after\": 0, \"max_failovers\": 5", 6},
+    {"\"eject_after\": 0, \"failover\": \"off\"", 1},
+};
+
+/* Ten hosts, none of which listens. */
+TEST(a_request_goes_to_as_many_hosts_as_is_set)
+{
+    for (size_t i = 0; i < COUNT_OF(failovers); i++) {
+        struct front_settings settings = {.root = "\"timeout\": \"60s\", "};
+        struct front_stage stage;
+        struct caller caller;
+
+        test_case_is("%s", failovers[i].upstream);
+        settings.endpoints =
+            arena_format(test_arena(),
+                         "{\"endpoint\": \"/\", \"output_encoding\": \"no-op\", \"backend\": [{\"host\": "
+                         "[\"http://10.0.0.1:81\", \"http://10.0.0.1:82\", \"http://10.0.0.1:83\", "
+                         "\"http://10.0.0.1:84\", \"http://10.0.0.1:85\", \"http://10.0.0.1:86\", "
+                         "\"http://10.0.0.1:87\", \"http://10.0.0.1:88\", \"http://10.0.0.1:89\", "
+                         "\"http://10.0.0.1:90\"], \"encoding\": \"no-op\", \"extra_config\": "
+                         "{\"holdfast/upstream\": {%s}}}]}",
+                         failovers[i].upstream)
+                .data;
+        front_open(&stage, &settings);
+        caller_open(&caller, &stage, front_listen(&stage, 8080));
+        caller_say(&caller, GET_ROOT);
+        front_run(&stage, 500 * SIM_MS);
+        CHECK(caller_has_heard(&caller, "HTTP/1.1 500 "));
+        CHECK_EQ(sim_connects(stage.sim, "gateway"), failovers[i].connects);
+        caller_close(&caller);
+        front_close(&stage);
+    }
+}

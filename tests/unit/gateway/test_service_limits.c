@@ -9,6 +9,7 @@ TEST(limits_that_few_change_have_defaults)
     const struct server_options *server = &gateway_service(EXTRA(""))->server;
 
     CHECK_INT(server->admin_connections_max, 64);
+    CHECK_INT(server->admin_timeout_ns, SECONDS(10));
     CHECK_INT(server->resolve_timeout_ns, SECONDS(8));
     CHECK_INT(server->resolve.ttl_min_ns, SECONDS(1));
     CHECK_INT(server->resolve.ttl_max_ns, SECONDS(3600));
@@ -76,6 +77,8 @@ TEST(limits_have_bounds)
          "extra_config.holdfast/admin.max_connections: 0 is less than 1"},
         {EXTRA("\"holdfast/admin\": {\"max_connections\": 65537}"),
          "extra_config.holdfast/admin.max_connections: 65537 is more than 65536"},
+        {EXTRA("\"holdfast/admin\": {\"timeout\": \"99ms\"}"),
+         "extra_config.holdfast/admin.timeout: \"99ms\" is less than 100ms"},
         {EXTRA("\"holdfast/server\": {\"resolve_timeout\": \"99ms\"}"),
          "extra_config.holdfast/server.resolve_timeout: \"99ms\" is less than 100ms"},
         {EXTRA("\"holdfast/server\": {\"resolve_timeout\": \"2m\"}"),

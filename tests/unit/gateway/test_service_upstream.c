@@ -80,6 +80,8 @@ static const struct {
      "remove one of the two"},
     {"", "\"quarantine\": 0, \"quarantine_max\": \"2h\"", "\"2h\"",
      "quarantine_max: has no effect beside \"quarantine\": 0", "remove one of the two"},
+    {"", "\"failover\": \"off\", \"max_failovers\": 3", "3",
+     "max_failovers: has no effect beside \"failover\": \"off\"", "remove one of the two"},
     {"", "\"base_ejection_time\": \"2m\"", "\"2m\"", "base_ejection_time: is longer than max_ejection_time",
      "base_ejection_time: 60000 ms at most, or raise max_ejection_time"},
     {"", "\"base_ejection_time\": \"2m\", \"max_ejection_time\": \"2m\"", NULL, NULL, NULL},
@@ -200,6 +202,13 @@ static const struct {
     {"\"rebalance_percent\": 26", "26", "rebalance_percent: 26 is more than 25"},
     {"\"max_private_connections\": 0", "0", "max_private_connections: 0 is less than 1"},
     {"\"eject_after\": \"3s\"", "\"3s\"", "eject_after: \"3s\" is not a whole number"},
+    {"\"forward_proxy_timeout\": \"-1s\"", "\"-1s\"", "forward_proxy_timeout: \"-1s\" is less than 0s"},
+    {"\"max_response_header_bytes\": 1023", "1023", "max_response_header_bytes: 1023 is less than 1024 bytes"},
+    {"\"max_response_header_bytes\": \"2MiB\"", "\"2MiB\"",
+     "max_response_header_bytes: \"2MiB\" is more than 1048576 bytes"},
+    {"\"max_response_header_fields\": 0", "0", "max_response_header_fields: 0 is less than 1"},
+    {"\"max_failovers\": 0", "0", "max_failovers: 0 is less than 1"},
+    {"\"max_failovers\": 9", "9", "max_failovers: 9 is more than 8"},
     {"\"base_ejection_time\": 0", "0", "base_ejection_time: 0 is less than 1ms"},
     {"\"base_ejection_time\": \"25h\"", "\"25h\"", "base_ejection_time: \"25h\" is more than 24h0m0s"},
     {"\"max_ejection_time\": \"0s\"", "\"0s\"", "max_ejection_time: \"0s\" is less than 1ms"},
@@ -332,6 +341,23 @@ TEST(upstream_settings_are_taken)
     CHECK_INT(transport_replay_bytes(rest), 65536);
     CHECK_INT(transport_replay_bytes(transport_of("\"replay_buffer\": 0")), 0);
     CHECK_INT(transport_replay_bytes(transport_of("\"replay_buffer\": \"1MiB\"")), 1048576);
+}
+
+TEST(limits_of_heads_of_answers_reach_the_transport)
+{
+    const struct transport *none = transport_of(""), *given = transport_of("\"max_response_header_bytes\": \"8KiB\", "
+                                                                           "\"max_response_header_fields\": 1000");
+
+    CHECK_INT(none->response_head_bytes_max, 0);
+    CHECK_INT(none->response_fields_max, 0);
+    CHECK_INT(given->response_head_bytes_max, 8192);
+    CHECK_INT(given->response_fields_max, 1000);
+}
+
+TEST(the_time_of_a_forward_proxy_reaches_the_transport)
+{
+    CHECK_INT(transport_of("")->forward_proxy_timeout_ns, 0);
+    CHECK_INT(transport_of("\"forward_proxy_timeout\": \"90s\"")->forward_proxy_timeout_ns, 90 * SECOND);
 }
 
 static void check_ejection(const struct transport *transport, int64_t first_ms, int64_t most_ms, int64_t probe_ms)
