@@ -206,7 +206,7 @@ static inline bool host_multiplexes(const struct host *host)
 /* Requests ever sent to it, by all workers. */
 uint64_t host_requests(const struct host *host);
 
-/* Is it a URL that a key can have? False: *err, as above. */
+/* Is it a URL that a key can have? False: *err, as above. A NUL follows that of a Unix path. */
 bool host_url_check(struct str url, struct error *err) MUST_USE;
 
 /* The proxy on the way to a URL that a key can have, as forward_rules_find; none leads to a Unix path. */

@@ -247,7 +247,8 @@ class Origin:
                 sock, _ = self.listener.accept()
             except OSError:
                 return
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if sock.family != socket.AF_UNIX:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             conn = self.connection_class(sock, len(self.connections), self)
             self.connections.append(conn)
             threading.Thread(target=conn.serve, daemon=True).start()
@@ -291,3 +292,19 @@ class Origin:
     def __exit__(self, *_):
         self.close()
         assert not self.errors, self.errors
+
+
+class UnixOrigin(Origin):
+    """The same at a path."""
+
+    def __init__(self, path, handler=answers_ok):
+        self.handler, self.requests, self.connections, self.errors = handler, [], [], []
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(path))
+        self.listener.listen(512)
+        self.address = self.listener.getsockname()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def url(self):
+        return f"unix:{self.address}"

@@ -11,7 +11,7 @@ import time
 import pytest
 from configs import forward_all, service
 from crowd import at_once
-from origin import Origin, answers_ok, reply
+from origin import Origin, UnixOrigin, answers_ok, reply
 from rawhttp import fetch
 from servers import free_port
 from waiting import eventually
@@ -58,6 +58,18 @@ def pool_of(gateway, url):
 
 def tally(address, count, method="GET", **keys):
     return collections.Counter(bytes(fetch(address, "/", method, **keys).body).decode() for _ in range(count))
+
+
+def test_a_host_at_a_unix_path(make, tmp_path):
+    """No proxy leads there; the second host is one of the network."""
+    config = hosts([f"unix:{tmp_path}/origin.sock", "http://127.0.0.1:1"], {"balance": "round_robin"}, admin=True)
+    config["endpoints"][0]["backend"][0]["disable_host_sanitize"] = True
+    with UnixOrigin(tmp_path / "origin.sock", named("here")) as upstream:
+        gateway = make.gateway(config, environment={"HTTP_PROXY": "http://127.0.0.1:2"})
+        assert [fetch(gateway.address, f"/{i}").body for i in range(4)] == [b"here"] * 4
+        assert [request.target for request in upstream.requests] == ["/0", "/1", "/2", "/3"]
+        assert {request.get("host") for request in upstream.requests} == {"localhost"}
+        assert len(upstream.connections) == 1 and pool_of(gateway, upstream.url)["reused"] == 3
 
 
 def test_round_robin_takes_each_host_in_turn(make):

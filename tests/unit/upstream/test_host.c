@@ -198,6 +198,21 @@ TEST(a_unix_path_is_a_host)
     hosts_free(hosts);
 }
 
+/* In a configuration other text stands behind it. */
+TEST(no_proxy_leads_to_a_unix_path)
+{
+    const struct forward_proxy_variables variables = {.http = STR("http://p:1"), .https = STR("http://p:1")};
+    const struct forward_rules *rules = forward_rules_new(test_arena(), &variables);
+    const struct forward_proxy *proxy;
+    struct error err;
+
+    CHECK(rules != NULL);
+    CHECK(host_url_proxy(rules, guard_copy(STR("unix:/run/app.sock")), &proxy, &err));
+    CHECK(proxy == NULL);
+    CHECK(host_url_proxy(rules, guard_copy(STR("http://a")), &proxy, &err));
+    CHECK(proxy != NULL);
+}
+
 TEST(the_same_url_is_the_same_host_and_places_stay)
 {
     struct hosts *hosts = hosts_new(2);
