@@ -93,7 +93,8 @@ void sim_file_limit(struct sim *sim, const char *host, unsigned files_max); /* d
 void sim_buffers(struct sim *sim, size_t send_bytes,
                  size_t receive_bytes); /* of sockets made from now on; default 64 KiB */
 unsigned sim_files_open(struct sim *sim, const char *host);
-unsigned sim_connects(struct sim *sim, const char *host); /* connections begun by this machine so far */
+struct packet_marks sim_marks(struct world *world, int fd); /* of what arrives at a connection; none once it is dead */
+unsigned sim_connects(struct sim *sim, const char *host);   /* connections begun by this machine so far */
 
 /* Names. `addrs` has one space between; NULL: the name is gone. A machine's own name can be set anew too. */
 void sim_name(struct sim *sim, const char *name, const char *addrs, uint64_t ttl_ns);

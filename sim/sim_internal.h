@@ -37,6 +37,7 @@ struct sim_socket {
     int fd;                /* -1: the program has closed it */
     enum sim_state state;
     struct addr local, remote;
+    struct packet_marks marks; /* of what it sends */
 
     struct watch *watch;
     struct sim_world *watcher;

@@ -95,6 +95,7 @@ static int sim_open_socket(struct world *world, const struct socket_options *opt
         return -1;
     }
     socket = sim_socket_new(machine);
+    socket->marks = options->marks;
     if (sim_chance(machine, SIM_FAULT_OUT_OF_FILES) || sim_file_open(machine, socket) == -1)
         fail_with(err, EMFILE, "socket");
     return socket->fd;
@@ -194,6 +195,13 @@ static enum io sim_connect(struct world *world, int fd, const struct addr *peer,
     socket->machine->connects++;
     sim_send_syn(socket);
     return IO_WAIT;
+}
+
+struct packet_marks sim_marks(struct world *world, int fd)
+{
+    const struct sim_socket *peer = socket_of(world, fd)->peer;
+
+    return peer ? peer->marks : (struct packet_marks){0};
 }
 
 static int take_error(struct sim_socket *socket)

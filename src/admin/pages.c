@@ -169,6 +169,20 @@ static void write_protocol(struct json_writer *writer, const struct host *host)
     json_write_string(writer, str_from(protocol_of(host)));
 }
 
+/* What tells hosts apart that have one URL. */
+static void write_our_end(struct json_writer *writer, const struct host *host)
+{
+    char text[ADDR_TEXT_BYTES];
+
+    json_write_raw(writer, STR(",\"source_address\":"));
+    if (host->source.family == ADDR_NONE)
+        json_write_raw(writer, STR("null"));
+    else
+        json_write_string(writer, addr_format_ip(&host->source, text));
+    write_member(writer, "dscp", host->marks.dscp);
+    write_member(writer, "mark", host->marks.mark);
+}
+
 static void write_pool(struct json_writer *writer, const struct host *host)
 {
     struct host_totals totals;
@@ -217,6 +231,7 @@ static void write_pool(struct json_writer *writer, const struct host *host)
     write_member(writer, "shed_by_port", totals.shed_by_port);
     write_member(writer, "time_wait", totals.time_waits);
     write_protocol(writer, host);
+    write_our_end(writer, host);
     write_health(writer, host);
     json_write_raw(writer, STR(",\"reuse_ratio\":"));
     json_write_double(writer, all ? (double)(all - totals.requests_new) / (double)all : 0.0);

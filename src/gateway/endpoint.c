@@ -77,6 +77,7 @@ static struct host *find_host(struct compiling *compiling, struct str origin, si
                            .pool = options->transport.pool,
                            .proxy_header = options->transport.proxy_header,
                            .source = options->transport.source,
+                           .marks = options->transport.marks,
                            .protocol = endpoint_protocol(&options->transport)};
     const struct forward_proxy *proxy;
     struct host *host = NULL;
@@ -167,6 +168,7 @@ static bool make_discovery(struct compiling *compiling)
     discovery->pool = options->transport.pool;
     discovery->proxy_header = options->transport.proxy_header;
     discovery->source = options->transport.source;
+    discovery->marks = options->transport.marks;
     discovery->protocol = endpoint_protocol(&options->transport);
     discovery->proxies = compiling->proxies;
     discovery->refresh_ns = options->sd_refresh_ns;

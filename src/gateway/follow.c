@@ -47,6 +47,7 @@ static struct host *find_host(struct exchange *x, const struct follow_url *from,
                            .tls = x->call.host->tls ? x->call.host->tls : x->call.host->proxy_tls,
                            .proxy_header = x->call.host->proxy_header,
                            .source = x->call.host->source,
+                           .marks = x->call.host->marks,
                            .protocol = endpoint_protocol(x->call.backend->transport)};
     struct host *host;
     struct error err;

@@ -174,6 +174,7 @@ static void settle_backend(const struct spot *spot, struct backend_options *back
     backend->client_tls = service->client_tls;
     client_read(backend, spot->prefix, spot->report);
     upstream_read(&backend->transport, backend->extra_config, spot->prefix, spot->report);
+    marks_check(spot, backend);
     if (backend->shadow && backend->transport.pool.len == 0)
         backend->transport.pool = STR("shadow"); /* copies take no connection from what somebody waits for */
     stream_settle(spot, backend);

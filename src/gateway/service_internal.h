@@ -43,6 +43,9 @@ void ours_read(struct service *service, struct report *report);
 void upstream_read(struct transport *transport, const struct node *extra_config, const char *prefix,
                    struct report *report);
 
+/* service_marks.c: "46", "ef", "" for none. False: it is no DSCP. */
+bool dscp_read(struct str text, uint8_t *dscp) MUST_USE;
+
 /* service_upstream_check.c: what of a block (`path` leads its keys) does nothing beside the rest of the transport. */
 void upstream_check(const struct transport *transport, const struct node *block, const char *path, bool is_root,
                     struct report *report);
@@ -69,6 +72,9 @@ struct spot {
     struct report *report;
     const char *prefix; /* "endpoints[2]." or "endpoints[2].backend[0]." */
 };
+
+/* Its own dscp and mark: has it hosts that packets go to? */
+void marks_check(const struct spot *spot, const struct backend_options *backend);
 
 /* Encodings by name, with KrakenD's fallbacks; backend/http. */
 /* sd: is there a name to look up? */

@@ -14,6 +14,10 @@ static const char *const header_names[] = {"off", "v1", "v2", NULL};
 static const char *const protocol_names[] = {"http/1.1", "auto", "h2", "h2c", NULL};
 static const char *const failover_names[] = {"idempotent", "off", NULL};
 
+#define DSCP_FORM                                                                                                      \
+    "\"type\": [\"integer\", \"string\"], \"minimum\": 0, \"maximum\": 63, \"pattern\": "                              \
+    "\"^([0-9]|[1-5][0-9]|6[0-3]|[dD][fF]|[lL][eE]|[vV][aA]|[eE][fF]|[cC][sS][0-7]|[aA][fF][1-4][1-3])$\""
+
 struct upstream_block {
     int resend, pick, balance, failover, traffic, header, protocol;
     bool class_given, header_given, protocol_given;
@@ -34,6 +38,10 @@ struct upstream_block {
     struct str source;
     struct place source_place;
     bool source_given;
+    struct str dscp;
+    struct place dscp_place;
+    int64_t mark;
+    bool dscp_given, mark_given;
     int64_t max_decoded_bytes, first_flight_bytes, first_flight_timeout_ns, replay_bytes;
     bool replay_given, decoded_given, flight_given, flight_timeout_given;
     int64_t max_private, idle_max_ns, idle_start_ns, idle_risky_ns, sentinels, quarantine_ns, quarantine_max_ns,
@@ -145,6 +153,11 @@ static const struct option rows[] = {
                 .help = "What the traffic is like: short; stream (server-sent events, long polling); tunnel (WebSocket)."),
     OPTION_STRING(struct upstream_block, "source_address", source, SEEN(source_given), OPTION_PLACE(struct upstream_block, source_place),
                   .help = "IP address of our end of connections; as the routes have it when empty."),
+    OPTION_STRING(struct upstream_block, "dscp", dscp, SEEN(dscp_given), OPTION_PLACE(struct upstream_block, dscp_place),
+                  .form = DSCP_FORM, .shown = "0", .example = "\"ef\"",
+                  .help = "DSCP of the packets to hosts, 0 to 63 or a name: df, le, va, ef, cs0 to cs7, af11 to af43; 0: the system's."),
+    OPTION_INT(struct upstream_block, "mark", mark, .max = UINT32_MAX, SEEN(mark_given),
+               .help = "Mark of these packets for this machine's own rules (SO_MARK), which needs CAP_NET_ADMIN; 0: none."),
     OPTION_STRING(struct upstream_block, "pool", pool, SEEN(pool_given), .help = "Name of a separate pool to the same hosts."),
     OPTION_DURATION(struct upstream_block, "forward_proxy_timeout", forward_proxy_timeout_ns, .max = INT64_MAX, SEEN(forward_proxy_given),
                     .help = "How long a forward proxy may take to answer CONNECT; 0: what dialer_timeout leaves, or 60 s without one."),
@@ -211,6 +224,17 @@ static void take_several_hosts(struct transport *transport, const struct upstrea
     take_ejection(&transport->eject, block);
 }
 
+static void take_marks(struct transport *transport, const struct upstream_block *block, const char *path,
+                       struct report *report)
+{
+    if (block->mark_given)
+        transport->marks.mark = (uint32_t)block->mark;
+    if (block->dscp_given && !dscp_read(block->dscp, &transport->marks.dscp))
+        report_add(report, SEVERITY_ERROR, PROBLEM_BAD_CHOICE, block->dscp_place,
+                   "write 0 to 63, or one of df, le, va, ef, cs0 to cs7, af11 to af43",
+                   "%s.dscp: \"%.*s\" is none of what it can be", path, STR_ARG(block->dscp));
+}
+
 /* A part of a second counts as one. */
 static void take_budget(struct resend_budget_rule *rule, const struct upstream_block *block)
 {
@@ -270,6 +294,7 @@ static void take(struct transport *transport, const struct upstream_block *block
         transport->traffic = (enum traffic_class)block->traffic;
     if (block->source_given)
         take_source(transport, block, path, report);
+    take_marks(transport, block, path, report);
     if (block->protocol_given)
         transport->protocol = (enum upstream_protocol)block->protocol;
     if (block->coalesce_given)

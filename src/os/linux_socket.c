@@ -86,6 +86,46 @@ static bool bind_source(int fd, const struct addr *source, struct error *err)
     return error_set_system(err, errno, "source address");
 }
 
+static bool set_mark(int fd, uint32_t mark, struct error *err)
+{
+    if (setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) == 0)
+        return true;
+    if (errno == EPERM) /* from Linux 5.17 on CAP_NET_RAW will do, too */
+        return error_set(err, FAULT_SYSTEM, ERROR_PERMISSION, "mark %u: this process lacks CAP_NET_ADMIN", mark);
+    return error_set_system(err, errno, "mark %u", mark);
+}
+
+/* Above the two bits of ECN, which the kernel leaves as they are. An address of IPv6 may stand for one of IPv4. */
+static bool set_dscp(int fd, enum addr_family family, uint8_t dscp, struct error *err)
+{
+    int bits = dscp << 2;
+
+    if (socket_set(fd, IPPROTO_IP, IP_TOS, bits) &&
+        (family != ADDR_IPV6 || socket_set(fd, IPPROTO_IPV6, IPV6_TCLASS, bits)))
+        return true;
+    return error_set_system(err, errno, "dscp %u", dscp);
+}
+
+static bool set_marks(int fd, enum addr_family family, const struct packet_marks *marks, struct error *err)
+{
+    if (family == ADDR_UNIX)
+        return true;
+    return (marks->mark == 0 || set_mark(fd, marks->mark, err)) &&
+           (marks->dscp == 0 || set_dscp(fd, family, marks->dscp, err));
+}
+
+bool marks_are_allowed(const struct packet_marks *marks, struct error *err)
+{
+    int fd = socket_open(AF_INET, SOCK_STREAM);
+    bool allowed;
+
+    if (fd == -1)
+        return error_set_system(err, errno, "socket");
+    allowed = set_marks(fd, ADDR_IPV4, marks, err);
+    close(fd);
+    return allowed;
+}
+
 bool source_is_ours(const struct addr *source, struct error *err)
 {
     int fd = socket_open(sockaddr_domain((enum addr_family)source->family), SOCK_STREAM);
@@ -109,7 +149,7 @@ int linux_socket(struct world *world, const struct socket_options *options, stru
     }
     if (is_stream && options->family != ADDR_UNIX)
         set_tcp_options(fd, options);
-    if (!bind_source(fd, &options->source, err)) {
+    if (!set_marks(fd, options->family, &options->marks, err) || !bind_source(fd, &options->source, err)) {
         close(fd);
         return -1;
     }

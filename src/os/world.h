@@ -36,6 +36,18 @@ struct watch {
 
 enum socket_kind { SOCKET_STREAM, SOCKET_DATAGRAM };
 
+/* What packets are marked with. Unlike other options these are never done without: a socket that may not have them is
+ * none. Unix sockets have no packets. */
+struct packet_marks {
+    uint32_t mark; /* SO_MARK, for rules of this machine; 0: none */
+    uint8_t dscp;  /* RFC 2474, for routers on the way, 63 at most; 0: the system's */
+};
+
+static inline bool packet_marks_eq(const struct packet_marks *a, const struct packet_marks *b)
+{
+    return a->mark == b->mark && a->dscp == b->dscp;
+}
+
 struct socket_options {
     enum socket_kind kind;
     enum addr_family family;
@@ -46,6 +58,7 @@ struct socket_options {
     uint64_t user_timeout_ns;        /* TCP_USER_TIMEOUT; 0: the system's */
     struct addr source;              /* our end's address, of the same family; its port is chosen when it connects, so
                                         that one port serves many peers. ADDR_NONE: as the routes have it */
+    struct packet_marks marks;
 };
 
 struct listen_options {
@@ -80,7 +93,8 @@ struct world_ops {
     uint64_t (*wall_ns)(struct world *world);
     void (*random)(struct world *world, void *out, size_t size);
 
-    /* A new socket, non-blocking and close-on-exec. Returns the descriptor, or -1 with *err (out_of_files ...). */
+    /* A new socket, non-blocking and close-on-exec. Returns the descriptor, or -1 with *err (out_of_files; permission:
+     * of its marks ...). */
     int (*socket)(struct world *world, const struct socket_options *options, struct error *err);
     /* Binds and listens; for ADDR_UNIX a socket file that nobody listens on any more is removed first. -1 with *err
      * (address_in_use, permission ...). */
@@ -137,6 +151,9 @@ struct world {
 
 /* May a connection of ours have this source address now? False: *err. Any thread. */
 bool source_is_ours(const struct addr *source, struct error *err) MUST_USE;
+
+/* May connections of ours have these marks? False: *err (permission ...). Any thread. */
+bool marks_are_allowed(const struct packet_marks *marks, struct error *err) MUST_USE;
 
 /* The real one. NULL with *err: out_of_files, out_of_memory. */
 struct world *linux_world_new(struct error *err);

@@ -25,7 +25,7 @@ static bool is_alike(const struct host *host, const struct host *other)
 {
     return host != other && other->tls && !other->forward && other->proxy_header == 0 && host->port == other->port &&
            host->protocol == other->protocol && str_eq(host->pool, other->pool) &&
-           addr_eq(&host->source, &other->source) &&
+           addr_eq(&host->source, &other->source) && packet_marks_eq(&host->marks, &other->marks) &&
            memcmp(tls_profile_identity(host->tls), tls_profile_identity(other->tls), sizeof(struct tls_digest)) == 0;
 }
 

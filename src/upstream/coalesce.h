@@ -1,7 +1,7 @@
 /* coalesce.h: requests to one host on a connection to another (RFC 9113 9.1.1), by setting: HTTP/2 over TLS to an
  * address and port that the host's own name leads to, where the certificate, verified, is for that name too. All else
- * that tells connections apart (pool, protocol, TLS profile, source) must be alike; proxies and PROXY headers forbid
- * it.
+ * that tells connections apart (pool, protocol, TLS profile, source, marks) must be alike; proxies and PROXY headers
+ * forbid it.
  *
  * A host that answers 421 there is never coalesced again. Counts of requests are those of the host that was asked for,
  * counts of connections and streams those of the connection's. One worker's own.

@@ -39,9 +39,10 @@ struct str discovery_key(struct arena *arena, const struct discovery *discovery)
     struct str tls = profile ? tls_digest_hex(tls_profile_identity(profile), digest) : STR("");
     struct str from = discovery->source.family == ADDR_NONE ? STR("") : addr_format_ip(&discovery->source, source);
 
-    return arena_format(arena, "%.*s://%.*s#%.*s %llu %.*s %u %.*s %u", STR_ARG(discovery->scheme),
+    return arena_format(arena, "%.*s://%.*s#%.*s %llu %.*s %u %.*s %u %u %u", STR_ARG(discovery->scheme),
                         STR_ARG(discovery->name), STR_ARG(discovery->pool), (unsigned long long)discovery->refresh_ns,
-                        STR_ARG(tls), discovery->proxy_header, STR_ARG(from), (unsigned)discovery->protocol);
+                        STR_ARG(tls), discovery->proxy_header, STR_ARG(from), discovery->marks.mark,
+                        discovery->marks.dscp, (unsigned)discovery->protocol);
 }
 
 static struct loop *loop_of(const struct watched_name *name)
@@ -73,6 +74,7 @@ static struct host *host_of(const struct watched_name *name, const struct srv_re
                            .tls = name->what.tls,
                            .proxy_header = name->what.proxy_header,
                            .source = name->what.source,
+                           .marks = name->what.marks,
                            .protocol = name->what.protocol};
     char url[SRV_TARGET_BYTES + 32];
     const struct forward_proxy *proxy;

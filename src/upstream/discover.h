@@ -18,6 +18,7 @@ struct discovery {
     struct str pool;                     /* as in host_key */
     uint8_t proxy_header;                /* the same */
     struct addr source;                  /* the same */
+    struct packet_marks marks;           /* the same */
     enum upstream_protocol protocol;     /* the same */
     struct tls_profile *tls;             /* of https, with a reference of its own */
     const struct forward_rules *proxies; /* the same for all of a process; NULL: none */

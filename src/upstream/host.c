@@ -241,6 +241,7 @@ static struct host *host_new(struct hosts *hosts, const struct host_key *key)
     host->workers = hosts->workers;
     host->proxy_header = key->proxy_header;
     host->source = key->source;
+    host->marks = key->marks;
     host->protocol = (uint8_t)host_key_protocol(key);
     host->tls = host_url_is_secure(key->url) ? tls_profile_ref(key->tls) : NULL;
     host->proxy_tls = host_url_is_secure(key->proxy) ? tls_profile_ref(key->tls) : NULL;

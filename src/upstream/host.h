@@ -10,6 +10,7 @@
 
 #include "base/addr.h"
 #include "base/lines.h"
+#include "os/world.h"
 #include "tls/profile.h"
 #include "tls/sessions.h"
 #include "upstream/budget.h"
@@ -148,7 +149,8 @@ struct host {
     struct str name;       /* "api.example.com", or the literal without brackets */
     struct addr unix_addr; /* family ADDR_UNIX for "unix:/path" hosts */
     struct addr source;    /* as in host_key */
-    struct str tunnel;     /* "name:port", what CONNECT asks it for; empty: no tunnel */
+    struct packet_marks marks;       /* the same */
+    struct str tunnel;               /* "name:port", what CONNECT asks it for; empty: no tunnel */
     struct tls_profile *proxy_tls;   /* of an "https://" proxy on the way, with a reference; NULL: none */
     struct host_place *place;        /* connections and dials, for the budget of ports */
     _Atomic uint32_t ping_doublings; /* connections that it has ended for too many PINGs */
@@ -185,6 +187,7 @@ struct host_key {
     struct tls_profile *tls;         /* of "https://" in url or proxy, compared by its identity; else not looked at */
     uint8_t proxy_header;            /* version of the PROXY header that names the client; 0: none (introduce.h) */
     struct addr source;              /* address of our end, without a port; ADDR_NONE: as the routes have it */
+    struct packet_marks marks;       /* of what is sent on them */
     enum upstream_protocol protocol; /* those that come to the same thing are alike */
 };
 

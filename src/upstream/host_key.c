@@ -126,7 +126,8 @@ struct str host_key_text(struct arena *arena, const struct host_key *key)
     struct str tls = profile ? tls_digest_hex(tls_profile_identity(profile), digest) : STR("");
     struct str from = key->source.family == ADDR_NONE ? STR("") : addr_format_ip(&key->source, source);
 
-    return arena_format(arena, "%zu:%.*s %zu:%.*s %zu:%.*s %.*s %u %.*s %u", key->url.len, STR_ARG(key->url),
+    return arena_format(arena, "%zu:%.*s %zu:%.*s %zu:%.*s %.*s %u %.*s %u %u %u", key->url.len, STR_ARG(key->url),
                         key->pool.len, STR_ARG(key->pool), key->proxy.len, STR_ARG(key->proxy), STR_ARG(tls),
-                        key->proxy_header, STR_ARG(from), (unsigned)host_key_protocol(key));
+                        key->proxy_header, STR_ARG(from), key->marks.mark, key->marks.dscp,
+                        (unsigned)host_key_protocol(key));
 }

@@ -35,6 +35,7 @@ static struct socket_options socket_options(const struct host *host, const struc
             transport->tcp_keep_alive_count ? (int)transport->tcp_keep_alive_count : usual.keep_alive_count,
         .user_timeout_ns = (uint64_t)transport->tcp_user_timeout_ns,
         .source = host->source,
+        .marks = host->marks,
     };
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/addr.h"
 #include "base/str.h"
+#include "os/world.h"
 #include "upstream/eject.h"
 #include "upstream/idle_limit.h"
 #include "upstream/quarantine.h"
@@ -109,6 +110,7 @@ struct transport {
     enum upstream_protocol protocol;   /* what they are sent in */
     struct str pool;                   /* name of a separate pool to the same hosts; empty: the common one */
     struct addr source;                /* our end of connections; ADDR_NONE: as the routes have it */
+    struct packet_marks marks;         /* of what is sent on them */
     uint8_t proxy_header;              /* version of the PROXY header in front of all else; 0: none */
     bool coalesce;                     /* connections to other hosts will do (coalesce.h) */
     bool disable_keep_alives;          /* one request for each connection */

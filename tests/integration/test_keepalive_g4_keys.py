@@ -90,6 +90,14 @@ def test_97_a_source_address_keeps_connections_apart(make, origin):
     assert [conn.sock.getpeername()[0] for conn in upstream.connections] == ["127.0.0.1", "127.0.0.2"]
 
 
+@pytest.mark.parametrize("other", [0, "af11"])
+def test_97_a_dscp_keeps_connections_apart(make, origin, other):
+    """What arrives with it, and marks: test_packet_marks.py."""
+    upstream = origin()
+    each = [{"extra_config": {"holdfast/upstream": {"dscp": dscp}}} for dscp in ("ef", other)]
+    check_apart(make, upstream, *(backend(upstream, encoding="no-op", **own) for own in each))
+
+
 def test_97_the_scheme_keeps_connections_apart(make, authority, origin):
     """Cleartext never takes a secured connection's place, even to one port."""
     plain = origin()

@@ -82,7 +82,7 @@ def test_it_joins_what_is_in_use(make, tmp_path):
 
 @pytest.mark.parametrize("settings", [
     {"coalesce": False}, {"only_b": {"coalesce": False}}, {"only_b": {"pool": "other"}},
-    {"only_b": {"protocol": "h2"}}, {"only_b": {"source_address": "127.0.0.1"}},
+    {"only_b": {"protocol": "h2"}}, {"only_b": {"source_address": "127.0.0.1"}}, {"only_b": {"dscp": "ef"}},
     {"root": {"client_tls": {"allow_insecure_connections": True}}}], ids=str)
 def test_what_is_not_alike_has_a_connection_of_its_own(make, tmp_path, settings):
     two = Two(make, tmp_path, **settings)

@@ -255,6 +255,32 @@ TEST(dial_can_be_freed_after_any_turn)
     }
 }
 
+/* The second of two addresses wins: each has a socket of its own. */
+TEST(packets_of_a_dial_have_its_marks)
+{
+    struct dial_sim stage;
+    struct packet_marks seen;
+    struct stream *stream = NULL;
+    struct world *world;
+    struct addr peer;
+    struct error err;
+    int listener, fd;
+
+    dial_sim_open(&stage, "10.9.9.9 10.0.0.2");
+    listener = listen_at(&stage, "one", &world);
+    stage.options.socket.marks = (struct packet_marks){.mark = 7, .dscp = 46};
+    start(&stage);
+    (void)finish(&stage, IO_OK, &stream, &err);
+    sim_pass(stage.sim, 2 * SIM_MS); /* the handshake ends there, too */
+    CHECK_EQ(world->ops->accept(world, listener, &fd, &peer, &err), IO_OK);
+    seen = sim_marks(world, fd);
+    CHECK(packet_marks_eq(&seen, &stage.options.socket.marks));
+    stream_close(stream, false);
+    world->ops->close(world, fd);
+    world->ops->close(world, listener);
+    dial_sim_close(&stage);
+}
+
 TEST(listener_pauses_for_100_ms_without_descriptors)
 {
     struct sim *sim = sim_new(1);

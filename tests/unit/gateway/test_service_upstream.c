@@ -182,6 +182,16 @@ static const struct {
     {"\"replay_buffer\": 67108865", "67108865", "replay_buffer: 67108865 is more than 67108864 bytes"},
     {"\"first_flight_timeout\": \"-1s\"", "\"-1s\"", "first_flight_timeout: \"-1s\" is less than 0s"},
     {"\"pool\": {}", "{}", "pool: expected a string, found an object"},
+    {"\"dscp\": 64", "64", "dscp: \"64\" is none of what it can be"},
+    {"\"dscp\": -1", "-1", "dscp: \"-1\" is none of what it can be"},
+    {"\"dscp\": \"af14\"", "\"af14\"", "dscp: \"af14\" is none of what it can be"},
+    {"\"dscp\": []", "[]", "dscp: expected a string, found a list"},
+    {"\"dscp\": \"EF\"", NULL, NULL},
+    {"\"mark\": -1", "-1", "mark: -1 is less than 0"},
+    {"\"mark\": 4294967296", "4294967296", "mark: 4294967296 is more than 4294967295"},
+    {"\"mark\": \"red\"", "\"red\"", "mark: \"red\" is not a whole number"},
+    {"\"mark\": \"0x2a\"", NULL, NULL},
+    {"\"mark\": {}", "{}", "mark: expected a whole number, found an object"},
     {"\"resend_budget_percent\": 101", "101", "resend_budget_percent: 101 is more than 100"},
     {"\"resend_budget_percent\": -1", "-1", "resend_budget_percent: -1 is less than 0"},
     {"\"resend_budget_percent\": \"5%\"", "\"5%\"", "resend_budget_percent: \"5%\" is not a whole number"},
@@ -294,6 +304,8 @@ TEST(upstream_settings_have_their_defaults)
     CHECK(!transport->ignore_hints && !transport->ignore_learned);
     CHECK_EQ(transport->protocol, PROTOCOL_AUTO);
     CHECK_EQ(transport->proxy_header, 0);
+    CHECK_EQ(transport->marks.dscp, 0);
+    CHECK_EQ(transport->marks.mark, 0);
     CHECK_EQ(transport->traffic, CLASS_SHORT);
     CHECK_EQ(transport->pool.len, 0);
     CHECK_EQ(transport->failover, FAILOVER_IDEMPOTENT);

@@ -167,6 +167,13 @@ TEST(g4_97_each_part_of_the_key_makes_a_host_of_its_own)
         {{.url = STR("https://a"), .tls = one, .protocol = PROTOCOL_AUTO}, 12, "https://a~3"},
         {{.url = STR("https://a"), .tls = one, .protocol = PROTOCOL_H2C}, 12, "https://a~3"},
         {{.url = STR("https://a"), .tls = one, .protocol = PROTOCOL_H2}, 13, "https://a~4"},
+        {{.url = STR("http://a"), .marks = {.dscp = 46}}, 14, "http://a~7"},
+        {{.url = STR("http://a"), .marks = {.dscp = 10}}, 15, "http://a~8"},
+        {{.url = STR("http://a"), .marks = {.mark = 46}}, 16, "http://a~9"},
+        {{.url = STR("http://a"), .marks = {.mark = UINT32_MAX, .dscp = 46}}, 17, "http://a~10"},
+        {{.url = STR("http://a"), .marks = {.mark = 46}}, 16, "http://a~9"},
+        {{.url = STR("http://a"), .pool = STR("slow"), .marks = {.dscp = 46}}, 18, "http://a#slow~3"},
+        {{.url = STR("http://a"), .marks = {.dscp = 46}}, 14, "http://a~7"},
     };
     struct error err = {0};
 
@@ -177,8 +184,9 @@ TEST(g4_97_each_part_of_the_key_makes_a_host_of_its_own)
         CHECK(host != NULL);
         CHECK_EQ(host->index, rows[i].index);
         CHECK_STR(host->label, str_from(rows[i].label));
+        CHECK(packet_marks_eq(&host->marks, &rows[i].key.marks));
     }
-    CHECK_EQ(hosts_count(hosts), 14);
+    CHECK_EQ(hosts_count(hosts), 19);
     tls_profile_unref(one); /* hosts have references of their own */
     tls_profile_unref(same);
     tls_profile_unref(other);
@@ -255,6 +263,7 @@ TEST(pools_of_one_host_share_its_ports)
     CHECK(proxy->place != plain->place);
     CHECK(intern(hosts, (struct host_key){.url = STR("http://a:81")})->place != plain->place);
     CHECK(intern(hosts, from)->place != plain->place);
+    CHECK(intern(hosts, (struct host_key){.url = STR("http://a"), .marks = {7, 46}})->place == plain->place);
     CHECK(gate_enter(plain, 0));
     CHECK(gate_enter(pool, 1));
     CHECK(!gate_enter(pool, 1));
