@@ -34,8 +34,10 @@ uint64_t whatif_time_ns(unsigned i)
 
 void whatif_free(struct whatif *model)
 {
-    if (model)
-        free(model->stack);
+    if (!model)
+        return;
+    free(atomic_load_explicit(&model->rows, memory_order_relaxed));
+    free(model->stack);
 }
 
 /* The first of `count` steps that is not below the value; count: none. Most often it is the very first: a busy
@@ -79,12 +81,42 @@ static uint32_t get(const _Atomic uint32_t *number)
     return atomic_load_explicit(number, memory_order_relaxed);
 }
 
+/* The row of a cap; NULL: no request was of it, or of another but the least. */
+static const _Atomic uint32_t *row_of(const struct whatif *model, unsigned cap)
+{
+    const _Atomic uint32_t *rows = atomic_load_explicit(&model->rows, memory_order_acquire);
+
+    if (cap == 0)
+        return model->top;
+    return rows ? &rows[(cap - 1) * WHATIF_TIMES] : NULL;
+}
+
+/* To be written. NULL: no memory. */
+static _Atomic uint32_t *make_row(struct whatif *model, unsigned cap)
+{
+    _Atomic uint32_t *rows;
+
+    if (LIKELY(cap == 0))
+        return model->top;
+    rows = atomic_load_explicit(&model->rows, memory_order_relaxed);
+    if (UNLIKELY(!rows)) {
+        rows = calloc((WHATIF_CAPS - 1) * WHATIF_TIMES, sizeof(*rows));
+        atomic_store_explicit(&model->rows, rows, memory_order_release);
+    }
+    return rows ? &rows[(cap - 1) * WHATIF_TIMES] : NULL;
+}
+
 static void halve(struct whatif *model)
 {
+    unsigned caps_in_use = row_of(model, 1) ? WHATIF_CAPS : 1;
+
     set(&model->requests, get(&model->requests) / 2);
-    for (unsigned cap = 0; cap < WHATIF_CAPS; cap++)
-        for (unsigned time = 0; time < WHATIF_TIMES; time++)
-            set(&model->table[cap][time], get(&model->table[cap][time]) / 2);
+    for (unsigned cap = 0; cap < caps_in_use; cap++)
+        for (unsigned time = 0; time < WHATIF_TIMES; time++) {
+            _Atomic uint32_t *cell = &make_row(model, cap)[time];
+
+            set(cell, get(cell) / 2);
+        }
 }
 
 void whatif_miss(struct whatif *model)
@@ -176,21 +208,26 @@ static uint64_t pop(struct whatif *model, uint64_t *since_ns)
     return top->peak - model->count;
 }
 
+/* A request that a cap with room for such a depth would have served. Without memory it counts as a miss. */
+static void count_hit(struct whatif *model, uint64_t depth, uint64_t idle_ns)
+{
+    unsigned cap = cap_for(depth);
+    _Atomic uint32_t *row = cap < WHATIF_CAPS ? make_row(model, cap) : NULL;
+    _Atomic uint32_t *cell = row ? &row[time_for(idle_ns)] : NULL;
+
+    if (cell)
+        set(cell, get(cell) + 1);
+}
+
 void whatif_take(struct whatif *model, uint64_t now_ns, uint64_t idle_all, uint64_t idle_here)
 {
     uint64_t since_ns, depth;
-    unsigned cap;
 
     if (model->count > 0) {
         depth = pop(model, &since_ns);
         if (idle_here > 0 && idle_all > idle_here)
             depth = 1 + ((depth - 1) * idle_all + idle_here - 1) / idle_here;
-        cap = cap_for(depth);
-        if (cap < WHATIF_CAPS) {
-            _Atomic uint32_t *cell = &model->table[cap][time_for(now_ns > since_ns ? now_ns - since_ns : 0)];
-
-            set(cell, get(cell) + 1);
-        }
+        count_hit(model, depth, now_ns > since_ns ? now_ns - since_ns : 0);
     }
     whatif_miss(model); /* a request more, whatever it found */
 }
@@ -211,9 +248,12 @@ void whatif_add(const struct whatif *model, struct whatif_view *view)
     if (!model)
         return;
     view->requests += get(&model->requests);
-    for (unsigned cap = 0; cap < WHATIF_CAPS; cap++)
-        for (unsigned time = 0; time < WHATIF_TIMES; time++)
-            view->table[cap][time] += get(&model->table[cap][time]);
+    for (unsigned cap = 0; cap < WHATIF_CAPS; cap++) {
+        const _Atomic uint32_t *row = row_of(model, cap);
+
+        for (unsigned time = 0; row && time < WHATIF_TIMES; time++)
+            view->table[cap][time] += get(&row[time]);
+    }
 }
 
 void whatif_settle(struct whatif_view *view, uint64_t host_limit_ns)

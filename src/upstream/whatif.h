@@ -37,16 +37,18 @@ struct whatif_entry {
 };
 
 /* A host with one idle connection, as most are where there are many hosts, needs the first line alone: the entry of
- * that connection, and the cells of reuse within milliseconds. */
+ * that connection, and the cells of reuse within milliseconds. The rows of larger caps take memory when the first of
+ * them is needed. */
 struct whatif {
     struct whatif_entry first; /* the stack, as long as it has room for one */
     _Atomic uint32_t requests; /* in the table and not */
     uint16_t count, room;
-    _Atomic uint32_t table[WHATIF_CAPS][WHATIF_TIMES];
-    struct whatif_entry *stack; /* oldest first */
+    _Atomic uint32_t top[WHATIF_TIMES]; /* the table's row of the least cap */
+    _Atomic(_Atomic uint32_t *) rows;   /* the others, WHATIF_TIMES each; NULL: no request was of theirs */
+    struct whatif_entry *stack;         /* oldest first */
 };
 static_assert(WHATIF_STACK_MAX <= UINT16_MAX, "heights of the stack");
-static_assert(offsetof(struct whatif, table) + 10 * sizeof(uint32_t) <= CACHE_LINE_BYTES, "the first ten times, 50 ms");
+static_assert(offsetof(struct whatif, top) + 10 * sizeof(uint32_t) <= CACHE_LINE_BYTES, "the first ten times, 50 ms");
 
 /* The caps and idle times (ns) that the table tells apart, rising. The last time is UINT64_MAX. */
 uint32_t whatif_cap(unsigned i);

@@ -18,6 +18,8 @@ static const struct {
     {"https://a", "a", "a", 443},
     {"https://a:443", "a", "a", 443},
     {"HTTPS://a:80", "a", "a:80", 80},
+    {"http://more-than-32-bytes.of.names.example:8080", "more-than-32-bytes.of.names.example",
+     "more-than-32-bytes.of.names.example:8080", 8080}, /* it does not stand in the host */
 };
 
 static const char *const bad[] = {

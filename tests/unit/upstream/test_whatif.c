@@ -153,6 +153,32 @@ TEST(one_that_comes_from_elsewhere_stands_where_its_idle_time_says)
     whatif_free(&model);
 }
 
+/* As most are where there are many hosts. */
+TEST(a_host_with_one_connection_takes_no_memory_besides)
+{
+    struct whatif model = {0};
+    struct whatif_view view = {0};
+
+    for (uint64_t i = 1; i <= 3; i++) {
+        whatif_push(&model, i * SEC);
+        whatif_take(&model, i * SEC + 10 * MS, 1, 1);
+    }
+    CHECK(!model.stack);
+    CHECK(!atomic_load(&model.rows));
+    whatif_push(&model, 4 * SEC);
+    whatif_push(&model, 5 * SEC);
+    whatif_take(&model, 6 * SEC, 1, 1);
+    whatif_take(&model, 6 * SEC, 1, 1); /* one stood on it */
+    CHECK(model.stack);
+    CHECK(atomic_load(&model.rows));
+    whatif_add(&model, &view);
+    CHECK_EQ(view.requests, 5);
+    CHECK_EQ(view.table[0][5], 3);  /* 10 ms */
+    CHECK_EQ(view.table[0][18], 1); /* 1 s */
+    CHECK_EQ(view.table[1][20], 1); /* 2 s, and 2 deep */
+    whatif_free(&model);
+}
+
 TEST(memory_is_bounded_and_the_deepest_go)
 {
     struct whatif model = {0};
