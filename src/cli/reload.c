@@ -104,6 +104,14 @@ bool reload_must_wait(const struct reloading *reloading)
     return server_is_changing(reloading->server) || server_reload_facts(reloading->server)->alive >= GENERATIONS_MAX;
 }
 
+void reload_tell_wait(const struct reloading *reloading)
+{
+    unsigned alive = server_reload_facts(reloading->server)->alive;
+
+    if (alive >= GENERATIONS_MAX)
+        LOG(LOG_WARNING, TITLE, "waits: requests are served by %u configurations already", alive);
+}
+
 struct reload_result reload_now(const struct reloading *reloading, struct arena *arena)
 {
     struct candidate candidate = {.generation = NULL};

@@ -18,5 +18,6 @@ struct reload_result reload_now(const struct reloading *reloading, struct arena 
 
 /* Workers have not all taken the last one yet, or too many generations still serve requests: better later. */
 bool reload_must_wait(const struct reloading *reloading);
+void reload_tell_wait(const struct reloading *reloading); /* on the log, where that may last */
 
 #endif

@@ -68,10 +68,14 @@ static void run_reload(struct task *task)
 
     if (server_is_draining(serving->server))
         return;
-    if (reload_must_wait(&serving->reloading))
-        timer_set(serving->loop, &serving->reload_timer, loop_now_ns(serving->loop) + RELOAD_RETRY_NS);
-    else
+    if (!reload_must_wait(&serving->reloading)) {
+        timer_clear(serving->loop, &serving->reload_timer);
         (void)reload_now(&serving->reloading, NULL);
+        return;
+    }
+    if (!serving->reload_timer.fired)
+        reload_tell_wait(&serving->reloading);
+    timer_set(serving->loop, &serving->reload_timer, loop_now_ns(serving->loop) + RELOAD_RETRY_NS);
 }
 
 static struct reload_result reload_asked(void *arg, struct arena *arena)

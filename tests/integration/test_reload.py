@@ -244,6 +244,30 @@ def test_a_long_answer_ends_by_its_own_generation(make):
     eventually(lambda: alone(running), what="the end of the first generation")
 
 
+def test_more_generations_than_may_be_wait(make):
+    """Each keeps its memory for a request that lasts; a signal that comes then is done when one has ended."""
+    gate = threading.Event()
+    origin = make.origin(lambda conn, _: (gate.wait(50), conn.send(reply(b"late"))))
+    running = make.gateway(plain(forward_all(origin, "/slow/*", timeout="50s")))
+    clients = []
+    for number in range(31):
+        clients.append(make.client(running))
+        eventually(lambda: fetch(running.address, f"/is{number}").status == 200 or number == 0)
+        clients[-1].send_request("GET", "/slow/x")
+        origin.wait_requests(number + 1)
+        reload(running, plain(forward_all(origin, "/slow/*", timeout="50s"), fixed(f"/is{number + 1}", "x")))
+    assert status_of(running)["generations_alive"] == 32
+    status, answer = ask(running)
+    assert (status, answer["result"]) == (503, "failed") and "too many" in answer["error"]
+    running.send_signal(signal.SIGHUP)
+    running.wait_output("waits: requests are served by 32 configurations")
+    assert status_of(running)["reloads"] == {"ok": 31, "failed": 0, "last": "ok"}
+    gate.set()
+    assert {client.read_final().body for client in clients} == {b"late"}
+    eventually(lambda: status_of(running)["reloads"]["ok"] == 32, what="the reload that had to wait")
+    eventually(lambda: alone(running), what="the end of all older generations")
+
+
 def test_listeners_come_and_go(make):
     first, second = free_port(), free_port()
     listen = [{"listen": f"127.0.0.1:{port}"} for port in (first, second)]
