@@ -294,8 +294,8 @@ static enum io gather(struct exchange *x)
                       STR_ARG(x->call.host->url), (unsigned long long)bytes_max);
             return IO_FAIL;
         }
-        if (x->call.gunzip && x->response_body.size - before >= UNPACKED_A_TURN_BYTES) {
-            timer_set(exchange_loop(x), x->call.breath, loop_now_ns(exchange_loop(x)));
+        if (x->call.unpacking && x->response_body.size - before >= UNPACKED_A_TURN_BYTES) {
+            timer_set(exchange_loop(x), &x->call.unpacking->breath, loop_now_ns(exchange_loop(x)));
             return IO_WAIT;
         }
     }

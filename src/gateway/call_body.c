@@ -11,23 +11,19 @@ static bool decodes(const struct exchange *x)
     return x->call.backend->decoded && (status == 200 || status == 201);
 }
 
-static bool set_breath(struct exchange *x)
-{
-    x->call.breath = arena_make(x->arena, struct timer);
-    if (x->call.breath) {
-        *x->call.breath = (struct timer){.at_ns = TIMER_OFF, .task = &x->task};
-        return true;
-    }
-    error_set(&x->error, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory to unpack an answer");
-    return false;
-}
-
 bool call_begin_body(struct exchange *x)
 {
+    struct unpacking *unpacking;
+
     if ((!x->call.asks_for_gzip && !decodes(x)) || !forward_unpack_head(x->call.answer))
         return true;
-    x->call.gunzip = gunzip_stream_new(x->arena, &x->error);
-    return x->call.gunzip && set_breath(x);
+    unpacking = arena_make(x->arena, struct unpacking);
+    if (!unpacking)
+        return error_set(&x->error, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory to unpack an answer");
+    unpacking->breath = (struct timer){.at_ns = TIMER_OFF, .task = &x->task};
+    unpacking->gunzip = gunzip_stream_new(x->arena, &x->error);
+    x->call.unpacking = unpacking;
+    return unpacking->gunzip;
 }
 
 static enum io fetch_piece(struct exchange *x, struct chain *into)
@@ -38,7 +34,7 @@ static enum io fetch_piece(struct exchange *x, struct chain *into)
 /* Packed bytes that are wrong are the host's failure like a cut body, which the fetch cannot see. */
 static enum io unpack(struct exchange *x, bool ended)
 {
-    enum io io = gunzip_stream_move(x->call.gunzip, &x->call.packed, ended, &x->response_body,
+    enum io io = gunzip_stream_move(x->call.unpacking->gunzip, &x->call.unpacking->packed, ended, &x->response_body,
                                     loop_blocks(exchange_loop(x)), PIECE_BYTES, &x->error);
 
     if (io == IO_FAIL && x->error.fault == FAULT_UPSTREAM)
@@ -48,22 +44,25 @@ static enum io unpack(struct exchange *x, bool ended)
 
 void call_end_body(struct exchange *x)
 {
-    chain_clear(&x->call.packed);
-    if (x->call.breath)
-        timer_clear(exchange_loop(x), x->call.breath);
+    struct unpacking *unpacking = x->call.unpacking;
+
+    if (!unpacking)
+        return;
+    chain_clear(&unpacking->packed);
+    timer_clear(exchange_loop(x), &unpacking->breath);
 }
 
 enum io call_body(struct exchange *x)
 {
     enum io fetched = IO_OK, io = IO_WAIT;
 
-    if (!x->call.gunzip)
+    if (!x->call.unpacking)
         return fetch_piece(x, &x->response_body);
     /* More is fetched only when all that is here has been unpacked, so that little waits on either side. */
     while (io == IO_WAIT && fetched == IO_OK) {
         io = unpack(x, false);
         if (io == IO_WAIT)
-            fetched = fetch_piece(x, &x->call.packed);
+            fetched = fetch_piece(x, &x->call.unpacking->packed);
     }
     if (io != IO_WAIT || fetched != IO_END)
         return io == IO_WAIT ? fetched : io;

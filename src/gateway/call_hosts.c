@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/exchange_internal.h"
 
-/* IO_WAIT: the name of the hosts is being looked up. */
+/* IO_WAIT: the name of the hosts is being looked up. IO_FAIL: no memory. */
 static enum io find_set(struct exchange *x, const struct host_set **set)
 {
     const struct backend *backend = x->call.backend;
@@ -10,8 +10,12 @@ static enum io find_set(struct exchange *x, const struct host_set **set)
     *set = backend->set;
     if (backend->set->host_count > 0 || !backend->discovery)
         return IO_OK;
-    x->call.waiter.task = &x->task;
-    return discover(pool_discoveries(x->client->frontend->pool), backend->discovery, &x->call.waiter, set);
+    if (!x->call.waiter)
+        x->call.waiter = arena_make(x->arena, struct discovery_waiter);
+    if (!x->call.waiter)
+        return IO_FAIL;
+    x->call.waiter->task = &x->task;
+    return discover(pool_discoveries(x->client->frontend->pool), backend->discovery, x->call.waiter, set);
 }
 
 static struct balance_input input_of(const struct exchange *x)
@@ -23,7 +27,7 @@ static struct balance_input input_of(const struct exchange *x)
         .now_ns = loop_now_ns(loop),
         .probe_ns = x->call.backend->transport->eject.probe_ns,
         .rng = loop_rng(loop),
-        .tried = x->call.tried,
+        .tried = x->tried,
         .tried_count = x->call.tried_count,
     };
 }
@@ -38,11 +42,13 @@ static struct host *pick(struct exchange *x, const struct host_set *set)
     return balance_pick(x->call.backend->balance, set, &input);
 }
 
-/* For as long as the request goes on. */
+/* For as long as the request goes on. False: no memory. */
 static bool ask(struct exchange *x, struct host *host)
 {
+    if (!host_hold(x->holds, x->arena, x->client->frontend->pool, host))
+        return false;
     x->call.host = host;
-    return host_hold(x->holds, x->arena, x->client->frontend->pool, host);
+    return true;
 }
 
 static enum io no_memory(struct exchange *x)
@@ -96,7 +102,7 @@ static bool has_next(struct exchange *x, const struct host_set *set)
 
     if (x->call.tried_count >= x->call.backend->transport->failovers_max || set->host_count < 2)
         return false;
-    x->call.tried[x->call.tried_count++] = x->call.host;
+    x->tried[x->call.tried_count++] = x->call.host;
     input = input_of(x);
     return balance_has_untried(set, &input);
 }

@@ -3,6 +3,7 @@
 #include "gateway/exchange.h"
 
 #include "base/assert.h"
+#include "base/lines.h"
 #include "gateway/compose.h"
 #include "gateway/exchange_internal.h"
 #include "gateway/grpc.h"
@@ -31,7 +32,7 @@ enum progress exchange_fail(struct exchange *x)
         (x->error.code == ERROR_CLOSED || x->error.code == ERROR_RESET || x->error.code == ERROR_CLIENT_GONE);
 
     timer_clear(exchange_loop(x), &x->deadline);
-    discover_quit(&x->call.waiter);
+    discover_quit(x->call.waiter);
     composition_end(x->composition);
     fetch_end(x->call.fetch, reason_of(x));
     x->call.fetch = NULL;
@@ -160,7 +161,7 @@ static enum progress serve_endpoint(struct exchange *x)
 static enum progress answer_asterisk(struct exchange *x)
 {
     x->endpoint = generation_unrouted(x->generation);
-    x->answer.head = (struct http_head){.status = 200, .announced_bytes = -1};
+    x->answer = (struct answer){.head = {.status = 200, .announced_bytes = -1}};
     return reply(x);
 }
 
@@ -254,7 +255,7 @@ static void exchange_free(struct exchange *x)
     composition_end(x->composition);
     timer_clear(client->frontend->loop, &x->deadline);
     task_forget(client->frontend->loop, &x->task);
-    discover_quit(&x->call.waiter);
+    discover_quit(x->call.waiter);
     fetch_end(x->call.fetch, HTTP_CANCEL_GONE);
     chain_clear(&x->request_body);
     chain_clear(&x->response_body);
@@ -337,15 +338,15 @@ void exchange_start(struct client *client, struct http_stream *stream)
 {
     struct frontend *frontend = client->frontend;
     struct arena *arena = arena_new(loop_pages(frontend->loop), frontend->request_memory_max);
-    struct exchange *x = arena ? arena_make(arena, struct exchange) : NULL;
-    struct fetch_trail *trail = x ? arena_make(arena, struct fetch_trail) : NULL;
+    struct exchange *x = arena ? arena_alloc(arena, sizeof(*x), CACHE_LINE_BYTES) : NULL;
 
-    if (!trail) {
+    if (!x) {
         arena_free(arena);
         http_cancel(stream, HTTP_CANCEL_ERROR);
         http_done(stream);
         return;
     }
+    memset(x, 0, offsetof(struct exchange, error.text));
     x->arena = arena;
     x->client = client;
     x->stream = stream;
@@ -355,7 +356,7 @@ void exchange_start(struct client *client, struct http_stream *stream)
     x->task.run = exchange_run;
     x->deadline = (struct timer){.at_ns = TIMER_OFF, .task = &x->task};
     x->started_ns = loop_now_ns(frontend->loop);
-    x->trail = trail;
+    x->trail = &x->own_trail;
     x->holds = &x->own_holds;
     stream->owner = &x->task;
     client_take(client, &client->exchanges, &x->node);

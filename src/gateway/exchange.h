@@ -29,7 +29,10 @@ enum exchange_state {
 struct composition;
 struct leg;
 struct stream_watch;
+struct unpacking;
 
+/* Where thousands are under way each line of it is one that has to be fetched: what every exchange needs stands in
+ * front, and what is behind the error's fault and code is not even written before it is used. */
 struct exchange {
     struct task task;
     struct list_node node; /* in the client's list */
@@ -48,45 +51,44 @@ struct exchange {
     uint16_t status;    /* of the answer, for the log */
     struct arena *arena;
     struct client *client;
-    struct http_stream *stream; /* NULL in a try of a composition: it has no client of its own */
-    struct leg *leg;            /* of such a try: whom it tells what has come of it */
-    struct composition *composition;
-    struct stream_watch *watch;      /* RELAY of a stream: its clocks */
-    struct str body;                 /* COMPOSE: the client's, whole; data NULL: not collected */
+    struct http_stream *stream;      /* NULL in a try of a composition: it has no client of its own */
     struct reign *reign;             /* entered; NULL in a try */
     struct generation *generation;   /* the reign's, or of what it is part of: outlives it */
     const struct endpoint *endpoint; /* NULL until routed */
     struct http_head *request;       /* NULL until read */
-    struct http_head *trailers;      /* of the request's body, as they go on; NULL: none */
     const struct route_match *match;
-    struct chain request_body, response_body;
-    struct timer *patience; /* FLIGHT: how long a body is awaited that may be long; NULL: none is */
-    struct pipe *pipe;      /* RELAY: holds body of the answer; NULL: none does */
-    struct answer answer;   /* SEND: what is sent */
-    struct call {
-        const struct backend *backend;
-        struct host *host;
-        struct http_head head;    /* what is sent to the backend */
-        struct http_head *answer; /* what it answered */
-        struct fetch *fetch;
-        struct host *tried[BALANCE_TRIED_MAX]; /* hosts that have failed it */
-        unsigned tried_count;
-        uint32_t eject_after;           /* of this try, as in fetch.h */
-        struct discovery_waiter waiter; /* while its hosts are looked up */
-        unsigned hops;                  /* redirects followed */
-        bool own_referer;               /* the client has said Referer itself */
-        bool asks_for_gzip;             /* by our own wish: nobody behind us sees that the answer was packed */
-        struct gunzip_stream *gunzip;   /* the answer is being unpacked */
-        struct chain packed;            /* body that has not been unpacked yet */
-        struct timer *breath;           /* with gunzip: the next turn, when this one has unpacked enough */
-    } call;
+    uint64_t started_ns;
     struct host_hold **holds; /* the hosts that it, or whatever it is part of, was led to */
     struct host_hold *own_holds;
     struct fetch_trail *trail; /* its connections to hosts, of all calls; NULL: a copy of which nobody is told */
-    struct error error;        /* why it failed; fault NONE when it did not */
-    uint64_t started_ns;
-    uint64_t due_ns;        /* the client's own deadline (grpc-timeout); 0: none */
-    uint64_t request_bytes; /* of its body, so far */
+    struct fetch_trail own_trail;
+    struct chain request_body, response_body;
+    struct leg *leg; /* of a try: whom it tells what has come of it */
+    struct composition *composition;
+    struct stream_watch *watch; /* RELAY of a stream: its clocks */
+    struct http_head *trailers; /* of the request's body, as they go on; NULL: none */
+    struct timer *patience;     /* FLIGHT: how long a body is awaited that may be long; NULL: none is */
+    struct pipe *pipe;          /* RELAY: holds body of the answer; NULL: none does */
+    struct str body;            /* COMPOSE: the client's, whole; data NULL: not collected */
+    uint64_t due_ns;            /* the client's own deadline (grpc-timeout); 0: none */
+    uint64_t request_bytes;     /* of its body, so far */
+    struct call {
+        const struct backend *backend;
+        struct host *host;
+        struct http_head *answer; /* what it answered */
+        struct fetch *fetch;
+        struct unpacking *unpacking;     /* NULL: the answer needs none */
+        struct discovery_waiter *waiter; /* while its hosts are looked up; NULL: they never were */
+        unsigned tried_count;
+        unsigned hops;         /* redirects followed */
+        uint32_t eject_after;  /* of this try, as in fetch.h */
+        bool own_referer;      /* the client has said Referer itself */
+        bool asks_for_gzip;    /* by our own wish: nobody behind us sees that the answer was packed */
+        struct http_head head; /* what is sent to the backend */
+    } call;
+    struct error error;                    /* why it failed; fault NONE when it did not */
+    struct answer answer;                  /* SEND: what is sent */
+    struct host *tried[BALANCE_TRIED_MAX]; /* hosts that have failed the call */
 };
 
 /* Takes a stream that http_accept gave and serves it. Without memory the stream is cancelled. */

@@ -40,6 +40,12 @@ bool call_begin_body(struct exchange *exchange) MUST_USE;
 /* The same: body of the answer to the end of response_body, unpacked, a piece at a time; answers as fetch_body. */
 enum io call_body(struct exchange *exchange);
 void call_end_body(struct exchange *exchange); /* lets go of what it holds outside the arena */
+/* An answer that is unpacked. */
+struct unpacking {
+    struct gunzip_stream *gunzip;
+    struct chain packed; /* body that has not been unpacked yet */
+    struct timer breath; /* the next turn, when this one has unpacked enough */
+};
 
 /* follow.c: a redirect of the backend: FOLLOWED: call.head and call.host are those of the next request; FAIL:
  * exchange->error. */

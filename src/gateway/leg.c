@@ -15,7 +15,7 @@ static void end_try(struct leg *leg, struct exchange *x, enum http_cancel why)
 {
     timer_clear(loop_of(leg), &x->deadline);
     task_forget(loop_of(leg), &x->task);
-    discover_quit(&x->call.waiter);
+    discover_quit(x->call.waiter);
     fetch_end(x->call.fetch, why);
     x->call.fetch = NULL;
     chain_clear(&x->request_body);

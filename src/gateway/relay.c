@@ -68,7 +68,7 @@ static enum io send_head(struct exchange *x)
 /* May the rest of the body go by without being looked at? */
 static bool may_pipe(const struct exchange *x)
 {
-    return x->call.answer->body_bytes > PIPE_BYTES_MIN && !x->call.gunzip && !x->watch &&
+    return x->call.answer->body_bytes > PIPE_BYTES_MIN && !x->call.unpacking && !x->watch &&
            fetch_can_pipe(x->call.fetch, x->stream);
 }
 

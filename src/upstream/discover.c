@@ -253,7 +253,7 @@ enum io discover(struct discoveries *discoveries, const struct discovery *discov
 
 void discover_quit(struct discovery_waiter *waiter)
 {
-    if (list_holds(&waiter->node))
+    if (waiter && list_holds(&waiter->node))
         list_remove(waiter->list, &waiter->node);
 }
 

@@ -46,6 +46,6 @@ struct discovery_waiter {
  * an empty set. */
 enum io discover(struct discoveries *discoveries, const struct discovery *discovery, struct discovery_waiter *waiter,
                  const struct host_set **set);
-void discover_quit(struct discovery_waiter *waiter);
+void discover_quit(struct discovery_waiter *waiter); /* NULL is fine */
 
 #endif

@@ -1,27 +1,44 @@
 /* fetch.c: one upstream request as a state machine that its waiter pulls. How it comes by a connection:
  * fetch_connect.c; what happens when that dies under the request: fetch_recover.c. Start with connect_step.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "base/lines.h"
 #include "http/h2/h2.h"
 #include "upstream/fetch_internal.h"
 #include "upstream/watch.h"
 
 struct fetch *fetch_start(struct arena *arena, const struct fetch_options *options, struct task *waiter)
 {
-    struct fetch *fetch = arena_make(arena, struct fetch);
+    struct fetch *fetch = arena_alloc(arena, sizeof(*fetch), CACHE_LINE_BYTES);
 
     if (!fetch)
         return NULL;
+    memset(fetch, 0, offsetof(struct fetch, clocks));
     fetch->options = *options;
     fetch->arena = arena;
     fetch->waiter = waiter;
-    fetch->head_timer = (struct timer){.at_ns = TIMER_OFF, .task = waiter};
-    fetch->continue_timer = (struct timer){.at_ns = TIMER_OFF, .task = waiter};
-    fetch->proof_timer = (struct timer){.at_ns = TIMER_OFF, .task = waiter};
-    fetch->queue_timer = (struct timer){.at_ns = TIMER_OFF, .task = waiter};
     fetch->may_send = !(options->head->expect_continue && options->transport->expect_continue_timeout_ns > 0);
     fetch->body_given = fetch->request_ended = options->head->body_bytes == 0;
     fetch->stats.reason = REASONS;
     return fetch;
+}
+
+void fetch_set_clock(struct fetch *fetch, enum fetch_clock clock, uint64_t after_ns)
+{
+    for (size_t i = 0; !fetch->timed && i < FETCH_CLOCKS; i++)
+        fetch->clocks[i] = (struct timer){.at_ns = TIMER_OFF, .task = fetch->waiter};
+    fetch->timed = true;
+    timer_set(fetch_loop(fetch), &fetch->clocks[clock], loop_now_ns(fetch_loop(fetch)) + after_ns);
+}
+
+bool fetch_clock_is_up(const struct fetch *fetch, enum fetch_clock clock)
+{
+    return fetch->timed && fetch->clocks[clock].fired;
+}
+
+void fetch_clear_clocks(struct fetch *fetch)
+{
+    for (size_t i = 0; fetch->timed && i < FETCH_CLOCKS; i++)
+        timer_clear(fetch_loop(fetch), &fetch->clocks[i]);
 }
 
 enum io fetch_fail(struct fetch *fetch, const struct error *failure, struct error *err)
@@ -48,12 +65,8 @@ struct fetch_bytes fetch_bytes(const struct fetch *fetch)
 /* The connection carries nothing of this request any more. */
 static void let_go_of_stream(struct fetch *fetch)
 {
-    struct loop *loop = fetch_loop(fetch);
-
     fetch_stop_awaiting(fetch);
-    timer_clear(loop, &fetch->head_timer);
-    timer_clear(loop, &fetch->continue_timer);
-    timer_clear(loop, &fetch->proof_timer);
+    fetch_clear_clocks(fetch);
     flight_over(pool_flights(fetch->options.pool), &fetch->flight, false);
     if (fetch->stream)
         http_done(fetch->stream);
@@ -85,7 +98,7 @@ static void start_head_clock(struct fetch *fetch)
     int64_t timeout_ns = fetch->options.transport->response_header_timeout_ns;
 
     if (timeout_ns > 0 && fetch->state == FETCH_SENT)
-        timer_set(fetch_loop(fetch), &fetch->head_timer, loop_now_ns(fetch_loop(fetch)) + (uint64_t)timeout_ns);
+        fetch_set_clock(fetch, FETCH_CLOCK_HEAD, (uint64_t)timeout_ns);
 }
 
 static void leave_trail(const struct fetch *fetch)
@@ -192,8 +205,7 @@ static enum io send_request(struct fetch *fetch, struct error *err)
     count_request(fetch);
     flight_begin(pool_flights(fetch->options.pool), &fetch->flight, fetch->pooled, fetch->waiter);
     if (!fetch->may_send)
-        timer_set(fetch_loop(fetch), &fetch->continue_timer,
-                  loop_now_ns(fetch_loop(fetch)) + (uint64_t)fetch->options.transport->expect_continue_timeout_ns);
+        fetch_set_clock(fetch, FETCH_CLOCK_CONTINUE, (uint64_t)fetch->options.transport->expect_continue_timeout_ns);
     if (fetch->request_ended)
         start_head_clock(fetch);
     return IO_OK;
@@ -285,7 +297,7 @@ static enum io connect_step(struct fetch *fetch, struct error *err)
 
 bool fetch_may_send(struct fetch *fetch)
 {
-    if (fetch->continue_timer.fired)
+    if (fetch_clock_is_up(fetch, FETCH_CLOCK_CONTINUE))
         fetch->may_send = true;
     return fetch->may_send;
 }
@@ -425,7 +437,7 @@ enum io fetch_head(struct fetch *fetch, struct arena *arena, struct http_head **
         if (io != IO_OK)
             return io;
         io = receive_head(fetch, arena, head, err);
-        if (io == IO_WAIT && fetch->head_timer.fired)
+        if (io == IO_WAIT && fetch_clock_is_up(fetch, FETCH_CLOCK_HEAD))
             return head_timed_out(fetch, err);
         if (io == IO_WAIT && UNLIKELY(fetch->flight.dead))
             io = fetch_lost_path(fetch, err);
@@ -443,8 +455,7 @@ enum io fetch_head(struct fetch *fetch, struct arena *arena, struct http_head **
     if (UNLIKELY(fetch->resends > 0))
         fetch_end_resend(fetch, RESEND_ANSWERED);
     fetch->state = FETCH_ANSWER;
-    timer_clear(fetch_loop(fetch), &fetch->head_timer);
-    timer_clear(fetch_loop(fetch), &fetch->continue_timer);
+    fetch_clear_clocks(fetch);
     fetch_forget_replay(fetch);
     return IO_OK;
 }

@@ -10,8 +10,8 @@
 
 static void end_dial(struct fetch *fetch, enum dial_end end)
 {
-    connect_free(fetch->dial);
-    fetch->dial = NULL;
+    connect_free(fetch->search->dial);
+    fetch->search->dial = NULL;
     pool_dial_ended(fetch->options.pool, fetch->options.host, end);
 }
 
@@ -31,7 +31,10 @@ static bool may_be_kept(const struct fetch *fetch)
 
 static bool is_turn(const struct fetch *fetch)
 {
-    return gate_is_turn(pool_gate(fetch->options.pool), fetch->options.host, &fetch->gate_waiter);
+    const struct dial_gate *gate = pool_gate(fetch->options.pool);
+
+    return fetch->search ? gate_is_turn(gate, fetch->options.host, &fetch->search->gate_waiter)
+                         : !gate_is_waited_for(gate, fetch->options.host);
 }
 
 /* One that carries other requests now. After a failure only one that was made later will do. */
@@ -84,36 +87,38 @@ static bool ask_others(struct fetch *fetch)
 {
     bool of_use = !host_multiplexes(fetch->options.host) || (fetch->state == FETCH_QUEUE && !is_paused(fetch));
 
-    fetch->wish.task = fetch->waiter;
+    fetch->search->wish.task = fetch->waiter;
     return may_be_kept(fetch) && of_use &&
-           pool_ask(fetch->options.pool, fetch->options.host, &fetch->wish, fetch_is_repeatable(fetch));
+           pool_ask(fetch->options.pool, fetch->options.host, &fetch->search->wish, fetch_is_repeatable(fetch));
 }
 
 /* Until it has a connection it is among those who are woken when one becomes idle. Without memory it is not. */
 static void join_race(struct fetch *fetch)
 {
-    fetch->race_waiter.task = fetch->waiter;
-    if ((may_be_kept(fetch) || host_multiplexes(fetch->options.host)) && !list_holds(&fetch->race_waiter.node) &&
-        gate_wait(pool_racers(fetch->options.pool), fetch->options.host, &fetch->race_waiter))
+    fetch->search->race_waiter.task = fetch->waiter;
+    if ((may_be_kept(fetch) || host_multiplexes(fetch->options.host)) &&
+        !list_holds(&fetch->search->race_waiter.node) &&
+        gate_wait(pool_racers(fetch->options.pool), fetch->options.host, &fetch->search->race_waiter))
         host_count_add(&fetch_counts(fetch)->racing, 1);
 }
 
 static void leave_race(struct fetch *fetch)
 {
-    if (!list_holds(&fetch->race_waiter.node))
+    if (!list_holds(&fetch->search->race_waiter.node))
         return;
-    gate_quit(pool_racers(fetch->options.pool), fetch->options.host, &fetch->race_waiter);
+    gate_quit(pool_racers(fetch->options.pool), fetch->options.host, &fetch->search->race_waiter);
     host_count_add(&fetch_counts(fetch)->racing, -1);
 }
 
 /* In the race: takes what has become idle, when it is our turn. */
 static bool win_race(struct fetch *fetch)
 {
-    if (!list_holds(&fetch->race_waiter.node) ||
-        !gate_is_turn(pool_racers(fetch->options.pool), fetch->options.host, &fetch->race_waiter) || !take_idle(fetch))
+    if (!list_holds(&fetch->search->race_waiter.node) ||
+        !gate_is_turn(pool_racers(fetch->options.pool), fetch->options.host, &fetch->search->race_waiter) ||
+        !take_idle(fetch))
         return false;
     leave_race(fetch);
-    pool_stop_asking(fetch->options.pool, &fetch->wish);
+    pool_stop_asking(fetch->options.pool, &fetch->search->wish);
     return true;
 }
 
@@ -124,45 +129,51 @@ static void begin_dial_doubt(struct fetch *fetch)
     const struct host *host = fetch->options.host;
     uint64_t now_ns = loop_now_ns(fetch_loop(fetch));
     uint64_t look_at_ns =
-        path_dial_begin(&host->path, &fetch->dial_doubt, dial_cost_patience_ns(&host->dial_cost), now_ns);
+        path_dial_begin(&host->path, &fetch->search->dial_doubt, dial_cost_patience_ns(&host->dial_cost), now_ns);
 
-    fetch->dial_began_ns = now_ns;
+    fetch->search->dial_began_ns = now_ns;
     if (!fetch_has_others(fetch))
         return;
-    timer_set(fetch_loop(fetch), &fetch->queue_timer, look_at_ns);
-    flight_dial_begin(pool_flights(fetch->options.pool), &fetch->dial_flight, host, fetch->waiter);
+    timer_set(fetch_loop(fetch), &fetch->search->queue_timer, look_at_ns);
+    flight_dial_begin(pool_flights(fetch->options.pool), &fetch->search->dial_flight, host, fetch->waiter);
 }
 
 static void end_dial_doubt(struct fetch *fetch, bool connected)
 {
-    flight_dial_over(pool_flights(fetch->options.pool), &fetch->dial_flight);
-    timer_clear(fetch_loop(fetch), &fetch->queue_timer);
-    path_over(&fetch->options.host->path, &fetch->dial_doubt, connected, loop_now_ns(fetch_loop(fetch)));
+    flight_dial_over(pool_flights(fetch->options.pool), &fetch->search->dial_flight);
+    timer_clear(fetch_loop(fetch), &fetch->search->queue_timer);
+    path_over(&fetch->options.host->path, &fetch->search->dial_doubt, connected, loop_now_ns(fetch_loop(fetch)));
+}
+
+static enum io fail_memory(struct fetch *fetch, struct error *err)
+{
+    struct error failure;
+
+    error_set(&failure, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory to dial %.*s", STR_ARG(fetch->options.host->url));
+    return fetch_fail(fetch, &failure, err);
 }
 
 static enum io start_dial(struct fetch *fetch, struct error *err)
 {
     const struct fetch_options *options = &fetch->options;
     struct str first = introduction(fetch->arena, options->host->proxy_header, options->client, options->client_stream);
-    struct error failure;
 
     /* The connection that died under it is explained by the re-send: its note is used up too. */
     fetch->reason = pool_explain(options->pool, options->host, options->transport);
     if (fetch->resends > 0)
         fetch->reason = REASON_RESEND;
     if (first.data)
-        fetch->dial = pool_dial(options->pool, options->host, options->transport, first, fetch->waiter);
+        fetch->search->dial = pool_dial(options->pool, options->host, options->transport, first, fetch->waiter);
     else
         gate_leave(pool_gate(options->pool), options->host);
     fetch->state = FETCH_DIAL;
-    if (fetch->dial) {
+    if (fetch->search->dial) {
         begin_dial_doubt(fetch);
         join_race(fetch);
         return IO_OK;
     }
     leave_race(fetch);
-    error_set(&failure, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory to dial %.*s", STR_ARG(options->host->url));
-    return fetch_fail(fetch, &failure, err);
+    return fail_memory(fetch, err);
 }
 
 /* A slot for a new connection. IO_WAIT: the host is at its cap or takes no requests, or there is a lack of descriptors
@@ -173,9 +184,9 @@ static enum io dial_own(struct fetch *fetch, struct error *err)
 
     if (!is_turn(fetch) || pool_owes_turn(options->pool, options->host) || is_paused(fetch))
         return IO_WAIT;
-    fetch->lack = pool_make_room(options->pool, options->host,
-                                 fetch->state == FETCH_QUEUE || options->transport->queue_timeout_ns <= 0);
-    if (fetch->lack != ERROR_NONE || !gate_enter(options->host, options->transport->max_connections_per_host))
+    fetch->search->lack = pool_make_room(options->pool, options->host,
+                                         fetch->state == FETCH_QUEUE || options->transport->queue_timeout_ns <= 0);
+    if (fetch->search->lack != ERROR_NONE || !gate_enter(options->host, options->transport->max_connections_per_host))
         return IO_WAIT;
     return start_dial(fetch, err);
 }
@@ -190,13 +201,13 @@ static enum io queue_failed(struct fetch *fetch, struct error *err)
         failure.retry_safe = true;
         return fetch_fail(fetch, &failure, err);
     }
-    if (fetch->lack == ERROR_NONE && fetch->options.transport->max_connections_per_host <= 0)
-        fetch->lack = pool_lack(fetch->options.pool); /* it stood behind others who waited for that */
-    if (fetch->lack != ERROR_NONE) {
-        error_set(&failure, FAULT_SYSTEM, fetch->lack, "%.*s: no %s for a new connection",
+    if (fetch->search->lack == ERROR_NONE && fetch->options.transport->max_connections_per_host <= 0)
+        fetch->search->lack = pool_lack(fetch->options.pool); /* it stood behind others who waited for that */
+    if (fetch->search->lack != ERROR_NONE) {
+        error_set(&failure, FAULT_SYSTEM, fetch->search->lack, "%.*s: no %s for a new connection",
                   STR_ARG(fetch->options.host->url),
-                  fetch->lack == ERROR_PRESSURE_FD ? "descriptor is left" : "local port is left");
-        pool_shed(fetch->options.host, fetch->lack);
+                  fetch->search->lack == ERROR_PRESSURE_FD ? "descriptor is left" : "local port is left");
+        pool_shed(fetch->options.host, fetch->search->lack);
     } else {
         error_set(&failure, FAULT_UPSTREAM, ERROR_QUEUE_TIMEOUT, "%.*s: all %lld connections are in use",
                   STR_ARG(fetch->options.host->url), (long long)fetch->options.transport->max_connections_per_host);
@@ -209,7 +220,8 @@ static void look_again_soon(struct fetch *fetch)
 {
     uint64_t at_ns = loop_now_ns(fetch_loop(fetch)) + GATE_RETRY_NS;
 
-    timer_set(fetch_loop(fetch), &fetch->queue_timer, at_ns < fetch->queue_end_ns ? at_ns : fetch->queue_end_ns);
+    timer_set(fetch_loop(fetch), &fetch->search->queue_timer,
+              at_ns < fetch->search->queue_end_ns ? at_ns : fetch->search->queue_end_ns);
 }
 
 /* For other workers: who has one to spare sends it here. */
@@ -221,13 +233,13 @@ static void count_waiting(struct fetch *fetch, int change)
 
 static void leave_queue(struct fetch *fetch)
 {
-    uint64_t began_ns = fetch->queue_end_ns - (uint64_t)fetch->options.transport->queue_timeout_ns;
+    uint64_t began_ns = fetch->search->queue_end_ns - (uint64_t)fetch->options.transport->queue_timeout_ns;
 
-    timer_clear(fetch_loop(fetch), &fetch->queue_timer);
-    if (!list_holds(&fetch->gate_waiter.node))
+    timer_clear(fetch_loop(fetch), &fetch->search->queue_timer);
+    if (!list_holds(&fetch->search->gate_waiter.node))
         return;
     watch_time(fetch->options.pool, fetch->options.host, DWELL_QUEUE, loop_now_ns(fetch_loop(fetch)) - began_ns);
-    gate_quit(pool_gate(fetch->options.pool), fetch->options.host, &fetch->gate_waiter);
+    gate_quit(pool_gate(fetch->options.pool), fetch->options.host, &fetch->search->gate_waiter);
     count_waiting(fetch, -1);
 }
 
@@ -240,12 +252,12 @@ static enum io dial_or_queue(struct fetch *fetch, struct error *err)
     if (io != IO_WAIT)
         return io;
     leave_race(fetch);
-    fetch->gate_waiter.task = fetch->waiter;
-    if (timeout_ns <= 0 || !gate_wait(pool_gate(fetch->options.pool), fetch->options.host, &fetch->gate_waiter))
+    fetch->search->gate_waiter.task = fetch->waiter;
+    if (timeout_ns <= 0 || !gate_wait(pool_gate(fetch->options.pool), fetch->options.host, &fetch->search->gate_waiter))
         return queue_failed(fetch, err);
     count_waiting(fetch, 1);
-    if (fetch->queue_end_ns == 0) /* else it is back after a dial that the system refused */
-        fetch->queue_end_ns = loop_now_ns(fetch_loop(fetch)) + (uint64_t)timeout_ns;
+    if (fetch->search->queue_end_ns == 0) /* else it is back after a dial that the system refused */
+        fetch->search->queue_end_ns = loop_now_ns(fetch_loop(fetch)) + (uint64_t)timeout_ns;
     fetch->state = FETCH_QUEUE;
     look_again_soon(fetch);
     return IO_WAIT;
@@ -259,7 +271,8 @@ static bool join(struct fetch *fetch)
     if (options->transport->disable_keep_alives || !pool_dials_suffice(options->pool, options->host))
         return false;
     join_race(fetch);
-    if (!list_holds(&fetch->race_waiter.node) || !pool_join(options->pool, options->host, &fetch->joining))
+    if (!list_holds(&fetch->search->race_waiter.node) ||
+        !pool_join(options->pool, options->host, &fetch->search->joining))
         return false;
     fetch->state = FETCH_JOIN;
     begin_dial_doubt(fetch);
@@ -281,14 +294,14 @@ static enum io look_further(struct fetch *fetch, struct error *err)
     uint64_t wait_ns;
 
     demand_miss(fetch->options.host, loop_now_ns(fetch_loop(fetch)));
-    fetch->wish.letters = 0;
+    fetch->search->wish.letters = 0;
     if (!is_turn(fetch))
         return dial_or_queue(fetch, err);
     wait_ns = ask_others(fetch) ? dial_cost_patience_ns(cost) : is_short_lived(fetch) ? dial_cost_delay_ns(cost) : 0;
     if (wait_ns == 0)
         return dial_or_queue(fetch, err);
     fetch->state = FETCH_ASK;
-    timer_set(fetch_loop(fetch), &fetch->queue_timer, loop_clock_ns(fetch_loop(fetch)) + wait_ns);
+    timer_set(fetch_loop(fetch), &fetch->search->queue_timer, loop_clock_ns(fetch_loop(fetch)) + wait_ns);
     join_race(fetch);
     return IO_WAIT;
 }
@@ -296,17 +309,28 @@ static enum io look_further(struct fetch *fetch, struct error *err)
 /* The host's addresses are known now, or asked for: does a connection to another host lead to one of them? */
 static enum io coalesce(struct fetch *fetch, struct error *err)
 {
-    if (!coalesce_is_ready(fetch->coalescing)) {
+    if (!coalesce_is_ready(fetch->search->coalescing)) {
         fetch->state = FETCH_LOOKUP;
         return IO_WAIT;
     }
     if (!is_turn(fetch) || !take_idle(fetch))
-        fetch->pooled = coalesce_take(fetch->coalescing, fetch_is_repeatable(fetch));
-    fetch->coalescing = NULL;
+        fetch->pooled = coalesce_take(fetch->search->coalescing, fetch_is_repeatable(fetch));
+    fetch->search->coalescing = NULL;
     if (!fetch->pooled)
         return look_further(fetch, err);
     fetch->state = FETCH_GIVE;
     return IO_OK;
+}
+
+/* False: no memory. */
+static bool begin_search(struct fetch *fetch)
+{
+    if (fetch->search)
+        return true;
+    fetch->search = arena_make(fetch->arena, struct fetch_search);
+    if (fetch->search)
+        fetch->search->queue_timer = (struct timer){.at_ns = TIMER_OFF, .task = fetch->waiter};
+    return fetch->search;
 }
 
 static enum io pick(struct fetch *fetch, struct error *err)
@@ -315,12 +339,14 @@ static enum io pick(struct fetch *fetch, struct error *err)
 
     if (take_private(fetch) || (is_turn(fetch) && take_idle(fetch)))
         return IO_OK;
+    if (!begin_search(fetch))
+        return fail_memory(fetch, err);
     if (is_turn(fetch) && join(fetch))
         return IO_WAIT;
     if (UNLIKELY(options->transport->coalesce) && may_be_kept(fetch))
-        fetch->coalescing =
+        fetch->search->coalescing =
             coalesce_begin(options->pool, options->host, options->transport, fetch->arena, fetch->waiter);
-    return fetch->coalescing ? coalesce(fetch, err) : look_further(fetch, err);
+    return fetch->search->coalescing ? coalesce(fetch, err) : look_further(fetch, err);
 }
 
 /* Another host can have it: nothing has left. */
@@ -339,13 +365,13 @@ static enum io leave_silent_host(struct fetch *fetch, struct error *err)
 static bool joined_in_vain(const struct fetch *fetch)
 {
     return fetch_has_others(fetch) &&
-           path_gives_dial_up(&fetch->options.host->path, &fetch->dial_doubt, loop_now_ns(fetch_loop(fetch)));
+           path_gives_dial_up(&fetch->options.host->path, &fetch->search->dial_doubt, loop_now_ns(fetch_loop(fetch)));
 }
 
 static void leave_joined(struct fetch *fetch)
 {
     end_dial_doubt(fetch, false);
-    pool_leave_dials(fetch->options.pool, fetch->options.host, &fetch->joining);
+    pool_leave_dials(fetch->options.pool, fetch->options.host, &fetch->search->joining);
 }
 
 /* A dial of another has ended, or a connection in use has room. */
@@ -359,7 +385,7 @@ static enum io await_dial(struct fetch *fetch, struct error *err)
         leave_joined(fetch);
         return IO_OK;
     }
-    news = pool_join_news(options->pool, options->host, &fetch->joining, &failure);
+    news = pool_join_news(options->pool, options->host, &fetch->search->joining, &failure);
     if (news == JOIN_WAIT && !joined_in_vain(fetch))
         return IO_WAIT;
     leave_joined(fetch);
@@ -376,7 +402,7 @@ static enum io await_dial(struct fetch *fetch, struct error *err)
 /* A letter is under way, or one goes to the next worker: other requests may have been faster. */
 static bool goes_on_asking(struct fetch *fetch)
 {
-    return fetch->wish.letter || (fetch->wish.letters < WISH_LETTERS_MAX && ask_others(fetch));
+    return fetch->search->wish.letter || (fetch->search->wish.letters < WISH_LETTERS_MAX && ask_others(fetch));
 }
 
 /* Without a letter it waits for what comes back here. One may come too late; what it brings then is for whoever waits.
@@ -384,12 +410,12 @@ static bool goes_on_asking(struct fetch *fetch)
 static enum io await_answer(struct fetch *fetch, struct error *err)
 {
     if (win_race(fetch)) {
-        timer_clear(fetch_loop(fetch), &fetch->queue_timer);
+        timer_clear(fetch_loop(fetch), &fetch->search->queue_timer);
         return IO_OK;
     }
-    if (!fetch->queue_timer.fired && (fetch->wish.letters == 0 || goes_on_asking(fetch)))
+    if (!fetch->search->queue_timer.fired && (fetch->search->wish.letters == 0 || goes_on_asking(fetch)))
         return IO_WAIT;
-    timer_clear(fetch_loop(fetch), &fetch->queue_timer);
+    timer_clear(fetch_loop(fetch), &fetch->search->queue_timer);
     return dial_or_queue(fetch, err);
 }
 
@@ -399,8 +425,8 @@ static enum io look_again(struct fetch *fetch, struct error *err)
     if (is_turn(fetch)) {
         if (take_idle(fetch))
             return IO_OK;
-        fetch->wish.refuser = 0; /* it was long ago */
-        if (fetch->queue_timer.fired)
+        fetch->search->wish.refuser = 0; /* it was long ago */
+        if (fetch->search->queue_timer.fired)
             (void)!ask_others(fetch);
     }
     return dial_own(fetch, err);
@@ -414,11 +440,11 @@ static enum io wait_in_queue(struct fetch *fetch, struct error *err)
         leave_queue(fetch);
         return io;
     }
-    if (loop_now_ns(fetch_loop(fetch)) >= fetch->queue_end_ns) {
+    if (loop_now_ns(fetch_loop(fetch)) >= fetch->search->queue_end_ns) {
         leave_queue(fetch);
         return queue_failed(fetch, err);
     }
-    if (fetch->queue_timer.fired)
+    if (fetch->search->queue_timer.fired)
         look_again_soon(fetch);
     return IO_WAIT;
 }
@@ -431,8 +457,8 @@ static enum io leave_dial(struct fetch *fetch)
     if (options->host->proxy_header > 0)
         end_dial(fetch, DIAL_GIVEN_UP); /* it names this client, so it is of use to nobody else */
     else
-        pool_keep_dial(options->pool, options->host, options->transport, fetch->dial);
-    fetch->dial = NULL;
+        pool_keep_dial(options->pool, options->host, options->transport, fetch->search->dial);
+    fetch->search->dial = NULL;
     end_dial_doubt(fetch, false);
     return IO_OK;
 }
@@ -453,16 +479,16 @@ static enum io doubt_dial(struct fetch *fetch, struct error *err)
     struct host *host = fetch->options.host;
     uint64_t now_ns = loop_now_ns(fetch_loop(fetch));
 
-    if (!fetch_has_others(fetch) || !(fetch->queue_timer.fired || path_is_suspect(&host->path, now_ns)))
+    if (!fetch_has_others(fetch) || !(fetch->search->queue_timer.fired || path_is_suspect(&host->path, now_ns)))
         return IO_WAIT;
-    if (path_look_at_dial(&host->path, &fetch->dial_doubt, fetch->dial_began_ns, flight_host_answered_ns(host),
-                          now_ns) != PATH_DEAD) {
-        if (fetch->queue_timer.fired)
-            timer_set(fetch_loop(fetch), &fetch->queue_timer, now_ns + DIAL_LOOK_NS);
+    if (path_look_at_dial(&host->path, &fetch->search->dial_doubt, fetch->search->dial_began_ns,
+                          flight_host_answered_ns(host), now_ns) != PATH_DEAD) {
+        if (fetch->search->queue_timer.fired)
+            timer_set(fetch_loop(fetch), &fetch->search->queue_timer, now_ns + DIAL_LOOK_NS);
         return IO_WAIT;
     }
     flights_tell(fetch->options.pool, host);
-    pool_stop_asking(fetch->options.pool, &fetch->wish);
+    pool_stop_asking(fetch->options.pool, &fetch->search->wish);
     (void)leave_dial(fetch);
     return leave_silent_host(fetch, err);
 }
@@ -472,20 +498,20 @@ static enum io finish_dial(struct fetch *fetch, struct error *err)
     const struct fetch_options *options = &fetch->options;
     struct stream *stream = NULL;
     struct error failure;
-    enum io io = connect_result(fetch->dial, &stream, &failure);
+    enum io io = connect_result(fetch->search->dial, &stream, &failure);
 
     if (io == IO_WAIT)
         return win_race(fetch) ? leave_dial(fetch) : doubt_dial(fetch, err);
     end_dial_doubt(fetch, io == IO_OK);
     if (io == IO_OK) {
-        watch_connected(options->pool, options->host, connect_facts(fetch->dial));
+        watch_connected(options->pool, options->host, connect_facts(fetch->search->dial));
         fetch->pooled = pool_adopt(options->pool, options->host, options->transport, stream, &failure);
     }
     if (!fetch->pooled)
         pool_note_failed_dial(options->pool, options->host, &failure);
     end_dial(fetch, io != IO_OK ? DIAL_FAILED : fetch->pooled ? DIAL_ADOPTED : DIAL_GIVEN_UP);
     leave_race(fetch);
-    pool_stop_asking(options->pool, &fetch->wish);
+    pool_stop_asking(options->pool, &fetch->search->wish);
     if (!fetch->pooled)
         return dial_failed(fetch, &failure, err);
     fetch->state = FETCH_GIVE;
@@ -520,16 +546,18 @@ enum io fetch_connect(struct fetch *fetch, struct error *err)
 
 void fetch_stop_connecting(struct fetch *fetch, enum dial_end end)
 {
+    if (!fetch->search)
+        return;
     end_dial_doubt(fetch, false);
     /* Whoever asked has gone: the next request may have it. */
-    if (fetch->dial && end == DIAL_GIVEN_UP && may_be_kept(fetch))
+    if (fetch->search->dial && end == DIAL_GIVEN_UP && may_be_kept(fetch))
         (void)leave_dial(fetch);
-    else if (fetch->dial)
+    else if (fetch->search->dial)
         end_dial(fetch, end);
     leave_queue(fetch);
     leave_race(fetch);
-    pool_leave_dials(fetch->options.pool, fetch->options.host, &fetch->joining);
-    coalesce_end(fetch->coalescing);
-    fetch->coalescing = NULL;
-    pool_stop_asking(fetch->options.pool, &fetch->wish);
+    pool_leave_dials(fetch->options.pool, fetch->options.host, &fetch->search->joining);
+    coalesce_end(fetch->search->coalescing);
+    fetch->search->coalescing = NULL;
+    pool_stop_asking(fetch->options.pool, &fetch->search->wish);
 }

@@ -27,13 +27,8 @@ enum fetch_state {
     FETCH_FAILED, /* failure tells why */
 };
 
-struct fetch {
-    struct fetch_options options;
-    struct arena *arena;
-    struct task *waiter;
-    enum fetch_state state;
-    struct pooled *pooled; /* from GIVE to ANSWER */
-    struct http_stream *stream;
+/* How a fetch comes by a connection that was not at hand. Most fetches have none of this. */
+struct fetch_search {
     struct connecting *dial;        /* while DIAL */
     struct gate_waiter gate_waiter; /* in QUEUE */
     struct gate_waiter race_waiter; /* in ASK and DIAL */
@@ -42,40 +37,62 @@ struct fetch {
     struct coalescing *coalescing;  /* in LOOKUP */
     uint64_t queue_end_ns;          /* when it gives up; 0: it was not in the queue */
     enum error_code lack;           /* why it may not dial: pressure_fd, pressure_port, or none */
-    struct timer head_timer, continue_timer, proof_timer;
+    struct timer queue_timer;       /* in QUEUE: looks again; in ASK: dials; in DIAL and JOIN: is the path silent? */
     struct path_doubt dial_doubt;   /* in DIAL and JOIN */
     struct flight_dial dial_flight; /* in DIAL and JOIN */
     uint64_t dial_began_ns;
-    struct flight flight;     /* in SENT, until the answer's head is here */
-    struct timer queue_timer; /* in QUEUE: looks again; in ASK: dials; in DIAL and JOIN: is the path silent? */
-    struct chain replay;      /* a copy of the body so far, while it is kept */
-    struct chain pending;     /* kept bytes that a fresh connection has not taken yet */
-    size_t kept_ahead;       /* bytes at the end of replay that the connection has not taken, so that they come again */
-    bool replay_lost;        /* the body outgrew what is kept, or the answer is here */
-    bool body_given;         /* the caller has given the last body byte */
-    bool request_ended;      /* ... and the connection has taken it */
-    bool hurries;            /* its first bytes are to leave at once */
-    bool send_broken;        /* the connection takes no more of the body; the answer, or its lack, tells the rest */
-    bool may_send;           /* the body need not wait for 100 Continue; a final answer instead leaves it false */
-    bool fresh_only;         /* a re-send: only a new connection will do, or one that carries many and was made... */
-    uint64_t fresh_since_ns; /* ... at this moment or later */
-    uint32_t refused_by;     /* id of the connection that refused it last; 0: none has */
-    bool pending_whole;      /* pending is the body from its first byte */
-    bool may_have_run;       /* a host may have read the request, on a connection that is gone */
-    bool answer_seen;        /* that connection had begun to answer */
-    bool heard;              /* this one has: a head came, be it an interim one */
-    bool path_lost;          /* it had bytes that were not acknowledged */
-    bool path_dead;          /* the path was found silent, and the request may not be sent again */
-    bool awaiting;           /* counted among the host's awaited answers */
+};
+
+enum fetch_clock {
+    FETCH_CLOCK_HEAD,     /* response_header_timeout */
+    FETCH_CLOCK_CONTINUE, /* expect_continue_timeout */
+    FETCH_CLOCK_PROOF,    /* in PROOF: the kernel is asked again */
+    FETCH_CLOCKS
+};
+
+/* Where thousands are under way each line of it is one that has to be fetched: what every request needs stands in
+ * front, and what is behind `clocks` is not even written before it is used. */
+struct fetch {
+    struct fetch_options options;
+    struct arena *arena;
+    struct task *waiter;
+    struct pooled *pooled; /* from GIVE to ANSWER */
+    struct http_stream *stream;
+    struct fetch_search *search; /* NULL: a connection was at hand each time */
+    enum fetch_state state;
+    enum reason reason; /* why this request's connection is new */
+    struct fetch_stats stats;
+    uint32_t refused_by; /* id of the connection that refused it last; 0: none has */
+    bool replay_lost;    /* the body outgrew what is kept, or the answer is here */
+    bool body_given;     /* the caller has given the last body byte */
+    bool request_ended;  /* ... and the connection has taken it */
+    bool hurries;        /* its first bytes are to leave at once */
+    bool send_broken;    /* the connection takes no more of the body; the answer, or its lack, tells the rest */
+    bool may_send;       /* the body need not wait for 100 Continue; a final answer instead leaves it false */
+    bool fresh_only;     /* a re-send: only a new connection will do, or one that carries many and was made... */
+    bool pending_whole;  /* pending is the body from its first byte */
+    bool may_have_run;   /* a host may have read the request, on a connection that is gone */
+    bool answer_seen;    /* that connection had begun to answer */
+    bool heard;          /* this one has: a head came, be it an interim one */
+    bool path_lost;      /* it had bytes that were not acknowledged */
+    bool path_dead;      /* the path was found silent, and the request may not be sent again */
+    bool awaiting;       /* counted among the host's awaited answers */
+    bool timed;          /* one of the clocks was set, so that all of them are valid */
     uint8_t resends;
-    uint8_t rung;        /* enum resend: why it was sent again, until that has come to something; RESEND_NO: it has */
-    enum reason reason;  /* why this request's connection is new */
-    uint64_t sent_at_ns; /* when the head was given to the connection */
+    uint8_t rung;                         /* enum resend: why it was sent again, until that has come to something;
+                                             RESEND_NO: it has */
+    uint64_t fresh_since_ns;              /* ... at this moment or later */
+    uint64_t sent_at_ns;                  /* when the head was given to the connection */
     uint64_t in_before, out_before;       /* the connection's bytes when the request was given to it */
+    struct flight flight;                 /* in SENT, until the answer's head is here */
+    struct chain replay;                  /* a copy of the body so far, while it is kept */
+    struct chain pending;                 /* kept bytes that a fresh connection has not taken yet */
+    size_t kept_ahead;                    /* bytes at the end of replay that the connection has not taken, so that they
+                                             come again */
     const struct http_head *trailers_out; /* behind the request's body; NULL: none */
     struct http_head *trailers;           /* behind the answer's; NULL: none */
-    struct fetch_stats stats;
-    struct error failure;
+    struct timer clocks[FETCH_CLOCKS];    /* with `timed` */
+    struct error failure;                 /* in PROOF and FAILED */
 };
 
 static inline struct loop *fetch_loop(const struct fetch *fetch)
@@ -100,6 +117,9 @@ struct fetch_bytes {
 };
 
 /* fetch.c */
+void fetch_set_clock(struct fetch *fetch, enum fetch_clock clock, uint64_t after_ns); /* from now */
+bool fetch_clock_is_up(const struct fetch *fetch, enum fetch_clock clock);
+void fetch_clear_clocks(struct fetch *fetch);
 struct fetch_bytes fetch_bytes(const struct fetch *fetch);
 enum io fetch_fail(struct fetch *fetch, const struct error *failure, struct error *err);
 void fetch_forget_replay(struct fetch *fetch);

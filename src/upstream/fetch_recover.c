@@ -81,7 +81,8 @@ static void choose_next(struct fetch *fetch, enum resend rung)
         fetch->refused_by = 0; /* the same one will do, when its host takes requests again */
         return;
     }
-    fetch->queue_end_ns = 0;
+    if (fetch->search)
+        fetch->search->queue_end_ns = 0;
     fetch->refused_by = fetch->pooled->id;
     fetch->fresh_only = rung != RESEND_REFUSED || fetch->resends > 0;
     fetch->fresh_since_ns = fetch->sent_at_ns;
@@ -225,7 +226,7 @@ enum io fetch_recover(struct fetch *fetch, const struct error *failure, struct e
         return decide(fetch, proof, failure, err);
     fetch->failure = *failure;
     fetch->state = FETCH_PROOF;
-    timer_set(fetch_loop(fetch), &fetch->proof_timer, loop_now_ns(fetch_loop(fetch)) + clamp_ns(rtt_ns));
+    fetch_set_clock(fetch, FETCH_CLOCK_PROOF, clamp_ns(rtt_ns));
     return IO_WAIT;
 }
 
@@ -235,7 +236,7 @@ enum io fetch_prove(struct fetch *fetch, struct error *err)
     uint64_t rtt_ns;
     enum resend_proof proof = ask_kernel(fetch, &rtt_ns);
 
-    if (proof == PROOF_NOT_ASKED && !fetch->proof_timer.fired)
+    if (proof == PROOF_NOT_ASKED && !fetch_clock_is_up(fetch, FETCH_CLOCK_PROOF))
         return IO_WAIT;
     return decide(fetch, proof == PROOF_UNREAD ? PROOF_UNREAD : PROOF_NONE, &failure, err);
 }

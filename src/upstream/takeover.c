@@ -5,13 +5,9 @@
 
 void fetch_take_over(struct fetch *fetch, struct takeover *out)
 {
-    struct loop *loop = fetch_loop(fetch);
-
     ASSERT(fetch->state == FETCH_ANSWER);
     *out = (struct takeover){.pooled = fetch->pooled, .stream = fetch->stream};
-    timer_clear(loop, &fetch->head_timer);
-    timer_clear(loop, &fetch->continue_timer);
-    timer_clear(loop, &fetch->proof_timer);
+    fetch_clear_clocks(fetch);
     fetch->stream->reader = NULL;
     fetch->pooled = NULL;
     fetch->stream = NULL;
