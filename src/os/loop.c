@@ -19,7 +19,14 @@ enum {
     PAGE_BYTES = 4096,
     PAGES_KEPT = 1024,
     RECORDS_KEPT = 1024,
+    /* So few tasks that what each of them works on is still in the second-level cache when those run that it has woken,
+     * and so many that the code of either is fetched once for all of them, and what they send leaves together. */
+    COHORT_TASKS = 32,
+    COHORT_NEXT_MAX = 4 * COHORT_TASKS, /* woken ones, before the next cohort has its turn: they may go on for long */
 };
+
+/* Woken tasks. The early ones run before the others: those of `first` watches, then whom they wake. */
+enum queue { EARLY, EARLY_NEXT, EARLY_LAST, LATE, LATE_NEXT, QUEUES };
 
 /* Apart from the loop, as it is filled by the first who asks, through a const loop. */
 struct calendar {
@@ -35,11 +42,11 @@ struct loop {
     struct pipes pipes;
     struct calendar *calendar;
     struct timer_heap timers;
-    struct list early; /* woken tasks that run before the others: of `first` watches, and whom those wake */
-    struct list late;  /* all other woken tasks */
+    struct list queues[QUEUES];
+    enum queue woken; /* where a task goes that is woken now */
     struct list inboxes;
     atomic_bool notified; /* some inbox may have letters; the only member that other threads touch */
-    bool turning, sweeping, stopping;
+    bool turning, stopping;
     bool told_all; /* the last wait brought all that was ready */
     uint64_t now_ns;
     uint64_t turned_ns; /* when the last turn ended */
@@ -50,32 +57,25 @@ struct loop {
     struct watch *ready[BATCH_MAX];
 };
 
-static void enqueue(struct loop *loop, struct task *task, bool early)
-{
-    task->early = early;
-    list_push_back(early ? &loop->early : &loop->late, &task->node);
-}
-
-static void dequeue(struct loop *loop, struct task *task)
-{
-    list_remove(task->early ? &loop->early : &loop->late, &task->node);
-}
-
-/* Queues the task early, also when it stands among the others already. */
-static void wake_early(struct loop *loop, struct task *task)
+/* In the early queues also when it stands among the others already. */
+static void wake(struct loop *loop, struct task *task, enum queue queue)
 {
     if (list_holds(&task->node)) {
-        if (task->early)
+        if (queue >= LATE || task->queue < LATE)
             return;
-        dequeue(loop, task);
+        list_remove(&loop->queues[task->queue], &task->node);
     }
-    enqueue(loop, task, true);
+    task->queue = (uint8_t)queue;
+    list_push_back(&loop->queues[queue], &task->node);
 }
 
-static void wake_late(struct loop *loop, struct task *task)
+static bool has_tasks(const struct loop *loop)
 {
-    if (!list_holds(&task->node))
-        enqueue(loop, task, false);
+    size_t count = 0;
+
+    for (size_t i = 0; i < QUEUES; i++)
+        count += loop->queues[i].count;
+    return count > 0;
 }
 
 /* A loop without anything to do gives back what a rush has left behind, before it sleeps for long. */
@@ -89,7 +89,7 @@ static int wait_for_news(struct loop *loop, uint64_t until_ns)
 {
     uint64_t timer_ns = timer_heap_next_ns(&loop->timers);
 
-    if (!list_is_empty(&loop->early) || !list_is_empty(&loop->late))
+    if (has_tasks(loop))
         until_ns = 0;
     else if (timer_ns < until_ns)
         until_ns = timer_ns;
@@ -106,12 +106,8 @@ static void wake_ready(struct loop *loop, int count)
     for (int i = 0; i < count; i++) {
         const struct watch *watch = loop->ready[i];
 
-        if (!watch->task)
-            continue;
-        if (watch->first)
-            wake_early(loop, watch->task);
-        else
-            wake_late(loop, watch->task);
+        if (watch->task)
+            wake(loop, watch->task, watch->first ? EARLY : LATE);
     }
 }
 
@@ -141,16 +137,47 @@ static void fire_timers(struct loop *loop)
     }
 }
 
-static void run_tasks(struct loop *loop, struct list *queue, unsigned count_max)
+static bool run_next(struct loop *loop, enum queue queue)
 {
-    struct list_node *node;
+    struct list_node *node = list_pop_front(&loop->queues[queue]);
+    struct task *task;
 
-    for (unsigned i = 0; i < count_max && (node = list_pop_front(queue)); i++) {
-        struct task *task = container_of(node, struct task, node);
+    if (!node)
+        return false;
+    loop->stats.tasks_run++;
+    task = container_of(node, struct task, node);
+    task->run(task); /* it may be gone after this */
+    return true;
+}
 
-        loop->stats.tasks_run++;
-        task->run(task); /* the task may be gone after this */
+/* Runs the tasks of the queue in cohorts, each followed by whom it has woken. */
+static void run_cohorts(struct loop *loop, enum queue queue, enum queue woken, unsigned count_max)
+{
+    unsigned first = COHORT_TASKS, next = COHORT_NEXT_MAX;
+
+    loop->woken = woken;
+    for (unsigned i = 0; i < count_max; i++) {
+        if (first > 0 && run_next(loop, queue)) {
+            first--;
+        } else if (next > 0 && run_next(loop, woken)) {
+            next--;
+        } else if (!list_is_empty(&loop->queues[queue]) || !list_is_empty(&loop->queues[woken])) {
+            first = COHORT_TASKS;
+            next = COHORT_NEXT_MAX;
+        } else {
+            break;
+        }
     }
+    loop->woken = LATE;
+}
+
+/* Nobody takes a connection before the news of all has been heard. */
+static void sweep(struct loop *loop)
+{
+    loop->woken = EARLY_NEXT;
+    for (unsigned i = 0; i < SWEEP_TASKS_MAX && run_next(loop, EARLY); i++)
+        ;
+    run_cohorts(loop, EARLY_NEXT, EARLY_LAST, SWEEP_TASKS_MAX);
 }
 
 static void age_memory(struct loop *loop)
@@ -179,11 +206,9 @@ void loop_turn(struct loop *loop, uint64_t until_ns)
 
     wake_ready(loop, count);
     wake_receivers(loop);
-    loop->sweeping = true;
-    run_tasks(loop, &loop->early, SWEEP_TASKS_MAX);
-    loop->sweeping = false;
+    sweep(loop);
     fire_timers(loop);
-    run_tasks(loop, &loop->late, TASKS_MAX);
+    run_cohorts(loop, LATE, LATE_NEXT, TASKS_MAX);
     if (loop->now_ns - loop->aged_ns >= AGE_NS)
         age_memory(loop);
 
@@ -212,16 +237,13 @@ void task_wake(struct loop *loop, struct task *task)
     if (!task)
         return;
     ASSERT_SLOW(task->run);
-    if (loop->sweeping)
-        wake_early(loop, task);
-    else
-        wake_late(loop, task);
+    wake(loop, task, loop->woken);
 }
 
 void task_forget(struct loop *loop, struct task *task)
 {
     if (list_holds(&task->node))
-        dequeue(loop, task);
+        list_remove(&loop->queues[task->queue], &task->node);
 }
 
 void timer_set(struct loop *loop, struct timer *timer, uint64_t at_ns)
@@ -362,8 +384,9 @@ struct loop *loop_new(struct world *world)
     if (!loop)
         return NULL;
     loop->world = world;
-    list_init(&loop->early);
-    list_init(&loop->late);
+    for (size_t i = 0; i < QUEUES; i++)
+        list_init(&loop->queues[i]);
+    loop->woken = LATE;
     list_init(&loop->inboxes);
     loop->blocks = block_pool_new();
     loop->pages = slab_new(PAGE_BYTES, PAGES_KEPT);
@@ -386,8 +409,7 @@ void loop_free(struct loop *loop)
     if (!loop)
         return;
     ASSERT(!loop->turning);
-    ASSERT(list_is_empty(&loop->early));
-    ASSERT(list_is_empty(&loop->late));
+    ASSERT(!has_tasks(loop));
     ASSERT(list_is_empty(&loop->inboxes));
     timer_heap_clear(&loop->timers);
     pipes_clear(&loop->pipes, loop->world);

@@ -15,7 +15,7 @@
 struct task {
     void (*run)(struct task *task);
     struct list_node node; /* in one of the loop's queues while woken */
-    bool early;            /* the loop's own: which of them */
+    uint8_t queue;         /* the loop's own: which of them */
 };
 
 /* A one-shot alarm; a zeroed one is not set. Setting it later than it stands in the heap costs no heap work: it is put
@@ -51,8 +51,9 @@ struct loop *loop_new(struct world *world);
 void loop_free(struct loop *loop);
 
 /* One turn: wait until something happens or `until_ns`; wake the tasks of ready watches; run those of watches marked
- * `first` and whom they wake; fire timers; then run all woken tasks until none is left. A turn runs at most some
- * thousand tasks: what is left then runs in the next one, which does not sleep. */
+ * `first` and whom they wake; fire timers; then run all woken tasks until none is left. Where many are woken at once,
+ * they run in cohorts: some of them, then whom these have woken, then the next. A turn runs at most some thousand
+ * tasks: what is left then runs in the next one, which does not sleep. */
 void loop_turn(struct loop *loop, uint64_t until_ns);
 
 /* Turns until loop_stop is called from a task (the turn is brought to its end), or at once when it was called before.
