@@ -73,7 +73,11 @@ def test_the_host_sees_a_dscp(make):
 
 def test_the_host_sees_it_over_ipv6(make):
     """The socket tells of the packets that came as soon as it is accepted; the answer may come later."""
-    with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
+    try:
+        listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError as error:
+        pytest.skip(f"left out: no IPv6 here: {error.strerror}")
+    with listener:
         listener.settimeout(20)
         gateway = make.gateway(ways(f"http://[::1]:{listener.getsockname()[1]}", [{"dscp": "cs5"}]))
         client = make.client(gateway)
