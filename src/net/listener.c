@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-#define PAUSE_NS UINT64_C(100000000)
+#define PAUSE_NS UINT64_C(100000000) /* how soon it is tried again: pace, no limit */
 
 struct listener {
     struct loop *loop;

@@ -1,6 +1,8 @@
 /* budget.c: see the header. SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/budget.h"
 
+/* How soon before the end something is done about it: the end itself is the operator's, as ulimit and
+ * ip_local_port_range say it. No settings. */
 struct grades {
     uint64_t warn, stretch, shed; /* per cent */
 };

@@ -3,7 +3,7 @@
 #include "http/h1/h1_internal.h"
 #include "http/other_role_internal.h"
 
-#define LINGER_NS     UINT64_C(2000000000)
+#define LINGER_NS     UINT64_C(2000000000) /* where the options name none */
 #define LINGER_MIN_NS UINT64_C(100000000)
 
 static void enter_over(struct h1_conn *conn)

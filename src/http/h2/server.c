@@ -7,7 +7,10 @@
 #include "http/h2/h2_internal.h"
 #include "http/other_role_internal.h"
 
-#define LINGER_NS     UINT64_C(2000000000)
+#define LINGER_NS UINT64_C(2000000000) /* where the options name none */
+/* How long a peer that is left, or has left, may take to take our last frames: they say why, and nobody waits for them.
+ * Not lingering_timeout's, which begins when they are gone. */
+#define FINISH_NS     UINT64_C(2000000000)
 #define DRAIN_STEP_NS UINT64_C(1000000000)
 #define HOLD_NS       UINT64_C(20000000)
 enum { SKIP_MAX = 256 << 10 };
@@ -22,7 +25,7 @@ void h2_enter(struct h2_conn *conn, enum h2_phase phase)
     if (conn->phase == phase)
         return;
     conn->phase = (uint8_t)phase;
-    conn->until_ns = h2_now(conn) + linger_ns(conn);
+    conn->until_ns = h2_now(conn) + (phase == H2_FINISH ? FINISH_NS : linger_ns(conn));
     if (phase == H2_LINGER)
         stream_shutdown_write(conn->base.stream);
     if (phase != H2_OVER)

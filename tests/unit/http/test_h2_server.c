@@ -314,6 +314,63 @@ TEST(h2_an_idle_connection_is_told_before_it_closes)
     stage_close(&stage);
 }
 
+/* From FIN on; what comes meanwhile is thrown away. */
+TEST(h2_a_client_that_does_not_close_is_lingered_for_only_so_long)
+{
+    static const uint64_t lingers_ns[] = {SECONDS / 100, 2 * SECONDS, 30 * SECONDS};
+
+    for (size_t i = 0; i < COUNT_OF(lingers_ns); i++) {
+        const struct http_conn_options options = {.idle_timeout_ns = 10 * SECONDS, .linger_ns = lingers_ns[i]};
+        struct h1_stage stage;
+
+        test_case_is("row %zu", i);
+        h2_stage_open(&stage, &options);
+        stage_pass(&stage, 10 * SECONDS);
+        CHECK_TEXT(h2_frames(&stage), "GOAWAY 0 NO_ERROR\nFIN\n");
+        stage_pass(&stage, lingers_ns[i] - 1);
+        CHECK_EQ(stage_accept_io(&stage), IO_WAIT);
+        stage_pass(&stage, 1);
+        CHECK_EQ(stage_accept_io(&stage), IO_END);
+        stage_close(&stage);
+    }
+}
+
+/* Until nothing more finds room on the way to the client, who reads nothing. */
+static void fill_the_way(struct h1_stage *stage)
+{
+    static char zeros[65536];
+    struct iovec part = {zeros, sizeof(zeros)};
+    struct error err;
+    size_t sent;
+
+    while (stream_writev(stage->conn->stream, &part, 1, &sent, &err) == IO_OK)
+        ;
+}
+
+/* An answer to a PING is stuck when the client says that it is done. */
+TEST(h2_the_last_frames_have_their_time_however_short_lingering_is)
+{
+    static const uint64_t lingers_ns[] = {SECONDS / 1000, 60 * SECONDS};
+
+    for (size_t i = 0; i < COUNT_OF(lingers_ns); i++) {
+        const struct http_conn_options options = {.linger_ns = lingers_ns[i]};
+        struct wire wire = wire_new();
+        struct h1_stage stage;
+
+        test_case_is("row %zu", i);
+        h2_stage_open(&stage, &options);
+        fill_the_way(&stage);
+        wire_frame(&wire, PING, 0, 0, STR("12345678"));
+        h2_send(&stage, &wire);
+        far_end(&stage);
+        stage_pass(&stage, 2 * SECONDS - 1);
+        CHECK_EQ(stage_accept_io(&stage), IO_WAIT);
+        stage_pass(&stage, 1);
+        CHECK_EQ(stage_accept_io(&stage), IO_END);
+        stage_close(&stage);
+    }
+}
+
 TEST(h2_a_client_that_leaves_is_noticed_on_every_stream)
 {
     struct http_head head = stage_response(200, 0);
