@@ -218,7 +218,8 @@ struct tls_profile *tls_profile_new(const struct tls_client_options *options, st
 
 struct tls_profile *tls_profile_ref(struct tls_profile *profile)
 {
-    atomic_fetch_add_explicit(&profile->references, 1, memory_order_relaxed);
+    if (profile)
+        atomic_fetch_add_explicit(&profile->references, 1, memory_order_relaxed);
     return profile;
 }
 

@@ -15,8 +15,8 @@ struct tls_profile;
  * those of OpenSSL, SSL_CERT_FILE and SSL_CERT_DIR included. NULL with *err: out_of_memory, system. */
 struct tls_profile *tls_profile_new(const struct tls_client_options *options, struct error *err);
 
-struct tls_profile *tls_profile_ref(struct tls_profile *profile); /* by any thread; returns it */
-void tls_profile_unref(struct tls_profile *profile);              /* NULL is fine */
+struct tls_profile *tls_profile_ref(struct tls_profile *profile); /* by any thread; returns it. NULL is fine */
+void tls_profile_unref(struct tls_profile *profile);              /* the same */
 
 /* Equal for profiles of the same settings and the same contents of files: part of the pool's key, so that connections
  * outlive a reload that changes nothing. */

@@ -220,8 +220,7 @@ static struct watched_name *name_new(struct discoveries *owner, const struct dis
         arena_free(arena);
         return NULL;
     }
-    if (what->tls)
-        name->what.tls = tls_profile_ref(what->tls);
+    name->what.tls = tls_profile_ref(what->tls);
     name->task.run = run_name;
     name->timer = (struct timer){.at_ns = TIMER_OFF, .task = &name->task};
     list_init(&name->waiters);
