@@ -5,9 +5,9 @@
 
 enum {
     PARTS_OUT = 64,
-    PARTS_IN = 5,          /* what the last buffer has left, and H1_IN_MAX in new ones */
-    ROOM_IN_MIN = 4096,    /* less than that in the last buffer is not worth a part */
-    EXPECTED_BYTES = 1024, /* of an exchange: a little more than it has */
+    PARTS_IN = 5,         /* what the last buffer has left, and H1_IN_MAX in new ones */
+    ROOM_IN_MIN = 4096,   /* less than that in the last buffer is not worth a part */
+    EXPECTED_BYTES = 576, /* of an exchange: what each of them uses */
 };
 
 static void no_memory(struct h1_conn *conn)
