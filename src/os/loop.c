@@ -137,46 +137,47 @@ static void fire_timers(struct loop *loop)
     }
 }
 
-static bool run_next(struct loop *loop, enum queue queue)
+/* How many of the queue's tasks it ran: all that there are, or `count_max`. */
+static unsigned run_tasks(struct loop *loop, enum queue queue, unsigned count_max)
 {
-    struct list_node *node = list_pop_front(&loop->queues[queue]);
-    struct task *task;
+    struct list *tasks = &loop->queues[queue];
+    struct list_node *node;
+    unsigned count = 0;
 
-    if (!node)
-        return false;
-    loop->stats.tasks_run++;
-    task = container_of(node, struct task, node);
-    task->run(task); /* it may be gone after this */
-    return true;
+    for (; count < count_max && (node = list_pop_front(tasks)); count++) {
+        struct task *task = container_of(node, struct task, node);
+
+        loop->stats.tasks_run++;
+        task->run(task); /* it may be gone after this */
+    }
+    return count;
+}
+
+static bool has_either(const struct loop *loop, enum queue queue, enum queue other)
+{
+    return !list_is_empty(&loop->queues[queue]) || !list_is_empty(&loop->queues[other]);
 }
 
 /* Runs the tasks of the queue in cohorts, each followed by whom it has woken. */
-static void run_cohorts(struct loop *loop, enum queue queue, enum queue woken, unsigned count_max)
+static inline void run_cohorts(struct loop *loop, enum queue queue, enum queue woken, unsigned count_max)
 {
-    unsigned first = COHORT_TASKS, next = COHORT_NEXT_MAX;
-
+    if (!has_either(loop, queue, woken))
+        return;
     loop->woken = woken;
-    for (unsigned i = 0; i < count_max; i++) {
-        if (first > 0 && run_next(loop, queue)) {
-            first--;
-        } else if (next > 0 && run_next(loop, woken)) {
-            next--;
-        } else if (!list_is_empty(&loop->queues[queue]) || !list_is_empty(&loop->queues[woken])) {
-            first = COHORT_TASKS;
-            next = COHORT_NEXT_MAX;
-        } else {
-            break;
-        }
-    }
+    do {
+        count_max -= run_tasks(loop, queue, count_max < COHORT_TASKS ? count_max : COHORT_TASKS);
+        count_max -= run_tasks(loop, woken, count_max < COHORT_NEXT_MAX ? count_max : COHORT_NEXT_MAX);
+    } while (count_max > 0 && has_either(loop, queue, woken));
     loop->woken = LATE;
 }
 
 /* Nobody takes a connection before the news of all has been heard. */
 static void sweep(struct loop *loop)
 {
-    loop->woken = EARLY_NEXT;
-    for (unsigned i = 0; i < SWEEP_TASKS_MAX && run_next(loop, EARLY); i++)
-        ;
+    if (!list_is_empty(&loop->queues[EARLY])) {
+        loop->woken = EARLY_NEXT;
+        (void)run_tasks(loop, EARLY, SWEEP_TASKS_MAX);
+    }
     run_cohorts(loop, EARLY_NEXT, EARLY_LAST, SWEEP_TASKS_MAX);
 }
 
