@@ -8,11 +8,11 @@ void stage_open(struct shared_stage *stage)
 {
     struct error err;
 
-    *stage = (struct shared_stage){.world = linux_world_new(&err), .hosts = hosts_new(1)};
-    CHECK(stage->world && stage->hosts);
+    *stage = (struct shared_stage){.hosts = hosts_new(1)};
+    fake_world_init(&stage->fake);
     stage->transport.idle_policy = IDLE_NEVER;
-    stage->loop = loop_new(stage->world);
-    CHECK(stage->loop != NULL);
+    stage->loop = loop_new(&stage->fake.world);
+    CHECK(stage->loop && stage->hosts);
     stage->host =
         hosts_intern(stage->hosts, &(struct host_key){.url = STR("http://a"), .protocol = PROTOCOL_H2C}, &err);
     stage->pool = pool_new(stage->loop, NULL, stage->hosts, 0);
@@ -41,13 +41,18 @@ void stage_close(struct shared_stage *stage)
     CHECK_EQ(block_pool_out(loop_blocks(stage->loop)), 0);
     loop_free(stage->loop);
     hosts_free(stage->hosts);
-    linux_world_free(stage->world);
 }
 
 void stage_turns(struct shared_stage *stage)
 {
     for (int i = 0; i < 8; i++)
         loop_turn(stage->loop, 0);
+}
+
+void stage_pass(struct shared_stage *stage, uint64_t seconds)
+{
+    stage->fake.now_ns += seconds * UINT64_C(1000000000);
+    stage_turns(stage);
 }
 
 void far_say_with(struct shared_stage *stage, unsigned conn, uint8_t type, uint8_t flags, const uint8_t *payload,

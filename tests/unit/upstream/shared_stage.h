@@ -1,8 +1,9 @@
-/* shared_stage.h: a worker's pool with one host that speaks HTTP/2 in cleartext; the host is the test, which writes
- * frames by hand. SPDX-License-Identifier: Apache-2.0 */
+/* shared_stage.h: a worker's pool with one host that speaks HTTP/2 in cleartext, in virtual time that begins when the
+ * machine has just booted; the host is the test, which writes frames by hand. SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_TESTS_UNIT_UPSTREAM_SHARED_STAGE_H
 #define HOLDFAST_TESTS_UNIT_UPSTREAM_SHARED_STAGE_H
 
+#include "../os/fake_world.h"
 #include "harness/test.h"
 #include "net/pair.h"
 #include "upstream/handoff.h"
@@ -12,7 +13,7 @@ enum { SHARED_CONNS_MAX = 4 };
 enum { FRAME_SETTINGS = 4, FRAME_PING = 6, FRAME_GOAWAY = 7, FRAME_WINDOW_UPDATE = 8, FLAG_ACK = 1 };
 
 struct shared_stage {
-    struct world *world;
+    struct fake_world fake;
     struct loop *loop;
     struct hosts *hosts;
     struct host *host;
@@ -26,6 +27,7 @@ void stage_open(struct shared_stage *stage);
 /* Nothing is left: every connection that was opened has closed, and no stream is counted. */
 void stage_close(struct shared_stage *stage);
 void stage_turns(struct shared_stage *stage);
+void stage_pass(struct shared_stage *stage, uint64_t seconds); /* and a few turns */
 struct host_totals stage_totals(const struct shared_stage *stage);
 
 /* What the host says on one of its connections, and a few turns. */

@@ -278,10 +278,7 @@ static unsigned pings_after(struct shared_stage *stage, unsigned conn, struct po
     struct http_stream *stream;
     unsigned pings;
 
-    pooled->idle_since_ns -= silence_s * UINT64_C(1000000000);
-    pooled->conn->opened_ns -= silence_s * UINT64_C(1000000000);
-    if (pooled->pulse->pinged_ns > 0)
-        pooled->pulse->pinged_ns -= silence_s * UINT64_C(1000000000);
+    stage_pass(stage, silence_s);
     CHECK(pool_take(stage->pool, stage->host, &stage->transport, true) == pooled);
     stream = stage_begin(pooled);
     stage_turns(stage);
@@ -352,7 +349,7 @@ static struct pooled *taken_after_a_rest(struct shared_stage *stage)
 {
     struct pooled *pooled = dialed_idle(stage);
 
-    pooled->idle_since_ns -= UINT64_C(30000000000);
+    stage_pass(stage, 30);
     CHECK(pool_take(stage->pool, stage->host, &stage->transport, true) == pooled);
     return pooled;
 }
@@ -373,10 +370,10 @@ TEST(case_120_a_ping_without_an_answer_takes_it_out_of_the_offer)
         CHECK(pooled->pulse->pinged_ns > 0);
         CHECK(stage_join(&stage, &any) == pooled);
         second = stage_begin(pooled);
-        pooled->pulse->pinged_ns -= UINT64_C(4000000000);
+        stage_pass(&stage, 4);
         CHECK(stage_join(&stage, &any) == pooled);
         stage_give_back(&stage, pooled, stage_begin(pooled));
-        pooled->pulse->pinged_ns -= UINT64_C(2000000000);
+        stage_pass(&stage, 2);
         CHECK(stage_join(&stage, &any) == NULL);
         stage_give_back(&stage, pooled, second);
         CHECK_EQ(stage_totals(&stage).active, 1); /* what is under way may still be answered */
@@ -397,7 +394,7 @@ TEST(case_120_a_sign_of_life_keeps_it)
     stream = stage_begin(pooled);
     stage_turns(&stage);
     CHECK_EQ(far_frames(&stage, 0, FRAME_PING), 1);
-    pooled->pulse->pinged_ns -= UINT64_C(6000000000);
+    stage_pass(&stage, 6);
     far_say_with(&stage, 0, FRAME_PING, FLAG_ACK, (const uint8_t[8]){0}, 8);
     CHECK(stage_join(&stage, &any) == pooled);
     stage_give_back(&stage, pooled, stage_begin(pooled));
