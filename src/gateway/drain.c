@@ -2,7 +2,8 @@
  *
  * While the window lasts connections are told, a few at each step: the next answer of a told one says Connection:
  * close. Telling is over at three quarters of the window, so that each that is in use has time to hear it; what is idle
- * at the end of the window is closed then. Who comes during the drain is told with the first answer.
+ * at the end of the window is closed then, but for those whose first request must still be on its way. Who comes during
+ * the drain is told with the first answer.
  *
  * When all ends, listeners stay open for the window: health says that others are to be asked, and until everybody knows
  * newcomers are served. It is over when nobody is left; a hard limit is the caller's. A listener that goes alone takes
@@ -16,6 +17,9 @@
 
 #define STEPS       200
 #define STEP_MIN_NS UINT64_C(10000000)
+/* How long who has connected may take to begin its first request before it is idle: over any path that is one round
+ * trip, and a second is as long as TCP itself waits for a lost segment of a new connection (RFC 6298 2.1). */
+#define FRESH_NS UINT64_C(1000000000)
 enum { LEFT_TOLD_MAX = 20 }; /* of those who are cut, told one by one */
 
 static struct client *client_of(struct list_node *node)
@@ -74,20 +78,46 @@ static void close_doors(struct drain *drain)
     }
 }
 
-/* Nobody is asked to leave who came just now: a request of theirs is on its way. */
+/* Until when it is too early to close it: it has come just now, and its request is on its way. 0: long past. */
+static uint64_t fresh_until_ns(const struct client *client)
+{
+    struct http_conn_facts facts;
+
+    http_facts(client->conn, &facts);
+    return facts.messages == 0 ? facts.opened_ns + FRESH_NS : 0;
+}
+
+/* All but those who came just now; they have their turn when the last of them has been here for long enough. */
+static void close_idle(struct drain *drain)
+{
+    struct list *clients = &drain->frontend->clients;
+    uint64_t now_ns = loop_now_ns(drain->frontend->loop), until_ns;
+
+    drain->fresh_until_ns = 0;
+    for (struct list_node *node = list_first(clients); node; node = list_next(clients, node)) {
+        if (!concerns(drain, client_of(node)))
+            continue;
+        until_ns = fresh_until_ns(client_of(node));
+        if (until_ns <= now_ns)
+            (void)http_close_idle(client_of(node)->conn, HTTP_END_DRAIN);
+        else if (until_ns > drain->fresh_until_ns)
+            drain->fresh_until_ns = until_ns;
+    }
+}
+
 static void end_window(struct drain *drain)
 {
     struct list *clients = &drain->frontend->clients;
 
+    drain->windowed = false;
+    close_doors(drain);
     for (struct list_node *node = list_first(clients); node; node = list_next(clients, node)) {
         if (!concerns(drain, client_of(node)))
             continue;
         client_tell(client_of(node), HTTP_END_DRAIN);
         client_leave(client_of(node));
-        (void)http_close_idle(client_of(node)->conn, HTTP_END_DRAIN);
     }
-    drain->windowed = false;
-    close_doors(drain);
+    close_idle(drain);
 }
 
 static bool is_past_limit(const struct drain *drain)
@@ -180,10 +210,15 @@ static uint64_t next_step_ns(const struct drain *drain)
 
 static void set_timer(struct drain *drain)
 {
+    uint64_t at_ns = TIMER_OFF;
+
     if (drain->windowed)
-        timer_set(drain->frontend->loop, &drain->timer, next_step_ns(drain));
+        at_ns = next_step_ns(drain);
     else if (drain->limit_ns > 0 && !is_past_limit(drain))
-        timer_set(drain->frontend->loop, &drain->timer, drain->started_ns + drain->limit_ns);
+        at_ns = drain->started_ns + drain->limit_ns;
+    if (drain->fresh_until_ns > 0)
+        at_ns = u64_min(at_ns, drain->fresh_until_ns);
+    timer_set(drain->frontend->loop, &drain->timer, at_ns);
 }
 
 static void run_drain(struct task *task)
@@ -196,6 +231,8 @@ static void run_drain(struct task *task)
         end_window(drain);
     else if (drain->windowed)
         tell_some(drain);
+    else if (drain->fresh_until_ns > 0 && loop_now_ns(drain->frontend->loop) >= drain->fresh_until_ns)
+        close_idle(drain);
     if (drain->door != DRAIN_ALL)
         close_doors(drain);
     if (is_past_limit(drain))

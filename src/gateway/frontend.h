@@ -62,9 +62,10 @@ struct drain {
     struct task task, *ended; /* NULL: nobody waits for its end */
     struct timer timer;
     uint64_t started_ns, window_ns;
-    uint64_t limit_ns; /* when those who are left are cut, from its beginning; 0: never by it */
-    uint64_t clients;  /* at its beginning */
-    int door;          /* number of the listener, or DRAIN_ALL */
+    uint64_t limit_ns;       /* when those who are left are cut, from its beginning; 0: never by it */
+    uint64_t clients;        /* at its beginning */
+    uint64_t fresh_until_ns; /* behind the window: when those who came just before its end are idle; 0: nobody did */
+    int door;                /* number of the listener, or DRAIN_ALL */
     bool begun;
     bool windowed; /* the window is not over */
     bool closed;   /* the listener takes nobody any more */

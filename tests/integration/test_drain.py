@@ -101,6 +101,20 @@ def test_without_clients_it_ends_at_once(make):
     assert watch.awake < 10
 
 
+def test_who_has_just_connected_is_served(make):
+    """Accepted, but its request is not here when the gateway is told to end, without a window."""
+    running = make.gateway(fixed(drain_window="0s", drain_limit="20s"))
+    seen = make.client(running)
+    assert seen.get().status == 200
+    client = make.client(running)
+    time.sleep(0.05)
+    running.send_signal(signal.SIGTERM)
+    assert seen.ended(5)
+    response = client.get()
+    assert (response.status, response.says_close) == (200, True)
+    running.stop(None)
+
+
 def test_162_a_request_that_is_shorter_than_the_window_is_not_waited_for_any_longer(make):
     """The request takes 2 s, the window is 30 s: it ends when the request has."""
     event = threading.Event()

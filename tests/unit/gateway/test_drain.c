@@ -106,6 +106,50 @@ TEST(without_a_window_idle_ones_close_at_once)
     front_close(&stage);
 }
 
+/* Its request is on its way when the window ends. */
+TEST(who_came_just_before_the_end_of_the_window_is_served)
+{
+    static const uint64_t windows_ns[] = {0, 2 * SIM_SECOND};
+
+    for (size_t i = 0; i < COUNT_OF(windows_ns); i++) {
+        struct ended ended = {.task.run = run_ended};
+        struct caller old, fresh, silent;
+        struct front_stage stage;
+        struct addr addr;
+
+        test_case_is("a window of %d s", (int)(windows_ns[i] / SIM_SECOND));
+        front_open(&stage, &(struct front_settings){0});
+        addr = front_listen(&stage, 80);
+        caller_open(&old, &stage, addr);
+        front_run(&stage, 2 * SIM_SECOND);
+        if (windows_ns[i] > 0)
+            frontend_drain(stage.frontend, windows_ns[i], &ended.task);
+        front_run(&stage, windows_ns[i] > 0 ? windows_ns[i] - 100 * SIM_MS : 0);
+        caller_open(&fresh, &stage, addr);
+        caller_open(&silent, &stage, addr);
+        front_run(&stage, SIM_MS);
+        if (windows_ns[i] == 0)
+            frontend_drain(stage.frontend, 0, &ended.task);
+        front_run(&stage, 500 * SIM_MS);
+        CHECK(caller_is_left(&old));
+        CHECK(!caller_is_left(&fresh));
+        CHECK(front_refuses(&stage, addr));
+        say(&fresh, &stage);
+        CHECK(caller_has_heard(&fresh, "HTTP/1.1 503 "));
+        CHECK(caller_has_heard(&fresh, "Connection: close\r\n"));
+        CHECK(!caller_is_left(&silent));
+        front_run(&stage, 600 * SIM_MS);
+        CHECK(caller_is_left(&silent));
+        caller_close(&old);
+        caller_close(&fresh);
+        caller_close(&silent);
+        front_run(&stage, 3 * SIM_SECOND);
+        CHECK(ended.runs > 0);
+        task_forget(stage.loop, &ended.task);
+        front_close(&stage);
+    }
+}
+
 static const char two_listeners[] = "\"listeners\": [{\"listen\": \"127.0.0.1:80\"}, {\"listen\": \"127.0.0.1:81\"}]";
 
 TEST(one_listener_ends_while_the_other_goes_on)
