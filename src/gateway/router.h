@@ -22,9 +22,9 @@ struct router *router_new(struct arena *arena, const struct router_rules *rules)
 /* Adds a route; `path` in router form (endpoint_options.route): a parameter is a colon and its name up to the next
  * slash
  * ("/users/:id", "/static/file.:ext"), "\\:" a plain colon, a slash and star at the end a subtree. `method` upper case
- * or "*". Conflicts (same route twice, other parameter name at the same place, two parameters in one segment) are
- * reported with both places, and false is returned. Path and method are borrowed for the router's life; target is not
- * NULL. */
+ * or "*". Empty and dot segments of the path do not count ("/a//b/./c/../d" is "/a/b/d"). Conflicts (same route twice,
+ * other parameter name at the same place, two parameters in one segment) are reported with both places, and false is
+ * returned. Path and method are borrowed for the router's life; target is not NULL. */
 bool router_add(struct router *router, struct str method, struct str path, void *target, struct place place,
                 struct report *report);
 

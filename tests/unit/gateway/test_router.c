@@ -143,6 +143,26 @@ TEST(router_follows_gin)
     check_rows(make_router(&all_rules, routes), gin_rows, COUNT_OF(gin_rows));
 }
 
+TEST(router_registers_clean_paths)
+{
+    static const char *const routes[] = {"GET //a",        "GET /b//c",    "GET /d/../e", "GET /f/./g", "GET /h//",
+                                         "GET /i/:x//:y",  "GET /j/k/..",  "GET /l/:x/.", "GET /m/.n",  "GET /..o",
+                                         "GET /p/../../q", "GET /.well/r", "GET /s/../",  NULL};
+    static const struct row rows[] = {
+        {"GET", "/a", "GET //a"},        {"GET", "//a", "fixed /a"},
+        {"GET", "/b/c", "GET /b//c"},    {"GET", "/b//c", "fixed /b/c"},
+        {"GET", "/e", "GET /d/../e"},    {"GET", "/d/../e", "fixed /e"},
+        {"GET", "/f/g", "GET /f/./g"},   {"GET", "/h/", "GET /h//"},
+        {"GET", "/h", "slash /h/"},      {"GET", "/i/1/2", "GET /i/:x//:y x=1 y=2"},
+        {"GET", "/j", "GET /j/k/.."},    {"GET", "/l/1", "GET /l/:x/. x=1"},
+        {"GET", "/m/.n", "GET /m/.n"},   {"GET", "/..o", "GET /..o"},
+        {"GET", "/q", "GET /p/../../q"}, {"GET", "/.well/r", "GET /.well/r"},
+        {"GET", "/", "GET /s/../"},
+    };
+
+    check_rows(make_router(&all_rules, routes), rows, COUNT_OF(rows));
+}
+
 TEST(router_serves_subtrees_last)
 {
     static const char *const routes[] = {"* /*",         "GET /api/*",          "GET /api/v1/:id", "GET /api/v1/raw",
@@ -288,6 +308,7 @@ TEST(router_reports_conflicts)
         {"GET /x", "GET /:a:b", "error: route GET /:a:b: only one parameter is allowed between two slashes [HF0304]\n"},
         {"GET /x", "GET /:/b", "error: route GET /:/b: a parameter has no name [HF0304]\n"},
         {"GET /x", "GET /a*", "error: route GET /a*: a star may only stand at the end, behind a slash [HF0304]\n"},
+        {"GET /x/y", "GET //x/./y", "error: route GET /x/y: the same route is there already [HF0305]\n"},
         {"GET /x", "GET b", "error: route GET b: a path begins with a slash [HF0304]\n"},
         {"GET /x", "GET /a\\b", "error: route GET /a\\b: a backslash may only stand before a colon [HF0304]\n"},
         {"GET /x", "GET /a\\", "error: route GET /a\\: a backslash may only stand before a colon [HF0304]\n"},
@@ -322,7 +343,7 @@ TEST(router_finds_each_of_many_routes)
     struct str paths[LAST + 1][TAILS], path;
 
     for (unsigned first = FIRST; first <= LAST; first++)
-        for (unsigned i = 0; i < TAILS && !strchr("*:\\/%", (int)first); i++) {
+        for (unsigned i = 0; i < TAILS && !strchr("*:\\/%.", (int)first); i++) {
             path = arena_format(test_arena(), "/v1/%c%s", first, tails[i]);
             paths[first][i] = path;
             CHECK(router_add(router, STR("GET"), path, (void *)(uintptr_t)path.data, (struct place){0}, report));
@@ -330,7 +351,7 @@ TEST(router_finds_each_of_many_routes)
             CHECK(router_add(router, STR("GET"), path, (void *)(uintptr_t)path.data, (struct place){0}, report));
         }
     for (unsigned first = FIRST; first <= LAST; first++)
-        for (unsigned i = 0; i < TAILS && !strchr("*:\\/%", (int)first); i++) {
+        for (unsigned i = 0; i < TAILS && !strchr("*:\\/%.", (int)first); i++) {
             test_case_is("%s", paths[first][i].data);
             CHECK_STR(find(router, "GET", paths[first][i].data), paths[first][i]);
             path = arena_format(test_arena(), "%.*s/7/of", STR_ARG(paths[first][i]));
@@ -416,13 +437,14 @@ static struct str model_find(const struct model *model, struct str path)
 }
 
 /* Words with common beginnings, so that nodes are split at every place. */
-static struct str random_word(struct rng *rng)
+static struct str random_word(struct rng *rng, bool may_be_empty)
 {
-    static const char *const words[] = {"a", "ab", "abc", "abd", "b", "ba", "", "x"};
+    static const char *const words[] = {"a", "ab", "abc", "abd", "b", "ba", "x", ""};
 
-    return str_from(words[rng_below(rng, COUNT_OF(words))]);
+    return str_from(words[rng_below(rng, COUNT_OF(words) - !may_be_empty)]);
 }
 
+/* Of a route (with_params) only the last segment may be empty: others are not registered. */
 static struct str random_path(struct rng *rng, bool with_params)
 {
     struct str path = STR("");
@@ -432,7 +454,8 @@ static struct str random_path(struct rng *rng, bool with_params)
         if (with_params && rng_below(rng, 3) == 0)
             path = arena_format(test_arena(), "%.*s/:p%zu", STR_ARG(path), i);
         else
-            path = arena_format(test_arena(), "%.*s/%.*s", STR_ARG(path), STR_ARG(random_word(rng)));
+            path = arena_format(test_arena(), "%.*s/%.*s", STR_ARG(path),
+                                STR_ARG(random_word(rng, !with_params || i + 1 == count)));
     }
     return path;
 }
