@@ -1,6 +1,7 @@
 /* flatmap.c: move, append and del on Data. Parents that a path leads to are collected first, then their children are
  * cut out and put elsewhere, so that a path with stars never meets what it has moved. Elements of arrays keep the
- * number they had as their name. Start with flatmap_apply. SPDX-License-Identifier: Apache-2.0 */
+ * number they had as their name until something is appended. Start with flatmap_apply.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/flatmap.h"
 
 /* A value that a path leads to, and what was met on the way. */
@@ -274,49 +275,6 @@ static bool move(struct arena *arena, struct data *root, const struct flatmap_pa
     return true;
 }
 
-/* The value at `to`, whose stars are what the way along `from` met at that depth. *value NULL: there is none. */
-static bool find_at(struct arena *arena, struct data *root, const struct flatmap_path *from, const struct place *parent,
-                    const struct flatmap_path *to, struct data **value)
-{
-    size_t met_count = from->count - 1, known = in_common(from, to, size_min(met_count, to->count));
-
-    *value = known > 0 ? parent->met[known - 1].value : root;
-    for (size_t i = known; i < to->count && *value; i++) {
-        struct data_member *member;
-
-        if (!data_open(arena, *value))
-            return false;
-        member = child(*value, is_star(to->parts[i]) && i < met_count ? parent->met[i].label : to->parts[i]);
-        *value = member ? &member->value : NULL;
-    }
-    return !*value || data_open(arena, *value);
-}
-
-/* The elements of the array at `from` go behind those of the array at `to`; anything else stays as it is. */
-static bool append(struct arena *arena, struct data *root, const struct flatmap_path *from,
-                   const struct flatmap_path *to)
-{
-    struct places parents = {0};
-
-    if (!collect(arena, root, from->parts, from->count - 1, &parents))
-        return false;
-    for (size_t i = 0; i < parents.count; i++) {
-        struct place *parent = &parents.items[i];
-        struct data_member *source = child(parent->value, from->parts[from->count - 1]);
-        struct data *target;
-
-        if (!source)
-            continue;
-        if (!data_open(arena, &source->value) || !find_at(arena, root, from, parent, to, &target))
-            return false;
-        if (!target || target->kind != DATA_ARRAY || source->value.kind != DATA_ARRAY || target == &source->value)
-            continue;
-        data_join(target->node, source->value.node);
-        take_out(parent->value->node, source);
-    }
-    return true;
-}
-
 static bool del(struct arena *arena, struct data *data, const struct str *parts, size_t count)
 {
     if (!data_open(arena, data))
@@ -340,6 +298,108 @@ static bool del(struct arena *arena, struct data *data, const struct str *parts,
             return true;
     }
     return true;
+}
+
+/* What a path leads to; a star makes a list of what it leads to in each child. Null: there is nothing. */
+static bool get(struct arena *arena, struct data *data, const struct str *parts, size_t count, struct data *value)
+{
+    struct data_member *member;
+
+    *value = (struct data){.kind = DATA_NULL};
+    if (!data_open(arena, data))
+        return false;
+    if (count == 0) {
+        *value = *data;
+        return true;
+    }
+    if (!is_node(data) || data->node->count == 0)
+        return true;
+    if (!is_star(parts[0])) {
+        member = child(data, parts[0]);
+        return !member || get(arena, &member->value, parts + 1, count - 1, value);
+    }
+    *value = data_new(arena, DATA_ARRAY);
+    if (value->kind == DATA_NULL)
+        return false;
+    for (member = data->node->first; member; member = member->next) {
+        struct data item;
+
+        if (!get(arena, &member->value, parts + 1, count - 1, &item) || !data_add(arena, value->node, STR(""), item))
+            return false;
+    }
+    return true;
+}
+
+/* One that was emptied is none: it is null. */
+static bool is_list(const struct data *data)
+{
+    return data->kind == DATA_ARRAY && (data->node->count > 0 || data->node->born_empty);
+}
+
+/* The value at a path in which a star is a name like any other; objects are made on the way where there is none. */
+static struct data *make_way(struct arena *arena, struct data *root, const struct flatmap_path *path)
+{
+    struct data *value = root;
+
+    for (size_t i = 0; i < path->count; i++) {
+        struct data_member *member;
+
+        if (!make_node(arena, value))
+            return NULL;
+        member = child(value, path->parts[i]);
+        if (!member) {
+            struct data made = data_new(arena, DATA_OBJECT);
+
+            if (made.kind == DATA_NULL || !data_add(arena, value->node, path->parts[i], made))
+                return NULL;
+            member = value->node->last;
+        }
+        value = &member->value;
+    }
+    return value;
+}
+
+static bool number_anew(struct arena *arena, struct data_node *node)
+{
+    uint32_t index = 0;
+
+    for (struct data_member *member = node->first; member; member = member->next) {
+        member->name = data_index(arena, index++);
+        if (!member->name.data)
+            return false;
+    }
+    return true;
+}
+
+static bool add_all(struct arena *arena, struct data_node *to, const struct data_node *from, uint32_t count)
+{
+    for (struct data_member *member = from->first; count > 0; member = member->next, count--)
+        if (!data_add(arena, to, member->name, member->value))
+            return false;
+    return true;
+}
+
+/* The elements at `from` go behind those at `to`, and `from` goes; unless both are lists, all stays as it is. To what
+ * was found through stars at `to` there is no way back: the whole becomes a new value named `*`, as in KrakenD. */
+static bool append(struct arena *arena, struct data *root, const struct flatmap_path *from,
+                   const struct flatmap_path *to)
+{
+    struct data source, target, *place;
+
+    if (!get(arena, root, from->parts, from->count, &source) || !get(arena, root, to->parts, to->count, &target))
+        return false;
+    if (!is_list(&source) || !is_list(&target))
+        return true;
+    place = make_way(arena, root, to);
+    if (!place)
+        return false;
+    if (place->kind != DATA_ARRAY || place->node != target.node) {
+        *place = data_new(arena, DATA_ARRAY);
+        if (place->kind == DATA_NULL || !add_all(arena, place->node, target.node, target.node->count))
+            return false;
+    }
+    return add_all(arena, place->node, source.node, source.node->count) && number_anew(arena, place->node) &&
+           del(arena, root, from->parts, from->count);
 }
 
 static bool run(struct arena *arena, const struct flatmap_op *op, struct data *root)
