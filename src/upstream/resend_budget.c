@@ -34,7 +34,7 @@ void resend_budget_note(struct resend_budget *budget, uint64_t requests, uint64_
         !atomic_compare_exchange_strong_explicit(slot, &seen, stamp << REQUESTS_BITS | (requests & REQUESTS_MASK),
                                                  memory_order_relaxed, memory_order_relaxed))
         return;
-    atomic_store_explicit(&budget->noted_ns, second * RESEND_BUDGET_NOTE_NS, memory_order_relaxed);
+    atomic_store_explicit(&budget->noted_ns, (second + 1) * RESEND_BUDGET_NOTE_NS - 1, memory_order_relaxed);
 }
 
 /* Requests since the oldest note in the window. A set of hosts may have lost some with their numbers: then there were

@@ -40,13 +40,13 @@ struct resend_budget {
     _Atomic uint64_t spent_in[RESEND_BUDGET_SLOTS];
     /* The same in the upper 24 bits; below the requests there had ever been at its first note. */
     _Atomic uint64_t requests_at[RESEND_BUDGET_SLOTS];
-    _Atomic uint64_t noted_ns; /* the second of the last note */
+    _Atomic uint64_t noted_ns; /* the end of the last note's second, which is part of it; 0: none is noted */
 };
 
 /* Is it time for resend_budget_note? For each request, before it is counted; also true when the clock went back. */
 static inline bool resend_budget_is_due(const struct resend_budget *budget, uint64_t now_ns)
 {
-    return now_ns - atomic_load_explicit(&budget->noted_ns, memory_order_relaxed) >= RESEND_BUDGET_NOTE_NS;
+    return atomic_load_explicit(&budget->noted_ns, memory_order_relaxed) - now_ns >= RESEND_BUDGET_NOTE_NS;
 }
 
 /* `requests`: sent to the host ever. */

@@ -134,6 +134,20 @@ TEST(a_clock_may_begin_at_zero)
     CHECK_EQ(take(&play, 100, 11 * SECOND), 10);
 }
 
+/* ... but what is sent in them counts. */
+TEST(requests_of_the_first_second_are_noted)
+{
+    struct play play = {.rule = {5, 0, 10}};
+
+    send_requests(&play, 1000, 1);
+    send_requests(&play, 1000, SECOND - 1);
+    CHECK_EQ(take(&play, 5000, SECOND - 1), 100);
+    send_requests(&play, 0, SECOND);
+    CHECK_EQ(take(&play, 5000, SECOND), 0);
+    send_requests(&play, 0, 11 * SECOND);
+    CHECK_EQ(take(&play, 5000, 11 * SECOND), 0);
+}
+
 TEST(bursts_come_back_as_they_went)
 {
     struct play play = {.rule = PLAIN};
