@@ -43,6 +43,16 @@ static bool has_ticked_ten_times(void *arg)
     return ((const struct ticker *)arg)->ticks >= 10;
 }
 
+TEST(machines_of_every_other_seed_have_just_booted)
+{
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        struct sim *sim = sim_new(seed);
+
+        CHECK_EQ(sim_now_ns(sim) < SIM_SECOND, seed % 2 == 1);
+        sim_free(sim);
+    }
+}
+
 TEST(sim_run_moves_the_clock_from_timer_to_timer)
 {
     struct sim *sim = sim_new(1);
