@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/text.h"
 #include "gateway/answer_internal.h"
+#include "gateway/escape.h"
 #include "gateway/grpc.h"
 
 #include "json/write.h"
@@ -80,10 +81,15 @@ static int compare(const void *left, const void *right)
     return order != 0 ? order : (a->order > b->order) - (a->order < b->order);
 }
 
-static void write_lists(struct json_writer *writer, struct entry *entries, size_t count)
+static void sort(struct entry *entries, size_t count)
 {
     if (count > 1)
         qsort(entries, count, sizeof *entries, compare);
+}
+
+/* Sorted ones. */
+static void write_lists(struct json_writer *writer, const struct entry *entries, size_t count)
+{
     json_write_raw(writer, STR("{"));
     for (size_t i = 0; i < count; i++) {
         bool same = i > 0 && str_eq(entries[i].name, entries[i - 1].name);
@@ -109,13 +115,13 @@ static bool decode(struct arena *arena, struct str text, struct str *out)
            text_percent_decode(arena, text, true, out, NULL);
 }
 
-static void write_query(struct json_writer *writer, struct arena *arena, struct str query)
+/* The parameters of a query, sorted, as Go reads them. NULL: no room. */
+static struct entry *read_query(struct arena *arena, struct str query, size_t *count_out)
 {
     struct entry *entries = arena_array(arena, struct entry, query.len / 2 + 2);
     size_t count = 0;
     struct str piece;
 
-    writer->failed |= !entries;
     while (entries && str_split(&query, '&', &piece)) {
         size_t equals = str_find_char(piece, '=');
         struct entry *entry = &entries[count];
@@ -126,7 +132,29 @@ static void write_query(struct json_writer *writer, struct arena *arena, struct 
             continue;
         entry->order = count++;
     }
-    write_lists(writer, entries, count);
+    if (entries)
+        sort(entries, count);
+    *count_out = count;
+    return entries;
+}
+
+/* The query that Go makes of its parameters. data NULL: no room. */
+static struct str encode_query(struct arena *arena, const struct entry *entries, size_t count)
+{
+    size_t room = 1;
+    char *text, *end;
+
+    for (size_t i = 0; i < count; i++)
+        room += escape_len(ESCAPE_QUERY, entries[i].name) + escape_len(ESCAPE_QUERY, entries[i].value) + 2;
+    text = end = arena_alloc(arena, room, 1);
+    for (size_t i = 0; text && i < count; i++) {
+        if (i > 0)
+            *end++ = '&';
+        end = escape_write(ESCAPE_QUERY, entries[i].name, end);
+        *end++ = '=';
+        end = escape_write(ESCAPE_QUERY, entries[i].value, end);
+    }
+    return text ? str_of(text, (size_t)(end - text)) : STR_EMPTY;
 }
 
 static void write_headers(struct json_writer *writer, struct arena *arena, const struct http_headers *headers)
@@ -142,6 +170,8 @@ static void write_headers(struct json_writer *writer, struct arena *arena, const
         count++;
     }
     writer->failed |= !entries;
+    if (entries)
+        sort(entries, count);
     write_lists(writer, entries, count);
 }
 
@@ -155,21 +185,23 @@ static void answer_echo(const struct answer_input *input, struct str request_bod
 {
     const struct http_head *request = input->request;
     struct json_writer writer = {.arena = input->arena};
-    size_t question = str_find_char(request->path, '?');
-    struct str raw_path = str_first(request->path, question), query = str_from_offset(request->path, question + 1);
-    struct str path;
+    size_t question = str_find_char(request->path, '?'), count;
+    struct str raw_path = str_first(request->path, question);
+    struct entry *query = read_query(input->arena, str_from_offset(request->path, question + 1), &count);
+    struct str path, encoded = query ? encode_query(input->arena, query, count) : STR_EMPTY;
 
+    writer.failed |= !query || !encoded.data;
     if (!text_percent_decode(input->arena, raw_path, false, &path, NULL))
         path = raw_path;
     write_member(&writer, "{\"req_uri\":", request->path);
     write_member(&writer, ",\"req_uri_details\":{\"fragment\":", STR(""));
     write_member(&writer, ",\"host\":", request->authority);
     write_member(&writer, ",\"path\":", path);
-    write_member(&writer, ",\"query\":", query);
+    write_member(&writer, ",\"query\":", encoded);
     write_member(&writer, ",\"user\":", STR(""));
     write_member(&writer, "},\"req_method\":", request->method);
     json_write_raw(&writer, STR(",\"req_querystring\":"));
-    write_query(&writer, input->arena, query);
+    write_lists(&writer, query, query ? count : 0);
     write_member(&writer, ",\"req_body\":", request_body);
     json_write_raw(&writer, STR(",\"req_headers\":"));
     write_headers(&writer, input->arena, &request->headers);

@@ -54,13 +54,23 @@ static bool take_element(struct arena *arena, const struct xml_node *element, st
     return true;
 }
 
+/* KrakenD's decoder of XML puts its own words before those of the parser; its decoder of feeds does not. */
+static bool name_decoder(struct arena *arena, struct error *err)
+{
+    struct str text = arena_copy(arena, str_from(err->text));
+
+    if (text.data && str_starts(text, STR("XML syntax error")))
+        error_set(err, err->fault, err->code, "xml.Decoder.Token() - %.*s", STR_ARG(text));
+    return false;
+}
+
 bool decode_xml(struct arena *arena, struct str text, struct data *data, size_t *bad_at, struct error *err)
 {
     struct xml_node *root = xml_parse(arena, text, bad_at, err);
     struct data value;
 
     if (!root)
-        return false;
+        return name_decoder(arena, err);
     *data = data_new(arena, DATA_OBJECT);
     if (data->kind == DATA_NULL || !take_element(arena, root, &value) ||
         !data_add(arena, data->node, root->name, value))

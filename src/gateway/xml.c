@@ -259,14 +259,15 @@ static void explain(struct building *b, struct str text)
         return;
     if (code == XML_ERROR_NO_MEMORY)
         error_set(&b->err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory to decode an answer");
-    else if (str_trim(text).len == 0 || (code == XML_ERROR_NO_ELEMENTS && !b->root))
+    else if (str_trim(text).len == 0 || (code == XML_ERROR_NO_ELEMENTS && !b->root) ||
+             str_find_char(text, '<') == text.len)
         error_set(&b->err, FAULT_UPSTREAM, ERROR_BAD_BODY, "EOF");
     else if (code == XML_ERROR_NO_ELEMENTS || code == XML_ERROR_UNCLOSED_TOKEN)
-        error_set(&b->err, FAULT_UPSTREAM, ERROR_BAD_BODY,
-                  "xml.Decoder.Token() - XML syntax error on line %lu: unexpected EOF", line_of(b->parser));
+        error_set(&b->err, FAULT_UPSTREAM, ERROR_BAD_BODY, "XML syntax error on line %lu: unexpected EOF",
+                  line_of(b->parser));
     else
-        error_set(&b->err, FAULT_UPSTREAM, ERROR_BAD_BODY, "xml.Decoder.Token() - XML syntax error on line %lu: %s",
-                  line_of(b->parser), XML_ErrorString(code));
+        error_set(&b->err, FAULT_UPSTREAM, ERROR_BAD_BODY, "XML syntax error on line %lu: %s", line_of(b->parser),
+                  XML_ErrorString(code));
 }
 
 struct xml_node *xml_parse(struct arena *arena, struct str text, size_t *bad_at, struct error *err)

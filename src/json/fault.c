@@ -64,7 +64,7 @@ static void describe_for_go(enum json_fault fault, struct str text, uint32_t at,
     const char *words = wordings[fault].go;
     char quoted[12];
 
-    if (fault == JSON_FAULT_DEPTH || fault == JSON_FAULT_SIZE || fault == JSON_FAULT_MEMORY) {
+    if (fault == JSON_FAULT_SIZE || fault == JSON_FAULT_MEMORY) {
         snprintf(err->go, sizeof(err->go), "%s", words);
         return;
     }

@@ -277,7 +277,7 @@ TEST(answer_builtin_endpoints)
         "200\n" JSON_TYPE
         "\n{\"req_uri\":\"/__echo/a%20b?y=2\\u0026x=1\\u0026y=\\u003c3\\u003e\\u0026z\\u0026bad=%zz\","
         "\"req_uri_details\":{\"fragment\":\"\",\"host\":\"front.example\",\"path\":\"/__echo/a b\","
-        "\"query\":\"y=2\\u0026x=1\\u0026y=\\u003c3\\u003e\\u0026z\\u0026bad=%zz\",\"user\":\"\"},\"req_method\":"
+        "\"query\":\"x=1\\u0026y=2\\u0026y=%3C3%3E\\u0026z=\",\"user\":\"\"},\"req_method\":"
         "\"POST\","
         "\"req_querystring\":{\"x\":[\"1\"],\"y\":[\"2\",\"\\u003c3\\u003e\"],\"z\":[\"\"]},\"req_body\":\"bo\\\"dy\","
         "\"req_headers\":{\"X-A\":[\"1\"],\"X-B\":[\"2\",\"3\"]}}");

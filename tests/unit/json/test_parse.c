@@ -349,7 +349,7 @@ TEST(depth_is_capped)
     CHECK(!json_parse(test_arena(), nest(4), &options, &doc, &err));
     CHECK_EQ(err.at, 7);
     CHECK_CSTR(err.text, "nested deeper than 3 levels");
-    CHECK_CSTR(err.go, "exceeded max depth");
+    CHECK_CSTR(err.go, "invalid character '[' exceeded max depth");
     CHECK(parses(nest(512), &json_strict));
     CHECK(!parses(nest(513), &json_strict));
     /* Siblings do not add up. */
