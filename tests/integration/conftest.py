@@ -27,12 +27,13 @@ class Makers:
 
     def __init__(self, stack, directory):
         self.stack, self.directory, self.count = stack, directory, 0
+        self.just_booted = False  # of gateways that are made from then on: their clock begins with them
 
     def gateway(self, config, arguments=(), **options):
         self.count += 1
         directory = self.directory / f"gateway{self.count}"
         directory.mkdir()
-        return self.stack.enter_context(gateway_module.Gateway(config, directory, arguments, **options))
+        return self.stack.enter_context(gateway_module.Gateway(config, directory, arguments, just_booted=self.just_booted, **options))
 
     def origin(self, *arguments, **options):
         return self.stack.enter_context(origin_module.Origin(*arguments, **options))

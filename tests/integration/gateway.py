@@ -11,6 +11,7 @@ import re
 import resource
 import signal
 import subprocess
+import sys
 import threading
 
 from refusals import refuse
@@ -21,6 +22,7 @@ READY = re.compile(r"ready:.*")
 ADDRESS = re.compile(r"https?://(\[[0-9a-fA-F:]+\]|[0-9A-Za-z.-]+):(\d+)")
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|WARNING: \w+Sanitizer|SUMMARY: \w+Sanitizer|runtime error:")
 
+JUST_BOOTED = [sys.executable, str(ROOT / "tests" / "just_booted.py")]
 START_SECONDS = 15
 STOP_SECONDS = 20
 
@@ -52,7 +54,8 @@ def sanitizer_report(text):
 class Process:
     """A running `holdfast` command with its output collected line by line."""
 
-    def __init__(self, arguments, environment=None, open_files=None, binary=None, cwd=None, refused_options=(), refused_calls=()):
+    def __init__(self, arguments, environment=None, open_files=None, binary=None, cwd=None, refused_options=(), refused_calls=(),
+                 just_booted=False):
         def limit():
             if open_files:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))
@@ -62,7 +65,7 @@ class Process:
         self.out, self.err = [], []
         self.told_to_end = False
         self.child = subprocess.Popen(
-            [str(binary or binary_path()), *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            [*(JUST_BOOTED if just_booted else ()), str(binary or binary_path()), *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, errors="replace", env=child_environment(environment), cwd=cwd,
             preexec_fn=limit if open_files or refused_options or refused_calls else None)
         self.readers = [threading.Thread(target=self._collect, args=pair, daemon=True)

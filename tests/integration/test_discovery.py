@@ -18,7 +18,6 @@ from servers import free_port
 from test_reload import reload
 from waiting import eventually
 
-pytestmark = pytest.mark.skipif(not find_dnsmasq(), reason="dnsmasq is not installed")
 NAME = "_http._tcp.users.test"
 
 
@@ -56,6 +55,8 @@ def closes_of(gateway, reason):
 
 @pytest.fixture
 def dns():
+    if not find_dnsmasq():
+        pytest.skip("dnsmasq is not installed")
     servers = []
 
     def make(*records, **options):

@@ -2,6 +2,7 @@
 
 import importlib.util
 import subprocess
+import sys
 from pathlib import Path
 
 import common
@@ -56,6 +57,23 @@ def test_a_stage_that_cannot_start_has_failed():
 
     points, _seconds = suite.run_stage(suite.Run(), "unit", stage)
     assert points.failed == ["unit: not run: there is no build/debug"]
+
+
+def test_unit_tests_run_as_on_a_machine_that_has_just_booted():
+    prefix = suite.just_booted()
+    if not prefix:
+        pytest.skip("time namespaces need root")
+    clocks = "import time; print(time.monotonic(), time.clock_gettime(time.CLOCK_BOOTTIME))"
+    out = subprocess.run([*prefix, sys.executable, "-c", clocks], capture_output=True, text=True, check=True).stdout
+    assert all(float(each) < 60 for each in out.split())
+    assert subprocess.run([*prefix, "/no/such/program"], capture_output=True, check=False).returncode == 125
+
+
+def test_where_they_cannot_it_is_said(monkeypatch, tmp_path):
+    monkeypatch.setattr(suite, "just_booted", list)
+    monkeypatch.setattr(suite, "unit_jobs", lambda *_: [("x", ["true"], tmp_path / "log")])
+    points = suite.stage_unit(suite.Run(built={"debug"}), None)
+    assert points.passed == 1 and len(points.skipped) == 1 and "time namespaces" in points.skipped[0]
 
 
 def test_a_keyword_that_names_a_stage_brings_the_builds_it_needs():
