@@ -37,6 +37,10 @@ void document_override(struct arena *arena, struct node *root, struct str variab
 /* The member called `name`: exact first, else without regard to case (KrakenD's rule). NULL: none. */
 struct node *node_member(const struct node *object, struct str name);
 
+/* A list of objects as the one object that KrakenD's loader makes of it where it wants a map, what comes later over
+ * what comes before ([] is how PHP writes an empty one). Anything else, a list of other things too, as it is. */
+const struct node *node_as_map(const struct node *value, struct arena *arena);
+
 /* Back to JSON text (compact, Go's escapes, keys in file order; numbers as the doubles they are to KrakenD, shortest
  * form), for dumps, static answers and free-form extra_config. data NULL: no room. */
 struct str node_to_json(const struct node *node, struct arena *arena);

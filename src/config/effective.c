@@ -159,6 +159,7 @@ static void write_given(struct walk *walk, const struct option *option, const st
     case OPTION_TYPE_OBJECT:
     case OPTION_TYPE_LIST:
     case OPTION_TYPE_NODE:
+    case OPTION_TYPE_MAP:
     case OPTION_TYPE_IGNORED:
         mask_write(walk->json, name, node);
         return;
@@ -194,6 +195,7 @@ static void write_default(struct walk *walk, const struct option *option)
         return;
     case OPTION_TYPE_OBJECT:
     case OPTION_TYPE_NODE:
+    case OPTION_TYPE_MAP:
     case OPTION_TYPE_IGNORED:
         raw(walk, "null");
         return;
@@ -273,7 +275,7 @@ static void walk_below(struct walk *walk, const struct level *level, const struc
         .node = node,
         .path = need(walk, arena_format(walk->json->arena, "%.*s%s.", STR_ARG(level->path), option->name)),
         .in_list = false,
-        .given_only = level->given_only || (level->in_list && option->type == OPTION_TYPE_NODE),
+        .given_only = level->given_only || (level->in_list && option->type == OPTION_TYPE_MAP),
         .open = option->schema->open,
     };
 
@@ -307,6 +309,7 @@ static bool is_told(const struct level *level, const struct option *option)
     case OPTION_TYPE_OBJECT:
         return level->above && !level->in_list && !level->given_only;
     case OPTION_TYPE_NODE:
+    case OPTION_TYPE_MAP:
         return option->schema && !level->in_list && !level->given_only;
     case OPTION_TYPE_IGNORED:
         return false;
@@ -329,6 +332,8 @@ static void walk_option(struct walk *walk, const struct level *level, const stru
 
     if (!given && !is_told(level, option))
         return;
+    if (given && option->type == OPTION_TYPE_MAP)
+        given = node_as_map(given, walk->json->arena);
     if (option->schema && option->type == OPTION_TYPE_LIST && given)
         walk_list(walk, level, option, given);
     else if (option->schema && option->type != OPTION_TYPE_LIST && (!given || given->type == JSON_OBJECT))

@@ -147,6 +147,7 @@ static void write_type(struct output *out, const struct option *option)
         return;
     case OPTION_TYPE_OBJECT:
     case OPTION_TYPE_NODE:
+    case OPTION_TYPE_MAP:
         if (option->schema)
             write_members(out, option->schema);
         return;
@@ -185,6 +186,7 @@ static void write_default(struct output *out, const struct option *option)
     case OPTION_TYPE_OBJECT:
     case OPTION_TYPE_LIST:
     case OPTION_TYPE_NODE:
+    case OPTION_TYPE_MAP:
     case OPTION_TYPE_IGNORED:
         return;
     }

@@ -70,6 +70,7 @@ static void set_default(const struct option *option, void *field)
     case OPTION_TYPE_STRINGS:
     case OPTION_TYPE_LIST:
     case OPTION_TYPE_NODE:
+    case OPTION_TYPE_MAP:
     case OPTION_TYPE_IGNORED:
         return;
     }

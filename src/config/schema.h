@@ -20,7 +20,8 @@ enum option_type {
     OPTION_TYPE_STRINGS,  /* struct str_list */
     OPTION_TYPE_OBJECT,   /* a struct of its own schema, embedded at the offset */
     OPTION_TYPE_LIST,     /* struct list_of: an array of structs of one schema */
-    OPTION_TYPE_NODE,     /* const struct node *: kept as it is (free form: extra_config, static data) */
+    OPTION_TYPE_NODE,     /* const struct node *: kept as it is (free form: static data) */
+    OPTION_TYPE_MAP,      /* const struct node *: as it is, but a list of objects is one object (extra_config) */
     OPTION_TYPE_IGNORED,  /* known, without effect; text says why when `note` is set */
 };
 
@@ -93,6 +94,7 @@ struct schema {
 #define OPTION_OBJECT(type_, name_, ...)   OPTION_OF(OPTION_TYPE_OBJECT, type_, __VA_ARGS__, .name = (name_))
 #define OPTION_LIST(type_, name_, ...)     OPTION_OF(OPTION_TYPE_LIST, type_, __VA_ARGS__, .name = (name_))
 #define OPTION_NODE(type_, name_, ...)     OPTION_OF(OPTION_TYPE_NODE, type_, __VA_ARGS__, .name = (name_))
+#define OPTION_MAP(type_, name_, ...)      OPTION_OF(OPTION_TYPE_MAP, type_, __VA_ARGS__, .name = (name_))
 #define OPTION_IGNORED_OF(name_, ...)      {.name = (name_), __VA_ARGS__}
 #define OPTION_IGNORED(...)                OPTION_IGNORED_OF(__VA_ARGS__, .type = OPTION_TYPE_IGNORED) /* name, .note */
 #define OPTION_SEEN(type_, field)  .seen_at = 1 + offsetof(type_, field)

@@ -50,6 +50,7 @@ static const char *wanted_name(enum option_type type)
     case OPTION_TYPE_LIST:
         return "a list of objects";
     case OPTION_TYPE_NODE:
+    case OPTION_TYPE_MAP:
     case OPTION_TYPE_IGNORED:
         break;
     }
@@ -157,7 +158,7 @@ static void bind_number(struct binder *binder, const struct option *option, cons
 
     switch (conversion) {
     case CONVERTED:
-        if (duration && value->type == JSON_NUMBER && number != 0)
+        if (duration && value->type != JSON_STRING && number != 0)
             report_bare(binder, value, path, number);
         take_number(binder, option, value, path, number, field);
         return;
@@ -365,6 +366,9 @@ void schema_bind_value(struct binder *binder, const struct option *option, const
         return;
     case OPTION_TYPE_NODE:
         *(const struct node **)field = value;
+        return;
+    case OPTION_TYPE_MAP:
+        *(const struct node **)field = node_as_map(value, binder->arena);
         return;
     case OPTION_TYPE_IGNORED:
         if (option->note)

@@ -151,7 +151,7 @@ enum conversion value_to_duration(const struct node *node, int64_t *out_ns)
 {
     if (node->type == JSON_STRING)
         return text_to_duration(node->text, out_ns) ? CONVERTED : CONVERSION_TEXT;
-    return node->type == JSON_NUMBER ? truncate(node->text, out_ns) : CONVERSION_TYPE;
+    return value_to_int(node, out_ns);
 }
 
 /* The factor of a size's unit; 0: no unit. */
@@ -236,4 +236,50 @@ enum conversion value_to_text(const struct node *node, struct arena *arena, stru
         break;
     }
     return CONVERSION_TYPE;
+}
+
+/* Puts a copy of the member into the object, over the one of that name. False: no memory. */
+static bool put_member(struct node *object, const struct node *member, struct arena *arena)
+{
+    struct node **end = &object->children, *copy = arena_make(arena, struct node);
+
+    if (!copy)
+        return false;
+    while (*end && !str_eq((*end)->name, member->name))
+        end = &(*end)->next;
+    object->count += *end == NULL;
+    *copy = *member;
+    copy->next = *end ? (*end)->next : NULL;
+    *end = copy;
+    return true;
+}
+
+/* Puts what a list's elements hold into the object, in their order. False: one is no object, or no memory. */
+static bool put_elements(struct node *object, const struct node *list, struct arena *arena)
+{
+    bool ok = true;
+
+    for (const struct node *at = list->children; at && ok; at = at->next) {
+        if (at->type == JSON_ARRAY)
+            ok = put_elements(object, at, arena);
+        else if (at->type == JSON_OBJECT)
+            for (const struct node *member = at->children; member && ok; member = member->next)
+                ok = put_member(object, member, arena);
+        else
+            ok = at->type == JSON_NULL;
+    }
+    return ok;
+}
+
+const struct node *node_as_map(const struct node *value, struct arena *arena)
+{
+    struct node *object = value->type == JSON_ARRAY ? arena_make(arena, struct node) : NULL;
+
+    if (!object)
+        return value;
+    *object = *value;
+    object->type = JSON_OBJECT;
+    object->children = NULL;
+    object->count = 0;
+    return put_elements(object, value, arena) ? object : value;
 }

@@ -149,10 +149,10 @@ static void settle_backend(const struct spot *spot, struct backend_options *back
     struct arena *arena = spot->report->arena;
     bool replaced = component_replaces_http(backend->extra_config);
 
-    backend->method = settle_method(arena, backend->method, spot->endpoint->method);
-    if (!header_name_is_valid(backend->method))
+    if (backend->method.len > 0 && !header_name_is_valid(backend->method))
         report_add(spot->report, SEVERITY_ERROR, PROBLEM_METHOD, node_place(backend->node, "method"), NULL,
                    "%smethod: \"%.*s\" is no method", spot->prefix, STR_ARG(backend->method));
+    backend->method = settle_method(arena, backend->method, spot->endpoint->method);
     if (replaced)
         backend->host.count = 0;
     else if (backend->host.count == 0)

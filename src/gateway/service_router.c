@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "base/text.h"
 #include "gateway/network.h"
+#include "gateway/pattern.h"
 #include "gateway/service_internal.h"
 
 #include "json/write.h"
@@ -88,6 +89,7 @@ static const char *wanted(const struct option *option, const struct node *node)
     case OPTION_TYPE_OBJECT:
     case OPTION_TYPE_LIST:
     case OPTION_TYPE_NODE:
+    case OPTION_TYPE_MAP:
     case OPTION_TYPE_IGNORED:
         return NULL;
     }
@@ -128,6 +130,7 @@ static void fill(struct router_options *options, const struct option *option, co
             fill_strings(at, node, report);
         break;
     case OPTION_TYPE_NODE:
+    case OPTION_TYPE_MAP:
         *(const struct node **)at = node;
         break;
     case OPTION_TYPE_INT:
@@ -216,7 +219,7 @@ static void parse_proxies(struct router_options *options, struct report *report)
 static struct str error_body(const struct node *bodies, const char *status, struct report *report)
 {
     const struct node *body = node_member(bodies, str_from(status));
-    struct str text = body ? node_to_json(body, report->arena) : STR_EMPTY;
+    struct str text = body && body->type != JSON_NULL ? node_to_json(body, report->arena) : STR_EMPTY;
     struct json_writer writer = {.arena = report->arena};
     struct json_error err;
     struct json_doc doc;
@@ -256,6 +259,7 @@ void router_options_read(struct router_options *options, const struct node *bloc
         if (row && (fine || survives(row)) && !wanted(row, member))
             fill(options, row, member, report);
     }
+    options->health_path = path_with_slash(report->arena, options->health_path);
     options->error_body_404 = error_body(node_member(block, STR("error_body")), "404", report);
     options->error_body_405 = error_body(node_member(block, STR("error_body")), "405", report);
     parse_proxies(options, report);

@@ -58,11 +58,11 @@ static const struct option backend_rows[] = {
     OPTION_STRINGS(struct backend_options, "input_query_strings", input_query_strings,
                    OPTION_SEEN(struct backend_options, input_query_strings_given),
                    .help = "Only these query parameters reach this backend."),
-    OPTION_NODE(struct backend_options, "extra_config", extra_config, .schema = &backend_components, .help = "Components of this backend."),
+    OPTION_MAP(struct backend_options, "extra_config", extra_config, .schema = &backend_components, .help = "Components of this backend."),
     OPTION_STRING(struct backend_options, "target", shape.target, .help = "Dotted path of the part of the answer to use."),
     OPTION_STRINGS(struct backend_options, "allow", allow, .help = "Only these fields of the answer stay; dotted paths."),
     OPTION_STRINGS(struct backend_options, "deny", deny, .help = "These fields of the answer go; dotted paths."),
-    OPTION_NODE(struct backend_options, "mapping", mapping, .form = "\"type\": \"object\", \"additionalProperties\": {\"type\": \"string\"}",
+    OPTION_MAP(struct backend_options, "mapping", mapping, .form = "\"type\": \"object\", \"additionalProperties\": {\"type\": \"string\"}",
                 .example = "{\"id\": \"user_id\"}", .help = "Fields of the answer to rename."),
     OPTION_STRING(struct backend_options, "group", shape.group, .help = "Field under which the answer is put."),
     OPTION_STRING(struct backend_options, "sd", sd, .preset_text = "static", .help = "Service discovery: static, or dns: host is the name of SRV records."),
@@ -89,7 +89,7 @@ static const struct option endpoint_rows[] = {
     OPTION_STRING(struct endpoint_options, "output_encoding", output_encoding_name,
                   .help = "json, json-collection, string, xml, yaml, negotiate or no-op; the root's when empty."),
     OPTION_INT(struct endpoint_options, "concurrent_calls", concurrent_calls, .min = INT64_MIN, .max = CONCURRENT_CALLS_MAX, .help = "Equal calls to each backend, of which the first answer counts."),
-    OPTION_NODE(struct endpoint_options, "extra_config", extra_config, .schema = &endpoint_components, .help = "Components of this endpoint."),
+    OPTION_MAP(struct endpoint_options, "extra_config", extra_config, .schema = &endpoint_components, .help = "Components of this endpoint."),
 };
 
 static const struct schema endpoint_schema = {
@@ -108,7 +108,7 @@ static const struct option root_rows[] = {
     OPTION_STRINGS(struct service, "host", host, .example = "[\"http://127.0.0.1:9001\"]", .help = "Hosts of backends that name none."),
     OPTION_STRING(struct service, "output_encoding", output_encoding_name, .shown = "\"json\"", .help = "Output encoding of endpoints that set none."),
     OPTION_LIST(struct service, "endpoints", endpoints, .schema = &endpoint_schema, .help = "What is served."),
-    OPTION_NODE(struct service, "extra_config", extra_config, .schema = &root_components, .help = "Components of the service."),
+    OPTION_MAP(struct service, "extra_config", extra_config, .schema = &root_components, .help = "Components of the service."),
     OPTION_DURATION(struct service, "read_timeout", read_timeout_ns, .help = "A whole request, its body included; 0: none."),
     OPTION_DURATION(struct service, "write_timeout", write_timeout_ns, .help = "From a request's head to its answer's end; 0: none."),
     OPTION_DURATION(struct service, "idle_timeout", idle_timeout_ns, .help = "How long a client may keep a quiet connection; read_timeout when 0."),

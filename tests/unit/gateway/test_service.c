@@ -156,6 +156,18 @@ TEST(service_reads_the_router_block)
     CHECK_TEXT(router->error_body_405, "\"no\"");
 }
 
+TEST(service_router_block_is_forgiving)
+{
+    const struct router_options *router =
+        &gateway_service(ROOT("\"extra_config\": {\"router\": {\"health_path\": \"up\", "
+                              "\"error_body\": {\"404\": null, \"405\": {}}}}"))
+             ->router;
+
+    CHECK_TEXT(router->health_path, "/up");
+    CHECK_TEXT(router->error_body_404, "");
+    CHECK_TEXT(router->error_body_405, "{}");
+}
+
 TEST(service_router_block_with_a_wrong_type_is_mostly_ignored)
 {
     struct report *report = gateway_report();
@@ -288,6 +300,7 @@ static const struct {
      "warning: endpoints[0].backend[0].deny: has no effect beside allow [HF0316]\n"},
     {BACKEND("\"mapping\": [1]"),
      "error: endpoints[0].backend[0].mapping: wants an object of old and new names [HF0103]\n"},
+    {BACKEND("\"mapping\": []"), ""},
     {BACKEND("\"mapping\": {\"a\": []}"), "error: endpoints[0].backend[0].mapping.a: wants a string [HF0103]\n"},
     {BACKEND("\"extra_config\": {\"proxy\": {\"flatmap_filter\": [{\"type\": \"move\", \"args\": [\"a\"]}]}}"),
      "error: endpoints[0].backend[0].extra_config.proxy.flatmap_filter: \"args\" wants 2 paths [HF0103]\n"},
@@ -322,6 +335,8 @@ static const struct {
     {BACKEND("\"host\": [\"http://h/base\"]"),
      "error: endpoints[0].backend[0].host[0]: \"http://h/base\" is not one host [HF0308]\n"},
     {BACKEND("\"host\": [\"http://h/base\"], \"disable_host_sanitize\": true"), ""},
+    {ROOT("\"endpoints\": [{\"endpoint\": \"/a\", \"method\": \"GET \", \"backend\": [{\"host\": [\"http://a\"]}]}]"),
+     "warning: endpoints[0].method: GET  cannot be an endpoint's method: this endpoint is left out [HF0307]\n"},
     {BACKEND("\"method\": \"G T\""), "error: endpoints[0].backend[0].method: \"G T\" is no method [HF0307]\n"},
     {BACKEND("\"url_pattern\": \"/{resp0_x}\""),
      "warning: endpoints[0].backend[0].url_pattern: nothing fills {resp0_x} in this version [HF0313]\n"},
@@ -407,7 +422,11 @@ static const struct {
      "warning: extra_config: \"holdfast/answer\" is not read at this level [HF0317]\n"},
     {ROOT("\"extra_config\": {\"holdfast/severs\": {}}"),
      "warning: extra_config: nothing reads \"holdfast/severs\" [HF0317]\n"},
-    {ROOT("\"extra_config\": []"), "error: extra_config: components are members of an object [HF0317]\n"},
+    {ROOT("\"extra_config\": [1]"), "error: extra_config: components are members of an object [HF0317]\n"},
+    {ROOT("\"extra_config\": [{\"router\": {}}, \"x\"]"),
+     "error: extra_config: components are members of an object [HF0317]\n"},
+    {ROOT("\"extra_config\": []"), ""},
+    {ROOT("\"extra_config\": [null, [], {\"router\": {}}]"), ""},
     {ROOT("\"extra_config\": {\"router\": {\"use_h2c\": true}}"), ""},
     {ROOT("\"extra_config\": {\"router\": {\"trusted_proxies\": [\"10.0.0.1\", \"10.0.0.0/33\", \"::1\"]}}"),
      "warning: extra_config.router.trusted_proxies[1]: \"10.0.0.0/33\" is no address or network: it and all behind "
