@@ -20,6 +20,7 @@ static bool build_head(struct exchange *x)
         .early = x->early,
         .upgrade = x->upgrade,
         .grpc = x->grpc,
+        .empty = x->request_ended && x->request_body.size == 0,
         .client_ip = forward_client_ip(x->arena, &exchange_service(x)->router, x->request, x->client->peer),
     };
 

@@ -66,17 +66,24 @@ enum progress first_flight_begin(struct exchange *x)
     return go_to(x, is_worthwhile(x) ? EXCHANGE_FLIGHT : EXCHANGE_CALL);
 }
 
+/* Chunks without a byte in them; trailers that are announced may still follow. */
+static bool is_empty(const struct exchange *x)
+{
+    return x->request_body.size == 0 && !headers_get_id(&x->request->headers, HEADER_TRAILER).data;
+}
+
 enum progress first_flight_run(struct exchange *x)
 {
     enum io io = IO_OK;
 
-    /* The end of a body is not taken note of: whoever passes the body on meets it again, with its trailers. */
+    /* Of a body that has bytes the end is not taken note of: whoever passes it on meets it again, with its trailers. */
     while (io == IO_OK && !is_here(x))
         io = exchange_recv_body(x);
     if (io == IO_FAIL)
         return exchange_fail(x);
     if (io == IO_WAIT && has_time(x))
         return PAUSE;
+    x->request_ended = io == IO_END && is_empty(x);
     first_flight_end(x);
     return go_to(x, EXCHANGE_CALL);
 }

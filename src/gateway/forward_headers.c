@@ -120,6 +120,8 @@ static bool copy(struct copying *copying, const struct http_field *field)
         copying->passes_length = true; /* The connection writes it, from body_bytes. */
         return true;
     }
+    if (id == HEADER_USER_AGENT && field->value.len == 0)
+        return true; /* Go's client sends no empty one, and none of its own. */
     copying->passes_expect |= id == HEADER_EXPECT;
     name = canonical(copying->arena, field);
     *copying->next++ = (struct http_field){name, field->value, field->id};
@@ -143,12 +145,21 @@ static void add_own(struct copying *copying)
         *copying->next++ = (struct http_field){header_name(HEADER_USER_AGENT), go_agent, (uint16_t)HEADER_USER_AGENT};
 }
 
+/* Methods whose requests usually have no body, as Go's client sees it. */
+static bool lacks_body(struct str method)
+{
+    return str_eq(method, STR("GET")) || str_eq(method, STR("HEAD")) || str_eq(method, STR("DELETE")) ||
+           str_eq(method, STR("OPTIONS"));
+}
+
 /* KrakenD tells the backend a length only when Content-Length is among the copied headers; else a body goes out in
- * chunks. */
-static int64_t body_bytes(const struct copying *copying)
+ * chunks, an empty one only with methods that have bodies: some hosts refuse a GET with Transfer-Encoding. */
+static int64_t body_bytes(const struct copying *copying, struct str method)
 {
     int64_t bytes = copying->input->request->body_bytes;
 
+    if (bytes < 0 && copying->input->empty && lacks_body(method))
+        return 0;
     return bytes <= 0 || copying->passes_length ? bytes : -1;
 }
 
@@ -169,7 +180,7 @@ bool forward_headers(struct arena *arena, const struct forward_input *input, str
     add_own(&copying);
     out->headers = (struct http_headers){fields, (uint32_t)(copying.next - fields), room};
     out->expect_continue = input->request->expect_continue && copying.passes_expect;
-    out->body_bytes = body_bytes(&copying);
+    out->body_bytes = body_bytes(&copying, out->method);
     out->announced_bytes = out->body_bytes > 0 ? out->body_bytes : -1;
     return true;
 }
