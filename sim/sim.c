@@ -6,7 +6,7 @@
 
 #define TURN_NS_MAX  UINT64_C(5000) /* what a turn of a loop takes, so that packets arrive between turns */
 #define STALL_NS_MAX (5 * SIM_MS)
-#define AGE_NS       (3600 * SIM_SECOND) /* of the machines of every other seed; the others have just booted */
+#define AGE_NS       (500 * 86400 * SIM_SECOND) /* of the machines of even seeds: more ms than 32 bits hold */
 
 struct sim_world *sim_world_of(struct world *world)
 {

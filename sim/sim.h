@@ -25,8 +25,8 @@
 struct sim;
 struct resolver;
 
-/* Its clock begins within the first second of the machines when the seed is odd, else an hour later. Never fails:
- * without memory the test ends. */
+/* When the seed is odd its machines have booted within the last second, else 500 days ago. Never fails: without memory
+ * the test ends. */
 struct sim *sim_new(uint64_t seed);
 
 /* All loops and other users of its worlds must be gone. NULL is fine. */
