@@ -110,8 +110,8 @@ static int run(int argc, char **argv)
     if (help)
         return EXIT_OK;
     if (!values.config || !values.config[0]) {
-        print(2, "ERROR please, provide the path to the configuration file with --config or see all the options with "
-                 "--help\n");
+        print(2,
+              "Please, provide the path to the configuration file with --config or see all the options with --help\n");
         return EXIT_ERROR;
     }
     if (values.lint + values.lint_no_network + (values.lint_schema != NULL) > 1) {

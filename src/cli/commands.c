@@ -51,10 +51,40 @@ static int refuse_flag(struct str word)
     return EXIT_USAGE;
 }
 
+/* The first word that is no flag. Before the command is known, a flag that does not bring its value along ("-c",
+ * "--config") takes the next word for it, as in KrakenD. argc: there is none. */
+static int find_word(int argc, char **argv)
+{
+    int at = 0;
+
+    while (at < argc && argv[at][0] == '-') {
+        struct str word = str_from(argv[at]);
+        bool alone = word.len == 2 || (word.data[1] == '-' && str_find_char(word, '=') == word.len);
+
+        if (str_eq(word, STR("--")))
+            return argc;
+        at += alone ? 2 : 1;
+    }
+    return at < argc ? at : argc;
+}
+
+/* The command whose flags may stand before and behind its name. */
+static int run_named(int argc, char **argv, int at)
+{
+    char *name = argv[at];
+    const struct command *command = find(str_from(name));
+
+    if (!command)
+        return refuse(str_from(name));
+    memmove(argv + 1, argv, (size_t)at * sizeof(*argv));
+    return command->run(argc - 1, argv + 1);
+}
+
 int commands_run(int argc, char **argv)
 {
     const struct command *command;
     struct str word = argc > 0 ? str_from(argv[0]) : STR("help");
+    int at = find_word(argc, argv);
 
     if (str_eq(word, STR("help")) && argc > 1 && (command = find(str_from(argv[1])))) {
         help_command(1, command);
@@ -64,8 +94,7 @@ int commands_run(int argc, char **argv)
         help_all(1);
         return EXIT_OK;
     }
-    if (word.len > 1 && word.data[0] == '-')
+    if (word.len > 1 && word.data[0] == '-' && (at == argc || str_eq(str_from(argv[at]), STR("help"))))
         return refuse_flag(word);
-    command = find(word);
-    return command ? command->run(argc - 1, argv + 1) : refuse(word);
+    return run_named(argc, argv, at < argc ? at : 0);
 }
