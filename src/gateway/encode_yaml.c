@@ -19,12 +19,12 @@ static void indent(struct yaml_writer *writer, unsigned depth)
         put(writer, STR("  "));
 }
 
+/* What YAML 1.1 read as something else than text; KrakenD's encoder does not know of .inf and .nan. */
 static bool is_word(struct str text)
 {
-    static const char *const words[] = {"null",  "Null", "NULL",  "~",     "true",  "True", "TRUE", "false", "False",
-                                        "FALSE", "y",    "Y",     "yes",   "Yes",   "YES",  "n",    "N",     "no",
-                                        "No",    "NO",   "on",    "On",    "ON",    "off",  "Off",  "OFF",   ".inf",
-                                        ".Inf",  ".INF", "-.inf", "-.Inf", "-.INF", ".nan", ".NaN", ".NAN"};
+    static const char *const words[] = {"null",  "Null", "NULL", "~",   "true", "True", "TRUE", "false", "False",
+                                        "FALSE", "y",    "Y",    "yes", "Yes",  "YES",  "n",    "N",     "no",
+                                        "No",    "NO",   "on",   "On",  "ON",   "off",  "Off",  "OFF"};
 
     for (size_t i = 0; i < COUNT_OF(words); i++)
         if (str_eq(text, str_from(words[i])))
@@ -37,50 +37,120 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* Digits with underscores, one point, an exponent; 0x, 0o and 0b with what follows. */
-static bool is_number(struct str text)
+/* Takes the digits of a base from the front, underscores between them too; how many there were. */
+static size_t take_digits(struct str *text, unsigned base)
 {
-    size_t i = 0, digits = 0, points = 0;
+    size_t count = 0, i = 0;
 
-    if (text.len > 0 && (text.data[0] == '-' || text.data[0] == '+'))
-        i = 1;
-    if (i + 2 < text.len && text.data[i] == '0' && strchr("xob", text.data[i + 1])) {
-        for (i += 2; i < text.len; i++)
-            if (!is_digit(text.data[i]) && !((text.data[i] | 0x20) >= 'a' && (text.data[i] | 0x20) <= 'f'))
-                return false;
-        return true;
-    }
-    for (; i < text.len; i++) {
-        char c = text.data[i];
+    for (; i < text->len; i++) {
+        char c = text->data[i], low = c | 0x20;
+        unsigned digit = is_digit(c)                ? (unsigned)(c - '0')
+                         : low >= 'a' && low <= 'f' ? (unsigned)(low - 'a') + 10
+                                                    : base;
 
-        digits += is_digit(c);
-        points += c == '.';
-        if ((c == 'e' || c == 'E') && digits > 0)
-            return i + 1 < text.len && (is_digit(text.data[i + 1]) || i + 2 < text.len);
-        if (!is_digit(c) && c != '_' && c != '.')
-            return false;
+        if (c != '_' && digit >= base)
+            break;
+        count += c != '_';
     }
-    return digits > 0 && points < 2;
+    *text = str_from_offset(*text, i);
+    return count;
 }
 
-/* "2006-01-02" and what may follow; "15:4". */
+static bool take_sign(struct str *text)
+{
+    if (text->len == 0 || (text->data[0] != '+' && text->data[0] != '-'))
+        return false;
+    *text = str_from_offset(*text, 1);
+    return true;
+}
+
+/* With a point, as Go reads it. */
+static bool is_float(struct str text)
+{
+    size_t digits = take_digits(&text, 10);
+
+    if (text.len == 0 || text.data[0] != '.')
+        return false;
+    text = str_from_offset(text, 1);
+    digits += take_digits(&text, 10);
+    if (digits > 0 && text.len > 0 && (text.data[0] | 0x20) == 'e') {
+        text = str_from_offset(text, 1);
+        (void)take_sign(&text);
+        digits = take_digits(&text, 10);
+    }
+    return digits > 0 && text.len == 0;
+}
+
+/* Integers, octal ones behind a zero, 0x, 0o and 0b, and what has a point: an exponent alone makes no number here. */
+static bool is_number(struct str text)
+{
+    unsigned base = 10;
+
+    if (text.len == 0 || text.data[0] == '_')
+        return false;
+    (void)take_sign(&text);
+    if (is_float(text))
+        return true;
+    if (text.len > 1 && text.data[0] == '0') {
+        char kind = text.data[1];
+
+        base = kind == 'x' ? 16 : kind == 'b' ? 2 : 8;
+        text = str_from_offset(text, kind == 'x' || kind == 'o' || kind == 'b' ? 2 : 1);
+    }
+    return take_digits(&text, base) > 0 && text.len == 0;
+}
+
+/* A number of so many digits, and below the limit. */
+static bool take_part(struct str *text, size_t digits_min, size_t digits_max, unsigned limit)
+{
+    unsigned number = 0;
+    size_t i = 0;
+
+    while (i < digits_max && i < text->len && is_digit(text->data[i]))
+        number = number * 10 + (unsigned)(text->data[i++] - '0');
+    *text = str_from_offset(*text, i);
+    return i >= digits_min && number < limit;
+}
+
+static bool take_char(struct str *text, char c)
+{
+    if (text->len == 0 || text->data[0] != c)
+        return false;
+    *text = str_from_offset(*text, 1);
+    return true;
+}
+
+static bool is_zone(struct str text)
+{
+    if (take_char(&text, 'Z'))
+        return text.len == 0;
+    return take_sign(&text) && take_part(&text, 2, 2, 25) && take_char(&text, ':') && take_part(&text, 2, 2, 60) &&
+           text.len == 0;
+}
+
+/* "15:4"; "2006-01-02", alone or with the time of day, which has a zone behind a T. */
 static bool is_time(struct str text)
 {
-    static const char form[] = "dddd-dd-dd";
-    size_t colon = str_find_char(text, ':');
+    struct str rest = text;
+    bool has_zone;
 
-    if (text.len <= 5 && colon > 0 && colon + 1 < text.len) {
-        for (size_t i = 0; i < text.len; i++)
-            if (i != colon && !is_digit(text.data[i]))
-                return false;
+    if (take_part(&rest, 1, 2, 24) && take_char(&rest, ':') && take_part(&rest, 1, 2, 60) && rest.len == 0)
         return true;
-    }
-    if (text.len < 10)
+    if (!take_part(&text, 4, 4, 10000) || !take_char(&text, '-') || !take_part(&text, 2, 2, 13) ||
+        !take_char(&text, '-') || !take_part(&text, 2, 2, 32))
         return false;
-    for (size_t i = 0; i < 10; i++)
-        if (form[i] == 'd' ? !is_digit(text.data[i]) : text.data[i] != '-')
-            return false;
-    return text.len == 10 || text.data[10] == ' ' || (text.data[10] | 0x20) == 't';
+    if (text.len == 0)
+        return true;
+    has_zone = (text.data[0] | 0x20) == 't';
+    if (!has_zone && text.data[0] != ' ')
+        return false;
+    text = str_from_offset(text, 1);
+    if (!take_part(&text, 2, 2, 24) || !take_char(&text, ':') || !take_part(&text, 2, 2, 60) ||
+        !take_char(&text, ':') || !take_part(&text, 2, 2, 60))
+        return false;
+    if (take_char(&text, '.') && take_digits(&text, 10) == 0)
+        return false;
+    return has_zone ? is_zone(text) : text.len == 0;
 }
 
 static bool has_odd_bytes(struct str text)
@@ -88,9 +158,7 @@ static bool has_odd_bytes(struct str text)
     for (size_t i = 0; i < text.len; i++) {
         char c = text.data[i], next = i + 1 < text.len ? text.data[i + 1] : '\0';
 
-        if (c == '#' || c == '\\' || ((uint8_t)c < ' ' && c != '\n') || c == 0x7f)
-            return true;
-        if ((c == ':' || c == '-') && next == ' ')
+        if (c == '#' || c == '\\' || ((c == ':' || c == '-') && next == ' '))
             return true;
     }
     return false;
@@ -104,26 +172,33 @@ static bool needs_quotes(struct str text)
            text.data[text.len - 1] == ' ' || has_odd_bytes(text);
 }
 
+/* The length of the character at the front; 0: it is not UTF-8. */
+static size_t character_len(struct str text)
+{
+    for (size_t len = 1; len <= 4 && len <= text.len; len++)
+        if (text_is_utf8(str_first(text, len)))
+            return len;
+    return 0;
+}
+
+/* As Go quotes. */
 static void write_quoted(struct yaml_writer *writer, struct str text)
 {
-    static const char hex[] = "0123456789abcdef";
+    static const char hex[] = "0123456789abcdef", shorts[] = "abtnvfr"; /* 7 to 13 */
 
     put(writer, STR("\""));
-    for (size_t i = 0; i < text.len; i++) {
+    for (size_t i = 0, len; i<text.len; i += len> 0 ? len : 1) {
         char c = text.data[i];
-        const char *named = c == '\n'   ? "\\n"
-                            : c == '\t' ? "\\t"
-                            : c == '\r' ? "\\r"
-                            : c == '"'  ? "\\\""
-                            : c == '\\' ? "\\\\"
-                                        : NULL;
 
-        if (named)
-            put(writer, str_from(named));
-        else if ((uint8_t)c < ' ' || c == 0x7f)
+        len = character_len(str_from_offset(text, i));
+        if (c == '"' || c == '\\')
+            put(writer, str_of((char[]){'\\', c}, 2));
+        else if (c >= '\a' && c <= '\r')
+            put(writer, str_of((char[]){'\\', shorts[c - '\a']}, 2));
+        else if ((uint8_t)c < ' ' || c == 0x7f || len == 0)
             put(writer, str_of((char[]){'\\', 'x', hex[(uint8_t)c >> 4], hex[c & 15]}, 4));
         else
-            put(writer, str_of(&c, 1));
+            put(writer, str_of(text.data + i, len));
     }
     put(writer, STR("\""));
 }
@@ -214,7 +289,10 @@ struct str encode_yaml(struct arena *arena, struct data *data)
 {
     struct yaml_writer writer = {.out = {.arena = arena}};
 
-    write_value(&writer, data, 0, true);
+    if (data_type(data) == JSON_NULL)
+        put(&writer, STR("{}")); /* Go's nil map */
+    else
+        write_value(&writer, data, 0, true);
     put(&writer, STR("\n"));
     return json_written(&writer.out);
 }
