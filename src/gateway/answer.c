@@ -103,9 +103,10 @@ void answer_error(const struct answer_input *input, const struct error *err, uin
         status = precise ? upstream_status(err) : 500;
     answer_begin(out, status);
     answer_add_krakend(input, out, true);
-    if (!input->service->router.return_error_msg || !status_has_body(status))
+    if (!input->service->router.return_error_msg || status == 304)
         return;
-    answer_set_body(out, body);
+    if (status_has_body(status))
+        answer_set_body(out, body);
     if (error_type.len > 0)
         answer_add(input, out, HEADER_CONTENT_TYPE, error_type);
     else if (out->body.len > 0)
