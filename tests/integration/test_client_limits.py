@@ -183,6 +183,23 @@ def test_an_answer_that_is_not_done_in_time_is_cut(make):
     assert watch.between(0.8, 6), watch
 
 
+def test_an_answer_does_not_wait_for_a_body_that_stops(make):
+    """The endpoint's deadline ends the request. In KrakenD its answer waits for the rest of the body."""
+    client = make.client(make.gateway(proxy(make.origin(), {"body_gap_timeout": "20s"}, timeout="400ms")))
+    client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhello")
+    assert client.read_response().status == 504
+    assert client.ended()
+
+
+def test_an_answer_in_http_1_0_is_one_of_http_1_1(make):
+    running = make.gateway(proxy(make.origin()))
+    for fields, close in (("", True), ("Connection: keep-alive\r\n", False)):
+        client = make.client(running)
+        client.send(f"GET / HTTP/1.0\r\nHost: a\r\n{fields}\r\n".encode())
+        response = client.read_response()
+        assert (response.version, response.status, response.says_close) == ("1.1", 200, close)
+
+
 def test_a_body_that_stops_is_given_up(make):
     upstream = make.origin()
     client = make.client(make.gateway(proxy(upstream, {"body_gap_timeout": "400ms"}, timeout="20s")))

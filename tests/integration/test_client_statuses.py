@@ -22,6 +22,11 @@ CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 LIMITS = {"max_body_bytes": 1000, "body_gap_timeout": "700ms", "max_header_fields": 30}
 
 HTTP1 = {
+    "400 a fragment": (b"GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", "400 Bad Request: bad_target"),
+    "400 a star": (b"GET * HTTP/1.1\r\nHost: a\r\n\r\n", "400 Bad Request: bad_target"),
+    "400 chunks that are none": (CHUNKED + b"zz\r\n", "400 Bad Request: bad_chunk"),
+    "400 gzip under chunked": (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+                               "400 Bad Request: bad_framing"),
     "408 a head that stops": (b"GET / HTTP/1.1\r\nHost: a\r\n", "408 Request Timeout: head_timeout"),
     "408 a body that stops": (LENGTH % 100 + b"hello", "408 Request Timeout: body_timeout"),
     "413 a length": (LENGTH % 1001, "413 Content Too Large: body_too_large"),

@@ -130,6 +130,17 @@ INVALID = {
     "wrong listener": service([], {"listeners": [{"listen": "nowhere"}]}),
     "negative workers": service([], {"workers": -1}),
     "object for a number": minimal(port={}),
+    "number past 64 bits": minimal(timeout=1e30),
+    "port past 65535": minimal(port=70000),
+    "negative port": minimal(port=-1),
+    "a host's port past 65535": {"version": 3, "endpoints": [endpoint("/a", backend("http://a.test:70000"))]},
+    "a host's port 0": {"version": 3, "endpoints": [endpoint("/a", backend("http://a.test:00"))]},
+    **{f"{host} as it is": {"version": 3, "endpoints": [endpoint("/a", backend(host, disable_host_sanitize=True))]}
+       for host in ("a.test:80", "http://", "http://a.test?b", "http://a.test#b", "http://user:word@a.test", "http://\u00e9.test", "http://a b")},
+    "a method that is none": {"version": 3, "endpoints": [endpoint("/a", backend(URL, method="G T"))]},
+    "a path with a backslash": {"version": 3, "endpoints": [endpoint("/a\\b", backend(URL))]},
+    "nested deeply": minimal(name="x", x=json.loads("[" * 600 + "]" * 600)),
+    "half of a surrogate pair": minimal(name="\ud800"),
     "text for a boolean": minimal(disable_keep_alives="maybe"),
 }
 

@@ -413,6 +413,9 @@ static const struct {
      ""},
     {ROOT("\"async_agent\": [{}]"),
      "warning: async_agent: is ignored: consumers of queues come in a later version [HF0316]\n"},
+    {ROOT("\"plugin\": [3]"), "warning: plugin: has no effect: Go plugins cannot be loaded [HF0316]\n"},
+    {BACKEND("\"timeout\": \"soon\""),
+     "note: endpoints[0].backend[0].timeout: is not read at a backend: the endpoint's timeout counts [HF0316]\n"},
     {ROOT("\"plugin\": {\"folder\": \"/x\"}"),
      "warning: plugin: has no effect: Go plugins cannot be loaded [HF0316]\n"},
     {ROOT("\"extra_config\": {\"security/http\": {}, \"documentation/openapi\": {}, \"@note\": 1, "
