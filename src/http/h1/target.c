@@ -8,11 +8,45 @@ static bool refuse(struct error *err, const char *text)
     return error_set(err, FAULT_CLIENT, ERROR_BAD_TARGET, "%s", text);
 }
 
-/* Visible ASCII. Browsers send more of it unescaped than RFC 3986 grants (braces, bars), so only the fragment mark is
- * refused: it belongs to no target, and filters on suffixes are fooled by it. */
-static inline uint64_t bad_bytes(uint64_t word)
+/* Anything but visible ASCII. Browsers send more of that unescaped than RFC 3986 grants (braces, bars), so only the
+ * fragment mark is refused: it belongs to no target, and filters on suffixes are fooled by it. */
+static inline uint64_t odd_bytes(uint64_t word)
 {
     return (word & word_tops) | word_below_or_del(word, ' ' + 1) | word_equal(word, '#');
+}
+
+/* Some clients send UTF-8 as it is, and KrakenD takes it: from here on it is escaped, as it should have been. */
+static bool escape_path(struct arena *arena, struct http_head *head, struct error *err)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    char *text = arena_alloc(arena, 3 * head->path.len + 1, 1), *end = text;
+
+    if (!text)
+        return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a head");
+    for (size_t i = 0; i < head->path.len; i++) {
+        uint8_t byte = (uint8_t)head->path.data[i];
+
+        if (byte < 0x80) {
+            *end++ = (char)byte;
+            continue;
+        }
+        *end++ = '%';
+        *end++ = hex[byte >> 4];
+        *end++ = hex[byte & 15];
+    }
+    head->path = str_of(text, (size_t)(end - text));
+    return true;
+}
+
+static bool has_bad_bytes(struct str target)
+{
+    for (size_t i = 0; i < target.len; i++) {
+        uint8_t byte = (uint8_t)target.data[i];
+
+        if (byte <= ' ' || byte == 0x7f || byte == '#')
+            return true;
+    }
+    return false;
 }
 
 /* The length of "http://" or "https://" at the front, in any case; 0 when neither is there. */
@@ -71,10 +105,8 @@ static bool parse_authority(struct str target, struct http_head *head, struct er
     return true;
 }
 
-bool h1_parse_target(struct arena *arena, struct str target, struct http_head *head, struct error *err)
+static bool parse_form(struct arena *arena, struct str target, struct http_head *head, struct error *err)
 {
-    if (words_find(target, bad_bytes))
-        return refuse(err, "a byte in the target that cannot be there");
     if (str_eq(head->method, STR("CONNECT")))
         return parse_authority(target, head, err);
     if (target.data[0] != '/' && !str_eq(target, STR("*")))
@@ -83,4 +115,13 @@ bool h1_parse_target(struct arena *arena, struct str target, struct http_head *h
     if (target.data[0] == '*' && !str_eq(head->method, STR("OPTIONS")))
         return refuse(err, "the target * is for OPTIONS alone");
     return true;
+}
+
+bool h1_parse_target(struct arena *arena, struct str target, struct http_head *head, struct error *err)
+{
+    if (LIKELY(!words_find(target, odd_bytes)))
+        return parse_form(arena, target, head, err);
+    if (has_bad_bytes(target))
+        return refuse(err, "a byte in the target that cannot be there");
+    return parse_form(arena, target, head, err) && escape_path(arena, head, err);
 }
