@@ -20,6 +20,7 @@ endpoints:
       - host: [http://users.test:8000]
         url_pattern: /u/{id}
         allow: [name]
+        mapping: {id: key}
 extra_config:
   router: {return_error_msg: true}
 """
@@ -42,10 +43,12 @@ def test_the_dump_grows_with_its_level(check):
     assert all(dump.startswith("Parsing configuration file: FILE\nGlobal settings\n") and dump.endswith("\nSyntax OK!")
                for dump in dumps)
     assert len(plain) < len(dumps[0]) < len(dumps[1]) < len(dumps[2])
-    for words in ("\tName: Shop\n", "\tPort: 8099\n", "1 API endpoints:\n", "\t- GET /users/:id\n", "\t\tConcurrent calls: 3\n",
-                  "\t\tTimeout: 3s\n", "\t\t[+] GET /u/{{.Id}}\n", "\t\t\tHosts: http://users.test:8000\n", "- router\n"):
+    for words in ("\tName: Shop\n", "\tAddress: \n\tPort: 8099\n", "1 API endpoint(s):\n", "\t- GET /users/:id\n\tTimeout: 3s\n\tConcurrent calls: 3\n",
+                  "\tConnecting to 1 backend(s):\n\t\t[+] GET /u/{{.Id}}\n\t\tTimeout: 3s\n\t\tHosts: [http://users.test:8000]\n\n",
+                  "1 global component configuration(s):\n- router\n", "0 async agent(s):\n"):
         assert words in dumps[0], words
-    for words in ("\t\tHeaders: X-One\n", "\t\t\tAllow: name\n", '- router: {"return_error_msg":true}\n'):
+    for words in ("\tHeaders to pass: [X-One]\n", "\t\tDeny: [], Allow: [name]\n\t\tMapping: map[id:key]\n", "- router\n\treturn_error_msg: true\n",
+                  "\tDefault backend hosts: []\n", "\t0 endpoint component configuration(s):\n"):
         assert words in dumps[1] and words not in dumps[0], words
     assert "Max idle connections per host: 250\n" in dumps[2] and "Max idle" not in dumps[1]
 
