@@ -21,7 +21,8 @@ static bool add_attributes(struct arena *arena, const struct xml_node *element, 
 
 static bool take_element(struct arena *arena, const struct xml_node *element, struct data *value);
 
-/* Child elements in their order; the last run of text that is more than white space goes to *text. */
+/* Child elements in their order; the last run of text that is more than white space goes to *text. Where text comes
+ * before anything else, attributes too, it is all that KrakenD's library takes. */
 static bool add_children(struct arena *arena, const struct xml_node *element, struct data_node *node, struct str *text)
 {
     for (const struct xml_node *child = element->children; child; child = child->next) {
@@ -30,6 +31,8 @@ static bool add_children(struct arena *arena, const struct xml_node *element, st
 
         if (child->is_text && trimmed.len > 0)
             *text = trimmed;
+        if (!child->is_text && !element->attributes && node->count == 0 && text->len > 0)
+            return true;
         if (!child->is_text && (!take_element(arena, child, &value) || !data_add(arena, node, child->name, value)))
             return false;
     }

@@ -290,7 +290,8 @@ void feed_item(struct feed_out *out, const struct xml_node *item, bool atom)
     struct str description = feed_text(arena, item, "", atom ? "summary" : "description");
     struct str content = atom ? feed_text(arena, item, "", "content") : feed_text(arena, item, "content", "encoded");
     struct str published = feed_text(arena, item, "", atom ? "published" : "pubDate");
-    struct str link = link_of(arena, item, atom), date = feed_text(arena, item, "dc", "date");
+    struct str link = link_of(arena, item, atom);
+    struct str updated = atom ? feed_text(arena, item, "", "updated") : feed_text(arena, item, "dc", "date");
 
     feed_open(out);
     feed_field(out, "title", feed_text(arena, item, "", "title"));
@@ -298,8 +299,8 @@ void feed_item(struct feed_out *out, const struct xml_node *item, bool atom)
     feed_field(out, "content", content);
     feed_field(out, "link", link);
     write_list(out, "links", link);
-    write_date(out, "updated", "updatedParsed", atom ? feed_text(arena, item, "", "updated") : date);
-    write_date(out, "published", "publishedParsed", published.len > 0 ? published : date);
+    write_date(out, "updated", "updatedParsed", updated);
+    write_date(out, "published", "publishedParsed", published.len > 0 ? published : updated);
     write_authors(out, item, atom);
     feed_field(out, "guid", feed_text(arena, item, "", atom ? "id" : "guid"));
     write_image(out, image_of(item, content, description));

@@ -58,12 +58,14 @@ TEST(xml_is_decoded)
 {
     static const struct row rows[] = {
         {"4.4", "json", XML_IN, "<a>x</a>", "{\"a\":\"x\"}"},
+        {"4.4", "json", XML_IN, "<a k=\"1\">x<b/></a>", "{\"a\":{\"#text\":\"x\",\"-k\":\"1\",\"b\":\"\"}}"},
         {"4.4", "json", XML_IN, "<?xml version=\"1.0\"?>\n<a k=\"v\" j='1'/>\n", "{\"a\":{\"-j\":\"1\",\"-k\":\"v\"}}"},
         {"4.4", "json", XML_IN, "<a k=\"v\"> text </a>", "{\"a\":{\"#text\":\"text\",\"-k\":\"v\"}}"},
         {"4.4", "json", XML_IN, "<a><b>1</b><b>2</b><c>true</c></a>", "{\"a\":{\"b\":[\"1\",\"2\"],\"c\":\"true\"}}"},
         {"4.4", "json", XML_IN, "<a><b/><c></c><d> \n </d></a>", "{\"a\":{\"b\":\"\",\"c\":\"\",\"d\":\"\"}}"},
-        {"4.4", "json", XML_IN, "<a>one<b/>two</a>", "{\"a\":{\"#text\":\"two\",\"b\":\"\"}}"},
-        {"4.4", "json", XML_IN, "<a>one<b/> </a>", "{\"a\":{\"#text\":\"one\",\"b\":\"\"}}"},
+        {"4.4", "json", XML_IN, "<a>one<b/>two</a>", "{\"a\":\"one\"}"},
+        {"4.4", "json", XML_IN, "<a>one<b/> </a>", "{\"a\":\"one\"}"},
+        {"4.4", "json", XML_IN, "<a><b/>one<c/>two</a>", "{\"a\":{\"#text\":\"two\",\"b\":\"\",\"c\":\"\"}}"},
         {"4.4", "json", XML_IN, "<a>one<!-- two -->three</a>", "{\"a\":\"three\"}"},
         {"4.4", "json", XML_IN, "<a>one<?p two?></a>", "{\"a\":\"one\"}"},
         {"4.4", "json", XML_IN, "<a><![CDATA[<b>&]]></a>", "{\"a\":\"\\u003cb\\u003e\\u0026\"}"},
@@ -270,6 +272,10 @@ static const char atom[] =
 TEST(feeds_are_decoded)
 {
     static const struct row rows[] = {
+        {"4.3", "json", "\"encoding\": \"rss\", \"allow\": [\"items\"]",
+         "<feed xmlns=\"http://www.w3.org/2005/Atom\"><entry><updated>2006-01-02T15:04:05Z</updated></entry></feed>",
+         "{\"items\":[{\"updated\":\"2006-01-02T15:04:05Z\",\"updatedParsed\":\"2006-01-02T15:04:05Z\","
+         "\"published\":\"2006-01-02T15:04:05Z\",\"publishedParsed\":\"2006-01-02T15:04:05Z\"}]}"},
         {"4.3", "json", "\"encoding\": \"rss\"", rss,
          "{\"author\":{\"name\":\"Ed\",\"email\":\"ed@n.example\"},\"categories\":[\"a\",\"b\"],\"copyright\":\"me\","
          "\"custom\":null,\"description\":\"All \\u0026 more\",\"img_url\":\"http://n.example/i.png\",\"items\":["
