@@ -41,6 +41,10 @@ struct node *node_member(const struct node *object, struct str name);
  * what comes before ([] is how PHP writes an empty one). Anything else, a list of other things too, as it is. */
 const struct node *node_as_map(const struct node *value, struct arena *arena);
 
+/* A whole number in text, as KrakenD's loader reads it: a sign, 0x, 0o, 0b or a 0 in front for another base,
+ * underscores between digits. False: it is none, or past 64 bits. */
+bool document_read_int(struct str text, int64_t *out) MUST_USE;
+
 /* Back to JSON text (compact, Go's escapes, keys in file order; numbers as the doubles they are to KrakenD, shortest
  * form), for dumps, static answers and free-form extra_config. data NULL: no room. */
 struct str node_to_json(const struct node *node, struct arena *arena);

@@ -68,6 +68,11 @@ static enum conversion read_go_int(struct str s, int64_t *out)
     return CONVERTED;
 }
 
+bool document_read_int(struct str text, int64_t *out)
+{
+    return read_go_int(text, out) == CONVERTED;
+}
+
 /* A JSON number, cut to a whole one as Go cuts a float. */
 static enum conversion truncate(struct str text, int64_t *out)
 {

@@ -31,9 +31,9 @@ struct tls_numbers tls_parse_numbers(const struct tls_checking *checking, const 
         report_add(report, SEVERITY_ERROR, PROBLEM_OUT_OF_MEMORY, (struct place){.source = NULL}, NULL,
                    "%s.%s: no memory", checking->path, key);
     for (size_t i = 0; numbers.items && i < texts->count; i++) {
-        uint64_t number;
+        int64_t number;
 
-        if (text_to_u64(texts->items[i], &number) && number <= UINT16_MAX)
+        if (document_read_int(texts->items[i], &number) && number >= 0 && number <= UINT16_MAX)
             numbers.items[numbers.count++] = (uint16_t)number;
         else
             report_add(report, SEVERITY_ERROR, PROBLEM_BAD_NUMBER, texts->places[i],

@@ -28,7 +28,7 @@ TEST(options_take_every_key)
 
     CHECK(!bind(STR("{\"allow_insecure_connections\":true,\"ca_certs\":[\"a.pem\",\"b.pem\"],"
                     "\"disable_system_ca_pool\":true,\"min_version\":\"TLS12\",\"max_version\":\"TLS13\","
-                    "\"cipher_suites\":[4865,\"49195\"],\"curve_preferences\":[23,29],"
+                    "\"cipher_suites\":[4865,\"0xC02B\",\"49199\"],\"curve_preferences\":[23,29],"
                     "\"client_certs\":[{\"certificate\":\"c.pem\",\"private_key\":\"c.key\"}]}"),
                 &options)
                ->first);
@@ -37,8 +37,9 @@ TEST(options_take_every_key)
     CHECK_EQ(options.ca_certs.count, 2);
     CHECK_TEXT(options.ca_certs.items[1], "b.pem");
     CHECK_TEXT(options.min_version, "TLS12");
-    CHECK_EQ(options.cipher_suites.count, 2);
+    CHECK_EQ(options.cipher_suites.count, 3);
     CHECK_EQ(options.cipher_suites.items[1], 49195);
+    CHECK_EQ(options.cipher_suites.items[2], 49199);
     CHECK_EQ(options.curve_preferences.items[1], 29);
     CHECK_EQ(options.client_certs.count, 1);
     pairs = options.client_certs.items;
@@ -56,6 +57,9 @@ TEST(options_that_are_wrong_are_told)
         {"{\"curve_preferences\":[\"P-256\"]}",
          "error: client_tls.curve_preferences: \"P-256\" is not a number of 16 bits [HF0108] | IANA's number, such as "
          "4865 or 23"},
+        {"{\"cipher_suites\":[-1]}",
+         "error: client_tls.cipher_suites: \"-1\" is not a number of 16 bits [HF0108] | IANA's number, such as 4865 "
+         "or 23"},
         {"{\"cipher_suites\":[65536]}",
          "error: client_tls.cipher_suites: \"65536\" is not a number of 16 bits [HF0108] | IANA's number, such as 4865 "
          "or 23"},
