@@ -188,38 +188,12 @@ static void write_enclosures(struct feed_out *out, const struct xml_node *item, 
         json_write_raw(&out->json, STR("]"));
 }
 
-/* src of the first image in a text of HTML. */
-static struct str image_in_html(struct str html)
+/* Only what iTunes reads is an item's image. */
+static struct str image_of(const struct xml_node *item, bool atom)
 {
-    size_t at = str_find(html, STR("<img"));
-    struct str rest = str_from_offset(html, at);
-    char quote;
+    const struct xml_node *image = atom ? NULL : feed_child(item, "itunes", "image");
 
-    at = str_find(str_first(rest, str_find_char(rest, '>')), STR("src="));
-    rest = str_from_offset(rest, at + 4);
-    if (rest.len < 2 || (rest.data[0] != '"' && rest.data[0] != '\''))
-        return STR("");
-    quote = rest.data[0];
-    rest = str_from_offset(rest, 1);
-    return str_first(rest, str_find_char(rest, quote));
-}
-
-static struct str image_of(const struct xml_node *item, struct str content, struct str description)
-{
-    const struct xml_node *image = feed_child(item, "itunes", "image"), *media = feed_child(item, "media", "content");
-    struct str found;
-
-    if (image && xml_attribute(image, STR("href")).len > 0)
-        return xml_attribute(image, STR("href"));
-    for (; media; media = xml_again(media))
-        if (str_starts(xml_attribute(media, STR("type")), STR("image")) ||
-            str_eq(xml_attribute(media, STR("medium")), STR("image")))
-            return xml_attribute(media, STR("url"));
-    for (media = xml_child(item, STR("enclosure")); media; media = xml_again(media))
-        if (str_starts(xml_attribute(media, STR("type")), STR("image/")))
-            return xml_attribute(media, STR("url"));
-    found = image_in_html(content);
-    return found.len > 0 ? found : image_in_html(description);
+    return image ? xml_attribute(image, STR("href")) : STR("");
 }
 
 /* Atom: the first link that is the alternate one, or has no relation. */
@@ -263,14 +237,26 @@ static void write_image(struct feed_out *out, struct str url)
     feed_close(out);
 }
 
-static void write_list(struct feed_out *out, const char *name, struct str text)
+/* Atom: those that lead to the entry itself; "alternate" is what has no relation. */
+static void write_links(struct feed_out *out, const struct xml_node *item, bool atom)
 {
-    if (text.len == 0)
-        return;
-    feed_name(out, name);
-    json_write_raw(&out->json, STR("["));
-    json_write_string(&out->json, text);
-    json_write_raw(&out->json, STR("]"));
+    bool begun = false;
+
+    for (const struct xml_node *link = xml_child(item, STR("link")); link; link = xml_again(link)) {
+        struct str relation = atom ? xml_attribute(link, STR("rel")) : STR(""), url;
+
+        if ((relation.len > 0 && !str_eq(relation, STR("alternate")) && !str_eq(relation, STR("self"))) ||
+            (!atom && link->prefix.len > 0))
+            continue;
+        url = atom ? xml_attribute(link, STR("href")) : feed_inside(out->arena, link);
+        if (!begun)
+            feed_name(out, "links");
+        json_write_raw(&out->json, begun ? STR(",") : STR("["));
+        begun = true;
+        json_write_string(&out->json, url);
+    }
+    if (begun)
+        json_write_raw(&out->json, STR("]"));
 }
 
 static void write_categories(struct feed_out *out, const struct xml_node *item, bool atom)
@@ -290,20 +276,19 @@ void feed_item(struct feed_out *out, const struct xml_node *item, bool atom)
     struct str description = feed_text(arena, item, "", atom ? "summary" : "description");
     struct str content = atom ? feed_text(arena, item, "", "content") : feed_text(arena, item, "content", "encoded");
     struct str published = feed_text(arena, item, "", atom ? "published" : "pubDate");
-    struct str link = link_of(arena, item, atom);
     struct str updated = atom ? feed_text(arena, item, "", "updated") : feed_text(arena, item, "dc", "date");
 
     feed_open(out);
     feed_field(out, "title", feed_text(arena, item, "", "title"));
     feed_field(out, "description", description);
     feed_field(out, "content", content);
-    feed_field(out, "link", link);
-    write_list(out, "links", link);
+    feed_field(out, "link", link_of(arena, item, atom));
+    write_links(out, item, atom);
     write_date(out, "updated", "updatedParsed", updated);
     write_date(out, "published", "publishedParsed", published.len > 0 ? published : updated);
     write_authors(out, item, atom);
     feed_field(out, "guid", feed_text(arena, item, "", atom ? "id" : "guid"));
-    write_image(out, image_of(item, content, description));
+    write_image(out, image_of(item, atom));
     write_categories(out, item, atom);
     write_enclosures(out, item, atom);
     feed_extensions(out, item);

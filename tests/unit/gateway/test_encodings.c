@@ -276,6 +276,12 @@ TEST(feeds_are_decoded)
          "<feed xmlns=\"http://www.w3.org/2005/Atom\"><entry><updated>2006-01-02T15:04:05Z</updated></entry></feed>",
          "{\"items\":[{\"updated\":\"2006-01-02T15:04:05Z\",\"updatedParsed\":\"2006-01-02T15:04:05Z\","
          "\"published\":\"2006-01-02T15:04:05Z\",\"publishedParsed\":\"2006-01-02T15:04:05Z\"}]}"},
+        {"4.3", "json", "\"encoding\": \"rss\", \"allow\": [\"items\"]",
+         "<rss xmlns:media=\"http://search.yahoo.com/mrss/\"><channel><item><description>&lt;img "
+         "src=\"z\"></description>"
+         "<link>a</link><enclosure url=\"e\" type=\"image/png\"/></item></channel></rss>",
+         "{\"items\":[{\"description\":\"\\u003cimg src=\\\"z\\\"\\u003e\",\"link\":\"a\",\"links\":[\"a\"],"
+         "\"enclosures\":[{\"url\":\"e\",\"type\":\"image/png\"}]}]}"},
         {"4.3", "json", "\"encoding\": \"rss\"", rss,
          "{\"author\":{\"name\":\"Ed\",\"email\":\"ed@n.example\"},\"categories\":[\"a\",\"b\"],\"copyright\":\"me\","
          "\"custom\":null,\"description\":\"All \\u0026 more\",\"img_url\":\"http://n.example/i.png\",\"items\":["
@@ -283,7 +289,7 @@ TEST(feeds_are_decoded)
          "src=\\\"i.png\\\"\\u003e\\u003c/p\\u003e\",\"link\":\"http://n.example/1\",\"links\":[\"http://n.example/"
          "1\"],"
          "\"published\":\"Mon, 02 Jan 2006 15:04:05 -0700\",\"publishedParsed\":\"2006-01-02T22:04:05Z\","
-         "\"author\":{\"name\":\"Ann\"},\"authors\":[{\"name\":\"Ann\"}],\"guid\":\"g1\",\"image\":{\"url\":\"i.png\"},"
+         "\"author\":{\"name\":\"Ann\"},\"authors\":[{\"name\":\"Ann\"}],\"guid\":\"g1\","
          "\"categories\":[\"c\"],\"enclosures\":[{\"url\":\"u\",\"length\":\"3\",\"type\":\"audio/mpeg\"}],"
          "\"dcExt\":{\"creator\":[\"Ann\"]},\"extensions\":{\"dc\":{\"creator\":[{\"name\":\"creator\",\"value\":"
          "\"Ann\","
@@ -292,7 +298,8 @@ TEST(feeds_are_decoded)
         {"4.3", "json", "\"encoding\": \"rss\"", atom,
          "{\"author\":{\"name\":\"N\",\"email\":\"e@x\"},\"categories\":null,\"copyright\":\"R\",\"custom\":null,"
          "\"description\":\"S\",\"img_url\":\"l.png\",\"items\":[{\"title\":\"E\",\"description\":\"sum\",\"content\":"
-         "\"\\u003cdiv\\u003ex\\u003cb\\u003ey\\u003c/b\\u003e\\u003c/div\\u003e\",\"link\":\"h\",\"links\":[\"h\"],"
+         "\"\\u003cdiv\\u003ex\\u003cb\\u003ey\\u003c/b\\u003e\\u003c/"
+         "div\\u003e\",\"link\":\"h\",\"links\":[\"s\",\"h\"],"
          "\"updated\":\"2006-01-02T15:04:05Z\",\"updatedParsed\":\"2006-01-02T15:04:05Z\",\"published\":\"2006-01-01\","
          "\"publishedParsed\":\"2006-01-01T00:00:00Z\",\"guid\":\"i1\",\"categories\":[\"t\"]}],\"language\":\"de\","
          "\"published\":\"\",\"title\":\"F\",\"type\":\"atom\",\"updated\":\"2006-01-02T15:04:05+01:00\"}"},
