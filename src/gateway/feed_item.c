@@ -60,13 +60,30 @@ const struct xml_node *feed_child(const struct xml_node *parent, const char *pre
     return child;
 }
 
+/* XHTML comes in one div, which is not part of it (RFC 4287 3.1.1.3). */
+static const struct xml_node *unwrap(const struct xml_node *element)
+{
+    const struct xml_node *only = NULL;
+
+    if (!element || !str_eq(xml_attribute(element, STR("type")), STR("xhtml")))
+        return element;
+    for (const struct xml_node *child = element->children; child; child = child->next) {
+        if (child->is_text && str_trim(child->text).len == 0)
+            continue;
+        if (only || child->is_text || !str_eq(child->name, STR("div")))
+            return element;
+        only = child;
+    }
+    return only ? only : element;
+}
+
 struct str feed_text(struct arena *arena, const struct xml_node *parent, const char *prefix, const char *name)
 {
     const struct xml_node *child = feed_child(parent, prefix, name);
 
     if (!child && prefix[0] == '\0')
         child = feed_child(parent, "atom", name);
-    return feed_inside(arena, child);
+    return feed_inside(arena, unwrap(child));
 }
 
 void feed_open(struct feed_out *out)

@@ -298,8 +298,7 @@ TEST(feeds_are_decoded)
         {"4.3", "json", "\"encoding\": \"rss\"", atom,
          "{\"author\":{\"name\":\"N\",\"email\":\"e@x\"},\"categories\":null,\"copyright\":\"R\",\"custom\":null,"
          "\"description\":\"S\",\"img_url\":\"l.png\",\"items\":[{\"title\":\"E\",\"description\":\"sum\",\"content\":"
-         "\"\\u003cdiv\\u003ex\\u003cb\\u003ey\\u003c/b\\u003e\\u003c/"
-         "div\\u003e\",\"link\":\"h\",\"links\":[\"s\",\"h\"],"
+         "\"x\\u003cb\\u003ey\\u003c/b\\u003e\",\"link\":\"h\",\"links\":[\"s\",\"h\"],"
          "\"updated\":\"2006-01-02T15:04:05Z\",\"updatedParsed\":\"2006-01-02T15:04:05Z\",\"published\":\"2006-01-01\","
          "\"publishedParsed\":\"2006-01-01T00:00:00Z\",\"guid\":\"i1\",\"categories\":[\"t\"]}],\"language\":\"de\","
          "\"published\":\"\",\"title\":\"F\",\"type\":\"atom\",\"updated\":\"2006-01-02T15:04:05+01:00\"}"},
