@@ -207,6 +207,7 @@ int sim_file_open(struct sim_machine *machine, struct sim_socket *socket); /* -1
 bool sim_pipe_open(struct world *world, struct pipe *pipe);
 void sim_pipe_close(struct world *world, struct pipe *pipe);
 enum io sim_pipe_fill(struct world *world, int fd, struct pipe *pipe, size_t size_max, size_t *got, struct error *err);
+bool sim_is_paced(struct world *world, int fd); /* every other socket is, so that both ways are walked */
 enum io sim_pipe_drain(struct world *world, struct pipe *pipe, int fd, size_t *sent, struct error *err);
 
 /* watch.c */

@@ -426,6 +426,7 @@ const struct world_ops sim_world_ops = {
     .close = sim_close,
     .reset = sim_reset,
     .facts = sim_facts,
+    .is_paced = sim_is_paced,
     .pipe_open = sim_pipe_open,
     .pipe_close = sim_pipe_close,
     .pipe_fill = sim_pipe_fill,

@@ -2,6 +2,7 @@
  * pushed. Blocks change owner, bytes are not copied; large bodies go by a pipe, where the kernel does not copy either.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/lasting.h"
+#include "os/pipe.h"
 
 enum {
     SNIFFED_BYTES = 512,
@@ -78,8 +79,8 @@ static enum io fill_pipe(struct exchange *x)
     bool may = may_pipe(x);
     enum io io;
 
-    if (may && !x->pipe)
-        x->pipe = pipe_lend(loop);
+    if (may && !x->pipe && (x->pipe = pipe_lend(loop)))
+        http_pace_pipe(x->stream, x->pipe);
     io = may && x->pipe ? fetch_pipe(x->call.fetch, x->pipe) : IO_END;
     if (io == IO_OK)
         return IO_OK;
@@ -89,15 +90,25 @@ static enum io fill_pipe(struct exchange *x)
     return io;
 }
 
+/* One piece, and then others have their turn: by the next one its time has come. */
+static enum io take_turns(struct exchange *x)
+{
+    task_wake(exchange_loop(x), &x->task);
+    return IO_WAIT;
+}
+
 /* As pump_answer, as long as the kernel can do it alone. IO_END: what there is now goes by way of response_body. */
 static enum io pump_pipe(struct exchange *x)
 {
-    enum io io = x->pipe ? http_send_pipe(x->stream, x->pipe, &x->error) : IO_OK;
+    bool holds = x->pipe && x->pipe->held > 0;
+    enum io io = holds ? http_send_pipe(x->stream, x->pipe, &x->error) : IO_OK;
 
     while (io == IO_OK) {
         io = fill_pipe(x);
         if (io == IO_OK)
             io = http_send_pipe(x->stream, x->pipe, &x->error);
+        if (io == IO_OK && pipe_is_paced(x->pipe))
+            return take_turns(x);
     }
     return io;
 }

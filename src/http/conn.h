@@ -250,6 +250,9 @@ static inline void http_flush(struct http_conn *conn)
  * that way first. */
 bool http_can_pipe(const struct http_stream *from, const struct http_stream *to);
 
+/* Makes the pieces of an empty pipe short when they go where sends are spaced out. A system call. */
+void http_pace_pipe(const struct http_stream *to, struct pipe *pipe);
+
 /* A piece of the body into the empty pipe. IO_OK: the pipe holds some; IO_WAIT as recv_body; IO_END: no more goes this
  * way, and recv_body tells why: the body is complete, or was cut. */
 enum io http_recv_pipe(struct http_stream *stream, struct pipe *pipe);

@@ -27,6 +27,7 @@ struct stream_ops {
     /* Both NULL: its bytes are not those of a socket, or somebody has to see them. */
     enum io (*fill)(struct stream *stream, struct pipe *pipe, size_t size_max, size_t *got, struct error *err);
     enum io (*drain)(struct stream *stream, struct pipe *pipe, size_t *sent, struct error *err);
+    bool (*is_paced)(struct stream *stream); /* NULL: never */
 };
 
 struct stream {
@@ -75,6 +76,12 @@ static inline enum io stream_fill(struct stream *stream, struct pipe *pipe, size
 static inline enum io stream_drain(struct stream *stream, struct pipe *pipe, size_t *sent, struct error *err)
 {
     return stream->ops->drain(stream, pipe, sent, err);
+}
+
+/* Does the kernel space out what is sent (world.h)? A system call each time. */
+static inline bool stream_is_paced(struct stream *stream)
+{
+    return stream->ops->is_paced && stream->ops->is_paced(stream);
 }
 
 static inline void stream_shutdown_write(struct stream *stream) /* sends FIN behind what was written */

@@ -100,6 +100,13 @@ static enum io tcp_drain(struct stream *stream, struct pipe *pipe, size_t *sent,
     return io;
 }
 
+static bool tcp_is_paced(struct stream *stream)
+{
+    const struct tcp *tcp = tcp_of(stream);
+
+    return tcp->world->ops->is_paced(tcp->world, tcp->watch.fd);
+}
+
 static void tcp_shutdown_write(struct stream *stream)
 {
     struct tcp *tcp = tcp_of(stream);
@@ -198,6 +205,7 @@ static const struct stream_ops tcp_ops = {
     .attach = tcp_attach,
     .fill = tcp_fill,
     .drain = tcp_drain,
+    .is_paced = tcp_is_paced,
 };
 
 /* Registers fd as a stream whose bits start as `ready`. Takes fd, also when it fails. */

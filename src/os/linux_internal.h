@@ -60,6 +60,7 @@ void linux_shutdown_write(struct world *world, int fd);
 void linux_close(struct world *world, int fd);
 void linux_reset(struct world *world, int fd);
 bool linux_facts(struct world *world, int fd, struct tcp_facts *facts);
+bool linux_is_paced(struct world *world, int fd);
 /* What a failed read or write of an established connection means; IO_WAIT for EAGAIN. */
 enum io linux_data_failed(int number, const char *what, struct error *err);
 

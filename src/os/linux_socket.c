@@ -20,6 +20,7 @@ enum {
     TCP_STATE_ESTABLISHED = 1,      /* of include/net/tcp_states.h; the only names are in headers that clash */
     TCP_STATE_SYN_SENT = 2,
     TCP_STATE_CLOSE = 7,
+    CONGESTION_NAME_BYTES = 16, /* the kernel's TCP_CA_NAME_MAX */
 };
 
 int socket_open(int domain, int type)
@@ -191,6 +192,16 @@ bool socket_read_info(int fd, struct tcp_info *info)
     if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &size) == -1)
         return false;
     return size >= offsetof(struct tcp_info, tcpi_bytes_acked) + sizeof(info->tcpi_bytes_acked);
+}
+
+/* Of the congestion controls that Linux has, BBR alone asks for it in all its versions. */
+bool linux_is_paced(struct world *world, int fd)
+{
+    char name[CONGESTION_NAME_BYTES + 1] = "";
+    socklen_t size = CONGESTION_NAME_BYTES;
+
+    (void)world;
+    return getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &size) == 0 && strncmp(name, "bbr", 3) == 0;
 }
 
 /* Asks for the peer first: one call when all is well, and right when it was asked too early. */

@@ -185,6 +185,7 @@ static const struct world_ops linux_ops = {
     .close = linux_close,
     .reset = linux_reset,
     .facts = linux_facts,
+    .is_paced = linux_is_paced,
     .pipe_open = linux_pipe_open,
     .pipe_close = linux_pipe_close,
     .pipe_fill = linux_pipe_fill,

@@ -38,8 +38,10 @@ struct pipe *pipe_lend(struct loop *loop)
     } else {
         pipe = pipe_new(loop_world(loop));
     }
-    if (pipe)
-        pipes->lent++;
+    if (!pipe)
+        return NULL;
+    pipe->piece_bytes = PIPE_BYTES_MAX;
+    pipes->lent++;
     return pipe;
 }
 

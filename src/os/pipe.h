@@ -10,15 +10,17 @@
 struct loop;
 
 enum {
-    PIPE_BYTES_MAX = 512 << 10, /* what one piece may come to */
-    PIPES_LENT_MAX = 64,        /* of a loop, at a time, by default: slow readers beyond it are served by copying */
-    PIPES_KEPT_MAX = 16,        /* empty ones that wait for use */
+    PIPE_BYTES_MAX = 512 << 10,  /* what one piece may come to */
+    PIPE_BYTES_PACED = 63 << 10, /* ... to a socket whose sends are spaced out: what leaves as one burst (GSO) */
+    PIPES_LENT_MAX = 64,         /* of a loop, at a time, by default: slow readers beyond it are served by copying */
+    PIPES_KEPT_MAX = 16,         /* empty ones that wait for use */
 };
 
 struct pipe {
     struct pipe *next;  /* while it is kept */
     int into_fd, of_fd; /* its ends: what is written to, what is read from */
     size_t held;        /* bytes in it */
+    size_t piece_bytes; /* what is filled in at a time, at most: PIPE_BYTES_MAX when it is lent */
 };
 
 /* The pipes of one loop; zeroed: none, and none to be lent. */
@@ -26,6 +28,12 @@ struct pipes {
     struct pipe *kept;
     unsigned kept_count, lent, lent_max;
 };
+
+/* Is a piece all that should be sent before others have their turn? */
+static inline bool pipe_is_paced(const struct pipe *pipe)
+{
+    return pipe->piece_bytes < PIPE_BYTES_MAX;
+}
 
 /* An empty pipe. NULL: the world has none, too many are lent, or no descriptor or memory is left; then bytes are copied
  * as ever. */

@@ -124,6 +124,9 @@ struct world_ops {
     void (*reset)(struct world *world, int fd); /* closes with RST (linger 0): leaves no TIME_WAIT */
     bool (*facts)(struct world *world, int fd, struct tcp_facts *facts);
 
+    /* Does TCP space out what is sent there, by a timer for each burst (BBR)? False also when it cannot be told. */
+    bool (*is_paced)(struct world *world, int fd);
+
     /* Pipes between sockets (pipe.h). All four NULL: the world has none. False: no descriptor is left. */
     bool (*pipe_open)(struct world *world, struct pipe *pipe);
     void (*pipe_close)(struct world *world, struct pipe *pipe);

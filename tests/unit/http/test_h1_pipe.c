@@ -82,7 +82,7 @@ static void answer(struct h1_stage *stage, const struct http_conn_options *optio
 TEST(a_body_comes_by_a_pipe_and_the_conn_goes_on)
 {
     struct h1_stage stage;
-    struct pipe pipe = {0};
+    struct pipe pipe = {.piece_bytes = PIPE_BYTES_MAX};
     enum io last;
 
     ask(&stage, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n");
@@ -106,11 +106,50 @@ TEST(a_body_comes_by_a_pipe_and_the_conn_goes_on)
     stage_close(&stage);
 }
 
+static bool pair_is_paced(struct stream *stream)
+{
+    (void)stream;
+    return true;
+}
+
+/* Pieces are as long as one burst where the client's sends are spaced out, and only there. */
+TEST(pieces_are_short_where_sends_are_spaced_out)
+{
+    struct pipe pipe = {0};
+    struct stream_ops paced;
+    struct h1_stage stage;
+
+    answer(&stage, NULL, 10, 1000);
+    http_pace_pipe(stage.stream, &pipe);
+    CHECK_EQ(pipe.piece_bytes, PIPE_BYTES_MAX);
+    CHECK(!pipe_is_paced(&pipe));
+    paced = *stage.conn->stream->ops;
+    paced.is_paced = pair_is_paced;
+    stage.conn->stream->ops = &paced;
+    http_pace_pipe(stage.stream, &pipe);
+    CHECK_EQ(pipe.piece_bytes, PIPE_BYTES_PACED);
+    CHECK(pipe_is_paced(&pipe));
+    stage_close(&stage);
+}
+
+TEST(a_piece_is_no_longer_than_the_pipe_says)
+{
+    struct pipe pipe = {.piece_bytes = 3};
+    struct h1_stage stage;
+
+    ask(&stage, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n");
+    CHECK_EQ(http_recv_pipe(stage.stream, &pipe), IO_WAIT);
+    far_send(&stage, STR("0123456789"));
+    CHECK_EQ(http_recv_pipe(stage.stream, &pipe), IO_OK);
+    CHECK_STR(str_of(in_pipe, pipe.held), STR("012"));
+    stage_close(&stage);
+}
+
 /* What was read along with the head goes first, by the chain. */
 TEST(bytes_that_are_here_do_not_come_by_a_pipe)
 {
     struct h1_stage stage, other;
-    struct pipe pipe = {0};
+    struct pipe pipe = {.piece_bytes = PIPE_BYTES_MAX};
     struct chain body = {NULL, NULL, 0};
     enum io last;
 
@@ -145,7 +184,7 @@ TEST(bytes_that_are_here_do_not_come_by_a_pipe)
 TEST(a_wait_for_a_pipe_can_be_given_up)
 {
     struct h1_stage stage;
-    struct pipe pipe = {0};
+    struct pipe pipe = {.piece_bytes = PIPE_BYTES_MAX};
     enum io last;
 
     ask(&stage, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n");
@@ -161,7 +200,7 @@ TEST(a_cut_body_is_told_behind_a_pipe)
 {
     for (int reset = 0; reset < 2; reset++) {
         struct h1_stage stage;
-        struct pipe pipe = {0};
+        struct pipe pipe = {.piece_bytes = PIPE_BYTES_MAX};
         enum io last;
 
         ask(&stage, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n");
@@ -215,7 +254,7 @@ TEST(only_bodies_of_known_length_between_bare_sockets_go_by_a_pipe)
 TEST(a_pipe_goes_out_behind_what_was_queued)
 {
     struct h1_stage stage;
-    struct pipe pipe = {0};
+    struct pipe pipe = {.piece_bytes = PIPE_BYTES_MAX};
     struct str text;
 
     answer(&stage, NULL, 10, 0);
@@ -242,7 +281,7 @@ TEST(a_pipe_goes_out_behind_what_was_queued)
 TEST(a_slow_reader_holds_back_a_pipe)
 {
     struct h1_stage stage;
-    struct pipe pipe = {0};
+    struct pipe pipe = {.piece_bytes = PIPE_BYTES_MAX};
     char body[PIPE_ROOM];
     struct str text = STR_EMPTY;
     char *all = arena_alloc(test_arena(), 4096, 1);
@@ -280,7 +319,7 @@ TEST(a_reader_that_stands_still_is_cut_off)
 {
     struct http_conn_options options = {.send_gap_ns = 10 * SECONDS};
     struct h1_stage stage;
-    struct pipe pipe = {0};
+    struct pipe pipe = {.piece_bytes = PIPE_BYTES_MAX};
 
     answer(&stage, &options, 500, 300);
     stage_turn(&stage);
@@ -299,7 +338,7 @@ TEST(a_reader_that_stands_still_is_cut_off)
 TEST(a_pipe_to_a_client_that_has_gone_fails)
 {
     struct h1_stage stage;
-    struct pipe pipe = {0};
+    struct pipe pipe = {.piece_bytes = PIPE_BYTES_MAX};
 
     answer(&stage, NULL, 500, 300);
     stage_turn(&stage);
@@ -314,7 +353,7 @@ TEST(a_pipe_to_a_client_that_has_gone_fails)
 TEST(more_than_the_head_promised_is_never_sent)
 {
     struct h1_stage stage;
-    struct pipe pipe = {0};
+    struct pipe pipe = {.piece_bytes = PIPE_BYTES_MAX};
 
     answer(&stage, NULL, 4, 0);
     put(&pipe, STR("01234"));

@@ -4,7 +4,11 @@
 #include "os/loop.h"
 #include "os/pipe.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 
 struct line {
@@ -83,6 +87,32 @@ TEST(a_pipe_carries_bytes_from_socket_to_socket)
             ;
     CHECK_STR(str_of(out, 12), STR("hello, world"));
     pipe_return(line.loop, pipe);
+    line_close(&line);
+}
+
+/* Sets it for one socket; false: this kernel has none of that name. */
+static bool choose_congestion(int fd, const char *name)
+{
+    return setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, (socklen_t)strlen(name)) == 0;
+}
+
+TEST(sends_are_spaced_out_by_bbr_alone)
+{
+    struct line line;
+    struct world *world;
+    int ends[2];
+
+    line_open(&line);
+    world = line.loopback.world;
+    CHECK(choose_congestion(line.target.server, "reno")); /* every kernel has it */
+    CHECK(!world->ops->is_paced(world, line.target.server));
+    if (choose_congestion(line.target.server, "bbr"))
+        CHECK(world->ops->is_paced(world, line.target.server));
+    CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    CHECK(!world->ops->is_paced(world, ends[0]));
+    CHECK_INT(close(ends[0]), 0);
+    CHECK_INT(close(ends[1]), 0);
+    CHECK(!world->ops->is_paced(world, -1));
     line_close(&line);
 }
 
