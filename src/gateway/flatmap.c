@@ -352,6 +352,7 @@ static struct data *make_way(struct arena *arena, struct data *root, const struc
 
             if (made.kind == DATA_NULL || !data_add(arena, value->node, path->parts[i], made))
                 return NULL;
+            made.node->born_empty = false;
             member = value->node->last;
         }
         value = &member->value;
@@ -371,11 +372,35 @@ static bool number_anew(struct arena *arena, struct data_node *node)
     return true;
 }
 
+/* A value with nodes of its own. */
+static bool copy(struct arena *arena, const struct data *from, struct data *to)
+{
+    *to = *from;
+    if (!is_node(from))
+        return true;
+    *to = data_new(arena, from->kind);
+    if (to->kind == DATA_NULL)
+        return false;
+    to->node->born_empty = from->node->born_empty;
+    for (const struct data_member *member = from->node->first; member; member = member->next) {
+        struct data value;
+
+        if (!copy(arena, &member->value, &value) || !data_add(arena, to->node, member->name, value))
+            return false;
+    }
+    return true;
+}
+
+/* Copies, as what stars found stays where it is, too: a node in two places would change in both, or come to hold
+ * itself. */
 static bool add_all(struct arena *arena, struct data_node *to, const struct data_node *from, uint32_t count)
 {
-    for (struct data_member *member = from->first; count > 0; member = member->next, count--)
-        if (!data_add(arena, to, member->name, member->value))
+    for (const struct data_member *member = from->first; count > 0; member = member->next, count--) {
+        struct data value;
+
+        if (!copy(arena, &member->value, &value) || !data_add(arena, to, member->name, value))
             return false;
+    }
     return true;
 }
 
@@ -397,6 +422,7 @@ static bool append(struct arena *arena, struct data *root, const struct flatmap_
         *place = data_new(arena, DATA_ARRAY);
         if (place->kind == DATA_NULL || !add_all(arena, place->node, target.node, target.node->count))
             return false;
+        place->node->born_empty = false;
     }
     return add_all(arena, place->node, source.node, source.node->count) && number_anew(arena, place->node) &&
            del(arena, root, from->parts, from->count);
