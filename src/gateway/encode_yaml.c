@@ -95,7 +95,7 @@ static bool is_number(struct str text)
         char kind = text.data[1];
 
         base = kind == 'x' ? 16 : kind == 'b' ? 2 : 8;
-        text = str_from_offset(text, kind == 'x' || kind == 'o' || kind == 'b' ? 2 : 1);
+        text = str_from_offset(text, kind == 'x' || kind == 'o' || kind == 'b' ? 2 : 0);
     }
     return take_digits(&text, base) > 0 && text.len == 0;
 }
@@ -153,12 +153,20 @@ static bool is_time(struct str text)
     return has_zone ? is_zone(text) : text.len == 0;
 }
 
+/* Ends of lines to parsers of YAML 1.1, next to the newline: CR, NEL, and the two of U+2028. What stands behind one of
+ * them in a plain text could be read as a key of its own. KrakenD's encoder leaves them bare. */
+static bool breaks_line(struct str text)
+{
+    return text.data[0] == '\r' || str_starts(text, STR("\xc2\x85")) || str_starts(text, STR("\xe2\x80\xa8")) ||
+           str_starts(text, STR("\xe2\x80\xa9"));
+}
+
 static bool has_odd_bytes(struct str text)
 {
     for (size_t i = 0; i < text.len; i++) {
         char c = text.data[i], next = i + 1 < text.len ? text.data[i + 1] : '\0';
 
-        if (c == '#' || c == '\\' || ((c == ':' || c == '-') && next == ' '))
+        if (c == '#' || c == '\\' || ((c == ':' || c == '-') && next == ' ') || breaks_line(str_from_offset(text, i)))
             return true;
     }
     return false;
@@ -181,7 +189,13 @@ static size_t character_len(struct str text)
     return 0;
 }
 
-/* As Go quotes. */
+/* As Go quotes those that are no byte each: code points that end lines, which would be folded into a space. */
+static void write_break(struct yaml_writer *writer, struct str text)
+{
+    put(writer, text.len == 2 ? STR("\\u0085") : text.data[2] == '\xa8' ? STR("\\u2028") : STR("\\u2029"));
+}
+
+/* As Go quotes, but for most of what cannot be printed. */
 static void write_quoted(struct yaml_writer *writer, struct str text)
 {
     static const char hex[] = "0123456789abcdef", shorts[] = "abtnvfr"; /* 7 to 13 */
@@ -197,6 +211,8 @@ static void write_quoted(struct yaml_writer *writer, struct str text)
             put(writer, str_of((char[]){'\\', shorts[c - '\a']}, 2));
         else if ((uint8_t)c < ' ' || c == 0x7f || len == 0)
             put(writer, str_of((char[]){'\\', 'x', hex[(uint8_t)c >> 4], hex[c & 15]}, 4));
+        else if (breaks_line(str_from_offset(text, i)))
+            write_break(writer, str_of(text.data + i, len));
         else
             put(writer, str_of(text.data + i, len));
     }
