@@ -8,6 +8,12 @@
 #include "gateway/render.h"
 #include "gateway/websocket.h"
 
+/* Some of them may be kept back. */
+static bool has_trailers(const struct exchange *x)
+{
+    return x->trailers && x->trailers->headers.count > 0;
+}
+
 static bool build_head(struct exchange *x)
 {
     struct forward_input input = {
@@ -20,7 +26,7 @@ static bool build_head(struct exchange *x)
         .early = x->early,
         .upgrade = x->upgrade,
         .grpc = x->grpc,
-        .empty = x->request_ended && x->request_body.size == 0,
+        .empty = x->request_ended && x->request_body.size == 0 && !has_trailers(x),
         .client_ip = forward_client_ip(x->arena, &exchange_service(x)->router, x->request, x->client->peer),
     };
 
@@ -114,14 +120,12 @@ static enum progress fail_over(struct exchange *x)
     return ask_host(x);
 }
 
-/* What stands behind the client's body, for endpoints that pass it on. In HTTP/2 it may be there behind any length; a
- * host of HTTP/1 gets it behind chunks only. False: x->error. */
-static bool take_trailers(struct exchange *x)
+bool call_take_trailers(struct exchange *x)
 {
     struct forward_input input = {.endpoint = x->endpoint, .backend = x->call.backend};
     enum io io;
 
-    if (!x->stream || !x->endpoint->no_op || (x->call.head.body_bytes >= 0 && !x->client->conn->multiplexed))
+    if (!x->stream || !x->endpoint->no_op || (x->request->body_bytes >= 0 && !x->client->conn->multiplexed))
         return true;
     io = http_recv_head(x->stream, x->arena, &x->trailers, &x->error);
     if (io == IO_OK)
@@ -141,7 +145,7 @@ static enum io pump_piece(struct exchange *x)
         if (io == IO_WAIT || io == IO_FAIL)
             return io;
         x->request_ended = io == IO_END;
-        if (x->request_ended && !take_trailers(x))
+        if (x->request_ended && !call_take_trailers(x))
             return IO_FAIL;
     }
     if (UNLIKELY(x->trailers != NULL))

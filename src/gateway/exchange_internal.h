@@ -26,6 +26,9 @@ enum progress call_start(struct exchange *exchange);
 bool call_repeat_body(struct exchange *exchange); /* request_body is `body` again, all of it. False: error is set */
 enum progress call_run(struct exchange *exchange);
 enum progress call_collect(struct exchange *exchange);
+/* The client's body is complete: what stands behind it, for endpoints that pass it on. In HTTP/2 it may be there behind
+ * any length; a host of HTTP/1 gets it behind chunks only. False: exchange->error. */
+bool call_take_trailers(struct exchange *exchange) MUST_USE;
 /* Moves request body from the client to the backend. IO_OK: all of it is on its way; IO_FAIL: exchange->error. */
 enum io call_pump_request(struct exchange *exchange);
 

@@ -66,12 +66,6 @@ enum progress first_flight_begin(struct exchange *x)
     return go_to(x, is_worthwhile(x) ? EXCHANGE_FLIGHT : EXCHANGE_CALL);
 }
 
-/* Chunks without a byte in them; trailers that are announced may still follow. */
-static bool is_empty(const struct exchange *x)
-{
-    return x->request_body.size == 0 && !headers_get_id(&x->request->headers, HEADER_TRAILER).data;
-}
-
 enum progress first_flight_run(struct exchange *x)
 {
     enum io io = IO_OK;
@@ -83,7 +77,9 @@ enum progress first_flight_run(struct exchange *x)
         return exchange_fail(x);
     if (io == IO_WAIT && has_time(x))
         return PAUSE;
-    x->request_ended = io == IO_END && is_empty(x);
+    x->request_ended = io == IO_END && x->request_body.size == 0;
+    if (x->request_ended && !call_take_trailers(x))
+        return exchange_fail(x);
     first_flight_end(x);
     return go_to(x, EXCHANGE_CALL);
 }

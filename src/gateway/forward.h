@@ -17,7 +17,7 @@ struct forward_input {
     struct str client_ip; /* forward_client_ip's answer */
     bool upgrade;         /* the client asks for a WebSocket: its handshake goes along */
     bool grpc;            /* what gRPC cannot do without goes along */
-    bool empty;           /* the request's body is complete, and has no byte */
+    bool empty;           /* the request's body is complete: no byte, no trailers */
     bool early;           /* the client's TLS handshake is not done: Early-Data: 1 says so (RFC 8470 5.1) */
 };
 

@@ -97,7 +97,7 @@ static bool always_passes(const struct forward_input *input, struct str name, en
 /* Trailer announces what only a no-op endpoint passes on, behind a body that has no length. */
 static bool announces_nothing(const struct forward_input *input, enum header_id id)
 {
-    return id == HEADER_TRAILER && (!input->endpoint->no_op || input->request->body_bytes >= 0);
+    return id == HEADER_TRAILER && (!input->endpoint->no_op || input->request->body_bytes >= 0 || input->empty);
 }
 
 static bool copy(struct copying *copying, const struct http_field *field)

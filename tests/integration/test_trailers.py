@@ -99,6 +99,21 @@ def test_trailers_of_requests_pass_by_the_lists_of_the_endpoint(make, headers, p
         assert (request.body, request.trailers, request.get("trailer")) == (b"hello", passed, announced)
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("announced", ["", "Trailer: X-Sum\r\n"])
+def test_trailers_of_an_empty_request_are_passed(make, method, announced):
+    """Also those that nothing announces; without any a GET has no body at all, and none is announced."""
+    origin = make.origin()
+    with Client(make.gateway(service([forward_all(origin, input_headers=["*"])])).address) as client:
+        head = f"{method} /up HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n{announced}\r\n"
+        client.send(head + "0\r\nX-Sum: 0\r\n\r\n" + head + "0\r\n\r\n")
+        assert [client.read_final().status for _ in range(2)] == [200, 200]
+    first, second = origin.requests
+    assert (first.body, first.trailers) == (b"", [("X-Sum", "0")])
+    assert (second.body, second.trailers, second.get("trailer")) == (b"", [], None)
+    assert (second.get("transfer-encoding") is None) == (method == "GET")
+
+
 def test_trailers_of_a_request_over_http2(make):
     origin = make.origin()
     client = h2_client(make, make.gateway(no_op(origin)))
