@@ -271,6 +271,20 @@ void drain_free(struct frontend *frontend, size_t doors)
     free(frontend->door_drains);
 }
 
+static bool is_past_window(const struct drain *drain)
+{
+    return drain->begun && !drain->windowed;
+}
+
+/* It was greeted, or on its way from another worker, when the window ended. */
+static void await_request(struct drain *drain, const struct client *client)
+{
+    if (!is_past_window(drain))
+        return;
+    drain->fresh_until_ns = u64_max(drain->fresh_until_ns, fresh_until_ns(client));
+    set_timer(drain);
+}
+
 /* Behind the limit of its listener it is cut: nobody is to be left there. */
 void drain_welcome(struct frontend *frontend, struct client *client)
 {
@@ -278,6 +292,8 @@ void drain_welcome(struct frontend *frontend, struct client *client)
 
     if (frontend->drain.begun || drain->begun)
         client_tell(client, HTTP_END_DRAIN);
+    await_request(&frontend->drain, client);
+    await_request(drain, client);
     if (drain->begun && is_past_limit(drain))
         task_wake(frontend->loop, &drain->task);
 }
@@ -286,11 +302,6 @@ void drain_notice_end(struct frontend *frontend)
 {
     if (frontend->drain.begun && frontend_is_empty(frontend))
         task_wake(frontend->loop, &frontend->drain.task);
-}
-
-static bool is_past_window(const struct drain *drain)
-{
-    return drain->begun && !drain->windowed;
 }
 
 bool drain_is_past_window(const struct frontend *frontend, uint16_t door)

@@ -150,6 +150,43 @@ TEST(who_came_just_before_the_end_of_the_window_is_served)
     }
 }
 
+/* Its PROXY header, or its handshake, ends behind the window: it is fresh when the gateway knows it as a client. */
+TEST(who_was_still_greeted_at_the_end_of_the_window_has_a_second)
+{
+    static const char header[] = "PROXY TCP4 10.1.1.1 10.1.1.2 1 2\r\n";
+    struct door_options door = {.proxy_protocol = PROXY_REQUIRE};
+    struct ended ended = {.task.run = run_ended};
+    struct caller asking, silent;
+    struct front_stage stage;
+    struct addr addr;
+    struct error err;
+
+    front_open(&stage, &(struct front_settings){0});
+    addr = sim_addr(stage.sim, "gateway", 80);
+    CHECK(frontend_listen(stage.frontend, &addr, &(struct listen_options){.backlog = 64}, &door, &err));
+    caller_open(&asking, &stage, addr);
+    caller_open(&silent, &stage, addr);
+    CHECK_EQ(stage.frontend->greetings.count, 2);
+    frontend_drain(stage.frontend, 0, &ended.task);
+    front_run(&stage, 1200 * SIM_MS);
+    CHECK_EQ(stage.frontend->greetings.count, 2);
+    caller_say(&asking, header);
+    caller_say(&silent, header);
+    front_run(&stage, 700 * SIM_MS);
+    say(&asking, &stage);
+    CHECK(caller_has_heard(&asking, "HTTP/1.1 503 "));
+    CHECK(caller_has_heard(&asking, "Connection: close\r\n"));
+    CHECK(!caller_is_left(&silent));
+    front_run(&stage, 400 * SIM_MS);
+    CHECK(caller_is_left(&silent));
+    caller_close(&asking);
+    caller_close(&silent);
+    front_run(&stage, 3 * SIM_SECOND);
+    CHECK(ended.runs > 0);
+    task_forget(stage.loop, &ended.task);
+    front_close(&stage);
+}
+
 static const char two_listeners[] = "\"listeners\": [{\"listen\": \"127.0.0.1:80\"}, {\"listen\": \"127.0.0.1:81\"}]";
 
 TEST(one_listener_ends_while_the_other_goes_on)
