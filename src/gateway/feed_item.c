@@ -60,7 +60,13 @@ const struct xml_node *feed_child(const struct xml_node *parent, const char *pre
     return child;
 }
 
-/* XHTML comes in one div, which is not part of it (RFC 4287 3.1.1.3). */
+/* Parts of RSS; all others are Atom's. */
+static bool is_rss(const struct xml_node *parent)
+{
+    return str_eq(parent->name, STR("item")) || str_eq(parent->name, STR("channel"));
+}
+
+/* Atom's XHTML comes in one div, which is not part of it (RFC 4287 3.1.1.3). */
 static const struct xml_node *unwrap(const struct xml_node *element)
 {
     const struct xml_node *only = NULL;
@@ -83,7 +89,7 @@ struct str feed_text(struct arena *arena, const struct xml_node *parent, const c
 
     if (!child && prefix[0] == '\0')
         child = feed_child(parent, "atom", name);
-    return feed_inside(arena, unwrap(child));
+    return feed_inside(arena, is_rss(parent) ? child : unwrap(child));
 }
 
 void feed_open(struct feed_out *out)

@@ -286,6 +286,9 @@ TEST(feeds_are_decoded)
          "<link>a</link><enclosure url=\"e\" type=\"image/png\"/></item></channel></rss>",
          "{\"items\":[{\"description\":\"\\u003cimg src=\\\"z\\\"\\u003e\",\"link\":\"a\",\"links\":[\"a\"],"
          "\"enclosures\":[{\"url\":\"e\",\"type\":\"image/png\"}]}]}"},
+        {"4.3", "json", "\"encoding\": \"rss\", \"allow\": [\"items\"]",
+         "<rss><channel><item><description type=\"xhtml\"><div>x</div></description></item></channel></rss>",
+         "{\"items\":[{\"description\":\"\\u003cdiv\\u003ex\\u003c/div\\u003e\"}]}"},
         {"4.3", "json", "\"encoding\": \"rss\"", rss,
          "{\"author\":{\"name\":\"Ed\",\"email\":\"ed@n.example\"},\"categories\":[\"a\",\"b\"],\"copyright\":\"me\","
          "\"custom\":null,\"description\":\"All \\u0026 more\",\"img_url\":\"http://n.example/i.png\",\"items\":["
