@@ -63,6 +63,9 @@ TEST(options_that_are_wrong_are_told)
         {"{\"cipher_suites\":[65536]}",
          "error: client_tls.cipher_suites: \"65536\" is not a number of 16 bits [HF0108] | IANA's number, such as 4865 "
          "or 23"},
+        {"{\"curve_preferences\":[\"\"]}",
+         "error: client_tls.curve_preferences: \"\" is not a number of 16 bits [HF0108] | IANA's number, such as 4865 "
+         "or 23"},
         {"{\"max_version\":\"TLS12\"}",
          "warning: client_tls: min_version is above max_version: every handshake will fail [HF0332] | min_version is "
          "TLS13 unless it is given"},
