@@ -3,12 +3,11 @@
 #include "base/assert.h"
 #include "base/text.h"
 #include "gateway/answer_internal.h"
-#include "gateway/escape.h"
 #include "gateway/grpc.h"
+#include "gateway/query.h"
 
 #include "json/write.h"
 #include <stdio.h>
-#include <stdlib.h>
 
 /* `body` without data: there was no memory for it, which must not look like an empty one. */
 static void answer_json(const struct answer_input *input, struct str body, struct answer *out)
@@ -67,112 +66,62 @@ static void answer_health(const struct answer_input *input, struct answer *out)
         out->head.status = 503;
 }
 
-/* A name with one of its values; sorted, they make Go's map of lists. */
-struct entry {
-    struct str name, value;
-    size_t order;
-};
-
-static int compare(const void *left, const void *right)
-{
-    const struct entry *a = left, *b = right;
-    int order = str_compare(a->name, b->name);
-
-    return order != 0 ? order : (a->order > b->order) - (a->order < b->order);
-}
-
-static void sort(struct entry *entries, size_t count)
-{
-    if (count > 1)
-        qsort(entries, count, sizeof *entries, compare);
-}
-
-/* Sorted ones. */
-static void write_lists(struct json_writer *writer, const struct entry *entries, size_t count)
+/* Names with their values, sorted: Go's map of lists. */
+static void write_lists(struct json_writer *writer, const struct query_param *params, size_t count)
 {
     json_write_raw(writer, STR("{"));
     for (size_t i = 0; i < count; i++) {
-        bool same = i > 0 && str_eq(entries[i].name, entries[i - 1].name);
-        bool last = i + 1 == count || !str_eq(entries[i].name, entries[i + 1].name);
+        bool same = i > 0 && str_eq(params[i].name, params[i - 1].name);
+        bool last = i + 1 == count || !str_eq(params[i].name, params[i + 1].name);
 
         if (i > 0)
             json_write_raw(writer, STR(","));
         if (!same) {
-            json_write_string(writer, entries[i].name);
+            json_write_string(writer, params[i].name);
             json_write_raw(writer, STR(":["));
         }
-        json_write_string(writer, entries[i].value);
+        json_write_string(writer, params[i].value);
         if (last)
             json_write_raw(writer, STR("]"));
     }
     json_write_raw(writer, STR("}"));
 }
 
-static bool decode(struct arena *arena, struct str text, struct str *out)
-{
-    *out = text;
-    return (str_find_char(text, '%') == text.len && str_find_char(text, '+') == text.len) ||
-           text_percent_decode(arena, text, true, out, NULL);
-}
-
 /* The parameters of a query, sorted, as Go reads them. NULL: no room. */
-static struct entry *read_query(struct arena *arena, struct str query, size_t *count_out)
+static struct query_param *read_query(struct arena *arena, struct str query, size_t *count_out)
 {
-    struct entry *entries = arena_array(arena, struct entry, query.len / 2 + 2);
+    struct query_param *params = arena_array(arena, struct query_param, query.len / 2 + 2);
     size_t count = 0;
     struct str piece;
 
-    while (entries && str_split(&query, '&', &piece)) {
-        size_t equals = str_find_char(piece, '=');
-        struct entry *entry = &entries[count];
-
-        if (piece.len == 0 || str_find_char(piece, ';') < piece.len ||
-            !decode(arena, str_first(piece, equals), &entry->name) ||
-            !decode(arena, str_from_offset(piece, equals + 1), &entry->value))
+    while (params && str_split(&query, '&', &piece)) {
+        if (!query_read(arena, piece, &params[count]))
             continue;
-        entry->order = count++;
+        params[count].order = count;
+        count++;
     }
-    if (entries)
-        sort(entries, count);
+    if (params)
+        query_sort(params, count);
     *count_out = count;
-    return entries;
-}
-
-/* The query that Go makes of its parameters. data NULL: no room. */
-static struct str encode_query(struct arena *arena, const struct entry *entries, size_t count)
-{
-    size_t room = 1;
-    char *text, *end;
-
-    for (size_t i = 0; i < count; i++)
-        room += escape_len(ESCAPE_QUERY, entries[i].name) + escape_len(ESCAPE_QUERY, entries[i].value) + 2;
-    text = end = arena_alloc(arena, room, 1);
-    for (size_t i = 0; text && i < count; i++) {
-        if (i > 0)
-            *end++ = '&';
-        end = escape_write(ESCAPE_QUERY, entries[i].name, end);
-        *end++ = '=';
-        end = escape_write(ESCAPE_QUERY, entries[i].value, end);
-    }
-    return text ? str_of(text, (size_t)(end - text)) : STR_EMPTY;
+    return params;
 }
 
 static void write_headers(struct json_writer *writer, struct arena *arena, const struct http_headers *headers)
 {
-    struct entry *entries = arena_array(arena, struct entry, headers->count + 1u);
+    struct query_param *params = arena_array(arena, struct query_param, headers->count + 1u);
     size_t count = 0;
 
-    for (uint32_t i = 0; entries && i < headers->count; i++) {
+    for (uint32_t i = 0; params && i < headers->count; i++) {
         struct str name = header_canonical(arena, headers->fields[i].name);
 
         writer->failed |= !name.data;
-        entries[count] = (struct entry){name, headers->fields[i].value, count};
+        params[count] = (struct query_param){name, headers->fields[i].value, count};
         count++;
     }
-    writer->failed |= !entries;
-    if (entries)
-        sort(entries, count);
-    write_lists(writer, entries, count);
+    writer->failed |= !params;
+    if (params)
+        query_sort(params, count);
+    write_lists(writer, params, count);
 }
 
 static void write_member(struct json_writer *writer, const char *name, struct str value)
@@ -187,8 +136,8 @@ static void answer_echo(const struct answer_input *input, struct str request_bod
     struct json_writer writer = {.arena = input->arena};
     size_t question = str_find_char(request->path, '?'), count;
     struct str raw_path = str_first(request->path, question);
-    struct entry *query = read_query(input->arena, str_from_offset(request->path, question + 1), &count);
-    struct str path, encoded = query ? encode_query(input->arena, query, count) : STR_EMPTY;
+    struct query_param *query = read_query(input->arena, str_from_offset(request->path, question + 1), &count);
+    struct str path, encoded = query ? query_encode(input->arena, query, count) : STR_EMPTY;
 
     writer.failed |= !query || !encoded.data;
     if (!text_percent_decode(input->arena, raw_path, false, &path, NULL))
