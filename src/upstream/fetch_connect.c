@@ -191,6 +191,13 @@ static enum io dial_own(struct fetch *fetch, struct error *err)
     return start_dial(fetch, err);
 }
 
+/* Who has not asked for a connection stands behind others who did, and lacks what they lack. */
+static void note_lack(struct fetch *fetch)
+{
+    if (fetch->search->lack == ERROR_NONE && fetch->options.transport->max_connections_per_host <= 0)
+        fetch->search->lack = pool_lack(fetch->options.pool);
+}
+
 static enum io queue_failed(struct fetch *fetch, struct error *err)
 {
     struct error failure;
@@ -201,8 +208,7 @@ static enum io queue_failed(struct fetch *fetch, struct error *err)
         failure.retry_safe = true;
         return fetch_fail(fetch, &failure, err);
     }
-    if (fetch->search->lack == ERROR_NONE && fetch->options.transport->max_connections_per_host <= 0)
-        fetch->search->lack = pool_lack(fetch->options.pool); /* it stood behind others who waited for that */
+    note_lack(fetch);
     if (fetch->search->lack != ERROR_NONE) {
         error_set(&failure, FAULT_SYSTEM, fetch->search->lack, "%.*s: no %s for a new connection",
                   STR_ARG(fetch->options.host->url),
@@ -252,6 +258,8 @@ static enum io dial_or_queue(struct fetch *fetch, struct error *err)
     if (io != IO_WAIT)
         return io;
     leave_race(fetch);
+    if (!is_paused(fetch))
+        note_lack(fetch); /* at the end of its time the others may be gone, and what they lacked is here again */
     fetch->search->gate_waiter.task = fetch->waiter;
     if (timeout_ns <= 0 || !gate_wait(pool_gate(fetch->options.pool), fetch->options.host, &fetch->search->gate_waiter))
         return queue_failed(fetch, err);

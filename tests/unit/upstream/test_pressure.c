@@ -176,6 +176,25 @@ TEST(without_ports_a_request_is_refused_by_name_at_the_end_of_its_wait)
     fetch_stage_close(&stage);
 }
 
+/* It never asked for a connection itself, and descriptors come free as those before it give up. */
+TEST(who_stood_behind_others_is_refused_for_what_they_lacked)
+{
+    struct gate_waiter other = {0};
+    struct fetch_stage stage;
+
+    open_stage(&stage);
+    use_files(&stage, FILES);
+    CHECK(gate_wait(pool_gate(stage.pool), stage.host, &other));
+    ask(&stage, "GET", 0);
+    use_files(&stage, 0);
+    CHECK_EQ(await_head(&stage), IO_FAIL);
+    CHECK_EQ(stage.err.code, ERROR_PRESSURE_FD);
+    CHECK_EQ(totals_of(&stage).shed_by_fd, 1);
+    CHECK_EQ(totals_of(&stage).shed_by_port, 0);
+    gate_quit(pool_gate(stage.pool), stage.host, &other);
+    fetch_stage_close(&stage);
+}
+
 TEST(a_request_that_waits_for_a_port_has_the_first_that_is_free)
 {
     struct fetch_stage stage;
