@@ -95,7 +95,7 @@ static struct query_param *read_query(struct arena *arena, struct str query, siz
     struct str piece;
 
     while (params && str_split(&query, '&', &piece)) {
-        if (!query_read(arena, piece, &params[count]))
+        if (!query_read_name(arena, piece, &params[count]) || !query_read_value(arena, &params[count]))
             continue;
         params[count].order = count;
         count++;

@@ -52,7 +52,8 @@ struct str forward_query(struct arena *arena, const struct forward_input *input)
     if (!params)
         return STR_EMPTY;
     while (str_split(&query, '&', &piece))
-        if (query_read(arena, piece, &params[count]) && passes(input, params[count].name)) {
+        if (query_read_name(arena, piece, &params[count]) && passes(input, params[count].name) &&
+            query_read_value(arena, &params[count])) {
             params[count].order = count;
             count++;
         }

@@ -14,14 +14,19 @@ bool query_decode(struct arena *arena, struct str text, struct str *out)
     return text_percent_decode(arena, text, true, out, NULL);
 }
 
-bool query_read(struct arena *arena, struct str piece, struct query_param *param)
+bool query_read_name(struct arena *arena, struct str piece, struct query_param *param)
 {
     size_t equals = str_find_char(piece, '=');
 
     if (piece.len == 0 || str_find_char(piece, ';') < piece.len)
         return false;
-    return query_decode(arena, str_first(piece, equals), &param->name) &&
-           query_decode(arena, str_from_offset(piece, equals + 1), &param->value);
+    param->value = str_from_offset(piece, equals + 1);
+    return query_decode(arena, str_first(piece, equals), &param->name);
+}
+
+bool query_read_value(struct arena *arena, struct query_param *param)
+{
+    return query_decode(arena, param->value, &param->value);
 }
 
 static int compare(const void *left, const void *right)

@@ -14,9 +14,12 @@ struct query_param {
 /* A name or a value without its escapes. False: an escape is malformed, or no room. */
 bool query_decode(struct arena *arena, struct str text, struct str *out);
 
-/* Name and value of a piece between two '&'; `order` is the caller's. False: Go drops it (empty, with a ';',
- * malformed), or no room. */
-bool query_read(struct arena *arena, struct str piece, struct query_param *param);
+/* The name of a piece between two '&', and its value as it came; `order` is the caller's. False: Go drops it (empty,
+ * with a ';', malformed), or no room. */
+bool query_read_name(struct arena *arena, struct str piece, struct query_param *param);
+
+/* Then decodes the value of one that is wanted. False: Go drops it, or no room. */
+bool query_read_value(struct arena *arena, struct query_param *param);
 
 /* By name, equal names by `order`. */
 void query_sort(struct query_param *params, size_t count);
