@@ -52,6 +52,7 @@ def test_a_row_is_whole(row):
     assert len(lanes) == len(row.lanes) and row.judged in lanes
     assert all(lane.base in lanes and lane.peer in bench_peers.PEERS for lane in row.lanes)
     assert not row.grows_as or row.grows_as in lanes
+    assert row.fresh_sets == 1 or row.kind == "load"
 
 
 def test_only_some_peers():
@@ -165,6 +166,169 @@ def test_a_peer_that_is_not_installed_is_not_here(monkeypatch, tmp_path):
             bench_peers.PEERS[name](SimpleNamespace(work=tmp_path))
 
 
+# A row over several sets of newly started peers.
+
+
+class FakeStage:
+    """Counts its sets; `gone` and `wrong`: lane and set in which that peer is not there, or answers wrongly."""
+
+    def __init__(self, gone=(), wrong=()):
+        self.set, self.gone, self.wrong = 0, gone, wrong
+        self.peers = {name: SimpleNamespace(memory_bytes=lambda: 1000 + self.set) for name in ("nginx", "holdfast")}
+
+    def renew(self):
+        self.set += 1
+
+    @property
+    def missing(self):
+        return {peer: "it does not listen" for peer, number in self.gone if number == self.set}
+
+    def port(self, peer, tls):
+        assert peer not in self.missing and tls
+        return 1
+
+
+class FakeClients:
+    """Are of one set, and know when they were stopped."""
+
+    def __init__(self, stage):
+        self.set, self.ran, self.opened, self.stopped = stage.set, [], 0, 0
+
+    def open(self):
+        self.opened += 1
+
+    def run(self, seconds, rate=0):
+        assert not self.stopped
+        self.ran.append((seconds, rate))
+        return piece(10)
+
+    def stop(self):
+        self.stopped += 1
+
+
+def measured_in_sets(monkeypatch, stage, *words, name="tls-128-1"):
+    """(the row's result, the clients that there were). Each slice tells its set: a process is as fast as its start was lucky."""
+    row, clients, options = bench_rows.choose(name, ["nginx", "holdfast"])[0], [], bench.read_arguments(words)
+
+    def slice_of(stage, lane, clients, seconds):
+        assert clients.set == stage.set and not clients.stopped and seconds == options.slice
+        luck = 1.0 + stage.set
+        return piece(20 * luck if lane.peer == "nginx" else 10 * luck, set=stage.set)
+
+    def new_clients(stage, *_):
+        clients.append(FakeClients(stage))
+        return clients[-1]
+
+    monkeypatch.setattr(bench_measure, "clients_for", new_clients)
+    monkeypatch.setattr(bench_measure, "one_slice", slice_of)
+    monkeypatch.setattr(bench_measure, "wrong_answer", lambda stage, row, lane: "status 502" if (
+        lane.peer, stage.set) in stage.wrong else None)
+    return bench_measure.measure_row(stage, row, options, None), clients
+
+
+def test_slices_of_all_sets_are_pooled_and_paired_within_a_set(monkeypatch):
+    row, clients = measured_in_sets(monkeypatch, FakeStage(), "--rounds", "12")
+    assert [[one["set"] for one in lane["slices"]] for lane in row["lanes"].values()] == [[0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]] * 2
+    ours = row["lanes"]["holdfast"]
+    # By another pairing a lucky start would meet an unlucky one.
+    assert ours["summary"]["ratio"] == (0.5, 0.5, 0.5) and ours["summary"]["requests"] == 12000 and not ours["refused"]
+    assert ours["summary"]["us_per_request"] == 35 and row["fresh_sets"] == 6
+    assert len(clients) == 12 and all(each.opened == each.stopped == 1 and each.ran[0] == (0.25, 0) for each in clients)
+
+
+def test_the_rest_is_taken_from_the_last_set(monkeypatch):
+    row, clients = measured_in_sets(monkeypatch, FakeStage())
+    assert [lane["memory_bytes"] for lane in row["lanes"].values()] == [1005, 1005]
+    assert [each.set for each in clients if (1.0, 50.0) in each.ran] == [5, 5]  # at a rate: the open loop
+
+
+@pytest.mark.parametrize("rounds, of_a_set, fresh_sets", [
+    (1, 2, 6), (8, 2, 6), (12, 2, 6), (13, 3, 6), (18, 3, 6), (1, 1, 1), (8, 8, 1)])
+def test_how_many_rounds_a_set_has(monkeypatch, rounds, of_a_set, fresh_sets):
+    name = {6: "tls-128-1", 1: "tls-128-64"}[fresh_sets]
+    row, _ = measured_in_sets(monkeypatch, FakeStage(), "--rounds", str(rounds), name=name)
+    assert [one["set"] for one in row["lanes"]["nginx"]["slices"]] == [number for number in range(fresh_sets) for _ in range(of_a_set)]
+
+
+def test_the_report_tells_the_rounds_that_there_were(monkeypatch, tmp_path):
+    row = bench_rows.choose("tls-128-1")[0]
+    report, options = report_of(), bench.read_arguments(["--json", str(tmp_path / "r.json")])
+    bench.keep(bench_measure.failed_row(row, "failed: x"), row, options, report)
+    assert report["rows"][0]["rounds"] == 12
+
+
+def test_who_answers_wrongly_in_one_set_only_is_refused(monkeypatch):
+    row, _ = measured_in_sets(monkeypatch, FakeStage(wrong=[("holdfast", 3)]))
+    assert row["lanes"]["holdfast"]["refused"] == "answered wrongly: status 502" and "summary" not in row["lanes"]["holdfast"]
+    assert bench_report.faults([row]) == ["tls-128-1: holdfast: answered wrongly: status 502"]
+    assert not row["lanes"]["nginx"]["refused"] and len(row["lanes"]["nginx"]["slices"]) == 12
+
+
+def test_a_base_that_answers_wrongly_in_one_set_leaves_nothing_to_compare(monkeypatch):
+    row, _ = measured_in_sets(monkeypatch, FakeStage(wrong=[("nginx", 5)]))
+    assert row["lanes"]["holdfast"]["refused"] == "its base nginx answered wrongly: status 502"
+
+
+def test_who_does_not_start_again_is_refused(monkeypatch):
+    row, _ = measured_in_sets(monkeypatch, FakeStage(gone=[("holdfast", 2)]))
+    assert row["lanes"]["holdfast"]["refused"] == "failed: not here again: it does not listen"
+    assert bench_report.faults([row]) and len(row["lanes"]["nginx"]["slices"]) == 12
+
+
+def test_errors_of_one_set_count_for_all(monkeypatch):
+    stage = FakeStage()
+    monkeypatch.setattr(bench_stats, "errors_of", lambda one: int(one["set"] == 1 and one["us_per_request"] == 20))
+    row, _ = measured_in_sets(monkeypatch, stage, "--quick")
+    assert row["lanes"]["holdfast"]["refused"] == "errors differ: 2 to 0 of the base"
+
+
+def test_rows_with_one_connection_have_sets_of_their_own():
+    several = [row for row in bench_rows.ROWS if row.fresh_sets > 1]
+    assert [(row.name, row.fresh_sets) for row in several] == [("keepalive-128-1", 6), ("tls-128-1", 6)]
+    stages = [bench.stage_of(row) for row in bench_rows.ROWS]
+    assert all(stages.count(bench.stage_of(row)) == 1 for row in several)
+
+
+def test_a_renewed_stage_has_other_processes(monkeypatch):
+    started, lame = [], ["nginx"]
+
+    class FakeProgram:
+        def __init__(self, name, words, cpu, log, port=None):
+            assert log.parent.is_dir() and not any(each.name == name and not each.stopped for each in started)
+            self.name, self.log, self.stopped = name, log, 0
+            if name in lame:
+                lame.remove(name)
+                raise Failed("does not listen")
+            started.append(self)
+
+        def stop(self):
+            self.stopped += 1
+
+    monkeypatch.setattr(bench_stage, "Program", FakeProgram)
+    monkeypatch.setattr(bench_stage, "command", lambda *_: [])
+    stage = bench_stage.Stage("main", iter(["nginx", "relay"]), "holdfast")
+    assert (list(stage.peers), list(stage.missing)) == (["relay"], ["nginx"])
+    stage.renew()
+    assert (list(stage.peers), stage.missing) == (["nginx", "relay"], {})
+    assert [each.stopped for each in started] == [1, 1, 0, 0, 0] and not started[0].log.parent.exists()
+    stage.stop()
+    assert [each.stopped for each in started] == [1] * 5 and not stage.path("").exists()
+
+
+def test_another_attempt_has_new_peers_throughout(monkeypatch):
+    stage, sets = FakeStage(), []
+
+    def noisy(stage, row, options, how):
+        sets.append(stage.set)
+        stage.set += row.fresh_sets - 1
+        return measured_row(ours=(10, 10, 30, 30), theirs=(20, 20, 20, 20))
+
+    stage.has_dead = lambda: False
+    monkeypatch.setattr(bench, "measure_row", noisy)
+    bench.measure_calmly(stage, bench_rows.choose("tls-128-1")[0], bench.read_arguments([]), None)
+    assert sets == [0, 6, 12]
+
+
 # A row from its slices, and the report.
 
 
@@ -229,6 +393,15 @@ def test_the_document_tells_machine_versions_and_rows():
     assert "nginx 1.22.1" in text and "| `keepalive-128-64` | holdfast at most 0.80 | 0.500 [0.500-0.500] |" in text
     assert "**Provisional.**" not in text and "**Provisional.**" in bench_report.markdown(
         report_of() | {"machine": report_of()["machine"] | {"load_average": 3.0}})
+
+
+def test_the_page_and_the_document_tell_why_there_are_several_sets():
+    told = "Rows with one connection (`tls-128-1`) are measured over 6 sets of freshly started processes"
+    report = report_of(measured_row(), measured_row("tls-128-1"))
+    text = bench_report.markdown(report)
+    assert f"- {told}" in text and text.index("How to read it") < text.index(told) < text.index("## Goals")
+    assert told.replace("`", "") in bench_report.html(report)
+    assert "freshly started" not in bench_report.markdown(report_of(measured_row())) + bench_report.html(report_of(measured_row()))
 
 
 def test_the_document_in_the_tree_is_made_by_the_tool():

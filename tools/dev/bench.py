@@ -1,9 +1,10 @@
 """bench.py: the word `bench`: what a request costs, Holdfast beside its peers and a bare relay, all in one run.
 
-All peers of a stage are up at once, each pinned to the first core, and are loaded in turn in short slices over several rounds;
-load and origin have the second core. The scheduler tells the processor time. bench_rows.py has the rows, bench_peers.py the
-peers, bench_measure.py a row's course, bench_stats.py the arithmetic and when it refuses to compare, bench_report.py the page.
-Figures of time are for people; what CI holds is --micro (bench_micro.py). SPDX-License-Identifier: Apache-2.0"""
+All peers of a stage are up at once, each pinned to the first core, and are loaded in turn in short slices over several rounds
+(of rows with one connection: of several sets of newly started peers); load and origin have the second core. The scheduler tells
+the processor time. bench_rows.py has the rows, bench_peers.py the peers, bench_measure.py a row's course, bench_stats.py the
+arithmetic and when it refuses to compare, bench_report.py the page. Figures of time are for people; what CI holds is --micro
+(bench_micro.py). SPDX-License-Identifier: Apache-2.0"""
 
 import argparse
 import json
@@ -44,7 +45,7 @@ def read_arguments(words):
     parser.add_argument("cases", nargs="*", help="benches of one engine (json, h1) in place of the rig")
     parser.add_argument("--rows", default="", help="names, or how they begin (tls, sweep), with commas between; all by default")
     parser.add_argument("--peers", default="", help="only these lanes: holdfast,nginx,relay and so on")
-    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=8, help="at least 2 for each set of newly started peers, where a row has several")
     parser.add_argument("--slice", type=float, default=0.5, help="seconds for which a lane is loaded in a round")
     parser.add_argument("--quick", action="store_true", help="two rows, three peers, three short rounds: does the rig work?")
     parser.add_argument("--list", action="store_true", help="prints the rows")
@@ -141,8 +142,9 @@ def measure_stage(make, rows, options, how, report):
 
 
 def keep(result, row, options, report, seconds=0):
-    result.update(measured=time.strftime("%Y-%m-%d %H:%M"), commit=report["commit"], rounds=options.rounds,
-                  slice_s=options.slice, load_average=os.getloadavg()[0], load_before=report["machine"]["load_average"])
+    rounds = row.fresh_sets * bench_measure.rounds_of_set(row, options)
+    result.update(measured=time.strftime("%Y-%m-%d %H:%M"), commit=report["commit"], rounds=rounds, slice_s=options.slice,
+                  load_average=os.getloadavg()[0], load_before=report["machine"]["load_average"])
     report["rows"] = [each for each in report["rows"] if each["name"] != row.name] + [result]
     bench_report.show_row(result, seconds)
     save(report, options)
@@ -152,6 +154,8 @@ def measure_calmly(stage, row, options, how):
     """A row in which the machine was too noisy to compare Holdfast is measured again, and the calmest run is kept."""
     best = None
     for attempt in range(1 + (0 if options.quick else AGAIN_MAX)):
+        if attempt > 0 and row.fresh_sets > 1:
+            stage.renew()
         result = measure_row(stage, row, options, how)
         result["attempts"] = attempt + 1
         if best is None or bench_report.spread_of(result) < bench_report.spread_of(best):
@@ -185,8 +189,9 @@ def set_congestion_control(name):
 
 
 def stage_of(row):
-    """Memory is looked at in fresh processes, and connections have the congestion control they were made with."""
-    return f"{row.stage}:{row.name}" if row.kind != "load" or row.congestion else row.stage
+    """Memory is looked at in fresh processes, connections have the congestion control they were made with, and a row that
+    starts its peers anew starts no others."""
+    return f"{row.stage}:{row.name}" if row.kind != "load" or row.congestion or row.fresh_sets > 1 else row.stage
 
 
 def save(report, options):

@@ -25,6 +25,7 @@ from common import Failed
 SUITE = "TLS_AES_128_GCM_SHA256"
 SPARE_FILES = 2500  # descriptors besides the clients' connections
 SETTLE_S = 0.5
+SET_ROUNDS_MIN = 2  # of each set of peers: there and back, so that nobody is always first
 H2LOAD_TRIES, H2LOAD_HANG_S = 4, 10
 FAILURES = (Failed, OSError, ValueError, http.client.HTTPException, subprocess.SubprocessError)
 
@@ -245,7 +246,7 @@ def empty_result(row, why):
     lanes = {lane.name: {"peer": lane.peer, "base": lane.base, "refused": why.get(lane.name)} for lane in row.lanes}
     return {"name": row.name, "about": row.about, "kind": row.kind, "goal": row.goal, "judged": row.judged,
             "grows_as": row.grows_as, "note": row.note, "bytes_max": row.bytes_max, "load": asdict(row.load), "lanes": lanes,
-            "refused": None, "verdict": None, "also": []}
+            "fresh_sets": row.fresh_sets, "refused": None, "verdict": None, "also": []}
 
 
 def failed_row(row, why):
@@ -283,22 +284,20 @@ def each_of(lanes, work, result, mark="refused"):
     return left
 
 
+def rounds_of_set(row, options):
+    """How many rounds each set of peers is loaded for."""
+    return options.rounds if row.fresh_sets == 1 else max(math.ceil(options.rounds / row.fresh_sets), SET_ROUNDS_MIN)
+
+
 def measure_load(stage, row, lanes, options, how, result):
     good = [lane for lane in lanes if not result["lanes"][lane.name]["wrong"]]
     clients = {}
     slices = {lane.name: [] for lane in good}
-
-    def begin(lane):
-        clients[lane.name] = clients_for(stage, row, lane)
-        clients[lane.name].open()
-        clients[lane.name].run(options.slice / 2)
-
     try:
-        good = each_of(good, begin, result)
-        for number in range(options.rounds):
-            turn = each_of(good if number % 2 == 0 else list(reversed(good)), lambda lane: slices[lane.name].append(
-                one_slice(stage, lane, clients[lane.name], options.slice)), result)
-            good = [lane for lane in good if lane in turn]
+        for number in range(row.fresh_sets):
+            if number > 0:
+                good = start_anew(stage, row, good, clients, result)
+            good = load_in_turn(stage, row, good, clients, slices, options, result)
         good = each_of(good, lambda lane: result["lanes"][lane.name].update(
             slices=slices[lane.name], memory_bytes=stage.peers[lane.peer].memory_bytes()), result)
         judge(row, good, result)
@@ -307,8 +306,41 @@ def measure_load(stage, row, lanes, options, how, result):
             add_syscalls(stage, row, good, clients, options, how, result)
         judge_also(row, result)
     finally:
-        for each in clients.values():
-            each.stop()
+        stop_clients(clients)
+
+
+def start_anew(stage, row, lanes, clients, result):
+    """Another set of the same peers. Who of them is here again and answers rightly; the others are out with all that was
+    counted before, so that round by round everybody has been in the same sets."""
+    def look(lane):
+        if lane.peer in stage.missing:
+            raise Failed(f"not here again: {stage.missing[lane.peer]}")
+        result["lanes"][lane.name]["wrong"] = wrong_answer(stage, row, lane)
+
+    stop_clients(clients)
+    stage.renew()
+    return [lane for lane in each_of(lanes, look, result) if not result["lanes"][lane.name]["wrong"]]
+
+
+def load_in_turn(stage, row, lanes, clients, slices, options, result):
+    """All rounds of one set of peers. Returns who is left; their clients are still there."""
+    def begin(lane):
+        clients[lane.name] = clients_for(stage, row, lane)
+        clients[lane.name].open()
+        clients[lane.name].run(options.slice / 2)
+
+    good = each_of(lanes, begin, result)
+    for number in range(rounds_of_set(row, options)):
+        turn = each_of(good if number % 2 == 0 else list(reversed(good)), lambda lane: slices[lane.name].append(
+            one_slice(stage, lane, clients[lane.name], options.slice)), result)
+        good = [lane for lane in good if lane in turn]
+    return good
+
+
+def stop_clients(clients):
+    for each in clients.values():
+        each.stop()
+    clients.clear()
 
 
 def judge(row, lanes, result):

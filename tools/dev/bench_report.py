@@ -222,7 +222,7 @@ def markdown(report):
              "over several rounds. Load and origin have the other core. Everything is on loopback.",
              "- CPU per request is the scheduler's account of all threads of a peer over the requests it answered. The ratio is that "
              "of the peer to its base (nginx, where nothing else is said) in the same round: median and quartiles. Trust the ratios "
-             "more than the microseconds.",
+             "more than the microseconds.", *fresh_lines(report),
              "- `relay` is the floor: a relay of our own that neither routes nor checks (`bench/relay.c`).",
              "- Equal terms: no compression, no logs, TLS 1.3 with X25519 and AES-128-GCM, a P-256 certificate; settings in "
              "`bench/peers/`.",
@@ -237,6 +237,16 @@ def markdown(report):
         text += [*(f"- {note}" for note in row_notes(row, report["commit"])), ""] if row_notes(row, report["commit"]) else []
         text += symbol_lines(row)
     return "\n".join(text).rstrip() + "\n"
+
+
+def fresh_lines(report):
+    """Which rows were measured over several sets of processes, and why; nothing when none was."""
+    rows = [row for row in report["rows"] if row.get("fresh_sets", 1) > 1]
+    if not rows:
+        return []
+    names = " and ".join(f"`{row['name']}`" for row in rows)
+    return [f"- Rows with one connection ({names}) are measured over {rows[0]['fresh_sets']} sets of freshly started processes, all "
+            "rounds together: one start of a program differs from its next by up to 13 % there, and is calm in itself."]
 
 
 def missing_rows(report):
@@ -350,9 +360,11 @@ def html(report):
     about = (f"{machine['processor']}, {machine['cores']} cores, {machine['system']}, kernel {machine['kernel']}; "
              f"commit {report['commit']}; load average {machine['load_average']:.1f} at the start. Versions: "
              + ", ".join(f"{name} {version}" for name, version in report["versions"].items()))
+    fresh = " ".join(line.removeprefix("- ").replace("`", "") for line in fresh_lines(report))
     return ("<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Holdfast: performance</title>"
             f"<meta name=\"viewport\" content=\"width=device-width\"><style>{STYLE}</style></head><body><h1>Performance</h1>"
             f"<p>{escape(about)}</p><p>Bars: CPU per request to that of the base in the same round, median; whiskers: quartiles; "
-            "dashed: the goal. Nothing is compared where answers were wrong, errors differ, or quartiles are over 25 % apart.</p>"
+            "dashed: the goal. Nothing is compared where answers were wrong, errors differ, or quartiles are over 25 % apart. "
+            f"{escape(fresh)}</p>"
             f"<h2>Goals</h2>{html_table(summary_lines(report))}<h2>Rows</h2>{''.join(map(html_row, report['rows']))}"
             "</body></html>\n")

@@ -123,23 +123,35 @@ class Stage:
     """Origin and peers, all up at once. `missing` tells who is not, and why."""
 
     def __init__(self, name, peers, binary):
-        self.name, self.binary = name, Path(binary)
+        self.name, self.wanted, self.binary = name, tuple(peers), Path(binary)
+        self.folder = self.origin = self.front = None
+        self.origin_port = self.origin_tls = 0
+        self.peers, self.places, self.missing = {}, {}, {}
+        self.start_all()
+
+    def start_all(self):
         self.folder = tempfile.TemporaryDirectory(prefix="holdfast-bench-")
         self.peers, self.places, self.missing = {}, {}, {}
         Path(self.folder.name).chmod(0o755)
         self.certificate()
         self.origin_port, self.origin_tls = free_port(), free_port()
         self.origin = self.front = None
+        peers = self.wanted
         try:
             self.origin = Program("the origin", [TOOLS / "rig_origin", self.origin_port, self.origin_tls, self.path("cert.pem"),
                                                  self.path("key.pem")], LOAD_CPU, self.path("origin.log"), self.origin_port)
-            if name == FRONTED:
+            if self.name == FRONTED:
                 peers = self.start_front(peers)
             for peer in peers:
                 self.start(peer)
         except BaseException:
             self.stop()
             raise
+
+    def renew(self):
+        """All that is up ends, and other processes of the same programs take their place."""
+        self.stop()
+        self.start_all()
 
     def path(self, name):
         return Path(self.folder.name) / name
