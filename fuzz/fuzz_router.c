@@ -1,5 +1,6 @@
-/* fuzz_router.c: routes and requests: lines "METHOD PATH", an empty line, lines of the same form. What is found fits
- * the path, and a redirect leads to what is found. SPDX-License-Identifier: Apache-2.0 */
+/* fuzz_router.c: routes and requests: lines "METHOD PATH", an empty line, lines of the same form. Routes are registered
+ * at what their names and dots come to, what is found fits the path, and a redirect leads to what is found.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
 #include "base/text.h"
 #include "fuzz/fuzz.h"
@@ -56,27 +57,50 @@ static struct str rebuild(struct arena *arena, struct str route, const struct ro
     return path;
 }
 
-/* The path that it is registered at. */
-static struct str cleaned(struct arena *arena, struct str route)
+/* What is behind the last slash; both go. */
+static struct str take_last(struct str *path)
 {
-    struct str clean = route_clean_path(arena, route);
+    size_t slash = str_find_last_char(*path, '/');
+    struct str last = str_from_offset(*path, slash + 1);
 
-    ASSERT(clean.data);
-    if (clean.len > 1 && str_ends(clean, STR("/")) && !str_ends(route, STR("/")))
-        clean.len--;
-    return clean;
+    *path = str_first(*path, slash);
+    return last;
+}
+
+/* From the end on, where a ".." is seen before the name that it takes away. */
+static void check_registered(struct arena *arena, struct str route)
+{
+    struct str registered = route_registered_path(arena, route);
+    size_t away = 0;
+
+    ASSERT(str_starts(registered, STR("/")));
+    ASSERT(registered.len == 1 || str_ends(registered, STR("/")) == str_ends(route, STR("/")));
+    if (str_ends(registered, STR("/")))
+        registered.len--;
+    while (route.len > 0) {
+        struct str name = take_last(&route);
+
+        if (name.len == 0 || str_eq(name, STR(".")))
+            continue;
+        if (str_eq(name, STR("..")))
+            away++;
+        else if (away > 0)
+            away--;
+        else
+            ASSERT(str_eq(take_last(&registered), name));
+    }
+    ASSERT(registered.len == 0);
 }
 
 static void check_found(struct arena *arena, struct str path, const struct route_match *match)
 {
     const struct str *route = match->target;
-    struct str decoded, bad;
+    struct str registered = route_registered_path(arena, *route), decoded, bad;
 
-    if (str_ends(*route, STR("/*")))
+    if (str_ends(registered, STR("/*")))
         return;
     ASSERT(text_percent_decode(arena, path, false, &decoded, &bad));
-    ASSERT(str_find_char(decoded, '\0') < decoded.len ||
-           str_eq(rebuild(arena, cleaned(arena, *route), match), decoded));
+    ASSERT(str_find_char(decoded, '\0') < decoded.len || str_eq(rebuild(arena, registered, match), decoded));
 }
 
 static void check_request(struct run *run, struct str method, struct str path)
@@ -112,8 +136,10 @@ static void check(struct arena *arena, struct str text, unsigned rule_bits)
         return;
     for (size_t i = 0; take_line(&text, &method, &path) && i < ROUTES_MAX; i++) {
         routes[i] = copy(arena, path);
-        if (path.len > 0 && path.data[0] == '/')
-            (void)router_add(run.router, copy(arena, method), routes[i], &routes[i], (struct place){0}, &report);
+        if (!str_starts(path, STR("/")))
+            continue;
+        check_registered(arena, routes[i]);
+        (void)router_add(run.router, copy(arena, method), routes[i], &routes[i], (struct place){0}, &report);
     }
     while (take_line(&text, &method, &path))
         check_request(&run, copy(arena, method), copy(arena, path));

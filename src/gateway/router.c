@@ -60,27 +60,13 @@ static struct route_tree *need_tree(struct router *router, struct str method)
     return tree;
 }
 
-/* As gin registers a path: without empty and dot segments, and with a slash at the end when there is one. */
-static struct str path_to_register(struct router *router, struct str path)
-{
-    bool is_clean = str_find(path, STR("//")) == path.len && str_find(path, STR("/.")) == path.len;
-    struct str clean;
-
-    if (is_clean || !str_starts(path, STR("/")))
-        return path;
-    clean = route_clean_path(router->arena, path);
-    if (clean.len > 1 && str_ends(clean, STR("/")) && !str_ends(path, STR("/")))
-        clean.len--;
-    return clean;
-}
-
 bool router_add(struct router *router, struct str method, struct str path, void *target, struct place place,
                 struct report *report)
 {
     struct route_tree *tree = need_tree(router, method);
 
     ASSERT(target);
-    path = path_to_register(router, path);
+    path = route_registered_path(router->arena, path);
     return tree && path.data && route_tree_add(router, tree, path, target, place, report);
 }
 

@@ -81,6 +81,13 @@ bool route_climbs_out(struct str rest);
 
 /* router_redirect.c */
 struct str route_clean_path(struct arena *arena, struct str path); /* data NULL: no room */
+
+/* The path that a route is registered at, as gin has it: without empty and dot segments, each ".." with the name before
+ * it gone, and with a slash at the end when the route has one there (of "/a/." that is "/a", where route_clean_path
+ * says "/a/"). The route itself when it is so already, or begins with something else than a slash. data NULL: no room.
+ */
+struct str route_registered_path(struct arena *arena, struct str route);
+
 struct str route_find_folded(struct arena *arena, const struct route_tree *tree,
                              struct str path); /* data NULL: no route */
 

@@ -1,4 +1,5 @@
-/* router_redirect.c: what a request may have meant: a path made clean, and searched for without regard to case.
+/* router_redirect.c: paths made clean, those of routes and those that requests may have meant, and the latter searched
+ * for without regard to case.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/router_internal.h"
 
@@ -34,6 +35,19 @@ struct str route_clean_path(struct arena *arena, struct str path)
     if (slash_at_end && len > 1)
         out[len++] = '/';
     return str_of(out, len);
+}
+
+struct str route_registered_path(struct arena *arena, struct str route)
+{
+    bool is_clean = str_find(route, STR("//")) == route.len && str_find(route, STR("/.")) == route.len;
+    struct str clean;
+
+    if (is_clean || !str_starts(route, STR("/")))
+        return route;
+    clean = route_clean_path(arena, route);
+    if (clean.len > 1 && str_ends(clean, STR("/")) && !str_ends(route, STR("/")))
+        clean.len--;
+    return clean;
 }
 
 /* A search that takes the registered spelling of static text and the client's of everything else. */
