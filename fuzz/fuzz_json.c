@@ -15,10 +15,9 @@ static void compare_scans(struct str text)
 
     for (size_t i = 0; i < text.len && i < SCAN_STARTS_MAX; i++) {
         const char *at = text.data + i;
-        bool html = false, html_scalar = false;
 
-        ASSERT(scan_plain(at, end, &html) == scan_plain_scalar(at, end, &html_scalar));
-        ASSERT(html == html_scalar);
+        ASSERT(scan_verbatim(at, end) == scan_verbatim_scalar(at, end));
+        ASSERT(scan_digits(at, end) == scan_digits_scalar(at, end));
         ASSERT(scan_blank(at, end) == scan_blank_scalar(at, end));
     }
 }

@@ -29,8 +29,8 @@ enum json_fault {
 };
 
 /* Fills *err for a fault found at offset `at`; `start` is where the token began, `limit` the cap that was passed. */
-void json_fault_describe(enum json_fault fault, struct str text, uint32_t at, uint32_t start, uint32_t limit,
-                         struct json_error *err);
+COLD void json_fault_describe(enum json_fault fault, struct str text, uint32_t at, uint32_t start, uint32_t limit,
+                              struct json_error *err);
 
 /* The entry of a value, and a string's text between its quotes. */
 static inline const struct json_entry *json_entry_of(struct json value)

@@ -1,12 +1,12 @@
 /* order.c: sorts the members of an object by name, as Go's encoder does with a map. A merge sort over runs that
  * insertion made: stable (the last of equal names wins), never quadratic, no memory but the caller's. Start with
- * order_sort. SPDX-License-Identifier: Apache-2.0 */
+ * order_members. SPDX-License-Identifier: Apache-2.0 */
 #include "json/order_internal.h"
 
 enum { RUN = 12 }; /* members that insertion sorts faster than merging does */
 
-/* The first bytes of a name that must be decoded, zeros behind them. */
-static uint64_t decoded_prefix(struct str content)
+/* The first bytes of a name that must be decoded, or that stands so near the end that less than eight can be read. */
+NOINLINE static uint64_t odd_prefix(struct str content)
 {
     char bytes[12] = {0};
     size_t len = 0;
@@ -18,26 +18,17 @@ static uint64_t decoded_prefix(struct str content)
     return __builtin_bswap64(prefix);
 }
 
+/* Zeros behind a short name. Reads past it, and leaves out what does not belong to it. */
 static inline uint64_t prefix_of(struct str text, const struct json_entry *name)
 {
-    struct str content = json_content(text, name);
-    uint64_t prefix = 0;
+    size_t start = (size_t)name->at + 1, len = name->len - 2;
+    uint64_t prefix;
 
-    if (UNLIKELY(!json_is_literal(name)))
-        return decoded_prefix(content);
-    if (content.len >= sizeof(prefix)) {
-        memcpy(&prefix, content.data, sizeof(prefix));
-        return __builtin_bswap64(prefix);
-    }
-    if (content.len == 0)
-        return 0;
-    /* Reads past the name where the text goes on, and shifts out what does not belong to it. */
-    if (LIKELY((size_t)(text.data + text.len - content.data) >= sizeof(prefix)))
-        memcpy(&prefix, content.data, sizeof(prefix));
-    else
-        memcpy(&prefix, content.data, content.len);
+    if (UNLIKELY(!json_is_literal(name) || text.len - start < sizeof(prefix)))
+        return odd_prefix(json_content(text, name));
+    memcpy(&prefix, text.data + start, sizeof(prefix));
     prefix = __builtin_bswap64(prefix);
-    return prefix & ~(UINT64_MAX >> content.len * 8);
+    return len < sizeof(prefix) ? prefix & ~(UINT64_MAX >> len * 8) : prefix;
 }
 
 /* Names with equal prefixes. Up to eight bytes without escapes hold no NUL, so the prefix was the whole name. */
@@ -57,18 +48,22 @@ static inline int compare(const struct json_doc *doc, const struct order_member 
     return compare_rest(doc, a, b);
 }
 
-bool order_list(const struct json_doc *doc, uint32_t object, struct order_member *members)
+static void list(const struct json_doc *doc, uint32_t object, uint32_t count, struct order_member *members)
 {
     const struct json_entry *tape = doc->tape;
-    uint32_t end = tape[object].next, count = 0;
-    bool unsorted = false;
+    uint32_t at = object + 1;
 
-    for (uint32_t at = object + 1; at < end; at = tape[at + 1].next, count++) {
-        members[count] = (struct order_member){prefix_of(doc->text, &tape[at]), at};
-        if (!unsorted && count > 0)
-            unsorted = compare(doc, &members[count - 1], &members[count]) >= 0;
+    for (uint32_t i = 0; i < count; i++, at = tape[at + 1].next)
+        members[i] = (struct order_member){prefix_of(doc->text, &tape[at]), at, i};
+}
+
+static bool is_sorted(const struct json_doc *doc, const struct order_member *members, uint32_t count)
+{
+    for (uint32_t i = 1; i < count; i++) {
+        if (compare(doc, &members[i - 1], &members[i]) >= 0)
+            return false;
     }
-    return unsorted;
+    return true;
 }
 
 static void insertion_sort(const struct json_doc *doc, struct order_member *members, uint32_t count)
@@ -118,7 +113,8 @@ static uint32_t drop_equals(const struct json_doc *doc, struct order_member *mem
     return kept;
 }
 
-uint32_t order_sort(const struct json_doc *doc, struct order_member *members, struct order_member *room, uint32_t count)
+static uint32_t sort(const struct json_doc *doc, struct order_member *members, struct order_member *room,
+                     uint32_t count)
 {
     struct order_member *from = members, *to = room;
 
@@ -134,4 +130,51 @@ uint32_t order_sort(const struct json_doc *doc, struct order_member *members, st
     if (from != members)
         memcpy(members, from, count * sizeof(*members));
     return drop_equals(doc, members, count);
+}
+
+/* As the object before it, if it has the same names in the same order. */
+static bool follow_shape(const struct json_doc *doc, uint32_t object, uint32_t count, struct order_member *members,
+                         const struct order_shape *shape)
+{
+    const struct json_entry *tape = doc->tape;
+    uint32_t at = object + 1;
+
+    if (count != shape->count)
+        return false;
+    for (uint32_t i = 0; i < count; i++, at = tape[at + 1].next) {
+        if (prefix_of(doc->text, &tape[at]) != shape->prefixes[i])
+            return false;
+        members[shape->rank[i]].name = at;
+    }
+    return true;
+}
+
+/* Prefixes alone must tell the order: two that are equal leave it to the rest of the names. */
+static void learn_shape(struct order_shape *shape, const struct order_member *sorted, uint32_t count)
+{
+    shape->count = 0;
+    if (count > ORDER_SHAPE_MAX)
+        return;
+    for (uint32_t i = 0; i < count; i++) {
+        if (i > 0 && sorted[i].prefix == sorted[i - 1].prefix)
+            return;
+        shape->prefixes[sorted[i].place] = sorted[i].prefix;
+        shape->rank[sorted[i].place] = (uint8_t)i;
+    }
+    shape->count = count;
+}
+
+uint32_t order_members(const struct json_doc *doc, uint32_t object, uint32_t count, struct order_member *members,
+                       struct order_member *room, struct order_shape *shape)
+{
+    uint32_t kept = count;
+
+    if (follow_shape(doc, object, count, members, shape))
+        return count;
+    list(doc, object, count, members);
+    if (!is_sorted(doc, members, count))
+        kept = sort(doc, members, room, count);
+    if (kept == count)
+        learn_shape(shape, members, count);
+    return kept;
 }

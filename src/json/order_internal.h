@@ -7,14 +7,23 @@
 struct order_member {
     uint64_t prefix; /* the first eight bytes of the name's value, so that most comparisons are one of numbers */
     uint32_t name;   /* tape index */
+    uint32_t place;  /* in the order of the text */
 };
 
-/* Lists the members of the object at tape index `object` in file order. False: they are sorted and unique already. */
-bool order_list(const struct json_doc *doc, uint32_t object, struct order_member *members);
+enum { ORDER_SHAPE_MAX = 24 };
 
-/* Sorts them by name, of equal names keeps the last, returns how many are left. `room`: as many again, for the merges.
+/* How the members of an object were sorted, for the next one that has the same names in the same order: lists hold
+ * records of one kind. */
+struct order_shape {
+    uint32_t count;                     /* 0: nothing is known */
+    uint64_t prefixes[ORDER_SHAPE_MAX]; /* in the order of the text, no two alike */
+    uint8_t rank[ORDER_SHAPE_MAX];      /* where each of these stands by name */
+};
+
+/* Lists the members of the object at tape index `object`, which has `count`, by name, of equal names the last. Returns
+ * how many these are. `room`: as many again, for the work. *shape: as it was left by an object before, or its count 0.
  */
-uint32_t order_sort(const struct json_doc *doc, struct order_member *members, struct order_member *room,
-                    uint32_t count);
+uint32_t order_members(const struct json_doc *doc, uint32_t object, uint32_t count, struct order_member *members,
+                       struct order_member *room, struct order_shape *shape);
 
 #endif

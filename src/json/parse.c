@@ -1,9 +1,10 @@
 /* parse.c: text to tape, in one pass without recursion.
  *
- * An open container keeps what the parser must remember in its own entry: `next` holds its parent, `len` the entry of
- * the last member name; both get their real meaning when it closes. So nesting costs no memory beyond the tape. A
- * value's canonical flag is cleared by what breaks it, and a container that closes without it takes its parent's away.
- * Start with json_parse, then run. SPDX-License-Identifier: Apache-2.0 */
+ * What the parser remembers of the innermost open container stands in registers (struct place). The others keep theirs
+ * in their own entries: `next` holds the parent, `len` the entry of the last member name; both get their real meaning
+ * when they close. So nesting costs no memory beyond the tape. A value's canonical flag is cleared by what breaks it,
+ * and a container that closes without it takes its parent's away. Start with json_parse, then run.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "json/parser_internal.h"
 #include "json/scan_internal.h"
 #include <assert.h>
@@ -16,7 +17,7 @@ enum {
 };
 
 /* What comes next in the text. */
-enum step { STEP_VALUE, STEP_NAME, STEP_AFTER, STEP_DONE, STEP_FAIL };
+enum step { STEP_NAME, STEP_VALUE, STEP_AFTER, STEP_END, STEP_DONE, STEP_FAIL };
 
 static_assert(sizeof(struct json_entry) == 16, "four entries per cache line");
 
@@ -27,24 +28,16 @@ static enum step fail(struct parser *p, enum json_fault fault, const char *at)
 }
 
 /* A larger tape; the old one stays in the arena, so doubling bounds the waste. */
-static bool grow_tape(struct parser *p)
+static bool grow_tape(struct parser *p, uint32_t length)
 {
     uint32_t room = p->room * 2;
     struct json_entry *tape = arena_alloc(p->arena, (size_t)room * sizeof(*tape), _Alignof(struct json_entry));
 
     if (!tape)
         return false;
-    memcpy(tape, p->tape, (size_t)p->length * sizeof(*tape));
+    memcpy(tape, p->tape, (size_t)length * sizeof(*tape));
     p->tape = tape;
     p->room = room;
-    return true;
-}
-
-static inline bool push(struct parser *p, struct json_entry entry)
-{
-    if (UNLIKELY(p->length == p->room) && !grow_tape(p))
-        return false;
-    p->tape[p->length++] = entry;
     return true;
 }
 
@@ -53,166 +46,249 @@ static inline uint32_t offset_of(const struct parser *p, const char *at)
     return (uint32_t)(at - p->text);
 }
 
-static inline void spoil_open(struct parser *p)
+/* Where reading is, and the innermost container that is open: in registers, as all steps are in line. When another
+ * container opens inside it, it waits in its own entry. */
+struct place {
+    const char *at;
+    uint32_t length; /* of the tape, which has room for two more entries */
+    uint32_t open;   /* tape index; NO_ENTRY: nothing is open */
+    uint32_t count;  /* members or elements that have ended */
+    uint32_t name;   /* tape index of the last member's name; 0, the root, says that there was none */
+    bool object;
+    bool canonical;
+};
+
+/* Every field, so that the bits are one store. */
+static ALWAYS_INLINE void put(struct json_entry *entry, uint32_t at, uint32_t len, uint32_t next, uint32_t count,
+                              enum json_type type, bool name, bool canonical)
 {
-    if (p->open != NO_ENTRY)
-        p->tape[p->open].canonical = 0;
+    entry->at = at;
+    entry->len = len;
+    entry->next = next;
+    entry->count = count & COUNT_MAX;
+    entry->type = (unsigned)type & 7;
+    entry->escaped = 0;
+    entry->repaired = 0;
+    entry->name = name;
+    entry->canonical = canonical;
+    entry->spare = 0;
 }
 
-/* next_byte where white space may be; as a rule it is one space. */
-static char skip_blank(struct parser *p)
+static const char *skip_blank(const char *at, const char *end)
 {
-    if (scan_is_blank(*p->at)) {
-        p->at++;
-        if (p->at < p->end && (unsigned char)*p->at <= ' ')
-            p->at = scan_blank(p->at, p->end);
-        spoil_open(p);
-    }
-    return p->at == p->end ? '\0' : *p->at;
+    at++; /* as a rule it is one space */
+    return at < end && (unsigned char)*at <= ' ' ? scan_blank(at, end) : at;
 }
 
-/* The next byte that counts, or NUL at the end (where p->at is p->end). */
-static inline char next_byte(struct parser *p)
+/* The next byte that counts, or NUL at the end (where r->at is p->end). White space is nothing that Go writes. */
+static ALWAYS_INLINE char next_byte(const struct parser *p, struct place *r)
 {
-    if (UNLIKELY(p->at == p->end))
+    if (UNLIKELY(r->at == p->end))
         return '\0';
-    if (LIKELY((unsigned char)*p->at > ' '))
-        return *p->at;
-    return skip_blank(p);
-}
-
-/* The string at p->at, a quote, as the next entry. */
-static ALWAYS_INLINE bool read_string(struct parser *p, bool name)
-{
-    struct json_entry entry = {.at = offset_of(p, p->at), .type = JSON_STRING, .name = name, .canonical = 1};
-    bool html = false;
-
-    p->token = p->at++;
-    for (;;) {
-        p->at = scan_plain(p->at, p->end, &html);
-        if (UNLIKELY(p->at == p->end)) {
-            return parser_fail(p, JSON_FAULT_CONTROL, p->end);
-        }
-        if (LIKELY(*p->at == '"'))
-            break;
-        if (*p->at == '\\') {
-            if (!parser_escape(p, &entry))
-                return false;
-        } else if ((unsigned char)*p->at >= 0x80) {
-            if (!parser_wide(p, &entry))
-                return false;
-        } else {
-            return parser_fail(p, JSON_FAULT_CONTROL, p->at);
-        }
+    if (LIKELY((unsigned char)*r->at > ' '))
+        return *r->at;
+    if (scan_is_blank(*r->at)) {
+        r->at = skip_blank(r->at, p->end);
+        r->canonical = false;
     }
+    return r->at == p->end ? '\0' : *r->at;
+}
+
+/* What of a string does not stand for itself, at p->at. */
+static bool read_odd(struct parser *p, struct json_entry *entry)
+{
+    if (*p->at == '\\')
+        return parser_escape(p, entry);
+    if ((unsigned char)*p->at >= 0x80)
+        return parser_wide(p, entry);
+    if (!scan_is_html(*p->at))
+        return parser_fail(p, JSON_FAULT_CONTROL, p->at);
+    entry->canonical = 0;
     p->at++;
-    entry.len = offset_of(p, p->at) - entry.at;
-    entry.next = p->length + 1;
-    if (html)
-        entry.canonical = 0;
-    if (!entry.canonical)
-        spoil_open(p);
-    return push(p, entry) || parser_fail(p, JSON_FAULT_MEMORY, p->at);
+    return true;
 }
 
-static enum step push_scalar(struct parser *p, enum json_type type, const char *after)
+/* The string at p->at, a quote, whatever is in it, into its entry. */
+static bool read_odd_string(struct parser *p, struct json_entry *entry)
 {
-    struct json_entry entry = {.at = offset_of(p, p->at),
-                               .len = (uint32_t)(after - p->at),
-                               .next = p->length + 1,
-                               .type = (unsigned)type & 7,
-                               .canonical = 1};
-
-    p->at = after;
-    return push(p, entry) ? STEP_AFTER : fail(p, JSON_FAULT_MEMORY, p->at);
+    p->at++;
+    while ((p->at = scan_verbatim(p->at, p->end)) != p->end && *p->at != '"') {
+        if (!read_odd(p, entry))
+            return false;
+    }
+    if (p->at == p->end)
+        return parser_fail(p, JSON_FAULT_CONTROL, p->end);
+    p->at++;
+    entry->len = offset_of(p, p->at) - entry->at;
+    return true;
 }
 
-static enum step read_literal(struct parser *p, struct str literal, enum json_type type)
+/* The string at r->at, a quote, as the next entry. Returns where its plain bytes end: as a rule at the other quote. */
+static ALWAYS_INLINE const char *begin_string(struct parser *p, struct place *r, bool name)
 {
-    const char *at = p->at;
+    const char *start = r->at, *stop = scan_verbatim(start + 1, p->end);
+    uint32_t index = r->length++;
 
-    if (LIKELY((size_t)(p->end - at) >= literal.len && memcmp(at, literal.data, literal.len) == 0))
-        return push_scalar(p, type, at + literal.len);
+    put(&p->tape[index], offset_of(p, start), (uint32_t)(stop + 1 - start), r->length, 0, JSON_STRING, name, true);
+    return stop;
+}
+
+static ALWAYS_INLINE bool end_string(struct parser *p, struct place *r, const char *stop)
+{
+    struct json_entry *entry = &p->tape[r->length - 1];
+
+    if (LIKELY(stop < p->end && *stop == '"')) {
+        r->at = stop + 1;
+        return true;
+    }
+    p->at = r->at;
+    if (!read_odd_string(p, entry))
+        return false;
+    r->at = p->at;
+    r->canonical &= entry->canonical;
+    return true;
+}
+
+static ALWAYS_INLINE enum step push_scalar(struct parser *p, struct place *r, enum json_type type, const char *after)
+{
+    struct json_entry *entry = &p->tape[r->length++];
+
+    put(entry, offset_of(p, r->at), (uint32_t)(after - r->at), r->length, 0, type, false, true);
+    r->at = after;
+    return STEP_AFTER;
+}
+
+static enum step fail_literal(struct parser *p, const char *at, const char *letters)
+{
     p->token = at;
-    for (size_t i = 0; at < p->end && *at == literal.data[i]; i++)
+    for (; at < p->end && *at == *letters; letters++)
         at++;
     return fail(p, JSON_FAULT_LITERAL, at);
 }
 
-static inline const char *skip_digits(const char *at, const char *end)
+static ALWAYS_INLINE enum step read_literal(struct parser *p, struct place *r, struct str literal, enum json_type type)
 {
-    while (at < end && *at >= '0' && *at <= '9')
-        at++;
-    return at;
+    if (LIKELY((size_t)(p->end - r->at) >= literal.len && memcmp(r->at, literal.data, literal.len) == 0))
+        return push_scalar(p, r, type, r->at + literal.len);
+    return fail_literal(p, r->at, literal.data);
 }
 
-static enum step read_number(struct parser *p)
+static const char *no_number(struct parser *p, enum json_fault fault, const char *at)
 {
-    const char *at = p->at, *start;
+    parser_fail(p, fault, at);
+    return NULL;
+}
 
-    p->token = at;
+/* Behind the number at `at`; NULL: a fault. */
+static const char *measure_number(struct parser *p, const char *at)
+{
+    const char *start;
+
     at += *at == '-';
     start = at;
-    at = at < p->end && *at == '0' ? at + 1 : skip_digits(at, p->end);
+    at = at < p->end && *at == '0' ? at + 1 : scan_digits(at, p->end);
     if (at == start)
-        return fail(p, JSON_FAULT_NUMBER, at);
+        return no_number(p, JSON_FAULT_NUMBER, at);
     if (at < p->end && *at == '.') {
         start = at + 1;
-        at = skip_digits(start, p->end);
+        at = scan_digits(start, p->end);
         if (at == start)
-            return fail(p, JSON_FAULT_DECIMAL, at);
+            return no_number(p, JSON_FAULT_DECIMAL, at);
     }
     if (at < p->end && (*at | 0x20) == 'e') {
         start = at + 1;
         start += start < p->end && (*start == '+' || *start == '-');
-        at = skip_digits(start, p->end);
+        at = scan_digits(start, p->end);
         if (at == start)
-            return fail(p, JSON_FAULT_EXPONENT, at);
+            return no_number(p, JSON_FAULT_EXPONENT, at);
     }
-    return push_scalar(p, JSON_NUMBER, at);
+    return at;
 }
 
-/* p->at is the closing bracket. */
-static enum step close_container(struct parser *p)
+static ALWAYS_INLINE enum step read_number(struct parser *p, struct place *r)
 {
-    struct json_entry *entry = &p->tape[p->open];
-    uint32_t parent = entry->next;
+    const char *after = scan_digits(r->at, p->end);
 
-    p->at++;
-    entry->len = offset_of(p, p->at) - entry->at;
-    entry->next = p->length;
-    p->open = parent;
+    /* As a rule it is a whole number with a comma or a bracket behind it. */
+    if (UNLIKELY(after == p->end || *r->at == '0' || (*after != ',' && *after != '}' && *after != ']')))
+        after = measure_number(p, r->at);
+    return LIKELY(after != NULL) ? push_scalar(p, r, JSON_NUMBER, after) : STEP_FAIL;
+}
+
+static inline uint32_t capped_count(const struct place *r)
+{
+    return r->count < COUNT_MAX ? r->count : COUNT_MAX;
+}
+
+static inline enum json_type type_of(const struct place *r)
+{
+    return r->object ? JSON_OBJECT : JSON_ARRAY;
+}
+
+/* The container that waits in its entry is the innermost one again; what has ended in it may have spoiled it. */
+static ALWAYS_INLINE void resume(struct parser *p, struct place *r, uint32_t parent)
+{
+    r->open = parent;
+    if (parent == NO_ENTRY)
+        return;
+    const struct json_entry *entry = &p->tape[parent];
+
+    r->count = entry->count;
+    r->name = entry->len;
+    r->object = entry->type == JSON_OBJECT;
+    r->canonical &= entry->canonical;
+}
+
+/* r->at is the closing bracket. */
+static ALWAYS_INLINE enum step close_container(struct parser *p, struct place *r)
+{
+    struct json_entry *entry = &p->tape[r->open];
+    uint32_t start = entry->at, parent = entry->next;
+
+    r->at++;
+    put(entry, start, offset_of(p, r->at) - start, r->length, capped_count(r), type_of(r), false, r->canonical);
     p->depth--;
-    if (!entry->canonical)
-        spoil_open(p);
+    resume(p, r, parent);
     return STEP_AFTER;
 }
 
-static enum step open_container(struct parser *p, enum json_type type)
+/* The innermost container waits in its entry. */
+static ALWAYS_INLINE void rest(struct parser *p, const struct place *r)
 {
-    struct json_entry entry = {.at = offset_of(p, p->at), .next = p->open, .type = (unsigned)type & 7, .canonical = 1};
+    if (r->open == NO_ENTRY)
+        return;
+    struct json_entry *entry = &p->tape[r->open];
 
-    if (p->depth == p->depth_max)
-        return fail(p, JSON_FAULT_DEPTH, p->at);
-    if (!push(p, entry))
-        return fail(p, JSON_FAULT_MEMORY, p->at);
-    p->open = p->length - 1;
-    p->depth++;
-    p->at++;
-    if (next_byte(p) == (type == JSON_OBJECT ? '}' : ']'))
-        return close_container(p);
-    return type == JSON_OBJECT ? STEP_NAME : STEP_VALUE;
+    put(entry, entry->at, r->name, entry->next, capped_count(r), type_of(r), false, r->canonical);
 }
 
-static enum step read_value(struct parser *p)
+/* r->at is the opening bracket. */
+static ALWAYS_INLINE enum step open_container(struct parser *p, struct place *r, bool object)
 {
-    switch (next_byte(p)) {
+    if (p->depth == p->depth_max)
+        return fail(p, JSON_FAULT_DEPTH, r->at);
+    rest(p, r);
+    put(&p->tape[r->length], offset_of(p, r->at), 0, r->open, 0, JSON_NULL, false, true);
+    r->open = r->length++;
+    r->count = r->name = 0;
+    r->object = object;
+    r->canonical = true;
+    p->depth++;
+    r->at++;
+    if (UNLIKELY(next_byte(p, r) == (object ? '}' : ']')))
+        return STEP_END;
+    return object ? STEP_NAME : STEP_VALUE;
+}
+
+static ALWAYS_INLINE enum step read_value(struct parser *p, struct place *r)
+{
+    switch (next_byte(p, r)) {
     case '"':
-        return read_string(p, false) ? STEP_AFTER : STEP_FAIL;
+        return end_string(p, r, begin_string(p, r, false)) ? STEP_AFTER : STEP_FAIL;
     case '{':
-        return open_container(p, JSON_OBJECT);
+        return open_container(p, r, true);
     case '[':
-        return open_container(p, JSON_ARRAY);
+        return open_container(p, r, false);
     case '-':
     case '0':
     case '1':
@@ -224,92 +300,105 @@ static enum step read_value(struct parser *p)
     case '7':
     case '8':
     case '9':
-        return read_number(p);
+        return read_number(p, r);
     case 't':
-        return read_literal(p, STR("true"), JSON_TRUE);
+        return read_literal(p, r, STR("true"), JSON_TRUE);
     case 'f':
-        return read_literal(p, STR("false"), JSON_FALSE);
+        return read_literal(p, r, STR("false"), JSON_FALSE);
     case 'n':
-        return read_literal(p, STR("null"), JSON_NULL);
+        return read_literal(p, r, STR("null"), JSON_NULL);
     default:
-        return fail(p, JSON_FAULT_VALUE, p->at);
+        return fail(p, JSON_FAULT_VALUE, r->at);
     }
 }
 
-/* Does the name come behind the one before it? As a rule the first letters tell. */
-static inline bool is_in_order(struct str text, const struct json_entry *before, const struct json_entry *name)
+/* The first byte of a name's value; 0 where only its decoding tells, or where it has none. */
+static inline unsigned char first_byte(const struct parser *p, const struct json_entry *name)
 {
-    char a = text.data[before->at + 1], b = text.data[name->at + 1];
-
-    if (a != b && scan_is_plain(a) && scan_is_plain(b))
-        return a < b;
-    return json_compare_entries(text, before, name) < 0;
+    return json_is_literal(name) && name->len > 2 ? (unsigned char)p->text[name->at + 1] : 0;
 }
 
-/* A member: its name, its colon, and its value or the beginning of that. */
-static enum step read_member(struct parser *p)
+/* Does one name come behind the other? As a rule the first letters tell. */
+static bool is_in_order(const struct parser *p, const struct json_entry *a, const struct json_entry *b)
 {
-    struct str text = {p->text, (size_t)(p->end - p->text)};
+    unsigned char first_a = first_byte(p, a), first_b = first_byte(p, b);
 
-    if (next_byte(p) != '"')
-        return fail(p, JSON_FAULT_NAME, p->at);
-    if (!read_string(p, true))
-        return STEP_FAIL;
+    if (first_a != first_b && first_a && first_b)
+        return first_a < first_b;
+    return json_compare_entries(str_of(p->text, (size_t)(p->end - p->text)), a, b) < 0;
+}
 
-    struct json_entry *object = &p->tape[p->open];
-    const struct json_entry *name = &p->tape[p->length - 1];
+/* A member's name and its colon. */
+static ALWAYS_INLINE enum step read_name(struct parser *p, struct place *r)
+{
+    const char *stop;
 
-    /* Sorted and unique so far? Entry 0 is the root, so 0 says that this is the first name. */
-    if (object->canonical && object->len && !is_in_order(text, &p->tape[object->len], name))
-        object->canonical = 0;
-    object->len = p->length - 1;
-    if (next_byte(p) != ':')
-        return fail(p, JSON_FAULT_COLON, p->at);
-    p->at++;
-    return read_value(p);
+    if (UNLIKELY(next_byte(p, r) != '"'))
+        return fail(p, JSON_FAULT_NAME, r->at);
+    stop = begin_string(p, r, true);
+    if (LIKELY(p->end - stop >= 2 && memcmp(stop, "\":", 2) == 0)) {
+        r->at = stop + 2;
+    } else {
+        if (!end_string(p, r, stop))
+            return STEP_FAIL;
+        if (next_byte(p, r) != ':')
+            return fail(p, JSON_FAULT_COLON, r->at);
+        r->at++;
+    }
+    /* Sorted and unique so far? */
+    if (r->canonical && r->name)
+        r->canonical = is_in_order(p, &p->tape[r->name], &p->tape[r->length - 1]);
+    r->name = r->length - 1;
+    return STEP_VALUE;
 }
 
 /* A value has ended. */
-static enum step read_after(struct parser *p)
+static ALWAYS_INLINE enum step read_after(struct parser *p, struct place *r)
 {
-    if (p->open == NO_ENTRY)
+    char c;
+
+    if (UNLIKELY(r->open == NO_ENTRY))
         return STEP_DONE;
-
-    struct json_entry *entry = &p->tape[p->open];
-    bool object = entry->type == JSON_OBJECT;
-    char c = next_byte(p);
-
-    if (entry->count < COUNT_MAX)
-        entry->count++;
-    if (c == ',') {
-        p->at++;
-        return object ? STEP_NAME : STEP_VALUE;
+    c = next_byte(p, r);
+    r->count++;
+    if (LIKELY(c == ',')) {
+        r->at++;
+        return r->object ? STEP_NAME : STEP_VALUE;
     }
-    if (c == (object ? '}' : ']'))
-        return close_container(p);
-    return fail(p, object ? JSON_FAULT_MEMBER_END : JSON_FAULT_ELEMENT_END, p->at);
+    if (LIKELY(c == (r->object ? '}' : ']')))
+        return STEP_END;
+    return fail(p, r->object ? JSON_FAULT_MEMBER_END : JSON_FAULT_ELEMENT_END, r->at);
 }
 
+/* One round reads a value at most, and a name before it. */
 static bool run(struct parser *p)
 {
-    enum step step = read_value(p);
+    struct place r = {.at = p->text, .open = NO_ENTRY};
+    enum step step = STEP_VALUE;
 
-    for (;;) {
-        while (step == STEP_AFTER)
-            step = read_after(p);
+    while (step < STEP_DONE) {
+        if (UNLIKELY(p->room - r.length < 2) && !grow_tape(p, r.length))
+            return parser_fail(p, JSON_FAULT_MEMORY, r.at);
         if (step == STEP_NAME)
-            step = read_member(p);
-        else if (step == STEP_VALUE)
-            step = read_value(p);
-        else
-            return step == STEP_DONE;
+            step = read_name(p, &r);
+        if (step == STEP_VALUE)
+            step = read_value(p, &r);
+        if (step == STEP_AFTER)
+            step = read_after(p, &r);
+        if (step == STEP_END)
+            step = close_container(p, &r);
     }
+    if (step == STEP_FAIL)
+        return false;
+    p->at = r.at;
+    p->length = r.length;
+    return true;
 }
 
 /* Entries that a text of this length will need, about: half of them would do for prose, small numbers take more. */
 static uint32_t guess_entries(size_t len)
 {
-    return (uint32_t)(len < 65536 ? len / 8 : len / 16) + 16;
+    return (uint32_t)(len < 65536 ? len / 6 : len / 16) + 16;
 }
 
 static bool parse(struct parser *p, bool trailing_ignored)
@@ -330,12 +419,10 @@ bool json_parse(struct arena *arena, struct str text, const struct json_options 
     const char *data = text.len ? text.data : "";
     uint32_t size_max = options->size_max ? options->size_max : SIZE_PRESET;
     struct parser p = {
-        .at = data,
         .text = data,
         .end = data + text.len,
         .token = data,
         .room = guess_entries(text.len),
-        .open = NO_ENTRY,
         .depth_max = options->depth_max ? options->depth_max : DEPTH_PRESET,
         .repair = options->utf8_repaired,
         .arena = arena,

@@ -8,11 +8,10 @@ struct parser {
     const char *at, *end, *text;
     struct json_entry *tape;
     uint32_t length, room; /* of the tape */
-    uint32_t open;         /* innermost open container, or NO_ENTRY */
     uint32_t depth, depth_max;
     bool repair;
     enum json_fault fault; /* why reading stopped; `at` is then the place */
-    const char *token;     /* where the token with the fault began */
+    const char *token;     /* where a literal with a fault began */
     struct arena *arena;
 };
 

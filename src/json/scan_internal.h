@@ -1,4 +1,5 @@
-/* scan_internal.h: the inner loops of the parser: runs of plain string bytes, runs of white space, one UTF-8 sequence.
+/* scan_internal.h: the inner loops of parser and writer: runs of plain string bytes, of digits, of white space, one
+ * UTF-8 sequence.
  *
  * Each SIMD loop has a scalar twin that says what it means; tests hold them against each other. Inline, because most
  * runs are shorter than a call. SPDX-License-Identifier: Apache-2.0 */
@@ -31,11 +32,19 @@ static inline bool scan_is_blank(char c)
     return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
 
-/* The first byte in [at, end) that is not plain, or end; *html becomes true when the run holds one of <>&. */
-static inline const char *scan_plain_scalar(const char *at, const char *end, bool *html)
+/* The first byte in [at, end) that does not stand for itself in what Go's encoder writes, or end. */
+static inline const char *scan_verbatim_scalar(const char *at, const char *end)
 {
-    for (; at < end && scan_is_plain(*at); at++)
-        *html |= scan_is_html(*at);
+    while (at < end && scan_is_plain(*at) && !scan_is_html(*at))
+        at++;
+    return at;
+}
+
+/* The first byte in [at, end) that is no digit, or end. */
+static inline const char *scan_digits_scalar(const char *at, const char *end)
+{
+    while (at < end && *at >= '0' && *at <= '9')
+        at++;
     return at;
 }
 
@@ -53,29 +62,54 @@ static inline __m128i scan_load(const char *at)
     return _mm_loadu_si128((const __m128i *)(const void *)at);
 }
 
-static inline const char *scan_plain(const char *at, const char *end, bool *html)
+/* One bit for each of the 16 bytes that does not stand for itself. */
+static inline uint32_t scan_odd_of_16(const char *at)
+{
+    __m128i bytes = scan_load(at);
+    /* Signed, and it saturates: control characters and bytes past ASCII become negative. */
+    __m128i odd = _mm_subs_epi8(bytes, _mm_set1_epi8(0x20));
+    /* '"' and '&' differ in one bit, as '<' and '>' do. */
+    __m128i quote = _mm_cmpeq_epi8(_mm_or_si128(bytes, _mm_set1_epi8(4)), _mm_set1_epi8('&'));
+    __m128i angle = _mm_cmpeq_epi8(_mm_or_si128(bytes, _mm_set1_epi8(2)), _mm_set1_epi8('>'));
+    __m128i slash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
+
+    return (uint32_t)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(odd, slash), _mm_or_si128(quote, angle)));
+}
+
+/* The same for what is no digit. */
+static inline uint32_t scan_other_of_16(const char *at)
+{
+    __m128i values = _mm_sub_epi8(scan_load(at), _mm_set1_epi8('0'));
+    /* Unsigned: a digit is what is not more than nine. */
+    __m128i digits = _mm_cmpeq_epi8(_mm_min_epu8(values, _mm_set1_epi8(9)), values);
+
+    return (uint32_t)_mm_movemask_epi8(digits) ^ 0xffff;
+}
+
+/* Most runs end in their first 16 bytes, and a loop would load its constants for them. */
+NOINLINE static const char *scan_verbatim_far(const char *at, const char *end)
 {
     for (; end - at >= 16; at += 16) {
-        __m128i bytes = scan_load(at);
-        /* Signed: bytes past ASCII are negative, so one comparison finds them and the control characters. */
-        __m128i odd = _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20));
-        __m128i quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
-        __m128i slash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
-        /* '<' and '>' differ in one bit. */
-        __m128i angle = _mm_cmpeq_epi8(_mm_or_si128(bytes, _mm_set1_epi8(2)), _mm_set1_epi8('>'));
-        __m128i ampersand = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('&'));
-        uint32_t stops = (uint32_t)_mm_movemask_epi8(_mm_or_si128(odd, _mm_or_si128(quote, slash)));
-        uint32_t marks = (uint32_t)_mm_movemask_epi8(_mm_or_si128(angle, ampersand));
+        uint32_t stops = scan_odd_of_16(at);
 
-        if (stops) {
-            unsigned len = (unsigned)__builtin_ctz(stops);
-
-            *html |= (marks & ((1u << len) - 1)) != 0;
-            return at + len;
-        }
-        *html |= marks != 0;
+        if (stops)
+            return at + (unsigned)__builtin_ctz(stops);
     }
-    return scan_plain_scalar(at, end, html);
+    return scan_verbatim_scalar(at, end);
+}
+
+static inline const char *scan_verbatim(const char *at, const char *end)
+{
+    uint32_t stops = LIKELY(end - at >= 16) ? scan_odd_of_16(at) : 0;
+
+    return LIKELY(stops != 0) ? at + (unsigned)__builtin_ctz(stops) : scan_verbatim_far(at, end);
+}
+
+static inline const char *scan_digits(const char *at, const char *end)
+{
+    uint32_t stops = LIKELY(end - at >= 16) ? scan_other_of_16(at) : 0;
+
+    return LIKELY(stops != 0) ? at + (unsigned)__builtin_ctz(stops) : scan_digits_scalar(at, end);
 }
 
 static inline const char *scan_blank(const char *at, const char *end)
@@ -95,9 +129,14 @@ static inline const char *scan_blank(const char *at, const char *end)
     return scan_blank_scalar(at, end);
 }
 #else
-static inline const char *scan_plain(const char *at, const char *end, bool *html)
+static inline const char *scan_verbatim(const char *at, const char *end)
 {
-    return scan_plain_scalar(at, end, html);
+    return scan_verbatim_scalar(at, end);
+}
+
+static inline const char *scan_digits(const char *at, const char *end)
+{
+    return scan_digits_scalar(at, end);
 }
 
 static inline const char *scan_blank(const char *at, const char *end)

@@ -4,7 +4,11 @@
 #include "json/order_internal.h"
 #include "json/writer_internal.h"
 
-enum { FRAMES_AT_FIRST = 16, MEMBERS_AT_FIRST = 128 };
+enum {
+    FRAMES_AT_FIRST = 16,
+    MEMBERS_AT_FIRST = 128,
+    SHAPES = 4, /* one for each depth, in turn: records of one kind stand beside each other */
+};
 
 /* A container being written: elements are tape indexes, members are places in the list. */
 struct frame {
@@ -18,6 +22,7 @@ struct writing {
     const struct json_doc *doc;
     struct frame *frames;
     struct order_member *members;
+    struct order_shape *shapes;
     uint32_t depth, depth_room;
     uint32_t length, room; /* of the members */
 };
@@ -73,8 +78,7 @@ static bool list_members(struct writing *w, uint32_t index, struct frame *frame)
         return false;
     struct order_member *members = w->members + w->length;
 
-    if (order_list(w->doc, index, members))
-        count = order_sort(w->doc, members, members + count, count);
+    count = order_members(w->doc, index, count, members, members + count, &w->shapes[w->depth % SHAPES]);
     frame->at = w->length;
     frame->end = w->length += count;
     return true;
@@ -94,72 +98,93 @@ static bool open_container(struct writing *w, uint32_t index, const struct json_
     return true;
 }
 
-/* Text that needs no change, out of the document. */
-static inline void copy_text(struct writing *w, uint32_t at, uint32_t len)
+/* Text that needs no change, out of the document, with a comma before it or without. */
+static inline void copy_text(struct writing *w, bool comma, uint32_t at, uint32_t len)
 {
+    struct json_writer *out = w->out;
     struct str text = w->doc->text;
 
-    writer_copy(w->out, text.data + at, len, text.len - at);
+    if (!writer_reserve(out, (size_t)len + 1))
+        return;
+    out->data[out->len] = ',';
+    out->len += comma;
+    writer_move(out->data + out->len, text.data + at, len, text.len - at);
+    out->len += len;
 }
 
-static void write_value(struct writing *w, uint32_t index)
+/* False: a container was opened, and is what comes next. */
+static bool write_value(struct writing *w, uint32_t index)
 {
     const struct json_entry *entry = &w->doc->tape[index];
 
     if (entry->canonical)
-        copy_text(w, entry->at, entry->len);
+        copy_text(w, false, entry->at, entry->len);
     else if (entry->type == JSON_STRING)
         writer_content(w->out, json_content(w->doc->text, entry));
     else
-        (void)open_container(w, index, entry);
+        return !open_container(w, index, entry);
+    return true;
 }
 
-static void write_member(struct writing *w, uint32_t name)
+static bool write_element(struct writing *w, bool comma, uint32_t index)
 {
-    const struct json_entry *entry = &w->doc->tape[name], *value = entry + 1;
+    if (comma)
+        writer_char(w->out, ',');
+    return write_value(w, index);
+}
+
+static inline bool write_member(struct writing *w, bool comma, uint32_t index)
+{
+    const struct json_entry *name = &w->doc->tape[index], *value = name + 1;
 
     /* Name, colon and value as they stand, when nothing is between them. */
-    if (entry->canonical && value->canonical && value->at == entry->at + entry->len + 1) {
-        copy_text(w, entry->at, entry->len + 1 + value->len);
-        return;
+    if (LIKELY(name->canonical && value->canonical && value->at == name->at + name->len + 1)) {
+        copy_text(w, comma, name->at, name->len + 1 + value->len);
+        return true;
     }
-    write_value(w, name);
+    (void)write_element(w, comma, index);
     writer_char(w->out, ':');
-    write_value(w, name + 1);
+    return write_value(w, index + 1);
 }
 
-/* The next piece of the innermost container. */
-static void write_next(struct writing *w)
+static bool write_next(struct writing *w, struct frame *frame)
+{
+    bool comma = frame->begun;
+    uint32_t at = frame->at;
+
+    frame->begun = true;
+    if (frame->object) {
+        frame->at = at + 1;
+        return write_member(w, comma, w->members[at].name);
+    }
+    frame->at = w->doc->tape[at].next;
+    return write_element(w, comma, at);
+}
+
+/* The innermost container, up to its end or to the first that is opened in it. */
+static void write_on(struct writing *w)
 {
     struct frame *frame = &w->frames[w->depth - 1];
 
-    if (frame->at == frame->end) {
-        writer_char(w->out, frame->object ? '}' : ']');
-        w->length = frame->members;
-        w->depth--;
-        return;
+    while (frame->at < frame->end) {
+        if (!write_next(w, frame))
+            return;
     }
-    if (frame->begun)
-        writer_char(w->out, ',');
-    frame->begun = true;
-    if (frame->object) {
-        write_member(w, w->members[frame->at++].name);
-        return;
-    }
-    uint32_t element = frame->at;
-
-    frame->at = w->doc->tape[element].next;
-    write_value(w, element);
+    writer_char(w->out, frame->object ? '}' : ']');
+    w->length = frame->members;
+    w->depth--;
 }
 
 void json_write(struct json_writer *writer, struct json value)
 {
     struct frame frames[FRAMES_AT_FIRST];
     struct order_member members[MEMBERS_AT_FIRST];
+    struct order_shape shapes[SHAPES];
     struct writing w = {.out = writer,
                         .doc = value.doc,
                         .frames = frames,
                         .members = members,
+                        .shapes = shapes,
                         .depth_room = FRAMES_AT_FIRST,
                         .room = MEMBERS_AT_FIRST};
 
@@ -167,9 +192,11 @@ void json_write(struct json_writer *writer, struct json value)
         json_write_raw(writer, STR("null"));
         return;
     }
+    for (size_t i = 0; i < SHAPES; i++)
+        shapes[i].count = 0;
     /* Mostly the result is no longer than the text. */
     (void)writer_reserve(writer, json_entry_of(value)->len);
-    write_value(&w, value.index);
+    (void)write_value(&w, value.index);
     while (w.depth > 0 && !writer->failed)
-        write_next(&w);
+        write_on(&w);
 }

@@ -84,14 +84,6 @@ static void write_rune(struct json_writer *writer, uint32_t rune)
     json_write_raw(writer, str_of(text, len));
 }
 
-/* Bytes from `at` on that stand for themselves in the output. */
-static const char *skip_verbatim(const char *at, const char *end)
-{
-    while (at < end && scan_is_plain(*at) && !scan_is_html(*at))
-        at++;
-    return at;
-}
-
 void writer_content(struct json_writer *writer, struct str content)
 {
     const char *at = content.data, *end = at + content.len;
@@ -100,7 +92,7 @@ void writer_content(struct json_writer *writer, struct str content)
     while (at < end && !writer->failed) {
         const char *start = at;
 
-        at = skip_verbatim(at, end);
+        at = scan_verbatim(at, end);
         if (at > start)
             writer_copy(writer, start, (size_t)(at - start), (size_t)(end - start));
         else
@@ -118,7 +110,7 @@ void json_write_string(struct json_writer *writer, struct str value)
     while (at < end && !writer->failed) {
         const char *start = at;
 
-        at = skip_verbatim(at, end);
+        at = scan_verbatim(at, end);
         if (at > start) {
             writer_copy(writer, start, (size_t)(at - start), (size_t)(end - start));
             continue;

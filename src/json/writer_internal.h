@@ -32,16 +32,24 @@ static inline void writer_char(struct json_writer *writer, char c)
         writer->data[writer->len++] = c;
 }
 
-/* Appends `len` bytes; `readable` of them and behind them may be read. Short pieces, which is most, move as one block.
+/* Copies `len` bytes to where room for them and the slack is. Short pieces, which is most, move as one block, or two.
  */
+static inline void writer_move(char *to, const char *data, size_t len, size_t readable)
+{
+    if (len <= WRITER_SLACK && readable >= WRITER_SLACK)
+        memcpy(to, data, WRITER_SLACK);
+    else if (len <= (size_t)2 * WRITER_SLACK && readable >= (size_t)2 * WRITER_SLACK)
+        memcpy(to, data, (size_t)2 * WRITER_SLACK);
+    else
+        memcpy(to, data, len);
+}
+
+/* Appends `len` bytes; `readable` of them and behind them may be read. */
 static inline void writer_copy(struct json_writer *writer, const char *data, size_t len, size_t readable)
 {
     if (!writer_reserve(writer, len))
         return;
-    if (len <= WRITER_SLACK && readable >= WRITER_SLACK)
-        memcpy(writer->data + writer->len, data, WRITER_SLACK);
-    else
-        memcpy(writer->data + writer->len, data, len);
+    writer_move(writer->data + writer->len, data, len, readable);
     writer->len += len;
 }
 

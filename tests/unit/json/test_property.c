@@ -2,6 +2,8 @@
  * is written unchanged. SPDX-License-Identifier: Apache-2.0 */
 #include "unit/json/json_test.h"
 
+#include <stdio.h>
+
 struct maker {
     char text[4096];
     size_t len;
@@ -168,6 +170,99 @@ TEST(damaged_documents_are_refused_or_mean_something)
         taken++;
     }
     CHECK(refused > 100 && taken > 100);
+}
+
+enum { RECORD_NAMES = 30, RECORD_MEMBERS_MAX = 28 };
+
+/* Names of which many share their first eight bytes, or have none; some are the same to who decodes them. */
+static void put_record(struct maker *maker, const uint8_t *names, size_t count)
+{
+    static const char *const few[] = {"",          "a",         "\\u0061",  "ab",       "b",    "created_",
+                                      "created_a", "created_b", "creat\\n", "\xc3\xa9", "\xff", "<"};
+    char piece[48];
+
+    put(maker, "{");
+    for (size_t i = 0; i < count; i++) {
+        const char *comma = i > 0 ? "," : "", *blank = rng_below(test_rng(), 20) == 0 ? " " : "";
+        unsigned value = (unsigned)rng_below(test_rng(), 1000);
+
+        if (names[i] < COUNT_OF(few))
+            snprintf(piece, sizeof(piece), "%s\"%s\":%s%u", comma, few[names[i]], blank, value);
+        else
+            snprintf(piece, sizeof(piece), "%s\"n%u\":%s{\"y\":%u,\"x\":1}", comma, names[i], blank, value);
+        put(maker, piece);
+    }
+    put(maker, "}");
+}
+
+/* `count` of the first `kinds` names, none twice. */
+static void deal_names(uint8_t *names, size_t count, size_t kinds)
+{
+    uint8_t deck[RECORD_NAMES];
+
+    for (size_t i = 0; i < kinds; i++)
+        deck[i] = (uint8_t)i;
+    for (size_t i = 0; i < count; i++) {
+        size_t at = rng_below(test_rng(), kinds - i);
+
+        names[i] = deck[at];
+        deck[at] = deck[kinds - i - 1];
+    }
+}
+
+/* The same names as before, or with two that have changed places, or with one that is new, or there twice. */
+static void vary_names(uint8_t *names, size_t count)
+{
+    size_t a = rng_below(test_rng(), count), b = rng_below(test_rng(), count);
+    uint8_t name = names[a];
+
+    switch (rng_below(test_rng(), 6)) {
+    case 0:
+        names[a] = names[b];
+        names[b] = name;
+        return;
+    case 1:
+        names[a] = (uint8_t)rng_below(test_rng(), RECORD_NAMES);
+        return;
+    case 2:
+        names[a] = names[b];
+        return;
+    default:
+        return;
+    }
+}
+
+/* What the writer remembers of a record's order must not show in the next one. */
+TEST(records_of_a_list_are_written_as_each_of_them_alone)
+{
+    for (int i = 0; i < 300; i++) {
+        size_t count = 1 + rng_below(test_rng(), RECORD_MEMBERS_MAX), alone_len = 1;
+        struct maker list = {.len = 0};
+        char alone[2 * sizeof(list.text)] = "[";
+        uint8_t names[RECORD_MEMBERS_MAX];
+
+        if (i % 2)
+            count = 2 + count % 4;
+        deal_names(names, count, i % 2 ? RECORD_NAMES / 3 : RECORD_NAMES);
+        put(&list, "[");
+        for (int records = 0; records < 6 && list.len < sizeof(list.text) / 2; records++) {
+            struct maker one = {.text = ""};
+
+            put_record(&one, names, count - (rng_below(test_rng(), 8) == 0));
+            struct str written = json_test_write(json_test_parse(guard_copy(str_of(one.text, one.len)), &json_traffic));
+
+            alone_len += (size_t)snprintf(alone + alone_len, sizeof(alone) - alone_len, "%s%.*s", records ? "," : "",
+                                          STR_ARG(written));
+            put(&list, records ? "," : "");
+            put(&list, one.text);
+            vary_names(names, count);
+        }
+        put(&list, "]");
+        alone_len += (size_t)snprintf(alone + alone_len, sizeof(alone) - alone_len, "]");
+        test_case_is("list %d: %.*s", i, (int)size_min(list.len, 200), list.text);
+        CHECK_STR(json_test_write(json_test_parse(guard_copy(str_of(list.text, list.len)), &json_traffic)),
+                  str_of(alone, alone_len));
+    }
 }
 
 static void parse_and_write(void *arg)

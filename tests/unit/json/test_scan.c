@@ -8,23 +8,22 @@
 static void check_twins(struct str text)
 {
     const char *end = text.data + text.len;
-    bool html = false, html_scalar = false;
 
-    CHECK_EQ(scan_plain(text.data, end, &html) - text.data,
-             scan_plain_scalar(text.data, end, &html_scalar) - text.data);
-    CHECK_EQ(html, html_scalar);
+    CHECK_EQ(scan_verbatim(text.data, end) - text.data, scan_verbatim_scalar(text.data, end) - text.data);
+    CHECK_EQ(scan_digits(text.data, end) - text.data, scan_digits_scalar(text.data, end) - text.data);
     CHECK_EQ(scan_blank(text.data, end) - text.data, scan_blank_scalar(text.data, end) - text.data);
 }
 
 /* Each byte value at each place of texts up to three blocks long. */
 TEST(both_scans_stop_at_the_same_byte)
 {
+    static const char fill[] = "x 5"; /* a run for each scan */
     char text[48];
 
     for (size_t len = 0; len <= sizeof(text); len++) {
         for (size_t at = 0; at < len; at++) {
             for (unsigned value = 0; value < 256; value++) {
-                memset(text, value & 1 ? 'x' : ' ', sizeof(text));
+                memset(text, fill[(value + at) % 3], sizeof(text));
                 text[at] = (char)value;
                 test_case_is("byte %u at %zu of %zu", value, at, len);
                 check_twins(str_of(text, len));
@@ -35,7 +34,7 @@ TEST(both_scans_stop_at_the_same_byte)
 
 TEST(both_scans_agree_on_random_text_at_a_guard_page)
 {
-    static const char alphabet[] = "aaaaaaaaaaaa    \n\r\t\"\\<>&=%'\x1f\x7f\x80\xff";
+    static const char alphabet[] = "aaaaaaaaaaaa    777777/:\n\r\t\"\\<>&=%'\x1f\x7f\x80\xff";
 
     for (int i = 0; i < 3000; i++) {
         char text[80];
@@ -47,16 +46,18 @@ TEST(both_scans_agree_on_random_text_at_a_guard_page)
     }
 }
 
-TEST(the_html_mark_counts_only_bytes_before_the_stop)
+/* The scalar twins say what the scans mean; this says it of them, byte by byte. */
+TEST(scans_stop_at_what_their_names_leave_out)
 {
-    struct str text = STR("plain \" and < behind it");
-    bool html = false;
+    for (unsigned value = 0; value < 256; value++) {
+        char c = (char)value;
+        bool escaped = value < 0x20 || value >= 0x80 || (c && strchr("\"\\<>&", c));
 
-    CHECK_EQ(scan_plain(text.data, text.data + text.len, &html) - text.data, 6);
-    CHECK(!html);
-    text = STR("0123456789abcde&0123\"");
-    CHECK_EQ(scan_plain(text.data, text.data + text.len, &html) - text.data, 20);
-    CHECK(html);
+        test_case_is("byte %u", value);
+        CHECK_EQ(scan_verbatim_scalar(&c, &c + 1) == &c, escaped);
+        CHECK_EQ(scan_digits_scalar(&c, &c + 1) == &c, value < '0' || value > '9');
+        CHECK_EQ(scan_blank_scalar(&c, &c + 1) == &c, c == '\0' || !strchr(" \t\r\n", c));
+    }
 }
 
 /* All sequences of two bytes, and random ones of up to five with likely bytes: well formed exactly when base says so.
