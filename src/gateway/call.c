@@ -266,11 +266,10 @@ static enum progress render(struct exchange *x, struct str body)
 {
     struct decoded decoded = {0};
     struct str error_body = STR_EMPTY, error_type = STR_EMPTY;
-    struct str url = arena_format(x->arena, "%.*s%.*s", STR_ARG(x->call.host->url), STR_ARG(x->call.head.path));
     uint16_t status = 0;
 
-    if (!render_decode(x->arena, x->call.backend, x->call.head.method, url, x->call.answer, body, &decoded, &status,
-                       &x->error, &error_body, &error_type)) {
+    if (!render_decode(x->arena, x->call.backend, x->call.host->url, &x->call.head, x->call.answer, body, &decoded,
+                       &status, &x->error, &error_body, &error_type)) {
         if (decoded.bad_text)
             tell_where(x, decoded.bad_at, decoded.bad_text);
         return reply_error(x, status, error_body, error_type);

@@ -18,11 +18,11 @@ struct decoded {
  * that KrakenD gives
  * ("invalid status code 404 [GET /x/{{.Id}}]: http://h/x/1", Go's JSON errors), code bad_status, bad_body or
  * body_too_large (over 64 MiB unpacked), fault UPSTREAM; or out_of_memory. *error_body has the same text uncut, or with
- * return_error_code the backend's body, and then *status is the backend's, else 0. `url` is the final URL for the text.
- * Body and url are borrowed for as long as *out. */
-bool render_decode(struct arena *arena, const struct backend *backend, struct str method, struct str url,
-                   const struct http_head *answer, struct str body, struct decoded *out, uint16_t *status,
-                   struct error *err, struct str *error_body, struct str *error_type) MUST_USE;
+ * return_error_code the backend's body, and then *status is the backend's, else 0. `host_url` and the head that was
+ * sent there are for the text. The body is borrowed for as long as *out. */
+bool render_decode(struct arena *arena, const struct backend *backend, struct str host_url,
+                   const struct http_head *asked, const struct http_head *answer, struct str body, struct decoded *out,
+                   uint16_t *status, struct error *err, struct str *error_body, struct str *error_type) MUST_USE;
 
 /* The client's answer: status 200, headers (X-Krakend, X-Krakend-Completed, Cache-Control, Content-Type) and body text.
  */

@@ -13,7 +13,6 @@ struct decoding {
     struct decoded *out;
     struct error *err;
     struct str *error_body;
-    struct str url;
 };
 
 /* Fails with a text that may be longer than an error holds. */
@@ -207,19 +206,19 @@ static bool tell_details(struct decoding *decoding, struct str body)
     return true;
 }
 
-static bool refuse_status(struct decoding *decoding, struct str method, struct str url)
+static bool refuse_status(struct decoding *decoding, struct str host_url, const struct http_head *asked)
 {
     return fail(decoding, ERROR_BAD_STATUS,
-                arena_format(decoding->arena, "invalid status code %u [%.*s %.*s]: %.*s",
-                             (unsigned)decoding->answer->status, STR_ARG(method), STR_ARG(decoding->backend->internal),
-                             STR_ARG(url)));
+                arena_format(decoding->arena, "invalid status code %u [%.*s %.*s]: %.*s%.*s",
+                             (unsigned)decoding->answer->status, STR_ARG(asked->method),
+                             STR_ARG(decoding->backend->internal), STR_ARG(host_url), STR_ARG(asked->path)));
 }
 
-bool render_decode(struct arena *arena, const struct backend *backend, struct str method, struct str url,
-                   const struct http_head *answer, struct str body, struct decoded *out, uint16_t *status,
-                   struct error *err, struct str *error_body, struct str *error_type)
+bool render_decode(struct arena *arena, const struct backend *backend, struct str host_url,
+                   const struct http_head *asked, const struct http_head *answer, struct str body, struct decoded *out,
+                   uint16_t *status, struct error *err, struct str *error_body, struct str *error_type)
 {
-    struct decoding decoding = {arena, backend, answer, out, err, error_body, url};
+    struct decoding decoding = {arena, backend, answer, out, err, error_body};
 
     *out = (struct decoded){0};
     *status = 0;
@@ -234,7 +233,7 @@ bool render_decode(struct arena *arena, const struct backend *backend, struct st
                (shape_apply(arena, &backend->options->shape, &out->data) || no_memory(&decoding));
     if (backend->options->return_error_details.len > 0)
         return tell_details(&decoding, body);
-    (void)!refuse_status(&decoding, method, url);
+    (void)!refuse_status(&decoding, host_url, asked);
     if (backend->options->return_error_code) {
         *status = answer->status;
         *error_body = body.data ? body : STR("");

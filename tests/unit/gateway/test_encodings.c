@@ -30,8 +30,9 @@ static struct outcome run(const struct row *row, const char *accept, struct str 
     uint16_t status;
 
     answer->status = 200;
-    outcome.decoded = render_decode(test_arena(), &endpoint->backends[0], STR("GET"), STR("u"), answer,
-                                    guard_copy(body), &decoded, &status, &outcome.err, &outcome.error, &error_type);
+    outcome.decoded =
+        render_decode(test_arena(), &endpoint->backends[0], STR("h"), gateway_request("GET", "/u", NULL), answer,
+                      guard_copy(body), &decoded, &status, &outcome.err, &outcome.error, &error_type);
     if (outcome.decoded) {
         CHECK(render_answer(test_arena(), service, endpoint, request, &decoded, &head, &outcome.body, &outcome.err));
         outcome.type = headers_get_id(&head.headers, HEADER_CONTENT_TYPE);

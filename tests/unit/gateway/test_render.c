@@ -27,9 +27,9 @@ static struct outcome run(const struct service *service, const struct reply *rep
     struct decoded decoded;
 
     answer->status = reply->status;
-    outcome.decoded = render_decode(test_arena(), &endpoint->backends[0], STR("GET"), STR("http://h:81/b/1"), answer,
-                                    guard_copy(reply->body), &decoded, &outcome.status, &outcome.err,
-                                    &outcome.error_body, &outcome.error_type);
+    outcome.decoded = render_decode(test_arena(), &endpoint->backends[0], STR("http://h:81"),
+                                    gateway_request("GET", "/b/1", NULL), answer, guard_copy(reply->body), &decoded,
+                                    &outcome.status, &outcome.err, &outcome.error_body, &outcome.error_type);
     if (outcome.decoded)
         CHECK(render_answer(test_arena(), service, endpoint, request, &decoded, &outcome.head, &outcome.body,
                             &outcome.err));
@@ -242,7 +242,7 @@ TEST(render_bears_arenas_of_every_size)
 
         answer->status = bytes % 96 ? 200 : 404;
         if (arena &&
-            render_decode(arena, &endpoint->backends[0], STR("GET"), STR("u"), answer,
+            render_decode(arena, &endpoint->backends[0], STR("h"), gateway_request("GET", "/u", NULL), answer,
                           STR("{\"b\":[1,2],\"a\":\"\\u0041\"}"), &decoded, &status, &err, &error_body, &error_type) &&
             render_answer(arena, service, endpoint, request, &decoded, &head, &body, &err))
             made++;

@@ -21,8 +21,8 @@ static struct str shaped(const char *backend, struct str body)
     uint16_t status;
 
     answer->status = 200;
-    if (!render_decode(test_arena(), &endpoint->backends[0], STR("GET"), STR("u"), answer, guard_copy(body), &decoded,
-                       &status, &err, &error_body, &error_type))
+    if (!render_decode(test_arena(), &endpoint->backends[0], STR("h"), gateway_request("GET", "/u", NULL), answer,
+                       guard_copy(body), &decoded, &status, &err, &error_body, &error_type))
         test_fail(__FILE__, __LINE__, "%s", err.text);
     CHECK(decoded.complete);
     data_write(&writer, &decoded.data);
