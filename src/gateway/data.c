@@ -132,18 +132,48 @@ static bool add_from_tape(struct arena *arena, struct data_node *node, struct js
     return true;
 }
 
-/* A member with its place, so that sorting keeps equal names as they came. */
+/* A member with the first bytes of its name, which tell most names apart, and its place, so that sorting keeps equal
+ * names as they came. */
 struct ordered {
+    uint64_t prefix;
     struct data_member *member;
     size_t place;
 };
 
-static int compare(const void *left, const void *right)
+/* In the order of its bytes, zeros behind a short name. */
+static uint64_t prefix_of(struct str name)
 {
-    const struct ordered *a = left, *b = right;
+    uint64_t prefix = 0;
+    uint32_t front, back;
+
+    if (name.len >= sizeof(prefix)) {
+        memcpy(&prefix, name.data, sizeof(prefix));
+        return __builtin_bswap64(prefix);
+    }
+    if (name.len < sizeof(front)) {
+        for (size_t i = 0; i < name.len; i++)
+            prefix |= (uint64_t)(unsigned char)name.data[i] << (56 - 8 * i);
+        return prefix;
+    }
+    memcpy(&front, name.data, sizeof(front));
+    memcpy(&back, name.data + name.len - sizeof(back), sizeof(back));
+    return (uint64_t)__builtin_bswap32(front) << 32 | (uint64_t)__builtin_bswap32(back) << (64 - 8 * name.len);
+}
+
+static int compare_whole(const struct ordered *a, const struct ordered *b)
+{
     int order = str_compare(a->member->name, b->member->name);
 
     return order != 0 ? order : (a->place > b->place) - (a->place < b->place);
+}
+
+static inline int compare(const void *left, const void *right)
+{
+    const struct ordered *a = left, *b = right;
+
+    if (LIKELY(a->prefix != b->prefix))
+        return a->prefix < b->prefix ? -1 : 1;
+    return compare_whole(a, b);
 }
 
 static void sort(struct ordered *all, size_t count)
@@ -171,7 +201,7 @@ static struct ordered *list_all(struct arena *arena, const struct data *data)
     if (!all)
         return NULL;
     for (struct data_member *member = data->node->first; member; member = member->next, count++)
-        all[count] = (struct ordered){member, count};
+        all[count] = (struct ordered){prefix_of(member->name), member, count};
     if (data->kind == DATA_OBJECT)
         sort(all, count);
     return all;
@@ -180,7 +210,7 @@ static struct ordered *list_all(struct arena *arena, const struct data *data)
 /* Is the member at i the one of its name that counts? */
 static bool counts(const struct data *data, const struct ordered *all, size_t i)
 {
-    return data->kind == DATA_ARRAY || i + 1 == data->node->count ||
+    return data->kind == DATA_ARRAY || i + 1 == data->node->count || all[i].prefix != all[i + 1].prefix ||
            !str_eq(all[i].member->name, all[i + 1].member->name);
 }
 
