@@ -329,21 +329,22 @@ bool data_find(const struct data *data, struct str name, struct data *value)
     return found;
 }
 
-uint32_t data_remove(struct data_node *node, struct str name)
+struct data_member *data_take(struct data_node *node, struct str name)
 {
-    uint32_t before = node->count;
+    struct data_member *taken = NULL;
 
     node->last = NULL;
     for (struct data_member **at = &node->first; *at;) {
         if (str_eq((*at)->name, name)) {
-            *at = (*at)->next;
+            taken = *at;
+            *at = taken->next;
             node->count--;
         } else {
             node->last = *at;
             at = &(*at)->next;
         }
     }
-    return before - node->count;
+    return taken;
 }
 
 void data_join(struct data_node *to, struct data_node *from)

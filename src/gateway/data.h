@@ -63,8 +63,8 @@ bool data_open(struct arena *arena, struct data *data) MUST_USE;
 /* The last member of that name, in a node or on a tape. False: there is none, or data is no object. */
 bool data_find(const struct data *data, struct str name, struct data *value);
 
-/* Takes all members of that name out of a node; returns how many. */
-uint32_t data_remove(struct data_node *node, struct str name);
+/* Takes all members of that name out of a node and gives the last of them. NULL: there was none. */
+struct data_member *data_take(struct data_node *node, struct str name);
 
 /* Puts `from`'s members behind `to`'s, which they win over; `from` is used up. Both are nodes of objects. */
 void data_join(struct data_node *to, struct data_node *from);

@@ -110,7 +110,7 @@ static bool keep_from_tape(struct arena *arena, struct shape_rule *rules, struct
         value = data_of(at);
         if (!keep_member(arena, rule, &value, &keep))
             return false;
-        data_remove(kept, name); /* of equal names the last counts, even when it does not stay */
+        data_take(kept, name); /* of equal names the last counts, even when it does not stay */
         if (keep && !data_add(arena, kept, name, value))
             return false;
     }
@@ -128,7 +128,7 @@ static bool keep_from_node(struct arena *arena, struct shape_rule *rules, const 
             continue;
         if (!keep_member(arena, rule, &member->value, &keep))
             return false;
-        data_remove(kept, member->name);
+        data_take(kept, member->name);
         if (keep && !data_add(arena, kept, member->name, member->value))
             return false;
     }
@@ -149,23 +149,53 @@ static bool keep_listed(struct arena *arena, struct shape_rule *rules, struct da
     return true;
 }
 
-/* Only objects are looked into; one that loses all members stays, empty. */
-static bool drop_listed(struct arena *arena, const struct shape_rule *rules, struct data *data)
+static bool drop_listed(struct arena *arena, struct shape_rule *rules, struct data *data);
+
+/* What is not dropped becomes a member of a node; of equal names all do, as they are all treated alike. */
+static bool drop_from_tape(struct arena *arena, struct shape_rule *rules, struct data *data)
 {
-    if (data_type(data) != JSON_OBJECT || data->kind == DATA_RAW)
-        return true;
-    if (!data_open(arena, data))
+    struct data left = data_new(arena, DATA_OBJECT);
+    struct json object = data->json;
+
+    if (left.kind == DATA_NULL)
         return false;
+    for (struct json at = json_first(object); json_exists(at); at = json_after(object, at)) {
+        struct str name = json_string(arena, json_name(at));
+        struct shape_rule *rule = find_rule(rules, name);
+        struct data value = data_of(at);
+
+        if (!name.data)
+            return false;
+        if (rule && !rule->children)
+            continue;
+        if ((rule && !drop_listed(arena, rule->children, &value)) || !data_add(arena, left.node, name, value))
+            return false;
+    }
+    left.node->born_empty = json_count(object) == 0;
+    *data = left;
+    return true;
+}
+
+static bool drop_from_node(struct arena *arena, struct shape_rule *rules, struct data_node *node)
+{
     for (; rules; rules = rules->next) {
         if (!rules->children) {
-            data_remove(data->node, rules->name);
+            data_take(node, rules->name);
             continue;
         }
-        for (struct data_member *member = data->node->first; member; member = member->next)
+        for (struct data_member *member = node->first; member; member = member->next)
             if (str_eq(member->name, rules->name) && !drop_listed(arena, rules->children, &member->value))
                 return false;
     }
     return true;
+}
+
+/* Only objects are looked into; one that loses all members stays, empty. */
+static bool drop_listed(struct arena *arena, struct shape_rule *rules, struct data *data)
+{
+    if (data_type(data) != JSON_OBJECT || data->kind == DATA_RAW)
+        return true;
+    return data->kind == DATA_TAPE ? drop_from_tape(arena, rules, data) : drop_from_node(arena, rules, data->node);
 }
 
 /* In the order of the file. As in KrakenD a name that is mapped to itself goes. */
@@ -175,13 +205,12 @@ static bool rename_members(struct arena *arena, const struct shape *shape, struc
         return false;
     for (size_t i = 0; i < shape->rename_count; i++) {
         const struct shape_rename *rename = &shape->renames[i];
-        struct data value;
+        struct data_member *member = data_take(data->node, rename->from);
 
-        if (!data_find(data, rename->from, &value))
+        if (!member || str_eq(rename->from, rename->to))
             continue;
-        if (!data_add(arena, data->node, rename->to, value))
-            return false;
-        data_remove(data->node, rename->from);
+        member->name = rename->to;
+        data_link(data->node, member);
     }
     return true;
 }
