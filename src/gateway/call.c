@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "gateway/exchange_internal.h"
 #include "gateway/grpc.h"
+#include "gateway/leg.h"
 #include "gateway/render.h"
 #include "gateway/websocket.h"
 
@@ -12,6 +13,13 @@
 static bool has_trailers(const struct exchange *x)
 {
     return x->trailers && x->trailers->headers.count > 0;
+}
+
+static struct str client_ip_of(struct exchange *x)
+{
+    if (x->leg)
+        return x->leg->input->client_ip;
+    return forward_client_ip(x->arena, &exchange_service(x)->router, x->request, x->client->peer);
 }
 
 static bool build_head(struct exchange *x)
@@ -27,7 +35,7 @@ static bool build_head(struct exchange *x)
         .upgrade = x->upgrade,
         .grpc = x->grpc,
         .empty = x->request_ended && x->request_body.size == 0 && !has_trailers(x),
-        .client_ip = forward_client_ip(x->arena, &exchange_service(x)->router, x->request, x->client->peer),
+        .client_ip = client_ip_of(x),
     };
 
     if (!forward_request(x->arena, &input, &x->call.head, &x->error))

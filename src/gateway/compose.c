@@ -5,6 +5,7 @@
 #include "gateway/compose.h"
 
 #include "base/assert.h"
+#include "gateway/forward.h"
 #include "gateway/leg.h"
 #include "gateway/sequence.h"
 
@@ -41,8 +42,9 @@ static bool start_leg(struct composition *c)
     struct leg *leg = &c->legs[c->started];
     unsigned tries = c->input.endpoint->tries;
 
-    *leg =
-        (struct leg){.input = &c->input, .backend = &c->input.endpoint->backends[c->started], .arrivals = &c->arrived};
+    leg->input = &c->input;
+    leg->backend = &c->input.endpoint->backends[c->started];
+    leg->arrivals = &c->arrived;
     c->started++;
     return leg_start(leg, tries, tries > 1 ? part_of_timeout(c, TRIES_PERCENT) : TIMER_OFF);
 }
@@ -150,6 +152,8 @@ struct composition *composition_start(const struct composition_input *input)
     memcpy(match, input->match, route_match_bytes(input->match)); /* a sequence adds parameters */
     c->input = *input;
     c->input.match = c->match = match;
+    c->input.client_ip = forward_client_ip(input->arena, &generation_service(input->generation)->router, input->request,
+                                           input->client->peer);
     c->leg_count = endpoint->backend_count;
     c->sequential = endpoint->options->proxy.sequential && c->leg_count > 1;
     c->legs = arena_array(input->arena, struct leg, c->leg_count);

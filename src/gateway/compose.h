@@ -20,6 +20,7 @@ struct composition_input {
     struct http_head *request;
     const struct route_match *match;
     struct str body;          /* the whole of the client's */
+    struct str client_ip;     /* as all backends are told it: composition_start finds it out */
     struct task *waiter;      /* woken by news */
     struct host_hold **holds; /* of whoever composes */
     struct fetch_trail *trail;

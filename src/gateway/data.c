@@ -132,6 +132,18 @@ static bool add_from_tape(struct arena *arena, struct data_node *node, struct js
     return true;
 }
 
+bool data_add_all(struct arena *arena, struct data_node *node, const struct data *object)
+{
+    if (object->kind == DATA_TAPE)
+        return add_from_tape(arena, node, object->json);
+    if (object->kind != DATA_OBJECT)
+        return true;
+    for (const struct data_member *member = object->node->first; member; member = member->next)
+        if (!data_add(arena, node, member->name, member->value))
+            return false;
+    return true;
+}
+
 /* A member with the first bytes of its name, which tell most names apart, and its place, so that sorting keeps equal
  * names as they came. */
 struct ordered {

@@ -53,6 +53,9 @@ bool data_is_empty(const struct data *data); /* no object, or one without member
 /* Adds behind what is there. False: no room. */
 bool data_add(struct arena *arena, struct data_node *node, struct str name, struct data value) MUST_USE;
 
+/* Adds all members of an object, slice or node, which stays as it is; null has none. False: no room. */
+bool data_add_all(struct arena *arena, struct data_node *node, const struct data *object) MUST_USE;
+
 /* Puts a member that is in no node behind all others. */
 void data_link(struct data_node *node, struct data_member *member);
 

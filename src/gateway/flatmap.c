@@ -476,7 +476,7 @@ static void settle(struct data *data)
 
 bool flatmap_apply(struct arena *arena, const struct flatmap *flatmap, struct data *data)
 {
-    if (data_type(data) != JSON_OBJECT || data->kind == DATA_RAW)
+    if (flatmap->count == 0 || data_type(data) != JSON_OBJECT || data->kind == DATA_RAW)
         return true;
     if (!prepare(arena, data))
         return false;

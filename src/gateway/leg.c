@@ -32,14 +32,21 @@ static void finish(struct leg *leg)
     task_wake(loop_of(leg), leg->input->waiter);
 }
 
+static void end_all(struct leg *leg, enum http_cancel why)
+{
+    for (unsigned i = 0; i < leg->try_count; i++)
+        if (leg->tries[i].state != EXCHANGE_FINISH)
+            end_try(leg, &leg->tries[i], why);
+}
+
 /* One try less. The last one decides, unless there was a complete answer before. */
 static enum progress close_try(struct leg *leg, struct exchange *x, bool enough)
 {
     end_try(leg, x, HTTP_CANCEL_GONE);
     ASSERT(leg->tries_open > 0);
     leg->tries_open--;
-    for (unsigned i = 0; enough && i < leg->try_count; i++)
-        end_try(leg, &leg->tries[i], HTTP_CANCEL_GONE);
+    if (enough)
+        end_all(leg, HTTP_CANCEL_GONE);
     if (enough || leg->tries_open == 0)
         finish(leg);
     return PAUSE;
@@ -90,28 +97,27 @@ static void run_try(struct task *task)
     }
 }
 
+/* All that it does not name is zero. */
 static bool prepare_try(struct leg *leg, struct exchange *x, uint64_t deadline_ns)
 {
     const struct composition_input *input = leg->input;
     struct loop *loop = loop_of(leg);
 
-    *x = (struct exchange){
-        .task = {.run = run_try},
-        .state = EXCHANGE_CALL,
-        .request_ended = true,
-        .arena = input->arena,
-        .client = input->client,
-        .generation = input->generation,
-        .endpoint = input->endpoint,
-        .request = input->request,
-        .match = input->match,
-        .body = input->body,
-        .leg = leg,
-        .holds = input->holds,
-        .trail = input->trail,
-        .call = {.backend = leg->backend},
-        .started_ns = loop_now_ns(loop),
-    };
+    x->task.run = run_try;
+    x->state = EXCHANGE_CALL;
+    x->request_ended = true;
+    x->arena = input->arena;
+    x->client = input->client;
+    x->generation = input->generation;
+    x->endpoint = input->endpoint;
+    x->request = input->request;
+    x->match = input->match;
+    x->body = input->body;
+    x->leg = leg;
+    x->holds = input->holds;
+    x->trail = input->trail;
+    x->call.backend = leg->backend;
+    x->started_ns = loop_now_ns(loop);
     x->deadline = (struct timer){.at_ns = TIMER_OFF, .task = &x->task};
     if (deadline_ns != TIMER_OFF)
         timer_set(loop, &x->deadline, deadline_ns);
@@ -139,8 +145,7 @@ void leg_expire(struct leg *leg)
 {
     if (leg->done)
         return;
-    for (unsigned i = 0; i < leg->try_count; i++)
-        end_try(leg, &leg->tries[i], HTTP_CANCEL_DEADLINE);
+    end_all(leg, HTTP_CANCEL_DEADLINE);
     leg->tries_open = 0;
     if (leg->outcome.error.fault == FAULT_NONE) {
         error_set(&leg->outcome.error, FAULT_UPSTREAM, ERROR_DEADLINE, "context deadline exceeded");
@@ -151,7 +156,6 @@ void leg_expire(struct leg *leg)
 
 void leg_end(struct leg *leg)
 {
-    for (unsigned i = 0; i < leg->try_count; i++)
-        end_try(leg, &leg->tries[i], HTTP_CANCEL_GONE);
+    end_all(leg, HTTP_CANCEL_GONE);
     leg->try_count = 0;
 }

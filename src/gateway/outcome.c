@@ -1,26 +1,20 @@
 /* outcome.c: answers and errors of backends put together; static data. SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/outcome.h"
 
-static bool add_members(struct arena *arena, struct data_node *node, struct data from)
+/* Into a new object: a sequence still looks into the parts. */
+static bool join(struct arena *arena, struct outcome *outcome, struct data later)
 {
-    if (!data_open(arena, &from))
-        return false;
-    for (const struct data_member *member = from.node->first; member; member = member->next)
-        if (!data_add(arena, node, member->name, member->value))
+    struct data *all = &outcome->answer.data;
+
+    if (!outcome->merged || all->kind != DATA_OBJECT) { /* a flatmap may have left null of it */
+        struct data merged = data_new(arena, DATA_OBJECT);
+
+        if (merged.kind == DATA_NULL || !data_add_all(arena, merged.node, all))
             return false;
-    return true;
-}
-
-/* A new object: a sequence still looks into the parts. */
-static bool join(struct arena *arena, struct data *all, struct data later)
-{
-    struct data joined = data_new(arena, DATA_OBJECT);
-
-    if (joined.kind == DATA_NULL || (all->kind != DATA_NULL && !add_members(arena, joined.node, *all)) ||
-        (later.kind != DATA_NULL && !add_members(arena, joined.node, later)))
-        return false;
-    *all = joined;
-    return true;
+        *all = merged;
+        outcome->merged = true;
+    }
+    return data_add_all(arena, all->node, &later);
 }
 
 bool outcome_merge(struct arena *arena, struct outcome *outcome, const struct decoded *answer)
@@ -34,7 +28,7 @@ bool outcome_merge(struct arena *arena, struct outcome *outcome, const struct de
         return true;
     }
     all->complete &= answer->complete && all->data.kind != DATA_NULL && answer->data.kind != DATA_NULL;
-    return join(arena, &all->data, answer->data);
+    return join(arena, outcome, answer->data);
 }
 
 void outcome_add_error(struct arena *arena, struct outcome *outcome, const struct error *error, struct str text)
@@ -81,5 +75,5 @@ bool outcome_apply_static(struct arena *arena, const struct endpoint *endpoint, 
     if (!outcome->answered)
         outcome->answer = (struct decoded){.data = {.kind = DATA_NULL}};
     outcome->answered = true;
-    return join(arena, &outcome->answer.data, given);
+    return join(arena, outcome, given);
 }

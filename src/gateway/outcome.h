@@ -8,6 +8,7 @@
 struct outcome {
     bool answered;
     struct decoded answer; /* when answered */
+    bool merged;           /* its Data is a node made for it, in which nobody else looks */
     struct error error;    /* fault NONE: there was none */
     struct str text;       /* of the error, uncut; of several, a line for each */
     uint16_t status;       /* that the error carries, else 0 */

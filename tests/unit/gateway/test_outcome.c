@@ -125,6 +125,20 @@ TEST(outcome_leaves_the_parts_alone)
     CHECK_TEXT(written(&second.data), "{\"b\":2}");
 }
 
+TEST(static_data_goes_over_what_a_flatmap_has_emptied)
+{
+    static const char *const parts[] = {"{\"a\":1}", "{\"b\":2}", NULL};
+    struct endpoint *endpoint = gateway_endpoint(gateway_service_of(
+        "{\"endpoint\": \"/a\", \"backend\": [{}, {}], \"extra_config\": {\"proxy\": {\"flatmap_filter\": [{\"type\": "
+        "\"del\", \"args\": [\"*\"]}], \"static\": {\"strategy\": \"always\", \"data\": {\"s\": 2}}}}}"));
+    struct outcome outcome = play(parts);
+
+    CHECK(flatmap_apply(test_arena(), &endpoint->options->proxy.flatmap, &outcome.answer.data));
+    CHECK_TEXT(written(&outcome.answer.data), "null");
+    CHECK(outcome_apply_static(test_arena(), endpoint, &outcome));
+    CHECK_TEXT(written(&outcome.answer.data), "{\"s\":2}");
+}
+
 /* 4.11 */
 TEST(static_data_goes_over_what_its_strategy_names)
 {
