@@ -1,7 +1,8 @@
 /* arena.c: pages filled from front to end, freed together.
  *
  * The arena stands at the front of its first page. Only the newest page is filled; what an older one has left is lost,
- * which is at most as much as the next request asked for. Under AddressSanitizer the unused rest of a page and a gap
+ * which is at most as much as the next request asked for. A request larger than a page gets a page from the larger slab
+ * that its own was lent, where that is enough. Under AddressSanitizer the unused rest of a page and a gap
  * behind each piece are poisoned. Start with arena_alloc. SPDX-License-Identifier: Apache-2.0 */
 #include "base/arena.h"
 
@@ -24,6 +25,7 @@ enum {
 /* Stands at the front of each page and of each piece that has an allocation of its own. */
 struct page {
     struct page *next;
+    struct slab *slab; /* where it came from; NULL: malloc */
 };
 
 struct arena {
@@ -31,7 +33,6 @@ struct arena {
     struct page *large; /* requests larger than a page */
     char *at, *end;     /* the unused rest of the newest page */
     struct slab *slab;  /* NULL: pages come from malloc */
-    size_t page_bytes;
     size_t bytes_max, used;
 };
 
@@ -39,14 +40,25 @@ static_assert(ALIGN_ANY >= _Alignof(max_align_t), "arena_zero serves every type"
 static_assert(sizeof(struct page) + sizeof(struct arena) + ALIGN_MAX < PAGE_BYTES_MIN,
               "room is left in the first page");
 
-static struct page *page_new(struct slab *slab, size_t page_bytes)
+static size_t bytes_of_page(const struct slab *slab)
 {
-    return slab ? slab_take(slab) : aligned_alloc(ALIGN_MAX, page_bytes);
+    return slab ? slab_object_bytes(slab) : OWN_PAGE_BYTES;
 }
 
-static void page_free(struct slab *slab, struct page *page, size_t page_bytes)
+static struct page *page_new(struct slab *slab, struct page *next)
 {
-    asan_unpoison(page, page_bytes);
+    struct page *page = slab ? slab_take(slab) : aligned_alloc(ALIGN_MAX, OWN_PAGE_BYTES);
+
+    if (page)
+        *page = (struct page){next, slab};
+    return page;
+}
+
+static void page_free(struct page *page)
+{
+    struct slab *slab = page->slab;
+
+    asan_unpoison(page, bytes_of_page(slab));
     if (slab)
         slab_give(slab, page);
     else
@@ -56,22 +68,20 @@ static void page_free(struct slab *slab, struct page *page, size_t page_bytes)
 static void fill_page(struct arena *arena, struct page *page, size_t from)
 {
     arena->at = (char *)page + from;
-    arena->end = (char *)page + arena->page_bytes;
+    arena->end = (char *)page + bytes_of_page(page->slab);
     asan_poison(arena->at, (size_t)(arena->end - arena->at));
 }
 
 struct arena *arena_new(struct slab *pages, size_t bytes_max)
 {
-    size_t page_bytes = pages ? slab_object_bytes(pages) : OWN_PAGE_BYTES;
-    struct page *page = page_new(pages, page_bytes);
+    struct page *page = page_new(pages, NULL);
     struct arena *arena;
 
-    ASSERT(page_bytes >= PAGE_BYTES_MIN);
+    ASSERT(bytes_of_page(pages) >= PAGE_BYTES_MIN);
     if (!page)
         return NULL;
-    page->next = NULL;
     arena = (struct arena *)(void *)(page + 1);
-    *arena = (struct arena){.pages = page, .slab = pages, .page_bytes = page_bytes, .bytes_max = bytes_max};
+    *arena = (struct arena){.pages = page, .slab = pages, .bytes_max = bytes_max};
     fill_page(arena, page, sizeof *page + sizeof *arena);
     return arena;
 }
@@ -79,8 +89,6 @@ struct arena *arena_new(struct slab *pages, size_t bytes_max)
 void arena_free(struct arena *arena)
 {
     struct page *page, *next;
-    struct slab *slab;
-    size_t page_bytes;
 
     if (!arena)
         return;
@@ -88,11 +96,9 @@ void arena_free(struct arena *arena)
         next = page->next;
         free(page);
     }
-    slab = arena->slab; /* The arena goes with its last page. */
-    page_bytes = arena->page_bytes;
-    for (page = arena->pages; page; page = next) {
+    for (page = arena->pages; page; page = next) { /* The arena goes with its last page. */
         next = page->next;
-        page_free(slab, page, page_bytes);
+        page_free(page);
     }
 }
 
@@ -133,24 +139,34 @@ static void *take_large(struct arena *arena, size_t size)
     return (char *)page + ALIGN_MAX;
 }
 
-static bool add_page(struct arena *arena)
+static bool add_page(struct arena *arena, struct slab *slab)
 {
-    struct page *page = page_new(arena->slab, arena->page_bytes);
+    struct page *page = page_new(slab, arena->pages);
 
     if (!page)
         return false;
-    page->next = arena->pages;
     arena->pages = page;
     fill_page(arena, page, sizeof *page);
     return true;
 }
 
+/* The smallest page that has room for it. False: there is none. */
+static bool find_page(const struct arena *arena, size_t size, struct slab **slab)
+{
+    *slab = arena->slab;
+    if (*slab && size > slab_object_bytes(*slab) - ALIGN_MAX)
+        *slab = slab_larger(*slab);
+    return (*slab || !arena->slab) && size <= bytes_of_page(*slab) - ALIGN_MAX;
+}
+
 /* Apart, so that the way through the page at hand saves no registers. */
 static NOINLINE void *alloc_elsewhere(struct arena *arena, size_t size, size_t align)
 {
-    if (size > arena->page_bytes - ALIGN_MAX)
+    struct slab *slab;
+
+    if (!find_page(arena, size, &slab))
         return take_large(arena, size);
-    return add_page(arena) ? take_from_page(arena, size, padding(arena->at, align)) : NULL;
+    return add_page(arena, slab) ? take_from_page(arena, size, padding(arena->at, align)) : NULL;
 }
 
 void *arena_alloc(struct arena *arena, size_t size, size_t align)

@@ -10,7 +10,8 @@ struct arena;
 
 /* An arena that takes its pages from `pages` (borrowed; NULL: from malloc, for things that live long) and holds at
  * most `bytes_max` in all. The arena itself stands in its first page, so a small exchange costs one slab_take and no
- * malloc. A request larger than a page gets a malloc of its own, freed with the rest. NULL: no memory. */
+ * malloc. A request larger than a page gets one of slab_larger, and one larger than that a malloc of its own, freed
+ * with the rest. NULL: no memory. */
 struct arena *arena_new(struct slab *pages, size_t bytes_max);
 
 /* Frees everything in it at once. NULL is fine. */

@@ -26,6 +26,7 @@ struct free_object {
 };
 
 struct slab {
+    struct slab *larger;      /* NULL: none */
     struct free_object *free; /* the most recent first */
     size_t kept, keep_max;
     size_t out, peak;    /* in use: now, and the most since slab_age */
@@ -60,6 +61,17 @@ struct slab *slab_new_dense(size_t object_bytes, size_t keep_max)
         slab->stride = size_max(object_bytes, sizeof(struct free_object));
     }
     return slab;
+}
+
+void slab_set_larger(struct slab *slab, struct slab *larger)
+{
+    ASSERT(larger->object_bytes > slab->object_bytes);
+    slab->larger = larger;
+}
+
+struct slab *slab_larger(const struct slab *slab)
+{
+    return slab->larger;
 }
 
 static void free_one_kept(struct slab *slab)

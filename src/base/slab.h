@@ -15,6 +15,10 @@ struct slab *slab_new(size_t object_bytes, size_t keep_max);
  * more than its own bytes, where aligned ones lie up to 112 bytes apart. */
 struct slab *slab_new_dense(size_t object_bytes, size_t keep_max);
 
+/* Lends a slab another of larger objects, for users that now and then need one (arena.h); it must live as long. */
+void slab_set_larger(struct slab *slab, struct slab *larger);
+struct slab *slab_larger(const struct slab *slab); /* NULL: none */
+
 /* Frees the free list and the slab. Asserts that no object is out: a slab must outlive what it gave. NULL is fine. */
 void slab_free(struct slab *slab);
 

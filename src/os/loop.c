@@ -18,6 +18,8 @@ enum {
     SWEEP_TASKS_MAX = 5000, /* of the sweep, which has its own share so that it cannot starve the rest */
     PAGE_BYTES = 4096,
     PAGES_KEPT = 1024,
+    LARGE_PAGE_BYTES = 32768, /* what decoding a document of a few KiB takes */
+    LARGE_PAGES_KEPT = 32,
     RECORDS_KEPT = 1024,
     /* So few tasks that what each of them works on is still in the second-level cache when those run that it has woken,
      * and so many that the code of either is fetched once for all of them, and what they send leaves together. */
@@ -37,7 +39,7 @@ struct calendar {
 struct loop {
     struct world *world;
     struct block_pool *blocks;
-    struct slab *pages, *records;
+    struct slab *pages, *large_pages, *records;
     struct pieces *pieces;
     struct pipes pipes;
     struct calendar *calendar;
@@ -186,6 +188,7 @@ static void age_memory(struct loop *loop)
     loop->aged_ns = loop->now_ns;
     block_pool_age(loop->blocks);
     slab_age(loop->pages);
+    slab_age(loop->large_pages);
     slab_age(loop->records);
     pieces_age(loop->pieces);
 }
@@ -391,15 +394,17 @@ struct loop *loop_new(struct world *world)
     list_init(&loop->inboxes);
     loop->blocks = block_pool_new();
     loop->pages = slab_new(PAGE_BYTES, PAGES_KEPT);
+    loop->large_pages = slab_new(LARGE_PAGE_BYTES, LARGE_PAGES_KEPT);
     loop->records = slab_new(LOOP_RECORD_BYTES, RECORDS_KEPT);
     loop->pieces = pieces_new();
     loop->calendar = calloc(1, sizeof(*loop->calendar));
     loop->pipes.lent_max = PIPES_LENT_MAX;
-    if (!timer_heap_init(&loop->timers) || !loop->blocks || !loop->pages || !loop->records || !loop->pieces ||
-        !loop->calendar) {
+    if (!timer_heap_init(&loop->timers) || !loop->blocks || !loop->pages || !loop->large_pages || !loop->records ||
+        !loop->pieces || !loop->calendar) {
         loop_free(loop);
         return NULL;
     }
+    slab_set_larger(loop->pages, loop->large_pages);
     loop->now_ns = loop->told_ns = loop->turned_ns = loop->aged_ns = world->ops->now_ns(world);
     seed_rng(loop);
     return loop;
@@ -417,6 +422,7 @@ void loop_free(struct loop *loop)
     pieces_free(loop->pieces);
     slab_free(loop->records);
     slab_free(loop->pages);
+    slab_free(loop->large_pages);
     block_pool_free(loop->blocks);
     free(loop->calendar);
     free(loop);

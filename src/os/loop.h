@@ -71,7 +71,8 @@ void timer_clear(struct loop *loop, struct timer *timer); /* off, and out of the
 
 struct world *loop_world(const struct loop *loop);
 struct block_pool *loop_blocks(const struct loop *loop); /* buffers of this worker */
-struct slab *loop_pages(const struct loop *loop);        /* pages for arenas of this worker, 4 KiB each */
+struct slab *
+loop_pages(const struct loop *loop); /* pages for arenas of this worker, 4 KiB each, and larger ones of 32 KiB */
 /* Records of this worker, lent to what is idle otherwise while something is under way; zeroed by who takes them. */
 struct slab *loop_records(const struct loop *loop);
 enum { LOOP_RECORD_BYTES = 192 };

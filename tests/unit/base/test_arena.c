@@ -68,6 +68,29 @@ TEST(arena_of_a_small_exchange_is_one_page)
     slab_free(slab);
 }
 
+TEST(arena_takes_a_larger_page_where_its_slab_was_lent_some)
+{
+    struct slab *slab = slab_new(PAGE, 4), *larger = slab_new(4 * PAGE, 4);
+    struct arena *arena;
+
+    slab_set_larger(slab, larger);
+    arena = arena_new(slab, 1 << 20);
+    memset(arena_alloc(arena, PAGE, 64), 1, PAGE);
+    CHECK_EQ(slab_out(larger), 1);
+    memset(arena_alloc(arena, 2 * PAGE, 8), 2, 2 * PAGE); /* in what that page has left */
+    CHECK_EQ(slab_out(larger), 1);
+    memset(arena_alloc(arena, 2 * PAGE, 8), 3, 2 * PAGE);
+    CHECK_EQ(slab_out(larger), 2);
+    memset(arena_alloc(arena, 4 * PAGE, 8), 4, 4 * PAGE); /* larger still: an allocation of its own */
+    CHECK_EQ(slab_out(larger), 2);
+    CHECK_EQ(slab_out(slab), 1);
+    arena_free(arena);
+    CHECK_EQ(slab_out(larger), 0);
+    CHECK_EQ(slab_out(slab), 0);
+    slab_free(slab);
+    slab_free(larger);
+}
+
 /* Padding must count when a piece just does not fit into the rest of a page. */
 TEST(arena_pieces_stay_in_their_page)
 {
@@ -217,12 +240,16 @@ static void use_an_arena(void *arg)
 
 TEST(arena_survives_failing_allocations)
 {
-    struct slab *slab = slab_new(PAGE, 0);
+    struct slab *slab = slab_new(PAGE, 0), *larger = slab_new(4 * PAGE, 0);
 
     test_every_allocation_fails(use_an_arena, NULL);
     test_every_allocation_fails(use_an_arena, slab);
+    slab_set_larger(slab, larger);
+    test_every_allocation_fails(use_an_arena, slab);
     CHECK_EQ(slab_out(slab), 0);
+    CHECK_EQ(slab_out(larger), 0);
     slab_free(slab);
+    slab_free(larger);
 }
 
 static void align_to_3(void *arg)
