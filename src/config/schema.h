@@ -3,7 +3,8 @@
  *
  * Decoding is weakly typed as KrakenD's loader (spec/krakend-core 1.3): "8080" for 8080, 1 for true, a scalar for a
  * list of one, null as if the key were absent (KrakenD's zero value becomes the default just so); a malformed duration
- * is an error, a number as duration is nanoseconds (with a warning). A list's element that is null is an empty one.
+ * is an error, a number as duration is nanoseconds (with a warning). A list's element that is null is an empty one,
+ * but where KrakenD panics.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_CONFIG_SCHEMA_H
 #define HOLDFAST_CONFIG_SCHEMA_H
@@ -76,7 +77,8 @@ struct schema {
     size_t size;       /* of the struct */
     const struct option *options;
     size_t count;
-    bool open; /* unknown keys are kept silent (free-form objects) */
+    bool open;       /* unknown keys are kept silent (free-form objects) */
+    bool never_null; /* null in a list of these is an error */
     /* Called after the members are bound, for checks across fields; adds to the report. NULL: none. */
     void (*check)(void *bound, const struct node *node, const char *path, struct report *report);
 };

@@ -292,14 +292,14 @@ static void bind_strings(struct binder *binder, const struct node *value, const 
     *field = list;
 }
 
-/* An element that is null is an empty object: what it requires is missing. */
+/* An element that is null is an empty object, what it requires is missing; but of some it is nothing at all. */
 static void bind_element(struct binder *binder, const struct option *option, const struct node *value,
                          const struct path *path, void *into)
 {
     struct node empty = *value;
 
     schema_set_defaults(option->schema, into);
-    if (value->type == JSON_NULL)
+    if (value->type == JSON_NULL && !option->schema->never_null)
         empty.type = JSON_OBJECT;
     if (empty.type == JSON_OBJECT)
         schema_bind_struct(binder, option->schema, value->type == JSON_NULL ? &empty : value, path, into);

@@ -220,9 +220,9 @@ static void settle_endpoint(struct service *service, size_t index, const struct 
     struct str prefix = arena_format(report->arena, "endpoints[%zu].", index);
     struct spot spot = {service, endpoint, report, prefix.data};
 
-    if (!prefix.data)
-        return;
     endpoint->method = settle_method(report->arena, endpoint->method, STR("GET"));
+    if (!prefix.data || !endpoint->node) /* what is no object was told already, and has nothing to look at */
+        return;
     settle_times(&spot);
     settle_output(&spot, root);
     canonical_names(&endpoint->input_headers, "input_headers", &spot);
@@ -236,7 +236,7 @@ static void settle_endpoint(struct service *service, size_t index, const struct 
     for (size_t i = 0; i < endpoint->backend_count; i++) {
         struct str inner = arena_format(report->arena, "endpoints[%zu].backend[%zu].", index, i);
 
-        if (inner.data)
+        if (inner.data && endpoint->backends[i].node)
             settle_backend(&(struct spot){service, endpoint, report, inner.data}, &endpoint->backends[i]);
     }
     proxy_check(&spot);

@@ -73,7 +73,7 @@ static const struct option backend_rows[] = {
 
 static const struct schema backend_schema = {
     .title = "backend", .size = sizeof(struct backend_options), .options = backend_rows, .count = COUNT_OF(backend_rows),
-    .check = remember_backend,
+    .check = remember_backend, .never_null = true,
 };
 
 static const struct option endpoint_rows[] = {
@@ -94,7 +94,7 @@ static const struct option endpoint_rows[] = {
 
 static const struct schema endpoint_schema = {
     .title = "endpoint", .size = sizeof(struct endpoint_options), .options = endpoint_rows, .count = COUNT_OF(endpoint_rows),
-    .check = remember_endpoint,
+    .check = remember_endpoint, .never_null = true,
 };
 
 static const struct option root_rows[] = {

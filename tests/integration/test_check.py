@@ -122,6 +122,15 @@ def test_lint_flags_exclude_each_other(check):
     assert code == 255 and "none of the others can be" in output
 
 
+def test_null_is_neither_an_endpoint_nor_a_backend(check):
+    """KrakenD panics."""
+    code, output = check('{"version": 3, "endpoints": [\n  {"endpoint": "/a", "backend": [{"host": ["http://a"]}, null]},\n  null]}',
+                         name="a.json")
+    assert code == 1 and output.endswith("2 problems")
+    assert "FILE:2:58: error: endpoints[0].backend[1]: expected an object, found null [HF0103]" in output
+    assert "FILE:3:3: error: endpoints[1]: expected an object, found null [HF0103]" in output
+
+
 def test_a_service_link_of_kubernetes_is_explained(check):
     code, output = check(YAML, environment={"KRAKEND_PORT": "tcp://10.0.0.1:80"})
     assert code == 1 and 'KRAKEND_PORT:1:1: error: port: "tcp://10.0.0.1:80"' in output and "enableServiceLinks" in output

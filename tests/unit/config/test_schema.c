@@ -42,8 +42,11 @@ static const struct option backend_options[] = {
     OPTION_STRINGS(struct backend, "host", host),
     OPTION_ENUM(struct backend, "encoding", encoding, .names = encodings),
 };
-static const struct schema backend_schema = {
-    .title = "backend", .size = sizeof(struct backend), .options = backend_options, .count = COUNT_OF(backend_options)};
+static const struct schema backend_schema = {.title = "backend",
+                                             .size = sizeof(struct backend),
+                                             .options = backend_options,
+                                             .count = COUNT_OF(backend_options),
+                                             .never_null = true};
 
 static const struct option endpoint_options[] = {
     OPTION_STRING(struct endpoint, "endpoint", path, .required = true, .help = "the path that clients ask for"),
@@ -219,6 +222,9 @@ TEST(one_object_stands_for_a_list_of_one_and_an_empty_one_for_none)
     CHECK_EQ(root.endpoints.count, 2);
     CHECK_TEXT(config_test_heading(bind("{\"endpoints\":[null]}", &root)),
                "error: endpoints[0]: \"endpoint\" is missing [HF0105] | the path that clients ask for");
+    CHECK_TEXT(config_test_heading(bind("{\"endpoints\":[{\"endpoint\":\"/\",\"backend\":[null]}]}", &root)),
+               "error: endpoints[0].backend[0]: expected an object, found null [HF0103]");
+    CHECK_TEXT(config_test_heading(bind("{\"endpoints\":[{\"endpoint\":\"/\",\"backend\":null}]}", &root)), "");
     CHECK_TEXT(config_test_heading(bind("{\"limits\":[]}", &root)),
                "error: limits: expected an object, found a list [HF0103]");
     CHECK_TEXT(config_test_heading(bind("[]", &root)), "error: expected an object, found a list [HF0103]");

@@ -402,6 +402,8 @@ static const struct {
      "[HF0320]\n"},
     {ENDPOINT("\"backend\": [{}], \"extra_config\": {\"holdfast/answer\": {}}"),
      "warning: endpoints[0].backend: has no effect beside holdfast/answer [HF0316]\n"},
+    {ENDPOINT("\"backend\": [null]"), "error: endpoints[0].backend[0]: expected an object, found null [HF0103]\n"},
+    {ROOT("\"endpoints\": [null]"), "error: endpoints[0]: expected an object, found null [HF0103]\n"},
     {ROOT("\"tls\": {\"keys\": []}"), "error: tls: has no certificate to show [HF0330]\n"},
     {ROOT("\"tls\": {\"keys\": [{\"public_key\": \"a\"}]}"),
      "error: tls.keys[0]: private_key is not defined [HF0330]\n"},
