@@ -17,31 +17,41 @@ static bool is_hex(char c)
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
 
-/* The bytes of reg-name (RFC 3986 3.2.2) other than an escape, a bit for each from 0x00 on: letters, digits and any of
- * !$&'()*+-.;=_~. The comma is left out: it is in no name, but in lists. */
-static const uint64_t name_bytes[2] = {0x2bff6fd200000000, 0x47fffffe87fffffe};
-
-static bool is_name_byte(char c)
-{
-    uint8_t byte = (uint8_t)c;
-
-    return byte < 128 && (name_bytes[byte / 64] >> byte % 64 & 1) != 0;
-}
+/* The bytes of reg-name (RFC 3986 3.2.2) other than an escape, in rows of 16. The comma is left out: it is in no name,
+ * but in lists. */
+static const bool name_bytes[256] = {
+    /* clang-format off */
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 1, 0, 0, 1, 0, 1, 1, 1, 1, 1, 1, 0, 1, 1, 0, /* ! $ & ' ( ) * + - . */
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 0, 1, 0, 0, /* ; = */
+    0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1, /* _ */
+    0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 1, 0, /* ~ */
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    /* clang-format on */
+};
 
 /* How many bytes at the front are a name. */
 static size_t name_len(struct str text)
 {
     size_t at = 0;
 
-    while (at < text.len) {
-        if (is_name_byte(text.data[at]))
+    for (;;) {
+        while (at < text.len && name_bytes[(uint8_t)text.data[at]])
             at++;
-        else if (text.data[at] == '%' && text.len - at > 2 && is_hex(text.data[at + 1]) && is_hex(text.data[at + 2]))
-            at += 3;
-        else
-            break;
+        if (text.len - at <= 2 || text.data[at] != '%' || !is_hex(text.data[at + 1]) || !is_hex(text.data[at + 2]))
+            return at;
+        at += 3;
     }
-    return at;
 }
 
 /* "[" IPv6address "]"; the length with the brackets, 0 when it is none. */
