@@ -31,9 +31,9 @@ struct page {
 struct arena {
     struct page *pages; /* the newest first; the last one holds this struct */
     struct page *large; /* requests larger than a page */
-    char *at, *end;     /* the unused rest of the newest page */
+    char *at, *end;     /* the unused rest of the newest page, or as much of it as the limit allows */
+    size_t left;        /* what the limit allows beyond that */
     struct slab *slab;  /* NULL: pages come from malloc */
-    size_t bytes_max, used;
 };
 
 static_assert(ALIGN_ANY >= _Alignof(max_align_t), "arena_zero serves every type");
@@ -65,11 +65,30 @@ static void page_free(struct page *page)
         free(page);
 }
 
-static void fill_page(struct arena *arena, struct page *page, size_t from)
+static size_t page_room(const struct arena *arena)
 {
-    arena->at = (char *)page + from;
-    arena->end = (char *)page + bytes_of_page(page->slab);
-    asan_poison(arena->at, (size_t)(arena->end - arena->at));
+    return bytes_of_page(arena->pages->slab) - (size_t)(arena->at - (char *)arena->pages);
+}
+
+/* From here on so many bytes may be taken. */
+static void set_limit(struct arena *arena, size_t bytes_max)
+{
+    size_t here = size_min(bytes_max, page_room(arena));
+
+    arena->end = arena->at + here;
+    arena->left = bytes_max - here;
+}
+
+static size_t limit_of(const struct arena *arena)
+{
+    return (size_t)(arena->end - arena->at) + arena->left;
+}
+
+static void fill_page(struct arena *arena, size_t from, size_t bytes_max)
+{
+    arena->at = (char *)arena->pages + from;
+    set_limit(arena, bytes_max);
+    asan_poison(arena->at, page_room(arena));
 }
 
 struct arena *arena_new(struct slab *pages, size_t bytes_max)
@@ -81,8 +100,8 @@ struct arena *arena_new(struct slab *pages, size_t bytes_max)
     if (!page)
         return NULL;
     arena = (struct arena *)(void *)(page + 1);
-    *arena = (struct arena){.pages = page, .slab = pages, .bytes_max = bytes_max};
-    fill_page(arena, page, sizeof *page + sizeof *arena);
+    *arena = (struct arena){.pages = page, .slab = pages};
+    fill_page(arena, sizeof *page + sizeof *arena, bytes_max);
     return arena;
 }
 
@@ -108,17 +127,30 @@ static size_t padding(const char *at, size_t align)
     return (size_t)(-(uintptr_t)at & (align - 1));
 }
 
-/* The next `size` bytes behind `pad`, which the page has. NULL: they are beyond the arena's limit. */
+static bool fits(const struct arena *arena, size_t size, size_t pad)
+{
+    size_t room = (size_t)(arena->end - arena->at);
+
+    return size <= room && pad <= room - size;
+}
+
+static void leave_gap(struct arena *arena)
+{
+    size_t bytes_max = limit_of(arena);
+
+    arena->at += size_min(GAP_BYTES, page_room(arena));
+    set_limit(arena, bytes_max);
+}
+
+/* The next `size` bytes behind `pad`, which fit. */
 static void *take_from_page(struct arena *arena, size_t size, size_t pad)
 {
     char *piece = arena->at + pad;
 
-    ASSERT_SLOW(size <= (size_t)(arena->end - piece));
-    if (pad > arena->bytes_max - arena->used - size)
-        return NULL;
-    arena->used += pad + size;
+    ASSERT_SLOW(fits(arena, size, pad));
     arena->at = piece + size;
-    arena->at += size_min(GAP_BYTES, (size_t)(arena->end - arena->at));
+    if (GAP_BYTES > 0)
+        leave_gap(arena);
     asan_unpoison(piece, size);
     return piece;
 }
@@ -135,18 +167,19 @@ static void *take_large(struct arena *arena, size_t size)
         return NULL;
     page->next = arena->large;
     arena->large = page;
-    arena->used += size;
+    set_limit(arena, limit_of(arena) - size);
     return (char *)page + ALIGN_MAX;
 }
 
 static bool add_page(struct arena *arena, struct slab *slab)
 {
     struct page *page = page_new(slab, arena->pages);
+    size_t bytes_max = limit_of(arena);
 
     if (!page)
         return false;
     arena->pages = page;
-    fill_page(arena, page, sizeof *page);
+    fill_page(arena, sizeof *page, bytes_max);
     return true;
 }
 
@@ -162,23 +195,26 @@ static bool find_page(const struct arena *arena, size_t size, struct slab **slab
 /* Apart, so that the way through the page at hand saves no registers. */
 static NOINLINE void *alloc_elsewhere(struct arena *arena, size_t size, size_t align)
 {
+    size_t room = page_room(arena), pad = padding(arena->at, align);
     struct slab *slab;
 
+    /* What would fit into the page is beyond the limit. */
+    if (size > limit_of(arena) || (size <= room && pad <= room - size))
+        return NULL;
     if (!find_page(arena, size, &slab))
         return take_large(arena, size);
-    return add_page(arena, slab) ? take_from_page(arena, size, padding(arena->at, align)) : NULL;
+    if (!add_page(arena, slab))
+        return NULL;
+    pad = padding(arena->at, align);
+    return fits(arena, size, pad) ? take_from_page(arena, size, pad) : NULL;
 }
 
 void *arena_alloc(struct arena *arena, size_t size, size_t align)
 {
-    size_t room = (size_t)(arena->end - arena->at), pad = padding(arena->at, align);
+    size_t pad = padding(arena->at, align);
 
     ASSERT(align > 0 && align <= ALIGN_MAX && (align & (align - 1)) == 0);
-    if (size > arena->bytes_max - arena->used)
-        return NULL;
-    if (LIKELY(size <= room && pad <= room - size))
-        return take_from_page(arena, size, pad);
-    return alloc_elsewhere(arena, size, align);
+    return LIKELY(fits(arena, size, pad)) ? take_from_page(arena, size, pad) : alloc_elsewhere(arena, size, align);
 }
 
 void *arena_zero(struct arena *arena, size_t size)
