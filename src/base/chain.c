@@ -31,12 +31,10 @@ static void link_blocks(struct chain *chain, struct block *first, struct block *
     chain->size += size;
 }
 
-void chain_clear(struct chain *chain)
+void chain_clear_blocks(struct chain *chain)
 {
     struct block *block, *next;
 
-    if (!chain->first)
-        return;
     ASSERT(!is_reserved(chain));
     for (block = chain->first; block; block = next) {
         next = block->next;
@@ -146,18 +144,27 @@ size_t chain_move(struct chain *to, struct chain *from, size_t size_max)
     return size - left;
 }
 
+/* In one new block, which has room for them. False: no memory. */
+static bool copy_to_block(struct chain *chain, struct block_pool *pool, struct str bytes)
+{
+    struct block *block = block_with_room(pool, bytes.len);
+
+    if (!block)
+        return false;
+    block_fill(block, bytes.data, bytes.len);
+    link_blocks(chain, block, block, bytes.len);
+    return true;
+}
+
 /* New blocks with a copy of `bytes`, put at the end of `added`. False: no memory; some may be there. */
 static bool copy_to_blocks(struct chain *added, struct block_pool *pool, struct str bytes)
 {
     while (bytes.len > 0) {
-        size_t len = size_min(bytes.len, BLOCK_LARGE_BYTES);
-        struct block *block = block_with_room(pool, len);
+        struct str piece = str_first(bytes, BLOCK_LARGE_BYTES);
 
-        if (!block)
+        if (!copy_to_block(added, pool, piece))
             return false;
-        block_fill(block, bytes.data, len);
-        link_blocks(added, block, block, len);
-        bytes = str_from_offset(bytes, len);
+        bytes = str_from_offset(bytes, piece.len);
     }
     return true;
 }
@@ -179,18 +186,11 @@ char *chain_claim(struct chain *chain, struct block_pool *pool, size_t size)
     return block_grow(block, size);
 }
 
-bool chain_append(struct chain *chain, struct block_pool *pool, struct str bytes)
+/* The first `room` bytes fit behind the last block. */
+static NOINLINE bool append_in_parts(struct chain *chain, struct block_pool *pool, struct str bytes, size_t room)
 {
-    size_t room = chain->last ? size_min(block_room(chain->last), bytes.len) : 0;
     struct chain added = {NULL, NULL, 0};
 
-    ASSERT(!is_reserved(chain));
-    if (LIKELY(room == bytes.len)) {
-        if (room > 0)
-            block_fill(chain->last, bytes.data, room);
-        chain->size += room;
-        return true;
-    }
     if (!copy_to_blocks(&added, pool, str_from_offset(bytes, room))) {
         chain_clear(&added);
         return false;
@@ -201,6 +201,21 @@ bool chain_append(struct chain *chain, struct block_pool *pool, struct str bytes
     }
     if (added.first)
         link_blocks(chain, added.first, added.last, added.size);
+    return true;
+}
+
+bool chain_append(struct chain *chain, struct block_pool *pool, struct str bytes)
+{
+    size_t room = chain->last ? size_min(block_room(chain->last), bytes.len) : 0;
+
+    if (room == 0 && bytes.len > 0 && bytes.len <= BLOCK_LARGE_BYTES)
+        return copy_to_block(chain, pool, bytes);
+    ASSERT(!is_reserved(chain));
+    if (UNLIKELY(room < bytes.len))
+        return append_in_parts(chain, pool, bytes, room);
+    if (room > 0)
+        block_fill(chain->last, bytes.data, room);
+    chain->size += room;
     return true;
 }
 
@@ -404,10 +419,12 @@ void chain_compact(struct chain *chain, struct block_pool *pool)
     ASSERT(!is_reserved(chain));
     if (size == 0 || size > BLOCK_SMALL_BYTES || !holds_large(chain) || !(small = block_with_room(pool, size)))
         return;
-    for (const struct block *block = chain->first; block; block = block->next)
+    for (struct block *block = chain->first, *next; block; block = next) {
+        next = block->next;
         block_fill(small, block->data, block->len);
-    chain_clear(chain);
-    link_blocks(chain, small, small, size);
+        block_free(block);
+    }
+    *chain = (struct chain){small, small, size};
 }
 
 struct str chain_copy(const struct chain *chain, struct arena *arena)

@@ -32,7 +32,12 @@ struct chain {
 };
 
 /* A zeroed chain is empty and needs no clearing. */
-void chain_clear(struct chain *chain); /* drops all bytes */
+void chain_clear_blocks(struct chain *chain);
+static inline void chain_clear(struct chain *chain) /* drops all bytes */
+{
+    if (chain->first)
+        chain_clear_blocks(chain);
+}
 
 /* Moves up to size_max bytes from the front of `from` to the end of `to`; returns how many. Blocks change owner; a
  * block that is cut is shared, not copied, except for pieces of a few hundred bytes that fit behind to's last block.
