@@ -133,14 +133,21 @@ bool addr_parse(struct str text, struct addr *addr, struct error *err)
 /* Each forwarded request names its client, so this is shorter than what numbers of any size need. */
 static size_t format_byte(uint8_t byte, char *out)
 {
-    size_t len = 0;
+    unsigned tens = byte / 10u;
 
-    if (byte >= 100)
-        out[len++] = (char)('0' + byte / 100);
-    if (byte >= 10)
-        out[len++] = (char)('0' + byte / 10 % 10);
-    out[len++] = (char)('0' + byte % 10);
-    return len;
+    if (byte < 10) {
+        out[0] = (char)('0' + byte);
+        return 1;
+    }
+    if (byte < 100) {
+        out[0] = (char)('0' + tens);
+        out[1] = (char)('0' + byte % 10);
+        return 2;
+    }
+    out[0] = (char)('0' + tens / 10);
+    out[1] = (char)('0' + tens % 10);
+    out[2] = (char)('0' + byte % 10);
+    return 3;
 }
 
 static size_t format_ipv4(const uint8_t *ip, char *out)

@@ -63,11 +63,12 @@ static struct str pick(const struct router_options *router, struct str list)
 
 static struct str peer_text(struct arena *arena, const struct addr *peer)
 {
-    char text[ADDR_TEXT_BYTES];
+    char *text;
 
     if (peer->family != ADDR_IPV4 && peer->family != ADDR_IPV6)
         return STR_EMPTY;
-    return arena_copy(arena, addr_format_ip(peer, text));
+    text = arena_alloc(arena, ADDR_TEXT_BYTES, 1);
+    return text ? addr_format_ip(peer, text) : STR_EMPTY;
 }
 
 struct str forward_client_ip(struct arena *arena, const struct router_options *router, const struct http_head *request,

@@ -173,11 +173,18 @@ static enum progress answer_bad_params(struct exchange *x, struct str text)
     return reply(x);
 }
 
+static enum progress answer_no_endpoint(struct exchange *x)
+{
+    struct answer_input input = reply_input(x);
+
+    answer_unrouted(&input, x->match, &x->answer);
+    return reply(x);
+}
+
 static enum progress find_endpoint(struct exchange *x)
 {
     const struct service *service = exchange_service(x);
     struct str path = str_first(x->request->path, str_find_char(x->request->path, '?'));
-    struct answer_input input = reply_input(x);
     struct str bad = STR_EMPTY;
     struct route_match match;
 
@@ -197,10 +204,7 @@ static enum progress find_endpoint(struct exchange *x)
         bad = route_check_params(x->match, x->arena);
     if (bad.data)
         return answer_bad_params(x, bad);
-    if (x->match->kind == ROUTE_FOUND)
-        return serve_endpoint(x);
-    answer_unrouted(&input, x->match, &x->answer);
-    return reply(x);
+    return x->match->kind == ROUTE_FOUND ? serve_endpoint(x) : answer_no_endpoint(x);
 }
 
 static enum progress answer_with_request(struct exchange *x)

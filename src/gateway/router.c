@@ -85,7 +85,8 @@ bool route_climbs_out(struct str rest)
     struct str part;
     int depth = 0;
 
-    if (str_find(rest, STR("..")) == rest.len)
+    /* Most paths have not even one dot, and that is soon seen. */
+    if (str_find_char(rest, '.') == rest.len || str_find(rest, STR("..")) == rest.len)
         return false;
     while (str_split(&rest, '/', &part)) {
         if (str_eq(part, STR("..")))
