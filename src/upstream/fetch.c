@@ -6,6 +6,15 @@
 #include "upstream/fetch_internal.h"
 #include "upstream/watch.h"
 
+/* If the connection dies under it, may it be sent again? Its body has not been seen yet: an announced length tells. */
+static bool is_repeatable(const struct fetch_options *options)
+{
+    const struct http_head *head = options->head;
+
+    return options->transport->resend != RESEND_OFF && head->body_bytes >= 0 &&
+           head->body_bytes <= transport_replay_bytes(options->transport) && resend_is_idempotent(head);
+}
+
 struct fetch *fetch_start(struct arena *arena, const struct fetch_options *options, struct task *waiter)
 {
     struct fetch *fetch = arena_alloc(arena, sizeof(*fetch), CACHE_LINE_BYTES);
@@ -19,6 +28,7 @@ struct fetch *fetch_start(struct arena *arena, const struct fetch_options *optio
     fetch->may_send = !(options->head->expect_continue && options->transport->expect_continue_timeout_ns > 0);
     fetch->body_given = fetch->request_ended = options->head->body_bytes == 0;
     fetch->stats.reason = REASONS;
+    fetch->repeatable = is_repeatable(&fetch->options);
     return fetch;
 }
 
@@ -140,7 +150,7 @@ static void count_request(struct fetch *fetch)
     if (!fetch->stats.shared) /* the model is one of idle connections */
         watch_request(fetch->options.pool, fetch->pooled, fetch->stats.reason);
     leave_trail(fetch);
-    fetch->hurries = fetch->stats.reused && !fetch->stats.shared && !fetch_is_repeatable(fetch);
+    fetch->hurries = fetch->stats.reused && !fetch->stats.shared && !fetch->repeatable;
 }
 
 /* What must not be sent twice leaves right behind the look at its connection, which the host may close at any moment:
@@ -374,7 +384,7 @@ enum io fetch_send(struct fetch *fetch, struct chain *from, bool end, struct err
 /* One head from the connection. IO_OK: *head is the final one, or NULL when there is more to come. */
 static enum io receive_head(struct fetch *fetch, struct arena *arena, struct http_head **head, struct error *err)
 {
-    struct error failure = {0};
+    struct error failure;
     enum io io = http_recv_head(fetch->stream, arena, head, &failure);
 
     if (io == IO_FAIL)

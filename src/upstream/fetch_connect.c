@@ -15,14 +15,6 @@ static void end_dial(struct fetch *fetch, enum dial_end end)
     pool_dial_ended(fetch->options.pool, fetch->options.host, end);
 }
 
-bool fetch_is_repeatable(const struct fetch *fetch)
-{
-    const struct http_head *head = fetch->options.head;
-
-    return fetch->options.transport->resend != RESEND_OFF && head->body_bytes >= 0 &&
-           head->body_bytes <= transport_replay_bytes(fetch->options.transport) && resend_is_idempotent(head);
-}
-
 /* Would a connection do that has been used before? */
 static bool may_be_kept(const struct fetch *fetch)
 {
@@ -56,9 +48,9 @@ static bool take_idle(struct fetch *fetch)
 
     fetch->pooled = take_shared(fetch);
     if (!fetch->pooled && may_be_kept(fetch))
-        fetch->pooled = !fetch_is_repeatable(fetch) && pool_is_stretched(options->pool, options->host)
+        fetch->pooled = !fetch->repeatable && pool_is_stretched(options->pool, options->host)
                             ? pool_take_any(options->pool, options->host, options->transport)
-                            : pool_take(options->pool, options->host, options->transport, fetch_is_repeatable(fetch));
+                            : pool_take(options->pool, options->host, options->transport, fetch->repeatable);
     if (fetch->pooled)
         fetch->state = FETCH_GIVE;
     return fetch->pooled;
@@ -89,7 +81,7 @@ static bool ask_others(struct fetch *fetch)
 
     fetch->search->wish.task = fetch->waiter;
     return may_be_kept(fetch) && of_use &&
-           pool_ask(fetch->options.pool, fetch->options.host, &fetch->search->wish, fetch_is_repeatable(fetch));
+           pool_ask(fetch->options.pool, fetch->options.host, &fetch->search->wish, fetch->repeatable);
 }
 
 /* Until it has a connection it is among those who are woken when one becomes idle. Without memory it is not. */
@@ -322,7 +314,7 @@ static enum io coalesce(struct fetch *fetch, struct error *err)
         return IO_WAIT;
     }
     if (!is_turn(fetch) || !take_idle(fetch))
-        fetch->pooled = coalesce_take(fetch->search->coalescing, fetch_is_repeatable(fetch));
+        fetch->pooled = coalesce_take(fetch->search->coalescing, fetch->repeatable);
     fetch->search->coalescing = NULL;
     if (!fetch->pooled)
         return look_further(fetch, err);

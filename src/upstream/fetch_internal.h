@@ -69,6 +69,7 @@ struct fetch {
     bool hurries;        /* its first bytes are to leave at once */
     bool send_broken;    /* the connection takes no more of the body; the answer, or its lack, tells the rest */
     bool may_send;       /* the body need not wait for 100 Continue; a final answer instead leaves it false */
+    bool repeatable;     /* it may be sent again when its connection dies */
     bool fresh_only;     /* a re-send: only a new connection will do, or one that carries many and was made... */
     bool pending_whole;  /* pending is the body from its first byte */
     bool may_have_run;   /* a host may have read the request, on a connection that is gone */
@@ -127,9 +128,6 @@ void fetch_drop(struct fetch *fetch, enum reason reason, enum side side);
 
 /* fetch_connect.c: one step of the states PICK to DIAL. IO_OK: the state has moved on. */
 enum io fetch_connect(struct fetch *fetch, struct error *err);
-/* If the connection dies under it, may it be sent again? (Its body has not been seen yet: an announced length tells.)
- */
-bool fetch_is_repeatable(const struct fetch *fetch);
 void fetch_stop_connecting(struct fetch *fetch, enum dial_end end); /* at the fetch's end, in any state */
 
 /* fetch_recover.c: the connection died before the answer's head. IO_OK: go on with a fresh one; IO_WAIT: the kernel is
