@@ -2,13 +2,6 @@
  * would otherwise make a cut message whole. SPDX-License-Identifier: Apache-2.0 */
 #include "http/h1/h1_internal.h"
 
-bool h1_is_in_body(const struct h1_conn *conn)
-{
-    return conn->receive == H1_RECEIVE_LENGTH || conn->receive == H1_RECEIVE_CHUNKS ||
-           conn->receive == H1_RECEIVE_TRAILERS || conn->receive == H1_RECEIVE_UNTIL_CLOSE ||
-           conn->receive == H1_RECEIVE_TUNNEL;
-}
-
 bool h1_is_received(const struct h1_conn *conn)
 {
     return conn->receive == H1_RECEIVE_END || conn->receive == H1_RECEIVE_TRAILERS_READY;
@@ -52,7 +45,8 @@ static enum io move(struct h1_conn *conn, struct chain *into, size_t size_max, s
     return fail(conn, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a body", err);
 }
 
-static enum io take_length(struct h1_conn *conn, struct chain *into, size_t size_max, struct error *err)
+/* All that moves bytes stands apart, so that the end, which comes to each body, is told without saving registers. */
+static NOINLINE enum io take_length(struct h1_conn *conn, struct chain *into, size_t size_max, struct error *err)
 {
     size_t max = conn->message->chunked.left < size_max ? (size_t)conn->message->chunked.left : size_max, moved;
     enum io io = move(conn, into, max, &moved, err);
@@ -63,7 +57,7 @@ static enum io take_length(struct h1_conn *conn, struct chain *into, size_t size
     return io;
 }
 
-static enum io take_until_close(struct h1_conn *conn, struct chain *into, size_t size_max, struct error *err)
+static NOINLINE enum io take_until_close(struct h1_conn *conn, struct chain *into, size_t size_max, struct error *err)
 {
     size_t moved;
     enum io io = move(conn, into, size_max, &moved, err);
@@ -75,7 +69,7 @@ static enum io take_until_close(struct h1_conn *conn, struct chain *into, size_t
 }
 
 /* The trailer section, from behind the last chunk's line to its empty line. */
-static enum io take_trailer_section(struct h1_conn *conn, struct error *err)
+static NOINLINE enum io take_trailer_section(struct h1_conn *conn, struct error *err)
 {
     struct h1_parse parse = {.scanner = conn->scanner, .fields_max = H1_TRAILERS_MAX};
     enum h1_found found;
@@ -114,7 +108,7 @@ static bool take_framing(struct h1_conn *conn)
     return true;
 }
 
-static enum io take_chunks(struct h1_conn *conn, struct chain *into, size_t size_max, struct error *err)
+static NOINLINE enum io take_chunks(struct h1_conn *conn, struct chain *into, size_t size_max, struct error *err)
 {
     size_t total = 0, moved;
     enum io io = IO_OK;

@@ -255,6 +255,14 @@ static inline bool h1_awaits_pipe(const struct h1_conn *conn)
     return conn->piped && !h1_is_server(conn);
 }
 
+static inline bool h1_is_in_body(const struct h1_conn *conn)
+{
+    const unsigned inside = 1u << H1_RECEIVE_LENGTH | 1u << H1_RECEIVE_CHUNKS | 1u << H1_RECEIVE_TRAILERS |
+                            1u << H1_RECEIVE_UNTIL_CLOSE | 1u << H1_RECEIVE_TUNNEL;
+
+    return inside >> conn->receive & 1;
+}
+
 /* drive.c */
 void h1_run(struct task *task);
 void h1_flush(struct http_conn *base);
@@ -277,7 +285,6 @@ enum io h1_recv_body(struct http_stream *stream, struct chain *into, size_t size
 /* Throws away what is here of the body. True: the message is complete. */
 bool h1_skip_body(struct h1_conn *conn, size_t *skipped);
 bool h1_is_received(const struct h1_conn *conn);
-bool h1_is_in_body(const struct h1_conn *conn);
 
 /* send.c */
 enum io h1_cut(struct h1_conn *conn, const char *text, struct error *err); /* breaks the message off where it is */

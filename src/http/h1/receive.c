@@ -57,6 +57,10 @@ static void head_is_wrong(struct h1_conn *conn, enum error_code code)
 /* The first bytes of `in`, at most 5, contiguous. */
 static struct str first_bytes(struct h1_conn *conn, size_t size)
 {
+    struct str front = chain_front(&conn->message->in);
+
+    if (LIKELY(front.len >= size))
+        return str_first(front, size);
     return chain_pull(&conn->message->in, h1_blocks(conn), size_min(size, conn->message->in.size));
 }
 
@@ -208,7 +212,7 @@ static bool fail_memory(struct error *err)
 static enum io take_head(struct h1_conn *conn, struct arena *arena, struct http_head **out, struct error *err)
 {
     enum error_code code = (enum error_code)conn->head_fault;
-    struct http_head *head = arena_make(arena, struct http_head);
+    struct http_head *head = arena_alloc(arena, sizeof(*head), _Alignof(struct http_head)); /* the parser writes all */
     struct str text;
 
     if (code != ERROR_NONE) {
