@@ -134,6 +134,11 @@ static bool take_lengths(struct message *message, struct str value)
     struct str part;
     int64_t number;
 
+    /* Most often it is one number and no list. */
+    if (LIKELY(reading->lengths == 0 && parse_length(value, &reading->length_number))) {
+        reading->lengths = 1;
+        return true;
+    }
     while (str_split(&value, ',', &part)) {
         if (!parse_length(str_trim(part), &number))
             return refuse(message, ERROR_BAD_FRAMING, "Content-Length is not a number");
