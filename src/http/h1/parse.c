@@ -13,6 +13,7 @@ struct parser {
     struct error *err;
 };
 
+/* The maps of the walk, which are large, are not even zeroed. */
 static void start(struct parser *parser, const struct h1_parse *parse, struct str text, struct http_head *head)
 {
     h1_walk_init(&parser->walk, parse->scanner, text);
@@ -150,11 +151,13 @@ static bool parse_request_line(struct parser *parser, size_t *end, struct str *t
 
 bool h1_parse_request(const struct h1_parse *parse, struct str text, struct http_head *head, struct error *err)
 {
-    struct parser parser = {.fault = FAULT_CLIENT, .err = err};
+    struct parser parser;
     struct str target;
     size_t end = 0;
 
     start(&parser, parse, text, head);
+    parser.fault = FAULT_CLIENT;
+    parser.err = err;
     return parse_request_line(&parser, &end, &target) && h1_parse_target(parse->arena, target, head, err) &&
            parse_fields(&parser, end + 2);
 }
@@ -182,18 +185,22 @@ static bool parse_status_line(struct parser *parser, size_t *end)
 
 bool h1_parse_response(const struct h1_parse *parse, struct str text, struct http_head *head, struct error *err)
 {
-    struct parser parser = {.fault = FAULT_UPSTREAM, .err = err};
+    struct parser parser;
     size_t end;
 
     start(&parser, parse, text, head);
+    parser.fault = FAULT_UPSTREAM;
+    parser.err = err;
     return parse_status_line(&parser, &end) && parse_fields(&parser, end + 2);
 }
 
 bool h1_parse_trailers(const struct h1_parse *parse, struct str text, enum fault fault, struct http_head *head,
                        struct error *err)
 {
-    struct parser parser = {.fault = fault, .err = err};
+    struct parser parser;
 
     start(&parser, parse, text, head);
+    parser.fault = fault;
+    parser.err = err;
     return parse_fields(&parser, 0);
 }
