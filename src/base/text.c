@@ -165,12 +165,19 @@ bool text_to_double(struct str s, double *out)
     return true;
 }
 
-size_t text_from_u64(uint64_t number, char out[NUMBER_TEXT_BYTES])
+static size_t digits_of(uint64_t number)
 {
     size_t len = 1;
 
-    for (uint64_t rest = number; rest >= 10; rest /= 10)
-        len++;
+    for (; number >= 1000; number /= 1000)
+        len += 3;
+    return len + (number >= 10) + (number >= 100);
+}
+
+size_t text_from_u64(uint64_t number, char out[NUMBER_TEXT_BYTES])
+{
+    size_t len = digits_of(number);
+
     for (size_t i = len; i > 0; number /= 10)
         out[--i] = (char)('0' + number % 10);
     return len;

@@ -1,5 +1,6 @@
 /* answer.c: the server role's heads out: how long the body is for this client, and whether the connection goes on.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "base/copy.h"
 #include "base/text.h"
 #include "http/h1/h1_internal.h"
 
@@ -108,20 +109,19 @@ static void write_hints(const struct h1_conn *conn, struct h1_writer *writer)
 {
     const struct http_conn_options *options = h1_options(conn);
     uint64_t timeout_s = h1_server_of_const(conn)->wait_ms / 1000;
-    char digits[NUMBER_TEXT_BYTES];
+    char value[sizeof("timeout=, max=") + 2 * NUMBER_TEXT_BYTES], *at = value;
 
     if (timeout_s == 0 && options->requests_max == 0)
         return;
-    h1_write_text(writer, STR("Keep-Alive: "));
     if (timeout_s > 0) {
-        h1_write_text(writer, STR("timeout="));
-        h1_write_text(writer, str_of(digits, text_from_u64(timeout_s, digits)));
+        at = copy_short(at, STR("timeout="));
+        at += text_from_u64(timeout_s, at);
     }
     if (options->requests_max > 0) {
-        h1_write_text(writer, timeout_s > 0 ? STR(", max=") : STR("max="));
-        h1_write_text(writer, str_of(digits, text_from_u64(options->requests_max - conn->messages, digits)));
+        at = copy_short(at, timeout_s > 0 ? STR(", max=") : STR("max="));
+        at += text_from_u64(options->requests_max - conn->messages, at);
     }
-    h1_write_text(writer, STR("\r\n"));
+    h1_write_known(writer, HEADER_KEEP_ALIVE, str_of(value, (size_t)(at - value)));
 }
 
 static void write_connection(const struct h1_conn *conn, struct h1_writer *writer)

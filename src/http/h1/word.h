@@ -32,6 +32,13 @@ static inline uint64_t word_below_or_del(uint64_t word, uint8_t limit)
     return ((word - word_ones * limit) | ((word ^ word_ones * 0x7f) - word_ones)) & ~word & word_tops;
 }
 
+/* Bytes below `limit`, DEL, and all that are not ASCII: the cheapest test, for texts in which it hardly ever finds one.
+ */
+static inline uint64_t word_odd(uint64_t word, uint8_t limit)
+{
+    return ((word - word_ones * limit) | (word + word_ones) | word) & word_tops;
+}
+
 /* One to seven bytes, some of them twice, filled up with 'x'. */
 static inline uint64_t word_of_short(struct str text)
 {

@@ -2,6 +2,7 @@
 #include "http/h1/write.h"
 
 #include "base/assert.h"
+#include "base/copy.h"
 #include "base/text.h"
 #include "http/h1/word.h"
 
@@ -21,8 +22,8 @@ static void flush(struct h1_writer *writer)
     writer->len = 0;
 }
 
-/* The part of a text that does not fit into what is left. */
-static void put_long(struct h1_writer *writer, struct str text)
+/* What is long, or does not fit into what is left. */
+static NOINLINE void put_long(struct h1_writer *writer, struct str text)
 {
     while (text.len > 0) {
         size_t len = size_min(text.len, H1_WRITE_BYTES - writer->len);
@@ -35,21 +36,31 @@ static void put_long(struct h1_writer *writer, struct str text)
     }
 }
 
-static inline void put(struct h1_writer *writer, struct str text)
+/* Not inline: where the writer is a local variable, each copy into it would be a checked call. */
+static NOINLINE void put(struct h1_writer *writer, struct str text)
 {
-    if (UNLIKELY(text.len >= H1_WRITE_BYTES - writer->len)) {
+    if (UNLIKELY(text.len > COPY_SHORT_MAX || text.len >= H1_WRITE_BYTES - writer->len)) {
         put_long(writer, text);
         return;
     }
-    if (text.len > 0)
-        memcpy(writer->bytes + writer->len, text.data, text.len);
+    copy_short(writer->bytes + writer->len, text);
     writer->len += text.len;
 }
 
-/* Tab counts too. */
+static inline uint64_t odd_for_value(uint64_t word)
+{
+    return word_odd(word, 0x20);
+}
+
 static inline uint64_t controls(uint64_t word)
 {
     return word_below_or_del(word, 0x20);
+}
+
+/* Tab counts too. */
+static inline bool has_control(struct str value)
+{
+    return UNLIKELY(words_find(value, odd_for_value)) && words_find(value, controls);
 }
 
 static void put_cleaned(struct h1_writer *writer, struct str value)
@@ -61,28 +72,42 @@ static void put_cleaned(struct h1_writer *writer, struct str value)
     }
 }
 
-/* The value is clean. */
-static void put_line(struct h1_writer *writer, struct str name, struct str value)
-{
-    size_t len = name.len + value.len + 4;
-    char *line = writer->bytes + writer->len;
+struct line {
+    struct str first, between, second, end; /* between and end are constants */
+};
 
-    if (UNLIKELY(len >= H1_WRITE_BYTES - writer->len)) {
-        put(writer, name);
-        put(writer, STR(": "));
-        put(writer, value);
-        put(writer, STR("\r\n"));
+static NOINLINE void put_long_line(struct h1_writer *writer, struct line line)
+{
+    put(writer, line.first);
+    put(writer, line.between);
+    put(writer, line.second);
+    put(writer, line.end);
+}
+
+static ALWAYS_INLINE void put_line(struct h1_writer *writer, struct line line)
+{
+    size_t len = line.first.len + line.between.len + line.second.len + line.end.len;
+    char *at = writer->bytes + writer->len;
+
+    if (UNLIKELY(line.first.len > COPY_SHORT_MAX || line.second.len > COPY_SHORT_MAX ||
+                 len >= H1_WRITE_BYTES - writer->len)) {
+        put_long_line(writer, line);
         return;
     }
-    memcpy(line, name.data, name.len);
-    memcpy(line + name.len, ": ", 2);
-    if (value.len > 0)
-        memcpy(line + name.len + 2, value.data, value.len);
-    memcpy(line + len - 2, "\r\n", 2);
+    at = copy_short(at, line.first);
+    at = copy_short(at, line.between);
+    at = copy_short(at, line.second);
+    copy_short(at, line.end);
     writer->len += len;
 }
 
-static void put_line_cleaned(struct h1_writer *writer, struct str name, struct str value)
+/* The value is clean. */
+static NOINLINE void put_field(struct h1_writer *writer, struct str name, struct str value)
+{
+    put_line(writer, (struct line){name, STR(": "), value, STR("\r\n")});
+}
+
+static void put_field_cleaned(struct h1_writer *writer, struct str name, struct str value)
 {
     put(writer, name);
     put(writer, STR(": "));
@@ -96,22 +121,22 @@ void h1_write_field(struct h1_writer *writer, const struct http_field *field)
 {
     if (field->id == HEADER_OTHER && !header_name_is_valid(field->name))
         return;
-    if (UNLIKELY(words_find(field->value, controls)))
-        put_line_cleaned(writer, field->name, field->value);
+    if (UNLIKELY(has_control(field->value)))
+        put_field_cleaned(writer, field->name, field->value);
     else
-        put_line(writer, field->name, field->value);
+        put_field(writer, field->name, field->value);
 }
 
 void h1_write_known(struct h1_writer *writer, enum header_id id, struct str value)
 {
-    put_line(writer, header_name(id), value);
+    put_field(writer, header_name(id), value);
 }
 
 void h1_write_number(struct h1_writer *writer, enum header_id id, uint64_t number)
 {
     char digits[NUMBER_TEXT_BYTES];
 
-    put_line(writer, header_name(id), str_of(digits, text_from_u64(number, digits)));
+    put_field(writer, header_name(id), str_of(digits, text_from_u64(number, digits)));
 }
 
 void h1_write_text(struct h1_writer *writer, struct str text)
@@ -119,25 +144,32 @@ void h1_write_text(struct h1_writer *writer, struct str text)
     put(writer, text);
 }
 
+static inline uint64_t odd_for_target(uint64_t word)
+{
+    return word_odd(word, ' ' + 1);
+}
+
 static inline uint64_t breaks(uint64_t word)
 {
     return word_below_or_del(word, ' ' + 1);
 }
 
+static inline bool has_break(struct str target)
+{
+    return UNLIKELY(words_find(target, odd_for_target)) && words_find(target, breaks);
+}
+
 bool h1_write_request_line(struct h1_writer *writer, struct str method, struct str path)
 {
-    if (!header_name_is_valid(method) || path.len == 0 || words_find(path, breaks))
+    if (!header_name_is_valid(method) || path.len == 0 || has_break(path))
         return false;
-    put(writer, method);
-    put(writer, STR(" "));
-    put(writer, path);
-    put(writer, STR(" HTTP/1.1\r\n"));
+    put_line(writer, (struct line){method, STR(" "), path, STR(" HTTP/1.1\r\n")});
     return true;
 }
 
 bool h1_write_absolute_line(struct h1_writer *writer, struct str method, struct str origin, struct str path)
 {
-    if (!header_name_is_valid(method) || path.len == 0 || words_find(origin, breaks) || words_find(path, breaks))
+    if (!header_name_is_valid(method) || path.len == 0 || has_break(origin) || has_break(path))
         return false;
     put(writer, method);
     put(writer, STR(" http://"));
@@ -150,13 +182,13 @@ bool h1_write_absolute_line(struct h1_writer *writer, struct str method, struct 
 
 void h1_write_status_line(struct h1_writer *writer, uint16_t status)
 {
-    char digits[] = {(char)('0' + status / 100), (char)('0' + status / 10 % 10), (char)('0' + status % 10), ' '};
+    char start[] = "HTTP/1.1 000 ";
 
     ASSERT(status >= 100 && status <= 999);
-    put(writer, STR("HTTP/1.1 "));
-    put(writer, str_of(digits, sizeof(digits)));
-    put(writer, status_reason(status));
-    put(writer, STR("\r\n"));
+    start[9] = (char)('0' + status / 100);
+    start[10] = (char)('0' + status / 10 % 10);
+    start[11] = (char)('0' + status % 10);
+    put_line(writer, (struct line){str_of(start, sizeof(start) - 1), STR(""), status_reason(status), STR("\r\n")});
 }
 
 bool h1_write_end(struct h1_writer *writer)
