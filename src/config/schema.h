@@ -62,6 +62,7 @@ struct option {
     size_t place_at;             /* 1 + offset of a struct place to fill (of the value); 0: none */
     int64_t preset, min, max;    /* numbers, durations, sizes; both 0: no range; max below min: no upper limit */
     const char *preset_text;     /* strings; enums: the name */
+    const char *wanted;          /* strings: what one may be, for messages; NULL: any text */
     const char *const *names;    /* enums: NULL-terminated */
     const struct schema *schema; /* objects and list elements; of a free form: what its members are, for documents */
     bool required;

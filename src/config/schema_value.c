@@ -194,13 +194,13 @@ static void bind_bool(struct binder *binder, const struct node *value, const str
 }
 
 /* False: reported. */
-static bool bind_text(struct binder *binder, enum option_type wanted, const struct node *value, const struct path *path,
+static bool bind_text(struct binder *binder, const char *wanted, const struct node *value, const struct path *path,
                       struct str *field)
 {
     struct str text;
 
     if (value_to_text(value, binder->arena, &text) != CONVERTED) {
-        report_type(binder, wanted_name(wanted), value, path);
+        report_type(binder, wanted, value, path);
         return false;
     }
     if (!text.data) {
@@ -238,7 +238,7 @@ static void bind_enum(struct binder *binder, const struct option *option, const 
     struct bad_text bad = {PROBLEM_BAD_CHOICE, "is no known choice", NULL};
     struct str text;
 
-    if (!bind_text(binder, OPTION_TYPE_ENUM, value, path, &text))
+    if (!bind_text(binder, wanted_name(OPTION_TYPE_ENUM), value, path, &text))
         return;
     for (int i = 0; option->names[i]; i++) {
         if (str_eq(text, str_from(option->names[i]))) {
@@ -276,7 +276,7 @@ static void bind_strings(struct binder *binder, const struct node *value, const 
     size_t count = elements_of(value, &at);
     struct str_list list = {.items = arena_array(binder->arena, struct str, count + 1),
                             .places = arena_array(binder->arena, struct place, count + 1)};
-    bool wanted_list = value->type == JSON_ARRAY;
+    const char *wanted = wanted_name(value->type == JSON_ARRAY ? OPTION_TYPE_STRING : OPTION_TYPE_STRINGS);
 
     if (!list.items || !list.places) {
         schema_no_memory(binder, value->place);
@@ -286,8 +286,7 @@ static void bind_strings(struct binder *binder, const struct node *value, const 
         const struct path below = element_path(value, path, i);
 
         list.places[list.count] = at->place;
-        list.count += bind_text(binder, wanted_list ? OPTION_TYPE_STRING : OPTION_TYPE_STRINGS, at, &below,
-                                &list.items[list.count]);
+        list.count += bind_text(binder, wanted, at, &below, &list.items[list.count]);
     }
     *field = list;
 }
@@ -350,7 +349,7 @@ void schema_bind_value(struct binder *binder, const struct option *option, const
         bind_number(binder, option, value, path, field);
         return;
     case OPTION_TYPE_STRING:
-        (void)bind_text(binder, OPTION_TYPE_STRING, value, path, field);
+        (void)bind_text(binder, option->wanted ? option->wanted : wanted_name(OPTION_TYPE_STRING), value, path, field);
         return;
     case OPTION_TYPE_ENUM:
         bind_enum(binder, option, value, path, field);

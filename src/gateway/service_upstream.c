@@ -14,6 +14,8 @@ static const char *const header_names[] = {"off", "v1", "v2", NULL};
 static const char *const protocol_names[] = {"http/1.1", "auto", "h2", "h2c", NULL};
 static const char *const failover_names[] = {"idempotent", "off", NULL};
 
+#define IDLE_TIMEOUT_WANTED "\"learned\", \"never\" or a duration such as \"30s\""
+#define DSCP_WANTED         "0 to 63, or one of df, le, va, ef, cs0 to cs7, af11 to af43"
 #define DSCP_FORM                                                                                                      \
     "\"type\": [\"integer\", \"string\"], \"minimum\": 0, \"maximum\": 63, \"pattern\": "                              \
     "\"^([0-9]|[1-5][0-9]|6[0-3]|[dD][fF]|[lL][eE]|[vV][aA]|[eE][fF]|[cC][sS][0-7]|[aA][fF][1-4][1-3])$\""
@@ -88,7 +90,8 @@ static const struct option rows[] = {
     OPTION_INT(struct upstream_block, "max_requests_per_connection", max_requests_per_connection, .max = INT64_MAX,
                SEEN(requests_given), .help = "Requests on one connection; 0: no limit."),
     OPTION_STRING(struct upstream_block, "idle_timeout", idle_timeout, .preset_text = "learned", SEEN(idle_given),
-                  OPTION_PLACE(struct upstream_block, idle_timeout_place), .help = "learned, never, or a duration."),
+                  OPTION_PLACE(struct upstream_block, idle_timeout_place), .wanted = IDLE_TIMEOUT_WANTED,
+                  .help = "learned, never, or a duration."),
     OPTION_DURATION(struct upstream_block, "idle_timeout_max", idle_max_ns, .preset = IDLE_CEILING_NS, .min = SECONDS(1),
                     .max = SECONDS(7200), .help = "Root: no learned or hinted idle timeout is longer."),
     OPTION_DURATION(struct upstream_block, "idle_timeout_start", idle_start_ns, .preset = IDLE_UNKNOWN_REPLAY_NS, .min = 1000000,
@@ -154,7 +157,7 @@ static const struct option rows[] = {
     OPTION_STRING(struct upstream_block, "source_address", source, SEEN(source_given), OPTION_PLACE(struct upstream_block, source_place),
                   .help = "IP address of our end of connections; as the routes have it when empty."),
     OPTION_STRING(struct upstream_block, "dscp", dscp, SEEN(dscp_given), OPTION_PLACE(struct upstream_block, dscp_place),
-                  .form = DSCP_FORM, .shown = "0", .example = "\"ef\"",
+                  .form = DSCP_FORM, .wanted = DSCP_WANTED, .shown = "0", .example = "\"ef\"",
                   .help = "DSCP of the packets to hosts, 0 to 63 or a name: df, le, va, ef, cs0 to cs7, af11 to af43; 0: the system's."),
     OPTION_INT(struct upstream_block, "mark", mark, .max = UINT32_MAX, SEEN(mark_given),
                .help = "Mark of these packets for this machine's own rules (SO_MARK), which needs CAP_NET_ADMIN; 0: none."),
@@ -184,8 +187,7 @@ static void take_idle_timeout(struct transport *transport, const struct upstream
         transport->idle_policy = IDLE_FIXED;
         transport->idle_limit_ns = limit_ns;
     } else {
-        report_add(report, SEVERITY_ERROR, PROBLEM_BAD_CHOICE, block->idle_timeout_place,
-                   "write \"learned\", \"never\" or a duration such as \"30s\"",
+        report_add(report, SEVERITY_ERROR, PROBLEM_BAD_CHOICE, block->idle_timeout_place, "write " IDLE_TIMEOUT_WANTED,
                    "%s.idle_timeout: \"%.*s\" is none of what it can be", path, STR_ARG(block->idle_timeout));
     }
 }
@@ -230,8 +232,7 @@ static void take_marks(struct transport *transport, const struct upstream_block 
     if (block->mark_given)
         transport->marks.mark = (uint32_t)block->mark;
     if (block->dscp_given && !dscp_read(block->dscp, &transport->marks.dscp))
-        report_add(report, SEVERITY_ERROR, PROBLEM_BAD_CHOICE, block->dscp_place,
-                   "write 0 to 63, or one of df, le, va, ef, cs0 to cs7, af11 to af43",
+        report_add(report, SEVERITY_ERROR, PROBLEM_BAD_CHOICE, block->dscp_place, "write " DSCP_WANTED,
                    "%s.dscp: \"%.*s\" is none of what it can be", path, STR_ARG(block->dscp));
 }
 
