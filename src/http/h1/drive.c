@@ -191,20 +191,20 @@ static bool read_some(struct h1_conn *conn, size_t room)
 }
 
 /* Reads until there is no more or no room. Behind a short read nothing more is known to be here: no buffer is taken to
- * find that out. */
+ * find that out, and it is not for lack of room that nothing is read. */
 static void fill(struct h1_conn *conn)
 {
     bool more = true;
 
     conn->stalled = false;
-    while (more && !conn->ended && !conn->broken) {
+    while (more && !conn->ended && !conn->broken && !stream_is_quiet(conn->base.stream)) {
         size_t room = room_in(conn);
 
         if (room == 0) {
             conn->stalled = true;
             return;
         }
-        more = !stream_is_quiet(conn->base.stream) && read_some(conn, room);
+        more = read_some(conn, room);
     }
 }
 
