@@ -176,12 +176,13 @@ static bool client_has_failed(const struct exchange *x)
 
 enum io call_pump_request(struct exchange *x)
 {
+    bool had_ended = x->request_ended;
     enum io io = IO_OK;
 
     while (io == IO_OK && !x->request_sent)
         io = pump_piece(x);
-    /* The client has nothing more to say, or is not asked yet; but it may have gone away. */
-    if ((io == IO_OK || (io == IO_WAIT && client_has_failed(x))) && exchange_recv_body(x) == IO_FAIL)
+    /* The client has nothing more to say, or is not asked yet; but it may have gone away since it was asked. */
+    if (((io == IO_OK && had_ended) || (io == IO_WAIT && client_has_failed(x))) && exchange_recv_body(x) == IO_FAIL)
         io = IO_FAIL;
     return io;
 }

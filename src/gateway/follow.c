@@ -151,14 +151,13 @@ static void drop_body(struct exchange *x)
     x->request_sent = false;
 }
 
-enum followed follow_redirect(struct exchange *x)
+/* Apart, so that an answer that is no redirect saves no registers. */
+static NOINLINE enum followed follow(struct exchange *x)
 {
     struct follow_url from = current_url(x), to;
     bool keeps_method = repeats(x), keeps_body = repeats_body(x);
     struct host *host;
 
-    if (!is_wanted(x))
-        return FOLLOWED_NOT;
     if (x->call.hops == HOPS_MAX) {
         error_set(&x->error, FAULT_UPSTREAM, ERROR_TOO_MANY_REDIRECTS, "%.*s: stopped after 10 redirects",
                   STR_ARG(x->call.host->url));
@@ -186,4 +185,9 @@ enum followed follow_redirect(struct exchange *x)
         return call_repeat_body(x) ? FOLLOWED : FOLLOWED_FAIL;
     drop_body(x);
     return FOLLOWED;
+}
+
+enum followed follow_redirect(struct exchange *x)
+{
+    return is_wanted(x) ? follow(x) : FOLLOWED_NOT;
 }
