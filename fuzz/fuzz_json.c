@@ -12,11 +12,13 @@ enum { ARENA_BYTES = 64 << 20, SCAN_STARTS_MAX = 64, SLOW_MEMBERS_MAX = 64 };
 static void compare_scans(struct str text)
 {
     const char *end = text.data + text.len;
+    struct scan_block block = scan_block_at(text.data, end);
 
     for (size_t i = 0; i < text.len && i < SCAN_STARTS_MAX; i++) {
         const char *at = text.data + i;
 
         ASSERT(scan_verbatim(at, end) == scan_verbatim_scalar(at, end));
+        ASSERT(scan_verbatim_in(&block, at, end) == scan_verbatim_scalar(at, end));
         ASSERT(scan_digits(at, end) == scan_digits_scalar(at, end));
         ASSERT(scan_blank(at, end) == scan_blank_scalar(at, end));
     }

@@ -50,10 +50,12 @@ static inline uint32_t offset_of(const struct parser *p, const char *at)
  * container opens inside it, it waits in its own entry. */
 struct place {
     const char *at;
-    uint32_t length; /* of the tape, which has room for two more entries */
-    uint32_t open;   /* tape index; NO_ENTRY: nothing is open */
-    uint32_t count;  /* members or elements that have ended */
-    uint32_t name;   /* tape index of the last member's name; 0, the root, says that there was none */
+    struct scan_block block;
+    uint32_t length;     /* of the tape, which has room for a name and a value more */
+    uint32_t open;       /* tape index; NO_ENTRY: nothing is open */
+    uint32_t count;      /* members or elements that have ended */
+    uint32_t name;       /* tape index of the last member's name; 0, the root, says that there was none */
+    unsigned char first; /* the first byte of that name, where it tells the order; else 0 */
     bool object;
     bool canonical;
 };
@@ -126,7 +128,7 @@ static bool read_odd_string(struct parser *p, struct json_entry *entry)
 /* The string at r->at, a quote, as the next entry. Returns where its plain bytes end: as a rule at the other quote. */
 static ALWAYS_INLINE const char *begin_string(struct parser *p, struct place *r, bool name)
 {
-    const char *start = r->at, *stop = scan_verbatim(start + 1, p->end);
+    const char *start = r->at, *stop = scan_verbatim_in(&r->block, start + 1, p->end);
     uint32_t index = r->length++;
 
     put(&p->tape[index], offset_of(p, start), (uint32_t)(stop + 1 - start), r->length, 0, JSON_STRING, name, true);
@@ -235,6 +237,7 @@ static ALWAYS_INLINE void resume(struct parser *p, struct place *r, uint32_t par
 
     r->count = entry->count;
     r->name = entry->len;
+    r->first = 0;
     r->object = entry->type == JSON_OBJECT;
     r->canonical &= entry->canonical;
 }
@@ -282,25 +285,17 @@ static ALWAYS_INLINE enum step open_container(struct parser *p, struct place *r,
 
 static ALWAYS_INLINE enum step read_value(struct parser *p, struct place *r)
 {
-    switch (next_byte(p, r)) {
-    case '"':
+    char c = next_byte(p, r);
+
+    if (c == '"')
         return end_string(p, r, begin_string(p, r, false)) ? STEP_AFTER : STEP_FAIL;
+    if (c == '-' || (c >= '0' && c <= '9'))
+        return read_number(p, r);
+    switch (c) {
     case '{':
         return open_container(p, r, true);
     case '[':
         return open_container(p, r, false);
-    case '-':
-    case '0':
-    case '1':
-    case '2':
-    case '3':
-    case '4':
-    case '5':
-    case '6':
-    case '7':
-    case '8':
-    case '9':
-        return read_number(p, r);
     case 't':
         return read_literal(p, r, STR("true"), JSON_TRUE);
     case 'f':
@@ -312,31 +307,27 @@ static ALWAYS_INLINE enum step read_value(struct parser *p, struct place *r)
     }
 }
 
-/* The first byte of a name's value; 0 where only its decoding tells, or where it has none. */
-static inline unsigned char first_byte(const struct parser *p, const struct json_entry *name)
+/* Does the name, the last entry, come behind the one before it? As a rule the first letters tell. */
+static ALWAYS_INLINE bool is_in_order(const struct parser *p, const struct place *r, unsigned char first)
 {
-    return json_is_literal(name) && name->len > 2 ? (unsigned char)p->text[name->at + 1] : 0;
-}
-
-/* Does one name come behind the other? As a rule the first letters tell. */
-static bool is_in_order(const struct parser *p, const struct json_entry *a, const struct json_entry *b)
-{
-    unsigned char first_a = first_byte(p, a), first_b = first_byte(p, b);
-
-    if (first_a != first_b && first_a && first_b)
-        return first_a < first_b;
-    return json_compare_entries(str_of(p->text, (size_t)(p->end - p->text)), a, b) < 0;
+    if (LIKELY(first != r->first && first && r->first))
+        return r->first < first;
+    return json_compare_entries(str_of(p->text, (size_t)(p->end - p->text)), &p->tape[r->name],
+                                &p->tape[r->length - 1]) < 0;
 }
 
 /* A member's name and its colon. */
 static ALWAYS_INLINE enum step read_name(struct parser *p, struct place *r)
 {
-    const char *stop;
+    const char *start, *stop;
+    unsigned char first = 0; /* unless it is plain, and followed by its colon */
 
     if (UNLIKELY(next_byte(p, r) != '"'))
         return fail(p, JSON_FAULT_NAME, r->at);
+    start = r->at;
     stop = begin_string(p, r, true);
     if (LIKELY(p->end - stop >= 2 && memcmp(stop, "\":", 2) == 0)) {
+        first = stop > start + 1 ? (unsigned char)start[1] : 0;
         r->at = stop + 2;
     } else {
         if (!end_string(p, r, stop))
@@ -347,7 +338,8 @@ static ALWAYS_INLINE enum step read_name(struct parser *p, struct place *r)
     }
     /* Sorted and unique so far? */
     if (r->canonical && r->name)
-        r->canonical = is_in_order(p, &p->tape[r->name], &p->tape[r->length - 1]);
+        r->canonical = is_in_order(p, r, first);
+    r->first = first;
     r->name = r->length - 1;
     return STEP_VALUE;
 }
@@ -373,11 +365,11 @@ static ALWAYS_INLINE enum step read_after(struct parser *p, struct place *r)
 /* One round reads a value at most, and a name before it. */
 static bool run(struct parser *p)
 {
-    struct place r = {.at = p->text, .open = NO_ENTRY};
+    struct place r = {.at = p->text, .block = scan_block_at(p->text, p->end), .open = NO_ENTRY};
     enum step step = STEP_VALUE;
 
     while (step < STEP_DONE) {
-        if (UNLIKELY(p->room - r.length < 2) && !grow_tape(p, r.length))
+        if (UNLIKELY(r.length > p->room - 2) && !grow_tape(p, r.length))
             return parser_fail(p, JSON_FAULT_MEMORY, r.at);
         if (step == STEP_NAME)
             step = read_name(p, &r);

@@ -145,6 +145,62 @@ static inline const char *scan_blank(const char *at, const char *end)
 }
 #endif
 
+enum { SCAN_BLOCK_BYTES = 64 };
+
+/* Up to 64 bytes from `start` on: one bit for each that does not stand for itself, or is past the text. Where one run
+ * ends is then known without another look at the text, which the place of the next one would have to wait for. */
+struct scan_block {
+    const char *start;
+    uint64_t stops;
+};
+
+static inline uint64_t scan_stops(const char *at)
+{
+#ifdef __SSE2__
+    return scan_odd_of_16(at) | (uint64_t)scan_odd_of_16(at + 16) << 16 | (uint64_t)scan_odd_of_16(at + 32) << 32 |
+           (uint64_t)scan_odd_of_16(at + 48) << 48;
+#else
+    uint64_t stops = 0;
+
+    for (unsigned i = 0; i < SCAN_BLOCK_BYTES; i++)
+        stops |= (uint64_t)(scan_verbatim_scalar(at + i, at + i + 1) == at + i) << i;
+    return stops;
+#endif
+}
+
+/* Less than a block is left. */
+NOINLINE static struct scan_block scan_last_block(const char *at, const char *end)
+{
+    char last[SCAN_BLOCK_BYTES] = {0}; /* zeros are control characters */
+
+    memcpy(last, at, (size_t)(end - at));
+    return (struct scan_block){at, scan_stops(last)};
+}
+
+NOINLINE static struct scan_block scan_block_at(const char *at, const char *end)
+{
+    if (UNLIKELY(end - at < SCAN_BLOCK_BYTES))
+        return scan_last_block(at, end);
+    return (struct scan_block){at, scan_stops(at)};
+}
+
+/* As scan_verbatim; the block is of the same text, from `at` or before. */
+static ALWAYS_INLINE const char *scan_verbatim_in(struct scan_block *block, const char *at, const char *end)
+{
+    for (;;) {
+        size_t offset = (size_t)(at - block->start);
+
+        if (LIKELY(offset < SCAN_BLOCK_BYTES)) {
+            uint64_t stops = block->stops >> offset;
+
+            if (LIKELY(stops != 0))
+                return at + (unsigned)__builtin_ctzll(stops);
+            at = block->start + SCAN_BLOCK_BYTES;
+        }
+        *block = scan_block_at(at, end);
+    }
+}
+
 static inline bool scan_is_tail(unsigned char byte)
 {
     return (byte & 0xc0) == 0x80;

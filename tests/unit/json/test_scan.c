@@ -14,6 +14,20 @@ static void check_twins(struct str text)
     CHECK_EQ(scan_blank(text.data, end) - text.data, scan_blank_scalar(text.data, end) - text.data);
 }
 
+/* As the parser asks: from run to run, now and then over some bytes, from whatever block it had. */
+static void check_blocks(struct str text)
+{
+    const char *at = text.data, *end = at + text.len;
+    struct scan_block block = scan_block_at(at, end);
+
+    while (at < end) {
+        const char *stop = scan_verbatim_in(&block, at, end);
+
+        CHECK_EQ(stop - text.data, scan_verbatim_scalar(at, end) - text.data);
+        at = stop + 1 + (rng_below(test_rng(), 8) == 0 ? rng_below(test_rng(), 100) : 0);
+    }
+}
+
 /* Each byte value at each place of texts up to three blocks long. */
 TEST(both_scans_stop_at_the_same_byte)
 {
@@ -43,6 +57,20 @@ TEST(both_scans_agree_on_random_text_at_a_guard_page)
         for (size_t j = 0; j < len; j++)
             text[j] = alphabet[rng_below(test_rng(), sizeof(alphabet) - 1)];
         check_twins(guard_copy(str_of(text, len)));
+    }
+}
+
+TEST(runs_that_are_found_by_blocks_end_where_they_do)
+{
+    static const char alphabet[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa5 \"\\<>&\x1f\x80";
+
+    for (int i = 0; i < 5000; i++) {
+        char text[400];
+        size_t len = rng_below(test_rng(), sizeof(text)), letters = i % 2 ? sizeof(alphabet) - 1 : 43;
+
+        for (size_t j = 0; j < len; j++)
+            text[j] = alphabet[rng_below(test_rng(), letters)];
+        check_blocks(guard_copy(str_of(text, len)));
     }
 }
 
