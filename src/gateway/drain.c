@@ -18,7 +18,8 @@
 #define STEPS       200
 #define STEP_MIN_NS UINT64_C(10000000)
 /* How long who has connected may take to begin its first request before it is idle: over any path that is one round
- * trip, and a second is as long as TCP itself waits for a lost segment of a new connection (RFC 6298 2.1). */
+ * trip, and a second is as long as TCP itself waits for a lost segment of a new connection (RFC 6298 2.1). That is
+ * TCP's, so there is no setting. */
 #define FRESH_NS UINT64_C(1000000000)
 enum { LEFT_TOLD_MAX = 20 }; /* of those who are cut, told one by one */
 

@@ -9,7 +9,12 @@
 #include "base/arena.h"
 #include "base/error.h"
 
-enum { XML_DEPTH_MAX = 512, XML_NODES_MAX = 1 << 20, XML_ATTRIBUTES_MAX = 1024 };
+/* What the setting for an answer's bytes (max_decoded_bytes) does not bound. */
+enum {
+    XML_DEPTH_MAX = 512,       /* as of JSON (json.h) */
+    XML_NODES_MAX = 1 << 20,   /* an element of four bytes takes a hundred here: 64 MiB of them would be over 1.5 GiB */
+    XML_ATTRIBUTES_MAX = 1024, /* of an element: they are looked up one by one */
+};
 
 struct xml_attribute {
     struct xml_attribute *next;

@@ -10,7 +10,9 @@
 struct loop;
 
 enum {
-    PIPE_BYTES_MAX = 512 << 10,  /* what one piece may come to */
+    /* What one piece may come to: the two calls for it are little then (1 MiB by 60 KiB in turns takes 1.285 of the CPU
+     * where nothing is paced). No setting: what slow clients may hold back, max_pipes says. */
+    PIPE_BYTES_MAX = 512 << 10,
     PIPE_BYTES_PACED = 63 << 10, /* ... to a socket whose sends are spaced out: what leaves as one burst (GSO) */
     PIPES_LENT_MAX = 64,         /* of a loop, at a time, by default: slow readers beyond it are served by copying */
     PIPES_KEPT_MAX = 16,         /* empty ones that wait for use */

@@ -2,7 +2,9 @@
  * out anew when it fires. SPDX-License-Identifier: Apache-2.0 */
 #include "http/h1/h1_internal.h"
 
-#define MS           UINT64_C(1000000)
+#define MS UINT64_C(1000000)
+/* Two round trips of more than that are no distance: the path stands still, and no longer wait would help. No setting:
+ * nobody is as far away. */
 #define GRACE_MAX_NS UINT64_C(10000000000)
 
 struct pace_limit h1_coming_limit(const struct h1_conn *conn)

@@ -26,11 +26,14 @@ enum {
     H1_IN_MAX = 256 << 10,   /* bytes of a body that are read before somebody wants them */
     H1_OUT_MAX = 256 << 10,  /* bytes that wait to be sent before send_body answers IO_WAIT */
     H1_SKIP_MAX = 256 << 10, /* bytes that are read only to be thrown away */
+    /* Of a trailer section. gRPC sends three fields, checksums are one or two: many times that, so no setting. */
     H1_TRAILER_BYTES_MAX = 8 << 10,
     H1_TRAILERS_MAX = 32,
     H1_EMPTY_LINES_MAX = 2, /* before a request line (RFC 9112 2.2) */
     H1_INTERIMS_MAX = 32,   /* 1xx answers to one request */
 };
+/* For how long the rest of a body is thrown away. What was sent before the answer is here by then; who sends on loses
+ * its connection, and no answer: nothing to set. */
 #define H1_SKIP_NS UINT64_C(1000000000)
 
 enum h1_phase {
