@@ -52,15 +52,10 @@ static inline uint64_t odd_for_value(uint64_t word)
     return word_odd(word, 0x20);
 }
 
+/* Tab counts too. */
 static inline uint64_t controls(uint64_t word)
 {
     return word_below_or_del(word, 0x20);
-}
-
-/* Tab counts too. */
-static inline bool has_control(struct str value)
-{
-    return UNLIKELY(words_find(value, odd_for_value)) && words_find(value, controls);
 }
 
 static void put_cleaned(struct h1_writer *writer, struct str value)
@@ -107,6 +102,8 @@ static NOINLINE void put_field(struct h1_writer *writer, struct str name, struct
     put_line(writer, (struct line){name, STR(": "), value, STR("\r\n")});
 }
 
+/* Received values are clean already; those that were made from bodies, parameters and settings may not be. As in Go, a
+ * line end becomes a space rather than the message an error. */
 static void put_field_cleaned(struct h1_writer *writer, struct str name, struct str value)
 {
     put(writer, name);
@@ -115,14 +112,21 @@ static void put_field_cleaned(struct h1_writer *writer, struct str name, struct 
     put(writer, STR("\r\n"));
 }
 
-/* Received values are clean already; those that were made from bodies, parameters and settings may not be. As in Go, a
- * line end becomes a space rather than the message an error. */
-void h1_write_field(struct h1_writer *writer, const struct http_field *field)
+/* One of a name that is not known, or with a value that may have to be cleaned. */
+static NOINLINE void put_odd_field(struct h1_writer *writer, const struct http_field *field)
 {
     if (field->id == HEADER_OTHER && !header_name_is_valid(field->name))
         return;
-    if (UNLIKELY(has_control(field->value)))
+    if (UNLIKELY(words_find(field->value, controls)))
         put_field_cleaned(writer, field->name, field->value);
+    else
+        put_field(writer, field->name, field->value);
+}
+
+void h1_write_field(struct h1_writer *writer, const struct http_field *field)
+{
+    if (field->id == HEADER_OTHER || UNLIKELY(words_find(field->value, odd_for_value)))
+        put_odd_field(writer, field);
     else
         put_field(writer, field->name, field->value);
 }
