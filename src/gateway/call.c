@@ -315,8 +315,25 @@ static enum io gather(struct exchange *x)
     return io;
 }
 
+/* The gathered body in one piece: where it lies, which is `kept` then, or a copy. What a leg has must last until all
+ * are there, and takes no more room than it must. */
+static struct str take_gathered(struct exchange *x, struct chain *kept)
+{
+    struct str body = x->leg ? STR_EMPTY : chain_front(&x->response_body);
+
+    if (body.data && body.len == x->response_body.size) {
+        chain_move(kept, &x->response_body, SIZE_MAX);
+        return body;
+    }
+    body = chain_copy(&x->response_body, x->arena);
+    chain_clear(&x->response_body);
+    return body;
+}
+
 enum progress call_collect(struct exchange *x)
 {
+    struct chain kept = {0};
+    enum progress progress;
     struct str body;
     enum io io = gather(x);
 
@@ -324,11 +341,12 @@ enum progress call_collect(struct exchange *x)
         return fail_body(x);
     if (io == IO_WAIT)
         return call_pump_request(x) == IO_FAIL ? exchange_fail(x) : PAUSE;
-    body = chain_copy(&x->response_body, x->arena);
-    chain_clear(&x->response_body);
+    body = take_gathered(x, &kept);
     if (!body.data) {
         error_set(&x->error, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory to decode an answer");
         return exchange_fail(x);
     }
-    return render(x, body);
+    progress = render(x, body);
+    chain_clear(&kept);
+    return progress;
 }
