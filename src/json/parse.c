@@ -411,6 +411,7 @@ bool json_parse(struct arena *arena, struct str text, const struct json_options 
     const char *data = text.len ? text.data : "";
     uint32_t size_max = options->size_max ? options->size_max : SIZE_PRESET;
     struct parser p = {
+        .at = data,
         .text = data,
         .end = data + text.len,
         .token = data,

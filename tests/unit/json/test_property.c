@@ -271,11 +271,13 @@ static void parse_and_write(void *arg)
     struct arena *arena = arena_new(NULL, 1 << 20);
     struct json_writer writer = {.arena = arena};
     struct json_doc doc;
-    struct json_error err;
+    struct json_error err = {.at = UINT32_MAX};
 
     if (arena && json_parse(arena, *text, &json_traffic, &doc, &err)) {
         json_write(&writer, json_root(&doc));
         CHECK(writer.failed == (json_written(&writer).data == NULL));
+    } else if (arena) {
+        CHECK(err.at <= text->len);
     }
     arena_free(arena);
 }
