@@ -86,9 +86,12 @@ static size_t limit_of(const struct arena *arena)
 
 static void fill_page(struct arena *arena, size_t from, size_t bytes_max)
 {
+    size_t room = bytes_of_page(arena->pages->slab) - from, here = size_min(bytes_max, room);
+
     arena->at = (char *)arena->pages + from;
-    set_limit(arena, bytes_max);
-    asan_poison(arena->at, page_room(arena));
+    arena->end = arena->at + here;
+    arena->left = bytes_max - here;
+    asan_poison(arena->at, room);
 }
 
 struct arena *arena_new(struct slab *pages, size_t bytes_max)
