@@ -71,10 +71,9 @@ static const char page_script[] =
 /* {"cold":"this worker had no connection to the host yet", ...} */
 static void write_reasons(struct json_writer *writer)
 {
+    json_write_raw(writer, STR("{"));
     for (int reason = 0; reason < REASONS; reason++) {
-        json_write_raw(writer, reason == 0 ? STR("{") : STR(","));
-        json_write_string(writer, str_from(reason_name((enum reason)reason)));
-        json_write_raw(writer, STR(":"));
+        json_write_name(writer, str_from(reason_name((enum reason)reason)), reason == 0);
         json_write_string(writer, str_from(reason_text((enum reason)reason)));
     }
     json_write_raw(writer, STR("}"));

@@ -27,9 +27,7 @@ static void make_live(struct json_writer *writer, const struct admin_view *view,
 /* Behind another member. */
 static void write_member(struct json_writer *writer, const char *name, uint64_t number)
 {
-    json_write_raw(writer, STR(","));
-    json_write_string(writer, str_from(name));
-    json_write_raw(writer, STR(":"));
+    json_write_name(writer, str_from(name), false);
     json_write_u64(writer, number);
 }
 

@@ -254,10 +254,8 @@ static void write_node(struct json_writer *out, const struct node *node)
     }
     json_write_raw(out, object ? STR("{") : STR("["));
     for (const struct node *at = node->children; at; at = at->next) {
-        if (object) {
-            json_write_string(out, at->name);
-            json_write_raw(out, STR(":"));
-        }
+        if (object)
+            json_write_name(out, at->name, true);
         write_node(out, at);
         json_write_raw(out, at->next ? STR(",") : STR_EMPTY);
     }

@@ -140,10 +140,8 @@ void mask_write(struct json_writer *writer, struct str name, const struct node *
     }
     json_write_raw(writer, object ? STR("{") : STR("["));
     for (const struct node *at = node->children; at; at = at->next) {
-        if (object) {
-            json_write_string(writer, at->name);
-            json_write_raw(writer, STR(":"));
-        }
+        if (object)
+            json_write_name(writer, at->name, true);
         mask_write(writer, object ? name_of(node, at) : name, at);
         json_write_raw(writer, at->next ? STR(",") : STR_EMPTY);
     }

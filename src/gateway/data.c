@@ -424,20 +424,18 @@ static void write_node(struct json_writer *writer, const struct data *data)
         writer->failed = true;
         return;
     }
-    json_write_raw(writer, object ? STR("{") : STR("["));
+    json_write_char(writer, object ? '{' : '[');
     for (size_t i = 0; i < data->node->count; i++) {
         if (!counts(data, all, i))
             continue;
-        if (begun)
-            json_write_raw(writer, STR(","));
+        if (object)
+            json_write_name(writer, all[i].member->name, !begun);
+        else if (begun)
+            json_write_char(writer, ',');
         begun = true;
-        if (object) {
-            json_write_string(writer, all[i].member->name);
-            json_write_raw(writer, STR(":"));
-        }
         data_write(writer, &all[i].member->value);
     }
-    json_write_raw(writer, object ? STR("}") : STR("]"));
+    json_write_char(writer, object ? '}' : ']');
 }
 
 void data_write(struct json_writer *writer, const struct data *data)

@@ -106,11 +106,8 @@ void feed_close(struct feed_out *out)
 
 void feed_name(struct feed_out *out, const char *name)
 {
-    if (out->begun)
-        json_write_raw(&out->json, STR(","));
+    json_write_name(&out->json, str_from(name), !out->begun);
     out->begun = true;
-    json_write_string(&out->json, str_from(name));
-    json_write_raw(&out->json, STR(":"));
 }
 
 void feed_field(struct feed_out *out, const char *name, struct str text)

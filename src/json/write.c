@@ -22,7 +22,6 @@ struct writing {
     const struct json_doc *doc;
     struct frame *frames;
     struct order_member *members;
-    struct order_shape *shapes;
     uint32_t depth, depth_room;
     uint32_t length, room; /* of the members */
 };
@@ -68,17 +67,33 @@ static uint32_t count_members(const struct json_doc *doc, uint32_t index)
     return count;
 }
 
+/* Of the objects at this depth; NULL: no memory. Several documents that one writer writes are often alike, too. */
+static struct order_shape *shape_of(struct writing *w)
+{
+    struct json_writer *out = w->out;
+
+    if (!out->shapes) {
+        out->shapes = arena_alloc(out->arena, SHAPES * sizeof(*out->shapes), _Alignof(struct order_shape));
+        for (size_t i = 0; out->shapes && i < SHAPES; i++)
+            out->shapes[i].count = 0;
+    }
+    return out->shapes ? &out->shapes[w->depth % SHAPES] : NULL;
+}
+
 /* Puts the members of the object, in order, behind the list; the frame walks them. */
 static bool list_members(struct writing *w, uint32_t index, struct frame *frame)
 {
     uint32_t count = count_members(w->doc, index);
+    struct order_shape *shape = shape_of(w);
     size_t needed = (size_t)count * 2;
 
+    if (!shape)
+        return writer_fail(w->out);
     if (w->room - w->length < needed && !grow_members(w, needed))
         return false;
     struct order_member *members = w->members + w->length;
 
-    count = order_members(w->doc, index, count, members, members + count, &w->shapes[w->depth % SHAPES]);
+    count = order_members(w->doc, index, count, members, members + count, shape);
     frame->at = w->length;
     frame->end = w->length += count;
     return true;
@@ -179,12 +194,10 @@ void json_write(struct json_writer *writer, struct json value)
 {
     struct frame frames[FRAMES_AT_FIRST];
     struct order_member members[MEMBERS_AT_FIRST];
-    struct order_shape shapes[SHAPES];
     struct writing w = {.out = writer,
                         .doc = value.doc,
                         .frames = frames,
                         .members = members,
-                        .shapes = shapes,
                         .depth_room = FRAMES_AT_FIRST,
                         .room = MEMBERS_AT_FIRST};
 
@@ -192,8 +205,6 @@ void json_write(struct json_writer *writer, struct json value)
         json_write_raw(writer, STR("null"));
         return;
     }
-    for (size_t i = 0; i < SHAPES; i++)
-        shapes[i].count = 0;
     /* Mostly the result is no longer than the text. */
     (void)writer_reserve(writer, json_entry_of(value)->len);
     (void)write_value(&w, value.index);

@@ -15,16 +15,20 @@ struct json_writer {
     char *data;
     size_t len, room;
     bool failed;
+    struct order_shape *shapes; /* how objects were sorted, for the next ones; in the arena, once one had to be */
 };
 
 /* The whole value (a missing one as null). A subtree that is canonical already is copied as it stands. Scratch memory
- * for objects of more than some sixty members comes from the writer's arena. */
+ * for objects that must be sorted comes from the writer's arena. */
 void json_write(struct json_writer *writer, struct json value);
 
 /* By hand, piece by piece; commas and colons are the caller's. */
 void json_write_raw(struct json_writer *writer, struct str text); /* as it is */
 void json_write_string(struct json_writer *writer,
                        struct str value); /* quoted and escaped as Go does; bad UTF-8: \ufffd */
+/* A member's name with its colon, behind a comma where it is not the first. */
+void json_write_name(struct json_writer *writer, struct str name, bool first);
+void json_write_char(struct json_writer *writer, char c); /* a bracket or a comma, as it is */
 void json_write_u64(struct json_writer *writer, uint64_t number);
 void json_write_double(struct json_writer *writer,
                        double number); /* shortest form; exponent outside 1e-6 .. 1e21; NaN: null */

@@ -101,6 +101,19 @@ void writer_content(struct json_writer *writer, struct str content)
     writer_char(writer, '"');
 }
 
+void json_write_char(struct json_writer *writer, char c)
+{
+    writer_char(writer, c);
+}
+
+void json_write_name(struct json_writer *writer, struct str name, bool first)
+{
+    if (!first)
+        writer_char(writer, ',');
+    json_write_string(writer, name);
+    writer_char(writer, ':');
+}
+
 void json_write_string(struct json_writer *writer, struct str value)
 {
     const char *at = value.len ? value.data : "", *end = at + value.len;

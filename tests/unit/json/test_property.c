@@ -232,11 +232,12 @@ static void vary_names(uint8_t *names, size_t count)
     }
 }
 
-/* What the writer remembers of a record's order must not show in the next one. */
+/* What the writer remembers of a record's order must not show in the next one, nor in the next document. */
 TEST(records_of_a_list_are_written_as_each_of_them_alone)
 {
     for (int i = 0; i < 300; i++) {
         size_t count = 1 + rng_below(test_rng(), RECORD_MEMBERS_MAX), alone_len = 1;
+        struct json_writer together = {.arena = test_arena()};
         struct maker list = {.len = 0};
         char alone[2 * sizeof(list.text)] = "[";
         uint8_t names[RECORD_MEMBERS_MAX];
@@ -245,11 +246,16 @@ TEST(records_of_a_list_are_written_as_each_of_them_alone)
             count = 2 + count % 4;
         deal_names(names, count, i % 2 ? RECORD_NAMES / 3 : RECORD_NAMES);
         put(&list, "[");
+        json_write_raw(&together, STR("["));
         for (int records = 0; records < 6 && list.len < sizeof(list.text) / 2; records++) {
             struct maker one = {.text = ""};
 
             put_record(&one, names, count - (rng_below(test_rng(), 8) == 0));
-            struct str written = json_test_write(json_test_parse(guard_copy(str_of(one.text, one.len)), &json_traffic));
+            struct json record = json_test_parse(guard_copy(str_of(one.text, one.len)), &json_traffic);
+            struct str written = json_test_write(record);
+
+            json_write_raw(&together, records ? STR(",") : STR_EMPTY);
+            json_write(&together, record);
 
             alone_len += (size_t)snprintf(alone + alone_len, sizeof(alone) - alone_len, "%s%.*s", records ? "," : "",
                                           STR_ARG(written));
@@ -258,8 +264,10 @@ TEST(records_of_a_list_are_written_as_each_of_them_alone)
             vary_names(names, count);
         }
         put(&list, "]");
+        json_write_raw(&together, STR("]"));
         alone_len += (size_t)snprintf(alone + alone_len, sizeof(alone) - alone_len, "]");
         test_case_is("list %d: %.*s", i, (int)size_min(list.len, 200), list.text);
+        CHECK_STR(json_written(&together), str_of(alone, alone_len));
         CHECK_STR(json_test_write(json_test_parse(guard_copy(str_of(list.text, list.len)), &json_traffic)),
                   str_of(alone, alone_len));
     }
