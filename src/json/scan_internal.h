@@ -12,6 +12,8 @@
 
 #include "base/compiler.h"
 
+#include <string.h>
+
 /* Everything inside a string that needs no second look: ASCII but for the quote, the backslash and control characters.
  */
 static inline bool scan_is_plain(char c)
