@@ -88,7 +88,8 @@ static bool parse(struct decoding *decoding, struct str body, struct json *value
     if (!doc)
         return no_memory(decoding);
     if (!json_parse(decoding->arena, body, &options, doc, &err))
-        return fail_at(decoding, err.at, err.text, arena_copy(decoding->arena, str_from(err.go)));
+        return err.no_memory ? no_memory(decoding)
+                             : fail_at(decoding, err.at, err.text, arena_copy(decoding->arena, str_from(err.go)));
     *value = json_root(doc);
     return true;
 }

@@ -154,6 +154,7 @@ void json_fault_describe(enum json_fault fault, struct str text, uint32_t at, ui
                          struct json_error *err)
 {
     err->at = at;
+    err->no_memory = fault == JSON_FAULT_MEMORY;
     describe_for_go(fault, text, at, start, err);
     describe_for_people(fault, text, at, start, limit, err);
 }

@@ -42,13 +42,14 @@ struct json_options {
 
 struct json_error {
     uint32_t at;    /* offset of the offending byte, text.len at the end */
+    bool no_memory; /* nothing is wrong with the text, as far as it was read */
     char text[120]; /* for people, without the position: "expected ',' or '}' after a member" */
     char go[120];   /* the text that Go's encoding/json gives for it, for KrakenD's error bodies:
                        "invalid character '<' looking for beginning of value", "unexpected EOF", "EOF" */
 };
 
 /* Parses `text` (borrowed: the tape points into it) with the tape in the arena. False: *err is filled; no memory is
- * reported as "out of memory". Never reads past text.len. */
+ * reported as "out of memory" and marked. Never reads past text.len. */
 bool json_parse(struct arena *arena, struct str text, const struct json_options *options, struct json_doc *doc,
                 struct json_error *err) MUST_USE;
 

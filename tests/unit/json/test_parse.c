@@ -439,5 +439,6 @@ TEST(no_room_is_an_error_and_not_a_crash)
     CHECK(!json_parse(arena, STR("[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]"),
                       &json_strict, &doc, &err));
     CHECK_CSTR(err.text, "out of memory");
+    CHECK(err.no_memory);
     arena_free(arena);
 }
