@@ -1,10 +1,12 @@
 /* failover.c: see the header. SPDX-License-Identifier: Apache-2.0 */
 #include "upstream/failover.h"
 
+#include "upstream/resend.h"
+
 /* The host said nothing, or nothing any more; anything else (bad bytes, for example) is an answer of a kind. */
 static bool fell_silent(const struct error *failure)
 {
-    return failure->code == ERROR_NO_ANSWER || failure->code == ERROR_RESET || failure->code == ERROR_CLOSED ||
+    return resend_is_fin(failure) || failure->code == ERROR_RESET || failure->code == ERROR_CLOSED ||
            failure->code == ERROR_RESPONSE_HEADER_TIMEOUT || failure->code == ERROR_DEAD_PATH;
 }
 

@@ -184,7 +184,7 @@ static enum stale_phase phase_of(const struct resend_evidence *evidence, const s
 {
     if (evidence->bytes_sent == 0)
         return STALE_AT_WRITE;
-    return failure->code == ERROR_NO_ANSWER ? STALE_BY_EOF : STALE_BY_RESET;
+    return resend_is_fin(failure) ? STALE_BY_EOF : STALE_BY_RESET;
 }
 
 /* A connection that the host had closed before the request came dies within a round trip; one that dies later tells of

@@ -3,11 +3,16 @@
 
 #include "base/assert.h"
 
+bool resend_is_fin(const struct error *failure)
+{
+    return failure->code == ERROR_NO_ANSWER || failure->code == ERROR_TLS_TRUNCATED;
+}
+
 static bool died_without_answer(const struct resend_evidence *evidence, const struct error *failure)
 {
     if (evidence->alive)
         return false;
-    return failure->code == ERROR_NO_ANSWER || failure->code == ERROR_GOAWAY || failure->code == ERROR_RESET ||
+    return resend_is_fin(failure) || failure->code == ERROR_GOAWAY || failure->code == ERROR_RESET ||
            failure->code == ERROR_CLOSED || failure->code == ERROR_DEAD_PATH;
 }
 
@@ -21,7 +26,7 @@ bool resend_is_idempotent(const struct http_head *head)
  */
 static bool kernel_may_know(const struct resend_evidence *evidence, const struct error *failure)
 {
-    return evidence->policy == RESEND_UNACKED && evidence->proof == PROOF_NOT_ASKED && failure->code == ERROR_NO_ANSWER;
+    return evidence->policy == RESEND_UNACKED && evidence->proof == PROOF_NOT_ASKED && resend_is_fin(failure);
 }
 
 static enum resend climb(const struct http_head *head, const struct resend_evidence *evidence,

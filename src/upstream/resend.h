@@ -54,6 +54,10 @@ struct resend_evidence {
     uint8_t resends;     /* already done for this request */
 };
 
+/* Did the host end the connection in order? Over TLS many do so without close_notify, which matters only to who has
+ * begun to answer: RFC 8446 6.1 wants to know that nothing was cut off. */
+bool resend_is_fin(const struct error *failure);
+
 enum resend resend_decide(const struct http_head *head, const struct resend_evidence *evidence,
                           const struct error *failure);
 

@@ -269,6 +269,24 @@ def test_95_a_goodbye_while_idle_is_a_close(make, tls_origin, authority, version
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("goodbye", [True, False], ids=["close_notify", "bare FIN"])
+def test_72_a_kept_connection_that_ends_under_a_get_costs_it_nothing(make, tls_origin, authority, version, goodbye):
+    """Many hosts close without close_notify: that the end may be cut off matters only where something has begun."""
+    def dies_on_second(conn, request):
+        if len(upstream.requests) == 2:
+            if goodbye:
+                conn.say_goodbye()
+            conn.close()
+            return
+        answers_ok(conn, request)
+
+    upstream = tls_origin(dies_on_second, version=version)
+    client = make.client(make.gateway(secured(upstream, trust(authority))))
+    assert [client.get().status for _ in range(3)] == [200] * 3
+    assert len(upstream.connections) == 2
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 def test_data_while_idle_is_stray(make, tls_origin, authority, version):
     upstream, running = idle_until(make, tls_origin, authority, version, lambda conn: conn.send(reply(b"for nobody")))
     eventually(lambda: "stray_bytes" in pool_of(running)["closes"], what="the stray bytes' being seen")

@@ -24,6 +24,8 @@ static const struct {
     {"reset before a byte had left, POST", ERROR_RESET, FAULT_UPSTREAM, false, .decision = FAILOVER_NEVER_SENT},
     {"closed without an answer, GET", ERROR_NO_ANSWER, FAULT_UPSTREAM, false, .may_have_run = true, .idempotent = true,
      .decision = FAILOVER_SENT},
+    {"the same over TLS without close_notify", ERROR_TLS_TRUNCATED, FAULT_UPSTREAM, false, .may_have_run = true, .idempotent = true,
+     .decision = FAILOVER_SENT},
     {"late, GET", ERROR_RESPONSE_HEADER_TIMEOUT, FAULT_UPSTREAM, false, .may_have_run = true, .idempotent = true,
      .decision = FAILOVER_SENT},
     {"late, POST", ERROR_RESPONSE_HEADER_TIMEOUT, FAULT_UPSTREAM, false, .may_have_run = true, .decision = FAILOVER_NO},

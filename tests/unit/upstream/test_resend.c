@@ -15,6 +15,7 @@ static const struct {
     enum resend rung;
 } cases[] = {
     {"a GET that raced an idle close", STR_INIT("GET"), false, {KEPT}, ERROR_NO_ANSWER, RESEND_IDEMPOTENT},
+    {"the same over TLS without close_notify", STR_INIT("GET"), false, {KEPT}, ERROR_TLS_TRUNCATED, RESEND_IDEMPOTENT},
     {"the same with a reset", STR_INIT("GET"), false, {KEPT}, ERROR_RESET, RESEND_IDEMPOTENT},
     {"PUT and DELETE may be done twice", STR_INIT("DELETE"), false, {KEPT}, ERROR_NO_ANSWER, RESEND_IDEMPOTENT},
     {"POST may not", STR_INIT("POST"), false, {KEPT}, ERROR_NO_ANSWER, RESEND_NO},
@@ -27,9 +28,11 @@ static const struct {
     {"a body that was not kept", STR_INIT("PUT"), false, {.reused = true, .bytes_sent = 100, .policy = RESEND_REPEATABLE}, ERROR_NO_ANSWER, RESEND_NO},
     {"a fresh connection that died", STR_INIT("GET"), false, {.bytes_sent = 100, .replayable = true, .policy = RESEND_REPEATABLE}, ERROR_NO_ANSWER, RESEND_NO},
     {"never twice", STR_INIT("GET"), false, {KEPT, .resends = 1}, ERROR_NO_ANSWER, RESEND_NO},
+    {"never behind a byte of an answer that may be cut off", STR_INIT("GET"), false, {KEPT, .answer_seen = true}, ERROR_TLS_TRUNCATED, RESEND_NO},
     {"never behind a byte of an answer", STR_INIT("GET"), false, {KEPT, .answer_seen = true}, ERROR_RESET, RESEND_NO},
     {"garbage is an answer", STR_INIT("GET"), false, {KEPT}, ERROR_BAD_STATUS_LINE, RESEND_NO},
     {"unacked: a POST that saw an orderly end asks the kernel", STR_INIT("POST"), false, {UNACKED}, ERROR_NO_ANSWER, RESEND_ASK_KERNEL},
+    {"unacked: the same over TLS without close_notify", STR_INIT("POST"), false, {UNACKED}, ERROR_TLS_TRUNCATED, RESEND_ASK_KERNEL},
     {"unacked: the kernel says the host never took it", STR_INIT("POST"), false, {UNACKED, .proof = PROOF_UNREAD}, ERROR_NO_ANSWER, RESEND_UNREAD},
     {"unacked: the kernel cannot say", STR_INIT("POST"), false, {UNACKED, .proof = PROOF_NONE}, ERROR_NO_ANSWER, RESEND_NO},
     {"unacked: a reset proves nothing", STR_INIT("POST"), false, {UNACKED}, ERROR_RESET, RESEND_NO},
