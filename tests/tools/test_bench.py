@@ -442,6 +442,13 @@ def test_only_instructions_of_ours_count():
     assert bench_micro.own_instructions(CALLGRIND.splitlines()) == 110
 
 
+def test_a_compiler_of_several_words_is_asked_for_its_version(monkeypatch):
+    monkeypatch.setenv("CC", "gcc")
+    plain = bench_micro.toolchain()
+    monkeypatch.setenv("CC", "env gcc")
+    assert bench_micro.toolchain() == plain
+
+
 def test_another_toolchain_is_not_compared():
     now = {"compiler": "gcc 14", "libc": "glibc 2.41"}
     assert bench_micro.reason_not_to_compare(now, {"toolchain": now}) is None

@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -31,7 +32,7 @@ NOT_OURS = re.compile(r"sim_|rng_|host_totals|hosts_at|hosts_count|str_find|str_
 
 def toolchain():
     """What counts depend on besides the source."""
-    done = subprocess.run([os.environ.get("CC", "gcc"), "-dumpfullversion"], capture_output=True, text=True, check=False)
+    done = subprocess.run([*shlex.split(os.environ.get("CC", "gcc")), "-dumpfullversion"], capture_output=True, text=True, check=False)
     return {"compiler": f"gcc {done.stdout.strip()}", "libc": " ".join(platform.libc_ver()), "machine": platform.machine()}
 
 
