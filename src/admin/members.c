@@ -3,13 +3,11 @@
 
 void member_name(struct json_writer *writer, bool *first, const char *name)
 {
-    if (!*first)
+    if (name)
+        json_write_name(writer, str_from(name), *first);
+    else if (!*first)
         json_write_raw(writer, STR(","));
     *first = false;
-    if (!name)
-        return;
-    json_write_string(writer, str_from(name));
-    json_write_raw(writer, STR(":"));
 }
 
 void member_u64(struct json_writer *writer, bool *first, const char *name, uint64_t number)

@@ -208,9 +208,9 @@ bool chain_append(struct chain *chain, struct block_pool *pool, struct str bytes
 {
     size_t room = chain->last ? size_min(block_room(chain->last), bytes.len) : 0;
 
+    ASSERT(!is_reserved(chain));
     if (room == 0 && bytes.len > 0 && bytes.len <= BLOCK_LARGE_BYTES)
         return copy_to_block(chain, pool, bytes);
-    ASSERT(!is_reserved(chain));
     if (UNLIKELY(room < bytes.len))
         return append_in_parts(chain, pool, bytes, room);
     if (room > 0)
