@@ -13,6 +13,8 @@
 #include "base/rng.h"
 #include "base/str.h"
 
+#include <sys/uio.h>
+
 struct test_case {
     const char *file, *name;
     void (*run)(void);
@@ -53,6 +55,17 @@ struct rng *test_rng(void);
 
 /* A copy of `bytes` that ends exactly at a page that faults when touched. Freed after the test. */
 struct str guard_copy(struct str bytes);
+
+/* The bytes as a part of what is written, which the kernel's interface declares as if it were read into. */
+static inline struct iovec test_part(struct str bytes)
+{
+    union {
+        const char *in;
+        void *out;
+    } base = {.in = bytes.data};
+
+    return (struct iovec){base.out, bytes.len};
+}
 
 /* Feeds `input` to feed(arg, piece): whole, byte by byte, then `rounds` times cut at random; start(arg) before each way
  * and end(arg) after it. Every piece is a guard copy. `feed` returns false to stop that way early. */

@@ -77,11 +77,7 @@ static void duo_close(struct duo *duo)
 
 static enum io say(struct world *world, const struct watch *watch, struct str text, size_t *sent)
 {
-    union {
-        const char *in;
-        void *out;
-    } bytes = {.in = text.data};
-    struct iovec part = {bytes.out, text.len};
+    struct iovec part = test_part(text);
     struct error err;
 
     *sent = 0;

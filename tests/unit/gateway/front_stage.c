@@ -144,11 +144,7 @@ bool front_refuses(struct front_stage *stage, struct addr addr)
 
 void caller_say(struct caller *caller, const char *text)
 {
-    union {
-        const char *in;
-        void *out;
-    } bytes = {.in = text};
-    struct iovec part = {bytes.out, strlen(text)};
+    struct iovec part = test_part(str_from(text));
     struct error err;
     size_t sent;
 

@@ -41,11 +41,7 @@ struct relaying {
 
 static void origin_say(const struct relaying *relaying, int fd, struct str text)
 {
-    union {
-        const char *in;
-        void *out;
-    } bytes = {.in = text.data};
-    struct iovec part = {bytes.out, text.len};
+    struct iovec part = test_part(text);
     struct error err;
     size_t sent;
 

@@ -128,11 +128,7 @@ enum io read_into(struct stream *stream, char *out, size_t size, size_t *got)
 
 enum io write_text(struct stream *stream, struct str text, size_t *sent)
 {
-    union {
-        const char *in;
-        void *out;
-    } bytes = {.in = text.data};
-    struct iovec part = {bytes.out, text.len};
+    struct iovec part = test_part(text);
     struct error err;
 
     *sent = 0;
