@@ -38,14 +38,15 @@ void mailbox_free(struct mailbox *mailbox)
 
 bool mailbox_offer(struct mailbox *mailbox, struct letter *letter)
 {
-    struct letter *newest = atomic_load_explicit(&mailbox->inbox.newest, memory_order_relaxed);
+    /* Acquire, here and where it failed: who finds the seal may free what the owner has written to before. */
+    struct letter *newest = atomic_load_explicit(&mailbox->inbox.newest, memory_order_acquire);
 
     do {
         if (newest == &mailbox->seal)
             return false;
         letter->next = newest;
     } while (!atomic_compare_exchange_weak_explicit(&mailbox->inbox.newest, &newest, letter, memory_order_release,
-                                                    memory_order_relaxed));
+                                                    memory_order_acquire));
     if (!newest)
         loop_notify(mailbox->loop);
     return true;
@@ -58,10 +59,10 @@ void mailbox_post(struct mailbox *mailbox, struct letter *letter)
     ASSERT(taken);
 }
 
-/* Leaves `rest` in the box; oldest first. */
+/* Leaves `rest` in the box; oldest first. Release is for a seal: it tells what the owner did before. */
 static struct letter *empty(struct mailbox *mailbox, struct letter *rest)
 {
-    struct letter *letter = atomic_exchange_explicit(&mailbox->inbox.newest, rest, memory_order_acquire);
+    struct letter *letter = atomic_exchange_explicit(&mailbox->inbox.newest, rest, memory_order_acq_rel);
     struct letter *oldest = NULL;
 
     if (letter == &mailbox->seal)

@@ -23,7 +23,8 @@ void mailbox_free(struct mailbox *mailbox);
 
 void mailbox_post(struct mailbox *mailbox, struct letter *letter); /* any thread; ownership goes to the receiver */
 
-/* As mailbox_post, for a box that may be sealed. False: it is, and the letter stays the caller's. */
+/* As mailbox_post, for a box that may be sealed. False: it is, and the letter stays the caller's, who sees all that
+ * the owner did before it sealed the box. */
 bool mailbox_offer(struct mailbox *mailbox, struct letter *letter) MUST_USE;
 
 /* Only on the loop's thread, or when it has ended: no letter comes any more. Returns those that were left, as

@@ -4,6 +4,7 @@
 #include "os/mailbox.h"
 #include "os/thread.h"
 
+#include <sched.h>
 #include <stdlib.h>
 
 enum { POSTERS = 4, LETTERS = 20000 };
@@ -162,4 +163,46 @@ TEST(no_letter_of_four_threads_is_lost_and_each_thread_keeps_its_order)
     mailbox_free(owner.mailbox);
     loop_free(owner.loop);
     linux_world_free(world);
+}
+
+struct late_poster {
+    struct mailbox *mailbox;
+    struct letter letter;
+    _Atomic bool sealed; /* relaxed: it orders nothing, so that only the box can */
+    int last_words;      /* the owner's, written before it seals; the poster's from then on */
+};
+
+static void post_late(void *arg)
+{
+    struct late_poster *poster = arg;
+
+    while (!atomic_load_explicit(&poster->sealed, memory_order_relaxed))
+        sched_yield();
+    CHECK(!mailbox_offer(poster->mailbox, &poster->letter));
+    poster->last_words++;
+}
+
+/* What the owner wrote before it sealed its box is the refused poster's to read, change and free. */
+TEST(who_finds_a_box_sealed_knows_all_that_its_owner_did_before)
+{
+    struct fake_world fake;
+    struct owner owner = {.task.run = count_run};
+    struct late_poster poster = {0};
+    struct thread *thread;
+    struct error err;
+
+    fake_world_init(&fake);
+    owner.loop = loop_new(&fake.world);
+    poster.mailbox = owner.mailbox = mailbox_new(owner.loop, &owner.task);
+    CHECK(owner.loop && owner.mailbox);
+    thread = thread_start("poster", -1, post_late, &poster, &err);
+    CHECK(thread != NULL);
+    poster.last_words = 41;
+    CHECK(mailbox_seal(owner.mailbox) == NULL);
+    atomic_store_explicit(&poster.sealed, true, memory_order_relaxed);
+    thread_join(thread);
+    CHECK_INT(poster.last_words, 42);
+    CHECK(mailbox_take(owner.mailbox) == NULL);
+    mailbox_free(owner.mailbox);
+    loop_free(owner.loop);
 }
