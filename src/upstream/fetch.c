@@ -255,6 +255,8 @@ static enum io advance(struct fetch *fetch, struct error *err)
         return give_request(fetch, err);
     case FETCH_PROOF:
         return fetch_prove(fetch, err);
+    case FETCH_PAUSE:
+        return fetch_pause(fetch);
     case FETCH_FAILED:
         *err = fetch->failure;
         return IO_FAIL;

@@ -535,6 +535,7 @@ enum io fetch_connect(struct fetch *fetch, struct error *err)
         return finish_dial(fetch, err);
     case FETCH_GIVE:
     case FETCH_PROOF:
+    case FETCH_PAUSE:
     case FETCH_SENT:
     case FETCH_ANSWER:
     case FETCH_OVER:

@@ -21,6 +21,7 @@ enum fetch_state {
     FETCH_DIAL,   /* one is being made; what becomes idle before is taken instead */
     FETCH_GIVE,   /* has one that the head can be given to */
     FETCH_PROOF,  /* the connection died; what the kernel knows of it is awaited */
+    FETCH_PAUSE,  /* refused again and again: waits before it asks for a connection once more */
     FETCH_SENT,   /* the head was given to a connection; the answer's head is awaited */
     FETCH_ANSWER, /* the final head is here; its body comes */
     FETCH_OVER,   /* complete: the connection is back in the pool */
@@ -46,7 +47,7 @@ struct fetch_search {
 enum fetch_clock {
     FETCH_CLOCK_HEAD,     /* response_header_timeout */
     FETCH_CLOCK_CONTINUE, /* expect_continue_timeout */
-    FETCH_CLOCK_PROOF,    /* in PROOF: the kernel is asked again */
+    FETCH_CLOCK_AGAIN,    /* in PROOF: the kernel is asked again; in PAUSE: the host is */
     FETCH_CLOCKS
 };
 
@@ -134,6 +135,7 @@ void fetch_stop_connecting(struct fetch *fetch, enum dial_end end); /* at the fe
  * asked; IO_FAIL. */
 enum io fetch_recover(struct fetch *fetch, const struct error *failure, struct error *err);
 enum io fetch_prove(struct fetch *fetch, struct error *err);     /* in FETCH_PROOF */
+enum io fetch_pause(struct fetch *fetch);                        /* in FETCH_PAUSE: IO_OK or IO_WAIT */
 void fetch_end_resend(struct fetch *fetch, enum resend_end end); /* if it was sent again */
 void fetch_spend_resend(const struct fetch *fetch); /* if it was: the host's budget pays for what came to nothing */
 /* The answer whose head has come: did the host say it before it could have had the request? Then it belongs to nobody.

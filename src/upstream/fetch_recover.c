@@ -29,6 +29,17 @@ static bool is_budget_spent(const struct fetch *fetch)
                                  loop_now_ns(fetch_loop(fetch)));
 }
 
+/* The host ends the connection, not this request alone, and says that nothing is the matter. */
+static bool ends_in_order(const struct fetch *fetch, const struct error *failure)
+{
+    struct h2_client_facts facts;
+
+    if (failure->code != ERROR_GOAWAY)
+        return false;
+    h2_client_facts(fetch->pooled->conn, &facts);
+    return facts.goaway_error == 0;
+}
+
 /* `failure` is what the connection said of this request. One that carries many says itself what was not processed, and
  * what the kernel knows is of all of them. */
 static struct resend_evidence gather(const struct fetch *fetch, enum resend_proof proof, const struct error *failure)
@@ -40,6 +51,8 @@ static struct resend_evidence gather(const struct fetch *fetch, enum resend_proo
         .policy = fetch->options.transport->resend,
         .proof = many ? PROOF_NONE : proof,
         .refused = refused,
+        .in_order = refused && ends_in_order(fetch, failure),
+        .has_others = fetch_has_others(fetch),
         .alive = many && failure->code == ERROR_RESET && is_verdict(fetch),
         .reused = fetch->stats.reused,
         .answer_seen = bytes.in > 0 && !refused,
@@ -77,14 +90,14 @@ static void rewind_body(struct fetch *fetch, bool may_come_again)
  * one will do: over long ways, one kept connection after the other may just be on its way out. */
 static void choose_next(struct fetch *fetch, enum resend rung)
 {
-    if (rung == RESEND_REFUSED && pool_pauses(fetch->pooled)) {
+    if (resend_is_refusal(rung) && pool_pauses(fetch->pooled)) {
         fetch->refused_by = 0; /* the same one will do, when its host takes requests again */
         return;
     }
     if (fetch->search)
         fetch->search->queue_end_ns = 0;
     fetch->refused_by = fetch->pooled->id;
-    fetch->fresh_only = rung != RESEND_REFUSED || fetch->resends > 0;
+    fetch->fresh_only = !resend_is_refusal(rung) || fetch->resends > 0;
     fetch->fresh_since_ns = fetch->sent_at_ns;
 }
 
@@ -104,6 +117,16 @@ void fetch_end_resend(struct fetch *fetch, enum resend_end end)
     fetch->rung = RESEND_NO;
 }
 
+/* The next try is due, at once or behind a pause. */
+static void schedule(struct fetch *fetch, enum resend rung)
+{
+    uint64_t pause_ns = resend_is_refusal(rung) ? resend_pause_ns(fetch->resends, loop_rng(fetch_loop(fetch))) : 0;
+
+    fetch->state = pause_ns > 0 ? FETCH_PAUSE : FETCH_PICK;
+    if (pause_ns > 0)
+        fetch_set_clock(fetch, FETCH_CLOCK_AGAIN, pause_ns);
+}
+
 static enum io start_over(struct fetch *fetch, enum resend rung, enum reason reason, enum side side)
 {
     struct host_counts *counts = fetch_counts(fetch);
@@ -114,12 +137,12 @@ static enum io start_over(struct fetch *fetch, enum resend rung, enum reason rea
     fetch_drop(fetch, reason, side);
     host_count_add(&counts->resends, 1);
     host_count_add(&counts->resends_by[rung], 1);
+    schedule(fetch, rung);
     fetch->resends++;
     fetch->may_have_run |= rung == RESEND_IDEMPOTENT;
     fetch->request_ended = fetch->options.head->body_bytes == 0;
     fetch->send_broken = false;
-    rewind_body(fetch, rung == RESEND_REFUSED);
-    fetch->state = FETCH_PICK;
+    rewind_body(fetch, resend_is_refusal(rung));
     return IO_OK;
 }
 
@@ -139,7 +162,8 @@ static enum io give_up(struct fetch *fetch, const struct resend_evidence *eviden
     enum resend_refusal refusal = resend_refusal(fetch->options.head, evidence, failure);
 
     host_count_add(&fetch_counts(fetch)->refused_by[refusal], 1);
-    fetch_look_back(fetch);
+    if (!evidence->refused) /* else the host has not processed it: another one may have it, whatever the method */
+        fetch_look_back(fetch);
     fetch_drop(fetch, reason, SIDE_PEER);
     return fetch_fail(fetch, failure, err);
 }
@@ -226,7 +250,7 @@ enum io fetch_recover(struct fetch *fetch, const struct error *failure, struct e
         return decide(fetch, proof, failure, err);
     fetch->failure = *failure;
     fetch->state = FETCH_PROOF;
-    fetch_set_clock(fetch, FETCH_CLOCK_PROOF, clamp_ns(rtt_ns));
+    fetch_set_clock(fetch, FETCH_CLOCK_AGAIN, clamp_ns(rtt_ns));
     return IO_WAIT;
 }
 
@@ -236,9 +260,17 @@ enum io fetch_prove(struct fetch *fetch, struct error *err)
     uint64_t rtt_ns;
     enum resend_proof proof = ask_kernel(fetch, &rtt_ns);
 
-    if (proof == PROOF_NOT_ASKED && !fetch_clock_is_up(fetch, FETCH_CLOCK_PROOF))
+    if (proof == PROOF_NOT_ASKED && !fetch_clock_is_up(fetch, FETCH_CLOCK_AGAIN))
         return IO_WAIT;
     return decide(fetch, proof == PROOF_UNREAD ? PROOF_UNREAD : PROOF_NONE, &failure, err);
+}
+
+enum io fetch_pause(struct fetch *fetch)
+{
+    if (!fetch_clock_is_up(fetch, FETCH_CLOCK_AGAIN))
+        return IO_WAIT;
+    fetch->state = FETCH_PICK;
+    return IO_OK;
 }
 
 /* Within two round trips what comes may have crossed the request. Not on the shortest ways: there the kernels are done

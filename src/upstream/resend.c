@@ -32,8 +32,10 @@ static bool kernel_may_know(const struct resend_evidence *evidence, const struct
 static enum resend climb(const struct http_head *head, const struct resend_evidence *evidence,
                          const struct error *failure)
 {
-    if (evidence->refused && evidence->resends < RESEND_REFUSED_MAX && evidence->replayable)
-        return RESEND_REFUSED;
+    uint8_t refused_max = evidence->has_others ? RESEND_AT_ONCE_MAX : RESEND_REFUSED_MAX;
+
+    if (evidence->refused && evidence->resends < refused_max && evidence->replayable)
+        return evidence->in_order ? RESEND_GOAWAY : RESEND_REFUSED;
     if (evidence->resends > 0 || evidence->answer_seen || !evidence->replayable ||
         !died_without_answer(evidence, failure))
         return RESEND_NO;
@@ -49,10 +51,25 @@ static enum resend climb(const struct http_head *head, const struct resend_evide
     return kernel_may_know(evidence, failure) ? RESEND_ASK_KERNEL : RESEND_NO;
 }
 
-/* What had not left is no re-send. */
+bool resend_is_refusal(enum resend rung)
+{
+    return rung == RESEND_REFUSED || rung == RESEND_GOAWAY;
+}
+
+uint64_t resend_pause_ns(uint8_t resends, struct rng *rng)
+{
+    uint64_t whole_ns;
+
+    if (resends < RESEND_AT_ONCE_MAX)
+        return 0;
+    whole_ns = (uint64_t)RESEND_PAUSE_NS << (resends - RESEND_AT_ONCE_MAX);
+    return whole_ns - rng_below(rng, whole_ns / 2);
+}
+
+/* What had not left is no re-send, and a host that ends connections in order is not ill. */
 bool resend_takes_budget(enum resend rung)
 {
-    return rung != RESEND_NO && rung != RESEND_NOTHING_LEFT;
+    return rung != RESEND_NO && rung != RESEND_NOTHING_LEFT && rung != RESEND_GOAWAY;
 }
 
 enum resend resend_decide(const struct http_head *head, const struct resend_evidence *evidence,
@@ -65,8 +82,8 @@ enum resend resend_decide(const struct http_head *head, const struct resend_evid
 
 const char *resend_name(enum resend rung)
 {
-    static const char *const names[] = {"no",      "nothing_left", "unread",    "idempotent",
-                                        "refused", "misdirected",  "ask_kernel"};
+    static const char *const names[] = {"no",      "nothing_left", "unread",      "idempotent",
+                                        "refused", "goaway",       "misdirected", "ask_kernel"};
 
     ASSERT(rung < RESEND_COUNT);
     return names[rung];

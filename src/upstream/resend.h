@@ -10,11 +10,13 @@
  *
  * An answer of 421 on a connection that carries many is such a word too (RFC 9110 15.5.20). Else at most once for each
  * request, on a fresh connection; always only with a body that can be given again, never after a byte of an answer. All
- * but E0 end where the host's budget does (resend_budget.h). RFC 9110 9.2.2, RFC 9112 9.3.1, RFC 9113 8.7.
+ * but E0, and E1 of a connection that the host ended in order, end where the host's budget does (resend_budget.h). RFC
+ * 9110 9.2.2, RFC 9112 9.3.1, RFC 9113 8.7.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_UPSTREAM_RESEND_H
 #define HOLDFAST_UPSTREAM_RESEND_H
 
+#include "base/rng.h"
 #include "http/head.h"
 #include "upstream/transport.h"
 
@@ -24,12 +26,19 @@ enum resend {
     RESEND_UNREAD,       /* E2 */
     RESEND_IDEMPOTENT,   /* E3 */
     RESEND_REFUSED,      /* E1 */
+    RESEND_GOAWAY,       /* E1, of a connection that the host ended in order: GOAWAY with NO_ERROR */
     RESEND_MISDIRECTED,  /* 421 */
     RESEND_ASK_KERNEL,   /* E2 may hold: ask, and decide again with `proof` */
     RESEND_COUNT
 };
 
-enum { RESEND_REFUSED_MAX = 2 }; /* no setting: how many that makes of all requests is what the budget limits */
+/* No settings: nothing was done, so each try costs a host next to nothing, and how many come of all requests the pauses
+ * and the budget limit. */
+enum {
+    RESEND_REFUSED_MAX = 6,
+    RESEND_AT_ONCE_MAX = 2, /* of those without a pause before; when others can have the request, they get it then */
+};
+#define RESEND_PAUSE_NS 20000000u /* before the third; each later one is twice as long */
 
 /* What a re-send came to. */
 enum resend_end {
@@ -45,6 +54,8 @@ struct resend_evidence {
     enum resend_policy policy;
     enum resend_proof proof;
     bool refused;        /* the host says that it has not processed it */
+    bool in_order;       /* ... as it ends the connection, with nothing the matter */
+    bool has_others;     /* another host can have the request when this one does not take it */
     bool alive;          /* the connection goes on: only this request came to nothing */
     bool reused;         /* the connection had carried a request before */
     bool answer_seen;    /* any byte of an answer came */
@@ -61,6 +72,12 @@ bool resend_is_fin(const struct error *failure);
 enum resend resend_decide(const struct http_head *head, const struct resend_evidence *evidence,
                           const struct error *failure);
 
+/* Was the request refused (E1)? */
+bool resend_is_refusal(enum resend rung);
+
+/* How long to wait before the next try of a refused request, of which there were `resends`; random by half. */
+uint64_t resend_pause_ns(uint8_t resends, struct rng *rng);
+
 /* Of what is sent again for this reason, does what comes to nothing take from the budget? */
 bool resend_takes_budget(enum resend rung);
 
@@ -68,7 +85,7 @@ bool resend_takes_budget(enum resend rung);
  * (Idempotency-Key, X-Idempotency-Key). */
 bool resend_is_idempotent(const struct http_head *head);
 
-const char *resend_name(enum resend rung); /* "nothing_left", "unread", "idempotent", "refused", "misdirected" */
+const char *resend_name(enum resend rung); /* "nothing_left", "unread", "idempotent", "refused", "goaway", ... */
 
 const char *resend_end_name(enum resend_end end); /* "answered", "failed", "gone" */
 

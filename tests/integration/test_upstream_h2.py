@@ -34,14 +34,16 @@ def node(make, tmp_path):
 class Stage:
     """A gateway in front of an origin that is spoken to as `protocol` says."""
 
-    def __init__(self, make, origin, protocol="h2c", server=None, upstream=None, authority=None, **root):
+    def __init__(self, make, origin, protocol="h2c", server=None, upstream=None, authority=None, others=(), **root):
         extra = {**ADMIN, "holdfast/upstream": {"protocol": protocol, **(upstream or {})}}
         if protocol is None:
             del extra["holdfast/upstream"]["protocol"]
         if authority:
             root["client_tls"] = {"ca_certs": [str(authority.certificate)], "min_version": "TLS12"}
         self.origin = origin
-        self.gateway = make.gateway(proxy(origin, server, extra, timeout="20s", **root))
+        config = proxy(origin, server, extra, timeout="20s", **root)
+        config["endpoints"][0]["backend"][0]["host"] += [other.url for other in others]
+        self.gateway = make.gateway(config)
         self.admin = self.gateway.addresses[-1]
 
     def get(self, path="/", method="GET", body=None, **headers):
@@ -169,34 +171,78 @@ def test_113_goaway_ends_a_connection_without_a_failure(make, node):
 
 
 @pytest.mark.parametrize("method, body", [("GET", None), ("POST", b"x" * 20_000)])
-@pytest.mark.parametrize("path", ["/refuse-once", "/goaway-below"])
-def test_112_114_what_was_not_processed_is_sent_again(make, node, path, method, body):
+@pytest.mark.parametrize("path, evidence", [("/refuse-once", "refused"), ("/goaway-below", "goaway")])
+def test_112_114_what_was_not_processed_is_sent_again(make, node, path, evidence, method, body):
     stage = Stage(make, node())
     stage.get("/")
     answer = stage.get(f"{path}?id={method}", method, body)
     assert answer.status == 200 and answer.body == (body or b"OK")
     assert len(stage.origin.requests(path)) == 2
     pool = stage.settled()
-    assert pool["resends_by"] == {"refused": 1} and pool["failures"] == 0
+    assert pool["resends_by"] == {evidence: 1} and pool["failures"] == 0
 
 
-def test_114_a_host_that_refuses_for_ever_is_asked_three_times(make, node):
-    stage = Stage(make, node())
-    answer = stage.get("/refuse", "POST", b"x")
-    assert answer.status in (502, 503)
-    assert len(stage.origin.requests("/refuse")) == 3
+def refuses(times, word):
+    """A handler of a host that takes none of its first requests: `word` is its GOAWAY's code, or None for REFUSED_STREAM."""
+    def handler(conn, event):
+        if not isinstance(event, h2.events.StreamEnded):
+            return
+        if len(conn.peer.requests()) > times:
+            conn.answer(event.stream_id)
+        elif word is None:
+            conn.h2.reset_stream(event.stream_id, 7)
+        else:
+            conn.h2.close_connection(word, last_stream_id=max(event.stream_id - 2, 0))
+    return handler
+
+
+NO_ERROR, ENHANCE_YOUR_CALM = 0, 11
+WORDS = [(None, "refused"), (NO_ERROR, "goaway"), (ENHANCE_YOUR_CALM, "refused")]
+
+
+@pytest.mark.parametrize("word, evidence", WORDS)
+def test_114_a_request_that_is_refused_six_times_is_answered(make, word, evidence):
+    stage = Stage(make, make.stack.enter_context(Peer(refuses(6, word))))
+    assert stage.get("/", "POST", b"x" * 2000).status == 200
     pool = stage.settled()
-    assert pool["resends_by"] == {"refused": 2} and pool["resends_refused_by"] == {"already_resent": 1}
+    assert len(stage.origin.requests()) == 7
+    assert pool["resends_by"] == {evidence: 6} and pool["failures"] == 0
+    assert pool["resend_budget_spent"] == (0 if word == NO_ERROR else 5)
 
 
-def test_a_host_that_refuses_everything_is_asked_once_when_the_budget_is_spent(make, node):
-    """Without it a host that sheds load would be asked three times for each request."""
-    stage = Stage(make, node(), upstream={"resend_budget_percent": 0, "resend_budget_floor": 1, "resend_budget_window": "30s"})
-    assert all(stage.get("/refuse", "POST", b"x").status in (502, 503) for _ in range(25))
-    assert len(stage.origin.requests("/refuse")) == 25 + 30
+@pytest.mark.parametrize("word, evidence", WORDS)
+def test_114_a_host_that_refuses_for_ever_is_asked_seven_times(make, word, evidence):
+    stage = Stage(make, make.stack.enter_context(Peer(refuses(100, word))))
+    assert stage.get("/", "POST", b"x").status in (502, 503)
+    pool = stage.settled()
+    assert len(stage.origin.requests()) == 7
+    assert pool["resends_by"] == {evidence: 6} and pool["resends_refused_by"] == {"already_resent": 1}
+    assert pool["resend_budget_spent"] == (0 if word == NO_ERROR else 6)
+
+
+def test_where_another_host_can_have_it_one_that_refuses_is_asked_three_times(make):
+    ill, sound = (make.stack.enter_context(Peer(handler)) for handler in (refuses(100, None), refuses(0, None)))
+    stage = Stage(make, ill, others=[sound])
+    while not ill.requests():  # the first host is drawn by chance
+        assert stage.get("/", "POST", b"x").status == 200
+    assert len(ill.requests()) == 3
+
+
+def test_a_host_that_refuses_everything_is_asked_once_when_the_budget_is_spent(make):
+    """Without it a host that sheds load would be asked seven times for each request. One that ends connections in order sheds none."""
+    budget = {"resend_budget_percent": 0, "resend_budget_floor": 1, "resend_budget_window": "30s"}
+    word = [None]
+    peer = make.stack.enter_context(Peer(lambda conn, event: refuses(limit[0], word[0])(conn, event)))
+    limit = [1000]
+    stage = Stage(make, peer, upstream=budget)
+    assert all(stage.get("/", "POST", b"x").status in (502, 503) for _ in range(15))
+    assert len(peer.requests()) == 15 + 30
     pool = stage.settled()
     assert pool["resends_by"] == {"refused": 30} and pool["resend_budget_spent"] == 30
-    assert pool["resends_refused_by"] == {"already_resent": 15, "budget_spent": 10}
+    assert pool["resends_refused_by"] == {"already_resent": 5, "budget_spent": 10}
+    word[0], limit[0] = NO_ERROR, 15 + 30 + 3
+    assert stage.get("/", "POST", b"x").status == 200
+    assert stage.settled()["resends_by"] == {"refused": 30, "goaway": 3}
 
 
 def test_a_stream_that_is_reset_while_its_connection_goes_on_is_no_race(make, node):

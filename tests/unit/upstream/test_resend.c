@@ -40,7 +40,13 @@ static const struct {
     {"HTTP/2: refused, whatever the method", STR_INIT("POST"), false, {.refused = true, .alive = true, .bytes_sent = 100, .replayable = true}, ERROR_STREAM_REFUSED, RESEND_REFUSED},
     {"HTTP/2: refused on a fresh connection, resend: off", STR_INIT("POST"), false, {.refused = true, .bytes_sent = 100, .replayable = true, .policy = RESEND_OFF}, ERROR_GOAWAY, RESEND_REFUSED},
     {"HTTP/2: refused for the second time", STR_INIT("POST"), false, {KEPT, .refused = true, .resends = 1}, ERROR_STREAM_REFUSED, RESEND_REFUSED},
-    {"HTTP/2: refused for the third time", STR_INIT("GET"), false, {KEPT, .refused = true, .alive = true, .resends = 2}, ERROR_STREAM_REFUSED, RESEND_NO},
+    {"HTTP/2: refused for the sixth time", STR_INIT("POST"), false, {KEPT, .refused = true, .alive = true, .resends = 5}, ERROR_STREAM_REFUSED, RESEND_REFUSED},
+    {"HTTP/2: refused for the seventh time", STR_INIT("GET"), false, {KEPT, .refused = true, .alive = true, .resends = 6}, ERROR_STREAM_REFUSED, RESEND_NO},
+    {"HTTP/2: refused for the second time, others are left", STR_INIT("POST"), false, {KEPT, .refused = true, .resends = 1, .has_others = true}, ERROR_STREAM_REFUSED, RESEND_REFUSED},
+    {"HTTP/2: refused for the third time, others are left", STR_INIT("GET"), false, {KEPT, .refused = true, .resends = 2, .has_others = true}, ERROR_STREAM_REFUSED, RESEND_NO},
+    {"HTTP/2: the connection ended in order, resend: off", STR_INIT("POST"), false, {.refused = true, .in_order = true, .bytes_sent = 100, .replayable = true, .policy = RESEND_OFF}, ERROR_GOAWAY, RESEND_GOAWAY},
+    {"HTTP/2: the sixth connection ended in order", STR_INIT("POST"), false, {KEPT, .refused = true, .in_order = true, .resends = 5}, ERROR_GOAWAY, RESEND_GOAWAY},
+    {"HTTP/2: the seventh connection ended in order", STR_INIT("GET"), false, {KEPT, .refused = true, .in_order = true, .resends = 6}, ERROR_GOAWAY, RESEND_NO},
     {"HTTP/2: refused with a body that was not kept", STR_INIT("PUT"), false, {.refused = true, .reused = true, .bytes_sent = 100}, ERROR_STREAM_REFUSED, RESEND_NO},
     {"HTTP/2: GOAWAY ended it, and may have processed it", STR_INIT("GET"), false, {KEPT}, ERROR_GOAWAY, RESEND_IDEMPOTENT},
     {"HTTP/2: the same for a POST", STR_INIT("POST"), false, {KEPT}, ERROR_GOAWAY, RESEND_NO},
@@ -49,6 +55,7 @@ static const struct {
     {"the budget is spent: unread", STR_INIT("POST"), false, {UNACKED, .proof = PROOF_UNREAD, .budget_spent = true}, ERROR_NO_ANSWER, RESEND_NO},
     {"the budget is spent: nobody is asked for a proof", STR_INIT("POST"), false, {UNACKED, .budget_spent = true}, ERROR_NO_ANSWER, RESEND_NO},
     {"the budget is spent: refused", STR_INIT("POST"), false, {KEPT, .refused = true, .budget_spent = true}, ERROR_STREAM_REFUSED, RESEND_NO},
+    {"the budget is spent: a connection that ended in order takes none", STR_INIT("POST"), false, {KEPT, .refused = true, .in_order = true, .budget_spent = true}, ERROR_GOAWAY, RESEND_GOAWAY},
     {"the budget is spent: what had not left takes none", STR_INIT("POST"), false, {.reused = true, .replayable = true, .budget_spent = true}, ERROR_CLOSED, RESEND_NOTHING_LEFT},
     {"idempotent: a POST does not ask", STR_INIT("POST"), false, {KEPT}, ERROR_NO_ANSWER, RESEND_NO},
 };
@@ -112,4 +119,29 @@ TEST(every_rung_has_a_name)
     CHECK_CSTR(resend_name(RESEND_UNREAD), "unread");
     CHECK_CSTR(resend_name(RESEND_IDEMPOTENT), "idempotent");
     CHECK_CSTR(resend_name(RESEND_NOTHING_LEFT), "nothing_left");
+    CHECK_CSTR(resend_name(RESEND_GOAWAY), "goaway");
+    CHECK_CSTR(resend_name(RESEND_MISDIRECTED), "misdirected");
+}
+
+TEST(the_first_tries_are_made_at_once_and_each_pause_is_longer)
+{
+    struct rng rng;
+
+    rng_init(&rng, 1);
+    for (uint8_t resends = 0; resends < RESEND_AT_ONCE_MAX; resends++)
+        CHECK_EQ(resend_pause_ns(resends, &rng), 0);
+    for (uint8_t resends = RESEND_AT_ONCE_MAX; resends < RESEND_REFUSED_MAX; resends++) {
+        uint64_t whole_ns = UINT64_C(20000000) << (resends - RESEND_AT_ONCE_MAX), least_ns = UINT64_MAX, most_ns = 0;
+
+        for (unsigned i = 0; i < 1000; i++) {
+            uint64_t pause_ns = resend_pause_ns(resends, &rng);
+
+            least_ns = u64_min(least_ns, pause_ns);
+            most_ns = u64_max(most_ns, pause_ns);
+        }
+        CHECK(least_ns > whole_ns / 2);
+        CHECK(least_ns < whole_ns * 6 / 10);
+        CHECK(most_ns > whole_ns * 9 / 10);
+        CHECK(most_ns <= whole_ns);
+    }
 }
