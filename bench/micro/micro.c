@@ -141,12 +141,14 @@ static struct str make_document(void)
 static void run_json(unsigned rounds)
 {
     const struct json_options options = {.trailing_ignored = true, .utf8_repaired = true};
+    struct json_shapes *shapes = json_shapes_new();
     struct slab *pages = slab_new(8192, 16);
     struct str text = make_document();
 
+    need(shapes != NULL);
     for (unsigned i = 0; i < rounds; i++) {
         struct arena *arena = arena_new(pages, ARENA_BYTES);
-        struct json_writer writer = {.arena = arena};
+        struct json_writer writer = {.arena = arena, .shapes = shapes};
         struct json_error err;
         struct json_doc doc;
 
@@ -155,6 +157,7 @@ static void run_json(unsigned rounds)
         need(json_written(&writer).len > 0);
         arena_free(arena);
     }
+    json_shapes_free(shapes);
     slab_free(pages);
 }
 

@@ -8,6 +8,7 @@
 #include "gateway/shadow.h"
 #include "gateway/spread.h"
 
+#include "json/write.h"
 #include <stdlib.h>
 
 /* A listener with its task. */
@@ -299,9 +300,11 @@ struct frontend *frontend_new(const struct frontend_options *options)
     frontend->loop = options->loop;
     frontend->statuses = status_table_new(generation_endpoint_count(options->generation));
     frontend->reign = reign_new(options->generation);
+    frontend->shapes = json_shapes_new();
     if (!make_doors(frontend, door_count(options->generation) + FRONTEND_DOORS_MORE) || !frontend->statuses ||
-        !frontend->reign || !spread_open(frontend)) {
+        !frontend->reign || !frontend->shapes || !spread_open(frontend)) {
         status_table_free(frontend->statuses, true);
+        json_shapes_free(frontend->shapes);
         reign_free(frontend->reign);
         free_doors(frontend);
         free(frontend);
@@ -340,6 +343,7 @@ void frontend_free(struct frontend *frontend)
     client_log_clear(&frontend->closed);
     tls_server_common_end(&frontend->tls_common);
     status_table_free(frontend->statuses, true);
+    json_shapes_free(frontend->shapes);
     reign_end(frontend->reign);
     free(frontend);
 }

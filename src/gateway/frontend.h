@@ -22,6 +22,7 @@
 struct access_log;
 struct crowd;
 struct budget;
+struct json_shapes;
 
 enum { CLIENT_REQUESTS_BOUNDS = 8 };
 /* Who ended a tunnel, and how many kinds of close codes are told apart (websocket_code_name). */
@@ -118,6 +119,7 @@ struct frontend {
     size_t door_room;             /* listeners that there can be, by their numbers */
     struct drain drain;           /* of all. While it goes on health says that it is not ready for newcomers */
     struct drain *door_drains;    /* by listener */
+    struct json_shapes *shapes;   /* of the documents that are written */
     struct keeper keeper;
     struct grace grace; /* of promises; not asked without any */
     struct spread spread;

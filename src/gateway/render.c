@@ -27,9 +27,10 @@ static struct str content_text(struct arena *arena, const struct decoded *decode
 }
 
 /* The body; data NULL: no room. The format is no negotiated one. */
-static struct str make_body(struct arena *arena, enum encoding encoding, const struct decoded *decoded)
+static struct str make_body(struct arena *arena, struct json_shapes *shapes, enum encoding encoding,
+                            const struct decoded *decoded)
 {
-    struct json_writer writer = {.arena = arena};
+    struct json_writer writer = {.arena = arena, .shapes = shapes};
     struct data data = decoded->data;
 
     switch (encoding) {
@@ -92,16 +93,16 @@ static bool add_headers(struct arena *arena, const struct service *service, cons
            headers_add_id(headers, arena, HEADER_CONTENT_TYPE, type_of(encoding));
 }
 
-bool render_answer(struct arena *arena, const struct service *service, const struct endpoint *endpoint,
-                   const struct http_head *request, const struct decoded *decoded, struct http_head *head,
-                   struct str *body, struct error *err)
+bool render_answer(struct arena *arena, struct json_shapes *shapes, const struct service *service,
+                   const struct endpoint *endpoint, const struct http_head *request, const struct decoded *decoded,
+                   struct http_head *head, struct str *body, struct error *err)
 {
     enum encoding encoding = endpoint->options->output_encoding;
 
     if (encoding == ENCODING_NEGOTIATE)
         encoding = encode_negotiate(headers_get_id(&request->headers, HEADER_ACCEPT));
     *head = (struct http_head){.status = 200, .version_minor = 1, .announced_bytes = -1};
-    *body = make_body(arena, encoding, decoded);
+    *body = make_body(arena, shapes, encoding, decoded);
     if (!body->data || !add_headers(arena, service, endpoint, decoded, encoding, &head->headers))
         return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory to render an answer");
     head->body_bytes = (int64_t)body->len;

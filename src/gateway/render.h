@@ -25,9 +25,9 @@ bool render_decode(struct arena *arena, const struct backend *backend, struct st
                    uint16_t *status, struct error *err, struct str *error_body, struct str *error_type) MUST_USE;
 
 /* The client's answer: status 200, headers (X-Krakend, X-Krakend-Completed, Cache-Control, Content-Type) and body text.
- */
-bool render_answer(struct arena *arena, const struct service *service, const struct endpoint *endpoint,
-                   const struct http_head *request, const struct decoded *decoded, struct http_head *head,
-                   struct str *body, struct error *err) MUST_USE;
+ * `shapes` are the worker's, or NULL. */
+bool render_answer(struct arena *arena, struct json_shapes *shapes, const struct service *service,
+                   const struct endpoint *endpoint, const struct http_head *request, const struct decoded *decoded,
+                   struct http_head *head, struct str *body, struct error *err) MUST_USE;
 
 #endif

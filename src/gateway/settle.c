@@ -35,8 +35,8 @@ static enum progress render(struct exchange *x, const struct outcome *outcome)
         log_errors(x, outcome->text);
     }
     x->answer = (struct answer){0};
-    if (!render_answer(x->arena, exchange_service(x), x->endpoint, x->request, &outcome->answer, &x->answer.head,
-                       &x->answer.body, &x->error))
+    if (!render_answer(x->arena, x->client->frontend->shapes, exchange_service(x), x->endpoint, x->request,
+                       &outcome->answer, &x->answer.head, &x->answer.body, &x->error))
         return exchange_fail(x);
     return reply(x);
 }

@@ -132,49 +132,79 @@ static uint32_t sort(const struct json_doc *doc, struct order_member *members, s
     return drop_equals(doc, members, count);
 }
 
+/* Can the eight bytes behind the name's quote be read, and taken as they are? */
+static inline bool has_start(struct str text, const struct json_entry *name)
+{
+    return LIKELY(json_is_literal(name) && name->at + sizeof(uint64_t) < text.len);
+}
+
+static inline uint64_t read_start(struct str text, const struct json_entry *name)
+{
+    uint64_t bytes;
+
+    memcpy(&bytes, text.data + name->at + 1, sizeof(bytes));
+    return bytes;
+}
+
 /* As the object before it, if it has the same names in the same order. */
 static bool follow_shape(const struct json_doc *doc, uint32_t object, uint32_t count, struct order_member *members,
                          const struct order_shape *shape)
 {
     const struct json_entry *tape = doc->tape;
+    const struct order_start *start = shape->starts;
+    const struct str text = doc->text;
     uint32_t at = object + 1;
 
     if (count != shape->count)
         return false;
-    for (uint32_t i = 0; i < count; i++, at = tape[at + 1].next) {
-        if (prefix_of(doc->text, &tape[at]) != shape->prefixes[i])
+    for (const struct order_start *end = start + count; start < end; start++, at = tape[at + 1].next) {
+        if (!has_start(text, &tape[at]) || ((read_start(text, &tape[at]) ^ start->bytes) & start->mask) != 0)
             return false;
-        members[shape->rank[i]].name = at;
+        members[start->rank].name = at;
     }
     return true;
 }
 
 /* Prefixes alone must tell the order: two that are equal leave it to the rest of the names. */
-static void learn_shape(struct order_shape *shape, const struct order_member *sorted, uint32_t count)
+static void learn_shape(const struct json_doc *doc, struct order_shape *shape, const struct order_member *sorted,
+                        uint32_t count)
 {
     shape->count = 0;
     if (count > ORDER_SHAPE_MAX)
         return;
     for (uint32_t i = 0; i < count; i++) {
-        if (i > 0 && sorted[i].prefix == sorted[i - 1].prefix)
+        const struct json_entry *name = &doc->tape[sorted[i].name];
+        struct order_start *start = &shape->starts[sorted[i].place];
+        uint32_t len = name->len - 2;
+
+        if ((i > 0 && sorted[i].prefix == sorted[i - 1].prefix) || !has_start(doc->text, name))
             return;
-        shape->prefixes[sorted[i].place] = sorted[i].prefix;
-        shape->rank[sorted[i].place] = (uint8_t)i;
+        start->bytes = read_start(doc->text, name);
+        start->mask = len < sizeof(start->bytes) ? UINT64_MAX >> (56 - len * 8) : UINT64_MAX;
+        start->rank = i;
     }
     shape->count = count;
+}
+
+/* Apart, so that the way of those that follow a shape saves no registers for it. */
+NOINLINE static uint32_t sort_and_learn(const struct json_doc *doc, uint32_t object, uint32_t count,
+                                        struct order_member *members, struct order_member *room,
+                                        struct order_shape *shape)
+{
+    uint32_t kept = count;
+
+    list(doc, object, count, members);
+    if (!is_sorted(doc, members, count))
+        kept = sort(doc, members, room, count);
+    if (shape && kept == count)
+        learn_shape(doc, shape, members, count);
+    return kept;
 }
 
 uint32_t order_members(const struct json_doc *doc, uint32_t object, uint32_t count, struct order_member *members,
                        struct order_member *room, struct order_shape *shape)
 {
-    uint32_t kept = count;
-
-    if (follow_shape(doc, object, count, members, shape))
+    if (LIKELY(shape && follow_shape(doc, object, count, members, shape)))
         return count;
-    list(doc, object, count, members);
-    if (!is_sorted(doc, members, count))
-        kept = sort(doc, members, room, count);
-    if (kept == count)
-        learn_shape(shape, members, count);
-    return kept;
+    return sort_and_learn(doc, object, count, members, room, shape);
 }

@@ -15,14 +15,16 @@ enum { ORDER_SHAPE_MAX = 24 };
 /* How the members of an object were sorted, for the next one that has the same names in the same order: lists hold
  * records of one kind. */
 struct order_shape {
-    uint32_t count;                     /* 0: nothing is known */
-    uint64_t prefixes[ORDER_SHAPE_MAX]; /* in the order of the text, no two alike */
-    uint8_t rank[ORDER_SHAPE_MAX];      /* where each of these stands by name */
+    uint32_t count;           /* 0: nothing is known */
+    struct order_start {      /* of each, in the order of the text */
+        uint64_t bytes, mask; /* how it begins, behind its quote: with eight bytes, or all and the other quote */
+        uint64_t rank;        /* where it stands by name */
+    } starts[ORDER_SHAPE_MAX];
 };
 
 /* Lists the members of the object at tape index `object`, which has `count`, by name, of equal names the last. Returns
- * how many these are. `room`: as many again, for the work. *shape: as it was left by an object before, or its count 0.
- */
+ * how many these are. `room`: as many again, for the work. *shape (or NULL): as it was left by an object before, or its
+ * count 0. */
 uint32_t order_members(const struct json_doc *doc, uint32_t object, uint32_t count, struct order_member *members,
                        struct order_member *room, struct order_shape *shape);
 

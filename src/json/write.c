@@ -3,18 +3,19 @@
  * hand are in write_text.c, sorting is in order.c. Start with json_write. SPDX-License-Identifier: Apache-2.0 */
 #include "json/order_internal.h"
 #include "json/writer_internal.h"
+#include <stdlib.h>
 
-enum {
-    FRAMES_AT_FIRST = 16,
-    MEMBERS_AT_FIRST = 128,
-    SHAPES = 4, /* one for each depth, in turn: records of one kind stand beside each other */
+enum { FRAMES_AT_FIRST = 16, MEMBERS_AT_FIRST = 128, SHAPES = 16 };
+
+struct json_shapes {
+    struct order_shape all[SHAPES]; /* found by how many members, and how deep */
 };
 
 /* A container being written: elements are tape indexes, members are places in the list. */
 struct frame {
     uint32_t at, end;
     uint32_t members; /* how long the list was before */
-    bool object, begun;
+    bool object;
 };
 
 struct writing {
@@ -67,113 +68,153 @@ static uint32_t count_members(const struct json_doc *doc, uint32_t index)
     return count;
 }
 
-/* Of the objects at this depth; NULL: no memory. Several documents that one writer writes are often alike, too. */
-static struct order_shape *shape_of(struct writing *w)
+/* Of objects that are likely to be alike; NULL: none are kept. */
+static struct order_shape *shape_of(const struct writing *w, uint32_t count)
 {
-    struct json_writer *out = w->out;
+    struct json_shapes *shapes = w->out->shapes;
 
-    if (!out->shapes) {
-        out->shapes = arena_alloc(out->arena, SHAPES * sizeof(*out->shapes), _Alignof(struct order_shape));
-        for (size_t i = 0; out->shapes && i < SHAPES; i++)
-            out->shapes[i].count = 0;
-    }
-    return out->shapes ? &out->shapes[w->depth % SHAPES] : NULL;
+    return shapes ? &shapes->all[(count + 5 * w->depth) % SHAPES] : NULL;
 }
 
 /* Puts the members of the object, in order, behind the list; the frame walks them. */
 static bool list_members(struct writing *w, uint32_t index, struct frame *frame)
 {
     uint32_t count = count_members(w->doc, index);
-    struct order_shape *shape = shape_of(w);
     size_t needed = (size_t)count * 2;
 
-    if (!shape)
-        return writer_fail(w->out);
     if (w->room - w->length < needed && !grow_members(w, needed))
         return false;
     struct order_member *members = w->members + w->length;
 
-    count = order_members(w->doc, index, count, members, members + count, shape);
+    count = order_members(w->doc, index, count, members, members + count, shape_of(w, count));
     frame->at = w->length;
     frame->end = w->length += count;
     return true;
 }
 
-static bool open_container(struct writing *w, uint32_t index, const struct json_entry *entry)
+/* What comes next is in it, unless there was no memory. */
+static void open_container(struct writing *w, uint32_t index, const struct json_entry *entry)
 {
-    struct frame frame = {
-        .at = index + 1, .end = entry->next, .members = w->length, .object = entry->type == JSON_OBJECT};
+    struct frame *frame;
 
     if (w->depth == w->depth_room && !grow_frames(w))
-        return false;
-    if (frame.object && !list_members(w, index, &frame))
-        return false;
-    writer_char(w->out, frame.object ? '{' : '[');
-    w->frames[w->depth++] = frame;
-    return true;
+        return;
+    frame = &w->frames[w->depth];
+    *frame =
+        (struct frame){.at = index + 1, .end = entry->next, .members = w->length, .object = entry->type == JSON_OBJECT};
+    if (frame->object && !list_members(w, index, frame))
+        return;
+    writer_char(w->out, frame->object ? '{' : '[');
+    w->depth++;
 }
 
-/* Text that needs no change, out of the document, with a comma before it or without. */
-static inline void copy_text(struct writing *w, bool comma, uint32_t at, uint32_t len)
+/* The bracket takes the place of the last value's comma. */
+static void close_container(struct writing *w, const struct frame *frame)
+{
+    struct json_writer *out = w->out;
+
+    if (!writer_reserve(out, 2))
+        return;
+    out->len -= out->data[out->len - 1] == ',';
+    memcpy(out->data + out->len, frame->object ? "}," : "],", 2);
+    out->len += 2;
+    w->length = frame->members;
+    w->depth--;
+}
+
+/* Text that needs no change, out of the document, and what comes behind it. */
+static inline void copy_text(struct writing *w, uint32_t at, uint32_t len, char behind)
 {
     struct json_writer *out = w->out;
     struct str text = w->doc->text;
 
     if (!writer_reserve(out, (size_t)len + 1))
         return;
-    out->data[out->len] = ',';
-    out->len += comma;
     writer_move(out->data + out->len, text.data + at, len, text.len - at);
-    out->len += len;
+    out->data[out->len + len] = behind;
+    out->len += (size_t)len + 1;
 }
 
-/* False: a container was opened, and is what comes next. */
+static void write_string(struct writing *w, const struct json_entry *entry, char behind)
+{
+    if (entry->canonical) {
+        copy_text(w, entry->at, entry->len, behind);
+        return;
+    }
+    writer_content(w->out, json_content(w->doc->text, entry));
+    writer_char(w->out, behind);
+}
+
+/* With a comma behind it. False: a container was opened, and is what comes next. */
 static bool write_value(struct writing *w, uint32_t index)
 {
     const struct json_entry *entry = &w->doc->tape[index];
 
-    if (entry->canonical)
-        copy_text(w, false, entry->at, entry->len);
-    else if (entry->type == JSON_STRING)
-        writer_content(w->out, json_content(w->doc->text, entry));
-    else
-        return !open_container(w, index, entry);
+    if (entry->canonical) {
+        copy_text(w, entry->at, entry->len, ',');
+    } else if (entry->type == JSON_STRING) {
+        write_string(w, entry, ',');
+    } else {
+        open_container(w, index, entry);
+        return false;
+    }
     return true;
 }
 
-static bool write_element(struct writing *w, bool comma, uint32_t index)
+/* Name, colon and value as they stand, when nothing is between them. */
+static inline bool is_one_piece(const struct json_entry *name, const struct json_entry *value)
 {
-    if (comma)
-        writer_char(w->out, ',');
-    return write_value(w, index);
+    return name->canonical && value->canonical && value->at == name->at + name->len + 1;
 }
 
-static inline bool write_member(struct writing *w, bool comma, uint32_t index)
+/* Those of the listed members from `at` on that are each one piece. Returns the first that is none, or `end`. */
+static uint32_t copy_members(struct writing *w, uint32_t at, uint32_t end)
 {
-    const struct json_entry *name = &w->doc->tape[index], *value = name + 1;
+    const struct json_entry *tape = w->doc->tape;
+    const struct order_member *member = w->members + at, *stop = w->members + end;
+    struct json_writer *out = w->out;
+    struct str text = w->doc->text;
+    size_t length = out->len;
 
-    /* Name, colon and value as they stand, when nothing is between them. */
-    if (LIKELY(name->canonical && value->canonical && value->at == name->at + name->len + 1)) {
-        copy_text(w, comma, name->at, name->len + 1 + value->len);
-        return true;
+    for (; member < stop; member++) {
+        const struct json_entry *name = &tape[member->name], *value = name + 1;
+        size_t from = name->at, len = (size_t)name->len + 1 + value->len;
+
+        if (UNLIKELY(!is_one_piece(name, value) || !writer_has_room(out, length, len + 1)))
+            break;
+        char *to = out->data + length;
+
+        writer_move(to, text.data + from, len, text.len - from);
+        to[len] = ',';
+        length += len + 1;
     }
-    (void)write_element(w, comma, index);
-    writer_char(w->out, ':');
-    return write_value(w, index + 1);
+    out->len = length;
+    return (uint32_t)(member - w->members);
 }
 
-static bool write_next(struct writing *w, struct frame *frame)
+static bool write_members(struct writing *w, struct frame *frame)
 {
-    bool comma = frame->begun;
-    uint32_t at = frame->at;
+    while ((frame->at = copy_members(w, frame->at, frame->end)) < frame->end) {
+        uint32_t name = w->members[frame->at++].name;
 
-    frame->begun = true;
-    if (frame->object) {
-        frame->at = at + 1;
-        return write_member(w, comma, w->members[at].name);
+        /* One piece for which there was no room comes this way, too. */
+        write_string(w, &w->doc->tape[name], ':');
+        if (!write_value(w, name + 1))
+            return false;
     }
-    frame->at = w->doc->tape[at].next;
-    return write_element(w, comma, at);
+    return true;
+}
+
+static bool write_elements(struct writing *w, struct frame *frame)
+{
+    while (frame->at < frame->end) {
+        uint32_t at = frame->at;
+
+        frame->at = w->doc->tape[at].next;
+        if (!write_value(w, at))
+            return false;
+    }
+    return true;
 }
 
 /* The innermost container, up to its end or to the first that is opened in it. */
@@ -181,13 +222,18 @@ static void write_on(struct writing *w)
 {
     struct frame *frame = &w->frames[w->depth - 1];
 
-    while (frame->at < frame->end) {
-        if (!write_next(w, frame))
-            return;
-    }
-    writer_char(w->out, frame->object ? '}' : ']');
-    w->length = frame->members;
-    w->depth--;
+    if (frame->object ? write_members(w, frame) : write_elements(w, frame))
+        close_container(w, frame);
+}
+
+struct json_shapes *json_shapes_new(void)
+{
+    return calloc(1, sizeof(struct json_shapes));
+}
+
+void json_shapes_free(struct json_shapes *shapes)
+{
+    free(shapes);
 }
 
 void json_write(struct json_writer *writer, struct json value)
@@ -206,8 +252,10 @@ void json_write(struct json_writer *writer, struct json value)
         return;
     }
     /* Mostly the result is no longer than the text. */
-    (void)writer_reserve(writer, json_entry_of(value)->len);
+    (void)writer_reserve(writer, (size_t)json_entry_of(value)->len + 2);
     (void)write_value(&w, value.index);
     while (w.depth > 0 && !writer->failed)
         write_on(&w);
+    if (!writer->failed)
+        writer->len--; /* the last comma */
 }

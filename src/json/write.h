@@ -15,8 +15,13 @@ struct json_writer {
     char *data;
     size_t len, room;
     bool failed;
-    struct order_shape *shapes; /* how objects were sorted, for the next ones; in the arena, once one had to be */
+    struct json_shapes *shapes; /* borrowed; NULL: each object is sorted for itself */
 };
+
+/* How objects were sorted, for those that have the same names in the same order: records of one kind stand beside each
+ * other, and come again. Of one thread. NULL: no memory. */
+struct json_shapes *json_shapes_new(void);
+void json_shapes_free(struct json_shapes *shapes);
 
 /* The whole value (a missing one as null). A subtree that is canonical already is copied as it stands. Scratch memory
  * for objects that must be sorted comes from the writer's arena. */

@@ -20,10 +20,16 @@ static inline bool writer_fail(struct json_writer *writer)
 /* The slow half of writer_reserve. */
 bool writer_grow(struct json_writer *writer, size_t size);
 
+/* Is there room for `size` bytes behind the first `len`, and the slack? */
+static inline bool writer_has_room(const struct json_writer *writer, size_t len, size_t size)
+{
+    return LIKELY(writer->room - len >= size + WRITER_SLACK);
+}
+
 /* Room for `size` more bytes and the slack. False: failed. */
 static inline bool writer_reserve(struct json_writer *writer, size_t size)
 {
-    return LIKELY(writer->room - writer->len >= size + WRITER_SLACK) || writer_grow(writer, size);
+    return writer_has_room(writer, writer->len, size) || writer_grow(writer, size);
 }
 
 static inline void writer_char(struct json_writer *writer, char c)

@@ -34,7 +34,8 @@ static struct outcome run(const struct row *row, const char *accept, struct str 
         render_decode(test_arena(), &endpoint->backends[0], STR("h"), gateway_request("GET", "/u", NULL), answer,
                       guard_copy(body), &decoded, &status, &outcome.err, &outcome.error, &error_type);
     if (outcome.decoded) {
-        CHECK(render_answer(test_arena(), service, endpoint, request, &decoded, &head, &outcome.body, &outcome.err));
+        CHECK(render_answer(test_arena(), NULL, service, endpoint, request, &decoded, &head, &outcome.body,
+                            &outcome.err));
         outcome.type = headers_get_id(&head.headers, HEADER_CONTENT_TYPE);
     }
     gateway_forget();

@@ -31,7 +31,7 @@ static struct outcome run(const struct service *service, const struct reply *rep
                                     gateway_request("GET", "/b/1", NULL), answer, guard_copy(reply->body), &decoded,
                                     &outcome.status, &outcome.err, &outcome.error_body, &outcome.error_type);
     if (outcome.decoded)
-        CHECK(render_answer(test_arena(), service, endpoint, request, &decoded, &outcome.head, &outcome.body,
+        CHECK(render_answer(test_arena(), NULL, service, endpoint, request, &decoded, &outcome.head, &outcome.body,
                             &outcome.err));
     gateway_forget();
     return outcome;
@@ -244,7 +244,7 @@ TEST(render_bears_arenas_of_every_size)
         if (arena &&
             render_decode(arena, &endpoint->backends[0], STR("h"), gateway_request("GET", "/u", NULL), answer,
                           STR("{\"b\":[1,2],\"a\":\"\\u0041\"}"), &decoded, &status, &err, &error_body, &error_type) &&
-            render_answer(arena, service, endpoint, request, &decoded, &head, &body, &err))
+            render_answer(arena, NULL, service, endpoint, request, &decoded, &head, &body, &err))
             made++;
         else
             refused++;

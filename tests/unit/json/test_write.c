@@ -354,12 +354,14 @@ TEST(writing_bears_every_cap_of_memory)
         text[len++] = '}';
     struct json root = json_test_parse(str_of(text, len), &json_strict);
     struct str whole = json_test_write(root);
+    struct json_shapes *shapes = json_shapes_new();
     size_t succeeded = 0;
 
     CHECK(whole.data != NULL);
+    CHECK(shapes != NULL);
     for (size_t cap = 256; cap < 40000; cap += 64) {
         struct arena *arena = arena_new(NULL, cap);
-        struct json_writer writer = {.arena = arena};
+        struct json_writer writer = {.arena = arena, .shapes = shapes};
 
         json_write(&writer, root);
         if (json_written(&writer).data) {
@@ -371,4 +373,5 @@ TEST(writing_bears_every_cap_of_memory)
         arena_free(arena);
     }
     CHECK(succeeded > 0);
+    json_shapes_free(shapes);
 }
