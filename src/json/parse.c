@@ -16,8 +16,9 @@ enum {
     NO_ENTRY = INT32_MAX, /* a text of at most 2 GiB has fewer entries */
 };
 
-/* What comes next in the text. */
-enum step { STEP_NAME, STEP_VALUE, STEP_AFTER, STEP_END, STEP_DONE, STEP_FAIL };
+/* What comes next in the text: a value, in an object with its name, what is behind one, the innermost container's end.
+ */
+enum step { STEP_VALUE, STEP_AFTER, STEP_END, STEP_DONE, STEP_FAIL };
 
 static_assert(sizeof(struct json_entry) == 16, "four entries per cache line");
 
@@ -50,12 +51,14 @@ static inline uint32_t offset_of(const struct parser *p, const char *at)
  * container opens inside it, it waits in its own entry. */
 struct place {
     const char *at;
+    const char *text, *end;   /* p's */
+    struct json_entry *entry; /* the next one on the tape, which has room for a name and a value more */
     struct scan_block block;
-    uint32_t length;     /* of the tape, which has room for a name and a value more */
-    uint32_t open;       /* tape index; NO_ENTRY: nothing is open */
-    uint32_t count;      /* members or elements that have ended */
-    uint32_t name;       /* tape index of the last member's name; 0, the root, says that there was none */
-    unsigned char first; /* the first byte of that name, where it tells the order; else 0 */
+    uint32_t length, length_max; /* of the tape: entry's index, and the last that leaves such room */
+    uint32_t open;               /* tape index; NO_ENTRY: nothing is open */
+    uint32_t count;              /* members or elements that have ended */
+    uint32_t name;               /* tape index of the last member's name; 0, the root, says that there was none */
+    unsigned char first;         /* the first byte of that name, where it tells the order; else 0 */
     bool object;
     bool canonical;
 };
@@ -83,17 +86,32 @@ static const char *skip_blank(const char *at, const char *end)
 }
 
 /* The next byte that counts, or NUL at the end (where r->at is p->end). White space is nothing that Go writes. */
-static ALWAYS_INLINE char next_byte(const struct parser *p, struct place *r)
+static ALWAYS_INLINE char next_byte(struct place *r)
 {
-    if (UNLIKELY(r->at == p->end))
+    if (UNLIKELY(r->at == r->end))
         return '\0';
     if (LIKELY((unsigned char)*r->at > ' '))
         return *r->at;
     if (scan_is_blank(*r->at)) {
-        r->at = skip_blank(r->at, p->end);
+        r->at = skip_blank(r->at, r->end);
         r->canonical = false;
     }
-    return r->at == p->end ? '\0' : *r->at;
+    return r->at == r->end ? '\0' : *r->at;
+}
+
+/* Is the next byte that counts a quote? */
+static ALWAYS_INLINE bool is_quote(struct place *r)
+{
+    return LIKELY(r->at != r->end && *r->at == '"') || next_byte(r) == '"';
+}
+
+/* The next entry of the tape, of the text from `at` to `after`, without anything in it. */
+static ALWAYS_INLINE void push(struct place *r, const char *at, const char *after, enum json_type type, bool name)
+{
+    struct json_entry *entry = r->entry++;
+
+    r->length++;
+    put(entry, (uint32_t)(at - r->text), (uint32_t)(after - at), r->length, 0, type, name, true);
 }
 
 /* What of a string does not stand for itself, at p->at. */
@@ -126,20 +144,19 @@ static bool read_odd_string(struct parser *p, struct json_entry *entry)
 }
 
 /* The string at r->at, a quote, as the next entry. Returns where its plain bytes end: as a rule at the other quote. */
-static ALWAYS_INLINE const char *begin_string(struct parser *p, struct place *r, bool name)
+static ALWAYS_INLINE const char *begin_string(struct place *r, bool name)
 {
-    const char *start = r->at, *stop = scan_verbatim_in(&r->block, start + 1, p->end);
-    uint32_t index = r->length++;
+    const char *stop = scan_verbatim_in(&r->block, r->at + 1, r->end);
 
-    put(&p->tape[index], offset_of(p, start), (uint32_t)(stop + 1 - start), r->length, 0, JSON_STRING, name, true);
+    push(r, r->at, stop + 1, JSON_STRING, name);
     return stop;
 }
 
 static ALWAYS_INLINE bool end_string(struct parser *p, struct place *r, const char *stop)
 {
-    struct json_entry *entry = &p->tape[r->length - 1];
+    struct json_entry *entry = r->entry - 1;
 
-    if (LIKELY(stop < p->end && *stop == '"')) {
+    if (LIKELY(stop < r->end && *stop == '"')) {
         r->at = stop + 1;
         return true;
     }
@@ -151,11 +168,9 @@ static ALWAYS_INLINE bool end_string(struct parser *p, struct place *r, const ch
     return true;
 }
 
-static ALWAYS_INLINE enum step push_scalar(struct parser *p, struct place *r, enum json_type type, const char *after)
+static ALWAYS_INLINE enum step push_scalar(struct place *r, enum json_type type, const char *after)
 {
-    struct json_entry *entry = &p->tape[r->length++];
-
-    put(entry, offset_of(p, r->at), (uint32_t)(after - r->at), r->length, 0, type, false, true);
+    push(r, r->at, after, type, false);
     r->at = after;
     return STEP_AFTER;
 }
@@ -170,8 +185,8 @@ static enum step fail_literal(struct parser *p, const char *at, const char *lett
 
 static ALWAYS_INLINE enum step read_literal(struct parser *p, struct place *r, struct str literal, enum json_type type)
 {
-    if (LIKELY((size_t)(p->end - r->at) >= literal.len && memcmp(r->at, literal.data, literal.len) == 0))
-        return push_scalar(p, r, type, r->at + literal.len);
+    if (LIKELY((size_t)(r->end - r->at) >= literal.len && memcmp(r->at, literal.data, literal.len) == 0))
+        return push_scalar(r, type, r->at + literal.len);
     return fail_literal(p, r->at, literal.data);
 }
 
@@ -209,12 +224,12 @@ static const char *measure_number(struct parser *p, const char *at)
 
 static ALWAYS_INLINE enum step read_number(struct parser *p, struct place *r)
 {
-    const char *after = scan_digits(r->at, p->end);
+    const char *after = scan_digits(r->at, r->end);
 
     /* As a rule it is a whole number with a comma or a bracket behind it. */
-    if (UNLIKELY(after == p->end || *r->at == '0' || (*after != ',' && *after != '}' && *after != ']')))
+    if (UNLIKELY(after == r->end || *r->at == '0' || (*after != ',' && *after != '}' && *after != ']')))
         after = measure_number(p, r->at);
-    return LIKELY(after != NULL) ? push_scalar(p, r, JSON_NUMBER, after) : STEP_FAIL;
+    return LIKELY(after != NULL) ? push_scalar(r, JSON_NUMBER, after) : STEP_FAIL;
 }
 
 static inline uint32_t capped_count(const struct place *r)
@@ -271,24 +286,23 @@ static ALWAYS_INLINE enum step open_container(struct parser *p, struct place *r,
     if (p->depth == p->depth_max)
         return fail(p, JSON_FAULT_DEPTH, r->at);
     rest(p, r);
-    put(&p->tape[r->length], offset_of(p, r->at), 0, r->open, 0, JSON_NULL, false, true);
+    put(r->entry++, offset_of(p, r->at), 0, r->open, 0, JSON_NULL, false, true);
     r->open = r->length++;
     r->count = r->name = 0;
     r->object = object;
     r->canonical = true;
     p->depth++;
     r->at++;
-    if (UNLIKELY(next_byte(p, r) == (object ? '}' : ']')))
-        return STEP_END;
-    return object ? STEP_NAME : STEP_VALUE;
+    return UNLIKELY(next_byte(r) == (object ? '}' : ']')) ? STEP_END : STEP_VALUE;
 }
 
 static ALWAYS_INLINE enum step read_value(struct parser *p, struct place *r)
 {
-    char c = next_byte(p, r);
+    char c;
 
-    if (c == '"')
-        return end_string(p, r, begin_string(p, r, false)) ? STEP_AFTER : STEP_FAIL;
+    if (is_quote(r))
+        return end_string(p, r, begin_string(r, false)) ? STEP_AFTER : STEP_FAIL;
+    c = r->at == r->end ? '\0' : *r->at;
     if (c == '-' || (c >= '0' && c <= '9'))
         return read_number(p, r);
     switch (c) {
@@ -307,33 +321,34 @@ static ALWAYS_INLINE enum step read_value(struct parser *p, struct place *r)
     }
 }
 
-/* Does the name, the last entry, come behind the one before it? As a rule the first letters tell. */
+/* Does the name, the last entry, come behind the one before it? As a rule the first letters tell: an empty one has its
+ * other quote there. */
 static ALWAYS_INLINE bool is_in_order(const struct parser *p, const struct place *r, unsigned char first)
 {
-    if (LIKELY(first != r->first && first && r->first))
+    if (LIKELY(first != r->first && first > '"' && r->first > '"'))
         return r->first < first;
     return json_compare_entries(str_of(p->text, (size_t)(p->end - p->text)), &p->tape[r->name],
                                 &p->tape[r->length - 1]) < 0;
 }
 
-/* A member's name and its colon. */
-static ALWAYS_INLINE enum step read_name(struct parser *p, struct place *r)
+/* A member's name and its colon. False: a fault. */
+static ALWAYS_INLINE bool read_name(struct parser *p, struct place *r)
 {
     const char *start, *stop;
     unsigned char first = 0; /* unless it is plain, and followed by its colon */
 
-    if (UNLIKELY(next_byte(p, r) != '"'))
-        return fail(p, JSON_FAULT_NAME, r->at);
+    if (UNLIKELY(!is_quote(r)))
+        return parser_fail(p, JSON_FAULT_NAME, r->at);
     start = r->at;
-    stop = begin_string(p, r, true);
-    if (LIKELY(p->end - stop >= 2 && memcmp(stop, "\":", 2) == 0)) {
-        first = stop > start + 1 ? (unsigned char)start[1] : 0;
+    stop = begin_string(r, true);
+    if (LIKELY(stop + 1 < r->end && memcmp(stop, "\":", 2) == 0)) {
+        first = (unsigned char)start[1];
         r->at = stop + 2;
     } else {
         if (!end_string(p, r, stop))
-            return STEP_FAIL;
-        if (next_byte(p, r) != ':')
-            return fail(p, JSON_FAULT_COLON, r->at);
+            return false;
+        if (next_byte(r) != ':')
+            return parser_fail(p, JSON_FAULT_COLON, r->at);
         r->at++;
     }
     /* Sorted and unique so far? */
@@ -341,7 +356,7 @@ static ALWAYS_INLINE enum step read_name(struct parser *p, struct place *r)
         r->canonical = is_in_order(p, r, first);
     r->first = first;
     r->name = r->length - 1;
-    return STEP_VALUE;
+    return true;
 }
 
 /* A value has ended. */
@@ -351,34 +366,55 @@ static ALWAYS_INLINE enum step read_after(struct parser *p, struct place *r)
 
     if (UNLIKELY(r->open == NO_ENTRY))
         return STEP_DONE;
-    c = next_byte(p, r);
+    c = next_byte(r);
     r->count++;
     if (LIKELY(c == ',')) {
         r->at++;
-        return r->object ? STEP_NAME : STEP_VALUE;
+        return STEP_VALUE;
     }
     if (LIKELY(c == (r->object ? '}' : ']')))
         return STEP_END;
     return fail(p, r->object ? JSON_FAULT_MEMBER_END : JSON_FAULT_ELEMENT_END, r->at);
 }
 
-/* One round reads a value at most, and a name before it. */
+/* From a value that has ended, or an empty container's bracket, to where the next value stands. */
+static ALWAYS_INLINE enum step read_on(struct parser *p, struct place *r, enum step step)
+{
+    do {
+        if (step == STEP_AFTER)
+            step = read_after(p, r);
+        if (step == STEP_END)
+            step = close_container(p, r);
+    } while (step == STEP_AFTER);
+    return step;
+}
+
+static ALWAYS_INLINE bool make_room(struct parser *p, struct place *r)
+{
+    if (LIKELY(r->length <= r->length_max))
+        return true;
+    if (!grow_tape(p, r->length))
+        return parser_fail(p, JSON_FAULT_MEMORY, r->at);
+    r->entry = p->tape + r->length;
+    r->length_max = p->room - 2;
+    return true;
+}
+
 static bool run(struct parser *p)
 {
-    struct place r = {.at = p->text, .block = scan_block_at(p->text, p->end), .open = NO_ENTRY};
+    struct place r = {.at = p->text,
+                      .text = p->text,
+                      .end = p->end,
+                      .entry = p->tape,
+                      .block = scan_block_at(p->text, p->end),
+                      .length_max = p->room - 2,
+                      .open = NO_ENTRY};
     enum step step = STEP_VALUE;
 
-    while (step < STEP_DONE) {
-        if (UNLIKELY(r.length > p->room - 2) && !grow_tape(p, r.length))
-            return parser_fail(p, JSON_FAULT_MEMORY, r.at);
-        if (step == STEP_NAME)
-            step = read_name(p, &r);
-        if (step == STEP_VALUE)
-            step = read_value(p, &r);
-        if (step == STEP_AFTER)
-            step = read_after(p, &r);
-        if (step == STEP_END)
-            step = close_container(p, &r);
+    while (step == STEP_VALUE) {
+        if (!make_room(p, &r) || (r.object && !read_name(p, &r)))
+            return false;
+        step = read_on(p, &r, read_value(p, &r));
     }
     if (step == STEP_FAIL)
         return false;
