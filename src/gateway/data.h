@@ -38,6 +38,7 @@ struct data_node {
     struct data_member *first, *last;
     uint32_t count;
     bool born_empty; /* {} or [] from the start: emptied later it is null to a flatmap */
+    bool born_null;  /* null where a list was to be: to a flatmap an empty list, and null again behind it */
 };
 
 /* A value of a tape; a missing one is null. */

@@ -242,6 +242,7 @@ static bool embed(struct arena *arena, const struct cut *cut, const struct str *
 
             if (made.kind == DATA_NULL || !data_add(arena, parent->node, parts[i], made))
                 return false;
+            made.node->born_empty = false;
             next = parent->node->last;
         }
         parent = &next->value;
@@ -282,7 +283,7 @@ static bool del(struct arena *arena, struct data *data, const struct str *parts,
     if (!is_node(data))
         return true;
     if (is_star(parts[0]) && count == 1) {
-        *data->node = (struct data_node){.born_empty = data->node->born_empty};
+        *data->node = (struct data_node){.born_empty = data->node->born_empty, .born_null = data->node->born_null};
         return true;
     }
     for (struct data_member *member = data->node->first; member; member = member->next) {
@@ -333,7 +334,7 @@ static bool get(struct arena *arena, struct data *data, const struct str *parts,
 /* One that was emptied is none: it is null. */
 static bool is_list(const struct data *data)
 {
-    return data->kind == DATA_ARRAY && (data->node->count > 0 || data->node->born_empty);
+    return data->kind == DATA_ARRAY && (data->node->count > 0 || data->node->born_empty || data->node->born_null);
 }
 
 /* The value at a path in which a star is a name like any other; objects are made on the way where there is none. */
@@ -382,6 +383,7 @@ static bool copy(struct arena *arena, const struct data *from, struct data *to)
     if (to->kind == DATA_NULL)
         return false;
     to->node->born_empty = from->node->born_empty;
+    to->node->born_null = from->node->born_null;
     for (const struct data_member *member = from->node->first; member; member = member->next) {
         struct data value;
 
@@ -463,6 +465,21 @@ static bool prepare(struct arena *arena, struct data *data)
     return true;
 }
 
+/* A collection that is null counts as a list all the same: Go has a nil slice there. */
+static bool prepare_collection(struct arena *arena, const struct data *root)
+{
+    struct data_member *member = child(root, STR("collection"));
+
+    if (!member || data_type(&member->value) != JSON_NULL)
+        return true;
+    member->value = data_new(arena, DATA_ARRAY);
+    if (member->value.kind == DATA_NULL)
+        return false;
+    member->value.node->born_empty = false;
+    member->value.node->born_null = true;
+    return true;
+}
+
 /* What has lost its last child is null. What was never opened has lost nothing. */
 static void settle(struct data *data)
 {
@@ -478,7 +495,7 @@ bool flatmap_apply(struct arena *arena, const struct flatmap *flatmap, struct da
 {
     if (flatmap->count == 0 || data_type(data) != JSON_OBJECT || data->kind == DATA_RAW)
         return true;
-    if (!prepare(arena, data))
+    if (!prepare(arena, data) || (flatmap->collection && !prepare_collection(arena, data)))
         return false;
     for (size_t i = 0; i < flatmap->count; i++)
         if (!run(arena, &flatmap->ops[i], data))

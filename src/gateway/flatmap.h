@@ -23,6 +23,7 @@ struct flatmap_op {
 struct flatmap {
     struct flatmap_op *ops;
     size_t count;
+    bool collection; /* what the answer has under that name is a list, even when it is null */
 };
 
 /* Cuts a dotted path. False: no room. */

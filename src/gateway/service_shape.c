@@ -140,6 +140,7 @@ void shape_read(const struct spot *spot, struct backend_options *backend)
         return;
     read_mapping(spot, backend);
     flatmap_read(spot, backend->extra_config, &shape->flatmap);
+    shape->flatmap.collection = backend->is_collection && backend->encoding == ENCODING_JSON;
     if (shape->flatmap.count > 0 && (shape->allow || shape->deny || shape->rename_count > 0))
         report_add(spot->report, SEVERITY_WARNING, PROBLEM_NO_EFFECT, backend->place, NULL,
                    "%sextra_config.proxy.flatmap_filter: stands in place of allow, deny and mapping", spot->prefix);
