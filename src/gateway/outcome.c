@@ -34,6 +34,7 @@ bool outcome_merge(struct arena *arena, struct outcome *outcome, const struct de
 void outcome_add_error(struct arena *arena, struct outcome *outcome, const struct error *error, struct str text)
 {
     outcome->answer.complete = false;
+    outcome->starved |= error->code == ERROR_OUT_OF_MEMORY;
     if (outcome->error.fault == FAULT_NONE) {
         outcome->error = *error;
         outcome->text = text;
@@ -65,12 +66,18 @@ static bool static_applies(enum static_strategy strategy, const struct outcome *
     return false;
 }
 
+/* Static data stands for what a host did not say, not for what there was no room for here. */
+static bool is_ours_to_tell(const struct outcome *outcome)
+{
+    return !outcome->answered && (outcome->starved || outcome->error.code == ERROR_OUT_OF_MEMORY);
+}
+
 bool outcome_apply_static(struct arena *arena, const struct endpoint *endpoint, struct outcome *outcome)
 {
     const struct proxy_options *proxy = &endpoint->options->proxy;
     struct data given = data_of(proxy->static_data);
 
-    if (!proxy->static_given || !static_applies(proxy->static_strategy, outcome))
+    if (!proxy->static_given || is_ours_to_tell(outcome) || !static_applies(proxy->static_strategy, outcome))
         return true;
     if (!outcome->answered)
         outcome->answer = (struct decoded){.data = {.kind = DATA_NULL}};

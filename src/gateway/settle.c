@@ -67,7 +67,7 @@ bool settle_rescues(struct exchange *x, struct outcome *outcome)
     const struct endpoint *endpoint = x->endpoint;
 
     if (!endpoint || endpoint->kind != ENDPOINT_PROXY || endpoint->no_op || !endpoint->options->proxy.static_given ||
-        x->error.fault == FAULT_CLIENT || x->error.code == ERROR_OUT_OF_MEMORY)
+        x->error.fault == FAULT_CLIENT)
         return false;
     *outcome = (struct outcome){.error = x->error, .text = str_from(x->error.text)};
     return outcome_apply_static(x->arena, endpoint, outcome) && outcome->answered;

@@ -242,3 +242,44 @@ TEST(shadows_are_apart)
     CHECK_INT(endpoint->shadow->timeout_ns, SECONDS(5));
     gateway_forget();
 }
+
+static struct endpoint *endpoint_with_static(void)
+{
+    return gateway_endpoint(gateway_service_of(
+        "{\"endpoint\": \"/a\", \"backend\": [{}, {}], \"extra_config\": {\"proxy\": {\"static\": {\"strategy\": "
+        "\"always\", \"data\": {\"s\": 2}}}}}"));
+}
+
+/* As for a single backend; what others have answered goes out with it all the same. */
+TEST(static_data_makes_no_answer_of_a_lack_of_memory)
+{
+    static const struct {
+        const char *name;
+        enum error_code codes[2];
+        bool part, applied;
+    } rows[] = {
+        {"memory alone", {ERROR_OUT_OF_MEMORY}, false, false},
+        {"memory first", {ERROR_OUT_OF_MEMORY, ERROR_NO_ANSWER}, false, false},
+        {"memory last", {ERROR_NO_ANSWER, ERROR_OUT_OF_MEMORY}, false, false},
+        {"the hosts", {ERROR_NO_ANSWER, ERROR_RESET}, false, true},
+        {"memory beside an answer", {ERROR_OUT_OF_MEMORY}, true, true},
+    };
+    struct endpoint *endpoint = endpoint_with_static();
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct decoded part = {.data = parse("{\"a\":1}"), .complete = true};
+        struct outcome outcome = {0};
+
+        test_case_is("%s", rows[i].name);
+        for (size_t j = 0; j < COUNT_OF(rows[i].codes) && rows[i].codes[j] != ERROR_NONE; j++) {
+            struct error error;
+
+            error_set(&error, FAULT_UPSTREAM, rows[i].codes[j], "no");
+            outcome_add_error(test_arena(), &outcome, &error, STR("no"));
+        }
+        if (rows[i].part)
+            CHECK(outcome_merge(test_arena(), &outcome, &part));
+        CHECK(outcome_apply_static(test_arena(), endpoint, &outcome));
+        CHECK_EQ(outcome.answered, rows[i].applied);
+    }
+}
