@@ -1,52 +1,16 @@
 /* target.c: the target of a request line: its bytes and its four forms. SPDX-License-Identifier: Apache-2.0 */
 #include "http/h1/parse_internal.h"
-#include "http/h1/word.h"
 #include "http/semantics.h"
+#include "http/target_bytes.h"
 
 static bool refuse(struct error *err, const char *text)
 {
     return error_set(err, FAULT_CLIENT, ERROR_BAD_TARGET, "%s", text);
 }
 
-/* Anything but visible ASCII. Browsers send more of that unescaped than RFC 3986 grants (braces, bars), so only the
- * fragment mark is refused: it belongs to no target, and filters on suffixes are fooled by it. */
-static inline uint64_t odd_bytes(uint64_t word)
+static bool no_memory(struct error *err)
 {
-    return (word & word_tops) | word_below_or_del(word, ' ' + 1) | word_equal(word, '#');
-}
-
-/* Some clients send UTF-8 as it is, and KrakenD takes it: from here on it is escaped, as it should have been. */
-static bool escape_path(struct arena *arena, struct http_head *head, struct error *err)
-{
-    static const char hex[] = "0123456789ABCDEF";
-    char *text = arena_alloc(arena, 3 * head->path.len + 1, 1), *end = text;
-
-    if (!text)
-        return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a head");
-    for (size_t i = 0; i < head->path.len; i++) {
-        uint8_t byte = (uint8_t)head->path.data[i];
-
-        if (byte < 0x80) {
-            *end++ = (char)byte;
-            continue;
-        }
-        *end++ = '%';
-        *end++ = hex[byte >> 4];
-        *end++ = hex[byte & 15];
-    }
-    head->path = str_of(text, (size_t)(end - text));
-    return true;
-}
-
-static bool has_bad_bytes(struct str target)
-{
-    for (size_t i = 0; i < target.len; i++) {
-        uint8_t byte = (uint8_t)target.data[i];
-
-        if (byte <= ' ' || byte == 0x7f || byte == '#')
-            return true;
-    }
-    return false;
+    return error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a head");
 }
 
 /* The length of "http://" or "https://" at the front, in any case; 0 when neither is there. */
@@ -74,7 +38,7 @@ static bool take_path(struct arena *arena, struct str path, struct http_head *he
         return true;
     }
     head->path = path.data[0] == '/' ? path : arena_format(arena, "/%.*s", STR_ARG(path));
-    return head->path.data || error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for a head");
+    return head->path.data || no_memory(err);
 }
 
 static bool parse_absolute(struct arena *arena, struct str target, struct http_head *head, struct error *err)
@@ -119,9 +83,9 @@ static bool parse_form(struct arena *arena, struct str target, struct http_head 
 
 bool h1_parse_target(struct arena *arena, struct str target, struct http_head *head, struct error *err)
 {
-    if (LIKELY(!words_find(target, odd_bytes)))
+    if (LIKELY(target_is_plain(target)))
         return parse_form(arena, target, head, err);
-    if (has_bad_bytes(target))
+    if (target_has_bad_bytes(target))
         return refuse(err, "a byte in the target that cannot be there");
-    return parse_form(arena, target, head, err) && escape_path(arena, head, err);
+    return parse_form(arena, target, head, err) && (target_escape(arena, &head->path) || no_memory(err));
 }

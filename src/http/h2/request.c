@@ -2,18 +2,8 @@
  * CONNECT (RFC 8441) to a request that asks to switch protocols. SPDX-License-Identifier: Apache-2.0 */
 #include "http/h2/h2_internal.h"
 #include "http/semantics.h"
+#include "http/target_bytes.h"
 #include "http/ws/upgrade.h"
-
-static bool path_is_clean(struct str path)
-{
-    for (size_t i = 0; i < path.len; i++) {
-        unsigned char c = (unsigned char)path.data[i];
-
-        if (c <= ' ' || c >= 0x7f || c == '#')
-            return false;
-    }
-    return true;
-}
 
 static bool check_connect(const struct h2_reading *reading)
 {
@@ -24,19 +14,21 @@ static bool check_connect(const struct h2_reading *reading)
     return true;
 }
 
-static bool check_target(const struct h2_reading *reading)
+static bool check_target(struct h2_reading *reading)
 {
-    const struct http_head *head = reading->head;
+    struct http_head *head = reading->head;
 
     if (!header_name_is_valid(head->method))
         return h2_head_refuse(reading, ERROR_BAD_REQUEST_LINE, "the method is no token");
     if (str_eq(head->method, STR("CONNECT")) && head->protocol.len == 0)
         return check_connect(reading);
-    if (!path_is_clean(head->path))
-        return h2_head_refuse(reading, ERROR_BAD_TARGET, "a byte in the path that cannot be there");
-    if (str_starts(head->path, STR("/")) || (str_eq(head->path, STR("*")) && str_eq(head->method, STR("OPTIONS"))))
+    if (!str_starts(head->path, STR("/")) && !(str_eq(head->path, STR("*")) && str_eq(head->method, STR("OPTIONS"))))
+        return h2_head_refuse(reading, ERROR_BAD_TARGET, "the path does not begin with a slash");
+    if (LIKELY(target_is_plain(head->path)))
         return true;
-    return h2_head_refuse(reading, ERROR_BAD_TARGET, "the path does not begin with a slash");
+    if (target_has_bad_bytes(head->path))
+        return h2_head_refuse(reading, ERROR_BAD_TARGET, "a byte in the path that cannot be there");
+    return target_escape(reading->arena, &head->path) || h2_head_no_memory(reading);
 }
 
 /* RFC 9113 8.3.1: both may be there, and must then say the same. What follows wants a Host. */

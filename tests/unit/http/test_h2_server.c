@@ -37,6 +37,18 @@ TEST(h2_requests_are_served_and_the_connection_goes_on)
     stage_close(&stage);
 }
 
+/* As over HTTP/1. */
+TEST(h2_bytes_above_ascii_in_a_path_are_escaped)
+{
+    struct h1_stage stage;
+
+    h2_stage_open(&stage, NULL);
+    h2_ask(&stage, END_STREAM, 1, "GET /caf\303\251?q=\377&r=%41");
+    stage_take(&stage);
+    CHECK_TEXT(stage.head->path, "/caf%C3%A9?q=%FF&r=%41");
+    stage_close(&stage);
+}
+
 /* An upload with trailers and the next request, taken apart in the three ways. */
 static struct str upload(void)
 {
@@ -105,7 +117,8 @@ struct head_row {
 static const struct head_row heads[] = {
     {"GET /a b", ERROR_NONE, "RST_STREAM 1 PROTOCOL_ERROR\n"},
     {"GET /a#b", ERROR_BAD_TARGET, NULL},
-    {"GET /\303\251", ERROR_BAD_TARGET, NULL},
+    {"GET /\303\251#b", ERROR_BAD_TARGET, NULL},
+    {":method: GET\n:scheme: http\n:path: \303\251\n:authority: a", ERROR_BAD_TARGET, NULL},
     {"GET /\nhost: evil.test", ERROR_BAD_HOST, NULL},
     {":method: GET\n:scheme: http\n:path: /\n:authority: a@b", ERROR_BAD_HOST, NULL},
     {":method: GET\n:scheme: http\n:path: /\n:authority: a/b", ERROR_NONE, "RST_STREAM 1 PROTOCOL_ERROR\n"},
