@@ -80,6 +80,13 @@ static int run_named(int argc, char **argv, int at)
     return command->run(argc - 1, argv + 1);
 }
 
+/* What stands behind "--" is no command: there is none then. */
+static bool asks_for_help(struct str word)
+{
+    return str_eq(word, STR("help")) || str_eq(word, STR("-h")) || str_eq(word, STR("--help")) ||
+           str_eq(word, STR("--"));
+}
+
 int commands_run(int argc, char **argv)
 {
     const struct command *command;
@@ -90,7 +97,7 @@ int commands_run(int argc, char **argv)
         help_command(1, command);
         return EXIT_OK;
     }
-    if (str_eq(word, STR("help")) || str_eq(word, STR("-h")) || str_eq(word, STR("--help"))) {
+    if (asks_for_help(word)) {
         help_all(1);
         return EXIT_OK;
     }
