@@ -110,6 +110,14 @@ static void dump_shape(const struct dump *dump, const struct backend_options *op
     flag(dump, 2, "Is collection", options->is_collection);
 }
 
+/* What is not given is not said, as in KrakenD. */
+static struct str given_discovery(const struct backend_options *options)
+{
+    const struct node *given = node_member(options->node, STR("sd"));
+
+    return given && given->type != JSON_NULL ? options->sd : STR("");
+}
+
 static void dump_backend(const struct dump *dump, const struct endpoint_options *endpoint,
                          const struct backend *backend)
 {
@@ -122,7 +130,7 @@ static void dump_backend(const struct dump *dump, const struct endpoint_options 
         number(dump, 2, "Concurrent calls", calls_at_once(endpoint));
         flag(dump, 2, "Host sanitization disabled", options->disable_host_sanitize);
         dump_shape(dump, options);
-        text(dump, 2, "SD", options->sd);
+        text(dump, 2, "SD", given_discovery(options));
         text(dump, 2, "SD scheme", options->sd_scheme);
         list(dump, 2, "Headers to pass", &options->input_headers);
         list(dump, 2, "Query strings to pass", &options->input_query_strings);

@@ -53,6 +53,12 @@ def test_the_dump_grows_with_its_level(check):
     assert "Max idle connections per host: 250\n" in dumps[2] and "Max idle" not in dumps[1]
 
 
+@pytest.mark.parametrize("given, shown", [("", ""), ("null", ""), ("static", "static"), ("other", "other")])
+def test_the_dump_says_of_discovery_what_was_given(check, given, shown):
+    text = YAML.replace("        allow:", f"        sd: {given}\n        allow:") if given else YAML
+    assert f"\t\tSD: {shown}\n\t\tSD scheme: http\n" in check(text, "-dd")[1]
+
+
 def test_the_dump_is_indented_as_asked(check):
     assert "\n--Name: Shop\n" in check(YAML, "-d", "-i", "--")[1]
 

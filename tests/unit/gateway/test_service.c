@@ -418,6 +418,12 @@ static const struct {
     {ROOT("\"plugin\": [3]"), "warning: plugin: has no effect: Go plugins cannot be loaded [HF0316]\n"},
     {BACKEND("\"timeout\": \"soon\""),
      "note: endpoints[0].backend[0].timeout: is not read at a backend: the endpoint's timeout counts [HF0316]\n"},
+    {ROOT("\"tls\": {\"disabled\": true, \"prefer_server_cipher_suites\": []}"), ""},
+    {BACKEND("\"extra_config\": {\"backend/http/client\": {\"no_redirect\": [], \"send_body_on_redirect\": \"yes\"}}"),
+     "error: endpoints[0].backend[0].extra_config.backend/http/client.no_redirect: expected a boolean, found a list "
+     "[HF0103]\n"
+     "error: endpoints[0].backend[0].extra_config.backend/http/client.send_body_on_redirect: \"yes\" is not a boolean "
+     "[HF0109]\n"},
     {ROOT("\"plugin\": {\"folder\": \"/x\"}"),
      "warning: plugin: has no effect: Go plugins cannot be loaded [HF0316]\n"},
     {ROOT("\"extra_config\": {\"security/http\": {}, \"documentation/openapi\": {}, \"@note\": 1, "
