@@ -408,7 +408,7 @@ static const struct {
     {ROOT("\"tls\": {\"keys\": [{\"public_key\": \"a\"}]}"),
      "error: tls.keys[0]: private_key is not defined [HF0330]\n"},
     {ROOT("\"tls\": {\"private_key\": \"a\"}"), "error: tls.keys[0]: public_key is not defined [HF0330]\n"},
-    {ROOT("\"tls\": {\"keys\": [], \"disabled\": true}"), ""},
+    {ROOT("\"tls\": {\"keys\": [], \"disabled\": true, \"prefer_server_cipher_suites\": []}"), ""},
     {ROOT("\"use_h2c\": true"), ""},
     {ROOT("\"use_h2c\": \"false\", \"dns_cache_ttl\": \"10s\", \"sequential_start\": true, \"name\": \"x\", "
           "\"$schema\": \"y\""),
@@ -418,12 +418,8 @@ static const struct {
     {ROOT("\"plugin\": [3]"), "warning: plugin: has no effect: Go plugins cannot be loaded [HF0316]\n"},
     {BACKEND("\"timeout\": \"soon\""),
      "note: endpoints[0].backend[0].timeout: is not read at a backend: the endpoint's timeout counts [HF0316]\n"},
-    {ROOT("\"tls\": {\"disabled\": true, \"prefer_server_cipher_suites\": []}"), ""},
-    {BACKEND("\"extra_config\": {\"backend/http/client\": {\"no_redirect\": [], \"send_body_on_redirect\": \"yes\"}}"),
-     "error: endpoints[0].backend[0].extra_config.backend/http/client.no_redirect: expected a boolean, found a list "
-     "[HF0103]\n"
-     "error: endpoints[0].backend[0].extra_config.backend/http/client.send_body_on_redirect: \"yes\" is not a boolean "
-     "[HF0109]\n"},
+    {BACKEND("\"extra_config\": {\"backend/http/client\": {\"no_redirect\": \"on\"}}"),
+     "error: endpoints[0].backend[0].extra_config.backend/http/client.no_redirect: \"on\" is not a boolean [HF0109]\n"},
     {ROOT("\"plugin\": {\"folder\": \"/x\"}"),
      "warning: plugin: has no effect: Go plugins cannot be loaded [HF0316]\n"},
     {ROOT("\"extra_config\": {\"security/http\": {}, \"documentation/openapi\": {}, \"@note\": 1, "
