@@ -170,14 +170,18 @@ def test_a_peer_that_is_not_installed_is_not_here(monkeypatch, tmp_path):
 
 
 class FakeStage:
-    """Counts its sets; `gone` and `wrong`: lane and set in which that peer is not there, or answers wrongly."""
+    """Counts its sets; `gone` and `wrong`: lane and set in which that peer is not there, or answers wrongly; `died`: in which it, or the
+    origin, ends behind its last slice."""
 
-    def __init__(self, gone=(), wrong=()):
-        self.set, self.gone, self.wrong = 0, gone, wrong
+    def __init__(self, gone=(), wrong=(), died=()):
+        self.set, self.gone, self.wrong, self.died = 0, gone, wrong, died
         self.peers = {name: SimpleNamespace(memory_bytes=lambda: 1000 + self.set) for name in ("nginx", "holdfast")}
 
     def renew(self):
         self.set += 1
+
+    def dead(self):
+        return {name for name, number in self.died if number == self.set}
 
     @property
     def missing(self):
@@ -275,6 +279,18 @@ def test_who_does_not_start_again_is_refused(monkeypatch):
     assert bench_report.faults([row]) and len(row["lanes"]["nginx"]["slices"]) == 12
 
 
+def test_who_ends_behind_its_last_slice_of_a_set_is_refused(monkeypatch):
+    """The next set has another process of it, which knows nothing of that."""
+    row, _ = measured_in_sets(monkeypatch, FakeStage(died=[("holdfast", 2)]))
+    assert row["lanes"]["holdfast"]["refused"] == "failed: holdfast ended by itself behind a set"
+    assert bench_report.faults([row]) and len(row["lanes"]["nginx"]["slices"]) == 12
+
+
+def test_a_set_whose_origin_ended_leaves_nothing_to_compare(monkeypatch):
+    row, _ = measured_in_sets(monkeypatch, FakeStage(died=[("the origin", 0)]))
+    assert {lane["refused"] for lane in row["lanes"].values()} == {"failed: the origin ended by itself behind a set"}
+
+
 def test_errors_of_one_set_count_for_all(monkeypatch):
     stage = FakeStage()
     monkeypatch.setattr(bench_stats, "errors_of", lambda one: int(one["set"] == 1 and one["us_per_request"] == 20))
@@ -296,6 +312,7 @@ def test_a_renewed_stage_has_other_processes(monkeypatch):
         def __init__(self, name, words, cpu, log, port=None):
             assert log.parent.is_dir() and not any(each.name == name and not each.stopped for each in started)
             self.name, self.log, self.stopped = name, log, 0
+            self.process = SimpleNamespace(poll=lambda: None)
             if name in lame:
                 lame.remove(name)
                 raise Failed("does not listen")
@@ -311,6 +328,10 @@ def test_a_renewed_stage_has_other_processes(monkeypatch):
     stage.renew()
     assert (list(stage.peers), stage.missing) == (["nginx", "relay"], {})
     assert [each.stopped for each in started] == [1, 1, 0, 0, 0] and not started[0].log.parent.exists()
+    assert stage.dead() == set()
+    for program in (stage.origin, stage.peers["relay"]):
+        program.process.poll = lambda: 1
+    assert stage.dead() == {"the origin", "relay"}
     stage.stop()
     assert [each.stopped for each in started] == [1] * 5 and not stage.path("").exists()
 
@@ -323,7 +344,7 @@ def test_another_attempt_has_new_peers_throughout(monkeypatch):
         stage.set += row.fresh_sets - 1
         return measured_row(ours=(10, 10, 30, 30), theirs=(20, 20, 20, 20))
 
-    stage.has_dead = lambda: False
+    stage.dead = set
     monkeypatch.setattr(bench, "measure_row", noisy)
     bench.measure_calmly(stage, bench_rows.choose("tls-128-1")[0], bench.read_arguments([]), None)
     assert sets == [0, 6, 12]

@@ -307,13 +307,13 @@ class FakeStage:
 
     def __init__(self):
         type(self).made += 1
-        self.peers, self.missing, self.stopped, self.dead = {}, {}, False, False
+        self.peers, self.missing, self.stopped = {}, {}, False
 
     def stop(self):
         self.stopped = True
 
-    def has_dead(self):
-        return self.dead
+    def dead(self):
+        return set()
 
 
 def options_of(tmp_path, **more):

@@ -133,7 +133,7 @@ def measure_stage(make, rows, options, how, report):
                 result = bench_measure.failed_row(row, f"failed: {type(err).__name__}: {err}")
                 say(f"{row.name} failed:\n{traceback.format_exc()}")
             keep(result, row, options, report, time.monotonic() - began)
-            if stage and (result["refused"] or stage.has_dead()):
+            if stage and (result["refused"] or stage.dead()):
                 stage.stop()
                 stage = None
     finally:
@@ -160,7 +160,7 @@ def measure_calmly(stage, row, options, how):
         result["attempts"] = attempt + 1
         if best is None or bench_report.spread_of(result) < bench_report.spread_of(best):
             best = result
-        if not bench_report.is_noisy(best) or stage.has_dead():
+        if not bench_report.is_noisy(best) or stage.dead():
             break
         say(f"{row.name}: too noisy, measured again")
     best["attempts"] = result["attempts"]

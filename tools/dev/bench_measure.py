@@ -312,12 +312,18 @@ def measure_load(stage, row, lanes, options, how, result):
 def start_anew(stage, row, lanes, clients, result):
     """Another set of the same peers. Who of them is here again and answers rightly; the others are out with all that was
     counted before, so that round by round everybody has been in the same sets."""
+    def outlive(lane):
+        ended = stage.dead() & {lane.peer, "the origin"}
+        if ended:
+            raise Failed(f"{ended.pop()} ended by itself behind a set")
+
     def look(lane):
         if lane.peer in stage.missing:
             raise Failed(f"not here again: {stage.missing[lane.peer]}")
         result["lanes"][lane.name]["wrong"] = wrong_answer(stage, row, lane)
 
     stop_clients(clients)
+    lanes = each_of(lanes, outlive, result)
     stage.renew()
     return [lane for lane in each_of(lanes, look, result) if not result["lanes"][lane.name]["wrong"]]
 

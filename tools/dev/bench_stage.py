@@ -202,9 +202,10 @@ class Stage:
                 program.stop()
         self.folder.cleanup()
 
-    def has_dead(self):
-        """Has the origin, or a peer, ended by itself?"""
-        return any(program.process.poll() is not None for program in [self.origin, *self.peers.values()])
+    def dead(self):
+        """Who has ended by itself: peers by name, the origin as such."""
+        programs = {"the origin": self.origin, **self.peers}
+        return {name for name, program in programs.items() if program.process.poll() is not None}
 
     def port(self, peer, tls):
         return self.places[peer].tls_port if tls else self.places[peer].port
