@@ -5,10 +5,16 @@
 #include "json/writer_internal.h"
 #include <stdlib.h>
 
-enum { FRAMES_AT_FIRST = 16, MEMBERS_AT_FIRST = 128, SHAPES = 16 };
+enum {
+    FRAMES_AT_FIRST = 16,
+    MEMBERS_AT_FIRST = 128,
+    SHAPE_DEPTHS = 4,
+    SHAPE_COUNTS = 4,
+};
 
+/* By how deep an object is, so that what is right inside a record has another place, and how many members it has. */
 struct json_shapes {
-    struct order_shape all[SHAPES]; /* found by how many members, and how deep */
+    struct order_shape all[SHAPE_DEPTHS][SHAPE_COUNTS];
 };
 
 /* A container being written: elements are tape indexes, members are places in the list. */
@@ -73,7 +79,7 @@ static struct order_shape *shape_of(const struct writing *w, uint32_t count)
 {
     struct json_shapes *shapes = w->out->shapes;
 
-    return shapes ? &shapes->all[(count + 5 * w->depth) % SHAPES] : NULL;
+    return shapes ? &shapes->all[w->depth % SHAPE_DEPTHS][count % SHAPE_COUNTS] : NULL;
 }
 
 /* Puts the members of the object, in order, behind the list; the frame walks them. */
