@@ -216,20 +216,28 @@ static struct str image_of(const struct xml_node *item, bool atom)
     return image ? xml_attribute(image, STR("href")) : STR("");
 }
 
-/* Atom: the first link that is the alternate one, or has no relation. */
+/* An RSS link without a text may be written as Atom's. */
+static struct str url_of(struct arena *arena, const struct xml_node *link, bool atom)
+{
+    struct str text = atom ? STR("") : feed_inside(arena, link);
+
+    return text.len > 0 ? text : xml_attribute(link, STR("href"));
+}
+
+/* Atom: the first link that is the alternate one, or has no relation. RSS: the last one. */
 static struct str link_of(struct arena *arena, const struct xml_node *item, bool atom)
 {
-    const struct xml_node *link = xml_child(item, STR("link"));
+    const struct xml_node *last = NULL;
 
-    if (!atom)
-        return feed_text(arena, item, "", "link");
-    for (; link; link = xml_again(link)) {
+    for (const struct xml_node *link = xml_child(item, STR("link")); link; link = xml_again(link)) {
         struct str relation = xml_attribute(link, STR("rel"));
 
-        if (relation.len == 0 || str_eq(relation, STR("alternate")))
+        if (atom && (relation.len == 0 || str_eq(relation, STR("alternate"))))
             return xml_attribute(link, STR("href"));
+        if (!atom && link->prefix.len == 0)
+            last = link;
     }
-    return STR("");
+    return last ? url_of(arena, last, false) : STR("");
 }
 
 static void write_authors(struct feed_out *out, const struct xml_node *item, bool atom)
@@ -263,17 +271,16 @@ static void write_links(struct feed_out *out, const struct xml_node *item, bool 
     bool begun = false;
 
     for (const struct xml_node *link = xml_child(item, STR("link")); link; link = xml_again(link)) {
-        struct str relation = atom ? xml_attribute(link, STR("rel")) : STR(""), url;
+        struct str relation = atom ? xml_attribute(link, STR("rel")) : STR("");
 
         if ((relation.len > 0 && !str_eq(relation, STR("alternate")) && !str_eq(relation, STR("self"))) ||
             (!atom && link->prefix.len > 0))
             continue;
-        url = atom ? xml_attribute(link, STR("href")) : feed_inside(out->arena, link);
         if (!begun)
             feed_name(out, "links");
         json_write_raw(&out->json, begun ? STR(",") : STR("["));
         begun = true;
-        json_write_string(&out->json, url);
+        json_write_string(&out->json, url_of(out->arena, link, atom));
     }
     if (begun)
         json_write_raw(&out->json, STR("]"));

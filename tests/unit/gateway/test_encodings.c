@@ -291,6 +291,17 @@ TEST(feeds_are_decoded)
         {"4.3", "json", "\"encoding\": \"rss\", \"allow\": [\"items\"]",
          "<rss><channel><item><description type=\"xhtml\"><div>x</div></description></item></channel></rss>",
          "{\"items\":[{\"description\":\"\\u003cdiv\\u003ex\\u003c/div\\u003e\"}]}"},
+        {"the last link counts, also when it is empty; one without text may have it in href", "json",
+         "\"encoding\": \"rss\", \"allow\": [\"items\"]",
+         "<rss xmlns:a=\"a\"><channel><item><link>1</link><link> 2 </link></item><item><link>1</link><link/></item>"
+         "<item><link href=\"h\"/></item><item><link href=\"h\">1</link></item><item><link/><link>2</link></item>"
+         "</channel></rss>",
+         "{\"items\":[{\"link\":\"2\",\"links\":[\"1\",\"2\"]},{\"links\":[\"1\",\"\"]},"
+         "{\"link\":\"h\",\"links\":[\"h\"]},{\"link\":\"1\",\"links\":[\"1\"]},"
+         "{\"link\":\"2\",\"links\":[\"\",\"2\"]}]}"},
+        {"names in capitals are others", "json", "\"encoding\": \"rss\", \"allow\": [\"items\"]",
+         "<rss><channel><item><LINK>1</LINK><title>t</title></item></channel></rss>",
+         "{\"items\":[{\"title\":\"t\"}]}"},
         {"4.3", "json", "\"encoding\": \"rss\"", rss,
          "{\"author\":{\"name\":\"Ed\",\"email\":\"ed@n.example\"},\"categories\":[\"a\",\"b\"],\"copyright\":\"me\","
          "\"custom\":null,\"description\":\"All \\u0026 more\",\"img_url\":\"http://n.example/i.png\",\"items\":["
