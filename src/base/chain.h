@@ -12,8 +12,8 @@
 #include <sys/uio.h>
 
 enum {
-    BLOCK_SMALL_BYTES = 2048,  /* payload of a small buffer: heads we write, chunk lines, tails */
-    BLOCK_LARGE_BYTES = 65536, /* payload of a large buffer: what sockets are read into */
+    BLOCK_SMALL_BYTES = 2048,     /* payload of a small buffer: heads we write, chunk lines, tails */
+    BLOCK_LARGE_BYTES = 63 << 10, /* of a large one, which sockets are read into: TCP sends it as one burst (GSO) */
 };
 
 /* The buffers and block records of one worker. */

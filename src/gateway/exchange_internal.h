@@ -10,10 +10,10 @@
 enum progress { MORE, PAUSE, OVER };
 
 enum {
-    PIECE_BYTES = 262144,             /* body moved at a time: four large buffers */
-    UNPACKED_A_TURN_BYTES = 1048576,  /* of a body that is collected: a bomb must not keep others waiting */
-    REQUEST_BODY_MAX_BYTES = 1048576, /* of requests that we answer ourselves with their body */
-    COPIED_BODY_MAX_BYTES = 67108864, /* of requests that go to several backends */
+    PIECE_BYTES = 4 * BLOCK_LARGE_BYTES,     /* body moved at a time: four large buffers */
+    UNPACKED_A_TURN_BYTES = 4 * PIECE_BYTES, /* of a body that is collected: a bomb must not keep others waiting */
+    REQUEST_BODY_MAX_BYTES = 1048576,        /* of requests that we answer ourselves with their body */
+    COPIED_BODY_MAX_BYTES = 67108864,        /* of requests that go to several backends */
 };
 
 /* exchange.c: request body from the client, within max_body_bytes; answers as http_recv_body. */

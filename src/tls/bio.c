@@ -1,4 +1,4 @@
-/* bio.c: OpenSSL's view of the stream below: one read of up to 64 KiB feeds many records, many records leave in one
+/* bio.c: OpenSSL's view of the stream below: one read of up to 63 KiB feeds many records, many records leave in one
  * send.
  *
  * OpenSSL is never told of an end or a failure, only to wait: it would call the session bad, and resuming is what comes

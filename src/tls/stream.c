@@ -9,7 +9,7 @@
 #include <openssl/err.h>
 #include <stdlib.h>
 
-enum { ROOM_OUT_MIN = 1024, PIECES_OF_RECORD = 2 /* its header, and what is in it */ };
+enum { PIECES_OF_RECORD = 2 /* its header, and what is in it */ };
 
 /* Stands in for a failure that there was no memory to keep. */
 static const struct error no_memory = {
@@ -259,9 +259,20 @@ static struct str next_bytes(struct plain *plain, char *copy, size_t size)
     return str_of(copy, len);
 }
 
-static bool has_room(const struct tls_stream *tls, size_t more)
+/* How many bytes one send carries: whole pieces where that comes to enough, so that no record is copied together of two
+ * buffers, and no buffer leaves a little for a send of its own. 0: all that is left is empty. */
+static size_t bytes_of_send(const struct plain *plain)
 {
-    return tls->out.size + more + ROOM_OUT_MIN + TLS_OVERHEAD_BYTES <= TLS_OUT_MAX;
+    size_t total = 0;
+
+    for (int i = 0; i < plain->count; i++) {
+        size_t size = plain->parts[i].iov_len - (i == 0 ? plain->at : 0);
+
+        if (total + size > TLS_SEND_BYTES_MAX)
+            return total >= TLS_SEND_BYTES_ENOUGH ? total : TLS_SEND_BYTES;
+        total += size;
+    }
+    return total;
 }
 
 /* Encrypts what one send can carry, and has its last record sent with all before it. What `under` does not take is in
@@ -269,17 +280,17 @@ static bool has_room(const struct tls_stream *tls, size_t more)
 static bool encrypt(struct tls_stream *tls, struct plain *plain, size_t *taken)
 {
     char copy[TLS_RECORD_BYTES];
-    bool last = false;
+    size_t left = bytes_of_send(plain);
 
-    while (plain->count > 0 && !last && has_room(tls, 0)) {
-        size_t room = TLS_OUT_MAX - TLS_OVERHEAD_BYTES - tls->out.size, written = 0;
-        struct str bytes = next_bytes(plain, copy, size_min(room, TLS_RECORD_BYTES));
+    if (left == 0)
+        plain->count = 0;
+    while (left > 0) {
+        struct str bytes = next_bytes(plain, copy, size_min(left, TLS_RECORD_BYTES));
+        size_t written = 0;
         int returned;
 
-        if (bytes.len == 0)
-            continue; /* an empty part at the end */
-        last = plain->count == 0 || !has_room(tls, bytes.len + TLS_OVERHEAD_BYTES);
-        tls->direct = last;
+        left -= bytes.len;
+        tls->direct = left == 0;
         tls_enter(tls);
         returned = SSL_write_ex(tls->ssl, bytes.data, bytes.len, &written);
         tls_leave(tls);

@@ -11,8 +11,9 @@
 
 enum {
     TLS_RECORD_BYTES = 16384,            /* the most plaintext of one record (RFC 8446 5.1) */
-    TLS_OVERHEAD_BYTES = 96,             /* more than any suite adds to a record */
-    TLS_OUT_MAX = BLOCK_LARGE_BYTES,     /* records that are collected for one send */
+    TLS_SEND_BYTES = BLOCK_LARGE_BYTES,  /* plaintext whose records are collected for one send: a whole buffer */
+    TLS_SEND_BYTES_MAX = 65000,          /* ... with the head in front of it: its records still leave as one burst */
+    TLS_SEND_BYTES_ENOUGH = 49152,       /* ... with less than a whole buffer behind it, which is left for the next */
     TLS_PARTS_OUT = 8,                   /* pieces in memory that one send may have */
     TLS_HOUSEKEEPING_BYTES_MAX = 1 << 20 /* read without a byte for the application among them */
 };

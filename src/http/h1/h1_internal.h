@@ -23,9 +23,9 @@
 #include <assert.h>
 
 enum {
-    H1_IN_MAX = 256 << 10,   /* bytes of a body that are read before somebody wants them */
-    H1_OUT_MAX = 256 << 10,  /* bytes that wait to be sent before send_body answers IO_WAIT */
-    H1_SKIP_MAX = 256 << 10, /* bytes that are read only to be thrown away */
+    H1_IN_MAX = 4 * BLOCK_LARGE_BYTES, /* bytes of a body that are read before somebody wants them */
+    H1_OUT_MAX = 256 << 10,            /* bytes that wait to be sent before send_body answers IO_WAIT */
+    H1_SKIP_MAX = 256 << 10,           /* bytes that are read only to be thrown away */
     /* Of a trailer section. gRPC sends three fields, checksums are one or two: many times that, so no setting. */
     H1_TRAILER_BYTES_MAX = 8 << 10,
     H1_TRAILERS_MAX = 32,

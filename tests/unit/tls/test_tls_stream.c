@@ -178,22 +178,63 @@ TEST(stream_sends_what_is_left_without_being_asked)
     stage_close(&stage);
 }
 
-/* One send carries many records: the pair counts how much of 64 KiB comes at once. */
-TEST(stream_collects_records_for_one_send)
-{
-    struct tls_stage stage;
-    struct str bytes = make_bytes(200000);
-    char record[70000];
-    struct iovec part = {record, sizeof(record)};
-    size_t sent, got;
+/* What the stream below was given, send by send. */
+static size_t sends[8], sends_count;
+static const struct stream_ops *under_ops;
 
-    stage_shaken(&stage, &(struct tls_stage_options){.room = BLOCK_LARGE_BYTES});
-    while (stream_readv(stage.far, &part, 1, &got, &stage.err) == IO_OK)
-        continue;
-    CHECK_EQ(stage_write(&stage, bytes, &sent), IO_OK);
-    CHECK_EQ(stream_readv(stage.far, &part, 1, &got, &stage.err), IO_OK);
-    CHECK(got > 65000);
-    stage_close(&stage);
+static enum io count_send(struct stream *stream, const struct iovec *parts, int count, size_t *sent, struct error *err)
+{
+    enum io io = under_ops->writev(stream, parts, count, sent, err);
+
+    CHECK(sends_count < COUNT_OF(sends));
+    sends[sends_count++] = *sent;
+    return io;
+}
+
+TEST(stream_sends_whole_buffers_with_their_head)
+{
+    enum { WHOLE = BLOCK_LARGE_BYTES, ADDED = 22 /* to a record, by TLS 1.3 */, PARTS = 3, SENDS = 3 };
+    static const struct {
+        size_t parts[PARTS], plain[SENDS], records[SENDS];
+    } cases[] = {
+        {{0, 200, 0}, {200}, {1}},
+        {{16384}, {16384}, {1}},
+        {{100, 16384}, {16484}, {2}},
+        {{WHOLE, WHOLE, WHOLE}, {WHOLE, WHOLE, WHOLE}, {4, 4, 4}},
+        {{300, WHOLE - 150, WHOLE}, {WHOLE + 150, WHOLE}, {4, 4}}, /* behind a longer head than came */
+        {{100, WHOLE - 300, WHOLE}, {WHOLE - 200, WHOLE}, {4, 4}}, /* ... and a shorter one */
+        {{65000, 1}, {65000, 1}, {4, 1}},
+        {{65001, 20000}, {WHOLE, 20489}, {4, 2}}, /* what is left goes with what follows */
+        {{49151, 20000}, {WHOLE, 4639}, {4, 1}},
+        {{49152, 20000}, {49152, 20000}, {3, 2}},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct str bytes = make_bytes((size_t)PARTS * WHOLE);
+        struct stream_ops counted;
+        struct iovec parts[PARTS];
+        size_t sent = 0, at = 0;
+        struct tls_stage stage;
+
+        test_case_is("case %zu", i);
+        stage_shaken(&stage, &(struct tls_stage_options){.room = 300000, .server_min = TLS1_3_VERSION});
+        under_ops = stage.near->ops;
+        counted = *under_ops;
+        counted.writev = count_send;
+        stage.near->ops = &counted;
+        for (int j = 0; j < PARTS; j++) {
+            parts[j] = (struct iovec){(void *)(uintptr_t)(bytes.data + at), cases[i].parts[j]};
+            at += cases[i].parts[j];
+        }
+        sends_count = 0;
+        CHECK_EQ(stream_writev(stage.client, parts, PARTS, &sent, &stage.err), IO_OK);
+        CHECK_EQ(sent, at);
+        for (size_t j = 0; j < SENDS; j++)
+            CHECK_EQ(j < sends_count ? sends[j] : 0, cases[i].plain[j] + ADDED * cases[i].records[j]);
+        CHECK(sends_count <= SENDS);
+        stage.near->ops = under_ops;
+        stage_close(&stage);
+    }
 }
 
 TEST(stream_ends_with_close_notify)
