@@ -189,9 +189,22 @@ struct host_leave_rule server_leave_rule(const struct service *service)
                                     service_positive(service->server.forget_hosts_after_ns)};
 }
 
+static bool start_rest(struct server *server, struct error *err)
+{
+    return rest_start(&server->rest,
+                      &(struct rest_options){
+                          .loop = server->start.loop,
+                          .frontends = (const struct frontend *const *)server->frontends,
+                          .workers = server->worker_count,
+                          .hosts = server->start.hosts,
+                          .leave_rule = server_leave_rule(server->service),
+                          .memory_max = service_positive(server->service->server.clients.memory_max),
+                      }) ||
+           error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for the server");
+}
+
 struct server *server_new(const struct server_start *start, struct error *err)
 {
-    struct host_leave_rule leave_rule = server_leave_rule(generation_service(start->generation));
     struct server *server = calloc(1, sizeof(*server));
 
     if (!server) {
@@ -207,18 +220,14 @@ struct server *server_new(const struct server_start *start, struct error *err)
     succession_init(server);
     generation_name_hosts(start->generation, 1, loop_now_ns(start->loop));
     server->mail_task.run = run_mail;
-    if (!build(server, err) || !start_workers(server, err)) {
+    if (!build(server, err) || !start_rest(server, err) || !start_workers(server, err)) {
         server_cut(server);
         server_free(server);
         return NULL;
     }
     tls_refresh_start(&server->tls_refresh, start->loop, generation_secured(start->generation));
-    port_watch_start(&server->port_watch, start->loop, start->hosts, &leave_rule);
     server->overflows_at_start = overflows();
     kernel_report(server->service, server->worker_count, WORKER_BACKLOG, process_file_limit(), server->refused);
-    memory_watch_start(&server->memory_watch, start->loop, hosts_budget(start->hosts),
-                       service_positive(server->service->server.clients.memory_max));
-    trim_start(&server->trim, start->loop, (const struct frontend *const *)server->frontends, server->worker_count);
     return server;
 }
 
@@ -308,12 +317,10 @@ void server_free(struct server *server)
 {
     if (!server)
         return;
-    trim_stop(&server->trim);
-    memory_watch_stop(&server->memory_watch);
-    port_watch_stop(&server->port_watch);
     tls_refresh_stop(&server->tls_refresh);
     for (unsigned i = 0; server->workers && i < server->worker_count; i++)
         worker_join(server->workers[i]);
+    rest_stop(&server->rest);
     for (unsigned i = 0; server->workers && i < server->worker_count; i++)
         worker_free(server->workers[i]);
     succession_end(server);

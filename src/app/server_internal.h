@@ -3,11 +3,9 @@
 #ifndef HOLDFAST_APP_SERVER_INTERNAL_H
 #define HOLDFAST_APP_SERVER_INTERNAL_H
 
-#include "app/memory_watch.h"
-#include "app/port_watch.h"
+#include "app/rest.h"
 #include "app/server.h"
 #include "app/tls_refresh.h"
-#include "app/trim.h"
 #include "gateway/tally.h"
 #include "os/mailbox.h"
 
@@ -45,10 +43,8 @@ struct server {
     struct crowd *lasting_crowd;
     uint64_t overflows_at_start;
     unsigned refused; /* of the listeners' options: LISTEN_NO_... */
-    struct trim trim;
-    struct memory_watch memory_watch;
+    struct rest rest;
     struct tls_refresh tls_refresh;
-    struct port_watch port_watch;
     bool draining, cutting;
     struct tally *tally;
     struct list pasts;       /* oldest first */

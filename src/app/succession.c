@@ -149,8 +149,8 @@ static void take_settings(struct server *server, const struct secured *before)
     tls_refresh_stop(&server->tls_refresh);
     server->tls_refresh = (struct tls_refresh){0};
     tls_refresh_start(&server->tls_refresh, server->start.loop, secured);
-    server->port_watch.rule = server_leave_rule(server->service);
-    server->memory_watch.limit_bytes = service_positive(server->service->server.clients.memory_max);
+    server->rest.ports.rule = server_leave_rule(server->service);
+    server->rest.memory.limit_bytes = service_positive(server->service->server.clients.memory_max);
 }
 
 static void note_success(struct server *server)

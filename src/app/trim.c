@@ -1,9 +1,7 @@
-/* trim.c: see the header. Start with run_trim. SPDX-License-Identifier: Apache-2.0 */
+/* trim.c: see the header. Start with trim_look. SPDX-License-Identifier: Apache-2.0 */
 #include "app/trim.h"
 
 #include "os/process.h"
-
-#define LOOK_EVERY_NS UINT64_C(2000000000)
 
 enum {
     LOOKS_BEHIND = 2, /* by then the workers have given back to the allocator what they kept for another rush */
@@ -31,13 +29,11 @@ static uint64_t count_now(const struct trim *trim)
     return count;
 }
 
-static void run_trim(struct task *task)
+void trim_look(struct trim *trim)
 {
-    struct trim *trim = container_of(task, struct trim, task);
     uint64_t resident = process_resident_bytes(), now = count_now(trim);
     uint64_t grown = resident > trim->resident_bytes ? resident - trim->resident_bytes : 0;
 
-    timer_set(trim->loop, &trim->timer, loop_now_ns(trim->loop) + LOOK_EVERY_NS);
     if (now > trim->most)
         trim->most = now;
     if (trim_is_due(trim->most, now, grown))
@@ -47,19 +43,4 @@ static void run_trim(struct task *task)
     process_trim_memory();
     trim->resident_bytes = process_resident_bytes();
     trim->most = now;
-}
-
-void trim_start(struct trim *trim, struct loop *loop, const struct frontend *const *frontends, unsigned workers)
-{
-    *trim = (struct trim){.loop = loop, .frontends = frontends, .workers = workers, .task.run = run_trim};
-    trim->timer = (struct timer){.at_ns = TIMER_OFF, .task = &trim->task};
-    task_wake(loop, &trim->task);
-}
-
-void trim_stop(struct trim *trim)
-{
-    if (!trim->loop)
-        return;
-    timer_clear(trim->loop, &trim->timer);
-    task_forget(trim->loop, &trim->task);
 }

@@ -5,21 +5,18 @@
 
 #include "gateway/frontend.h"
 
-/* Looks at the workers' numbers every other second, from the main thread's loop. */
+/* Of the main thread. */
 struct trim {
-    struct loop *loop;
     const struct frontend *const *frontends; /* borrowed */
     unsigned workers;
-    struct task task;
-    struct timer timer;
     /* Since memory was last given back: */
     uint64_t most;           /* connections and exchanges that were seen at once */
     uint64_t resident_bytes; /* right behind it */
     unsigned looks;          /* from now on to the next time; 0: it is not due */
 };
 
-void trim_start(struct trim *trim, struct loop *loop, const struct frontend *const *frontends, unsigned workers);
-void trim_stop(struct trim *trim); /* also of a zeroed one, that never started */
+/* Looks at the workers' numbers, every other second while they do anything (rest.h). */
+void trim_look(struct trim *trim);
 
 /* Is it worth while, with `most` connections and exchanges since the last time, `now` of them left, and so many bytes
  * more in use by the process? */

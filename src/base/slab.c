@@ -94,10 +94,10 @@ void slab_free(struct slab *slab)
     free(slab);
 }
 
-/* As many as a rush like the last one would take. */
-static size_t surge(const struct slab *slab)
+/* As many as are kept for a rush that takes `count`. */
+static size_t surge(const struct slab *slab, size_t count)
 {
-    return slab->stride <= SURGE_BYTES_MAX ? slab->peak : 0;
+    return slab->stride <= SURGE_BYTES_MAX ? count : 0;
 }
 
 static void count_out(struct slab *slab)
@@ -105,7 +105,7 @@ static void count_out(struct slab *slab)
     if (++slab->out <= slab->peak)
         return;
     slab->peak = slab->out;
-    slab->limit = size_max(slab->limit, surge(slab));
+    slab->limit = size_max(slab->limit, surge(slab, slab->peak));
 }
 
 /* Apart, so that taking one that is kept saves no registers. */
@@ -153,7 +153,7 @@ void slab_give(struct slab *slab, void *object)
 
 void slab_age(struct slab *slab)
 {
-    slab->limit = size_max(slab->keep_max, surge(slab));
+    slab->limit = size_max(slab->keep_max, surge(slab, slab->peak));
     slab->peak = slab->out;
     while (slab->kept > slab->limit)
         free_one_kept(slab);
@@ -161,7 +161,7 @@ void slab_age(struct slab *slab)
 
 bool slab_has_surplus(const struct slab *slab)
 {
-    return slab->kept > slab->keep_max;
+    return slab->kept > slab->keep_max && slab->kept > surge(slab, slab->out);
 }
 
 size_t slab_out(const struct slab *slab)

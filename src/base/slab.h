@@ -31,7 +31,8 @@ void slab_give(struct slab *slab, void *object);
 
 /* A new age begins: what the last one did not need is freed. Call it every second or so. */
 void slab_age(struct slab *slab);
-bool slab_has_surplus(const struct slab *slab); /* more than keep_max are kept: two ages without a rush free them */
+bool slab_has_surplus(
+    const struct slab *slab); /* kept beyond keep_max and what is out: two ages without a rush free them */
 
 size_t slab_out(const struct slab *slab);          /* objects handed out now */
 size_t slab_object_bytes(const struct slab *slab); /* as given to slab_new */

@@ -76,6 +76,9 @@ struct drain {
 struct keeper {
     struct task task;
     struct timer timer;
+    struct chore chore;
+    uint64_t looked_run; /* tasks that the loop had run at the last look */
+    bool sleeps;         /* the timer, if it is set, is for somebody's age */
     bool adapts;
     uint64_t idle_min_ns, idle_max_ns, age_ns; /* 0: none */
     uint64_t age_first_ns;                     /* nothing happens to who is younger; 0: to nobody */
@@ -192,6 +195,9 @@ void frontend_drain_door(struct frontend *frontend, uint16_t number, uint64_t wi
 /* What is still there, a log line for each of the first ones: for a limit that is about to cut them. */
 void frontend_tell_left(const struct frontend *frontend);
 bool frontend_is_empty(const struct frontend *frontend);
+/* keep.c: is the process so short of memory or descriptors that idle connections end? Any thread. A worker that sleeps
+ * hears of it when its loop is stirred. */
+bool keep_budget_is_tight(const struct budget *budget);
 void frontend_cut(struct frontend *frontend); /* the hard limit: what is still open is closed without a clean end */
 
 /* One client connection. */

@@ -1,5 +1,5 @@
 /* keep.c: how long a worker's client connections are kept: their age, and their idle time by how short places,
- * descriptors and memory are. Looks once a second while there are clients. Start with run_keeper.
+ * descriptors and memory are. Looks once a second while something happens. Start with run_keeper.
  *
  * Under half of what there is everybody may be idle for idle_timeout_max, at nine tenths for idle_timeout_min, and in
  * between for something in between. That goes into promises that are made from now on; those that were made are kept.
@@ -61,17 +61,24 @@ unsigned keep_memory_permille(unsigned used_permille)
     return unsigned_max(used_permille, TIGHT_PERMILLE);
 }
 
+static unsigned budget_permille(const struct budget *budget)
+{
+    return unsigned_max(share(budget_files_used(budget), budget->files_max),
+                        keep_memory_permille(atomic_load_explicit(&budget->memory_permille, memory_order_relaxed)));
+}
+
+bool keep_budget_is_tight(const struct budget *budget)
+{
+    return budget_permille(budget) >= TIGHT_PERMILLE;
+}
+
 /* How much is used of what is shortest. */
 static unsigned pressure_permille(const struct frontend *frontend)
 {
-    const struct budget *budget = frontend->budget;
     unsigned places =
         share(frontend->clients.count, atomic_load_explicit(&frontend->clients_max, memory_order_relaxed));
 
-    if (!budget)
-        return places;
-    return unsigned_max(unsigned_max(places, share(budget_files_used(budget), budget->files_max)),
-                        keep_memory_permille(atomic_load_explicit(&budget->memory_permille, memory_order_relaxed)));
+    return frontend->budget ? unsigned_max(places, budget_permille(frontend->budget)) : places;
 }
 
 /* Those idle for longest so far, the longest first; before them those who have never asked for anything. */
@@ -286,12 +293,60 @@ static void make_room(struct frontend *frontend)
     cut_late(frontend, told_each_second(frontend));
 }
 
+/* Has nothing but this task run since the last look, and does nothing else wait to run? */
+static bool was_quiet(struct keeper *keeper, const struct loop *loop)
+{
+    uint64_t run = loop_stats(loop)->tasks_run;
+    bool quiet = run == keeper->looked_run + 1 && !loop_has_tasks(loop);
+
+    keeper->looked_run = run;
+    return quiet;
+}
+
+static bool may_sleep(struct frontend *frontend)
+{
+    return was_quiet(&frontend->keeper, frontend->loop) && frontend->keeper.crowded_since_ns == 0 &&
+           !frontend_is_full(frontend) && pressure_permille(frontend) < TIGHT_PERMILLE;
+}
+
+/* The first one here is the oldest; those who were here may have been cut just now. */
+static uint64_t first_old_ns(const struct frontend *frontend)
+{
+    struct list_node *first = list_first(&frontend->clients);
+    struct http_conn_facts facts;
+
+    if (!first)
+        return TIMER_OFF;
+    http_facts(container_of(first, struct client, node)->conn, &facts);
+    return timer_end_ns(facts.opened_ns, frontend->keeper.age_first_ns);
+}
+
+/* When all is quiet and nothing is short, the next thing that comes up by itself is somebody's age. Whatever else
+ * changes turns the loop, and that turn begins a second, which wakes the keeper again. Of what the process grows short
+ * of meanwhile the main thread stirs the loop (app/rest.h). */
+static void look_later(struct frontend *frontend)
+{
+    struct keeper *keeper = &frontend->keeper;
+    uint64_t at_ns = loop_now_ns(frontend->loop) + LOOK_EVERY_NS;
+
+    keeper->sleeps = may_sleep(frontend);
+    if (keeper->sleeps) {
+        loop_end_second(frontend->loop);
+        at_ns = u64_max(at_ns, first_old_ns(frontend));
+    }
+    timer_set(frontend->loop, &keeper->timer, at_ns);
+}
+
+/* While it does not sleep it has its own clock. */
 static void run_keeper(struct task *task)
 {
     struct frontend *frontend = container_of(task, struct frontend, keeper.task);
 
+    if (!frontend->keeper.sleeps && frontend->keeper.timer.at_ns != TIMER_OFF)
+        return;
     if (list_is_empty(&frontend->clients)) {
         frontend->keeper.crowded_since_ns = 0;
+        timer_clear(frontend->loop, &frontend->keeper.timer);
         return; /* the next client starts it again */
     }
     if (frontend_is_full(frontend) && spread_can_pass(frontend))
@@ -299,7 +354,7 @@ static void run_keeper(struct task *task)
     keep_notice_pressure(frontend);
     make_room(frontend);
     check_ages(frontend);
-    timer_set(frontend->loop, &frontend->keeper.timer, loop_now_ns(frontend->loop) + LOOK_EVERY_NS);
+    look_later(frontend);
 }
 
 void keep_notice_client(struct frontend *frontend)
@@ -330,6 +385,8 @@ void keep_init(struct frontend *frontend)
 
     keeper->task.run = run_keeper;
     keeper->timer = (struct timer){.at_ns = TIMER_OFF, .task = &keeper->task};
+    keeper->chore.task = &keeper->task;
+    loop_add_chore(frontend->loop, &keeper->chore);
 }
 
 void keep_take(struct frontend *frontend, const struct server_options *server)
@@ -348,6 +405,7 @@ void keep_take(struct frontend *frontend, const struct server_options *server)
 
 void keep_free(struct frontend *frontend)
 {
+    loop_remove_chore(frontend->loop, &frontend->keeper.chore);
     timer_clear(frontend->loop, &frontend->keeper.timer);
     task_forget(frontend->loop, &frontend->keeper.task);
 }

@@ -5,12 +5,13 @@
  * of a batch leaves nothing behind. Start with loop_turn. SPDX-License-Identifier: Apache-2.0 */
 #include "os/loop.h"
 
+#include "os/bell.h"
 #include "os/loop_internal.h"
 #include "os/timers_internal.h"
 
 #include <stdlib.h>
 
-#define AGE_NS UINT64_C(1000000000)
+#define SECOND_NS UINT64_C(1000000000)
 
 enum {
     BATCH_MAX = 512,        /* ready watches taken from the world in one turn */
@@ -46,14 +47,17 @@ struct loop {
     struct timer_heap timers;
     struct list queues[QUEUES];
     enum queue woken; /* where a task goes that is woken now */
-    struct list inboxes;
-    atomic_bool notified; /* some inbox may have letters; the only member that other threads touch */
+    struct list inboxes, chores;
+    struct bell *bell;
+    atomic_bool notified; /* some inbox may have letters; the only member that other threads write */
+    atomic_bool awake;    /* other threads read this and `seconds` */
+    _Atomic uint64_t seconds;
     bool turning, stopping;
     bool told_all; /* the last wait brought all that was ready */
     uint64_t now_ns;
     uint64_t turned_ns; /* when the last turn ended */
     uint64_t told_ns;   /* see loop_told_ns */
-    uint64_t aged_ns;   /* when the free memory was looked through */
+    uint64_t second_ns; /* when the last second began */
     struct rng rng;
     struct loop_stats stats;
     struct watch *ready[BATCH_MAX];
@@ -71,7 +75,7 @@ static void wake(struct loop *loop, struct task *task, enum queue queue)
     list_push_back(&loop->queues[queue], &task->node);
 }
 
-static bool has_tasks(const struct loop *loop)
+bool loop_has_tasks(const struct loop *loop)
 {
     size_t count = 0;
 
@@ -91,12 +95,12 @@ static int wait_for_news(struct loop *loop, uint64_t until_ns)
 {
     uint64_t timer_ns = timer_heap_next_ns(&loop->timers);
 
-    if (has_tasks(loop))
+    if (loop_has_tasks(loop))
         until_ns = 0;
     else if (timer_ns < until_ns)
         until_ns = timer_ns;
     if (has_surplus(loop))
-        until_ns = u64_min(until_ns, loop->aged_ns + AGE_NS);
+        until_ns = u64_min(until_ns, loop->second_ns + SECOND_NS);
     return loop->world->ops->wait(loop->world, loop->ready, BATCH_MAX, until_ns);
 }
 
@@ -185,12 +189,23 @@ static void sweep(struct loop *loop)
 
 static void age_memory(struct loop *loop)
 {
-    loop->aged_ns = loop->now_ns;
     block_pool_age(loop->blocks);
     slab_age(loop->pages);
     slab_age(loop->large_pages);
     slab_age(loop->records);
     pieces_age(loop->pieces);
+}
+
+/* Counted before the bell is looked at (bell.c). */
+static void begin_second(struct loop *loop)
+{
+    loop->second_ns = loop->now_ns;
+    atomic_fetch_add(&loop->seconds, 1);
+    if (loop->bell)
+        bell_ring(loop->bell);
+    age_memory(loop);
+    for (struct list_node *node = list_first(&loop->chores); node; node = list_next(&loop->chores, node))
+        task_wake(loop, container_of(node, struct chore, node)->task);
 }
 
 void loop_turn(struct loop *loop, uint64_t until_ns)
@@ -204,23 +219,25 @@ void loop_turn(struct loop *loop, uint64_t until_ns)
     if (loop->told_all)
         loop->told_ns = loop->now_ns;
     count = wait_for_news(loop, until_ns);
+    atomic_store_explicit(&loop->awake, true, memory_order_relaxed);
     loop->told_all = count < BATCH_MAX;
     loop->now_ns = ops->now_ns(loop->world);
     loop->calendar->is_read = false;
+    if (loop->now_ns - loop->second_ns >= SECOND_NS)
+        begin_second(loop);
 
     wake_ready(loop, count);
     wake_receivers(loop);
     sweep(loop);
     fire_timers(loop);
     run_cohorts(loop, LATE, LATE_NEXT, TASKS_MAX);
-    if (loop->now_ns - loop->aged_ns >= AGE_NS)
-        age_memory(loop);
 
     loop->turned_ns = ops->now_ns(loop->world);
     length_ns = loop->turned_ns - loop->now_ns;
     if (length_ns > loop->stats.longest_turn_ns)
         loop->stats.longest_turn_ns = length_ns;
     loop->stats.turns++;
+    atomic_store_explicit(&loop->awake, false, memory_order_release);
     loop->turning = false;
 }
 
@@ -367,6 +384,41 @@ void loop_remove_inbox(struct loop *loop, struct inbox *inbox)
     list_remove(&loop->inboxes, &inbox->node);
 }
 
+void loop_add_chore(struct loop *loop, struct chore *chore)
+{
+    list_push_back(&loop->chores, &chore->node);
+}
+
+void loop_remove_chore(struct loop *loop, struct chore *chore)
+{
+    list_remove(&loop->chores, &chore->node);
+}
+
+void loop_end_second(struct loop *loop)
+{
+    loop->second_ns = loop->now_ns - u64_min(loop->now_ns, SECOND_NS);
+}
+
+void loop_set_bell(struct loop *loop, struct bell *bell)
+{
+    loop->bell = bell;
+}
+
+uint64_t loop_seconds(const struct loop *loop)
+{
+    return atomic_load(&loop->seconds);
+}
+
+bool loop_is_awake(const struct loop *loop)
+{
+    return atomic_load_explicit(&loop->awake, memory_order_acquire);
+}
+
+void loop_stir(struct loop *loop)
+{
+    loop->world->ops->wake(loop->world);
+}
+
 void loop_notify(struct loop *loop)
 {
     if (!atomic_exchange(&loop->notified, true))
@@ -392,6 +444,7 @@ struct loop *loop_new(struct world *world)
         list_init(&loop->queues[i]);
     loop->woken = LATE;
     list_init(&loop->inboxes);
+    list_init(&loop->chores);
     loop->blocks = block_pool_new();
     loop->pages = slab_new(PAGE_BYTES, PAGES_KEPT);
     loop->large_pages = slab_new(LARGE_PAGE_BYTES, LARGE_PAGES_KEPT);
@@ -405,7 +458,7 @@ struct loop *loop_new(struct world *world)
         return NULL;
     }
     slab_set_larger(loop->pages, loop->large_pages);
-    loop->now_ns = loop->told_ns = loop->turned_ns = loop->aged_ns = world->ops->now_ns(world);
+    loop->now_ns = loop->told_ns = loop->turned_ns = loop->second_ns = world->ops->now_ns(world);
     seed_rng(loop);
     return loop;
 }
@@ -415,8 +468,9 @@ void loop_free(struct loop *loop)
     if (!loop)
         return;
     ASSERT(!loop->turning);
-    ASSERT(!has_tasks(loop));
+    ASSERT(!loop_has_tasks(loop));
     ASSERT(list_is_empty(&loop->inboxes));
+    ASSERT(list_is_empty(&loop->chores));
     timer_heap_clear(&loop->timers);
     pipes_clear(&loop->pipes, loop->world);
     pieces_free(loop->pieces);

@@ -38,6 +38,7 @@ static inline uint64_t timer_end_ns(uint64_t since_ns, uint64_t limit_ns)
 }
 
 struct loop;
+struct bell;
 
 struct loop_stats {
     uint64_t turns, events, tasks_run, timers_fired;
@@ -62,12 +63,30 @@ void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 
 void task_wake(struct loop *loop, struct task *task);   /* twice before it runs is once; NULL task is fine */
+bool loop_has_tasks(const struct loop *loop);           /* woken ones, that have not run */
 void task_forget(struct loop *loop, struct task *task); /* takes it out of the queue; call before its struct goes */
 
 /* Sets or moves the alarm. TIMER_OFF: not for now, at no cost (it may keep its place in the heap, so timer_clear is due
  * nevertheless before its struct goes). Without memory for its place it counts as fired at once. */
 void timer_set(struct loop *loop, struct timer *timer, uint64_t at_ns);
 void timer_clear(struct loop *loop, struct timer *timer); /* off, and out of the heap; call before its struct goes */
+
+/* A turn begins a second when the last one that was begun is over, so the first turn behind a longer sleep does.
+ * Nothing wakes the loop for it. A chore's task is woken in each turn that begins a second. */
+struct chore {
+    struct list_node node;
+    struct task *task;
+};
+
+void loop_add_chore(struct loop *loop, struct chore *chore);
+void loop_remove_chore(struct loop *loop, struct chore *chore); /* its task may be woken still */
+void loop_end_second(struct loop *loop);                        /* the next turn begins one, however soon it is */
+
+/* For other threads: who watches whether loops sleep. */
+void loop_set_bell(struct loop *loop, struct bell *bell); /* rung as seconds begin (bell.h). Before its thread starts */
+uint64_t loop_seconds(const struct loop *loop);           /* how many it has begun. Any thread */
+bool loop_is_awake(const struct loop *loop);              /* in a turn, not waiting: told before its clock is read */
+void loop_stir(struct loop *loop);                        /* makes it turn. Any thread */
 
 struct world *loop_world(const struct loop *loop);
 struct block_pool *loop_blocks(const struct loop *loop); /* buffers of this worker */

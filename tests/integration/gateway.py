@@ -181,6 +181,14 @@ class Gateway(Process):
         fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def sleeps(self, which="all"):
+        """How often its threads have gone to sleep: all, or the main one; but those of a sanitizer."""
+        folders = pathlib.Path(f"/proc/{self.pid}/task").iterdir()
+        ours = [folder for folder in folders if folder.name == str(self.pid)
+                or (which == "all" and (folder / "comm").read_text(encoding="ascii").startswith("worker-"))]
+        return sum(int(re.search(r"\nvoluntary_ctxt_switches:\s+(\d+)", (folder / "status").read_text(encoding="ascii"))[1])
+                   for folder in ours)
+
     def open_descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 

@@ -211,7 +211,7 @@ class TestDescriptors:
 
 
 def test_idle_connections_cost_no_processor(make):
-    """The keeper looks once a second, and nothing else happens: a thousand take less than a hundredth of a processor."""
+    """Nothing happens but a look now and then: a thousand take less than a hundredth of a processor."""
     running = make.gateway(proxy(make.origin()), open_files=4096)
     crowd = [make.client(running) for _ in range(1000)]
     assert {each.get().status for each in crowd} == {200}
@@ -219,6 +219,24 @@ def test_idle_connections_cost_no_processor(make):
     before, watch = running.cpu_seconds(), Stopwatch()
     time.sleep(4)
     assert running.cpu_seconds() - before < 0.01 * watch.seconds + 0.02, "two ticks of the scheduler's clock"
+
+
+def test_a_gateway_at_rest_sleeps(make):
+    """Where each thread would wake six times, at most one of them does, for the look twice a minute; behind a request
+    the main thread looks again."""
+    running = make.gateway(proxy(make.origin()))
+    crowd = [make.client(running) for _ in range(20)]
+    assert {each.get().status for each in crowd} == {200}
+
+    def sleeps():
+        before = running.sleeps()
+        time.sleep(6)
+        return running.sleeps() - before
+
+    eventually(lambda: sleeps() <= 1, 40, "rest")
+    before = running.sleeps("main")
+    assert crowd[0].get().status == 200
+    eventually(lambda: running.sleeps("main") >= before + 3, what="looks at memory again")
 
 
 @pytest.mark.heavy

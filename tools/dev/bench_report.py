@@ -24,7 +24,7 @@ COLUMNS = (  # heading, value of a lane's dictionary, format
     ("errors", lambda lane: lane.get("summary", {}).get("errors"), "{:,}"),
     ("MB", lambda lane: lane["memory_bytes"] / 1e6 if "memory_bytes" in lane else None, "{:.1f}"),
     ("bytes/connection", lambda lane: lane.get("bytes_per_connection"), "{:,.0f}"),
-    ("% of a core at rest", lambda lane: 100 * lane["cpu_at_rest"] if "cpu_at_rest" in lane else None, "{:.2f}"),
+    ("% of a core at rest", lambda lane: 100 * lane["cpu_at_rest"] if "cpu_at_rest" in lane else None, "{:.4f}"),
 )
 
 
@@ -190,7 +190,7 @@ def summary_lines(report):
         judged, floor = row["lanes"].get(row["judged"], {}), row["lanes"].get("relay", {})
         value = cell(judged.get("bytes_per_connection"), "{:,.0f} bytes") if row["bytes_max"] else ratio_text(judged)
         if "cpu_at_rest" in judged:
-            value = f"{100 * judged['cpu_at_rest']:.2f} % of a core"
+            value = f"{100 * judged['cpu_at_rest']:.4f} % of a core"
         lines.append([f"`{row['name']}`", goal_text(row), value, ratio_text(floor), verdict_text(row)])
         lines += also_lines(row)
     return lines

@@ -123,6 +123,29 @@ TEST(slab_keeps_as_many_as_were_out_and_lets_go_of_them_later)
     slab_free(slab);
 }
 
+/* What is kept because so many are out comes back with no age: a loop that waited for it would never sleep. */
+TEST(slab_has_no_surplus_while_as_many_are_out)
+{
+    enum { OBJECTS = 100, KEPT = 4 };
+    struct slab *slab = slab_new(100, KEPT);
+    void *objects[OBJECTS];
+
+    for (size_t i = 0; i < OBJECTS; i++)
+        objects[i] = slab_take(slab);
+    for (size_t i = 0; i < OBJECTS / 4; i++)
+        slab_give(slab, objects[i]);
+    slab_age(slab);
+    slab_age(slab);
+    CHECK(!slab_has_surplus(slab));
+    for (size_t i = OBJECTS / 4; i < OBJECTS; i++)
+        slab_give(slab, objects[i]);
+    CHECK(slab_has_surplus(slab));
+    slab_age(slab);
+    slab_age(slab);
+    CHECK(!slab_has_surplus(slab));
+    slab_free(slab);
+}
+
 TEST(slab_of_large_objects_keeps_none_for_a_rush)
 {
     struct slab *slab = slab_new(65536, 1);

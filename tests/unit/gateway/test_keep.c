@@ -102,6 +102,70 @@ TEST(short_memory_shrinks_promises_and_ends_the_idlest)
     front_close(&stage);
 }
 
+/* How long the keeper would let its worker sleep. */
+static uint64_t sleep_ns(const struct front_stage *stage)
+{
+    return stage->frontend->keeper.timer.at_ns - loop_now_ns(stage->loop);
+}
+
+/* It looks when somebody does something, and a second later, and when it is stirred. */
+TEST(a_worker_with_idle_connections_sleeps)
+{
+    struct budget budget = {.files_max = 100000};
+    struct front_stage stage;
+    struct caller old, young;
+    struct addr addr;
+
+    front_open(&stage,
+               &(struct front_settings){.root = "\"read_header_timeout\": \"300s\", \"idle_timeout\": \"300s\", ",
+                                        .server = "\"max_connection_age\": \"1000s\""});
+    stage.frontend->budget = &budget;
+    addr = front_listen(&stage, 80);
+    caller_open(&old, &stage, addr);
+    caller_open(&young, &stage, addr);
+    ask(&old, &stage);
+    CHECK(sleep_ns(&stage) <= SECOND);
+    front_run(&stage, 10 * SIM_SECOND);
+    CHECK(sleep_ns(&stage) > 880 * SECOND && sleep_ns(&stage) <= 890 * SECOND); /* nobody is old before 900 s */
+    ask(&young, &stage);
+    CHECK(sleep_ns(&stage) <= SECOND);
+    front_run(&stage, 10 * SIM_SECOND);
+    CHECK(sleep_ns(&stage) > 870 * SECOND);
+
+    budget.memory_permille = 970;
+    CHECK(keep_budget_is_tight(&budget));
+    loop_stir(stage.loop); /* as the main thread does then */
+    front_run(&stage, SIM_SECOND);
+    CHECK(caller_is_left(&old));
+    CHECK(caller_is_left(&young));
+    caller_close(&old);
+    caller_close(&young);
+    front_run(&stage, SIM_SECOND);
+    CHECK_EQ(closes(&stage, HTTP_END_PRESSURE), 2);
+    front_close(&stage);
+}
+
+/* The keeper is not to sleep while somebody is about to go. */
+TEST(a_worker_whose_memory_is_short_does_not_sleep)
+{
+    struct budget budget = {.files_max = 100000, .memory_permille = 949};
+    struct front_stage stage;
+    struct caller caller;
+
+    front_open(&stage, &(struct front_settings){.server = "\"idle_timeout_min\": \"60s\""});
+    stage.frontend->budget = &budget;
+    caller_open(&caller, &stage, front_listen(&stage, 80));
+    ask(&caller, &stage);
+    front_run(&stage, 5 * SIM_SECOND);
+    CHECK(sleep_ns(&stage) > 1000 * SECOND);
+    budget.memory_permille = 950;
+    loop_stir(stage.loop);
+    front_run(&stage, 5 * SIM_SECOND);
+    CHECK(sleep_ns(&stage) <= SECOND);
+    caller_close(&caller);
+    front_close(&stage);
+}
+
 TEST(a_fixed_idle_timeout_stays)
 {
     struct budget budget = {.files_max = 100, .sockets = 80};

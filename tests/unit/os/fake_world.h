@@ -10,7 +10,8 @@ enum { FAKE_READY_MAX = 512 };
 struct fake_world {
     struct world world;
     uint64_t now_ns, wall_ns;
-    unsigned now_reads, wall_reads, waits, wakes, watches;
+    unsigned now_reads, wall_reads, waits, watches;
+    atomic_uint wakes; /* by any thread */
     uint64_t until_ns; /* of the last wait */
     struct watch *ready[FAKE_READY_MAX];
     int ready_count;
