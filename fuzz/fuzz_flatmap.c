@@ -24,7 +24,7 @@ static bool read_op(struct arena *arena, struct str text, struct flatmap_op *op)
 static void check(struct arena *arena, struct str ops, struct str body)
 {
     static const struct json_options options = {.trailing_ignored = true, .utf8_repaired = true};
-    struct flatmap flatmap = {arena_array(arena, struct flatmap_op, OPS_MAX), 0};
+    struct flatmap flatmap = {.ops = arena_array(arena, struct flatmap_op, OPS_MAX)};
     struct json_writer out = {.arena = arena};
     struct json_doc doc, again;
     struct json_error err;

@@ -45,9 +45,9 @@ static void look(struct rest *rest)
 }
 
 /* Between the first and the last of the quiet looks lie two seconds. A turn that has begun none of the seconds counted
- * here read its clock within one second of the last that was begun, before the first of these looks, so if it went on
- * still it would be seen awake. Any turn that comes now reads it later than that, and begins a second: before the bell
- * hangs, which is seen here, or behind it, and then it rings. */
+ * here read its clock within one second of the last that was begun, a second or more before the last of these looks, so
+ * if it went on still it would be seen awake. Any turn that comes now reads it later than that, and begins a second:
+ * before the bell hangs, which is seen here, or behind it, and then it rings. */
 static bool begin_rest(struct rest *rest)
 {
     if (rest->quiet_looks < QUIET_LOOKS || rest->trim.looks > 0)

@@ -66,6 +66,7 @@ static enum progress begin_fetch(struct exchange *x)
                                     .client = x->client->peer,
                                     .client_stream = x->client->conn ? x->client->conn->stream : NULL,
                                     .eject_after = x->call.eject_after,
+                                    .others = x->call.others && x->call.hops == 0,
                                     .reader = reader_of(x),
                                     .trail = x->trail,
                                 },

@@ -39,6 +39,8 @@ static struct host *pick(struct exchange *x, const struct host_set *set)
 
     /* The only host never rests: there would be nothing to gain. */
     x->call.eject_after = set->host_count > 1 ? (uint32_t)x->call.backend->transport->eject_after : 0;
+    x->call.others =
+        x->call.tried_count < x->call.backend->transport->failovers_max && x->call.tried_count + 1 < set->host_count;
     return balance_pick(x->call.backend->balance, set, &input);
 }
 

@@ -82,6 +82,7 @@ struct exchange {
         unsigned tried_count;
         unsigned hops;         /* redirects followed */
         uint32_t eject_after;  /* of this try, as in fetch.h */
+        bool others;           /* ... too */
         bool own_referer;      /* the client has said Referer itself */
         bool asks_for_gzip;    /* by our own wish: nobody behind us sees that the answer was packed */
         struct http_head head; /* what is sent to the backend */

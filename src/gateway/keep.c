@@ -309,16 +309,29 @@ static bool may_sleep(struct frontend *frontend)
            !frontend_is_full(frontend) && pressure_permille(frontend) < TIGHT_PERMILLE;
 }
 
-/* The first one here is the oldest; those who were here may have been cut just now. */
+/* Will it be told or cut one day, by its age? A tunnel goes on behind that it was told. */
+static bool has_ages_ahead(const struct frontend *frontend, struct client *client)
+{
+    const struct listener_options *listener = listener_of(client);
+
+    return (client->told == HTTP_END_NONE && frontend->keeper.age_ns > 0) ||
+           (listener && service_positive(listener->max_age_hard_ns) > 0);
+}
+
+/* The first ones here are the oldest; all of them may have been cut just now. */
 static uint64_t first_old_ns(const struct frontend *frontend)
 {
-    struct list_node *first = list_first(&frontend->clients);
     struct http_conn_facts facts;
 
-    if (!first)
-        return TIMER_OFF;
-    http_facts(container_of(first, struct client, node)->conn, &facts);
-    return timer_end_ns(facts.opened_ns, frontend->keeper.age_first_ns);
+    for (struct list_node *node = list_first(&frontend->clients); node; node = list_next(&frontend->clients, node)) {
+        struct client *client = container_of(node, struct client, node);
+
+        if (!has_ages_ahead(frontend, client))
+            continue;
+        http_facts(client->conn, &facts);
+        return timer_end_ns(facts.opened_ns, frontend->keeper.age_first_ns);
+    }
+    return TIMER_OFF;
 }
 
 /* When all is quiet and nothing is short, the next thing that comes up by itself is somebody's age. Whatever else

@@ -7,7 +7,8 @@
 #include "http/ws/frame.h"
 #include "upstream/takeover.h"
 
-enum { WEBSOCKET_PIECE_BYTES = 65536 }; /* read at a time, and only when the other side has taken the last */
+/* Read at a time, and only when the other side has taken the last. */
+enum { WEBSOCKET_PIECE_BYTES = BLOCK_LARGE_BYTES };
 /* How long a client that broke the protocol waits for its code. It is a courtesy inside close_timeout: no setting. */
 #define WEBSOCKET_OWED_NS UINT64_C(1000000000)
 

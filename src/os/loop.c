@@ -53,7 +53,8 @@ struct loop {
     atomic_bool awake;    /* other threads read this and `seconds` */
     _Atomic uint64_t seconds;
     bool turning, stopping;
-    bool told_all; /* the last wait brought all that was ready */
+    bool second_ends; /* with the next turn that has something to run */
+    bool told_all;    /* the last wait brought all that was ready */
     uint64_t now_ns;
     uint64_t turned_ns; /* when the last turn ended */
     uint64_t told_ns;   /* see loop_told_ns */
@@ -200,6 +201,7 @@ static void age_memory(struct loop *loop)
 static void begin_second(struct loop *loop)
 {
     loop->second_ns = loop->now_ns;
+    loop->second_ends = false;
     atomic_fetch_add(&loop->seconds, 1);
     if (loop->bell)
         bell_ring(loop->bell);
@@ -230,6 +232,8 @@ void loop_turn(struct loop *loop, uint64_t until_ns)
     wake_receivers(loop);
     sweep(loop);
     fire_timers(loop);
+    if (UNLIKELY(loop->second_ends) && loop_has_tasks(loop))
+        begin_second(loop);
     run_cohorts(loop, LATE, LATE_NEXT, TASKS_MAX);
 
     loop->turned_ns = ops->now_ns(loop->world);
@@ -396,7 +400,7 @@ void loop_remove_chore(struct loop *loop, struct chore *chore)
 
 void loop_end_second(struct loop *loop)
 {
-    loop->second_ns = loop->now_ns - u64_min(loop->now_ns, SECOND_NS);
+    loop->second_ends = true;
 }
 
 void loop_set_bell(struct loop *loop, struct bell *bell)

@@ -72,7 +72,7 @@ void timer_set(struct loop *loop, struct timer *timer, uint64_t at_ns);
 void timer_clear(struct loop *loop, struct timer *timer); /* off, and out of the heap; call before its struct goes */
 
 /* A turn begins a second when the last one that was begun is over, so the first turn behind a longer sleep does.
- * Nothing wakes the loop for it. A chore's task is woken in each turn that begins a second. */
+ * Only memory to spare wakes the loop for it. A chore's task is woken in each turn that begins a second. */
 struct chore {
     struct list_node node;
     struct task *task;
@@ -80,7 +80,8 @@ struct chore {
 
 void loop_add_chore(struct loop *loop, struct chore *chore);
 void loop_remove_chore(struct loop *loop, struct chore *chore); /* its task may be woken still */
-void loop_end_second(struct loop *loop);                        /* the next turn begins one, however soon it is */
+/* The next turn that has something to run begins one, however soon it is. */
+void loop_end_second(struct loop *loop);
 
 /* For other threads: who watches whether loops sleep. */
 void loop_set_bell(struct loop *loop, struct bell *bell); /* rung as seconds begin (bell.h). Before its thread starts */

@@ -259,8 +259,9 @@ static struct str next_bytes(struct plain *plain, char *copy, size_t size)
     return str_of(copy, len);
 }
 
-/* How many bytes one send carries: whole pieces where that comes to enough, so that no record is copied together of two
- * buffers, and no buffer leaves a little for a send of its own. 0: all that is left is empty. */
+/* How many bytes one send carries: whole pieces where that comes to enough and more than a record follows, so that no
+ * record is copied together of two buffers, and no buffer leaves a little for a send of its own. Frames of HTTP/2 are
+ * pieces of a record each, and fill it. 0: all that is left is empty. */
 static size_t bytes_of_send(const struct plain *plain)
 {
     size_t total = 0;
@@ -268,8 +269,11 @@ static size_t bytes_of_send(const struct plain *plain)
     for (int i = 0; i < plain->count; i++) {
         size_t size = plain->parts[i].iov_len - (i == 0 ? plain->at : 0);
 
-        if (total + size > TLS_SEND_BYTES_MAX)
-            return total >= TLS_SEND_BYTES_ENOUGH ? total : TLS_SEND_BYTES;
+        if (total + size > TLS_SEND_BYTES_MAX) {
+            bool whole = total >= TLS_SEND_BYTES || (total >= TLS_SEND_BYTES_ENOUGH && size > TLS_RECORD_BYTES);
+
+            return whole ? total : TLS_SEND_BYTES;
+        }
         total += size;
     }
     return total;

@@ -23,6 +23,7 @@ struct fetch_options {
     const struct addr *client;         /* who is asking, for hosts that are told; NULL: not known */
     struct stream *client_stream;      /* ... and over what; NULL: that is gone */
     uint32_t eject_after;              /* failures in a row until the host rests (eject.h); 0: never */
+    bool others;                       /* another host of the set may have the request behind this one */
     const struct http_conn *reader;    /* of many streams, to one of which the answer goes (http/conn.h); else NULL */
     struct fetch_trail *trail;         /* outlives the fetch; NULL: nobody asks */
 };

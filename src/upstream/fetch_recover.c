@@ -52,7 +52,7 @@ static struct resend_evidence gather(const struct fetch *fetch, enum resend_proo
         .proof = many ? PROOF_NONE : proof,
         .refused = refused,
         .in_order = refused && ends_in_order(fetch, failure),
-        .has_others = fetch_has_others(fetch),
+        .has_others = fetch_has_others(fetch) && fetch->options.others,
         .alive = many && failure->code == ERROR_RESET && is_verdict(fetch),
         .reused = fetch->stats.reused,
         .answer_seen = bytes.in > 0 && !refused,
@@ -86,12 +86,13 @@ static void rewind_body(struct fetch *fetch, bool may_come_again)
     fetch->pending_whole = true;
 }
 
-/* A host that refused it may take it on any other connection; after anything else, and for the last try, only a fresh
- * one will do: over long ways, one kept connection after the other may just be on its way out. */
+/* A host that refused it once may take it on any other connection; after anything else, and from the second refusal on,
+ * only a fresh one will do: over long ways, one kept connection after the other may just be on its way out. */
 static void choose_next(struct fetch *fetch, enum resend rung)
 {
     if (resend_is_refusal(rung) && pool_pauses(fetch->pooled)) {
         fetch->refused_by = 0; /* the same one will do, when its host takes requests again */
+        fetch->fresh_only = false;
         return;
     }
     if (fetch->search)

@@ -32,8 +32,8 @@ enum resend {
     RESEND_COUNT
 };
 
-/* No settings: nothing was done, so each try costs a host next to nothing, and how many come of all requests the pauses
- * and the budget limit. */
+/* No settings: nothing was done, so a try costs a host a connection at most, and how many come of all requests the
+ * pauses limit, and the budget but where connections end in order. */
 enum {
     RESEND_REFUSED_MAX = 6,
     RESEND_AT_ONCE_MAX = 2, /* of those without a pause before; when others can have the request, they get it then */

@@ -43,6 +43,7 @@ static void open_stage(struct rest_stage *stage)
                                        .hosts = stage->hosts,
                                        .leave_rule = {HOST_LEAVE_NS, HOST_FORGET_NS},
                                    }));
+    stage->rest.trim.resident_bytes = UINT64_MAX; /* what else this program has grown by is not to be given back */
 }
 
 static void close_stage(struct rest_stage *stage)

@@ -115,6 +115,7 @@ TEST(a_worker_with_idle_connections_sleeps)
     struct front_stage stage;
     struct caller old, young;
     struct addr addr;
+    uint64_t turns;
 
     front_open(&stage,
                &(struct front_settings){.root = "\"read_header_timeout\": \"300s\", \"idle_timeout\": \"300s\", ",
@@ -125,8 +126,10 @@ TEST(a_worker_with_idle_connections_sleeps)
     caller_open(&young, &stage, addr);
     ask(&old, &stage);
     CHECK(sleep_ns(&stage) <= SECOND);
+    turns = loop_stats(stage.loop)->turns;
     front_run(&stage, 10 * SIM_SECOND);
     CHECK(sleep_ns(&stage) > 880 * SECOND && sleep_ns(&stage) <= 890 * SECOND); /* nobody is old before 900 s */
+    CHECK(loop_stats(stage.loop)->turns - turns < 50);
     ask(&young, &stage);
     CHECK(sleep_ns(&stage) <= SECOND);
     front_run(&stage, 10 * SIM_SECOND);
@@ -134,14 +137,64 @@ TEST(a_worker_with_idle_connections_sleeps)
 
     budget.memory_permille = 970;
     CHECK(keep_budget_is_tight(&budget));
-    loop_stir(stage.loop); /* as the main thread does then */
-    front_run(&stage, SIM_SECOND);
+    for (int i = 0; i < 2; i++) {
+        loop_stir(stage.loop); /* as the main thread does each second then */
+        front_run(&stage, SIM_SECOND);
+    }
     CHECK(caller_is_left(&old));
     CHECK(caller_is_left(&young));
     caller_close(&old);
     caller_close(&young);
     front_run(&stage, SIM_SECOND);
     CHECK_EQ(closes(&stage, HTTP_END_PRESSURE), 2);
+    front_close(&stage);
+}
+
+static void await_sleep(struct front_stage *stage)
+{
+    for (int i = 0; i < 100 && !stage->frontend->keeper.sleeps; i++)
+        front_run(stage, SIM_SECOND / 20);
+    CHECK(stage->frontend->keeper.sleeps);
+}
+
+/* The second in which the keeper has fallen asleep is over with that. */
+TEST(what_happens_right_behind_the_last_look_is_looked_at)
+{
+    struct budget budget = {.files_max = 100000};
+    struct front_stage stage;
+    struct caller caller;
+
+    front_open(&stage, &(struct front_settings){.root = "\"idle_timeout\": \"300s\", "});
+    stage.frontend->budget = &budget;
+    caller_open(&caller, &stage, front_listen(&stage, 80));
+    ask(&caller, &stage);
+    await_sleep(&stage);
+    ask(&caller, &stage);
+    CHECK(!stage.frontend->keeper.sleeps);
+    CHECK(sleep_ns(&stage) <= SECOND);
+    caller_close(&caller);
+    front_close(&stage);
+}
+
+/* A tunnel that has been told goes on for as long as its peers like. */
+TEST(who_was_told_of_its_age_keeps_no_worker_awake)
+{
+    struct budget budget = {.files_max = 100000};
+    struct front_stage stage;
+    struct caller caller;
+
+    front_open(&stage, &(struct front_settings){.root = "\"idle_timeout\": \"300s\", ",
+                                                .server = "\"max_connection_age\": \"1000s\""});
+    stage.frontend->budget = &budget;
+    caller_open(&caller, &stage, front_listen(&stage, 80));
+    ask(&caller, &stage);
+    await_sleep(&stage);
+    CHECK(stage.frontend->keeper.timer.at_ns != TIMER_OFF);
+    container_of(list_first(&stage.frontend->clients), struct client, node)->told = HTTP_END_AGE;
+    ask(&caller, &stage);
+    await_sleep(&stage);
+    CHECK(stage.frontend->keeper.timer.at_ns == TIMER_OFF);
+    caller_close(&caller);
     front_close(&stage);
 }
 

@@ -58,9 +58,13 @@ TEST(a_second_that_is_ended_is_followed_by_another_at_once)
     task_wake(stage.loop, stage_task(&stage, 'a'));
     turn_at(&stage, 10 * SECOND + 2);
     CHECK_EQ(loop_seconds(stage.loop), 1);
-    turn_at(&stage, 10 * SECOND + 3);
-    CHECK_EQ(loop_seconds(stage.loop), 2);
+    turn_at(&stage, 10 * SECOND + 3); /* nothing to run */
+    CHECK_EQ(loop_seconds(stage.loop), 1);
+    task_wake(stage.loop, stage_task(&stage, 'b'));
     turn_at(&stage, 10 * SECOND + 4);
+    CHECK_EQ(loop_seconds(stage.loop), 2);
+    task_wake(stage.loop, stage_task(&stage, 'b'));
+    turn_at(&stage, 10 * SECOND + 5);
     CHECK_EQ(loop_seconds(stage.loop), 2);
     stage_close(&stage);
 }

@@ -193,7 +193,7 @@ static enum io count_send(struct stream *stream, const struct iovec *parts, int 
 
 TEST(stream_sends_whole_buffers_with_their_head)
 {
-    enum { WHOLE = BLOCK_LARGE_BYTES, ADDED = 22 /* to a record, by TLS 1.3 */, PARTS = 3, SENDS = 3 };
+    enum { WHOLE = BLOCK_LARGE_BYTES, ADDED = 22 /* to a record, by TLS 1.3 */, PARTS = 9, SENDS = 3 };
     static const struct {
         size_t parts[PARTS], plain[SENDS], records[SENDS];
     } cases[] = {
@@ -207,6 +207,7 @@ TEST(stream_sends_whole_buffers_with_their_head)
         {{65001, 20000}, {WHOLE, 20489}, {4, 2}}, /* what is left goes with what follows */
         {{49151, 20000}, {WHOLE, 4639}, {4, 1}},
         {{49152, 20000}, {49152, 20000}, {3, 2}},
+        {{9, 16384, 9, 16384, 9, 16384, 9, 16384, 9}, {WHOLE, 1069}, {4, 1}}, /* frames of HTTP/2 */
     };
 
     for (size_t i = 0; i < COUNT_OF(cases); i++) {

@@ -49,7 +49,8 @@ void ask(struct fetch_stage *stage, const char *method, int64_t body_bytes)
                                     .host = stage->host,
                                     .transport = &stage->transport,
                                     .head = &stage->head,
-                                    .eject_after = stage->eject_after};
+                                    .eject_after = stage->eject_after,
+                                    .others = stage->eject_after > 0};
 
     CHECK(stage->fetch == NULL);
     stage->head = (struct http_head){.method = str_from(method),
