@@ -228,6 +228,13 @@ def test_where_another_host_can_have_it_one_that_refuses_is_asked_three_times(ma
     assert len(ill.requests()) == 3
 
 
+def test_the_last_host_that_can_have_it_has_all_six_tries(make):
+    hosts = [make.stack.enter_context(Peer(refuses(6, NO_ERROR))) for _ in range(2)]
+    stage = Stage(make, hosts[0], others=hosts[1:])
+    assert stage.get("/", "POST", b"x").status == 200
+    assert sorted(len(host.requests()) for host in hosts) == [3, 7]
+
+
 def test_a_host_that_refuses_everything_is_asked_once_when_the_budget_is_spent(make):
     """Without it a host that sheds load would be asked seven times for each request. One that ends connections in order sheds none."""
     budget = {"resend_budget_percent": 0, "resend_budget_floor": 1, "resend_budget_window": "30s"}
