@@ -1,5 +1,5 @@
-/* arrival.c: see the header. A worker takes few steps of handshakes in one turn of its loop: each is a large piece of
- * arithmetic, and connections that are served already do not wait for a flood of new ones. Start with run_arrival.
+/* arrival.c: see the header. A step of a handshake is a large piece of arithmetic: it is taken as a heavy one of the
+ * loop, so that connections that are served already do not wait for a flood of new ones. Start with run_arrival.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/arrival.h"
 
@@ -9,7 +9,6 @@
 
 #include <stdlib.h>
 
-enum { STEPS_PER_TURN = 8 };            /* the share of a turn; how many there are at once is max_handshakes */
 #define REFUSED_NS UINT64_C(1000000000) /* how long a refused client may go on talking, so that it sees why */
 #define SHAKE_NS   UINT64_C(2000000000) /* ... and how long its handshake may take, at most */
 
@@ -59,25 +58,6 @@ static void arrival_close(struct arrival *arrival)
 static bool is_late(const struct arrival *arrival)
 {
     return loop_now_ns(arrival->frontend->loop) >= arrival->until_ns;
-}
-
-/* May this one take a step in this turn? Else it is its turn in the next. */
-static bool may_step(struct arrival *arrival)
-{
-    struct frontend *frontend = arrival->frontend;
-    uint64_t turn = loop_stats(frontend->loop)->turns;
-
-    if (frontend->step_turn != turn) {
-        frontend->step_turn = turn;
-        frontend->steps = 0;
-    }
-    if (frontend->steps < STEPS_PER_TURN) {
-        frontend->steps++;
-        timer_set(frontend->loop, &arrival->timer, arrival->until_ns);
-        return true;
-    }
-    timer_set(frontend->loop, &arrival->timer, loop_now_ns(frontend->loop));
-    return false;
 }
 
 static enum io fail(const struct arrival *arrival, const struct error *err)
@@ -136,14 +116,21 @@ static enum io refuse_secured(struct arrival *arrival)
     return io == IO_WAIT ? throw_away(arrival) : io;
 }
 
+/* A step of the handshake. What is late is not begun: its client has gone, or will have by the time it is done. */
+static enum io step(struct arrival *arrival, struct error *err)
+{
+    bool begun = tls_server_has_begun(arrival->stream);
+
+    if (!loop_may_be_heavy(arrival->frontend->loop, &arrival->task, begun) || (is_late(arrival) && !begun))
+        return IO_WAIT;
+    return tls_server_handshake(arrival->stream, err);
+}
+
 static enum io shake(struct arrival *arrival)
 {
     struct error err;
-    enum io io;
+    enum io io = step(arrival, &err);
 
-    if (!may_step(arrival))
-        return IO_WAIT;
-    io = tls_server_handshake(arrival->stream, &err);
     if (io == IO_FAIL)
         return tls_client_spoke_http(arrival->stream) ? refuse_plain(arrival) : fail(arrival, &err);
     if (io == IO_OK || !is_late(arrival))

@@ -115,8 +115,6 @@ struct frontend {
     uint64_t refuse_from_ns;     /* the budget of handshakes for them: full when this is past (greeting.c) */
     struct crowd *crowd;         /* connections by address, of all workers; NULL: no limit */
     struct crowd *lasting_crowd; /* the same of exchanges that last */
-    uint64_t step_turn;          /* the loop's turn in which `steps` of handshakes were taken */
-    unsigned steps;
     unsigned workers;
     _Atomic uint64_t clients_max; /* this worker's share of max_connections; 0: as many as descriptors allow */
     size_t door_room;             /* listeners that there can be, by their numbers */

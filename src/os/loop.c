@@ -7,29 +7,23 @@
 
 #include "os/bell.h"
 #include "os/loop_internal.h"
+#include "os/tasks_internal.h"
 #include "os/timers_internal.h"
 
 #include <stdlib.h>
 
 #define SECOND_NS UINT64_C(1000000000)
+#define HEAVY_NS  UINT64_C(300000) /* of heavy steps in a turn: the last one begins earlier; or ... */
 
 enum {
-    BATCH_MAX = 512,        /* ready watches taken from the world in one turn */
-    TASKS_MAX = 10000,      /* run in one turn: tasks that keep waking each other must not keep sockets waiting */
-    SWEEP_TASKS_MAX = 5000, /* of the sweep, which has its own share so that it cannot starve the rest */
+    BATCH_MAX = 512, /* ready watches taken from the world in one turn */
     PAGE_BYTES = 4096,
     PAGES_KEPT = 1024,
     LARGE_PAGE_BYTES = 32768, /* what decoding a document of a few KiB takes */
     LARGE_PAGES_KEPT = 32,
     RECORDS_KEPT = 1024,
-    /* So few tasks that what each of them works on is still in the second-level cache when those run that it has woken,
-     * and so many that the code of either is fetched once for all of them, and what they send leaves together. */
-    COHORT_TASKS = 32,
-    COHORT_NEXT_MAX = 4 * COHORT_TASKS, /* woken ones, before the next cohort has its turn: they may go on for long */
+    HEAVY_SHARE = 4, /* ... what the others took in the turn, divided by this */
 };
-
-/* Woken tasks. The early ones run before the others: those of `first` watches, then whom they wake. */
-enum queue { EARLY, EARLY_NEXT, EARLY_LAST, LATE, LATE_NEXT, QUEUES };
 
 /* Apart from the loop, as it is filled by the first who asks, through a const loop. */
 struct calendar {
@@ -45,8 +39,7 @@ struct loop {
     struct pipes pipes;
     struct calendar *calendar;
     struct timer_heap timers;
-    struct list queues[QUEUES];
-    enum queue woken; /* where a task goes that is woken now */
+    struct tasks tasks; /* woken ones */
     struct list inboxes, chores;
     struct bell *bell;
     atomic_bool notified; /* some inbox may have letters; the only member that other threads write */
@@ -64,25 +57,9 @@ struct loop {
     struct watch *ready[BATCH_MAX];
 };
 
-/* In the early queues also when it stands among the others already. */
-static void wake(struct loop *loop, struct task *task, enum queue queue)
-{
-    if (list_holds(&task->node)) {
-        if (queue >= LATE || task->queue < LATE)
-            return;
-        list_remove(&loop->queues[task->queue], &task->node);
-    }
-    task->queue = (uint8_t)queue;
-    list_push_back(&loop->queues[queue], &task->node);
-}
-
 bool loop_has_tasks(const struct loop *loop)
 {
-    size_t count = 0;
-
-    for (size_t i = 0; i < QUEUES; i++)
-        count += loop->queues[i].count;
-    return count > 0;
+    return tasks_wait(&loop->tasks);
 }
 
 /* A loop without anything to do gives back what a rush has left behind, before it sleeps for long. */
@@ -114,7 +91,7 @@ static void wake_ready(struct loop *loop, int count)
         const struct watch *watch = loop->ready[i];
 
         if (watch->task)
-            wake(loop, watch->task, watch->first ? EARLY : LATE);
+            tasks_wake(&loop->tasks, watch->task, watch->first ? EARLY : LATE);
     }
 }
 
@@ -144,48 +121,20 @@ static void fire_timers(struct loop *loop)
     }
 }
 
-/* How many of the queue's tasks it ran: all that there are, or `count_max`. */
-static unsigned run_tasks(struct loop *loop, enum queue queue, unsigned count_max)
+/* So few that nobody else waits long in a short turn, more than one where they are small, as what they send wakes
+ * others who then find more of it, and in a long turn so many that those who stand in line are not forgotten. */
+static void run_heavy(struct loop *loop)
 {
-    struct list *tasks = &loop->queues[queue];
-    struct list_node *node;
-    unsigned count = 0;
+    size_t left = tasks_heavy(&loop->tasks);
+    uint64_t begun_ns, share_ns;
 
-    for (; count < count_max && (node = list_pop_front(tasks)); count++) {
-        struct task *task = container_of(node, struct task, node);
-
-        loop->stats.tasks_run++;
-        task->run(task); /* it may be gone after this */
-    }
-    return count;
-}
-
-static bool has_either(const struct loop *loop, enum queue queue, enum queue other)
-{
-    return !list_is_empty(&loop->queues[queue]) || !list_is_empty(&loop->queues[other]);
-}
-
-/* Runs the tasks of the queue in cohorts, each followed by whom it has woken. */
-static inline void run_cohorts(struct loop *loop, enum queue queue, enum queue woken, unsigned count_max)
-{
-    if (!has_either(loop, queue, woken))
+    if (left == 0)
         return;
-    loop->woken = woken;
+    begun_ns = loop_clock_ns(loop);
+    share_ns = u64_max(HEAVY_NS, (begun_ns - loop->now_ns) / HEAVY_SHARE);
     do {
-        count_max -= run_tasks(loop, queue, count_max < COHORT_TASKS ? count_max : COHORT_TASKS);
-        count_max -= run_tasks(loop, woken, count_max < COHORT_NEXT_MAX ? count_max : COHORT_NEXT_MAX);
-    } while (count_max > 0 && has_either(loop, queue, woken));
-    loop->woken = LATE;
-}
-
-/* Nobody takes a connection before the news of all has been heard. */
-static void sweep(struct loop *loop)
-{
-    if (!list_is_empty(&loop->queues[EARLY])) {
-        loop->woken = EARLY_NEXT;
-        (void)run_tasks(loop, EARLY, SWEEP_TASKS_MAX);
-    }
-    run_cohorts(loop, EARLY_NEXT, EARLY_LAST, SWEEP_TASKS_MAX);
+        tasks_run_heavy(&loop->tasks);
+    } while (--left > 0 && loop_clock_ns(loop) - begun_ns < share_ns);
 }
 
 static void age_memory(struct loop *loop)
@@ -230,11 +179,12 @@ void loop_turn(struct loop *loop, uint64_t until_ns)
 
     wake_ready(loop, count);
     wake_receivers(loop);
-    sweep(loop);
+    tasks_sweep(&loop->tasks);
     fire_timers(loop);
     if (UNLIKELY(loop->second_ends) && loop_has_tasks(loop))
         begin_second(loop);
-    run_cohorts(loop, LATE, LATE_NEXT, TASKS_MAX);
+    tasks_run_late(&loop->tasks);
+    run_heavy(loop);
 
     loop->turned_ns = ops->now_ns(loop->world);
     length_ns = loop->turned_ns - loop->now_ns;
@@ -262,13 +212,17 @@ void task_wake(struct loop *loop, struct task *task)
     if (!task)
         return;
     ASSERT_SLOW(task->run);
-    wake(loop, task, loop->woken);
+    tasks_wake(&loop->tasks, task, loop->tasks.woken);
 }
 
 void task_forget(struct loop *loop, struct task *task)
 {
-    if (list_holds(&task->node))
-        list_remove(&loop->queues[task->queue], &task->node);
+    tasks_forget(&loop->tasks, task);
+}
+
+bool loop_may_be_heavy(struct loop *loop, struct task *task, bool begun)
+{
+    return tasks_ask_heavy(&loop->tasks, task, begun);
 }
 
 void timer_set(struct loop *loop, struct timer *timer, uint64_t at_ns)
@@ -444,9 +398,7 @@ struct loop *loop_new(struct world *world)
     if (!loop)
         return NULL;
     loop->world = world;
-    for (size_t i = 0; i < QUEUES; i++)
-        list_init(&loop->queues[i]);
-    loop->woken = LATE;
+    tasks_init(&loop->tasks, &loop->stats);
     list_init(&loop->inboxes);
     list_init(&loop->chores);
     loop->blocks = block_pool_new();

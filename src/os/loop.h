@@ -52,9 +52,9 @@ struct loop *loop_new(struct world *world);
 void loop_free(struct loop *loop);
 
 /* One turn: wait until something happens or `until_ns`; wake the tasks of ready watches; run those of watches marked
- * `first` and whom they wake; fire timers; then run all woken tasks until none is left. Where many are woken at once,
- * they run in cohorts: some of them, then whom these have woken, then the next. A turn runs at most some thousand
- * tasks: what is left then runs in the next one, which does not sleep. */
+ * `first` and whom they wake; fire timers; then run all woken tasks until none is left, and heavy steps behind them.
+ * Where many are woken at once, they run in cohorts: some of them, then whom these have woken, then the next. A turn
+ * runs at most some thousand tasks: what is left then runs in the next one, which does not sleep. */
 void loop_turn(struct loop *loop, uint64_t until_ns);
 
 /* Turns until loop_stop is called from a task (the turn is brought to its end), or at once when it was called before.
@@ -65,6 +65,13 @@ void loop_stop(struct loop *loop);
 void task_wake(struct loop *loop, struct task *task);   /* twice before it runs is once; NULL task is fine */
 bool loop_has_tasks(const struct loop *loop);           /* woken ones, that have not run */
 void task_forget(struct loop *loop, struct task *task); /* takes it out of the queue; call before its struct goes */
+
+/* May `task`, which runs, take a heavy step now, such as one of a TLS handshake? If not it stands in line, and is run
+ * when it may: then the answer is true, once. Heavy steps are taken behind all else of a turn, those first whose work
+ * has `begun` before, else in the order in which they were asked for, until they have taken 0.3 ms or a
+ * quarter of what the rest of the turn took: so the others do not wait for a crowd, and nobody in it waits much longer
+ * than the rest of the crowd. News does not move who stands in line. */
+bool loop_may_be_heavy(struct loop *loop, struct task *task, bool begun);
 
 /* Sets or moves the alarm. TIMER_OFF: not for now, at no cost (it may keep its place in the heap, so timer_clear is due
  * nevertheless before its struct goes). Without memory for its place it counts as fired at once. */

@@ -225,6 +225,11 @@ enum io tls_server_handshake(struct stream *stream, struct error *err)
     return io;
 }
 
+bool tls_server_has_begun(struct stream *stream)
+{
+    return tls_of(stream)->looked;
+}
+
 bool tls_client_spoke_http(const struct stream *stream)
 {
     return tls_of((struct stream *)(uintptr_t)stream)->plain_http;

@@ -58,6 +58,9 @@ struct stream *tls_server_stream(struct stream *under, struct tls_server *server
  * tls_handshake, closed, reset; SYSTEM without memory. An alert for the client is on its way then. It is counted. */
 enum io tls_server_handshake(struct stream *stream, struct error *err);
 
+/* Has anything come from the client that was looked at? What comes first takes the most time. */
+bool tls_server_has_begun(struct stream *stream);
+
 /* After IO_FAIL: the client sent a request of HTTP without TLS, and may be answered so. */
 bool tls_client_spoke_http(const struct stream *stream);
 
