@@ -66,11 +66,11 @@ void task_wake(struct loop *loop, struct task *task);   /* twice before it runs 
 bool loop_has_tasks(const struct loop *loop);           /* woken ones, that have not run */
 void task_forget(struct loop *loop, struct task *task); /* takes it out of the queue; call before its struct goes */
 
-/* May `task`, which runs, take a heavy step now, such as one of a TLS handshake? If not it stands in line, and is run
- * when it may: then the answer is true, once. Heavy steps are taken behind all else of a turn, those first whose work
- * has `begun` before, else in the order in which they were asked for, until they have taken 0.3 ms or a
- * quarter of what the rest of the turn took: so the others do not wait for a crowd, and nobody in it waits much longer
- * than the rest of the crowd. News does not move who stands in line. */
+/* May `task` take a heavy step now, such as one of a TLS handshake? If not it stands in line, and is run when it may:
+ * then the answer is true, once. Heavy steps are taken behind all else of a turn, those first whose work has `begun`
+ * before, else in the order in which they were asked for, until they have taken 0.3 ms or a quarter of what the rest of
+ * the turn took: so the others do not wait for a crowd, and nobody in it waits much longer than the rest of the crowd.
+ * Neither news nor asking again moves who stands in line. */
 bool loop_may_be_heavy(struct loop *loop, struct task *task, bool begun);
 
 /* Sets or moves the alarm. TIMER_OFF: not for now, at no cost (it may keep its place in the heap, so timer_clear is due

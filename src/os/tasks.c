@@ -116,6 +116,8 @@ bool tasks_ask_heavy(struct tasks *tasks, struct task *task, bool begun)
     tasks->granted = granted ? NULL : tasks->granted;
     if (granted)
         return true;
+    if (list_holds(&task->node) && task->queue >= HEAVY_BEGUN)
+        return false;
     tasks_forget(tasks, task);
     tasks_wake(tasks, task, begun ? HEAVY_BEGUN : HEAVY_NEW);
     return false;

@@ -29,6 +29,7 @@ struct connecting {
     struct task *owner;
     struct task task;
     struct timer limit; /* of the first bytes, the tunnel or a handshake */
+    bool greeted;       /* in PROXY and HANDSHAKE: our first flight has left */
     uint64_t step_began_ns;
     struct connect_facts facts;
     struct error failure;
@@ -91,6 +92,7 @@ static enum io begin_handshake(struct connecting *connecting)
     connecting->stream = tls_client_stream(connecting->stream, &tls, &connecting->task, &connecting->failure);
     if (!connecting->stream)
         return fail(connecting);
+    connecting->greeted = false;
     set_limit(connecting, options->tls_handshake_limit_ns);
     connecting->state = CONNECT_HANDSHAKE;
     return IO_OK;
@@ -168,6 +170,7 @@ static enum io begin_proxy(struct connecting *connecting)
     connecting->stream = tls_client_stream(connecting->stream, &tls, &connecting->task, &connecting->failure);
     if (!connecting->stream)
         return tunnel_failed(connecting);
+    connecting->greeted = false;
     set_limit(connecting, options->tls_handshake_limit_ns);
     connecting->state = CONNECT_PROXY;
     return IO_OK;
@@ -186,9 +189,18 @@ static void set_handshake_expired(struct connecting *connecting)
     connecting->failure.retry_safe = true;
 }
 
+/* The first flight is sent at once, so that the peer can work on it. To check what it answers is much more. */
+static enum io shake(struct connecting *connecting)
+{
+    if (connecting->greeted && !loop_may_be_heavy(connecting->loop, &connecting->task, true))
+        return IO_WAIT;
+    connecting->greeted = true;
+    return tls_handshake(connecting->stream, &connecting->failure);
+}
+
 static enum io finish_proxy(struct connecting *connecting)
 {
-    enum io io = tls_handshake(connecting->stream, &connecting->failure);
+    enum io io = shake(connecting);
 
     if (io == IO_WAIT && !connecting->limit.fired)
         return IO_WAIT;
@@ -285,7 +297,7 @@ static enum io handshake_expired(struct connecting *connecting)
 
 static enum io finish_handshake(struct connecting *connecting)
 {
-    enum io io = tls_handshake(connecting->stream, &connecting->failure);
+    enum io io = shake(connecting);
     struct tls_info info;
 
     if (io == IO_WAIT)

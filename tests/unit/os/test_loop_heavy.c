@@ -93,17 +93,18 @@ TEST(whose_work_has_begun_stands_in_front_of_those_that_have_not)
     stage_close(&stage);
 }
 
-TEST(news_does_not_move_who_stands_in_line)
+TEST(neither_news_nor_asking_again_moves_who_stands_in_line)
 {
     struct stage stage;
 
     stage_open(&stage);
-    wake_all(&stage, "abc", step);
+    wake_all(&stage, "abcd", step);
     stage_turn(&stage);
-    task_wake(stage.loop, stage_task(&stage, 'c'));
-    fake_world_ready(&stage.fake, &stage_actor(&stage, 'c')->watch);
+    task_wake(stage.loop, stage_task(&stage, 'd'));
+    CHECK(!ask(stage_actor(&stage, 'c')));
+    fake_world_ready(&stage.fake, &stage_actor(&stage, 'd')->watch);
     stage_turn(&stage);
-    CHECK_STR(stage_trace(&stage), STR("abcabc"));
+    CHECK_STR(stage_trace(&stage), STR("abcdabcd"));
     CHECK(!loop_has_tasks(stage.loop));
     stage_close(&stage);
 }

@@ -219,6 +219,44 @@ TEST(connect_tells_a_stranger)
     stage_close(&stage);
 }
 
+/* Woken in each turn, and again by itself, behind all whom news has woken: what had been done by then? */
+struct witness {
+    struct task task;
+    struct connect_stage *stage;
+    unsigned runs;
+    int64_t handshakes;
+};
+
+static void run_witness(struct task *task)
+{
+    struct witness *witness = container_of(task, struct witness, task);
+
+    witness->handshakes = (int64_t)witness->stage->counts.handshakes_full;
+    if (witness->runs++ % 2 == 0)
+        task_wake(witness->stage->net.loop, task);
+}
+
+TEST(connect_checks_what_a_host_answers_behind_all_that_others_do_in_the_turn)
+{
+    struct connect_stage stage;
+    struct witness witness = {.task.run = run_witness, .stage = &stage};
+    struct stream *stream = NULL;
+
+    stage_open(&stage, true);
+    start(&stage);
+    for (unsigned rounds = 0; stage.counts.handshakes_full == 0; rounds++) {
+        CHECK(rounds < 100000);
+        serve(&stage);
+        task_wake(stage.net.loop, &witness.task);
+        loop_turn(stage.net.loop, 0);
+        CHECK_EQ(witness.handshakes, 0);
+    }
+    CHECK_EQ(connect_result(stage.connecting, &stream, &stage.err), IO_OK);
+    stream_close(stream, false);
+    task_forget(stage.net.loop, &witness.task);
+    stage_close(&stage);
+}
+
 TEST(connect_gives_a_handshake_its_time_and_no_more)
 {
     struct connect_stage stage;
