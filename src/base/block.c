@@ -77,6 +77,13 @@ static struct buffer *oversized_new(struct block_pool *pool, size_t capacity)
 }
 
 /* With its first block, which shows nothing yet. */
+static void begin_buffer(struct block_pool *pool, struct buffer *buffer, size_t capacity)
+{
+    *buffer = (struct buffer){
+        .first = {.pool = pool, .buffer = buffer, .data = buffer->data}, .refs = 1, .capacity = capacity};
+    pool->bytes_out += capacity;
+}
+
 static struct buffer *buffer_new(struct block_pool *pool, size_t size)
 {
     struct buffer *buffer;
@@ -91,11 +98,8 @@ static struct buffer *buffer_new(struct block_pool *pool, size_t size)
     } else {
         buffer = oversized_new(pool, capacity);
     }
-    if (!buffer)
-        return NULL;
-    *buffer = (struct buffer){
-        .first = {.pool = pool, .buffer = buffer, .data = buffer->data}, .refs = 1, .capacity = capacity};
-    pool->bytes_out += capacity;
+    if (buffer)
+        begin_buffer(pool, buffer, capacity);
     return buffer;
 }
 
@@ -131,6 +135,26 @@ struct block *block_with_room(struct block_pool *pool, size_t size)
     struct buffer *buffer = buffer_new(pool, size);
 
     return buffer ? &buffer->first : NULL;
+}
+
+char *block_room_lend(struct block_pool *pool)
+{
+    struct buffer *buffer = slab_take(pool->large);
+
+    return buffer ? buffer->data : NULL;
+}
+
+void block_room_give(struct block_pool *pool, char *room)
+{
+    slab_give(pool->large, container_of(room, struct buffer, data));
+}
+
+struct block *block_of_room(struct block_pool *pool, char *room)
+{
+    struct buffer *buffer = container_of(room, struct buffer, data);
+
+    begin_buffer(pool, buffer, BLOCK_LARGE_BYTES);
+    return &buffer->first;
 }
 
 void block_free(struct block *block)

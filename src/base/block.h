@@ -36,6 +36,12 @@ struct block *block_with_room(struct block_pool *pool, size_t size);
 
 void block_free(struct block *block);
 
+/* BLOCK_LARGE_BYTES that are no buffer yet: given back, or made one with its first block, which is empty and cannot
+ * fail. NULL: no memory. */
+char *block_room_lend(struct block_pool *pool);
+void block_room_give(struct block_pool *pool, char *room);
+struct block *block_of_room(struct block_pool *pool, char *room);
+
 /* Bytes that can be added to what the block shows, in place. */
 static inline size_t block_room(const struct block *block)
 {

@@ -300,6 +300,25 @@ void chain_commit(struct chain *chain, size_t size)
     ASSERT(size == len);
 }
 
+char *chain_lend_room(struct block_pool *pool)
+{
+    return block_room_lend(pool);
+}
+
+void chain_keep_room(struct chain *chain, struct block_pool *pool, char *room, size_t size)
+{
+    struct block *block;
+
+    ASSERT(size <= BLOCK_LARGE_BYTES);
+    if (size <= BLOCK_SMALL_BYTES && chain_append(chain, pool, str_of(room, size))) {
+        block_room_give(pool, room);
+        return;
+    }
+    block = block_of_room(pool, room);
+    block_grow(block, size);
+    link_blocks(chain, block, block, size);
+}
+
 struct str chain_front(const struct chain *chain)
 {
     return chain->first ? str_of(chain->first->data, chain->first->len) : STR_EMPTY;

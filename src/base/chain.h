@@ -63,6 +63,12 @@ int chain_reserve(struct chain *chain, struct block_pool *pool, size_t room_min,
                   int count_max) MUST_USE;
 void chain_commit(struct chain *chain, size_t size); /* the first `size` bytes of the room are now in the chain */
 
+/* The same for a read that most often brings little: BLOCK_LARGE_BYTES of room that belong to no chain. chain_keep_room
+ * puts the first `size` bytes of it at the end of one, little of it as a copy in a small buffer, as chain_compact
+ * would, and takes the room back. It must follow, with the same pool. NULL: no memory. */
+char *chain_lend_room(struct block_pool *pool) MUST_USE;
+void chain_keep_room(struct chain *chain, struct block_pool *pool, char *room, size_t size);
+
 /* The first contiguous bytes, borrowed until the chain changes; empty when the chain is. */
 struct str chain_front(const struct chain *chain);
 

@@ -249,7 +249,7 @@ void h1_client_step(struct h1_conn *conn)
     bool was_fit = conn->unfit == HTTP_FIT;
 
     if (conn->receive == H1_RECEIVE_HEAD && awaits_answer(conn))
-        h1_find_head(conn);
+        h1_look_for_head(conn);
     if (!awaits_answer(conn))
         drop_surplus(conn);
     if (conn->ended)

@@ -21,7 +21,8 @@ void h1_server_got_body(struct h1_conn *conn, size_t bytes)
 {
     struct pace_limit limit = h1_coming_limit(conn);
 
-    pace_move(&conn->message->coming, &limit, bytes, h1_now(conn));
+    if (bytes > 0 || conn->message->coming.since_ns > 0)
+        pace_move(&conn->message->coming, &limit, bytes, h1_now(conn));
 }
 
 static uint64_t write_deadline(const struct h1_conn *conn)

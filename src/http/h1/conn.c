@@ -56,14 +56,14 @@ void h1_give_message(struct h1_conn *conn)
  * sends. */
 static bool is_under_way(const struct h1_conn *conn)
 {
-    if (conn->message->in.size > 0 || h1_has_unsent(conn) || conn->stream_open)
+    if (conn->message->in.size > 0 || h1_has_unsent(conn))
         return true;
     return h1_is_server(conn) && (!h1_is_waiting(conn) || conn->message->since_ns > 0);
 }
 
 void h1_give_message_if_idle(struct h1_conn *conn)
 {
-    if (h1_has_message(conn) && !is_under_way(conn))
+    if (!conn->stream_open && h1_has_message(conn) && !is_under_way(conn))
         h1_give_message(conn);
 }
 

@@ -153,41 +153,80 @@ static void expect(const struct task *task)
 {
     const char *at = (const char *)task;
 
-    for (size_t i = 0; task && i < EXPECTED_BYTES; i += CACHE_LINE_BYTES)
+    if (!task)
+        return;
+#pragma GCC unroll 16
+    for (size_t i = 0; i < EXPECTED_BYTES; i += CACHE_LINE_BYTES)
         __builtin_prefetch(at + i, 1);
 }
 
-/* True: bytes came, maybe more are there. What is read for a reader of many is kept in as little as it needs. */
-static bool read_some(struct h1_conn *conn, size_t room)
+/* What the stream has said to a read of up to `most` bytes. True: bytes came, maybe more are there. */
+static bool take_news(struct h1_conn *conn, enum io io, size_t got, size_t most, struct error *err)
 {
-    struct iovec parts[PARTS_IN];
-    size_t most = piece(conn), got = 0;
-    struct error err;
-    int count = 0;
-    enum io io;
-
-    if (h1_take_message(conn))
-        count = chain_reserve(&conn->message->in, h1_blocks(conn), ROOM_IN_MIN, room, parts, PARTS_IN);
-    if (count == 0) {
-        no_memory(conn);
-        return false;
-    }
-    if (UNLIKELY(most < BLOCK_LARGE_BYTES))
-        count = cut_parts(parts, count, size_min(room, most));
-    if (!h1_is_server(conn))
-        expect(conn->message->stream.owner);
-    io = stream_readv(conn->base.stream, parts, count, &got, &err);
-    chain_commit(&conn->message->in, io == IO_OK ? got : 0);
-    if (UNLIKELY(most < BLOCK_LARGE_BYTES))
-        chain_compact(&conn->message->in, h1_blocks(conn));
     conn->bulk = io == IO_OK ? got >= most : conn->bulk;
     if (io == IO_OK)
         conn->bytes_in += got;
     else if (io == IO_END)
         conn->ended = true;
     else if (io == IO_FAIL)
-        h1_stream_failed(conn, &err);
+        h1_stream_failed(conn, err);
     return io == IO_OK;
+}
+
+/* Nothing is here, and one large buffer is enough: most often it brings a head or a short body, of which it keeps
+ * nothing. What is little is not to pin a large buffer: it may lie for long, and where one turn reads from hundreds of
+ * conns, one buffer that stays in the cache serves them all. */
+static bool read_first(struct h1_conn *conn, size_t room)
+{
+    size_t most = piece(conn), got = 0;
+    struct iovec part = {.iov_base = chain_lend_room(h1_blocks(conn))};
+    struct error err;
+    enum io io;
+
+    if (!part.iov_base) {
+        no_memory(conn);
+        return false;
+    }
+    part.iov_len = UNLIKELY(most < BLOCK_LARGE_BYTES) ? size_min(room, most) : BLOCK_LARGE_BYTES;
+    io = stream_readv(conn->base.stream, &part, 1, &got, &err);
+    chain_keep_room(&conn->message->in, h1_blocks(conn), part.iov_base, io == IO_OK ? got : 0);
+    if (UNLIKELY(got > BLOCK_SMALL_BYTES))
+        conn->large = true;
+    return take_news(conn, io, got, most, &err);
+}
+
+/* What is read for a reader of many is kept in as little as it needs. */
+static bool read_on(struct h1_conn *conn, size_t room)
+{
+    struct iovec parts[PARTS_IN];
+    size_t most = piece(conn), got = 0;
+    struct error err;
+    int count = chain_reserve(&conn->message->in, h1_blocks(conn), ROOM_IN_MIN, room, parts, PARTS_IN);
+    enum io io;
+
+    if (count == 0) {
+        no_memory(conn);
+        return false;
+    }
+    if (UNLIKELY(most < BLOCK_LARGE_BYTES))
+        count = cut_parts(parts, count, size_min(room, most));
+    io = stream_readv(conn->base.stream, parts, count, &got, &err);
+    chain_commit(&conn->message->in, io == IO_OK ? got : 0);
+    conn->large = true;
+    if (UNLIKELY(most < BLOCK_LARGE_BYTES))
+        chain_compact(&conn->message->in, h1_blocks(conn));
+    return take_news(conn, io, got, most, &err);
+}
+
+static bool read_some(struct h1_conn *conn, size_t room)
+{
+    if (!h1_take_message(conn)) {
+        no_memory(conn);
+        return false;
+    }
+    if (!h1_is_server(conn))
+        expect(conn->message->stream.owner);
+    return conn->message->in.size == 0 && room <= BLOCK_LARGE_BYTES ? read_first(conn, room) : read_on(conn, room);
 }
 
 /* Reads until there is no more or no room. Behind a short read nothing more is known to be here: no buffer is taken to
@@ -255,12 +294,13 @@ void h1_set_clock(struct h1_conn *conn)
         timer_set(conn->base.loop, timer, at_ns);
 }
 
-/* What is little is not to pin a large buffer: it may lie for long, and where one turn reads from hundreds of conns,
- * one buffer that stays in the cache serves them all. */
+/* Nor is what is little by now and was read with more. */
 static void compact(struct h1_conn *conn)
 {
-    if (conn->message->in.size > 0)
+    if (UNLIKELY(conn->large) && conn->message->in.size <= BLOCK_SMALL_BYTES) {
         chain_compact(&conn->message->in, h1_blocks(conn));
+        conn->large = false;
+    }
 }
 
 void h1_flush(struct http_conn *base)
@@ -276,7 +316,8 @@ void h1_run(struct task *task)
         timer_clear(conn->base.loop, &h1_server_of(conn)->timer);
         h1_server_expire(conn);
     }
-    flush(conn);
+    if (conn->message->out.size > 0)
+        flush(conn);
     if (conn->tunnel && conn->send == H1_SEND_END && conn->message->out.size == 0 && !conn->broken)
         h1_send_fin(conn);
     fill(conn);

@@ -127,6 +127,7 @@ struct h1_conn {
     bool send_waits : 1;    /* ... for room */
     bool close_by_reset : 1;
     bool piped : 1; /* client: the reader waits for what comes by a pipe; server: bytes of the answer wait in one */
+    bool large : 1; /* `in` may have a large buffer */
     bool bulk : 1;  /* the last read filled a large buffer: the next may ask for more at once */
 };
 
@@ -275,7 +276,13 @@ void h1_set_clock(struct h1_conn *conn);                        /* server: for t
 
 /* receive.c */
 void h1_begin_head(struct h1_conn *conn); /* the next that comes is a head */
-void h1_find_head(struct h1_conn *conn);  /* in H1_RECEIVE_HEAD: looks whether it is whole, or wrong, by now */
+/* In H1_RECEIVE_HEAD: is it whole, or wrong, by now? h1_find_head: there are bytes that were not searched. */
+void h1_find_head(struct h1_conn *conn);
+static inline void h1_look_for_head(struct h1_conn *conn)
+{
+    if (conn->message->in.size > conn->message->seen)
+        h1_find_head(conn);
+}
 /* Goes on looking for the empty line that ends a head or trailers; *end: the bytes up to and with it. */
 enum h1_found h1_search(struct h1_conn *conn, size_t *end);
 enum io h1_recv_head(struct http_stream *stream, struct arena *arena, struct http_head **head, struct error *err);

@@ -130,7 +130,7 @@ void h1_find_head(struct h1_conn *conn)
 {
     size_t end = 0;
 
-    if (conn->message->in.size <= conn->message->seen || (conn->message->seen < 5 && !begins_well(conn)))
+    if (conn->message->seen < 5 && !begins_well(conn))
         return;
     switch (h1_search(conn, &end)) {
     case H1_NOT_YET:
@@ -286,7 +286,7 @@ enum io h1_recv_head(struct http_stream *stream, struct arena *arena, struct htt
     if (conn->broken && h1_is_server(conn))
         return h1_fail(conn, err);
     if (conn->receive == H1_RECEIVE_HEAD)
-        h1_find_head(conn);
+        h1_look_for_head(conn);
     if (conn->receive == H1_RECEIVE_HEAD)
         return await_head(conn, err);
     if (conn->receive == H1_RECEIVE_HEAD_READY)

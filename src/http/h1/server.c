@@ -108,7 +108,7 @@ static void await_request(struct h1_conn *conn)
 {
     if (conn->message->in.size > 0 && conn->message->since_ns == 0)
         conn->message->since_ns = h1_now(conn);
-    h1_find_head(conn);
+    h1_look_for_head(conn);
     if (conn->receive == H1_RECEIVE_HEAD_READY) {
         offer(conn);
     } else if (conn->ended) {

@@ -106,6 +106,50 @@ TEST(chain_reserve_with_little_memory_offers_less)
     finish_pool(pool);
 }
 
+TEST(chain_keep_room_keeps_little_of_it_small)
+{
+    static const size_t sizes[] = {0, 1, BLOCK_SMALL_BYTES, BLOCK_SMALL_BYTES + 1, BLOCK_LARGE_BYTES};
+    struct block_pool *pool = block_pool_new();
+
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        struct str bytes = some_text(BLOCK_LARGE_BYTES);
+        char *room = chain_lend_room(pool);
+        struct chain chain = {0};
+
+        test_case_is("%zu bytes", sizes[i]);
+        CHECK(room);
+        memcpy(room, bytes.data, bytes.len);
+        chain_keep_room(&chain, pool, room, sizes[i]);
+        check_chain(&chain, str_first(bytes, sizes[i]));
+        CHECK_EQ(block_pool_bytes(pool), sizes[i] == 0                   ? 0
+                                         : sizes[i] <= BLOCK_SMALL_BYTES ? BLOCK_SMALL_BYTES
+                                                                         : BLOCK_LARGE_BYTES);
+        must_append(&chain, pool, STR("x"));
+        CHECK_EQ(chain.size, sizes[i] + 1);
+        chain_clear(&chain);
+    }
+    finish_pool(pool);
+}
+
+TEST(chain_keep_room_loses_nothing_without_memory)
+{
+    struct block_pool *pool = block_pool_new();
+    struct chain chain = {0};
+    char *room;
+
+    test_fail_allocation(1);
+    CHECK(!chain_lend_room(pool));
+    room = chain_lend_room(pool);
+    CHECK(room);
+    memcpy(room, "abc", 3);
+    test_fail_allocation(1);
+    chain_keep_room(&chain, pool, room, 3);
+    check_chain(&chain, STR("abc"));
+    CHECK_EQ(block_pool_bytes(pool), BLOCK_LARGE_BYTES);
+    chain_clear(&chain);
+    finish_pool(pool);
+}
+
 TEST(chain_last_gives_the_end_across_blocks)
 {
     struct block_pool *pool = block_pool_new();
