@@ -53,9 +53,19 @@ static const struct http_conn *reader_of(const struct exchange *x)
     return conn && conn->multiplexed && x->endpoint->no_op ? conn : NULL;
 }
 
+/* A request without a body, whose end HTTP/1 tells by its head, has nothing more to pass on. */
+static void note_bodyless(struct exchange *x)
+{
+    if (x->call.head.body_bytes != 0 || x->request->body_bytes != 0 || !x->stream || x->client->conn->multiplexed)
+        return;
+    x->request_ended = true;
+    x->request_sent = true;
+}
+
 /* Sends call.head to call.host. */
 static enum progress begin_fetch(struct exchange *x)
 {
+    note_bodyless(x);
     x->call.fetch = fetch_start(x->arena,
                                 &(struct fetch_options){
                                     .pool = x->client->frontend->pool,
@@ -302,17 +312,18 @@ static enum io gather(struct exchange *x)
     size_t before = x->response_body.size;
     enum io io;
 
-    while ((io = call_body(x)) == IO_OK) {
-        if (x->response_body.size > bytes_max) {
+    do {
+        io = call_body(x);
+        if (x->response_body.size > bytes_max && io != IO_FAIL) {
             error_set(&x->error, FAULT_UPSTREAM, ERROR_BODY_TOO_LARGE, "%.*s: more than %llu bytes to decode",
                       STR_ARG(x->call.host->url), (unsigned long long)bytes_max);
             return IO_FAIL;
         }
-        if (x->call.unpacking && x->response_body.size - before >= UNPACKED_A_TURN_BYTES) {
+        if (io == IO_OK && x->call.unpacking && x->response_body.size - before >= UNPACKED_A_TURN_BYTES) {
             timer_set(exchange_loop(x), &x->call.unpacking->breath, loop_now_ns(exchange_loop(x)));
             return IO_WAIT;
         }
-    }
+    } while (io == IO_OK);
     return io;
 }
 

@@ -439,6 +439,12 @@ static enum io head_timed_out(struct fetch *fetch, struct error *err)
     return fetch_fail(fetch, &failure, err);
 }
 
+/* Over HTTP/2 there is an end of its own, with trailers maybe. */
+static uint64_t length_of(const struct fetch *fetch, const struct http_head *head)
+{
+    return head->body_bytes > 0 && !fetch->pooled->conn->multiplexed ? (uint64_t)head->body_bytes : 0;
+}
+
 enum io fetch_head(struct fetch *fetch, struct arena *arena, struct http_head **head, struct error *err)
 {
     ASSERT(fetch->state < FETCH_ANSWER || fetch->state == FETCH_FAILED);
@@ -467,6 +473,7 @@ enum io fetch_head(struct fetch *fetch, struct arena *arena, struct http_head **
     if (UNLIKELY(fetch->resends > 0))
         fetch_end_resend(fetch, RESEND_ANSWERED);
     fetch->state = FETCH_ANSWER;
+    fetch->body_left = length_of(fetch, *head);
     fetch_clear_clocks(fetch);
     fetch_forget_replay(fetch);
     return IO_OK;
@@ -482,8 +489,26 @@ const struct http_head *fetch_trailers(const struct fetch *fetch)
     return fetch->trailers;
 }
 
+/* Was this the last byte? Then nobody has to ask for the end. */
+static bool is_whole(struct fetch *fetch, size_t bytes)
+{
+    if (fetch->body_left == 0)
+        return false;
+    fetch->body_left -= bytes;
+    return fetch->body_left == 0;
+}
+
+/* The connection is free from here, long before the client has read its answer. */
+static enum io complete(struct fetch *fetch)
+{
+    release(fetch);
+    fetch->state = FETCH_OVER;
+    return IO_END;
+}
+
 enum io fetch_body(struct fetch *fetch, struct chain *into, size_t size_max, struct error *err)
 {
+    size_t before = into->size;
     struct error failure;
     enum io io;
 
@@ -492,13 +517,13 @@ enum io fetch_body(struct fetch *fetch, struct chain *into, size_t size_max, str
     ASSERT(fetch->state == FETCH_ANSWER);
     send_pending(fetch);
     io = http_recv_body(fetch->stream, into, size_max, &failure);
+    if (io == IO_OK)
+        return is_whole(fetch, into->size - before) ? complete(fetch) : IO_OK;
     if (io == IO_END && http_recv_head(fetch->stream, fetch->arena, &fetch->trailers, &failure) == IO_FAIL)
         io = IO_FAIL;
-    if (io == IO_END) {
-        /* The connection is free from here, long before the client has read its answer. */
-        release(fetch);
-        fetch->state = FETCH_OVER;
-    } else if (io == IO_FAIL) {
+    if (io == IO_END)
+        return complete(fetch);
+    if (io == IO_FAIL) {
         fetch_drop(fetch, fetch_reason_of_death(fetch), SIDE_PEER);
         return fetch_fail(fetch, &failure, err);
     }
@@ -524,11 +549,18 @@ const struct fetch_stats *fetch_stats(const struct fetch *fetch)
     return &fetch->stats;
 }
 
+/* Its answer was taken to the end, and nothing else is left of it: so most of them go. */
+static bool is_done_with(const struct fetch *fetch)
+{
+    return fetch->state == FETCH_OVER && !fetch->search && fetch->rung == RESEND_NO && fetch->pending.size == 0 &&
+           fetch->replay.size == 0;
+}
+
 void fetch_end(struct fetch *fetch, enum http_cancel why)
 {
     bool late = why == HTTP_CANCEL_DEADLINE && fetch && fetch->state < FETCH_OVER;
 
-    if (!fetch)
+    if (!fetch || is_done_with(fetch))
         return;
     if (late) {
         host_count_add(&fetch_counts(fetch)->failures, 1);

@@ -65,7 +65,7 @@ bool fetch_may_send(struct fetch *fetch);
  * left out where the framing has no room for them. */
 void fetch_set_trailers(struct fetch *fetch, const struct http_head *trailers);
 
-/* Body bytes of the answer, as http_recv_body. IO_END: complete. */
+/* Body bytes of the answer, as http_recv_body, but the last ones may come with IO_END: complete. */
 enum io fetch_body(struct fetch *fetch, struct chain *into, size_t size_max, struct error *err);
 
 /* What came behind a body that is complete, in the arena of fetch_start; NULL: nothing. */

@@ -85,6 +85,7 @@ struct fetch {
                                              RESEND_NO: it has */
     uint64_t fresh_since_ns;              /* ... at this moment or later */
     uint64_t sent_at_ns;                  /* when the head was given to the connection */
+    uint64_t body_left;                   /* of an answer whose last byte is its end; 0: the connection tells */
     uint64_t in_before, out_before;       /* the connection's bytes when the request was given to it */
     struct flight flight;                 /* in SENT, until the answer's head is here */
     struct chain replay;                  /* a copy of the body so far, while it is kept */

@@ -304,6 +304,42 @@ static void fall_silent(struct fetch_stage *stage)
     atomic_store(&stage->host->path.suspect_ns, now_ns);
 }
 
+/* What ends by its length needs nobody who asks for its end; chunks have one of their own. */
+TEST(the_last_byte_of_a_known_length_is_the_end)
+{
+    struct chain body = {NULL, NULL, 0};
+    struct fetch_stage stage;
+
+    fetch_stage_open(&stage);
+    keep_one(&stage);
+    ask(&stage, "GET", 0);
+    origin_hears(&stage, "\r\n\r\n");
+    origin_says(&stage, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwhole");
+    CHECK_EQ(await_head(&stage), IO_OK);
+    CHECK_EQ(fetch_body(stage.fetch, &body, 4, &stage.err), IO_OK);
+    CHECK_EQ(totals_of(&stage).idle, 0);
+    CHECK_EQ(fetch_body(stage.fetch, &body, SIZE_MAX, &stage.err), IO_END);
+    CHECK_EQ(body.size, 5);
+    CHECK_EQ(totals_of(&stage).idle, 1);
+    CHECK_EQ(fetch_body(stage.fetch, &body, SIZE_MAX, &stage.err), IO_END);
+    CHECK_EQ(body.size, 5);
+    chain_clear(&body);
+    end(&stage);
+    ask(&stage, "GET", 0);
+    stage.heard_len = 0;
+    origin_hears(&stage, "\r\n\r\n");
+    origin_says(&stage, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n");
+    CHECK_EQ(await_head(&stage), IO_OK);
+    CHECK_EQ(fetch_body(stage.fetch, &body, SIZE_MAX, &stage.err), IO_OK);
+    CHECK_EQ(totals_of(&stage).idle, 0);
+    CHECK_EQ(fetch_body(stage.fetch, &body, SIZE_MAX, &stage.err), IO_END);
+    CHECK_EQ(body.size, 2);
+    CHECK_EQ(totals_of(&stage).idle, 1);
+    chain_clear(&body);
+    end(&stage);
+    fetch_stage_close(&stage);
+}
+
 TEST(what_has_become_idle_is_taken_when_a_dial_fails)
 {
     struct fetch_stage stage;
