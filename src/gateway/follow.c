@@ -178,6 +178,7 @@ static NOINLINE enum followed follow(struct exchange *x)
         x->call.head.method = STR("GET");
     x->call.head.path = to.path;
     x->call.head.authority = host->authority;
+    x->call.head.known_host = host_has_plain_name(host);
     x->call.head.expect_continue = false;
     x->call.host = host;
     x->call.hops++;

@@ -30,6 +30,7 @@ bool forward_request(struct arena *arena, const struct forward_input *input, str
     *out = (struct http_head){
         .method = str_eq(method, STR("*")) ? input->request->method : method,
         .authority = input->host->authority,
+        .known_host = host_has_plain_name(input->host),
         .path = forward_path(arena, input),
         .protocol = input->upgrade ? STR("websocket") : STR_EMPTY,
         .version_minor = 1,

@@ -9,7 +9,7 @@ static const struct str agent = STR_INIT("KrakenD Version " HOLDFAST_VERSION);
 /* What Go's client says when a backend's filter leaves no User-Agent. */
 static const struct str go_agent = STR_INIT("Go-http-client/1.1");
 
-static bool lists(const struct str_list *list, struct str name)
+static NOINLINE bool lists(const struct str_list *list, struct str name)
 {
     for (size_t i = 0; i < list->count; i++)
         if (str_eq_fold(list->items[i], name))
@@ -68,7 +68,7 @@ struct copying {
     bool passes_length, passes_expect;
 };
 
-static void add(struct copying *copying, enum header_id id, struct str value)
+static ALWAYS_INLINE void add(struct copying *copying, enum header_id id, struct str value)
 {
     if (backend_passes(copying->input, header_name(id)))
         *copying->next++ = (struct http_field){header_name(id), value, (uint16_t)id};

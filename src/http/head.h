@@ -39,6 +39,7 @@ struct http_head {
     uint16_t status;       /* response; 0 in a request and in trailers */
     uint8_t version_minor; /* HTTP/1.x as received; 1 for later versions */
     bool expect_continue;  /* request: has Expect: 100-continue (ignored in HTTP/1.0) */
+    bool known_host;       /* request: whoever made it has seen to it that the authority is a host and a port */
     bool trailers;         /* request: its sender keeps what comes behind an answer's body (TE: trailers, RFC 9110
                               10.1.4). The client role says so for each hop */
     struct http_headers headers; /* without Host, and without hop-by-hop and framing fields but Content-Length */

@@ -14,7 +14,8 @@ enum {
 /* What the first look at all fields found. */
 struct reading {
     struct str host, length, coding, upgrade;
-    uint32_t hosts, lengths, codings, upgrades;
+    uint32_t hosts, lengths, length_fields, codings, upgrades;
+    uint64_t ids; /* of all fields, as a set */
     bool switches;
     int64_t length_number;
     struct str *options; /* names of Connection that are no known field; room for OPTIONS_MAX */
@@ -43,11 +44,12 @@ static bool is_in(uint64_t set, enum header_id id)
     return set >> id & 1;
 }
 
+static const uint64_t hop_by_hop = FIELD(CONNECTION) | FIELD(KEEP_ALIVE) | FIELD(PROXY_CONNECTION) | FIELD(TE) |
+                                   FIELD(TRANSFER_ENCODING) | FIELD(UPGRADE) | FIELD(HTTP2_SETTINGS);
+
 bool header_is_hop_by_hop(enum header_id id)
 {
-    return is_in(FIELD(CONNECTION) | FIELD(KEEP_ALIVE) | FIELD(PROXY_CONNECTION) | FIELD(TE) |
-                     FIELD(TRANSFER_ENCODING) | FIELD(UPGRADE) | FIELD(HTTP2_SETTINGS),
-                 id);
+    return is_in(hop_by_hop, id);
 }
 
 /* Digits only, and no more than a file can have. */
@@ -153,6 +155,7 @@ static bool take_length(struct message *message, struct str value)
 {
     struct reading *reading = &message->reading;
 
+    reading->length_fields++;
     if (message->fault == FAULT_UPSTREAM)
         return take_lengths(message, value);
     if (reading->lengths++ > 0)
@@ -177,8 +180,6 @@ static bool take_field(struct message *message, const struct http_field *field)
 {
     struct reading *reading = &message->reading;
 
-    if (field->id == HEADER_OTHER)
-        return true;
     if (field->id == HEADER_CONTENT_LENGTH)
         return take_length(message, field->value);
     if (field->id == HEADER_CONNECTION)
@@ -203,11 +204,19 @@ static bool take_field(struct message *message, const struct http_field *field)
 static bool take_fields(struct message *message)
 {
     const struct http_headers *headers = &message->head->headers;
+    const uint64_t read = FIELD(CONTENT_LENGTH) | FIELD(CONNECTION) | FIELD(TRANSFER_ENCODING) | FIELD(HOST) |
+                          FIELD(UPGRADE) | FIELD(KEEP_ALIVE) | FIELD(TE);
+    uint64_t ids = 0;
 
     message->framing->hint_timeout_s = message->framing->hint_max = -1;
-    for (uint32_t i = 0; i < headers->count; i++)
-        if (!take_field(message, &headers->fields[i]))
+    for (uint32_t i = 0; i < headers->count; i++) {
+        uint64_t id = UINT64_C(1) << headers->fields[i].id;
+
+        ids |= id;
+        if ((id & read) != 0 && !take_field(message, &headers->fields[i]))
             return false;
+    }
+    message->reading.ids = ids;
     return true;
 }
 
@@ -255,7 +264,7 @@ static bool is_dropped(const struct message *message, const struct http_field *f
     return id == HEADER_PROXY_AUTHORIZATION || (id == HEADER_EXPECT && message->head->version_minor == 0);
 }
 
-static void drop_fields(struct message *message)
+static NOINLINE void drop_those(struct message *message)
 {
     struct http_headers *headers = &message->head->headers;
     bool length_seen = false;
@@ -270,6 +279,16 @@ static void drop_fields(struct message *message)
         kept++;
     }
     headers->count = kept;
+}
+
+/* Most answers have nothing that is_dropped would drop. */
+static void drop_fields(struct message *message)
+{
+    const struct reading *reading = &message->reading;
+
+    if ((reading->ids & (hop_by_hop | FIELD(HOST) | FIELD(PROXY_AUTHORIZATION) | FIELD(EXPECT))) != 0 ||
+        reading->option_count > 0 || reading->length_fields > 1)
+        drop_those(message);
 }
 
 /* "example.test:" is the same place as "example.test", but not every server knows (RFC 3986 3.2.3). */
@@ -309,6 +328,8 @@ static bool check_expectations(struct message *message)
     struct str element;
     bool others = false;
 
+    if (!is_in(message->reading.ids, HEADER_EXPECT))
+        return true;
     while (head->version_minor > 0 && headers_list_next(&head->headers, HEADER_EXPECT, &cursor, &element)) {
         bool known = str_eq_fold(element, STR("100-continue"));
 

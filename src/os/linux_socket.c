@@ -262,13 +262,16 @@ static struct iovec *parts_of_message(const struct iovec *parts)
     return pointer.out;
 }
 
-static ssize_t receive(int fd, const struct iovec *parts, int count)
+static NOINLINE ssize_t receive_parts(int fd, const struct iovec *parts, int count)
 {
     struct msghdr message = {.msg_iov = parts_of_message(parts), .msg_iovlen = (size_t)count};
 
-    if (count == 1)
-        return recv(fd, parts->iov_base, parts->iov_len, 0);
     return recvmsg(fd, &message, 0);
+}
+
+static ssize_t receive(int fd, const struct iovec *parts, int count)
+{
+    return count == 1 ? recv(fd, parts->iov_base, parts->iov_len, 0) : receive_parts(fd, parts, count);
 }
 
 enum io linux_readv(struct world *world, int fd, const struct iovec *parts, int count, size_t *got, struct error *err)
@@ -287,13 +290,16 @@ enum io linux_readv(struct world *world, int fd, const struct iovec *parts, int 
     return size > 0 ? IO_OK : IO_END;
 }
 
-static ssize_t transmit(int fd, const struct iovec *parts, int count)
+static NOINLINE ssize_t transmit_parts(int fd, const struct iovec *parts, int count)
 {
     struct msghdr message = {.msg_iov = parts_of_message(parts), .msg_iovlen = (size_t)count};
 
-    if (count == 1)
-        return send(fd, parts->iov_base, parts->iov_len, MSG_NOSIGNAL);
     return sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+
+static ssize_t transmit(int fd, const struct iovec *parts, int count)
+{
+    return count == 1 ? send(fd, parts->iov_base, parts->iov_len, MSG_NOSIGNAL) : transmit_parts(fd, parts, count);
 }
 
 enum io linux_writev(struct world *world, int fd, const struct iovec *parts, int count, size_t *sent, struct error *err)

@@ -197,6 +197,13 @@ struct host_key {
  * out_of_memory. Any thread. */
 struct host *hosts_intern(struct hosts *hosts, const struct host_key *key, struct error *err);
 
+/* Is `authority` a host and a port for certain? A name has been checked byte by byte as the URL was read, a literal in
+ * brackets has not. */
+static inline bool host_has_plain_name(const struct host *host)
+{
+    return host->authority.len > 0 && host->authority.data[0] != '[';
+}
+
 /* Do its connections carry many requests at once, or may they, as far as is known? */
 static inline bool host_multiplexes(const struct host *host)
 {

@@ -52,7 +52,7 @@ static bool names_binding_scheme(struct str value)
     return false;
 }
 
-bool private_is_bound_by(const struct http_head *head)
+NOINLINE bool private_names_scheme(const struct http_head *head)
 {
     bool request = head->status == 0;
     enum header_id ours = request ? HEADER_AUTHORIZATION : HEADER_WWW_AUTHENTICATE;

@@ -16,8 +16,18 @@ struct private_conns { /* of one client connection, all of one worker; they coun
 
 void private_end(struct private_conns *conns); /* closes what is there */
 
-/* Does this head, a request's or an answer's, bind the connection? */
-bool private_is_bound_by(const struct http_head *head);
+/* Does this head, a request's or an answer's, bind the connection? All are asked, and few have a field that could: only
+ * of those the values are read. */
+bool private_names_scheme(const struct http_head *head);
+static inline bool private_is_bound_by(const struct http_head *head)
+{
+    const uint64_t credentials = UINT64_C(1) << HEADER_AUTHORIZATION | UINT64_C(1) << HEADER_PROXY_AUTHORIZATION;
+    bool may = head->status == 401 || head->status == 407;
+
+    for (uint32_t i = 0; head->status == 0 && i < head->headers.count; i++)
+        may |= credentials >> head->headers.fields[i].id & 1;
+    return UNLIKELY(may) && private_names_scheme(head);
+}
 
 /* Its idle connection to the host, alive; NULL: none. */
 struct pooled *private_take(struct private_conns *conns, const struct host *host);

@@ -13,16 +13,21 @@ struct watch_stats *watch_new(void)
     return stats ? memset(stats, 0, sizeof(*stats)) : NULL;
 }
 
+/* The first time. NULL: no memory. */
+static NOINLINE struct watch_stats *make_stats(struct host_counts *counts)
+{
+    struct watch_stats *stats = watch_new();
+
+    atomic_store_explicit(&counts->watch, stats, memory_order_release);
+    return stats;
+}
+
 static struct watch_stats *stats_of(const struct pool *pool, const struct host *host)
 {
     struct host_counts *counts = pool_counts(pool, host);
     struct watch_stats *stats = atomic_load_explicit(&counts->watch, memory_order_relaxed);
 
-    if (LIKELY(stats))
-        return stats;
-    stats = watch_new();
-    atomic_store_explicit(&counts->watch, stats, memory_order_release);
-    return stats;
+    return LIKELY(stats) ? stats : make_stats(counts);
 }
 
 void watch_free(struct watch_stats *stats)

@@ -120,7 +120,7 @@ static enum io client_send_head(struct http_stream *stream, const struct http_he
     h1_write_start(&writer, &conn->message->out, h1_blocks(conn));
     if (!write_line(&writer, head))
         return refuse_head(err, "method or path cannot stand in a request line");
-    if (!authority_is_valid(head->authority))
+    if (!head->known_host && !authority_is_valid(head->authority))
         return refuse_head(err, "the authority is not a host and a port");
     conn->head_only = str_eq(head->method, STR("HEAD"));
     conn->messages++;

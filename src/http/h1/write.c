@@ -184,7 +184,7 @@ bool h1_write_absolute_line(struct h1_writer *writer, struct str method, struct 
     return true;
 }
 
-void h1_write_status_line(struct h1_writer *writer, uint16_t status)
+static NOINLINE void put_status_line(struct h1_writer *writer, uint16_t status)
 {
     char start[] = "HTTP/1.1 000 ";
 
@@ -193,6 +193,14 @@ void h1_write_status_line(struct h1_writer *writer, uint16_t status)
     start[10] = (char)('0' + status / 10 % 10);
     start[11] = (char)('0' + status % 10);
     put_line(writer, (struct line){str_of(start, sizeof(start) - 1), STR(""), status_reason(status), STR("\r\n")});
+}
+
+void h1_write_status_line(struct h1_writer *writer, uint16_t status)
+{
+    if (LIKELY(status == 200))
+        put(writer, STR("HTTP/1.1 200 OK\r\n"));
+    else
+        put_status_line(writer, status);
 }
 
 bool h1_write_end(struct h1_writer *writer)

@@ -1,5 +1,6 @@
 /* test_host.c: the table of hosts: what a URL means, one host for each, numbers added over workers.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "http/semantics.h"
 #include "tests/harness/test.h"
 #include "upstream/dial_gate.h"
 #include "upstream/host.h"
@@ -76,6 +77,8 @@ TEST(a_url_gives_name_port_and_authority)
         CHECK(host != NULL);
         CHECK_STR(host->name, str_from(good[i].name));
         CHECK_STR(host->authority, str_from(good[i].authority));
+        CHECK(!host_has_plain_name(host) || authority_is_valid(host->authority));
+        CHECK_EQ(host_has_plain_name(host), good[i].authority[0] != '[');
         CHECK_EQ(host->port, good[i].port);
         CHECK_STR(host->url, str_from(good[i].url));
         CHECK_STR(host->label, host->url);
