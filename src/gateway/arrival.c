@@ -116,12 +116,13 @@ static enum io refuse_secured(struct arrival *arrival)
     return io == IO_WAIT ? throw_away(arrival) : io;
 }
 
-/* A step of the handshake. What is late is not begun: its client has gone, or will have by the time it is done. */
+/* A step of the handshake. What is late has its last at once, or is not begun any more: its client has gone, or will
+ * have by the time it is done. */
 static enum io step(struct arrival *arrival, struct error *err)
 {
     bool begun = tls_server_has_begun(arrival->stream);
 
-    if (!loop_may_be_heavy(arrival->frontend->loop, &arrival->task, begun) || (is_late(arrival) && !begun))
+    if (is_late(arrival) ? !begun : !loop_may_be_heavy(arrival->frontend->loop, &arrival->task, begun))
         return IO_WAIT;
     return tls_server_handshake(arrival->stream, err);
 }

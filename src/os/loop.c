@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 #define SECOND_NS UINT64_C(1000000000)
-#define HEAVY_NS  UINT64_C(300000) /* of heavy steps in a turn: the last one begins earlier; or ... */
+#define HEAVY_NS  UINT64_C(700000) /* of heavy steps in a turn: the last one begins earlier; or ... */
 
 enum {
     BATCH_MAX = 512, /* ready watches taken from the world in one turn */

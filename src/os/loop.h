@@ -67,9 +67,10 @@ bool loop_has_tasks(const struct loop *loop);           /* woken ones, that have
 void task_forget(struct loop *loop, struct task *task); /* takes it out of the queue; call before its struct goes */
 
 /* May `task` take a heavy step now, such as one of a TLS handshake? If not it stands in line, and is run when it may:
- * then the answer is true, once. Heavy steps are taken behind all else of a turn, those first whose work has `begun`
- * before, else in the order in which they were asked for, until they have taken 0.3 ms or a quarter of what the rest of
- * the turn took: so the others do not wait for a crowd, and nobody in it waits much longer than the rest of the crowd.
+ * then the answer is true, once. Heavy steps are taken behind all else of a turn, in the order in which they were asked
+ * for, until they have taken 0.7 ms or a quarter of what the rest of the turn took: so the others do not wait for a
+ * crowd, and nobody in it waits much longer than the rest of the crowd. Whose work has `begun` before has a line apart,
+ * and the lines take turns: it is soon done, and those that have not begun are not kept waiting by many that have.
  * Neither news nor asking again moves who stands in line. */
 bool loop_may_be_heavy(struct loop *loop, struct task *task, bool begun);
 

@@ -97,15 +97,26 @@ size_t tasks_heavy(const struct tasks *tasks)
     return tasks->queues[HEAVY_BEGUN].count + tasks->queues[HEAVY_NEW].count;
 }
 
+/* Each of the two lines in turn, so that neither waits for the end of the other, which may never come. */
+static enum queue next_line(struct tasks *tasks)
+{
+    if (list_is_empty(&tasks->queues[HEAVY_NEW]))
+        return HEAVY_BEGUN;
+    if (list_is_empty(&tasks->queues[HEAVY_BEGUN]))
+        return HEAVY_NEW;
+    tasks->new_is_next = !tasks->new_is_next;
+    return tasks->new_is_next ? HEAVY_BEGUN : HEAVY_NEW;
+}
+
 void tasks_run_heavy(struct tasks *tasks)
 {
-    enum queue queue = list_is_empty(&tasks->queues[HEAVY_BEGUN]) ? HEAVY_NEW : HEAVY_BEGUN;
-    struct list_node *next = list_first(&tasks->queues[queue]);
+    enum queue line = next_line(tasks);
+    struct list_node *next = list_first(&tasks->queues[line]);
 
     if (!next)
         return;
     tasks->granted = container_of(next, struct task, node);
-    (void)run_some(tasks, queue, 1);
+    (void)run_some(tasks, line, 1);
     tasks->granted = NULL;
 }
 

@@ -13,6 +13,7 @@ struct tasks {
     struct list queues[QUEUES];
     enum queue woken;           /* where a task goes that is woken now */
     const struct task *granted; /* may take a heavy step: it was the next in line, and runs */
+    bool new_is_next;           /* of the heavy lines, where somebody stands in both */
     struct loop_stats *stats;
 };
 
@@ -27,7 +28,7 @@ void tasks_forget(struct tasks *tasks, struct task *task);
 void tasks_sweep(struct tasks *tasks);
 void tasks_run_late(struct tasks *tasks);
 size_t tasks_heavy(const struct tasks *tasks); /* how many stand in line for heavy steps */
-void tasks_run_heavy(struct tasks *tasks);     /* the first of them */
+void tasks_run_heavy(struct tasks *tasks);     /* the first of one of the lines */
 
 /* See loop_may_be_heavy. */
 bool tasks_ask_heavy(struct tasks *tasks, struct task *task, bool begun);

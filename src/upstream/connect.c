@@ -189,10 +189,13 @@ static void set_handshake_expired(struct connecting *connecting)
     connecting->failure.retry_safe = true;
 }
 
-/* The first flight is sent at once, so that the peer can work on it. To check what it answers is much more. */
+/* The first flight is sent at once, so that the peer can work on it. To check what it answers is much more; when its
+ * time is over it is now or never. */
 static enum io shake(struct connecting *connecting)
 {
-    if (connecting->greeted && !loop_may_be_heavy(connecting->loop, &connecting->task, true))
+    bool may_wait = connecting->greeted && !connecting->limit.fired;
+
+    if (may_wait && !loop_may_be_heavy(connecting->loop, &connecting->task, true))
         return IO_WAIT;
     connecting->greeted = true;
     return tls_handshake(connecting->stream, &connecting->failure);

@@ -3,7 +3,7 @@
 #include "harness/test.h"
 #include "stage.h"
 
-#define STEP_NS UINT64_C(150000) /* two are a short turn's share */
+#define STEP_NS UINT64_C(350000) /* two are a short turn's share */
 
 static bool ask(struct actor *actor)
 {
@@ -79,7 +79,7 @@ TEST(in_a_long_turn_heavy_steps_have_a_quarter_of_what_the_others_took)
     stage_close(&stage);
 }
 
-TEST(whose_work_has_begun_stands_in_front_of_those_that_have_not)
+TEST(whose_work_has_begun_and_who_has_not_take_turns)
 {
     struct stage stage;
 
@@ -87,9 +87,31 @@ TEST(whose_work_has_begun_stands_in_front_of_those_that_have_not)
     wake_all(&stage, "abc", step);
     wake_all(&stage, "de", step_again);
     stage_turn(&stage);
-    CHECK_STR(stage_trace(&stage), STR("abcdede"));
+    CHECK_STR(stage_trace(&stage), STR("abcdeda"));
     stage_turn(&stage);
-    CHECK_STR(stage_trace(&stage), STR("abcdedeab"));
+    CHECK_STR(stage_trace(&stage), STR("abcdedaeb"));
+    stage_turn(&stage);
+    CHECK_STR(stage_trace(&stage), STR("abcdedaebc"));
+    stage_close(&stage);
+}
+
+static void step_for_ever(struct actor *actor)
+{
+    step_again(actor);
+    task_wake(actor->stage->loop, &actor->task);
+}
+
+TEST(who_has_not_begun_is_not_kept_waiting_by_those_whose_work_never_ends)
+{
+    struct stage stage;
+
+    stage_open(&stage);
+    wake_all(&stage, "abcd", step_for_ever);
+    wake_all(&stage, "ef", step);
+    for (unsigned turns = 0; turns < 3; turns++)
+        stage_turn(&stage);
+    CHECK_EQ(stage_actor(&stage, 'e')->runs, 2);
+    CHECK_EQ(stage_actor(&stage, 'f')->runs, 2);
     stage_close(&stage);
 }
 

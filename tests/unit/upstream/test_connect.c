@@ -6,6 +6,7 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <unistd.h>
 
 enum { BYTES = 16384, TURN_NS = 1000000 };
 
@@ -254,6 +255,26 @@ TEST(connect_checks_what_a_host_answers_behind_all_that_others_do_in_the_turn)
     CHECK_EQ(connect_result(stage.connecting, &stream, &stage.err), IO_OK);
     stream_close(stream, false);
     task_forget(stage.net.loop, &witness.task);
+    stage_close(&stage);
+}
+
+TEST(connect_takes_an_answer_that_is_here_when_its_time_is_over)
+{
+    struct connect_stage stage;
+    struct stream *stream = NULL;
+
+    stage_open(&stage, true);
+    stage.options.tls_handshake_limit_ns = 30000000;
+    start(&stage);
+    while (BIO_ctrl_pending(SSL_get_rbio(stage.server)) == 0 && SSL_in_before(stage.server)) {
+        CHECK_EQ(connect_result(stage.connecting, &stream, &stage.err), IO_WAIT);
+        net_stage_for(&stage.net, TURN_NS);
+        serve(&stage);
+    }
+    usleep(40000); /* the answer is on its way, and nobody turns the loop until the time is over */
+    loop_turn(stage.net.loop, 0);
+    CHECK_EQ(outcome(&stage, true, &stream), IO_OK);
+    stream_close(stream, false);
     stage_close(&stage);
 }
 
