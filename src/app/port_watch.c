@@ -3,8 +3,9 @@
 
 #include "upstream/time_wait.h"
 
-void port_watch_look(struct port_watch *watch, uint64_t now_ns)
+void port_watch_look(struct port_watch *watch, uint64_t now_ns, bool dials)
 {
-    time_wait_look(watch->hosts);
+    if (dials)
+        time_wait_look(watch->hosts);
     hosts_sweep(watch->hosts, &watch->rule, now_ns);
 }

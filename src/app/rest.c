@@ -39,7 +39,7 @@ static void look(struct rest *rest)
     if (rest->looks % TRIM_EVERY == 0)
         trim_look(&rest->trim);
     if (rest->looks % PORTS_EVERY == 0)
-        port_watch_look(&rest->ports, loop_now_ns(rest->loop));
+        port_watch_look(&rest->ports, loop_now_ns(rest->loop), !rest->rests);
     rest->looks++;
     stir_workers(rest);
 }

@@ -117,6 +117,28 @@ TEST(a_gateway_at_rest_looks_twice_a_minute)
     close_stage(&stage);
 }
 
+/* A look at them forgets what was counted, as there are far fewer connections in TIME_WAIT than ports. */
+TEST(ports_are_not_counted_while_nobody_dials)
+{
+    const struct host_key key = {.url = STR("http://a.test")};
+    struct rest_stage stage;
+    struct error err;
+    struct host *host;
+
+    open_stage(&stage);
+    host = hosts_intern(stage.hosts, &key, &err);
+    CHECK(host != NULL);
+    CHECK(looks_after(&stage, 0));
+    await_rest(&stage);
+    atomic_store(&host->ports.time_waits, 7);
+    CHECK(looks_after(&stage, 30 * SECOND));
+    CHECK_EQ(atomic_load(&host->ports.time_waits), 7);
+    worker_turns(&stage, 0);
+    CHECK(looks_after(&stage, SECOND));
+    CHECK_EQ(atomic_load(&host->ports.time_waits), 0);
+    close_stage(&stage);
+}
+
 TEST(a_worker_that_wakes_ends_the_rest)
 {
     struct rest_stage stage;
