@@ -3,8 +3,8 @@
  *
  * As long as a worker does anything it looks once a second. When all of them sleep, and memory that is due has been
  * given back, the process rests: it takes nothing by itself, so two looks a minute are enough to see what others take,
- * and nobody dials, so that ports are not counted.
- * The first worker that wakes ends the rest (os/bell.h). SPDX-License-Identifier: Apache-2.0 */
+ * and nobody dials, so that ports are not counted. The first worker that wakes ends the rest (os/bell.h).
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_APP_REST_H
 #define HOLDFAST_APP_REST_H
 
