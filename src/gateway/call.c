@@ -1,12 +1,9 @@
-/* call.c: one backend of an exchange: pick a host, send the request with its body, take the answer's head, and, for
- * decoded endpoints, its body. What its body is packed in: call_body.c. Streaming is relay.c. Start with call_start.
- * SPDX-License-Identifier: Apache-2.0 */
-#include "base/assert.h"
-#include "base/log.h"
+/* call.c: one backend of an exchange: pick a host, send the request with its body, take the answer's head. What comes
+ * behind it: collect.c for decoded endpoints, relay.c for streams. Start with call_start. SPDX-License-Identifier:
+ * Apache-2.0 */
 #include "gateway/exchange_internal.h"
 #include "gateway/grpc.h"
 #include "gateway/leg.h"
-#include "gateway/render.h"
 #include "gateway/websocket.h"
 
 /* Some of them may be kept back. */
@@ -272,93 +269,4 @@ enum progress call_run(struct exchange *x)
     if (io != IO_FAIL)
         io = call_pump_request(x);
     return io == IO_FAIL ? fail_over(x) : PAUSE;
-}
-
-/* What KrakenD's words do not say: whose answer it was, and where it went wrong. */
-static void tell_where(const struct exchange *x, size_t at, const char *text)
-{
-    LOG(LOG_WARNING, "", "[ENDPOINT: %.*s] [BACKEND: %.*s] the answer of %.*s%.*s is wrong at byte %zu: %s",
-        STR_ARG(x->endpoint->path), STR_ARG(x->call.backend->internal), STR_ARG(x->call.host->url),
-        STR_ARG(x->call.head.path), at, text);
-}
-
-static enum progress render(struct exchange *x, struct str body)
-{
-    struct decoded decoded = {0};
-    struct str error_body = STR_EMPTY, error_type = STR_EMPTY;
-    uint16_t status = 0;
-
-    if (!render_decode(x->arena, x->call.backend, x->call.host->url, &x->call.head, x->call.answer, body, &decoded,
-                       &status, &x->error, &error_body, &error_type)) {
-        if (decoded.bad_text)
-            tell_where(x, decoded.bad_at, decoded.bad_text);
-        return reply_error(x, status, error_body, error_type);
-    }
-    return x->leg ? leg_take(x, &decoded, body) : settle_decoded(x, &decoded);
-}
-
-/* The body broke off, or what packs it is damaged; what of it could be read is all that can be told. */
-static enum progress fail_body(struct exchange *x)
-{
-    if (x->error.fault == FAULT_UPSTREAM)
-        tell_where(x, x->response_body.size, x->error.text);
-    return exchange_fail(x);
-}
-
-/* As much as is here, unless a little of it is much when it is unpacked: the rest is for the next turn. */
-static enum io gather(struct exchange *x)
-{
-    uint64_t bytes_max = (uint64_t)x->call.backend->transport->max_decoded_bytes;
-    size_t before = x->response_body.size;
-    enum io io;
-
-    do {
-        io = call_body(x);
-        if (x->response_body.size > bytes_max && io != IO_FAIL) {
-            error_set(&x->error, FAULT_UPSTREAM, ERROR_BODY_TOO_LARGE, "%.*s: more than %llu bytes to decode",
-                      STR_ARG(x->call.host->url), (unsigned long long)bytes_max);
-            return IO_FAIL;
-        }
-        if (io == IO_OK && x->call.unpacking && x->response_body.size - before >= UNPACKED_A_TURN_BYTES) {
-            timer_set(exchange_loop(x), &x->call.unpacking->breath, loop_now_ns(exchange_loop(x)));
-            return IO_WAIT;
-        }
-    } while (io == IO_OK);
-    return io;
-}
-
-/* The gathered body in one piece: where it lies, which is `kept` then, or a copy. What a leg has must last until all
- * are there, and takes no more room than it must. */
-static struct str take_gathered(struct exchange *x, struct chain *kept)
-{
-    struct str body = x->leg ? STR_EMPTY : chain_front(&x->response_body);
-
-    if (body.data && body.len == x->response_body.size) {
-        chain_move(kept, &x->response_body, SIZE_MAX);
-        return body;
-    }
-    body = chain_copy(&x->response_body, x->arena);
-    chain_clear(&x->response_body);
-    return body;
-}
-
-enum progress call_collect(struct exchange *x)
-{
-    struct chain kept = {0};
-    enum progress progress;
-    struct str body;
-    enum io io = gather(x);
-
-    if (io == IO_FAIL)
-        return fail_body(x);
-    if (io == IO_WAIT)
-        return call_pump_request(x) == IO_FAIL ? exchange_fail(x) : PAUSE;
-    body = take_gathered(x, &kept);
-    if (!body.data) {
-        error_set(&x->error, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory to decode an answer");
-        return exchange_fail(x);
-    }
-    progress = render(x, body);
-    chain_clear(&kept);
-    return progress;
 }

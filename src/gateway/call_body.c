@@ -1,5 +1,5 @@
 /* call_body.c: the body of a backend's answer, unpacked when we asked for it to be packed, or have to decode it:
- * whoever takes it (relay.c, call.c) does not know. SPDX-License-Identifier: Apache-2.0 */
+ * whoever takes it (relay.c, collect.c) does not know. SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/exchange_internal.h"
 #include "gateway/gunzip_stream.h"
 
@@ -20,7 +20,6 @@ bool call_begin_body(struct exchange *x)
     unpacking = arena_make(x->arena, struct unpacking);
     if (!unpacking)
         return error_set(&x->error, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory to unpack an answer");
-    unpacking->breath = (struct timer){.at_ns = TIMER_OFF, .task = &x->task};
     unpacking->gunzip = gunzip_stream_new(x->arena, &x->error);
     x->call.unpacking = unpacking;
     return unpacking->gunzip;
@@ -44,12 +43,8 @@ static enum io unpack(struct exchange *x, bool ended)
 
 void call_end_body(struct exchange *x)
 {
-    struct unpacking *unpacking = x->call.unpacking;
-
-    if (!unpacking)
-        return;
-    chain_clear(&unpacking->packed);
-    timer_clear(exchange_loop(x), &unpacking->breath);
+    if (x->call.unpacking)
+        chain_clear(&x->call.unpacking->packed);
 }
 
 enum io call_body(struct exchange *x)

@@ -2,8 +2,8 @@
  * times at once (spec 4.8, 4.9).
  *
  * Each try is an exchange without a client's stream, in the arena of whoever composes: the same file that serves a
- * single backend serves it (call.c). Start with
- * composition_start; the waiter is woken when composition_run is worth while. SPDX-License-Identifier: Apache-2.0 */
+ * single backend serves it (call.c). Start with composition_start; the waiter is woken when composition_run is worth
+ * while. SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_GATEWAY_COMPOSE_H
 #define HOLDFAST_GATEWAY_COMPOSE_H
 

@@ -318,7 +318,10 @@ static void exchange_run(struct task *task)
             progress = relay_run(x);
             break;
         case EXCHANGE_COLLECT:
-            progress = call_collect(x);
+            progress = collect_run(x);
+            break;
+        case EXCHANGE_DECODE:
+            progress = collect_decode(x);
             break;
         case EXCHANGE_COMPOSE:
             progress = compose_run(x);

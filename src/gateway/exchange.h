@@ -19,7 +19,8 @@ enum exchange_state {
     EXCHANGE_FLIGHT,  /* the first of the request's body is awaited, before a host is chosen (first_flight.c) */
     EXCHANGE_CALL,    /* the request goes to the backend, its answer's head is awaited */
     EXCHANGE_RELAY,   /* no-op: both bodies stream */
-    EXCHANGE_COLLECT, /* decoded: the backend's body is collected and rendered */
+    EXCHANGE_COLLECT, /* decoded: the backend's body is collected */
+    EXCHANGE_DECODE,  /* ... and all here: it is decoded and rendered, at once or when its turn has come */
     EXCHANGE_COMPOSE, /* several calls are under way (compose.h) */
     EXCHANGE_SEND,    /* an answer of our own is sent */
     EXCHANGE_WATCH,   /* ... which goes on as long as the gateway does (grpc_watch.c) */

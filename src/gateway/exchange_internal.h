@@ -10,10 +10,11 @@
 enum progress { MORE, PAUSE, OVER };
 
 enum {
-    PIECE_BYTES = 4 * BLOCK_LARGE_BYTES,     /* body moved at a time: four large buffers */
-    UNPACKED_A_TURN_BYTES = 4 * PIECE_BYTES, /* of a body that is collected: a bomb must not keep others waiting */
-    REQUEST_BODY_MAX_BYTES = 1048576,        /* of requests that we answer ourselves with their body */
-    COPIED_BODY_MAX_BYTES = 67108864,        /* of requests that go to several backends */
+    PIECE_BYTES = 4 * BLOCK_LARGE_BYTES,      /* body moved at a time: four large buffers */
+    UNPACKED_AT_ONCE_BYTES = PIECE_BYTES,     /* of a body that is collected: more is a heavy step, it may be a bomb */
+    HEAVY_BODY_BYTES = 2 * BLOCK_LARGE_BYTES, /* from here on it is a heavy step to decode a body */
+    REQUEST_BODY_MAX_BYTES = 1048576,         /* of requests that we answer ourselves with their body */
+    COPIED_BODY_MAX_BYTES = 67108864,         /* of requests that go to several backends */
 };
 
 /* exchange.c: request body from the client, within max_body_bytes; answers as http_recv_body. */
@@ -25,12 +26,15 @@ enum progress exchange_fail(struct exchange *exchange);
 enum progress call_start(struct exchange *exchange);
 bool call_repeat_body(struct exchange *exchange); /* request_body is `body` again, all of it. False: error is set */
 enum progress call_run(struct exchange *exchange);
-enum progress call_collect(struct exchange *exchange);
 /* The client's body is complete: what stands behind it, for endpoints that pass it on. In HTTP/2 it may be there behind
  * any length; a host of HTTP/1 gets it behind chunks only. False: exchange->error. */
 bool call_take_trailers(struct exchange *exchange) MUST_USE;
 /* Moves request body from the client to the backend. IO_OK: all of it is on its way; IO_FAIL: exchange->error. */
 enum io call_pump_request(struct exchange *exchange);
+
+/* collect.c: EXCHANGE_COLLECT and EXCHANGE_DECODE */
+enum progress collect_run(struct exchange *exchange);
+enum progress collect_decode(struct exchange *exchange);
 
 /* first_flight.c: a call whose request has a body: EXCHANGE_FLIGHT, or EXCHANGE_CALL where nothing is to be awaited. */
 enum progress first_flight_begin(struct exchange *exchange);
@@ -47,7 +51,6 @@ void call_end_body(struct exchange *exchange); /* lets go of what it holds outsi
 struct unpacking {
     struct gunzip_stream *gunzip;
     struct chain packed; /* body that has not been unpacked yet */
-    struct timer breath; /* the next turn, when this one has unpacked enough */
 };
 
 /* follow.c: a redirect of the backend: FOLLOWED: call.head and call.host are those of the next request; FAIL:

@@ -1,5 +1,5 @@
 /* leg.c: one backend of a composition: starts its tries, takes the first complete answer and ends the others. A try is
- * an exchange whose switch has two states. Start with leg_start. SPDX-License-Identifier: Apache-2.0 */
+ * an exchange whose switch has three states. Start with leg_start. SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/leg.h"
 
 #include "base/assert.h"
@@ -91,7 +91,9 @@ static void run_try(struct task *task)
         if (x->state == EXCHANGE_CALL)
             progress = call_run(x);
         else if (x->state == EXCHANGE_COLLECT)
-            progress = call_collect(x);
+            progress = collect_run(x);
+        else if (x->state == EXCHANGE_DECODE)
+            progress = collect_decode(x);
         else
             return;
     }

@@ -8,6 +8,7 @@ import collections
 import concurrent.futures
 import random
 import re
+import selectors
 import threading
 
 from origin import answers_ok
@@ -28,6 +29,21 @@ def in_threads(job, items):
 def at_once(address, count, target="/", method="GET", body=None):
     """So many requests in flight at the same time, each on a connection of its own; their responses."""
     return in_threads(lambda _: fetch(address, target, method, body=body), range(count))
+
+
+def answered(waiting):
+    """Those of `waiting` in the order in which they are answered."""
+    order = []
+    with selectors.DefaultSelector() as selector:
+        for one in waiting:
+            selector.register(one, selectors.EVENT_READ)
+        while len(order) < len(waiting):
+            ready = selector.select(timeout=60)
+            assert ready, "somebody waits in vain"
+            for key, _ in ready:
+                selector.unregister(key.fileobj)
+                order.append(key.fileobj)
+    return order
 
 
 class Gate:

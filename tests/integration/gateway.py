@@ -4,6 +4,7 @@ The binary is $HOLDFAST_BINARY, else build/debug/holdfast. Configurations ask fo
 `ready:` line on stderr. Stopping fails the test on an exit code other than 0 and on any sanitizer report, leaks included.
 SPDX-License-Identifier: Apache-2.0
 """
+import contextlib
 import json
 import os
 import pathlib
@@ -102,6 +103,15 @@ class Process:
 
         self.send_signal(signal.SIGSTOP)
         eventually(lambda: states() == {"T"}, what="all threads stopped")
+
+    @contextlib.contextmanager
+    def frozen(self):
+        """What comes in the meantime lies there all at once when it goes on."""
+        self.freeze()
+        try:
+            yield
+        finally:
+            self.send_signal(signal.SIGCONT)
 
     def wait(self, seconds=STOP_SECONDS):
         """The exit code; the process is killed and the test fails when it does not end."""

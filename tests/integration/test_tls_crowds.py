@@ -3,13 +3,11 @@ wait for the crowd.
 
 SPDX-License-Identifier: Apache-2.0
 """
-import contextlib
-import selectors
-import signal
 import socket
 import ssl
 
 import pytest
+from crowd import answered
 from tls_front import connect, context_of, secured, tls_block
 
 CROWD = 150
@@ -30,33 +28,9 @@ class Newcomer:
         return self.sock.fileno()
 
 
-@contextlib.contextmanager
-def frozen(running):
-    running.freeze()
-    try:
-        yield
-    finally:
-        running.send_signal(signal.SIGCONT)
-
-
-def answered(waiting):
-    """Those of `waiting` in the order in which they are answered."""
-    order = []
-    with selectors.DefaultSelector() as selector:
-        for one in waiting:
-            selector.register(one, selectors.EVENT_READ)
-        while len(order) < len(waiting):
-            ready = selector.select(timeout=60)
-            assert ready, "somebody waits in vain"
-            for key, _ in ready:
-                selector.unregister(key.fileobj)
-                order.append(key.fileobj)
-    return order
-
-
 def test_a_crowd_is_answered_in_the_order_in_which_it_came(make, authority, certificate):
     running = make.gateway(secured(make.origin(), tls_block(certificate)))
-    with frozen(running):
+    with running.frozen():
         crowd = [Newcomer(running.address, context_of(authority)) for _ in range(CROWD)]
     order = answered(crowd)
     late = [place - crowd.index(one) for place, one in enumerate(order)]
@@ -69,7 +43,7 @@ def test_who_is_served_already_does_not_wait_for_the_crowd(make, authority, cert
     running = make.gateway(secured(make.origin(), tls_block(certificate)))
     client = connect(make, running, context_of(authority))
     assert client.get().status == 200
-    with frozen(running):
+    with running.frozen():
         crowd = [Newcomer(running.address, context_of(authority)) for _ in range(CROWD)]
         client.send_request("GET", "/")
     order = answered([client.sock, *crowd])

@@ -1,0 +1,59 @@
+"""test_heavy_bodies.py: many large documents at once: who asks for little is answered before they are all decoded.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import gzip
+import json
+import threading
+
+import pytest
+from configs import backend, endpoint, service
+from crowd import answered
+from origin import by_path, reply
+from waiting import eventually
+
+CROWD = 24
+PACKED = [("Content-Encoding", "gzip"), ("Content-Type", "application/json")]
+
+
+class Documents:
+    """An origin that holds all of its answers back until they are released, packed so that each fits into a socket's buffer."""
+
+    def __init__(self, make, size):
+        self.value = {"items": ["x" * 1000] * (size // 1000)}
+        self.released, self.sent, self.lock = threading.Event(), 0, threading.Lock()
+        packed = gzip.compress(json.dumps(self.value).encode())
+        self.upstream = make.origin(by_path({"/large": self.gives(reply(packed, fields=PACKED)),
+                                             "/small": self.gives(reply('{"a":1}'))}))
+
+    def gives(self, answer):
+        def handler(conn, _):
+            assert self.released.wait(60)
+            conn.send(answer)
+            with self.lock:
+                self.sent += 1
+        return handler
+
+
+@pytest.mark.parametrize("size, target", [(200_000, "/one"), (200_000, "/pair"), (2_000_000, "/one")])
+def test_who_asks_for_little_does_not_wait_for_who_asks_for_much(make, size, target):
+    documents = Documents(make, size)
+    large, small = backend(documents.upstream, "/large"), backend(documents.upstream, "/small")
+    running = make.gateway(service([endpoint("/one", large), endpoint("/pair", large, small), endpoint("/small", small)],
+                                   timeout="60s"))
+    crowd = [make.client(running) for _ in range(CROWD)]
+    for client in crowd:
+        client.send_request("GET", target)
+    client = make.client(running)
+    client.send_request("GET", "/small")
+    requests = CROWD * (2 if target == "/pair" else 1) + 1
+    documents.upstream.wait_requests(requests)
+    with running.frozen():
+        documents.released.set()
+        eventually(lambda: documents.sent == requests, what="all answers to be sent")
+    order = answered([client.sock, *(one.sock for one in crowd)])
+    assert order.index(client.sock) < CROWD // 4
+    assert client.read_final("GET").body == b'{"a":1}'
+    for one in crowd:
+        got = json.loads(one.read_final("GET").body)
+        assert got["items"] == documents.value["items"]
