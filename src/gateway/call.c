@@ -1,6 +1,6 @@
 /* call.c: one backend of an exchange: pick a host, send the request with its body, take the answer's head. What comes
- * behind it: collect.c for decoded endpoints, relay.c for streams. Start with call_start. SPDX-License-Identifier:
- * Apache-2.0 */
+ * behind it: collect.c for decoded endpoints, relay.c for streams. Start with call_start.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/exchange_internal.h"
 #include "gateway/grpc.h"
 #include "gateway/leg.h"
