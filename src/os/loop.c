@@ -297,6 +297,11 @@ uint64_t loop_told_ns(const struct loop *loop)
     return loop->told_ns;
 }
 
+bool loop_told_all(const struct loop *loop)
+{
+    return loop->told_all;
+}
+
 uint64_t loop_turned_ns(const struct loop *loop)
 {
     return loop->turned_ns;

@@ -110,6 +110,7 @@ uint64_t loop_now_ns(const struct loop *loop);       /* read once per turn, afte
 uint64_t loop_turned_ns(const struct loop *loop);    /* when the wait before this turn began */
 /* When the wait before that one had ended. It told all that was ready, so what this turn's wait brought came later. */
 uint64_t loop_told_ns(const struct loop *loop);
+bool loop_told_all(const struct loop *loop);     /* did this turn's wait bring all that was ready? */
 uint64_t loop_clock_ns(const struct loop *loop); /* read now: within a long turn later than loop_now_ns */
 uint64_t loop_wall_ns(const struct loop *loop);  /* calendar, read at most once per turn */
 struct rng *loop_rng(struct loop *loop);         /* seeded from world->random at loop_new */

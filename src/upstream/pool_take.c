@@ -17,26 +17,31 @@ enum care {
     CARE_FULL,  /* nothing that the host may be about to close */
 };
 
-/* Did this worker sleep or was it held up since it was told of news? The wait may have ended long before its news is
- * handled, and a turn takes milliseconds when many requests come at once. What may be sent again finds out by itself.
- */
-static bool was_held_up(const struct loop *loop, enum care care)
+/* A turn takes milliseconds when many requests come at once. */
+static bool is_turn_young(const struct loop *loop)
 {
-    uint64_t now_ns = loop_now_ns(loop);
+    return loop_clock_ns(loop) - loop_now_ns(loop) <= LOOK_TURN_NS;
+}
 
-    return care != CARE_LEAST &&
-           (now_ns - loop_turned_ns(loop) > LOOK_WAIT_NS || loop_clock_ns(loop) - now_ns > LOOK_TURN_NS);
+/* Did this worker sleep or was it held up since it was told of news? The wait may have ended long before its news is
+ * handled. */
+static bool was_held_up(const struct loop *loop)
+{
+    return loop_now_ns(loop) - loop_turned_ns(loop) > LOOK_WAIT_NS || !is_turn_young(loop);
 }
 
 /* Is it still good? Readiness up to the last wait was handled by the first pass; a connection that was idle for longer
- * than a turn may have got a FIN since, or bytes that would be the next request's answer, so the kernel is asked. Under
- * full load few are: what was given back last is taken first. */
+ * than a turn may have got a FIN since, or bytes that would be the next request's answer. So the kernel is asked, but
+ * for a request that may be sent again not when it has told all a moment ago. Under full load few were idle for long:
+ * what was given back last is taken first. */
 static enum io look_at(struct pooled *pooled, enum care care)
 {
-    struct loop *loop = pooled->pool->loop;
+    const struct loop *loop = pooled->pool->loop;
     bool long_ago = (uint32_t)loop_stats(loop)->turns - pooled->idle_turn > 1;
 
-    return pool_check(pooled, long_ago || was_held_up(loop, care));
+    if (care == CARE_LEAST)
+        return pool_check(pooled, long_ago && !(loop_told_all(loop) && is_turn_young(loop)));
+    return pool_check(pooled, long_ago || was_held_up(loop));
 }
 
 struct pooled *pool_lend(struct pooled *pooled)

@@ -1,8 +1,6 @@
 /* test_pool.c: what a worker's pool keeps: the last used on top, within the caps of all workers together.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "harness/test.h"
-#include "net/pair.h"
-#include "upstream/handoff.h"
+#include "pool_stage.h"
 #include "upstream/pool_cap.h"
 
 #include <pthread.h>
@@ -10,88 +8,7 @@
 
 #define RIVALS_NS UINT64_C(10000000000)
 
-enum { CONNS_MAX = 8, FAR_MAX = 64, ROUNDS = 6000, WORKERS = 3 };
-
-/* A worker's pool, and the far ends of its connections. */
-struct pool_stage {
-    struct world *world;
-    struct loop *loop;
-    struct pool *pool;
-    struct stream *far[FAR_MAX];
-    unsigned count;
-};
-
-static void stage_open(struct pool_stage *stage, struct hosts *hosts, unsigned worker)
-{
-    struct error err;
-
-    *stage = (struct pool_stage){.world = linux_world_new(&err)};
-    CHECK(stage->world != NULL);
-    stage->loop = loop_new(stage->world);
-    CHECK(stage->loop != NULL);
-    stage->pool = pool_new(stage->loop, NULL, hosts, worker);
-    CHECK(stage->pool != NULL);
-}
-
-static void turn(struct pool_stage *stage)
-{
-    loop_turn(stage->loop, 0);
-}
-
-static void close_far_ends(struct pool_stage *stage)
-{
-    while (stage->count > 0)
-        stream_close(stage->far[--stage->count], false);
-    turn(stage);
-}
-
-static void stage_close(struct pool_stage *stage)
-{
-    pool_free(stage->pool);
-    close_far_ends(stage);
-    CHECK_EQ(block_pool_out(loop_blocks(stage->loop)), 0);
-    loop_free(stage->loop);
-    linux_world_free(stage->world);
-}
-
-/* A lent connection that was just made. */
-static struct pooled *make_conn(struct pool_stage *stage, struct host *host, const struct transport *transport)
-{
-    struct stream *near;
-    struct pooled *pooled;
-    struct error err;
-
-    CHECK(stage->count < FAR_MAX);
-    CHECK(pair_new(stage->loop, 4096, &near, &stage->far[stage->count++]));
-    CHECK(gate_enter(host, 0));
-    pooled = pool_adopt(stage->pool, host, transport, near, &err);
-    CHECK(pooled != NULL);
-    return pooled;
-}
-
-static struct hosts *two_hosts(unsigned workers, struct host *host[2])
-{
-    struct hosts *hosts = hosts_new(workers);
-    struct error err;
-
-    CHECK(hosts != NULL);
-    host[0] = hosts_intern(hosts, &(struct host_key){.url = STR("http://a")}, &err);
-    host[1] = hosts_intern(hosts, &(struct host_key){.url = STR("http://b")}, &err);
-    CHECK(host[0] && host[1]);
-    return hosts;
-}
-
-static void check_counts(const struct host *host, uint64_t opened, uint64_t closed, uint64_t idle, uint64_t active)
-{
-    struct host_totals totals;
-
-    host_totals(host, &totals);
-    CHECK_EQ(totals.connections_opened, opened);
-    CHECK_EQ(totals.connections_closed, closed);
-    CHECK_EQ(totals.idle, idle);
-    CHECK_EQ(totals.active, active);
-    CHECK_EQ(atomic_load(&host->idle), idle);
-}
+enum { CONNS_MAX = 8, ROUNDS = 6000, WORKERS = 3 };
 
 TEST(the_last_used_is_lent_first)
 {
@@ -99,15 +16,15 @@ TEST(the_last_used_is_lent_first)
     struct pooled *first, *second;
     struct pool_stage stage;
     struct host *host[2];
-    struct hosts *hosts = two_hosts(1, host);
+    struct hosts *hosts = pool_stage_hosts(1, host);
 
-    stage_open(&stage, hosts, 0);
-    first = make_conn(&stage, host[0], &transport);
-    second = make_conn(&stage, host[0], &transport);
+    pool_stage_open(&stage, hosts, 0);
+    first = pool_stage_conn(&stage, host[0], &transport);
+    second = pool_stage_conn(&stage, host[0], &transport);
     check_counts(host[0], 2, 0, 0, 2);
     pool_return(first, &transport);
     pool_return(second, &transport);
-    turn(&stage);
+    pool_stage_turn(&stage);
     check_counts(host[0], 2, 0, 2, 0);
     CHECK(pool_take(stage.pool, host[1], &transport, true) == NULL);
     CHECK(pool_take(stage.pool, host[0], &transport, true) == second);
@@ -118,7 +35,7 @@ TEST(the_last_used_is_lent_first)
     pool_return(second, &transport);
     pool_flush(stage.pool);
     check_counts(host[0], 2, 2, 0, 0);
-    stage_close(&stage);
+    pool_stage_close(&stage);
     hosts_free(hosts);
 }
 
@@ -128,27 +45,27 @@ TEST(a_full_host_and_a_full_pool_drop_what_was_idle_for_longest)
     struct pool_stage stage;
     struct pooled *oldest, *kept;
     struct host *host[2];
-    struct hosts *hosts = two_hosts(1, host);
+    struct hosts *hosts = pool_stage_hosts(1, host);
     struct host *third;
     struct error err;
 
     third = hosts_intern(hosts, &(struct host_key){.url = STR("http://c")}, &err);
-    stage_open(&stage, hosts, 0);
-    oldest = make_conn(&stage, host[0], &transport);
-    kept = make_conn(&stage, host[0], &transport);
+    pool_stage_open(&stage, hosts, 0);
+    oldest = pool_stage_conn(&stage, host[0], &transport);
+    kept = pool_stage_conn(&stage, host[0], &transport);
     pool_return(oldest, &transport);
-    turn(&stage);
+    pool_stage_turn(&stage);
     pool_return(kept, &transport);
     check_counts(host[0], 2, 1, 1, 0);
     CHECK(pool_take(stage.pool, host[0], &transport, true) == kept);
     pool_return(kept, &transport);
-    pool_return(make_conn(&stage, host[1], &transport), &transport);
-    pool_return(make_conn(&stage, third, &transport), &transport);
+    pool_return(pool_stage_conn(&stage, host[1], &transport), &transport);
+    pool_return(pool_stage_conn(&stage, third, &transport), &transport);
     check_counts(host[0], 2, 2, 0, 0);
     check_counts(host[1], 1, 0, 1, 0);
     check_counts(third, 1, 0, 1, 0);
     CHECK_EQ(atomic_load(hosts_idle_total(hosts)), 2);
-    stage_close(&stage);
+    pool_stage_close(&stage);
     CHECK_EQ(atomic_load(hosts_idle_total(hosts)), 0);
     hosts_free(hosts);
 }
@@ -160,101 +77,14 @@ TEST(a_negative_cap_keeps_nothing_idle)
     for (size_t i = 0; i < COUNT_OF(transports); i++) {
         struct pool_stage stage;
         struct host *host[2];
-        struct hosts *hosts = two_hosts(1, host);
+        struct hosts *hosts = pool_stage_hosts(1, host);
 
-        stage_open(&stage, hosts, 0);
-        pool_return(make_conn(&stage, host[0], &transports[i]), &transports[i]);
+        pool_stage_open(&stage, hosts, 0);
+        pool_return(pool_stage_conn(&stage, host[0], &transports[i]), &transports[i]);
         check_counts(host[0], 1, 1, 0, 0);
-        stage_close(&stage);
+        pool_stage_close(&stage);
         hosts_free(hosts);
     }
-}
-
-/* As of a socket whose readiness has not been told yet. */
-static enum io read_nothing(struct stream *stream, const struct iovec *parts, int count, size_t *got, struct error *err)
-{
-    (void)stream;
-    (void)parts;
-    (void)count;
-    (void)got;
-    (void)err;
-    return IO_WAIT;
-}
-
-/* Keep-alive P3: what a stray answer says must not become the next request's. */
-TEST(what_was_idle_for_two_turns_is_looked_at_for_whatever_request)
-{
-    static const struct transport transport;
-    char answer[] = "HTTP/1.1 200 OK\r\n\r\n";
-    const struct iovec stray = {.iov_base = answer, .iov_len = sizeof(answer) - 1};
-    struct pool_stage stage;
-    struct stream_ops ops;
-    struct pooled *pooled;
-    struct host *host[2];
-    struct hosts *hosts = two_hosts(1, host);
-    struct error err;
-    size_t sent;
-
-    stage_open(&stage, hosts, 0);
-    pooled = make_conn(&stage, host[0], &transport);
-    ops = *pooled->conn->stream->ops;
-    ops.readv = read_nothing;
-    pooled->conn->stream->ops = &ops;
-    pool_return(pooled, &transport);
-    turn(&stage);
-    turn(&stage);
-    CHECK_EQ(stream_writev(stage.far[0], &stray, 1, &sent, &err), IO_OK);
-    CHECK(pool_take(stage.pool, host[0], &transport, true) == NULL);
-    CHECK_EQ(host[0]->counts[0].stale, 1);
-    stage_close(&stage);
-    hosts_free(hosts);
-}
-
-/* So many idle connections, of which all but the first, the one that was idle for longest, are dead; nobody knows yet.
- */
-static void leave_dead(struct pool_stage *stage, struct host *host, unsigned count, struct pooled **alive)
-{
-    static const struct transport transport;
-    struct pooled *pooled[CONNS_MAX];
-
-    for (unsigned i = 0; i < count; i++)
-        pooled[i] = make_conn(stage, host, &transport);
-    for (unsigned i = 0; i < count; i++)
-        pool_return(pooled[i], &transport);
-    for (unsigned i = 0; i < 3; i++)
-        turn(stage);
-    for (unsigned i = 1; i < count; i++) {
-        stream_close(stage->far[i], false);
-        stage->far[i] = NULL;
-    }
-    *alive = pooled[0];
-}
-
-/* D.3 E0: then it dials, and does not take a third one while it does. Who cannot have a fresh one goes on, and so does
- * who can be sent again. */
-TEST(what_must_not_be_sent_twice_meets_two_dead_connections_at_most)
-{
-    static const struct transport transport;
-    struct pool_stage stage;
-    struct pooled *alive;
-    struct host *host[2];
-    struct hosts *hosts = two_hosts(1, host);
-
-    stage_open(&stage, hosts, 0);
-    for (unsigned i = 0; i < 5000; i++) /* so that two closes teach nothing */
-        idle_limit_survived(host[0]->idle_limit, &(struct idle_end){.idle_ns = 900000000, .requests = 1});
-    leave_dead(&stage, host[0], 3, &alive);
-    for (unsigned i = 0; i < 3; i++) {
-        CHECK(pool_take(stage.pool, host[0], &transport, false) == NULL);
-        check_counts(host[0], 3, 2, 1, 0);
-        CHECK_EQ(pool_explain(stage.pool, host[0], &transport), REASON_HERD);
-    }
-    CHECK_EQ(host[0]->counts[0].stale, 2);
-    CHECK(pool_take_any(stage.pool, host[0], &transport) == alive);
-    check_counts(host[0], 3, 2, 0, 1);
-    pool_return(alive, &transport);
-    stage_close(&stage);
-    hosts_free(hosts);
 }
 
 /* So that a warm pool does not end all at once (H.2). */
@@ -264,11 +94,11 @@ TEST(ages_differ_by_a_tenth)
     uint32_t least = UINT32_MAX, most = 0;
     struct pool_stage stage;
     struct host *host[2];
-    struct hosts *hosts = two_hosts(1, host);
+    struct hosts *hosts = pool_stage_hosts(1, host);
 
-    stage_open(&stage, hosts, 0);
+    pool_stage_open(&stage, hosts, 0);
     for (unsigned i = 0; i < FAR_MAX; i++) {
-        struct pooled *pooled = make_conn(&stage, host[0], &transport);
+        struct pooled *pooled = pool_stage_conn(&stage, host[0], &transport);
 
         least = pooled->old_at_ms < least ? pooled->old_at_ms : least;
         most = pooled->old_at_ms > most ? pooled->old_at_ms : most;
@@ -276,7 +106,7 @@ TEST(ages_differ_by_a_tenth)
     }
     CHECK(least >= 900000 && least < 950000);
     CHECK(most <= 1100000 && most > 1050000);
-    stage_close(&stage);
+    pool_stage_close(&stage);
     hosts_free(hosts);
 }
 
@@ -289,9 +119,9 @@ struct workers {
 
 static void workers_open(struct workers *workers)
 {
-    workers->hosts = two_hosts(WORKERS, workers->host);
+    workers->hosts = pool_stage_hosts(WORKERS, workers->host);
     for (unsigned i = 0; i < WORKERS; i++)
-        stage_open(&workers->stage[i], workers->hosts, i);
+        pool_stage_open(&workers->stage[i], workers->hosts, i);
 }
 
 static void workers_close(struct workers *workers)
@@ -299,7 +129,7 @@ static void workers_close(struct workers *workers)
     for (unsigned i = 0; i < WORKERS; i++)
         pool_end(workers->stage[i].pool);
     for (unsigned i = 0; i < WORKERS; i++)
-        stage_close(&workers->stage[i]);
+        pool_stage_close(&workers->stage[i]);
     CHECK_EQ(atomic_load(hosts_idle_total(workers->hosts)), 0);
     hosts_free(workers->hosts);
 }
@@ -309,8 +139,8 @@ static void add_idle(struct workers *workers, unsigned worker, unsigned host, co
 {
     struct pool_stage *stage = &workers->stage[worker];
 
-    turn(stage);
-    pool_return(make_conn(stage, workers->host[host], transport), transport);
+    pool_stage_turn(stage);
+    pool_return(pool_stage_conn(stage, workers->host[host], transport), transport);
 }
 
 static uint64_t idle_of(const struct workers *workers, unsigned worker, unsigned host)
@@ -330,7 +160,7 @@ static void open_with_one_each(struct workers *workers, const struct transport *
     for (unsigned i = 0; i < WORKERS; i++)
         add_idle(workers, i, i == 0, transport);
     for (unsigned i = 0; i < WORKERS; i++)
-        turn(&workers->stage[i]);
+        pool_stage_turn(&workers->stage[i]);
 }
 
 /* Of two workers' connections the other one's is older. */
@@ -347,7 +177,7 @@ TEST(the_oldest_of_all_workers_makes_place)
         add_idle(&workers, 1, 0, &caps[i]);
         CHECK_EQ(idle_of(&workers, 1, 0), 2);
         CHECK_EQ(idle_of(&workers, 0, 0), 1); /* until its worker has read the letter */
-        turn(&workers.stage[0]);
+        pool_stage_turn(&workers.stage[0]);
         CHECK_EQ(idle_of(&workers, 0, 0), 0);
         CHECK_EQ(idle_of(&workers, 1, 0), 2);
         CHECK_EQ(evicted_by(&workers, 0, 0), 1);
@@ -372,14 +202,14 @@ TEST(a_rush_to_one_host_leaves_another_its_share)
         for (unsigned i = 0; i < 20; i++) {
             add_idle(&workers, spread ? i % WORKERS : 0, 0, &transport);
             for (unsigned k = 0; k < WORKERS; k++)
-                turn(&workers.stage[k]);
+                pool_stage_turn(&workers.stage[k]);
         }
         CHECK_EQ(atomic_load(&workers.host[0]->idle), 6);
         CHECK_EQ(atomic_load(&workers.host[1]->idle), 2);
         for (unsigned i = 0; i < 20; i++) {
             add_idle(&workers, spread ? i % WORKERS : 0, 1, &transport);
             for (unsigned k = 0; k < WORKERS; k++)
-                turn(&workers.stage[k]);
+                pool_stage_turn(&workers.stage[k]);
         }
         CHECK_EQ(atomic_load(&workers.host[0]->idle), 4);
         CHECK_EQ(atomic_load(&workers.host[1]->idle), 4);
@@ -424,17 +254,17 @@ TEST(the_letter_goes_on_to_who_has_the_oldest_now)
     add_idle(&workers, 0, 0, &transport);
     add_idle(&workers, 1, 0, &transport);
     add_idle(&workers, 2, 0, &transport);
-    turn(&workers.stage[2]);
+    pool_stage_turn(&workers.stage[2]);
     add_idle(&workers, 0, 0, &transport);
     CHECK_EQ(evicted_by(&workers, 0, 0), 1); /* its own was the oldest */
     add_idle(&workers, 0, 0, &transport);    /* a letter to worker 1 is under way */
     lent = pool_take(workers.stage[1].pool, workers.host[0], &transport, true);
     CHECK(lent != NULL);
     add_idle(&workers, 0, 0, &transport); /* and one to worker 2 */
-    turn(&workers.stage[1]);              /* sends its letter on */
+    pool_stage_turn(&workers.stage[1]);   /* sends its letter on */
     CHECK_EQ(evicted_by(&workers, 1, 0), 0);
     CHECK_EQ(idle_of(&workers, 0, 0), 3);
-    turn(&workers.stage[2]);
+    pool_stage_turn(&workers.stage[2]);
     CHECK_EQ(evicted_by(&workers, 2, 0), 1);
     CHECK_EQ(idle_of(&workers, 0, 0), 3);
     pool_discard(lent, REASON_ANSWER_FAILED, SIDE_OURS);
@@ -453,7 +283,7 @@ TEST(a_letter_that_comes_late_ends_nothing)
     add_idle(&workers, 1, 0, &transport);
     lent = pool_take(workers.stage[1].pool, workers.host[0], &transport, true);
     CHECK(lent != NULL);
-    turn(&workers.stage[0]);
+    pool_stage_turn(&workers.stage[0]);
     CHECK_EQ(idle_of(&workers, 0, 0), 1);
     CHECK_EQ(evicted_by(&workers, 0, 0), 0);
     pool_discard(lent, REASON_ANSWER_FAILED, SIDE_OURS);
@@ -473,8 +303,8 @@ TEST(a_worker_that_is_stuck_lets_the_cap_slip_by_little)
         CHECK(atomic_load(hosts_idle_total(workers.hosts)) <= 1 + POOL_CAP_OVER_MAX);
     }
     CHECK_EQ(atomic_load(hosts_idle_total(workers.hosts)), 1 + POOL_CAP_OVER_MAX);
-    turn(&workers.stage[0]);
-    turn(&workers.stage[1]);
+    pool_stage_turn(&workers.stage[0]);
+    pool_stage_turn(&workers.stage[1]);
     CHECK_EQ(atomic_load(hosts_idle_total(workers.hosts)), 1);
     CHECK_EQ(idle_of(&workers, 1, 0), 1);
     workers_close(&workers);
@@ -551,27 +381,27 @@ static void *run_rival(void *arg)
     struct pool_stage stage;
     uint64_t end_ns;
 
-    stage_open(&stage, rivals->hosts, rival->worker);
+    pool_stage_open(&stage, rivals->hosts, rival->worker);
     end_ns = loop_clock_ns(stage.loop) + RIVALS_NS;
     for (unsigned round = 0; goes_on(rivals, &stage, round, end_ns); round++) {
         struct pooled *pooled[CONNS_MAX];
 
         for (unsigned i = 0; i < CONNS_MAX; i++)
-            pooled[i] = make_conn(&stage, rivals->host[rival->worker], rivals->transport);
+            pooled[i] = pool_stage_conn(&stage, rivals->host[rival->worker], rivals->transport);
         meet(rivals);
         for (unsigned i = 0; i < CONNS_MAX; i++)
             pool_return(pooled[i], rivals->transport);
         for (unsigned way = 0; way < 4; way++) { /* letters have been read, and those that were sent on */
             meet(rivals);
-            turn(&stage);
+            pool_stage_turn(&stage);
         }
         meet(rivals);
         count_kept(rivals);
         meet(rivals);
         pool_flush(stage.pool);
-        close_far_ends(&stage);
+        pool_stage_close_far_ends(&stage);
     }
-    stage_close(&stage);
+    pool_stage_close(&stage);
     return NULL;
 }
 
@@ -581,7 +411,7 @@ static void check_rivals(const struct transport *transport, bool same_host)
     struct rival both[2] = {{&rivals, 0}, {&rivals, 1}};
     pthread_t other;
 
-    rivals.hosts = two_hosts(2, rivals.host);
+    rivals.hosts = pool_stage_hosts(2, rivals.host);
     if (same_host)
         rivals.host[1] = rivals.host[0];
     CHECK_EQ(pthread_create(&other, NULL, run_rival, &both[1]), 0);
