@@ -1,5 +1,5 @@
 /* collect.c: the answer of a decoded endpoint's backend: its body is gathered, unpacked where it is packed
- * (call_body.c), decoded, and rendered. Most are small and done at once. What takes as long as a thousand of those is a
+ * (call_body.c), decoded, and rendered. Most are small and done at once. What takes as long as many of those is a
  * heavy step of the loop, so that who asks for little does not wait for all who ask for much. Start with collect_run.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
@@ -96,8 +96,12 @@ enum progress collect_decode(struct exchange *x)
     enum progress progress;
     struct str body;
 
-    if (x->response_body.size >= HEAVY_BODY_BYTES && !loop_may_be_heavy(exchange_loop(x), &x->task, true))
-        return PAUSE;
+    if (x->response_body.size >= HEAVY_BODY_BYTES) {
+        if (!loop_may_be_heavy(exchange_loop(x), &x->task, true))
+            return PAUSE;
+        if (call_pump_request(x) == IO_FAIL) /* the client has gone, while it stood in line */
+            return exchange_fail(x);
+    }
     body = take_gathered(x, &kept);
     if (!body.data) {
         error_set(&x->error, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory to decode an answer");

@@ -1,5 +1,6 @@
 /* exchange_internal.h: what the files of an exchange share: exchange.c (the switch), call.c (the backend), call_body.c
- * (what comes of it), relay.c (streaming), reply.c (answers of our own). SPDX-License-Identifier: Apache-2.0 */
+ * and collect.c (what comes of it), relay.c (streaming), reply.c (answers of our own).
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_GATEWAY_EXCHANGE_INTERNAL_H
 #define HOLDFAST_GATEWAY_EXCHANGE_INTERNAL_H
 

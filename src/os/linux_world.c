@@ -147,12 +147,14 @@ static uint64_t time_left_ns(uint64_t until_ns)
 static int linux_wait(struct world *world, struct watch **ready, int count_max, uint64_t until_ns)
 {
     struct linux_world *linux_world = of(world);
-    int count_ready = 0;
-    int count;
+    int count_ready = 0, count;
 
     ASSERT(count_max > 0);
-    count = wait_for_events(linux_world, count_max < BATCH_MAX ? count_max : BATCH_MAX, time_left_ns(until_ns));
-    ASSERT(count >= 0 || errno == EINTR);
+    count_max = count_max < BATCH_MAX ? count_max : BATCH_MAX;
+    count = wait_for_events(linux_world, count_max, time_left_ns(until_ns));
+    if (count == -1 && errno == EINTR)
+        count = wait_for_events(linux_world, count_max, 0); /* so that a wait has told of all, whatever ended it */
+    ASSERT(count >= 0);
     for (int i = 0; i < count; i++) {
         struct watch *watch = linux_world->events[i].data.ptr;
 

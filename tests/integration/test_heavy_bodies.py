@@ -35,15 +35,35 @@ class Documents:
         return handler
 
 
+def crowd_of(make, running, target):
+    crowd = [make.client(running) for _ in range(CROWD)]
+    for client in crowd:
+        client.send_request("GET", target)
+    return crowd
+
+
+def test_nothing_is_decoded_for_who_has_gone_while_it_stood_in_line(make):
+    documents = Documents(make, 200_000)
+    running = make.gateway(service([endpoint("/one", backend(documents.upstream, "/large"))], timeout="60s"))
+    crowd = crowd_of(make, running, "/one")
+    documents.upstream.wait_requests(CROWD)
+    with running.frozen():
+        documents.released.set()
+        eventually(lambda: documents.sent == CROWD, what="all answers to be sent")
+        for client in crowd[1::2]:
+            client.reset()
+    for client in crowd[::2]:
+        assert json.loads(client.read_final("GET").body) == documents.value
+    eventually(lambda: running.output.count("| 499 |") == CROWD // 2, what="the log to tell who has gone")
+
+
 @pytest.mark.parametrize("size, target", [(200_000, "/one"), (200_000, "/pair"), (2_000_000, "/one")])
 def test_who_asks_for_little_does_not_wait_for_who_asks_for_much(make, size, target):
     documents = Documents(make, size)
     large, small = backend(documents.upstream, "/large"), backend(documents.upstream, "/small")
     running = make.gateway(service([endpoint("/one", large), endpoint("/pair", large, small), endpoint("/small", small)],
                                    timeout="60s"))
-    crowd = [make.client(running) for _ in range(CROWD)]
-    for client in crowd:
-        client.send_request("GET", target)
+    crowd = crowd_of(make, running, target)
     client = make.client(running)
     client.send_request("GET", "/small")
     requests = CROWD * (2 if target == "/pair" else 1) + 1
