@@ -5,7 +5,6 @@ Elsewhere: 71, 74, 88, 90 and 91 (tests/sim/test_keepalive_g4.c), 85 in one reco
 SPDX-License-Identifier: Apache-2.0
 """
 import re
-import signal
 import threading
 import time
 from pathlib import Path
@@ -106,16 +105,13 @@ def test_70_the_end_and_the_next_request_in_one_batch(make, first, method):
     stage = Stage(make)
     body = b"hi" if method == "POST" else None
     assert stage.client.get().status == 200
-    stage.gateway.freeze()
-    try:
+    with stage.gateway.frozen():
         if first == "end":
             stage.origin.connections[0].close()
         stage.client.send_request(method, "/", body=body)
         if first == "request":
             stage.origin.connections[0].close()
         time.sleep(0.1)
-    finally:
-        stage.gateway.send_signal(signal.SIGCONT)
     assert stage.client.read_final(method).status == 200
     assert [request.conn.number for request in stage.origin.requests] == [0, 1]
     assert stage.pool["resends"] == 0

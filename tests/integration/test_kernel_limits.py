@@ -7,7 +7,6 @@ import contextlib
 import errno
 import re
 import resource
-import signal
 import socket
 
 import pytest
@@ -53,14 +52,11 @@ def test_overflows_of_accept_queues_are_counted(make):
             return int(re.search(r"^holdfast_accept_queue_overflows_total (\d+)", text, re.M)[1])
 
         assert overflows() == 0
-        running.freeze()
         crowd = [socket.socket() for _ in range(40)]
-        try:
+        with running.frozen():
             for sock in crowd:
                 sock.setblocking(False)
                 sock.connect_ex(running.address)
-        finally:
-            running.send_signal(signal.SIGCONT)
         assert eventually(overflows) > 0
         for sock in crowd:
             sock.close()

@@ -8,7 +8,6 @@ and shorthands. SPDX-License-Identifier: Apache-2.0
 import contextlib
 import json
 import re
-import signal
 import time
 
 import h2.events
@@ -570,14 +569,11 @@ def stale_at_check(stage):
     stage.wait_pool(idle=1)
     crowd = [stage.make.client(stage.gateway) for _ in range(BATCH_MAX)]
     assert {each.get("/__health").status for each in crowd} == {200}  # turns of the loop: what has just become idle is not looked at
-    stage.gateway.freeze()
-    try:
+    with stage.gateway.frozen():
         client.send_request("POST", "/", body=b"x")
         for each in crowd:
             each.send(b"G")
         stage.origin.connections[0].close()
-    finally:
-        stage.gateway.send_signal(signal.SIGCONT)
     assert client.read_final("POST").status == 200
 
 

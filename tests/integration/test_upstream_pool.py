@@ -2,7 +2,6 @@
 
 SPDX-License-Identifier: Apache-2.0
 """
-import signal
 import threading
 import time
 
@@ -143,13 +142,10 @@ def test_an_idle_connection_ended_while_the_gateway_could_not_look(make, method)
     running = make.gateway(proxy(upstream))
     client = make.client(running)
     assert client.get().status == 200
-    running.freeze()
-    try:
+    with running.frozen():
         upstream.connections[0].close()
         client.send_request(method, "/", body=b"hi" if method == "POST" else None)
         time.sleep(0.1)
-    finally:
-        running.send_signal(signal.SIGCONT)
     assert client.read_final(method).status == 200
     assert len(upstream.requests) == 2
 
