@@ -403,6 +403,7 @@ static bool sim_facts(struct world *world, int fd, struct tcp_facts *facts)
         .unacked = socket->written > socket->acked,
         .acked_ago_ns = socket->machine->sim->now_ns - socket->acked_at_ns,
         .rtt_ns = sim_round_trip_ns(socket),
+        .rtt_least_ns = sim_round_trip_ns(socket),
         .rto_ns = 200 * SIM_MS,
     };
     return true;

@@ -379,6 +379,7 @@ bool linux_facts(struct world *world, int fd, struct tcp_facts *facts)
         .acked_ago_ns = (uint64_t)info.tcpi_last_ack_recv * 1000000,
         .sent_ago_ns = (uint64_t)info.tcpi_last_data_sent * 1000000,
         .rtt_ns = (uint64_t)info.tcpi_rtt * 1000,
+        .rtt_least_ns = info.tcpi_min_rtt != UINT32_MAX ? (uint64_t)info.tcpi_min_rtt * 1000 : 0,
         .rto_ns = ((uint64_t)info.tcpi_rto * 1000) >> (info.tcpi_backoff < 32 ? info.tcpi_backoff : 32),
     };
     return true;

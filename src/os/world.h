@@ -82,8 +82,9 @@ struct tcp_facts {        /* what the kernel knows of a connection (architecture
     uint32_t window;       /* of congestion, in segments; 0: not known */
     uint64_t acked_ago_ns; /* since the peer has last acknowledged something */
     uint64_t sent_ago_ns;  /* since data was last sent, for the first time or again */
-    uint64_t rtt_ns;
-    uint64_t rto_ns; /* of the first time-out: without the doubling */
+    uint64_t rtt_ns;       /* smoothed; what a busy peer takes to acknowledge is in it */
+    uint64_t rtt_least_ns; /* of the last minutes; 0: not known */
+    uint64_t rto_ns;       /* of the first time-out: without the doubling */
 };
 
 struct world_ops {

@@ -8,11 +8,10 @@
 
 /* Round trips, and what may be under way in one: how evidence is told from chance. Nothing here limits a request, so
  * there are no settings. */
-#define PROOF_MIN_NS        1000000u /* a reset may be one round trip behind the FIN */
-#define STALE_WINDOW_NS     100000000u
-#define CROSSING_RTT_MIN_US 500
-#define CROSSING_BYTES_MAX  262144
-#define PROOF_MAX_NS        100000000u
+#define PROOF_MIN_NS       1000000u /* a reset may be one round trip behind the FIN */
+#define STALE_WINDOW_NS    100000000u
+#define CROSSING_BYTES_MAX 262144
+#define PROOF_MAX_NS       100000000u
 
 /* The host has reset this stream, for a reason of its own, and goes on with others. Hosts that end without a word reset
  * streams first, with NO_ERROR. */
@@ -274,14 +273,13 @@ enum io fetch_pause(struct fetch *fetch)
     return IO_OK;
 }
 
-/* Within two round trips what comes may have crossed the request. Not on the shortest ways: there the kernels are done
- * with each other before we could look. */
+/* Within two round trips what comes may have crossed the request. */
 static bool may_have_crossed(const struct fetch *fetch)
 {
-    uint64_t rtt_us = fetch->pooled->rtt_us;
+    const struct pooled *pooled = fetch->pooled;
 
-    return fetch->stats.reused && rtt_us >= CROSSING_RTT_MIN_US &&
-           loop_now_ns(fetch_loop(fetch)) - fetch->sent_at_ns < 2 * 1000 * rtt_us;
+    return fetch->stats.reused && pooled->far &&
+           loop_now_ns(fetch_loop(fetch)) - fetch->sent_at_ns < UINT64_C(2000) * pooled->rtt_us;
 }
 
 /* Every segment acknowledges what its sender has got: as long as nothing of the request is acknowledged, what came was

@@ -49,6 +49,7 @@ struct pooled {
     uint8_t round;               /* which addresses `place` is of */
     uint8_t left_for, left_side; /* enum reason, enum side: why it was withdrawn */
     bool learned : 1;            /* its idle limit is the host's, not a configured one */
+    bool far : 1;                /* by its last sample: bytes may cross a request on the way */
     bool sentinel : 1;           /* kept only to see when the host closes it; never lent */
     bool warm : 1;               /* made for a request that did not need it in the end */
     bool uneven : 1;             /* its address has too many (rebalance.h): not used again */

@@ -7,7 +7,9 @@
 #include "upstream/watch.h"
 
 enum { RTT_EVERY_USES = 1024, LAG_EVERY_USES = 64 };
+
 #define IDLE_UNSURE_MAX_NS 20000000u /* a host, or a worker, that is later than this is stuck, not busy */
+#define FAR_RTT_NS         500000u
 
 /* A part of a millisecond counts as one. */
 static uint32_t limit_ms(int64_t limit_ns)
@@ -257,6 +259,13 @@ void pool_settle(struct pooled *pooled, const struct transport *transport)
     pool_destroy(pooled, reason, side);
 }
 
+/* On the shortest ways bytes cross no request: there the kernels are done with each other before we could look. How
+ * long a host under load takes to acknowledge makes no way longer. */
+static bool is_far(const struct tcp_facts *facts)
+{
+    return (facts->rtt_least_ns > 0 ? facts->rtt_least_ns : facts->rtt_ns) >= FAR_RTT_NS;
+}
+
 /* Now and then the kernel is asked for the round trip to the host: the learner's margin depends on it. */
 static void sample_rtt(struct pooled *pooled)
 {
@@ -264,6 +273,7 @@ static void sample_rtt(struct pooled *pooled)
 
     if (pooled->uses % RTT_EVERY_USES != 1 || !stream_facts(pooled->conn->stream, &facts) || facts.rtt_ns == 0)
         return;
+    pooled->far = is_far(&facts);
     pooled->rtt_us = facts.rtt_ns / 1000 < UINT32_MAX ? (uint32_t)(facts.rtt_ns / 1000) : UINT32_MAX;
     idle_limit_rtt(pooled->host->idle_limit, pooled->pool->worker, facts.rtt_ns);
     path_note_rtt(&pooled->host->path, facts.rtt_ns);

@@ -430,6 +430,8 @@ TEST(facts_count_what_was_acknowledged)
     CHECK_EQ(facts.retransmits, 0);
     CHECK(facts.rtt_ns > 0);
     CHECK(facts.rtt_ns < second_ns);
+    CHECK(facts.rtt_least_ns > 0);
+    CHECK(facts.rtt_least_ns <= facts.rtt_ns);
     CHECK(!loopback.world->ops->facts(loopback.world, -1, &facts));
     loopback_hang_up(&loopback, &pair);
     loopback_close(&loopback);
