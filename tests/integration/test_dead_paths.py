@@ -274,6 +274,8 @@ def test_time_waits_of_others_are_counted_by_host(network, make):
     for conn in upstream.connections[1:]:
         conn.sock.close()
     seen = eventually(lambda: len(time_waits(upstream.address[1])) // 70 and len(time_waits(upstream.address[1])), what="TIME_WAIT")
+    assert fetch(admin, "/v1/pools:flush", "POST").status == 200
+    assert fetch(path, "/a/x").status == 200  # while nobody dials they are counted once a minute
 
     def counted(index):
         return json.loads(fetch(admin, "/v1/pools").body)["hosts"][index]["time_wait"]

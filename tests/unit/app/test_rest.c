@@ -139,6 +139,47 @@ TEST(ports_are_not_counted_while_nobody_dials)
     close_stage(&stage);
 }
 
+/* Within the seconds between two of these looks. */
+static void look_at_ports(struct rest_stage *stage)
+{
+    for (int i = 0; i < 5; i++) {
+        worker_turns(stage, 0);
+        CHECK(looks_after(stage, SECOND));
+    }
+}
+
+/* What a look forgets, as above, tells whether there was one. */
+TEST(ports_are_counted_while_connections_are_made_or_some_wait)
+{
+    const struct host_key key = {.url = STR("http://a.test")};
+    struct rest_stage stage;
+    struct error err;
+    struct host *host;
+
+    open_stage(&stage);
+    host = hosts_intern(stage.hosts, &key, &err);
+    CHECK(host != NULL);
+    atomic_store(&host->ports.blocked, 7);
+    look_at_ports(&stage);
+    CHECK_EQ(atomic_load(&host->ports.blocked), 0); /* others may have left some */
+    atomic_store(&host->ports.blocked, 7);
+    look_at_ports(&stage);
+    CHECK_EQ(atomic_load(&host->ports.blocked), 7);
+    atomic_fetch_add(&host->counts[1].connections_opened, 1);
+    look_at_ports(&stage);
+    CHECK_EQ(atomic_load(&host->ports.blocked), 0);
+    atomic_store(&host->ports.time_waits, 7);
+    look_at_ports(&stage);
+    CHECK_EQ(atomic_load(&host->ports.time_waits), 0);
+    atomic_store(&host->ports.blocked, 7);
+    for (int i = 0; i < 11; i++)
+        look_at_ports(&stage);
+    CHECK_EQ(atomic_load(&host->ports.blocked), 7);
+    look_at_ports(&stage);
+    CHECK_EQ(atomic_load(&host->ports.blocked), 0); /* a minute later */
+    close_stage(&stage);
+}
+
 TEST(a_worker_that_wakes_ends_the_rest)
 {
     struct rest_stage stage;
