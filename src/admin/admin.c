@@ -127,6 +127,7 @@ static enum io make_page(struct visitor *visitor, struct page *page, struct erro
     }
     if (visitor->inquiry)
         return make_asked_page(visitor, page);
+    secured_catch_up(generation_secured(admin->view.generation), loop_now_ns(admin->loop));
     page_make(visitor->arena, &admin->view, visitor->request, loop_now_ns(admin->loop) - admin->started_ns, page);
     if (page->drains)
         task_wake(admin->loop, admin->view.drain); /* it runs behind this task: the answer is under way by then */

@@ -35,6 +35,7 @@ static void stir_workers(const struct rest *rest)
 
 static void look(struct rest *rest)
 {
+    rest->looked_ns = loop_now_ns(rest->loop);
     memory_watch_look(&rest->memory);
     if (rest->looks % TRIM_EVERY == 0)
         trim_look(&rest->trim);
@@ -60,25 +61,40 @@ static bool begin_rest(struct rest *rest)
     return rest->quiet_looks > 0;
 }
 
+static void set_rests(struct rest *rest, bool rests)
+{
+    rest->rests = rests;
+    tls_refresh_rest(rest->tls, rests);
+}
+
+/* Others may take the memory that there is, which matters to who holds much of it. */
+static uint64_t next_look_ns(const struct rest *rest)
+{
+    if (!rest->rests)
+        return rest->looked_ns + LOOK_EVERY_NS;
+    if (memory_watch_is_light(&rest->memory) && !keep_budget_is_tight(rest->memory.budget))
+        return TIMER_OFF;
+    return rest->looked_ns + REST_NS;
+}
+
 static void look_later(struct rest *rest)
 {
-    rest->rests = begin_rest(rest);
+    set_rests(rest, begin_rest(rest));
     if (rest->rests)
         rest->looks = 0;
-    timer_set(rest->loop, &rest->timer, loop_now_ns(rest->loop) + (rest->rests ? REST_NS : LOOK_EVERY_NS));
+    timer_set(rest->loop, &rest->timer, next_look_ns(rest));
 }
 
 /* A worker has begun a second. If that was in a rest it is over, at once or when the last look is a second old. */
 static void hear(struct rest *rest)
 {
-    uint64_t due_ns = rest->timer.at_ns;
-
     if (!mailbox_take(rest->mailbox))
         return;
     rest->hung = false;
-    if (rest->rests && due_ns != TIMER_OFF)
-        timer_set(rest->loop, &rest->timer, due_ns - (REST_NS - LOOK_EVERY_NS));
-    rest->rests = false;
+    if (!rest->rests)
+        return;
+    set_rests(rest, false);
+    timer_set(rest->loop, &rest->timer, next_look_ns(rest));
 }
 
 static void run_rest(struct task *task)
@@ -100,6 +116,7 @@ bool rest_start(struct rest *rest, const struct rest_options *options)
         .frontends = options->frontends,
         .workers = options->workers,
         .memory = {.budget = hosts_budget(options->hosts), .limit_bytes = options->memory_max},
+        .tls = options->tls,
         .trim = {.frontends = options->frontends, .workers = options->workers},
         .ports = {.hosts = options->hosts, .rule = options->leave_rule},
         .task.run = run_rest,

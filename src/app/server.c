@@ -198,6 +198,7 @@ static bool start_rest(struct server *server, struct error *err)
                           .workers = server->worker_count,
                           .hosts = server->start.hosts,
                           .leave_rule = server_leave_rule(server->service),
+                          .tls = &server->tls_refresh,
                           .memory_max = service_positive(server->service->server.clients.memory_max),
                       }) ||
            error_set(err, FAULT_SYSTEM, ERROR_OUT_OF_MEMORY, "no memory for the server");

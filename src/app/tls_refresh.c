@@ -4,17 +4,26 @@
 
 static void set_timer(struct tls_refresh *refresh)
 {
-    timer_set(refresh->loop, &refresh->timer, loop_now_ns(refresh->loop) + refresh->secured->refresh_ns);
+    uint64_t due_ns = refresh->looked_ns + refresh->secured->refresh_ns;
+
+    if (refresh->rests)
+        due_ns = u64_max(due_ns, secured_due_ns(refresh->secured));
+    timer_set(refresh->loop, &refresh->timer, due_ns);
+}
+
+static void look(struct tls_refresh *refresh)
+{
+    refresh->looked_ns = loop_now_ns(refresh->loop);
+    secured_refresh(refresh->secured, refresh->looked_ns);
+    set_timer(refresh);
 }
 
 static void run_refresh(struct task *task)
 {
     struct tls_refresh *refresh = container_of(task, struct tls_refresh, task);
 
-    if (!refresh->timer.fired)
-        return;
-    secured_refresh(refresh->secured, loop_now_ns(refresh->loop));
-    set_timer(refresh);
+    if (refresh->timer.fired)
+        look(refresh);
 }
 
 void tls_refresh_start(struct tls_refresh *refresh, struct loop *loop, struct secured *secured)
@@ -23,7 +32,14 @@ void tls_refresh_start(struct tls_refresh *refresh, struct loop *loop, struct se
         return;
     *refresh = (struct tls_refresh){.loop = loop, .secured = secured, .task.run = run_refresh};
     refresh->timer = (struct timer){.at_ns = TIMER_OFF, .task = &refresh->task};
-    secured_refresh(secured, loop_now_ns(loop)); /* the clock of the ticket keys starts */
+    look(refresh); /* the clock of the ticket keys starts */
+}
+
+void tls_refresh_rest(struct tls_refresh *refresh, bool rests)
+{
+    if (!refresh->loop || refresh->rests == rests)
+        return;
+    refresh->rests = rests;
     set_timer(refresh);
 }
 

@@ -142,8 +142,10 @@ bool secured_is_repeated(const struct secured *secured, size_t listener)
 void secured_end(struct secured *secured)
 {
     for (size_t i = secured->count; i > 0; i--)
-        if (!secured_is_repeated(secured, i - 1))
+        if (!secured_is_repeated(secured, i - 1)) {
+            tls_server_retire(secured->servers[i - 1]);
             tls_server_release(secured->servers[i - 1]);
+        }
     tls_shared_release(secured->shared);
     *secured = (struct secured){0};
 }
@@ -154,5 +156,17 @@ void secured_refresh(struct secured *secured, uint64_t now_ns)
         tls_shared_refresh(secured->shared, now_ns);
     for (size_t i = 0; i < secured->count; i++)
         if (secured->servers[i] && !secured_is_repeated(secured, i))
-            tls_server_refresh(secured->servers[i]);
+            tls_server_refresh(secured->servers[i], now_ns);
+}
+
+uint64_t secured_due_ns(const struct secured *secured)
+{
+    return secured->shared ? tls_shared_due_ns(secured->shared) : UINT64_MAX;
+}
+
+void secured_catch_up(const struct secured *secured, uint64_t now_ns)
+{
+    for (size_t i = 0; i < secured->count; i++)
+        if (secured->servers[i])
+            tls_server_catch_up(secured->servers[i], now_ns);
 }

@@ -1,7 +1,7 @@
 /* memory.c: memory in use, of control groups (version 2: Documentation/admin-guide/cgroup-v2.rst, "memory.current";
  * version 1: cgroup-v1/memory.rst) and of the machine (proc(5), "meminfo").
  *
- * As in cgroup.c, what is missing or odd means "no limit". Start with memory_permille_of.
+ * As in cgroup.c, what is missing or odd means "no limit". Start with memory_use_of.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "os/memory.h"
 
@@ -12,7 +12,7 @@
 
 #include <stdio.h>
 
-enum { FILE_MAX = 8192, FULL_PERMILLE = 1000 };
+enum { FILE_MAX = 8192, FULL_PERMILLE = 1000, KIB = 1024 };
 
 /* Names of a version's files. */
 struct group_files {
@@ -44,72 +44,74 @@ static bool find_line(struct str text, struct str name, uint64_t *number)
     return false;
 }
 
-static unsigned permille(uint64_t used, uint64_t max)
+static void add(struct memory_use *use, uint64_t used, uint64_t max)
 {
-    if (max == 0 || used >= max)
-        return max == 0 ? 0 : FULL_PERMILLE;
-    return (unsigned)((double)used / (double)max * (double)FULL_PERMILLE);
+    unsigned permille = FULL_PERMILLE;
+
+    if (max == 0)
+        return;
+    if (used < max)
+        permille = (unsigned)((double)used / (double)max * (double)FULL_PERMILLE);
+    use->permille = unsigned_max(use->permille, permille);
+    use->limit_bytes = u64_min(use->limit_bytes, max);
 }
 
-static unsigned group_permille(const char *folder, const struct group_files *files)
+static void add_group(struct memory_use *use, const char *folder, const struct group_files *files)
 {
     char text[FILE_MAX];
     uint64_t max, used, droppable = 0;
 
     if (!text_leading_u64(read_in(folder, files->limit, text), &max)) /* among them "max" */
-        return 0;
+        return;
     if (!text_leading_u64(read_in(folder, files->used, text), &used))
-        return 0;
+        return;
     (void)find_line(read_in(folder, "memory.stat", text), files->droppable, &droppable); /* not told: none is */
-    return permille(used > droppable ? used - droppable : 0, max);
+    add(use, used > droppable ? used - droppable : 0, max);
 }
 
-static unsigned walk_up(const char *root, struct str group, const struct group_files *files)
+static void walk_up(struct memory_use *use, const char *root, struct str group, const struct group_files *files)
 {
     struct cgroup_walk walk = {.root = root, .group = group};
-    unsigned most = 0;
 
     while (cgroup_next_folder(&walk))
-        most = unsigned_max(most, group_permille(walk.folder, files));
-    return most;
+        add_group(use, walk.folder, files);
 }
 
-static unsigned line_permille(const struct cgroup_line *line, const char *mount)
+static void add_line(struct memory_use *use, const struct cgroup_line *line, const char *mount)
 {
     char root[CGROUP_PATH_BYTES];
 
     if (line->controllers.len == 0)
-        return walk_up(mount, line->group, &version_2);
-    if (!cgroup_line_names(line, STR("memory")) ||
-        snprintf(root, sizeof(root), "%s/memory", mount) >= (int)sizeof(root))
-        return 0;
-    return walk_up(root, line->group, &version_1);
+        walk_up(use, mount, line->group, &version_2);
+    else if (cgroup_line_names(line, STR("memory")) &&
+             snprintf(root, sizeof(root), "%s/memory", mount) < (int)sizeof(root))
+        walk_up(use, root, line->group, &version_1);
 }
 
-static unsigned machine_permille(const char *machine)
+static void add_machine(struct memory_use *use, const char *machine)
 {
     char text[FILE_MAX];
     struct str all = file_read_small(machine, text, FILE_MAX);
     uint64_t total, available;
 
-    if (!find_line(all, STR("MemTotal:"), &total) || !find_line(all, STR("MemAvailable:"), &available))
-        return 0;
-    return permille(total > available ? total - available : 0, total);
+    if (find_line(all, STR("MemTotal:"), &total) && find_line(all, STR("MemAvailable:"), &available))
+        add(use, (total > available ? total - available : 0) * KIB, total * KIB);
 }
 
-unsigned memory_permille_of(const char *self, const char *mount, const char *machine)
+struct memory_use memory_use_of(const char *self, const char *mount, const char *machine)
 {
     char text[FILE_MAX];
     struct str rest = file_read_small(self, text, FILE_MAX);
-    unsigned most = machine_permille(machine);
+    struct memory_use use = {.limit_bytes = UINT64_MAX};
     struct cgroup_line line;
 
+    add_machine(&use, machine);
     while (cgroup_next_line(&rest, &line))
-        most = unsigned_max(most, line_permille(&line, mount));
-    return most;
+        add_line(&use, &line, mount);
+    return use;
 }
 
-unsigned memory_used_permille(void)
+struct memory_use memory_use(void)
 {
-    return memory_permille_of("/proc/self/cgroup", "/sys/fs/cgroup", "/proc/meminfo");
+    return memory_use_of("/proc/self/cgroup", "/sys/fs/cgroup", "/proc/meminfo");
 }

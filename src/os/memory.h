@@ -5,8 +5,12 @@
 
 #include "base/str.h"
 
-/* What is used of the limit that is nearest, in thousandths: those of our control group and the groups above it, and
- * the machine's own memory. File pages that could be dropped at once count as free. 0 when nothing can be read. */
-unsigned memory_used_permille(void);
+/* Limits are those of our control group and the groups above it, and the machine's own memory. */
+struct memory_use {
+    unsigned permille;    /* of the limit that is nearest. File pages that could be dropped at once count as free */
+    uint64_t limit_bytes; /* the least of them; UINT64_MAX: nothing can be read */
+};
+
+struct memory_use memory_use(void);
 
 #endif

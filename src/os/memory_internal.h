@@ -2,8 +2,8 @@
 #ifndef HOLDFAST_OS_MEMORY_INTERNAL_H
 #define HOLDFAST_OS_MEMORY_INTERNAL_H
 
-/* memory_used_permille with other files: `self` for /proc/self/cgroup, `mount` for /sys/fs/cgroup, `machine` for
+/* memory_use with other files: `self` for /proc/self/cgroup, `mount` for /sys/fs/cgroup, `machine` for
  * /proc/meminfo. */
-unsigned memory_permille_of(const char *self, const char *mount, const char *machine);
+struct memory_use memory_use_of(const char *self, const char *mount, const char *machine);
 
 #endif

@@ -11,6 +11,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#define SLACK_NS UINT64_C(1000000000) /* who looks by a timer may come so late */
+
 static const char area[] = "SERVICE: TLS";
 
 struct watched {
@@ -21,8 +23,12 @@ struct watched {
 struct tls_server {
     _Atomic uint32_t holders;
     struct tls_server_start start;
+    uint64_t late_ns; /* since the last look; UINT64_MAX: files are not looked at */
+    _Atomic uint64_t looked_ns;
     pthread_mutex_t lock; /* guards profile: the pointer and the first reference */
     struct tls_server_profile *profile;
+    pthread_mutex_t looking; /* guards all that follows, and is held by who replaces the profile */
+    bool retired;            /* `start` is not to be used */
     struct watched *files;
     size_t file_count;
     bool *staple_told; /* of each certificate: that its staple is over was logged */
@@ -105,19 +111,35 @@ static void warn_of_certificates(const struct tls_server *server, struct report 
     }
 }
 
-struct tls_server *tls_server_new(const struct tls_server_start *start, struct report *report)
+static uint64_t late_after(const struct tls_server_tuning *tuning)
+{
+    return tuning->reload_interval_ns > 0 ? (uint64_t)tuning->reload_interval_ns + SLACK_NS : UINT64_MAX;
+}
+
+/* NULL: no memory. */
+static struct tls_server *make_server(const struct tls_server_start *start)
 {
     struct tls_server *server = calloc(1, sizeof(*server));
+
+    if (!server)
+        return NULL;
+    server->start = *start;
+    server->late_ns = late_after(start->tuning);
+    atomic_init(&server->holders, 1);
+    if (pthread_mutex_init(&server->lock, NULL) == 0) {
+        if (pthread_mutex_init(&server->looking, NULL) == 0)
+            return server;
+        pthread_mutex_destroy(&server->lock);
+    }
+    free(server);
+    return NULL;
+}
+
+struct tls_server *tls_server_new(const struct tls_server_start *start, struct report *report)
+{
+    struct tls_server *server = make_server(start);
     struct tls_trouble trouble;
 
-    if (!server || pthread_mutex_init(&server->lock, NULL) != 0) {
-        free(server);
-        server = NULL;
-    }
-    if (server) {
-        server->start = *start;
-        atomic_init(&server->holders, 1);
-    }
     if (!server || !list_files(server)) {
         report_add(report, SEVERITY_ERROR, PROBLEM_OUT_OF_MEMORY, (struct place){0}, NULL, "no memory for TLS");
         tls_server_release(server);
@@ -149,6 +171,7 @@ void tls_server_release(struct tls_server *server)
         return;
     if (server->profile)
         tls_profile_unref(&server->profile->base);
+    pthread_mutex_destroy(&server->looking);
     pthread_mutex_destroy(&server->lock);
     free(server->files);
     free(server->staple_told);
@@ -239,20 +262,58 @@ static void tell_of_staples(struct tls_server *server)
     }
 }
 
-void tls_server_refresh(struct tls_server *server)
+static void refresh(struct tls_server *server, uint64_t now_ns)
 {
-    if (look(server))
+    if (server->retired)
+        return;
+    if (server->late_ns < UINT64_MAX && look(server))
         read_again(server);
     tell_of_staples(server);
+    atomic_store_explicit(&server->looked_ns, now_ns, memory_order_relaxed);
+}
+
+void tls_server_refresh(struct tls_server *server, uint64_t now_ns)
+{
+    pthread_mutex_lock(&server->looking);
+    refresh(server, now_ns);
+    pthread_mutex_unlock(&server->looking);
+}
+
+static bool is_late(const struct tls_server *server, uint64_t now_ns)
+{
+    uint64_t looked_ns = atomic_load_explicit(&server->looked_ns, memory_order_relaxed);
+
+    return now_ns > looked_ns && now_ns - looked_ns > server->late_ns;
+}
+
+void tls_server_catch_up(struct tls_server *server, uint64_t now_ns)
+{
+    if (!is_late(server, now_ns))
+        return;
+    pthread_mutex_lock(&server->looking);
+    if (is_late(server, now_ns))
+        refresh(server, now_ns);
+    pthread_mutex_unlock(&server->looking);
+}
+
+void tls_server_retire(struct tls_server *server)
+{
+    if (!server)
+        return;
+    pthread_mutex_lock(&server->looking);
+    server->retired = true;
+    pthread_mutex_unlock(&server->looking);
 }
 
 void tls_server_facts(struct tls_server *server, struct tls_server_facts *facts)
 {
+    pthread_mutex_lock(&server->looking);
     *facts = (struct tls_server_facts){
         .reloads_ok = server->reloads_ok,
         .reloads_failed = server->reloads_failed,
         .certificates = server->profile->count,
     };
+    pthread_mutex_unlock(&server->looking);
 }
 
 static int64_t seconds_of(const ASN1_TIME *time)
@@ -269,14 +330,16 @@ static int64_t seconds_of(const ASN1_TIME *time)
 void tls_server_certificate(struct tls_server *server, size_t index, struct tls_certificate_facts *facts)
 {
     const struct tls_server_key *keys = server->start.options->keys.items;
-    const struct tls_identity *identity = &server->profile->identities[index];
+    struct tls_server_profile *profile = tls_server_latest(server);
+    const struct tls_identity *identity = &profile->identities[index];
 
-    ASSERT(index < server->profile->count);
+    ASSERT(index < profile->count);
     *facts = (struct tls_certificate_facts){
         .path = keys[index].public_key,
         .expires_s = seconds_of(X509_get0_notAfter(identity->certificate)),
         .stapled = tls_staple_is_fresh(&identity->staple),
     };
+    tls_profile_unref(&profile->base);
 }
 
 const struct tls_server_tuning *tls_server_tuning(const struct tls_server *server)

@@ -1,7 +1,8 @@
 /* server.h: secured listeners: certificates and settings that clients meet, read again when their files change.
  *
  * A tls_shared is for the whole process: what lets clients resume, whichever worker and listener they come to. A
- * tls_server is for one listener; all workers use it. Both are refreshed by one thread, now and then.
+ * tls_server is for one listener; all workers use it. Both are refreshed by one thread, now and then. It may pause as
+ * long as nothing happens: whoever begins a handshake and finds that the last look at the files is too old looks.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_TLS_SERVER_H
 #define HOLDFAST_TLS_SERVER_H
@@ -22,8 +23,10 @@ void tls_shared_renew(struct tls_shared *shared, const struct tls_server_tuning 
 /* Could they? */
 bool tls_tuning_is_same(const struct tls_server_tuning *a, const struct tls_server_tuning *b);
 
-/* Ticket keys: by the clock, or from files that changed. */
+/* Ticket keys: by the clock, or from files that changed, unless reload_interval is 0. */
 void tls_shared_refresh(struct tls_shared *shared, uint64_t now_ns);
+/* When that is due by the clock, files aside: a key is to be made or forgotten. By who refreshes. UINT64_MAX: never. */
+uint64_t tls_shared_due_ns(struct tls_shared *shared);
 
 struct tls_shared_facts {
     size_t ticket_keys;        /* that decrypt */
@@ -49,9 +52,14 @@ struct tls_server *tls_server_hold(struct tls_server *server); /* NULL is fine *
 /* The last one frees it; streams keep what they need. Who is left behind by a configuration that has gone may still
  * begin handshakes, and nothing else. NULL is fine. */
 void tls_server_release(struct tls_server *server);
+/* What `start` borrowed is about to go: files are not looked at any more, when this returns. NULL is fine. */
+void tls_server_retire(struct tls_server *server);
 
-/* Reads all files again when any has changed; what is wrong with them is logged, and the old ones stay. */
-void tls_server_refresh(struct tls_server *server);
+/* Reads all files again when any has changed, unless reload_interval is 0; what is wrong with them is logged, and the
+ * old ones stay. Any thread. */
+void tls_server_refresh(struct tls_server *server, uint64_t now_ns);
+/* The same, if the last time is more than reload_interval and a second ago. */
+void tls_server_catch_up(struct tls_server *server, uint64_t now_ns);
 
 struct tls_server_facts {
     uint64_t reloads_ok, reloads_failed;

@@ -104,17 +104,22 @@ void tls_shared_renew(struct tls_shared *shared, const struct tls_server_tuning 
 void tls_shared_refresh(struct tls_shared *shared, uint64_t now_ns)
 {
     struct error err = {0};
-    bool changed = false;
+    bool watched = shared->tuning->reload_interval_ns > 0, changed = false;
 
     if (!shared->tickets)
         return;
-    if (!tls_tickets_refresh(shared->tickets, now_ns, &changed, &err)) {
+    if (!tls_tickets_refresh(shared->tickets, now_ns, watched, &changed, &err)) {
         shared->reloads_failed++;
         LOG(LOG_ERROR, area, "the ticket keys stay as they were: %s", err.text);
     } else if (changed) {
         shared->rotations++;
         LOG(LOG_INFO, area, "new ticket keys, %zu decrypt", tls_tickets_count(shared->tickets));
     }
+}
+
+uint64_t tls_shared_due_ns(struct tls_shared *shared)
+{
+    return shared->tickets ? tls_tickets_due_ns(shared->tickets) : UINT64_MAX;
 }
 
 void tls_shared_facts(struct tls_shared *shared, struct tls_shared_facts *facts)

@@ -246,12 +246,24 @@ void tls_tickets_renew(struct tls_tickets *tickets, const struct str *files)
     tickets->options.files = files;
 }
 
-bool tls_tickets_refresh(struct tls_tickets *tickets, uint64_t now_ns, bool *changed, struct error *err)
+bool tls_tickets_refresh(struct tls_tickets *tickets, uint64_t now_ns, bool watched, bool *changed, struct error *err)
 {
     *changed = false;
     forget_old(tickets, now_ns);
-    return tickets->options.file_count > 0 ? read_again(tickets, now_ns, changed, err)
-                                           : rotate(tickets, now_ns, changed, err);
+    if (tickets->options.file_count == 0)
+        return rotate(tickets, now_ns, changed, err);
+    return !watched || read_again(tickets, now_ns, changed, err);
+}
+
+uint64_t tls_tickets_due_ns(struct tls_tickets *tickets)
+{
+    uint64_t due_ns = tickets->options.file_count > 0 ? UINT64_MAX : tickets->made_ns + tickets->options.rotation_ns;
+
+    pthread_mutex_lock(&tickets->lock);
+    for (size_t i = 0; i < tickets->keys.count; i++)
+        due_ns = u64_min(due_ns, tickets->keys.items[i].retire_ns);
+    pthread_mutex_unlock(&tickets->lock);
+    return due_ns;
 }
 
 /* The key to encrypt with, or the one of that name. *at: which. */

@@ -25,9 +25,15 @@ struct tls_tickets *tls_tickets_new(const struct tls_tickets_options *options, u
                                     struct error *err);
 void tls_tickets_free(struct tls_tickets *tickets); /* NULL is fine */
 
-/* Now and then, by one thread: rotates, reads files that have changed, forgets keys that are too old. A key that left
- * the files goes on decrypting for a rotation. False with *err: a file is bad, and nothing has changed. */
-bool tls_tickets_refresh(struct tls_tickets *tickets, uint64_t now_ns, bool *changed, struct error *err) MUST_USE;
+/* Now and then, by one thread: rotates, reads files that have changed if they are `watched`, forgets keys that are too
+ * old. A key that left the files goes on decrypting for a rotation. False with *err: a file is bad, and nothing has
+ * changed. */
+bool tls_tickets_refresh(struct tls_tickets *tickets, uint64_t now_ns, bool watched, bool *changed,
+                         struct error *err) MUST_USE;
+
+/* When that has something to do by the clock: to make a key, or to forget one. By the same thread. UINT64_MAX: never.
+ */
+uint64_t tls_tickets_due_ns(struct tls_tickets *tickets);
 
 /* The same files, named elsewhere in memory: borrowed in place of those it was made with. */
 void tls_tickets_renew(struct tls_tickets *tickets, const struct str *files);

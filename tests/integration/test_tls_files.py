@@ -49,6 +49,26 @@ def test_a_new_certificate_is_shown_without_a_restart(make, authority, tmp_path)
     assert metrics(running)['holdfast_tls_reloads_total{what="certificates",outcome="ok"}'] >= 1
 
 
+def test_nothing_wakes_an_idle_gateway_and_who_comes_then_sees_the_new_certificate(make, authority, tmp_path):
+    live = put(authority.issue("first"), tmp_path)
+    running = make.gateway(secured(make.origin(), tls_block(live), FAST))
+    context = context_of(authority)
+    kept = connect(make, running, context)
+    assert kept.get().status == 200
+
+    def sleeps_on():
+        before = running.sleeps()
+        time.sleep(2)
+        return running.sleeps() == before
+
+    eventually(sleeps_on, 40, "rest")
+    put(authority.issue("second"), tmp_path)
+    assert sleeps_on()
+    shown = connect(make, running, context).sock.getpeercert()["subject"][0][0][1]
+    assert shown == "second"
+    assert kept.get().status == 200
+
+
 def test_every_handshake_succeeds_while_certificates_change(make, authority, tmp_path):
     pairs = [authority.issue(name) for name in ("one", "two")]
     live = put(pairs[0], tmp_path)
@@ -207,8 +227,8 @@ def test_a_staple_that_expires_is_left_out(make, authority, tmp_path):
     tuning = {"ocsp_staples": [{"public_key": certificate.certificate, "response": str(staple)}], **FAST}
     running = make.gateway(secured(make.origin(), tls_block(certificate), tuning))
     assert stapled(running)
-    running.wait_output("first.pem goes without a staple: its OCSP response has expired", 20)
-    assert not stapled(running)
+    eventually(lambda: not stapled(running), what="the end of the staple")
+    running.wait_output("first.pem goes without a staple: its OCSP response has expired")
     time.sleep(0.3)
     assert running.output.count("has expired") == 1
 

@@ -18,7 +18,7 @@ from tap import Points, has_plan, parse
 LOGS = BUILD / "test"
 SIM_SEEDS = 200
 FUZZ_SECONDS = 5
-TSAN_TESTS = ("unit-base", "unit-os", "unit-observe", "unit-net", "unit-upstream", "unit-app")
+TSAN_TESTS = ("unit-base", "unit-os", "unit-observe", "unit-net", "unit-upstream", "unit-tls", "unit-app")
 
 
 @dataclass

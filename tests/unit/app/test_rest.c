@@ -3,6 +3,7 @@
 #include "../os/fake_world.h"
 #include "app/rest.h"
 #include "harness/test.h"
+#include "os/process.h"
 #include "os/thread.h"
 
 #include <sched.h>
@@ -10,13 +11,14 @@
 
 #define SECOND UINT64_C(1000000000)
 
-enum { WORKERS = 2, NOT_LOOKED = 5000, SECONDS_TO_REST = 20, RACE_TURNS = 3000 };
+enum { WORKERS = 2, NOT_LOOKED = 5000, SECONDS_TO_REST = 20, RACE_TURNS = 3000, MUCH_PART = 4 };
 
 struct rest_stage {
     struct fake_world main_world, worlds[WORKERS];
     struct loop *loop;
     struct frontend *frontends[WORKERS];
     struct hosts *hosts;
+    struct tls_refresh tls;
     struct rest rest;
 };
 
@@ -42,6 +44,8 @@ static void open_stage(struct rest_stage *stage)
                                        .workers = WORKERS,
                                        .hosts = stage->hosts,
                                        .leave_rule = {HOST_LEAVE_NS, HOST_FORGET_NS},
+                                       .tls = &stage->tls,
+                                       .memory_max = MUCH_PART * process_resident_bytes(),
                                    }));
     stage->rest.trim.resident_bytes = UINT64_MAX; /* what else this program has grown by is not to be given back */
 }
@@ -102,7 +106,7 @@ TEST(a_gateway_that_works_looks_once_a_second)
     close_stage(&stage);
 }
 
-TEST(a_gateway_at_rest_looks_twice_a_minute)
+TEST(who_holds_much_of_the_memory_looks_twice_a_minute_at_rest)
 {
     struct rest_stage stage;
 
@@ -115,6 +119,41 @@ TEST(a_gateway_at_rest_looks_twice_a_minute)
         CHECK(stage.rest.rests);
     }
     close_stage(&stage);
+}
+
+TEST(nothing_wakes_who_holds_little_at_rest)
+{
+    struct rest_stage stage;
+    bool light;
+
+    open_stage(&stage);
+    stage.rest.memory.limit_bytes = 0;
+    CHECK(looks_after(&stage, 0));
+    light = memory_watch_is_light(&stage.rest.memory); /* so it is, but on a very small machine */
+    await_rest(&stage);
+    CHECK_EQ(looks_after(&stage, 30 * SECOND), !light);
+    CHECK_EQ(looks_after(&stage, 86400 * SECOND), !light);
+    worker_turns(&stage, 0);
+    CHECK(looks_after(&stage, 0)); /* the last one is long ago */
+    CHECK(!stage.rest.rests);
+    CHECK(looks_after(&stage, SECOND));
+    close_stage(&stage);
+}
+
+TEST(what_a_process_holds_is_little_or_not)
+{
+    uint64_t resident_bytes = process_resident_bytes();
+    struct budget budget = {0};
+    struct memory_watch watch = {.budget = &budget, .least_bytes = resident_bytes * 40};
+
+    CHECK(memory_watch_is_light(&watch));
+    watch.least_bytes = resident_bytes * 20;
+    CHECK(!memory_watch_is_light(&watch));
+    watch.least_bytes = UINT64_MAX;
+    CHECK(memory_watch_is_light(&watch));
+    watch.least_bytes = resident_bytes * 40;
+    budget.sockets = (int64_t)(resident_bytes / 4096); /* the kernel keeps as much again */
+    CHECK(!memory_watch_is_light(&watch));
 }
 
 /* A look at them forgets what was counted, as there are far fewer connections in TIME_WAIT than ports. */

@@ -1,5 +1,6 @@
 /* test_tls_server.c: our server stream against our client stream: names, resumption, re-reading, memory at rest.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "os/thread.h"
 #include "server_stage.h"
 
 static const char *const versions[] = {"TLS12", "TLS13"};
@@ -121,22 +122,176 @@ TEST(server_reads_its_files_again_when_they_change)
 
     server_stage_open(&stage);
     server_stage_start(&stage);
-    tls_server_refresh(stage.server);
+    tls_server_refresh(stage.server, loop_now_ns(stage.loop));
     tls_server_facts(stage.server, &facts);
     CHECK_EQ(facts.reloads_ok + facts.reloads_failed, 0);
     temporary_write(&stage.folder, "own.key", "garbage");
-    tls_server_refresh(stage.server);
-    tls_server_refresh(stage.server); /* the same change is told once */
+    tls_server_refresh(stage.server, loop_now_ns(stage.loop));
+    tls_server_refresh(stage.server, loop_now_ns(stage.loop)); /* the same change is told once */
     tls_server_facts(stage.server, &facts);
     CHECK_EQ(facts.reloads_failed, 1);
     CHECK(!server_stage_visit(&stage)); /* by the old one */
     stage.options.keys.count = 0;
     server_stage_add_key(&stage, "own", "DNS:origin.test");
     CHECK_STR(stage.keys[0].public_key, str_from(temporary_path(&stage.folder, "own.pem", path)));
-    tls_server_refresh(stage.server);
+    tls_server_refresh(stage.server, loop_now_ns(stage.loop));
     tls_server_facts(stage.server, &facts);
     CHECK_EQ(facts.reloads_ok, 1);
     CHECK(server_stage_visit(&stage)); /* tickets are not bound to the certificate */
+    server_stage_close(&stage);
+}
+
+static uint64_t bad_reloads(struct tls_server *server)
+{
+    struct tls_server_facts facts;
+
+    tls_server_facts(server, &facts);
+    return facts.reloads_failed;
+}
+
+static void let_pass(struct server_stage *stage, uint64_t passed_ns)
+{
+    stage->fake.now_ns += passed_ns;
+    server_stage_turn(stage);
+}
+
+TEST(server_files_are_looked_at_by_who_comes_when_nobody_else_did)
+{
+    const uint64_t second_ns = UINT64_C(1000000000);
+    struct server_stage stage;
+
+    server_stage_open(&stage);
+    server_stage_start(&stage);
+    tls_server_refresh(stage.server, loop_now_ns(stage.loop));
+    temporary_write(&stage.folder, "own.key", "garbage");
+    let_pass(&stage, (uint64_t)stage.tuning.reload_interval_ns + second_ns);
+    CHECK(!server_stage_visit(&stage));
+    CHECK_EQ(bad_reloads(stage.server), 0); /* it may come yet */
+    let_pass(&stage, 1);
+    CHECK(server_stage_visit(&stage));
+    CHECK_EQ(bad_reloads(stage.server), 1);
+    temporary_write(&stage.folder, "own.key", "other garbage");
+    let_pass(&stage, 10 * second_ns);
+    tls_server_retire(stage.server);
+    CHECK(server_stage_visit(&stage));
+    tls_server_refresh(stage.server, loop_now_ns(stage.loop));
+    CHECK_EQ(bad_reloads(stage.server), 1);
+    server_stage_close(&stage);
+}
+
+struct comer {
+    struct tls_server *server;
+    atomic_bool over;
+};
+
+static void come_late(void *arg)
+{
+    struct comer *comer = arg;
+
+    for (uint64_t now_ns = 0; !atomic_load(&comer->over); now_ns += UINT64_C(60000000000))
+        tls_server_catch_up(comer->server, now_ns);
+}
+
+TEST(server_files_are_looked_at_by_one_while_another_asks)
+{
+    enum { CHANGES = 20 };
+    struct comer comer = {0};
+    struct server_stage stage;
+    struct thread *thread;
+    struct error err;
+    uint64_t counted;
+
+    server_stage_open(&stage);
+    server_stage_start(&stage);
+    comer.server = stage.server;
+    thread = thread_start("comer", -1, come_late, &comer, &err);
+    CHECK(thread != NULL);
+    for (uint64_t i = 1; i <= CHANGES; i++) {
+        struct tls_certificate_facts certificate;
+        struct tls_server_facts facts;
+
+        temporary_write(&stage.folder, "own.key", i % 2 == 1 ? "garbage" : "worse");
+        do {
+            tls_server_facts(stage.server, &facts);
+            tls_server_certificate(stage.server, 0, &certificate);
+        } while (facts.reloads_failed < i);
+        CHECK(certificate.expires_s > 0);
+    }
+    tls_server_retire(stage.server);
+    counted = bad_reloads(stage.server);
+    temporary_write(&stage.folder, "own.key", "other garbage");
+    CHECK(!server_stage_visit(&stage));
+    atomic_store(&comer.over, true);
+    thread_join(thread);
+    CHECK_EQ(bad_reloads(stage.server), counted);
+    server_stage_close(&stage);
+}
+
+TEST(server_files_are_never_looked_at_without_an_interval)
+{
+    struct server_stage stage;
+
+    server_stage_open(&stage);
+    stage.tuning.reload_interval_ns = 0;
+    server_stage_start(&stage);
+    temporary_write(&stage.folder, "own.key", "garbage");
+    tls_server_refresh(stage.server, loop_now_ns(stage.loop));
+    let_pass(&stage, UINT64_C(86400000000000));
+    CHECK(!server_stage_visit(&stage));
+    CHECK_EQ(bad_reloads(stage.server), 0);
+    server_stage_close(&stage);
+}
+
+TEST(server_ticket_files_are_read_again_with_an_interval_only)
+{
+    static const char first[] = "0123456789abcdef0123456789abcdef0123456789abcdef";
+    static const char second[] = "fedcba9876543210fedcba9876543210fedcba9876543210";
+
+    for (int64_t interval_ns = 0; interval_ns < 2; interval_ns++) {
+        struct tls_shared_facts facts;
+        struct server_stage stage;
+        char path[TEMPORARY_PATH_BYTES];
+        struct str file;
+
+        server_stage_open(&stage);
+        temporary_write(&stage.folder, "tickets", first);
+        file = str_from(temporary_path(&stage.folder, "tickets", path));
+        stage.tuning.ticket_keys = (struct str_list){.items = &file, .count = 1};
+        stage.tuning.reload_interval_ns = interval_ns;
+        server_stage_start(&stage);
+        CHECK_EQ(tls_shared_due_ns(stage.shared), UINT64_MAX);
+        temporary_write(&stage.folder, "tickets", second);
+        tls_shared_refresh(stage.shared, loop_now_ns(stage.loop));
+        tls_shared_facts(stage.shared, &facts);
+        CHECK_EQ(facts.ticket_keys, 1 + interval_ns);
+        CHECK_EQ(tls_shared_due_ns(stage.shared) < UINT64_MAX, interval_ns > 0); /* the first one is forgotten then */
+        server_stage_close(&stage);
+    }
+}
+
+TEST(server_ticket_keys_tell_when_they_are_due)
+{
+    struct server_stage stage;
+    uint64_t hour_ns = UINT64_C(3600000000000), start_ns;
+
+    server_stage_open(&stage);
+    stage.tuning.ticket_rotation_ns = (int64_t)hour_ns;
+    server_stage_start(&stage);
+    start_ns = loop_now_ns(stage.loop);
+    CHECK_EQ(tls_shared_due_ns(stage.shared), start_ns + hour_ns);
+    tls_shared_refresh(stage.shared, start_ns + hour_ns + 1);
+    CHECK_EQ(tls_shared_due_ns(stage.shared), start_ns + 2 * hour_ns + 1);
+    server_stage_close(&stage);
+}
+
+TEST(server_without_tickets_has_nothing_that_is_due)
+{
+    struct server_stage stage;
+
+    server_stage_open(&stage);
+    stage.tuning.session_tickets = false;
+    server_stage_start(&stage);
+    CHECK_EQ(tls_shared_due_ns(stage.shared), UINT64_MAX);
     server_stage_close(&stage);
 }
 

@@ -8,7 +8,7 @@
 
 enum { ROUNDS_MAX = 200000, ROOM = 1 << 16, DAY = 86400 };
 
-static size_t bytes_held;
+static _Atomic size_t bytes_held;
 
 static void *count_malloc(size_t size, const char *file, int line)
 {
