@@ -48,6 +48,8 @@ bool memory_watch_is_light(const struct memory_watch *watch)
 {
     int64_t sockets = atomic_load_explicit(&watch->budget->sockets, memory_order_relaxed);
     uint64_t of_kernel = sockets > 0 ? (uint64_t)sockets * SOCKET_BYTES : 0;
+    uint64_t resident = process_resident_bytes();
+    uint64_t taken = resident > watch->start_bytes ? resident - watch->start_bytes : 0;
 
-    return process_resident_bytes() + of_kernel < watch->least_bytes / LIGHT_PART;
+    return taken + of_kernel < watch->least_bytes / LIGHT_PART;
 }

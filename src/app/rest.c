@@ -1,6 +1,8 @@
 /* rest.c: see the header. Start with run_rest. SPDX-License-Identifier: Apache-2.0 */
 #include "app/rest.h"
 
+#include "os/process.h"
+
 #define LOOK_EVERY_NS UINT64_C(1000000000)
 #define REST_NS       UINT64_C(30000000000)
 
@@ -115,7 +117,9 @@ bool rest_start(struct rest *rest, const struct rest_options *options)
         .loop = options->loop,
         .frontends = options->frontends,
         .workers = options->workers,
-        .memory = {.budget = hosts_budget(options->hosts), .limit_bytes = options->memory_max},
+        .memory = {.budget = hosts_budget(options->hosts),
+                   .limit_bytes = options->memory_max,
+                   .start_bytes = process_resident_bytes()},
         .tls = options->tls,
         .trim = {.frontends = options->frontends, .workers = options->workers},
         .ports = {.hosts = options->hosts, .rule = options->leave_rule},
