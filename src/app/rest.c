@@ -69,14 +69,19 @@ static void set_rests(struct rest *rest, bool rests)
     tls_refresh_rest(rest->tls, rests);
 }
 
-/* Others may take the memory that there is, which matters to who holds much of it. */
+/* Others may take the memory that there is, which matters to who holds much of it; and hosts that nobody needs leave
+ * the pages. */
+static bool has_to_look(const struct rest *rest)
+{
+    return !memory_watch_is_light(&rest->memory) || keep_budget_is_tight(rest->memory.budget) ||
+           hosts_are_leaving(rest->ports.hosts, &rest->ports.rule);
+}
+
 static uint64_t next_look_ns(const struct rest *rest)
 {
     if (!rest->rests)
         return rest->looked_ns + LOOK_EVERY_NS;
-    if (memory_watch_is_light(&rest->memory) && !keep_budget_is_tight(rest->memory.budget))
-        return TIMER_OFF;
-    return rest->looked_ns + REST_NS;
+    return has_to_look(rest) ? rest->looked_ns + REST_NS : TIMER_OFF;
 }
 
 static void look_later(struct rest *rest)

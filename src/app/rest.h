@@ -4,8 +4,8 @@
  * As long as a worker does anything it looks once a second. When all of them sleep, and memory that is due has been
  * given back, the process rests: it takes nothing by itself, nobody dials, so that ports are not counted, and nobody
  * comes, so that the files of TLS are not looked at. Who has taken much of the memory that there is still looks twice a
- * minute whether others take it; else nothing wakes the process. The first worker that wakes ends the rest (os/bell.h).
- * SPDX-License-Identifier: Apache-2.0 */
+ * minute whether others take it, and so does who has hosts that are to leave the pages; else nothing wakes the process.
+ * The first worker that wakes ends the rest (os/bell.h). SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_APP_REST_H
 #define HOLDFAST_APP_REST_H
 

@@ -174,6 +174,23 @@ void hosts_sweep(struct hosts *hosts, const struct host_leave_rule *rule, uint64
     }
 }
 
+static bool is_leaving(const struct host *host, const struct host_leave_rule *rule)
+{
+    return atomic_load_explicit(&host->left_ns, memory_order_relaxed) != 0 && !host_is_in_use(host) &&
+           (!host->leave || host->leave->forgetting || rule->forget_ns > 0);
+}
+
+bool hosts_are_leaving(struct hosts *hosts, const struct host_leave_rule *rule)
+{
+    for (uint32_t i = 0; i < hosts_count(hosts); i++) {
+        const struct host *host = hosts_at(hosts, i);
+
+        if (host && is_leaving(host, rule))
+            return true;
+    }
+    return false;
+}
+
 struct host *hosts_shown(struct hosts *hosts, uint32_t index)
 {
     struct host *host = hosts_at(hosts, index);

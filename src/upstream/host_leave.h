@@ -30,6 +30,9 @@ void hosts_let_go(struct hosts *hosts);
 /* Who has left since the last look, who is back, and who is forgotten. Now and then. */
 void hosts_sweep(struct hosts *hosts, const struct host_leave_rule *rule, uint64_t now_ns);
 
+/* Is there one that has yet to leave, or to be forgotten, as time goes by? */
+bool hosts_are_leaving(struct hosts *hosts, const struct host_leave_rule *rule);
+
 /* The host of that index if pages are to show it; NULL: it has left, or there is none. */
 struct host *hosts_shown(struct hosts *hosts, uint32_t index);
 

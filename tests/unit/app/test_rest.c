@@ -141,6 +141,33 @@ TEST(nothing_wakes_who_has_taken_little_at_rest)
     close_stage(&stage);
 }
 
+TEST(who_has_hosts_that_leave_looks_twice_a_minute_until_they_have_left)
+{
+    const struct host_key key = {.url = STR("http://a.test")};
+    struct rest_stage stage;
+    struct error err;
+    struct host *host;
+    bool light;
+
+    open_stage(&stage);
+    stage.rest.memory.limit_bytes = 0;
+    stage.rest.ports.rule.forget_ns = 0;
+    host = hosts_intern(stage.hosts, &key, &err);
+    CHECK(host != NULL);
+    host_configure(host, true, stage.main_world.now_ns);
+    host_configure(host, false, stage.main_world.now_ns);
+    CHECK(looks_after(&stage, 0));
+    light = memory_watch_is_light(&stage.rest.memory);
+    await_rest(&stage);
+    for (unsigned i = 0; hosts_shown(stage.hosts, 0); i++) {
+        CHECK(i < HOST_LEAVE_NS / (30 * SECOND) + 5); /* hosts are looked at each fifth time */
+        CHECK(looks_after(&stage, 30 * SECOND));
+    }
+    CHECK(stage.rest.rests);
+    CHECK_EQ(looks_after(&stage, 86400 * SECOND), !light);
+    close_stage(&stage);
+}
+
 TEST(what_a_process_has_taken_is_little_or_not)
 {
     uint64_t resident_bytes = process_resident_bytes();

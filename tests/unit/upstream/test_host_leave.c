@@ -76,6 +76,11 @@ static bool is_shown(const struct leave_stage *stage)
     return hosts_shown(stage->hosts, 0) != NULL;
 }
 
+static bool is_leaving(const struct leave_stage *stage)
+{
+    return hosts_are_leaving(stage->hosts, &stage->rule);
+}
+
 static bool is_watched(const struct leave_stage *stage, unsigned worker)
 {
     return atomic_load(&stage->host->counts[worker].watch) != NULL;
@@ -129,17 +134,19 @@ TEST(a_host_that_no_record_names_leaves_after_a_while_and_comes_back)
     struct leave_stage stage;
 
     stage_open(&stage);
+    CHECK(!is_leaving(&stage));
     name_it(&stage, 1);
     name_it(&stage, 1); /* by another name */
     name_it(&stage, -1);
     sweep(&stage, 2 * HOST_LEAVE_NS);
-    CHECK(is_shown(&stage));
+    CHECK(is_shown(&stage) && !is_leaving(&stage));
     name_it(&stage, -1);
     use_it(&stage); /* by requests that had begun before */
     sweep(&stage, HOST_LEAVE_NS / 2);
-    CHECK(is_shown(&stage));
+    CHECK(is_shown(&stage) && is_leaving(&stage));
     sweep(&stage, 2 * HOST_LEAVE_NS);
     CHECK(!is_shown(&stage));
+    CHECK(is_leaving(&stage)); /* to be forgotten */
     CHECK(hosts_at(stage.hosts, 0) == stage.host);
     /* One worker has not read its letter when it is named again: what that will take must not be shown. */
     loop_turn(stage.loop[0], 0);
@@ -320,7 +327,7 @@ TEST(zero_forgets_nobody)
 
     open_forgetting(&stage, 0);
     look_thrice(&stage, 1000 * LONG_NS);
-    CHECK(!is_shown(&stage));
+    CHECK(!is_shown(&stage) && !is_leaving(&stage));
     CHECK_EQ(hosts_known(stage.hosts), 1);
     name_it(&stage, 1);
     sweep(&stage, 0);
