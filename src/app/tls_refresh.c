@@ -15,6 +15,8 @@ static void look(struct tls_refresh *refresh)
 {
     refresh->looked_ns = loop_now_ns(refresh->loop);
     secured_refresh(refresh->secured, refresh->looked_ns);
+    secured_pause(refresh->secured,
+                  refresh->rests); /* not before: who comes at the end of a rest waits for this look */
     set_timer(refresh);
 }
 
@@ -40,6 +42,8 @@ void tls_refresh_rest(struct tls_refresh *refresh, bool rests)
     if (!refresh->loop || refresh->rests == rests)
         return;
     refresh->rests = rests;
+    if (rests)
+        secured_pause(refresh->secured, true);
     set_timer(refresh);
 }
 

@@ -32,6 +32,8 @@ void secured_end(struct secured *secured);
 void secured_refresh(struct secured *secured, uint64_t now_ns);
 /* When that is due though nobody comes: ticket keys go by the clock. By the same thread. UINT64_MAX: never. */
 uint64_t secured_due_ns(const struct secured *secured);
+/* Does that thread pause from now on? */
+void secured_pause(const struct secured *secured, bool pauses);
 /* Before somebody is told how it stands with the certificates: as one that begins a handshake does (tls/server.h). */
 void secured_catch_up(const struct secured *secured, uint64_t now_ns);
 

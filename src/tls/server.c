@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #define SLACK_NS UINT64_C(1000000000) /* who looks by a timer may come so late */
+#define STUCK_NS UINT64_C(500000000)
 
 static const char area[] = "SERVICE: TLS";
 
@@ -24,8 +25,10 @@ struct tls_server {
     _Atomic uint32_t holders;
     struct tls_server_start start;
     uint64_t late_ns; /* since the last look; UINT64_MAX: files are not looked at */
+    atomic_bool pauses;
     _Atomic uint64_t looked_ns;
-    pthread_mutex_t lock; /* guards profile: the pointer and the first reference */
+    _Atomic uint64_t began_ns; /* the look that is under way; 0: none is */
+    pthread_mutex_t lock;      /* guards profile: the pointer and the first reference */
     struct tls_server_profile *profile;
     pthread_mutex_t looking; /* guards all that follows, and is held by who replaces the profile */
     bool retired;            /* `start` is not to be used */
@@ -266,10 +269,12 @@ static void refresh(struct tls_server *server, uint64_t now_ns)
 {
     if (server->retired)
         return;
+    atomic_store_explicit(&server->began_ns, now_ns, memory_order_relaxed);
     if (server->late_ns < UINT64_MAX && look(server))
         read_again(server);
     tell_of_staples(server);
     atomic_store_explicit(&server->looked_ns, now_ns, memory_order_relaxed);
+    atomic_store_explicit(&server->began_ns, 0, memory_order_relaxed);
 }
 
 void tls_server_refresh(struct tls_server *server, uint64_t now_ns)
@@ -286,9 +291,23 @@ static bool is_late(const struct tls_server *server, uint64_t now_ns)
     return now_ns > looked_ns && now_ns - looked_ns > server->late_ns;
 }
 
+/* A volume that does not answer holds up who looks, and none of those who come behind. */
+static bool is_stuck(const struct tls_server *server, uint64_t now_ns)
+{
+    uint64_t began_ns = atomic_load_explicit(&server->began_ns, memory_order_relaxed);
+
+    return began_ns > 0 && now_ns > began_ns && now_ns - began_ns > STUCK_NS;
+}
+
+void tls_server_pause(struct tls_server *server, bool pauses)
+{
+    atomic_store_explicit(&server->pauses, pauses, memory_order_relaxed);
+}
+
 void tls_server_catch_up(struct tls_server *server, uint64_t now_ns)
 {
-    if (!is_late(server, now_ns))
+    if (!atomic_load_explicit(&server->pauses, memory_order_relaxed) || !is_late(server, now_ns) ||
+        is_stuck(server, now_ns))
         return;
     pthread_mutex_lock(&server->looking);
     if (is_late(server, now_ns))

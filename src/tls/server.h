@@ -2,7 +2,7 @@
  *
  * A tls_shared is for the whole process: what lets clients resume, whichever worker and listener they come to. A
  * tls_server is for one listener; all workers use it. Both are refreshed by one thread, now and then. It may pause as
- * long as nothing happens: whoever begins a handshake and finds that the last look at the files is too old looks.
+ * long as nothing happens: whoever begins a handshake then and finds that the last look at the files is too old looks.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_TLS_SERVER_H
 #define HOLDFAST_TLS_SERVER_H
@@ -58,7 +58,10 @@ void tls_server_retire(struct tls_server *server);
 /* Reads all files again when any has changed, unless reload_interval is 0; what is wrong with them is logged, and the
  * old ones stay. Any thread. */
 void tls_server_refresh(struct tls_server *server, uint64_t now_ns);
-/* The same, if the last time is more than reload_interval and a second ago. */
+/* Does who refreshes it pause from now on? Any thread. */
+void tls_server_pause(struct tls_server *server, bool pauses);
+/* Refreshes it in a pause, if the last time is more than reload_interval and a second ago. Who comes while another
+ * looks waits for it, unless that has been at it for half a second. */
 void tls_server_catch_up(struct tls_server *server, uint64_t now_ns);
 
 struct tls_server_facts {

@@ -49,24 +49,56 @@ def test_a_new_certificate_is_shown_without_a_restart(make, authority, tmp_path)
     assert metrics(running)['holdfast_tls_reloads_total{what="certificates",outcome="ok"}'] >= 1
 
 
+def sleeps_on(running):
+    before = running.sleeps()
+    time.sleep(2)
+    return running.sleeps() == before
+
+
 def test_nothing_wakes_an_idle_gateway_and_who_comes_then_sees_the_new_certificate(make, authority, tmp_path):
     live = put(authority.issue("first"), tmp_path)
     running = make.gateway(secured(make.origin(), tls_block(live), FAST))
     context = context_of(authority)
     kept = connect(make, running, context)
     assert kept.get().status == 200
-
-    def sleeps_on():
-        before = running.sleeps()
-        time.sleep(2)
-        return running.sleeps() == before
-
-    eventually(sleeps_on, 40, "rest")
+    eventually(lambda: sleeps_on(running), 40, "rest")
     put(authority.issue("second"), tmp_path)
-    assert sleeps_on()
+    assert sleeps_on(running)
     shown = connect(make, running, context).sock.getpeercert()["subject"][0][0][1]
     assert shown == "second"
     assert kept.get().status == 200
+
+
+def opened_for_a_reader(path):
+    try:
+        return os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:  # nobody reads yet
+        return None
+
+
+@pytest.mark.parametrize("silent", [["live.key"], ["tickets", "live.key"]])
+def test_a_volume_that_does_not_answer_holds_up_no_client(make, authority, tmp_path, silent):
+    """Pipes that say nothing stand for it. Until the last moment there was a rest."""
+    live = put(authority.issue("first"), tmp_path)
+    tickets = tmp_path / "tickets"
+    tickets.write_bytes(bytes(80))
+    running = make.gateway(secured(make.origin(), tls_block(live), {"ticket_keys": [str(tickets)], **FAST}))
+    context = context_of(authority)
+    eventually(lambda: sleeps_on(running), 40, "rest")
+    assert connect(make, running, context).get().status == 200
+    time.sleep(0.5)
+    for name in reversed(silent):
+        os.mkfifo(tmp_path / "silent")
+        os.rename(tmp_path / "silent", tmp_path / name)
+    pipe = eventually(lambda: opened_for_a_reader(tmp_path / silent[0]), what="the main thread to read")
+    try:
+        time.sleep(1.5)  # its next look is overdue
+        for _ in range(8):
+            assert connect(make, running, context).get().status == 200
+    finally:
+        put(authority.issue("second"), tmp_path)
+        os.close(pipe)
+    eventually(lambda: subject(running) == "subject=CN=second", what="the volume to be read again")
 
 
 def test_every_handshake_succeeds_while_certificates_change(make, authority, tmp_path):

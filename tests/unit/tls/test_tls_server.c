@@ -3,6 +3,12 @@
 #include "os/thread.h"
 #include "server_stage.h"
 
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
 static const char *const versions[] = {"TLS12", "TLS13"};
 
 /* Of the server's end alone the client's is subtracted by counting one kind of connection many times. */
@@ -165,9 +171,14 @@ TEST(server_files_are_looked_at_by_who_comes_when_nobody_else_did)
     tls_server_refresh(stage.server, loop_now_ns(stage.loop));
     temporary_write(&stage.folder, "own.key", "garbage");
     let_pass(&stage, (uint64_t)stage.tuning.reload_interval_ns + second_ns);
+    tls_server_pause(stage.server, true);
     CHECK(!server_stage_visit(&stage));
     CHECK_EQ(bad_reloads(stage.server), 0); /* it may come yet */
     let_pass(&stage, 1);
+    tls_server_pause(stage.server, false);
+    CHECK(server_stage_visit(&stage));
+    CHECK_EQ(bad_reloads(stage.server), 0); /* it will, however late */
+    tls_server_pause(stage.server, true);
     CHECK(server_stage_visit(&stage));
     CHECK_EQ(bad_reloads(stage.server), 1);
     temporary_write(&stage.folder, "own.key", "other garbage");
@@ -203,6 +214,7 @@ TEST(server_files_are_looked_at_by_one_while_another_asks)
 
     server_stage_open(&stage);
     server_stage_start(&stage);
+    tls_server_pause(stage.server, true);
     comer.server = stage.server;
     thread = thread_start("comer", -1, come_late, &comer, &err);
     CHECK(thread != NULL);
@@ -227,6 +239,65 @@ TEST(server_files_are_looked_at_by_one_while_another_asks)
     server_stage_close(&stage);
 }
 
+struct visitor {
+    struct tls_server *server;
+    uint64_t now_ns;
+    atomic_bool through;
+};
+
+static void come_once(void *arg)
+{
+    struct visitor *visitor = arg;
+
+    tls_server_catch_up(visitor->server, visitor->now_ns);
+    atomic_store(&visitor->through, true);
+}
+
+static bool gets_through(const struct visitor *visitor)
+{
+    time_t start_s = time(NULL);
+
+    while (!atomic_load(&visitor->through) && time(NULL) - start_s < 10)
+        sched_yield();
+    return atomic_load(&visitor->through);
+}
+
+/* A pipe that says nothing stands for a volume that does not answer. */
+TEST(server_files_that_cannot_be_read_for_long_hold_up_nobody_else)
+{
+    const uint64_t second_ns = UINT64_C(1000000000);
+    char path[TEMPORARY_PATH_BYTES];
+    struct visitor visitors[2];
+    struct thread *threads[2];
+    struct server_stage stage;
+    struct error err;
+    bool through;
+    int fd;
+
+    server_stage_open(&stage);
+    server_stage_start(&stage);
+    tls_server_pause(stage.server, true);
+    temporary_path(&stage.folder, "own.key", path);
+    CHECK(unlink(path) == 0 && mkfifo(path, 0600) == 0);
+    for (unsigned i = 0; i < 2; i++)
+        visitors[i] = (struct visitor){.server = stage.server, .now_ns = (100 + i) * second_ns};
+    threads[0] = thread_start("reader", -1, come_once, &visitors[0], &err);
+    CHECK(threads[0] != NULL);
+    while ((fd = open(path, O_WRONLY | O_NONBLOCK)) == -1) /* nobody reads yet */
+        sched_yield();
+    threads[1] = thread_start("comer", -1, come_once, &visitors[1], &err);
+    CHECK(threads[1] != NULL);
+    through = gets_through(&visitors[1]);
+    CHECK(!atomic_load(&visitors[0].through));
+    close(fd);
+    for (unsigned i = 0; i < 2; i++)
+        thread_join(threads[i]);
+    CHECK(through);
+    CHECK(!server_stage_visit(&stage)); /* by the old one */
+    CHECK_EQ(bad_reloads(stage.server), 1);
+    server_stage_close(&stage);
+}
+
 TEST(server_files_are_never_looked_at_without_an_interval)
 {
     struct server_stage stage;
@@ -236,6 +307,7 @@ TEST(server_files_are_never_looked_at_without_an_interval)
     server_stage_start(&stage);
     temporary_write(&stage.folder, "own.key", "garbage");
     tls_server_refresh(stage.server, loop_now_ns(stage.loop));
+    tls_server_pause(stage.server, true);
     let_pass(&stage, UINT64_C(86400000000000));
     CHECK(!server_stage_visit(&stage));
     CHECK_EQ(bad_reloads(stage.server), 0);
