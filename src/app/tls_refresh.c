@@ -15,8 +15,8 @@ static void look(struct tls_refresh *refresh)
 {
     refresh->looked_ns = loop_now_ns(refresh->loop);
     secured_refresh(refresh->secured, refresh->looked_ns);
-    secured_pause(refresh->secured,
-                  refresh->rests); /* not before: who comes at the end of a rest waits for this look */
+    /* Not before: who comes at the end of a rest waits for this look. */
+    secured_pause(refresh->secured, refresh->rests);
     set_timer(refresh);
 }
 
@@ -51,6 +51,7 @@ void tls_refresh_stop(struct tls_refresh *refresh)
 {
     if (!refresh->loop)
         return;
+    secured_pause(refresh->secured, false);
     timer_clear(refresh->loop, &refresh->timer);
     task_forget(refresh->loop, &refresh->task);
 }

@@ -1,6 +1,6 @@
 /* tls_refresh.h: has the TLS of listeners look at its files and its clock, from the main thread's loop. While the
- * process rests (rest.h) only the clock of the ticket keys goes on: whoever comes next looks at the files of
- * certificates (tls/server.h), and wakes who looks at those of ticket keys. SPDX-License-Identifier: Apache-2.0 */
+ * process rests (rest.h) only the clock of the ticket keys goes on: whoever comes next wakes who looks at the files,
+ * and waits for it (tls/server.h). SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_APP_TLS_REFRESH_H
 #define HOLDFAST_APP_TLS_REFRESH_H
 

@@ -142,10 +142,8 @@ bool secured_is_repeated(const struct secured *secured, size_t listener)
 void secured_end(struct secured *secured)
 {
     for (size_t i = secured->count; i > 0; i--)
-        if (!secured_is_repeated(secured, i - 1)) {
-            tls_server_retire(secured->servers[i - 1]);
+        if (!secured_is_repeated(secured, i - 1))
             tls_server_release(secured->servers[i - 1]);
-        }
     tls_shared_release(secured->shared);
     *secured = (struct secured){0};
 }
@@ -171,9 +169,12 @@ void secured_pause(const struct secured *secured, bool pauses)
             tls_server_pause(secured->servers[i], pauses);
 }
 
-void secured_catch_up(const struct secured *secured, uint64_t now_ns)
+void secured_catch_up(struct secured *secured, uint64_t now_ns)
 {
+    bool late = false;
+
     for (size_t i = 0; i < secured->count; i++)
-        if (secured->servers[i])
-            tls_server_catch_up(secured->servers[i], now_ns);
+        late |= secured->servers[i] && tls_server_is_late(secured->servers[i], now_ns);
+    if (late)
+        secured_refresh(secured, now_ns);
 }

@@ -34,8 +34,8 @@ void secured_refresh(struct secured *secured, uint64_t now_ns);
 uint64_t secured_due_ns(const struct secured *secured);
 /* Does that thread pause from now on? */
 void secured_pause(const struct secured *secured, bool pauses);
-/* Before somebody is told how it stands with the certificates: as one that begins a handshake does (tls/server.h). */
-void secured_catch_up(const struct secured *secured, uint64_t now_ns);
+/* Before that thread tells how it stands with the certificates: refreshes them if the last time is long ago. */
+void secured_catch_up(struct secured *secured, uint64_t now_ns);
 
 void secured_count(const struct secured *secured, struct secured_counts *counts);
 

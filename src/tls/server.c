@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 #include "config/problems.h"
+#include "os/condition.h"
 #include "os/file.h"
 #include "tls/files_check.h"
 #include "tls/server_audit.h"
@@ -12,7 +13,7 @@
 #include <stdlib.h>
 
 #define SLACK_NS UINT64_C(1000000000) /* who looks by a timer may come so late */
-#define STUCK_NS UINT64_C(500000000)
+#define WAIT_NS  UINT64_C(100000000)
 
 static const char area[] = "SERVICE: TLS";
 
@@ -27,11 +28,10 @@ struct tls_server {
     uint64_t late_ns; /* since the last look; UINT64_MAX: files are not looked at */
     atomic_bool pauses;
     _Atomic uint64_t looked_ns;
-    _Atomic uint64_t began_ns; /* the look that is under way; 0: none is */
-    pthread_mutex_t lock;      /* guards profile: the pointer and the first reference */
+    atomic_bool in_vain;  /* somebody has waited for the next look for too long */
+    pthread_mutex_t lock; /* guards profile: the pointer and the first reference */
+    struct condition looked;
     struct tls_server_profile *profile;
-    pthread_mutex_t looking; /* guards all that follows, and is held by who replaces the profile */
-    bool retired;            /* `start` is not to be used */
     struct watched *files;
     size_t file_count;
     bool *staple_told; /* of each certificate: that its staple is over was logged */
@@ -130,7 +130,7 @@ static struct tls_server *make_server(const struct tls_server_start *start)
     server->late_ns = late_after(start->tuning);
     atomic_init(&server->holders, 1);
     if (pthread_mutex_init(&server->lock, NULL) == 0) {
-        if (pthread_mutex_init(&server->looking, NULL) == 0)
+        if (condition_init(&server->looked))
             return server;
         pthread_mutex_destroy(&server->lock);
     }
@@ -174,7 +174,7 @@ void tls_server_release(struct tls_server *server)
         return;
     if (server->profile)
         tls_profile_unref(&server->profile->base);
-    pthread_mutex_destroy(&server->looking);
+    condition_end(&server->looked);
     pthread_mutex_destroy(&server->lock);
     free(server->files);
     free(server->staple_told);
@@ -265,38 +265,16 @@ static void tell_of_staples(struct tls_server *server)
     }
 }
 
-static void refresh(struct tls_server *server, uint64_t now_ns)
+void tls_server_refresh(struct tls_server *server, uint64_t now_ns)
 {
-    if (server->retired)
-        return;
-    atomic_store_explicit(&server->began_ns, now_ns, memory_order_relaxed);
     if (server->late_ns < UINT64_MAX && look(server))
         read_again(server);
     tell_of_staples(server);
+    pthread_mutex_lock(&server->lock);
     atomic_store_explicit(&server->looked_ns, now_ns, memory_order_relaxed);
-    atomic_store_explicit(&server->began_ns, 0, memory_order_relaxed);
-}
-
-void tls_server_refresh(struct tls_server *server, uint64_t now_ns)
-{
-    pthread_mutex_lock(&server->looking);
-    refresh(server, now_ns);
-    pthread_mutex_unlock(&server->looking);
-}
-
-static bool is_late(const struct tls_server *server, uint64_t now_ns)
-{
-    uint64_t looked_ns = atomic_load_explicit(&server->looked_ns, memory_order_relaxed);
-
-    return now_ns > looked_ns && now_ns - looked_ns > server->late_ns;
-}
-
-/* A volume that does not answer holds up who looks, and none of those who come behind. */
-static bool is_stuck(const struct tls_server *server, uint64_t now_ns)
-{
-    uint64_t began_ns = atomic_load_explicit(&server->began_ns, memory_order_relaxed);
-
-    return began_ns > 0 && now_ns > began_ns && now_ns - began_ns > STUCK_NS;
+    atomic_store_explicit(&server->in_vain, false, memory_order_relaxed);
+    condition_tell(&server->looked);
+    pthread_mutex_unlock(&server->lock);
 }
 
 void tls_server_pause(struct tls_server *server, bool pauses)
@@ -304,35 +282,38 @@ void tls_server_pause(struct tls_server *server, bool pauses)
     atomic_store_explicit(&server->pauses, pauses, memory_order_relaxed);
 }
 
-void tls_server_catch_up(struct tls_server *server, uint64_t now_ns)
+bool tls_server_is_late(const struct tls_server *server, uint64_t now_ns)
 {
-    if (!atomic_load_explicit(&server->pauses, memory_order_relaxed) || !is_late(server, now_ns) ||
-        is_stuck(server, now_ns))
-        return;
-    pthread_mutex_lock(&server->looking);
-    if (is_late(server, now_ns))
-        refresh(server, now_ns);
-    pthread_mutex_unlock(&server->looking);
+    uint64_t looked_ns = atomic_load_explicit(&server->looked_ns, memory_order_relaxed);
+
+    return atomic_load_explicit(&server->pauses, memory_order_relaxed) && now_ns > looked_ns &&
+           now_ns - looked_ns > server->late_ns;
 }
 
-void tls_server_retire(struct tls_server *server)
+void tls_server_await_look(struct tls_server *server, uint64_t now_ns)
 {
-    if (!server)
+    uint64_t deadline_ns;
+    bool in_time = true;
+
+    if (!tls_server_is_late(server, now_ns) || atomic_load_explicit(&server->in_vain, memory_order_relaxed))
         return;
-    pthread_mutex_lock(&server->looking);
-    server->retired = true;
-    pthread_mutex_unlock(&server->looking);
+    deadline_ns = condition_deadline(WAIT_NS);
+    pthread_mutex_lock(&server->lock);
+    while (in_time && tls_server_is_late(server, now_ns) &&
+           !atomic_load_explicit(&server->in_vain, memory_order_relaxed))
+        in_time = condition_wait(&server->looked, &server->lock, deadline_ns);
+    if (!in_time)
+        atomic_store_explicit(&server->in_vain, true, memory_order_relaxed);
+    pthread_mutex_unlock(&server->lock);
 }
 
 void tls_server_facts(struct tls_server *server, struct tls_server_facts *facts)
 {
-    pthread_mutex_lock(&server->looking);
     *facts = (struct tls_server_facts){
         .reloads_ok = server->reloads_ok,
         .reloads_failed = server->reloads_failed,
         .certificates = server->profile->count,
     };
-    pthread_mutex_unlock(&server->looking);
 }
 
 static int64_t seconds_of(const ASN1_TIME *time)
@@ -349,16 +330,14 @@ static int64_t seconds_of(const ASN1_TIME *time)
 void tls_server_certificate(struct tls_server *server, size_t index, struct tls_certificate_facts *facts)
 {
     const struct tls_server_key *keys = server->start.options->keys.items;
-    struct tls_server_profile *profile = tls_server_latest(server);
-    const struct tls_identity *identity = &profile->identities[index];
+    const struct tls_identity *identity = &server->profile->identities[index];
 
-    ASSERT(index < profile->count);
+    ASSERT(index < server->profile->count);
     *facts = (struct tls_certificate_facts){
         .path = keys[index].public_key,
         .expires_s = seconds_of(X509_get0_notAfter(identity->certificate)),
         .stapled = tls_staple_is_fresh(&identity->staple),
     };
-    tls_profile_unref(&profile->base);
 }
 
 const struct tls_server_tuning *tls_server_tuning(const struct tls_server *server)

@@ -2,7 +2,8 @@
  *
  * A tls_shared is for the whole process: what lets clients resume, whichever worker and listener they come to. A
  * tls_server is for one listener; all workers use it. Both are refreshed by one thread, now and then. It may pause as
- * long as nothing happens: whoever begins a handshake then and finds that the last look at the files is too old looks.
+ * long as nothing happens: whoever begins a handshake then and finds that the last look at the files is too old waits
+ * for the next one.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef HOLDFAST_TLS_SERVER_H
 #define HOLDFAST_TLS_SERVER_H
@@ -52,17 +53,16 @@ struct tls_server *tls_server_hold(struct tls_server *server); /* NULL is fine *
 /* The last one frees it; streams keep what they need. Who is left behind by a configuration that has gone may still
  * begin handshakes, and nothing else. NULL is fine. */
 void tls_server_release(struct tls_server *server);
-/* What `start` borrowed is about to go: files are not looked at any more, when this returns. NULL is fine. */
-void tls_server_retire(struct tls_server *server);
-
 /* Reads all files again when any has changed, unless reload_interval is 0; what is wrong with them is logged, and the
- * old ones stay. Any thread. */
+ * old ones stay. By the one thread that asks for facts too. */
 void tls_server_refresh(struct tls_server *server, uint64_t now_ns);
-/* Does who refreshes it pause from now on? Any thread. */
+/* Does that thread pause from now on? */
 void tls_server_pause(struct tls_server *server, bool pauses);
-/* Refreshes it in a pause, if the last time is more than reload_interval and a second ago. Who comes while another
- * looks waits for it, unless that has been at it for half a second. */
-void tls_server_catch_up(struct tls_server *server, uint64_t now_ns);
+/* Is the last look more than reload_interval and a second ago, as it may be in a pause only? Any thread. */
+bool tls_server_is_late(const struct tls_server *server, uint64_t now_ns);
+/* Then waits for the next one, for a tenth of a second at most: a volume that does not answer holds up who looks, and
+ * nobody else, but for the first who waits in vain. By who has woken the one that looks. */
+void tls_server_await_look(struct tls_server *server, uint64_t now_ns);
 
 struct tls_server_facts {
     uint64_t reloads_ok, reloads_failed;

@@ -89,7 +89,7 @@ struct stream *tls_server_stream(struct stream *under, struct tls_server *server
         stream_close(under, true);
         return NULL;
     }
-    tls_server_catch_up(server, loop_now_ns(under->loop));
+    tls_server_await_look(server, loop_now_ns(under->loop));
     profile = tls_server_latest(server);
     tls->stream = (struct stream){.ops = &tls_client_ops, .loop = under->loop, .peer = under->peer};
     tls->server = true;

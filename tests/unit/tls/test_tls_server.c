@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 static const char *const versions[] = {"TLS12", "TLS13"};
@@ -155,123 +154,90 @@ static uint64_t bad_reloads(struct tls_server *server)
     return facts.reloads_failed;
 }
 
-static void let_pass(struct server_stage *stage, uint64_t passed_ns)
-{
-    stage->fake.now_ns += passed_ns;
-    server_stage_turn(stage);
-}
-
-TEST(server_files_are_looked_at_by_who_comes_when_nobody_else_did)
+TEST(server_files_may_be_late_in_a_pause)
 {
     const uint64_t second_ns = UINT64_C(1000000000);
     struct server_stage stage;
+    uint64_t late_ns;
 
     server_stage_open(&stage);
     server_stage_start(&stage);
     tls_server_refresh(stage.server, loop_now_ns(stage.loop));
-    temporary_write(&stage.folder, "own.key", "garbage");
-    let_pass(&stage, (uint64_t)stage.tuning.reload_interval_ns + second_ns);
+    late_ns = loop_now_ns(stage.loop) + (uint64_t)stage.tuning.reload_interval_ns + second_ns + 1;
+    CHECK(!tls_server_is_late(stage.server, late_ns));
     tls_server_pause(stage.server, true);
-    CHECK(!server_stage_visit(&stage));
-    CHECK_EQ(bad_reloads(stage.server), 0); /* it may come yet */
-    let_pass(&stage, 1);
-    tls_server_pause(stage.server, false);
-    CHECK(server_stage_visit(&stage));
-    CHECK_EQ(bad_reloads(stage.server), 0); /* it will, however late */
-    tls_server_pause(stage.server, true);
-    CHECK(server_stage_visit(&stage));
-    CHECK_EQ(bad_reloads(stage.server), 1);
-    temporary_write(&stage.folder, "own.key", "other garbage");
-    let_pass(&stage, 10 * second_ns);
-    tls_server_retire(stage.server);
-    CHECK(server_stage_visit(&stage));
-    tls_server_refresh(stage.server, loop_now_ns(stage.loop));
-    CHECK_EQ(bad_reloads(stage.server), 1);
+    CHECK(!tls_server_is_late(stage.server, late_ns - 1)); /* the look may come yet */
+    CHECK(tls_server_is_late(stage.server, late_ns));
+    tls_server_refresh(stage.server, late_ns);
+    CHECK(!tls_server_is_late(stage.server, late_ns));
+    CHECK(!tls_server_is_late(stage.server, 0)); /* another loop may be behind */
     server_stage_close(&stage);
 }
 
 struct comer {
     struct tls_server *server;
-    atomic_bool over;
-};
-
-static void come_late(void *arg)
-{
-    struct comer *comer = arg;
-
-    for (uint64_t now_ns = 0; !atomic_load(&comer->over); now_ns += UINT64_C(60000000000))
-        tls_server_catch_up(comer->server, now_ns);
-}
-
-TEST(server_files_are_looked_at_by_one_while_another_asks)
-{
-    enum { CHANGES = 20 };
-    struct comer comer = {0};
-    struct server_stage stage;
-    struct thread *thread;
-    struct error err;
-    uint64_t counted;
-
-    server_stage_open(&stage);
-    server_stage_start(&stage);
-    tls_server_pause(stage.server, true);
-    comer.server = stage.server;
-    thread = thread_start("comer", -1, come_late, &comer, &err);
-    CHECK(thread != NULL);
-    for (uint64_t i = 1; i <= CHANGES; i++) {
-        struct tls_certificate_facts certificate;
-        struct tls_server_facts facts;
-
-        temporary_write(&stage.folder, "own.key", i % 2 == 1 ? "garbage" : "worse");
-        do {
-            tls_server_facts(stage.server, &facts);
-            tls_server_certificate(stage.server, 0, &certificate);
-        } while (facts.reloads_failed < i);
-        CHECK(certificate.expires_s > 0);
-    }
-    tls_server_retire(stage.server);
-    counted = bad_reloads(stage.server);
-    temporary_write(&stage.folder, "own.key", "other garbage");
-    CHECK(!server_stage_visit(&stage));
-    atomic_store(&comer.over, true);
-    thread_join(thread);
-    CHECK_EQ(bad_reloads(stage.server), counted);
-    server_stage_close(&stage);
-}
-
-struct visitor {
-    struct tls_server *server;
     uint64_t now_ns;
     atomic_bool through;
 };
 
-static void come_once(void *arg)
+static void come(void *arg)
 {
-    struct visitor *visitor = arg;
+    struct comer *comer = arg;
 
-    tls_server_catch_up(visitor->server, visitor->now_ns);
-    atomic_store(&visitor->through, true);
+    tls_server_await_look(comer->server, comer->now_ns);
+    atomic_store(&comer->through, true);
 }
 
-static bool gets_through(const struct visitor *visitor)
+static struct thread *start(void (*run)(void *arg), struct comer *comer)
 {
-    time_t start_s = time(NULL);
+    struct error err;
+    struct thread *thread = thread_start("comer", -1, run, comer, &err);
 
-    while (!atomic_load(&visitor->through) && time(NULL) - start_s < 10)
-        sched_yield();
-    return atomic_load(&visitor->through);
+    CHECK(thread != NULL);
+    return thread;
+}
+
+TEST(server_files_are_looked_at_while_others_wait)
+{
+    enum { COMERS = 3, PAUSES = 30 };
+    const uint64_t minute_ns = UINT64_C(60000000000);
+    struct thread *threads[COMERS];
+    struct comer comers[COMERS];
+    struct server_stage stage;
+
+    server_stage_open(&stage);
+    server_stage_start(&stage);
+    tls_server_pause(stage.server, true);
+    for (unsigned i = 1; i <= PAUSES; i++) {
+        for (unsigned j = 0; j < COMERS; j++) {
+            comers[j] = (struct comer){.server = stage.server, .now_ns = i * minute_ns};
+            threads[j] = start(come, &comers[j]);
+        }
+        temporary_write(&stage.folder, "own.key", i % 2 == 1 ? "garbage" : "other garbage");
+        tls_server_refresh(stage.server, i * minute_ns);
+        CHECK_EQ(bad_reloads(stage.server), i);
+        for (unsigned j = 0; j < COMERS; j++)
+            thread_join(threads[j]);
+    }
+    server_stage_close(&stage);
+}
+
+static void look(void *arg)
+{
+    struct comer *comer = arg;
+
+    tls_server_refresh(comer->server, comer->now_ns);
+    atomic_store(&comer->through, true);
 }
 
 /* A pipe that says nothing stands for a volume that does not answer. */
-TEST(server_files_that_cannot_be_read_for_long_hold_up_nobody_else)
+TEST(server_files_that_cannot_be_read_for_long_hold_up_nobody)
 {
-    const uint64_t second_ns = UINT64_C(1000000000);
+    const uint64_t minute_ns = UINT64_C(60000000000);
     char path[TEMPORARY_PATH_BYTES];
-    struct visitor visitors[2];
-    struct thread *threads[2];
+    struct comer looker, comer;
     struct server_stage stage;
-    struct error err;
-    bool through;
+    struct thread *thread;
     int fd;
 
     server_stage_open(&stage);
@@ -279,22 +245,17 @@ TEST(server_files_that_cannot_be_read_for_long_hold_up_nobody_else)
     tls_server_pause(stage.server, true);
     temporary_path(&stage.folder, "own.key", path);
     CHECK(unlink(path) == 0 && mkfifo(path, 0600) == 0);
-    for (unsigned i = 0; i < 2; i++)
-        visitors[i] = (struct visitor){.server = stage.server, .now_ns = (100 + i) * second_ns};
-    threads[0] = thread_start("reader", -1, come_once, &visitors[0], &err);
-    CHECK(threads[0] != NULL);
+    looker = comer = (struct comer){.server = stage.server, .now_ns = minute_ns};
+    thread = start(look, &looker);
     while ((fd = open(path, O_WRONLY | O_NONBLOCK)) == -1) /* nobody reads yet */
         sched_yield();
-    threads[1] = thread_start("comer", -1, come_once, &visitors[1], &err);
-    CHECK(threads[1] != NULL);
-    through = gets_through(&visitors[1]);
-    CHECK(!atomic_load(&visitors[0].through));
-    close(fd);
-    for (unsigned i = 0; i < 2; i++)
-        thread_join(threads[i]);
-    CHECK(through);
+    come(&comer);
+    CHECK(comer.through && !atomic_load(&looker.through));
     CHECK(!server_stage_visit(&stage)); /* by the old one */
+    close(fd);
+    thread_join(thread);
     CHECK_EQ(bad_reloads(stage.server), 1);
+    CHECK(!tls_server_is_late(stage.server, minute_ns));
     server_stage_close(&stage);
 }
 
@@ -308,7 +269,7 @@ TEST(server_files_are_never_looked_at_without_an_interval)
     temporary_write(&stage.folder, "own.key", "garbage");
     tls_server_refresh(stage.server, loop_now_ns(stage.loop));
     tls_server_pause(stage.server, true);
-    let_pass(&stage, UINT64_C(86400000000000));
+    CHECK(!tls_server_is_late(stage.server, UINT64_C(86400000000000)));
     CHECK(!server_stage_visit(&stage));
     CHECK_EQ(bad_reloads(stage.server), 0);
     server_stage_close(&stage);
