@@ -16,7 +16,7 @@ static void look(struct tls_refresh *refresh)
     refresh->looked_ns = loop_now_ns(refresh->loop);
     secured_refresh(refresh->secured, refresh->looked_ns);
     /* Not before: who comes at the end of a rest waits for this look. */
-    secured_pause(refresh->secured, refresh->rests);
+    secured_rest(refresh->secured, refresh->rests);
     set_timer(refresh);
 }
 
@@ -43,7 +43,7 @@ void tls_refresh_rest(struct tls_refresh *refresh, bool rests)
         return;
     refresh->rests = rests;
     if (rests)
-        secured_pause(refresh->secured, true);
+        secured_rest(refresh->secured, true);
     set_timer(refresh);
 }
 
@@ -51,7 +51,7 @@ void tls_refresh_stop(struct tls_refresh *refresh)
 {
     if (!refresh->loop)
         return;
-    secured_pause(refresh->secured, false);
+    secured_rest(refresh->secured, false);
     timer_clear(refresh->loop, &refresh->timer);
     task_forget(refresh->loop, &refresh->task);
 }

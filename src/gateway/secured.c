@@ -162,11 +162,11 @@ uint64_t secured_due_ns(const struct secured *secured)
     return secured->shared ? tls_shared_due_ns(secured->shared) : UINT64_MAX;
 }
 
-void secured_pause(const struct secured *secured, bool pauses)
+void secured_rest(const struct secured *secured, bool rests)
 {
     for (size_t i = 0; i < secured->count; i++)
         if (secured->servers[i])
-            tls_server_pause(secured->servers[i], pauses);
+            tls_server_rest(secured->servers[i], rests);
 }
 
 void secured_catch_up(struct secured *secured, uint64_t now_ns)

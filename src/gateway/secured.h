@@ -32,8 +32,8 @@ void secured_end(struct secured *secured);
 void secured_refresh(struct secured *secured, uint64_t now_ns);
 /* When that is due though nobody comes: ticket keys go by the clock. By the same thread. UINT64_MAX: never. */
 uint64_t secured_due_ns(const struct secured *secured);
-/* Does that thread pause from now on? */
-void secured_pause(const struct secured *secured, bool pauses);
+/* Does that thread rest from now on? */
+void secured_rest(const struct secured *secured, bool rests);
 /* Before that thread tells how it stands with the certificates: refreshes them if the last time is long ago. */
 void secured_catch_up(struct secured *secured, uint64_t now_ns);
 

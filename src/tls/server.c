@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 #define SLACK_NS UINT64_C(1000000000) /* who looks by a timer may come so late */
-#define WAIT_NS  UINT64_C(100000000)
+#define WAIT_NS  UINT64_C(100000000)  /* who looks has been woken a moment ago */
 
 static const char area[] = "SERVICE: TLS";
 
@@ -25,8 +25,8 @@ struct watched {
 struct tls_server {
     _Atomic uint32_t holders;
     struct tls_server_start start;
-    uint64_t late_ns; /* since the last look; UINT64_MAX: files are not looked at */
-    atomic_bool pauses;
+    uint64_t late_ns;  /* since the last look, by the tuning, which may have gone; UINT64_MAX: there are none */
+    atomic_bool rests; /* who refreshes it */
     _Atomic uint64_t looked_ns;
     atomic_bool in_vain;  /* somebody has waited for the next look for too long */
     pthread_mutex_t lock; /* guards profile: the pointer and the first reference */
@@ -277,16 +277,16 @@ void tls_server_refresh(struct tls_server *server, uint64_t now_ns)
     pthread_mutex_unlock(&server->lock);
 }
 
-void tls_server_pause(struct tls_server *server, bool pauses)
+void tls_server_rest(struct tls_server *server, bool rests)
 {
-    atomic_store_explicit(&server->pauses, pauses, memory_order_relaxed);
+    atomic_store_explicit(&server->rests, rests, memory_order_relaxed);
 }
 
 bool tls_server_is_late(const struct tls_server *server, uint64_t now_ns)
 {
     uint64_t looked_ns = atomic_load_explicit(&server->looked_ns, memory_order_relaxed);
 
-    return atomic_load_explicit(&server->pauses, memory_order_relaxed) && now_ns > looked_ns &&
+    return atomic_load_explicit(&server->rests, memory_order_relaxed) && now_ns > looked_ns &&
            now_ns - looked_ns > server->late_ns;
 }
 

@@ -1,7 +1,7 @@
 /* server.h: secured listeners: certificates and settings that clients meet, read again when their files change.
  *
  * A tls_shared is for the whole process: what lets clients resume, whichever worker and listener they come to. A
- * tls_server is for one listener; all workers use it. Both are refreshed by one thread, now and then. It may pause as
+ * tls_server is for one listener; all workers use it. Both are refreshed by one thread, now and then. It may rest as
  * long as nothing happens: whoever begins a handshake then and finds that the last look at the files is too old waits
  * for the next one.
  * SPDX-License-Identifier: Apache-2.0 */
@@ -56,9 +56,9 @@ void tls_server_release(struct tls_server *server);
 /* Reads all files again when any has changed, unless reload_interval is 0; what is wrong with them is logged, and the
  * old ones stay. By the one thread that asks for facts too. */
 void tls_server_refresh(struct tls_server *server, uint64_t now_ns);
-/* Does that thread pause from now on? */
-void tls_server_pause(struct tls_server *server, bool pauses);
-/* Is the last look more than reload_interval and a second ago, as it may be in a pause only? Any thread. */
+/* Does that thread rest from now on? */
+void tls_server_rest(struct tls_server *server, bool rests);
+/* Is the last look more than reload_interval and a second ago, as it may be at rest only? Any thread. */
 bool tls_server_is_late(const struct tls_server *server, uint64_t now_ns);
 /* Then waits for the next one, for a tenth of a second at most: a volume that does not answer holds up who looks, and
  * nobody else, but for the first who waits in vain. By who has woken the one that looks. */

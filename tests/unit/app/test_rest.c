@@ -51,6 +51,18 @@ static void open_stage(struct rest_stage *stage)
     stage->rest.trim.resident_bytes = UINT64_MAX; /* what else this program has grown by is not to be given back */
 }
 
+static struct host *open_stage_with_host(struct rest_stage *stage)
+{
+    const struct host_key key = {.url = STR("http://a.test")};
+    struct error err;
+    struct host *host;
+
+    open_stage(stage);
+    host = hosts_intern(stage->hosts, &key, &err);
+    CHECK(host != NULL);
+    return host;
+}
+
 static void close_stage(struct rest_stage *stage)
 {
     rest_stop(&stage->rest);
@@ -143,17 +155,12 @@ TEST(nothing_wakes_who_has_taken_little_at_rest)
 
 TEST(who_has_hosts_that_leave_looks_twice_a_minute_until_they_have_left)
 {
-    const struct host_key key = {.url = STR("http://a.test")};
     struct rest_stage stage;
-    struct error err;
-    struct host *host;
+    struct host *host = open_stage_with_host(&stage);
     bool light;
 
-    open_stage(&stage);
     stage.rest.memory.limit_bytes = 0;
     stage.rest.ports.rule.forget_ns = 0;
-    host = hosts_intern(stage.hosts, &key, &err);
-    CHECK(host != NULL);
     host_configure(host, true, stage.main_world.now_ns);
     host_configure(host, false, stage.main_world.now_ns);
     CHECK(looks_after(&stage, 0));
@@ -190,14 +197,9 @@ TEST(what_a_process_has_taken_is_little_or_not)
 /* A look at them forgets what was counted, as there are far fewer connections in TIME_WAIT than ports. */
 TEST(ports_are_not_counted_while_nobody_dials)
 {
-    const struct host_key key = {.url = STR("http://a.test")};
     struct rest_stage stage;
-    struct error err;
-    struct host *host;
+    struct host *host = open_stage_with_host(&stage);
 
-    open_stage(&stage);
-    host = hosts_intern(stage.hosts, &key, &err);
-    CHECK(host != NULL);
     CHECK(looks_after(&stage, 0));
     await_rest(&stage);
     atomic_store(&host->ports.time_waits, 7);
@@ -221,14 +223,9 @@ static void look_at_ports(struct rest_stage *stage)
 /* What a look forgets, as above, tells whether there was one. */
 TEST(ports_are_counted_while_connections_are_made_or_some_wait)
 {
-    const struct host_key key = {.url = STR("http://a.test")};
     struct rest_stage stage;
-    struct error err;
-    struct host *host;
+    struct host *host = open_stage_with_host(&stage);
 
-    open_stage(&stage);
-    host = hosts_intern(stage.hosts, &key, &err);
-    CHECK(host != NULL);
     atomic_store(&host->ports.blocked, 7);
     look_at_ports(&stage);
     CHECK_EQ(atomic_load(&host->ports.blocked), 0); /* others may have left some */

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -154,7 +155,7 @@ static uint64_t bad_reloads(struct tls_server *server)
     return facts.reloads_failed;
 }
 
-TEST(server_files_may_be_late_in_a_pause)
+TEST(server_files_may_be_late_at_rest)
 {
     const uint64_t second_ns = UINT64_C(1000000000);
     struct server_stage stage;
@@ -165,7 +166,7 @@ TEST(server_files_may_be_late_in_a_pause)
     tls_server_refresh(stage.server, loop_now_ns(stage.loop));
     late_ns = loop_now_ns(stage.loop) + (uint64_t)stage.tuning.reload_interval_ns + second_ns + 1;
     CHECK(!tls_server_is_late(stage.server, late_ns));
-    tls_server_pause(stage.server, true);
+    tls_server_rest(stage.server, true);
     CHECK(!tls_server_is_late(stage.server, late_ns - 1)); /* the look may come yet */
     CHECK(tls_server_is_late(stage.server, late_ns));
     tls_server_refresh(stage.server, late_ns);
@@ -185,7 +186,17 @@ static void come(void *arg)
     struct comer *comer = arg;
 
     tls_server_await_look(comer->server, comer->now_ns);
-    atomic_store(&comer->through, true);
+}
+
+/* Does it sleep meanwhile? */
+static bool waits(struct comer *comer)
+{
+    struct rusage before, behind;
+
+    CHECK(getrusage(RUSAGE_THREAD, &before) == 0);
+    come(comer);
+    CHECK(getrusage(RUSAGE_THREAD, &behind) == 0);
+    return behind.ru_nvcsw > before.ru_nvcsw;
 }
 
 static struct thread *start(void (*run)(void *arg), struct comer *comer)
@@ -199,7 +210,7 @@ static struct thread *start(void (*run)(void *arg), struct comer *comer)
 
 TEST(server_files_are_looked_at_while_others_wait)
 {
-    enum { COMERS = 3, PAUSES = 30 };
+    enum { COMERS = 3, RESTS = 30 };
     const uint64_t minute_ns = UINT64_C(60000000000);
     struct thread *threads[COMERS];
     struct comer comers[COMERS];
@@ -207,8 +218,8 @@ TEST(server_files_are_looked_at_while_others_wait)
 
     server_stage_open(&stage);
     server_stage_start(&stage);
-    tls_server_pause(stage.server, true);
-    for (unsigned i = 1; i <= PAUSES; i++) {
+    tls_server_rest(stage.server, true);
+    for (unsigned i = 1; i <= RESTS; i++) {
         for (unsigned j = 0; j < COMERS; j++) {
             comers[j] = (struct comer){.server = stage.server, .now_ns = i * minute_ns};
             threads[j] = start(come, &comers[j]);
@@ -242,15 +253,16 @@ TEST(server_files_that_cannot_be_read_for_long_hold_up_nobody)
 
     server_stage_open(&stage);
     server_stage_start(&stage);
-    tls_server_pause(stage.server, true);
+    tls_server_rest(stage.server, true);
     temporary_path(&stage.folder, "own.key", path);
     CHECK(unlink(path) == 0 && mkfifo(path, 0600) == 0);
     looker = comer = (struct comer){.server = stage.server, .now_ns = minute_ns};
     thread = start(look, &looker);
     while ((fd = open(path, O_WRONLY | O_NONBLOCK)) == -1) /* nobody reads yet */
         sched_yield();
-    come(&comer);
-    CHECK(comer.through && !atomic_load(&looker.through));
+    CHECK(waits(&comer));
+    CHECK(!waits(&comer)); /* once is enough */
+    CHECK(!atomic_load(&looker.through));
     CHECK(!server_stage_visit(&stage)); /* by the old one */
     close(fd);
     thread_join(thread);
@@ -268,7 +280,7 @@ TEST(server_files_are_never_looked_at_without_an_interval)
     server_stage_start(&stage);
     temporary_write(&stage.folder, "own.key", "garbage");
     tls_server_refresh(stage.server, loop_now_ns(stage.loop));
-    tls_server_pause(stage.server, true);
+    tls_server_rest(stage.server, true);
     CHECK(!tls_server_is_late(stage.server, UINT64_C(86400000000000)));
     CHECK(!server_stage_visit(&stage));
     CHECK_EQ(bad_reloads(stage.server), 0);
