@@ -16,6 +16,7 @@ FUNCTION_LINES_MAX = 70
 FILE_LINES_MAX = 600
 SPDX = "SPDX-License-Identifier: Apache-2.0"
 TEXT_SUFFIXES = {".c", ".h", ".def", ".py", ".md", ".toml", ".tsv", ".sh", ".build", ".txt", ".yml"}
+NOT_OURS = {".git", "build", "__pycache__", "node_modules", "corpus"}
 CHECKLIST_STATES = {"done", "partly", "open", "not ours"}
 CHECKLIST_HEADER = ["item", "seed", "what we do", "status", "shown by"]
 CHECKLIST_ITEMS = 140
@@ -50,7 +51,7 @@ class Tidy:
         self.findings.append((str(path), line, text))
 
     def run(self):
-        self.check_texts()
+        self.check_files()
         sources = sorted(path for folder in C_FOLDERS for path in (self.root / folder).rglob("*.[ch]"))
         for path in sources:
             self.check_source(path.relative_to(self.root), path.read_text(encoding="utf-8", errors="replace"))
@@ -60,30 +61,32 @@ class Tidy:
         self.check_picture()
         return sorted(self.findings)
 
-    # Any text file.
+    # Any file.
 
-    def texts(self):
-        hidden = {".git", "build", "__pycache__", "node_modules", "corpus"}
+    def check_files(self):
         for path in self.root.rglob("*"):
             name = path.relative_to(self.root)
-            known = path.suffix in TEXT_SUFFIXES or path.name in ("dev", "run", "LICENSE")
-            if known and not hidden & set(name.parts) and path.is_file():
-                yield name, path.read_text(encoding="utf-8", errors="replace")
+            if NOT_OURS & set(name.parts) or not path.is_file():
+                continue
+            content = path.read_bytes()
+            if b"\0" in content:
+                self.report(name, 1, "not a text: what a tool leaves behind (a profile, a core) does not belong in the tree")
+            elif path.suffix in TEXT_SUFFIXES or path.name in ("dev", "run", "LICENSE"):
+                self.check_text(name, content.decode(encoding="utf-8", errors="replace"))
 
-    def check_texts(self):
-        for path, text in self.texts():
-            lines = text.split("\n")
-            for number, line in enumerate(lines, 1):
-                if line != line.rstrip() and path.suffix != ".tsv":
-                    self.report(path, number, "white space at the end of the line")
-                if CONFLICT.match(line):
-                    self.report(path, number, "conflict mark")
-            if text and not text.endswith("\n"):
-                self.report(path, len(lines), "no newline at the end of the file")
-            if path.suffix == ".py":
-                self.check_length(path, lines)
-                if SPDX not in "\n".join(lines[:20]):
-                    self.report(path, 1, f"no line {SPDX} in the opening text")
+    def check_text(self, path, text):
+        lines = text.split("\n")
+        for number, line in enumerate(lines, 1):
+            if line != line.rstrip() and path.suffix != ".tsv":
+                self.report(path, number, "white space at the end of the line")
+            if CONFLICT.match(line):
+                self.report(path, number, "conflict mark")
+        if text and not text.endswith("\n"):
+            self.report(path, len(lines), "no newline at the end of the file")
+        if path.suffix == ".py":
+            self.check_length(path, lines)
+            if SPDX not in "\n".join(lines[:20]):
+                self.report(path, 1, f"no line {SPDX} in the opening text")
 
     def check_length(self, path, lines):
         if len(lines) - 1 > FILE_LINES_MAX:

@@ -96,6 +96,7 @@ PLANTED = {
     "tab": ("src/base/str.c", c_file("str.c", "int\ta;\n"), 2, "tab"),
     "trailing_space": ("docs/x.md", "text \n", 1, "white space"),
     "conflict_mark": ("docs/x.md", "<<<<<<< HEAD\n", 1, "conflict"),
+    "left_by_a_tool": ("p.gs1", "PERFILE2h\0\0", 1, "not a text"),
     "no_last_newline": ("docs/x.md", "text", 1, "no newline"),
     "dead_header": ("src/base/map.h", c_file("map.h", "struct map;\n"), 1, "no file includes"),
     "dead_source": ("src/base/map.c", c_file("map.c", "int a;\n"), 1, "no meson.build"),
