@@ -7,7 +7,7 @@ import json
 import pytest
 import race
 import race_peers
-from common import Failed
+from common import BUILD, Failed
 
 BAD = (["--requests", "0"], ["--requests", "10000001"], ["--connections", "1025"], ["--limit", "0"],
        ["--peers", "holdfast,nobody"], ["--rounds", "0"], ["--rounds", "6", "--requests", "5"])
@@ -79,7 +79,11 @@ def test_peers_that_are_not_installed_are_left_out(tmp_path, monkeypatch):
     assert all(race_peers.PEERS[name](tmp_path, 1, 2) is None for name in race_peers.PEERS if "holdfast" not in name)
 
 
-def test_the_configuration_of_holdfast_goes_to_the_origin(tmp_path):
-    race_peers.holdfast()(tmp_path, 8001, 9001) if race_peers.HOLDFAST.exists() else pytest.skip("no release build")
+def test_holdfast_runs_with_a_configuration_that_goes_to_the_origin(tmp_path, monkeypatch):
+    built = [path for path in (BUILD / kind / "holdfast" for kind in ("release", "debug")) if path.exists()]
+    if not built:
+        pytest.skip("no holdfast is built")
+    monkeypatch.setattr(race_peers, "HOLDFAST", built[0])
+    assert race_peers.holdfast()(tmp_path, 8001, 9001) == [built[0], "run", "-c", tmp_path / "gateway.json"]
     config = json.loads((tmp_path / "gateway.json").read_text())
     assert config["endpoints"][0]["backend"][0]["host"] == ["http://127.0.0.1:9001"]
